@@ -1,0 +1,115 @@
+//! What the server itself says, as bytes. One place, so that refusals look alike wherever they are decided.
+
+use crate::{catalogue, verdict::Refusal};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Codes of refusals (requirements 6.E), in the order in which they are checked.
+pub mod code {
+    /// The bytes are no envelope.
+    pub const BAD_JSON: &str = "BAD_JSON";
+    /// No such type, or one that only the server sends.
+    pub const UNKNOWN_TYPE: &str = "UNKNOWN_TYPE";
+    /// A member is missing or of the wrong form.
+    pub const INVALID_FIELD: &str = "INVALID_FIELD";
+    /// `identify` comes first.
+    pub const NOT_IDENTIFIED: &str = "NOT_IDENTIFIED";
+    /// The connection has not joined this server.
+    pub const NOT_A_MEMBER: &str = "NOT_A_MEMBER";
+    /// `pluginId` breaks its pattern.
+    pub const INVALID_PLUGIN_ID: &str = "INVALID_PLUGIN_ID";
+    /// `eventName` breaks its pattern.
+    pub const INVALID_EVENT_NAME: &str = "INVALID_EVENT_NAME";
+    /// No such event is registered on this server.
+    pub const EVENT_NOT_REGISTERED: &str = "EVENT_NOT_REGISTERED";
+    /// The definition's direction forbids the WebSocket.
+    pub const DIRECTION_NOT_ALLOWED: &str = "DIRECTION_NOT_ALLOWED";
+    /// The server blocks this plugin.
+    pub const PLUGIN_BLOCKED: &str = "PLUGIN_BLOCKED";
+    /// The stored manifest does not declare the capability.
+    pub const CAPABILITY_DENIED: &str = "CAPABILITY_DENIED";
+    /// Over the cap of the type or of the definition.
+    pub const PAYLOAD_TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
+    /// The payload breaks the schema.
+    pub const SCHEMA_VIOLATION: &str = "SCHEMA_VIOLATION";
+    /// Over the rate.
+    pub const RATE_LIMITED: &str = "RATE_LIMITED";
+    /// A component failed; nothing was sent.
+    pub const INTERNAL: &str = "INTERNAL";
+    /// Uniform answer about a target that cannot be reached, whatever the reason.
+    pub const NOT_REACHABLE: &str = "NOT_REACHABLE";
+    /// The identity needs proof that was not given or does not hold.
+    pub const IDENTITY_PROOF_REQUIRED: &str = "IDENTITY_PROOF_REQUIRED";
+    /// The identity of a connection cannot change any more.
+    pub const IDENTITY_FIXED: &str = "IDENTITY_FIXED";
+    /// Too many connections, joins or views.
+    pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
+    /// The edge does not answer; trying again makes sense.
+    pub const EDGE_UNAVAILABLE: &str = "EDGE_UNAVAILABLE";
+}
+
+/// An `error` envelope.
+#[must_use]
+pub fn error(code: &str, message: &str, kind: Option<&str>, request_id: Option<&str>, retry_after_ms: Option<u64>) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Error<'a> {
+        r#type: &'static str,
+        code: &'a str,
+        message: &'a str,
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        kind: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
+    }
+    bytes(&Error { r#type: "error", code, message, kind, request_id, retry_after_ms })
+}
+
+/// A refusal by an `error` envelope.
+#[must_use]
+pub fn refuse(code: &str, message: &str, kind: Option<&str>, request_id: Option<&str>) -> Refusal {
+    Refusal { code: code.to_owned(), reply: error(code, message, kind, request_id, None) }
+}
+
+/// An `access_denied` envelope.
+#[must_use]
+pub fn access_denied(server_id: &str, code: &str, reason: &str, request_id: Option<&str>, retry_after_ms: Option<u64>) -> Vec<u8> {
+    let mut body = object(json!({"type": "access_denied", "serverId": server_id, "reason": reason, "code": code}));
+    if let Some(id) = request_id {
+        body.insert("requestId".into(), id.into());
+    }
+    if let Some(wait) = retry_after_ms {
+        body.insert("retryAfterMs".into(), wait.into());
+    }
+    bytes(&body)
+}
+
+/// The `connected` envelope; `limits` is what the shell configured.
+#[must_use]
+pub fn connected(connection_id: &str, server_time_ms: u64, limits: &Value) -> Vec<u8> {
+    bytes(&json!({
+        "type": "connected",
+        "connectionId": connection_id,
+        "serverTime": server_time_ms,
+        "protocol": {
+            "version": catalogue::PROTOCOL_VERSION,
+            "min": catalogue::PROTOCOL_VERSION_MIN,
+            "features": catalogue::FEATURES,
+            "limits": limits,
+        },
+    }))
+}
+
+/// JSON bytes of a value that cannot fail to serialize: texts, numbers, maps with text keys.
+pub fn bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and numbers always serialize")
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
