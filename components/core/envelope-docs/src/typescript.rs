@@ -1,0 +1,99 @@
+//! TypeScript declarations: two discriminated unions, one for each way.
+
+use crate::{Presence, Way, is_open, pascal_case, presence};
+use envelope::{
+    EnvelopeType,
+    catalogue::{Field, Kind, PROTOCOL_VERSION},
+};
+use std::fmt::Write as _;
+
+/// The text of `envelopes.d.ts`.
+#[must_use]
+pub fn typescript() -> String {
+    let mut out = format!(
+        "// Generated from the envelope table by `cargo xtask gen`; do not edit.\n\
+         // Envelope contract version {PROTOCOL_VERSION}. Dispatch on `type`; unknown types and members may appear at any time.\n\n\
+         /** A time as milliseconds since 1970 or as ISO 8601 text, passed on as it was given. */\n\
+         export type Time = number | string;\n"
+    );
+    for way in Way::ALL {
+        for envelope in way.types() {
+            interface(&mut out, envelope, way);
+        }
+        union(&mut out, way);
+    }
+    out
+}
+
+fn interface(out: &mut String, envelope: &EnvelopeType, way: Way) {
+    let _ = write!(out, "\n/** {} */\nexport interface {} {{\n  type: {:?};\n", envelope.summary, name(envelope, way), envelope.name);
+    for field in envelope.fields {
+        match presence(envelope, field, way) {
+            Presence::Absent => {}
+            Presence::Required => member(out, field, true, 1),
+            Presence::Optional => member(out, field, false, 1),
+        }
+    }
+    if is_open(envelope) {
+        out.push_str("  /** Further members are passed on untouched. */\n  [member: string]: unknown;\n");
+    }
+    out.push_str("}\n");
+}
+
+fn union(out: &mut String, way: Way) {
+    let (title, summary) = match way {
+        Way::ClientToServer => ("ClientEnvelope", "Whatever a client may send."),
+        Way::ServerToClient => ("ServerEnvelope", "Whatever a client may receive."),
+    };
+    let _ = write!(out, "\n/** {summary} */\nexport type {title} =");
+    for envelope in way.types() {
+        let _ = write!(out, "\n  | {}", name(envelope, way));
+    }
+    out.push_str(";\n");
+}
+
+fn member(out: &mut String, field: &Field, required: bool, depth: usize) {
+    let indent = "  ".repeat(depth);
+    let (mark, nothing) = if required { ("", "") } else { ("?", " | null") };
+    let _ = write!(out, "{indent}/** {} */\n{indent}{}{mark}: ", field.summary, field.name);
+    kind(out, &field.kind, depth);
+    let _ = writeln!(out, "{};", if matches!(field.kind, Kind::Any) { "" } else { nothing });
+}
+
+fn kind(out: &mut String, kind: &Kind, depth: usize) {
+    match kind {
+        Kind::Text | Kind::TextMax(_) | Kind::ServerId | Kind::UserId | Kind::PluginId | Kind::EventName => out.push_str("string"),
+        Kind::Boolean => out.push_str("boolean"),
+        Kind::Count | Kind::Millis => out.push_str("number"),
+        Kind::Time => out.push_str("Time"),
+        Kind::OneOf(words) => {
+            let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+            out.push_str(&words.join(" | "));
+        }
+        Kind::TextOrObject => out.push_str("string | { [member: string]: unknown }"),
+        Kind::Any => out.push_str("unknown"),
+        Kind::Object(fields) => object(out, fields, depth),
+        Kind::ListOf(fields) => {
+            out.push_str("Array<");
+            object(out, fields, depth);
+            out.push('>');
+        }
+        Kind::Texts => out.push_str("string[]"),
+    }
+}
+
+fn object(out: &mut String, fields: &[Field], depth: usize) {
+    out.push_str("{\n");
+    for field in fields {
+        member(out, field, field.required, depth + 1);
+    }
+    let _ = write!(out, "{}}}", "  ".repeat(depth));
+}
+
+fn name(envelope: &EnvelopeType, way: Way) -> String {
+    let side = match way {
+        Way::ClientToServer => "Client",
+        Way::ServerToClient => "Server",
+    };
+    format!("{side}{}", pascal_case(envelope.name))
+}
