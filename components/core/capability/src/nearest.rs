@@ -1,0 +1,25 @@
+//! "Did you mean": the closest word of a list, or none when nothing is close.
+
+/// Words longer than this get no suggestion: comparing costs the product of the lengths.
+const WORD_BYTES_MAX: usize = 64;
+
+/// The candidate nearest to `word` by edit distance (swapped neighbours count once, case counts half), the first of equals.
+///
+/// A suggestion differs in at most a third of its letters; anything further away would puzzle more than help.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.is_empty() || word.len() > WORD_BYTES_MAX {
+        return None;
+    }
+    let lower = word.to_ascii_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let exact = strsim::osa_distance(word, candidate);
+            let folded = strsim::osa_distance(&lower, &candidate.to_ascii_lowercase());
+            (exact + folded, candidate)
+        })
+        .filter(|(distance, candidate)| distance / 2 <= (candidate.len() / 3).clamp(1, 4) && distance / 2 < word.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
