@@ -157,10 +157,18 @@ pub mod plugin_event {
     pub const SCHEMA_REF_FANOUT_MAX: u64 = 10_000;
     /// Characters of one `pattern`; only the linear regex engine is used.
     pub const SCHEMA_PATTERN_CHARS_MAX: usize = 256;
+    /// Patterns of one schema: each may cost [`SCHEMA_PATTERN_COMPILED_BYTES_MAX`], and together they must fit a judge's memory.
+    pub const SCHEMA_PATTERNS_MAX: usize = 64;
+    /// Compiled size of one `pattern`: `\p{L}{1,5000}` is short and compiles to megabytes.
+    pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * KIB;
+    /// Cache that the regex engine may grow for one `pattern` while it matches.
+    pub const SCHEMA_PATTERN_CACHE_BYTES_MAX: usize = 64 * KIB;
     /// Entries of one `enum`.
     pub const SCHEMA_ENUM_MAX: usize = 1_000;
     /// Violations reported for one payload.
     pub const VIOLATIONS_MAX: usize = 16;
+    /// Characters of the pointer and of the message of one violation: both may quote what a stranger wrote.
+    pub const VIOLATION_CHARS_MAX: usize = 256;
     /// Event definitions of one server.
     pub const DEFINITIONS_PER_SERVER_MAX: usize = 1_000;
     /// Requirements of one server.
@@ -308,8 +316,14 @@ pub mod manifest {
     pub const VIOLATIONS_MAX: usize = 100;
     /// Entries of one list in a manifest.
     pub const LIST_ENTRIES_MAX: usize = 1_000;
-    /// Bytes of a version range.
-    pub const RANGE_BYTES_MAX: usize = 1_024;
+    /// Bytes of a version or version range: npm reads no longer ones, so neither do its users.
+    pub const RANGE_BYTES_MAX: usize = 256;
+    /// Characters of a path inside a plugin's folder.
+    pub const PATH_CHARS_MAX: usize = 512;
+    /// Characters of short texts: reasons, patterns, names of hosts, methods, keys.
+    pub const TEXT_CHARS_MAX: usize = 1_000;
+    /// Plugins of a cycle that are named in its message; the longest cycle has thousands.
+    pub const CYCLE_SHOWN_MAX: usize = 16;
     /// Bytes of one component.
     pub const COMPONENT_BYTES_MAX: usize = 32 * MIB;
     /// Characters of a title or a name.
@@ -320,7 +334,7 @@ pub mod manifest {
 
 /// The edge host: serving HTTP components in-process.
 pub mod edge_host {
-    use super::MIB;
+    use super::{KIB, MIB};
 
     /// Requests one instance serves before it is replaced, as Spin does.
     pub const REQUESTS_PER_INSTANCE_MAX: usize = 128;
@@ -344,4 +358,51 @@ pub mod edge_host {
     pub const CONNECTIONS_PER_INSTANCE_MAX: usize = 64;
     /// Time a statement waits for another writer.
     pub const SQLITE_BUSY_TIMEOUT_MS: u64 = 5_000;
+    /// Time one SQL statement may run before it is stopped; as long as the request that waits for it.
+    pub const QUERY_TIMEOUT_MS: u64 = REQUEST_TIMEOUT_MS;
+    /// Idle connections kept per database; opening one costs a fraction of a millisecond.
+    pub const SQLITE_IDLE_CONNECTIONS_MAX: usize = 16;
+    /// Prepared statements kept per connection.
+    pub const SQLITE_STATEMENTS_MAX: usize = 64;
+    /// Characters of a database's or store's label; it becomes a file name.
+    pub const LABEL_CHARS_MAX: usize = 64;
+    /// Bytes of one key of a key-value store.
+    pub const KEY_BYTES_MAX: usize = 1_024;
+    /// Bytes of one value of a key-value store.
+    pub const VALUE_BYTES_MAX: usize = 8 * MIB;
+    /// Connections to one PostgreSQL address, idle ones included.
+    pub const POSTGRES_CONNECTIONS_MAX: usize = 32;
+    /// PostgreSQL addresses in use at once by one host.
+    pub const POSTGRES_ADDRESSES_MAX: usize = 16;
+    /// Time to connect to PostgreSQL, its handshake included.
+    pub const POSTGRES_CONNECT_TIMEOUT_MS: u64 = 5_000;
+    /// Interval of the engine's epoch ticks: how precisely [`BUSY_TIMEOUT_MS`] is kept, and how often a busy component makes room.
+    pub const EPOCH_TICK_MS: u64 = 10;
+    /// Requests in components at once; the others wait. Half the pool, so that idle instances never block a busy component.
+    pub const IN_WORK_MAX: usize = INSTANCES_MAX as usize / 2;
+    /// How long a request waits between two tries when the pool of instances is exhausted.
+    pub const POOL_RETRY_MS: u64 = 10;
+    /// Request body; an envelope to validate is [`super::socket::MESSAGE_BYTES_MAX`] and may be wrapped in JSON.
+    pub const REQUEST_BYTES_MAX: usize = 4 * MIB;
+    /// Answers up to this size get a `content-length`; longer ones are sent in chunks.
+    pub const RESPONSE_BUFFER_BYTES: usize = 64 * KIB;
+    /// A component that pauses this long within its answer gets it sent in chunks.
+    pub const RESPONSE_BUFFER_WAIT_MS: u64 = 50;
+    /// Answer to a component's outbound request.
+    pub const OUTBOUND_RESPONSE_BYTES_MAX: usize = 8 * MIB;
+    /// Time to connect to an outbound host.
+    pub const OUTBOUND_CONNECT_TIMEOUT_MS: u64 = 5_000;
+    /// Longest wait for the head of an outbound answer, and between two pieces of it.
+    pub const OUTBOUND_TIMEOUT_MS: u64 = 30_000;
+    /// Time an idle outbound connection is kept.
+    pub const OUTBOUND_IDLE_MS: u64 = 30_000;
+    /// Idle outbound connections kept per host.
+    pub const OUTBOUND_IDLE_PER_HOST_MAX: usize = 8;
+    /// Bytes of one logged line of a component; the rest is cut.
+    pub const LOG_LINE_BYTES_MAX: usize = 8 * KIB;
+    /// Compiled code kept on disk; above it the least used goes first.
+    pub const CODE_CACHE_BYTES_MAX: u64 = 512 * MIB as u64;
+
+    const _: () = assert!(BUSY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a busy component is stopped before its callers give up");
+    const _: () = assert!(REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX, "an escaped envelope fits");
 }
