@@ -1,2 +1,83 @@
-//! To be written.
-fn main() {}
+//! All automation of the repository: `cargo xtask <verb>`.
+//!
+//! What it is not: part of the product. Invariant: every verb says what it is doing while it does it, runs ordinary commands that a
+//! person could type, and fails with the command that failed.
+
+mod build;
+#[allow(unreachable_pub, reason = "shared with the library of the tests, where it is public")]
+#[path = "../../../tests/src/cache.rs"]
+mod cache;
+mod command;
+mod generate;
+mod reference;
+mod setup;
+mod test;
+mod tidy;
+mod up;
+mod words;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// Automation of the Jackfield repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Installs what building and testing need: the wasm target, rustfmt, a browser, foreign clients.
+    Setup,
+    /// Builds the components and the native host.
+    Build {
+        /// With optimisation and without debug information, into target/release.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Builds, then runs the native host on an embedded database until Ctrl-C.
+    Up(up::Up),
+    /// Installs what the tests need and passes them.
+    Test {
+        /// Leaves out the tests with foreign clients, and with them the browser, npm and Python packages.
+        #[arg(long)]
+        quick: bool,
+        /// Only tests whose name contains this text.
+        filter: Option<String>,
+    },
+    /// Writes the generated reference in docs/reference.
+    Gen {
+        /// Writes nothing; fails when a file is stale.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Formatting, lints, words and sizes.
+    Tidy,
+    /// All of it: gen --check, tidy, test.
+    Ci,
+}
+
+fn main() -> Result<()> {
+    std::env::set_current_dir(root())?;
+    match Args::parse().verb {
+        Verb::Setup => setup::all(),
+        Verb::Build { release } => build::all(release),
+        Verb::Up(up) => up.run(),
+        Verb::Test { quick, filter } => test::run(quick, filter.as_deref()),
+        Verb::Gen { check } => generate::run(check),
+        Verb::Tidy => tidy::run(),
+        Verb::Ci => {
+            generate::run(true)?;
+            tidy::run()?;
+            test::run(false, None)
+        }
+    }
+}
+
+/// The folder with the workspace's Cargo.toml; every verb runs there.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("infra/xtask lies two folders deep").to_owned()
+}

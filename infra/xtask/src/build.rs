@@ -1,0 +1,70 @@
+//! Building: components first, because the host is of no use without them.
+
+use crate::{
+    command::{cargo, read, run, step},
+    setup,
+};
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use std::{collections::BTreeSet, process::Command};
+
+/// The target of components.
+pub(crate) const TARGET: &str = "wasm32-wasip2";
+
+/// Components and host.
+pub(crate) fn all(release: bool) -> Result<()> {
+    components()?;
+    host(release)
+}
+
+/// Every component of the workspace, each with the command that spin.toml names, so that both find the same files fresh.
+pub(crate) fn components() -> Result<()> {
+    setup::wasm_target()?;
+    let packages = component_packages()?;
+    for (at, package) in packages.iter().enumerate() {
+        step(&format!("component {} of {}: {package}", at + 1, packages.len()), || {
+            run(cargo().args(["build", "-p", package, "--target", TARGET, "--profile", "component"]))
+        })?;
+    }
+    Ok(())
+}
+
+/// The binary `jackfield`.
+pub(crate) fn host(release: bool) -> Result<()> {
+    step("host", || {
+        let mut command = cargo();
+        command.args(["build", "-p", "runtime-host"]);
+        if release {
+            command.arg("--release");
+        }
+        run(&mut command)
+    })
+}
+
+/// Where cargo puts the binary.
+pub(crate) fn host_binary(release: bool) -> Result<std::path::PathBuf> {
+    let metadata = metadata()?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(std::path::Path::new(target).join(if release { "release" } else { "debug" }).join("jackfield"))
+}
+
+/// The workspace's members that are no default members: they build for WebAssembly only.
+pub(crate) fn component_packages() -> Result<Vec<String>> {
+    let metadata = metadata()?;
+    let ids = |key: &str| -> BTreeSet<String> {
+        metadata[key].as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    };
+    let (members, native) = (ids("workspace_members"), ids("workspace_default_members"));
+    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    let named = packages.iter().filter(|package| {
+        let id = package["id"].as_str().unwrap_or_default();
+        members.contains(id) && !native.contains(id)
+    });
+    Ok(named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
+}
+
+fn metadata() -> Result<Value> {
+    let mut command: Command = cargo();
+    let text = read(command.args(["metadata", "--no-deps", "--format-version", "1"]))?;
+    Ok(serde_json::from_str(&text)?)
+}

@@ -1,0 +1,111 @@
+//! Reference pages made from the source of the crates that hold tables as constants: the doc comment is the reason, the constant the value.
+
+use anyhow::{Result, bail};
+use std::fmt::Write as _;
+
+/// A `pub const` with its doc comment.
+struct Constant {
+    module: String,
+    name: String,
+    value: String,
+    doc: String,
+}
+
+/// The page of all limits.
+pub(crate) fn limits(source: &str) -> Result<String> {
+    let mut out = String::from(
+        "# Limits\n\n<!-- Generated from components/core/limits by `cargo xtask gen`; do not edit. -->\n\n\
+         Every number of the system with its reason. Those that an operator may change are in the configuration\n\
+         ([config.toml](config.toml)), with these as defaults. `KIB` is 1024 bytes, `MIB` 1024 of those.\n",
+    );
+    let mut module = None;
+    for constant in constants(source) {
+        if constant.module.is_empty() {
+            continue;
+        }
+        if module.as_ref() != Some(&constant.module) {
+            let _ = write!(out, "\n## {}\n\n| limit | value | |\n|---|---|---|\n", constant.module);
+            module = Some(constant.module.clone());
+        }
+        let _ = writeln!(out, "| `{}` | {} | {} |", constant.name, value(&constant.value), constant.doc);
+    }
+    if module.is_none() {
+        bail!("the limits crate shows no constants");
+    }
+    Ok(out)
+}
+
+/// The page of refusals over the socket.
+pub(crate) fn errors(source: &str) -> Result<String> {
+    let codes: Vec<Constant> = constants(source).into_iter().filter(|constant| constant.module == "code").collect();
+    if codes.is_empty() {
+        bail!("the envelope crate shows no codes");
+    }
+    let mut out = String::from(
+        "# Refusals over the socket\n\n<!-- Generated from components/core/envelope by `cargo xtask gen`; do not edit. -->\n\n\
+         A refused envelope costs nothing but itself: the connection stays open. `error` and `plugin_error` carry one of these codes,\n\
+         a `message` that names the member and the limit, and the envelope's `requestId`. Checks run in this order and the first failure\n\
+         decides. An operator's own components may add codes. Failed joins and views are told by `access_denied`.\n\n\
+         | code | when |\n|---|---|\n",
+    );
+    for code in codes {
+        let _ = writeln!(out, "| `{}` | {} |", code.value.trim_matches('"'), code.doc);
+    }
+    out.push_str(CLOSE_CODES);
+    Ok(out)
+}
+
+const CLOSE_CODES: &str = "\n## Close codes\n\n\
+| code | when |\n|---|---|\n\
+| 1001 | The server shuts down; the reason text advises when to reconnect. |\n\
+| 1002 | The frames break RFC 6455. |\n\
+| 1003 | A binary message: envelopes are text. |\n\
+| 1007 | A text message that is not UTF-8. |\n\
+| 1009 | A message above the limit, or in too many fragments. |\n\
+| 1013 | The server is full; try again later. |\n\
+| 4008 | Over the rate again and again. |\n\
+| 4013 | The client reads too slowly. |\n";
+
+/// Every public constant in order of appearance. Knows the shape that rustfmt gives these files, and nothing more.
+fn constants(source: &str) -> Vec<Constant> {
+    let (mut found, mut module, mut doc) = (Vec::new(), String::new(), String::new());
+    for line in source.lines() {
+        let text = line.trim();
+        if let Some(sentence) = text.strip_prefix("///") {
+            if !doc.is_empty() {
+                doc.push(' ');
+            }
+            doc.push_str(sentence.trim());
+        } else if let Some(name) = text.strip_prefix("pub mod ") {
+            module = name.trim_end_matches([' ', '{']).to_owned();
+            doc.clear();
+        } else if line == "}" {
+            module.clear();
+        } else if let Some((name, rest)) = text.strip_prefix("pub const ").and_then(|rest| rest.split_once(": ")) {
+            if let Some((_, value)) = rest.split_once(" = ") {
+                found.push(Constant {
+                    module: module.clone(),
+                    name: name.to_owned(),
+                    value: value.trim_end_matches(';').to_owned(),
+                    doc: std::mem::take(&mut doc).replace('|', "\\|").replace("[`", "`").replace("`]", "`"),
+                });
+            }
+        } else {
+            doc.clear();
+        }
+    }
+    found
+}
+
+/// A constant's expression as people write it.
+fn value(expression: &str) -> String {
+    match expression
+        .strip_prefix("Rate { per_second: ")
+        .and_then(|rest| rest.strip_suffix(" }"))
+        .and_then(|rest| rest.split_once(", burst: "))
+    {
+        Some((per_second, burst)) => format!("{per_second} a second, {burst} at once"),
+        None if expression == "MIB" => "1 × MIB".into(),
+        None => expression.replace('*', "×").replace("super::", ""),
+    }
+}

@@ -1,0 +1,125 @@
+//! Whatever a fresh machine lacks. Each part looks first and installs only what is missing.
+
+use crate::{
+    build::TARGET,
+    cache,
+    command::{read, run, step, succeeds},
+};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Everything that building and testing need.
+pub(crate) fn all() -> Result<()> {
+    wasm_target()?;
+    formatter()?;
+    for_tests()
+}
+
+/// What the tests with foreign clients need.
+pub(crate) fn for_tests() -> Result<()> {
+    system_packages()?;
+    npm_packages()?;
+    python_packages()
+}
+
+/// The standard library for [`TARGET`].
+pub(crate) fn wasm_target() -> Result<()> {
+    if has_target()? {
+        return Ok(());
+    }
+    step(&format!("target {TARGET}"), || {
+        run(Command::new("rustup").args(["target", "add", TARGET])).with_context(|| {
+            format!("the standard library for {TARGET} is missing; install rustup, or the package of your distribution that carries it")
+        })
+    })
+}
+
+fn has_target() -> Result<bool> {
+    let libraries = read(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
+    Ok(Path::new(libraries.trim()).is_dir())
+}
+
+/// rustfmt, which the minimal profile leaves out.
+pub(crate) fn formatter() -> Result<()> {
+    component("rustfmt", &["fmt", "--version"])
+}
+
+/// clippy, which the minimal profile leaves out.
+pub(crate) fn linter() -> Result<()> {
+    component("clippy", &["clippy", "--version"])
+}
+
+fn component(name: &str, probe: &[&str]) -> Result<()> {
+    if succeeds("cargo", probe) {
+        return Ok(());
+    }
+    step(name, || run(Command::new("rustup").args(["component", "add", name])))
+}
+
+/// The browser and the interpreters of the foreign clients.
+fn system_packages() -> Result<()> {
+    let wanted: [(&str, bool); 4] = [
+        ("chromium", cache::chromium().is_some()),
+        ("nodejs", succeeds("node", &["--version"])),
+        ("npm", succeeds("npm", &["--version"])),
+        ("python3-venv", succeeds("python3", &["-c", "import ensurepip, venv"])),
+    ];
+    let missing: Vec<&str> = wanted.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    step(&format!("system packages: {}", missing.join(", ")), || {
+        if !is_root()? || !succeeds("apt-get", &["--version"]) {
+            bail!(
+                "the tests with foreign clients need {0}; install them with your package manager (Debian: apt-get install {0}), \
+                 or leave those tests out: cargo xtask test --quick",
+                missing.join(" ")
+            );
+        }
+        let apt = || {
+            let mut command = Command::new("apt-get");
+            command.env("DEBIAN_FRONTEND", "noninteractive");
+            command
+        };
+        run(apt().args(["update", "-q"]))?;
+        run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing))
+    })
+}
+
+fn is_root() -> Result<bool> {
+    Ok(read(Command::new("id").arg("-u"))?.trim() == "0")
+}
+
+/// The packages of tests/clients/package-lock.json.
+fn npm_packages() -> Result<()> {
+    let folder = Path::new("tests/clients");
+    let lock = fs::read_to_string(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.installed-lock");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    step("npm packages of the foreign clients", || {
+        run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))?;
+        Ok(fs::write(&stamp, &lock)?)
+    })
+}
+
+/// The packages of tests/clients/requirements.txt, in an environment outside the checkout.
+fn python_packages() -> Result<()> {
+    let wanted = fs::read_to_string("tests/clients/requirements.txt")?;
+    let environment: PathBuf = cache::python_environment()?;
+    let stamp = environment.join("installed-requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    step(&format!("Python packages of the foreign clients, in {}", environment.display()), || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/clients/requirements.txt"];
+        run(Command::new(environment.join("bin/python")).args(install))?;
+        Ok(fs::write(&stamp, &wanted)?)
+    })
+}

@@ -1,0 +1,23 @@
+//! Where the tools of the tests lie. Shared with `cargo xtask`, which installs them there.
+
+use std::path::{Path, PathBuf};
+
+/// The Python environment with the foreign clients: `$JACKFIELD_CACHE/python`, by default `~/.cache/jackfield/python`.
+///
+/// # Errors
+/// Neither `JACKFIELD_CACHE` nor `HOME` is set.
+pub fn python_environment() -> Result<PathBuf, std::io::Error> {
+    let folder = match (std::env::var_os("JACKFIELD_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => PathBuf::from(cache),
+        (None, Some(home)) => Path::new(&home).join(".cache/jackfield"),
+        (None, None) => return Err(std::io::Error::other("neither JACKFIELD_CACHE nor HOME is set")),
+    };
+    Ok(folder.join("python"))
+}
+
+/// The browser: `$JACKFIELD_CHROMIUM`, else the Debian package's.
+#[must_use]
+pub fn chromium() -> Option<PathBuf> {
+    let named = std::env::var_os("JACKFIELD_CHROMIUM").map(PathBuf::from);
+    named.or_else(|| Some(PathBuf::from("/usr/bin/chromium"))).filter(|path| path.exists())
+}
