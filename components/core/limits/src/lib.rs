@@ -302,6 +302,20 @@ pub mod identity {
     pub const KEYS_MAX: usize = 32;
     /// How long a fetched key set is used.
     pub const KEY_SET_LIFETIME_SECONDS: u64 = 300;
+    /// Time to wait before a key set that could not be fetched is asked for again: an outage must not cost each request a timeout.
+    pub const KEY_SET_RETRY_SECONDS: u64 = 10;
+    /// Time to fetch a key set.
+    pub const KEY_SET_TIMEOUT_MS: u64 = 3_000;
+    /// Shortest shared secret and service credential, bytes: as long as the digest they key.
+    pub const SECRET_BYTES_MIN: usize = 32;
+    /// Smallest RSA modulus that is trusted, bits.
+    pub const RSA_MODULUS_BITS_MIN: usize = 2_048;
+    /// Largest RSA modulus that is computed with, bits: verifying costs the square of it.
+    pub const RSA_MODULUS_BITS_MAX: usize = 8_192;
+    /// Keys one identity may have bound, one for each device.
+    pub const KEYS_PER_USER_MAX: usize = 16;
+    /// Identities that one identity may block.
+    pub const BLOCKS_MAX: usize = 1_000;
 }
 
 /// Manifests and plugin packages.

@@ -1,1 +1,105 @@
-//! To be written.
+//! Plugin events: the schemas that payloads must satisfy, and the sizes they may have (T52 to T57).
+//!
+//! What it is: a guard that accepts only schemas with bounded cost ([`Schema::compile`]), and a check of payloads against them
+//! ([`Schema::check`]) that reads a payload once and copies nothing. It runs alike where events are registered and where they are judged.
+//! What it is not: the judgement about an event; that is `envelope-judge`.
+//!
+//! Dialects: JSON Schema 2020-12, and draft-07 where `$schema` says so. In both, `format` describes and does not refuse, and patterns
+//! are regular expressions without look-around and back references, so that matching is linear.
+#![forbid(unsafe_code)]
+
+mod cursor;
+mod error;
+mod fanout;
+mod guard;
+pub mod size;
+mod tape;
+
+pub use error::SchemaError;
+
+use cursor::{Borrowed, Cursor};
+use jsonschema::{PatternOptions, ValidationError, Validator};
+use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
+use serde::Serialize;
+use std::fmt;
+
+/// A compiled schema.
+pub struct Schema {
+    rules: Validator<Borrowed>,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").field("draft", &self.rules.draft()).finish_non_exhaustive()
+    }
+}
+
+/// One thing that the schema says against a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// JSON pointer into the payload.
+    pub pointer: String,
+    /// The keyword that failed; `json` where the payload cannot be read at all.
+    pub keyword: String,
+    /// A sentence for people. It quotes the schema, never the payload.
+    pub message: String,
+}
+
+impl Schema {
+    /// Compiles a schema document: an object, `true`, `false`, or a JSON text that holds one of them (D1).
+    ///
+    /// # Errors
+    /// The first bound or rule that the document breaks; see [`SchemaError`].
+    pub fn compile(text: &str) -> Result<Self, SchemaError> {
+        let (document, draft) = guard::inspect(text)?;
+        let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
+        let rules = jsonschema::options_for::<Borrowed>()
+            .with_draft(draft)
+            .with_pattern_options(patterns)
+            .should_validate_formats(false)
+            .offline()
+            .build(&document)
+            .map_err(|error| refusal(&error))?;
+        Ok(Self { rules })
+    }
+
+    /// Checks a payload: the JSON text as it was sent.
+    ///
+    /// # Errors
+    /// At most [`VIOLATIONS_MAX`] violations, at least one.
+    pub fn check(&self, payload: &str) -> Result<(), Vec<Violation>> {
+        let tape = tape::Tape::parse(payload).map_err(|error| {
+            vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: format!("the payload is {error}") }]
+        })?;
+        let root = Cursor::root(&tape);
+        if self.rules.is_valid(root) {
+            return Ok(());
+        }
+        Err(self.rules.iter_errors(root).take(VIOLATIONS_MAX).map(|error| violation(&error)).collect())
+    }
+}
+
+fn violation(error: &ValidationError<'_>) -> Violation {
+    Violation {
+        pointer: cut(error.instance_path().as_str()),
+        keyword: error.kind().keyword().to_owned(),
+        message: cut(&error.masked().to_string()),
+    }
+}
+
+fn refusal(error: &ValidationError<'_>) -> SchemaError {
+    let pointer = cut(error.instance_path().as_str());
+    let last = pointer.rsplit('/').next().unwrap_or_default();
+    if last == "pattern" || pointer.contains("/patternProperties") || matches!(error.kind().keyword(), "pattern" | "format") {
+        return SchemaError::PatternUnsupported { pointer };
+    }
+    SchemaError::Invalid { pointer, reason: cut(&error.masked().to_string()) }
+}
+
+/// A text cut to [`VIOLATION_CHARS_MAX`] characters.
+pub(crate) fn cut(text: &str) -> String {
+    match text.char_indices().nth(VIOLATION_CHARS_MAX) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
