@@ -1,0 +1,51 @@
+//! What a token says about its bearer, and how far a host believes names without one.
+
+use identifiers::UserId;
+use serde::{Deserialize, Serialize};
+
+/// What the bearer may do beyond owning an identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Operator of the host: everything, on every server.
+    Admin,
+    /// Anybody else. A role that a foreign issuer writes and that is unknown here counts as this one.
+    #[default]
+    Client,
+}
+
+/// What a verified token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// `sub`: the identity, `oderId` on the wire.
+    pub user_id: UserId,
+    /// `role`.
+    pub role: Role,
+    /// `exp`: seconds since 1970.
+    pub expires_at_s: u64,
+}
+
+/// How far identities are believed (D7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Every claimed name is believed.
+    Open,
+    /// A name with something to lose needs proof: an owner's, a role holder's, a locked one.
+    #[default]
+    Claimed,
+    /// Every name needs proof.
+    Required,
+}
+
+impl Mode {
+    /// Reads `open`, `claimed` or `required`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "open" => Some(Self::Open),
+            "claimed" => Some(Self::Claimed),
+            "required" => Some(Self::Required),
+            _ => None,
+        }
+    }
+}
