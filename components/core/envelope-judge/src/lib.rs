@@ -1,1 +1,217 @@
-//! To be written.
+//! The judge of envelopes: one function from what a client sent and what the host knows to a verdict.
+//!
+//! What it is: the order of refusals (decision: order of refusals), the tolerance towards old clients (D1), stamping by byte patches, and
+//! the rules for plugin events. It runs inside the component `envelope-validator` and natively in tests, with the same results.
+//! What it is not: an actor. It returns effects; the host checks and performs them.
+//! Invariant: what cannot be decided is refused; arbitrary bytes never make it panic.
+#![forbid(unsafe_code)]
+
+mod content;
+mod definitions;
+mod fields;
+mod identify;
+mod plugin_event;
+mod stamp;
+mod time;
+
+pub use definitions::Definitions;
+
+use ::plugin_event::Violation;
+use envelope::{
+    Context, Envelope, EnvelopeType, Verdict,
+    catalogue::Routing,
+    decode::shorten,
+    reply::{self, EventNames, code},
+    verdict::{Decision, Effect, Judge, JudgeError, Membership, Refusal, Snapshot},
+};
+use fields::{Fields, invalid, longer, word};
+use limits::envelope::REQUEST_ID_CHARS_MAX;
+use stamp::Stamp;
+use std::borrow::Cow;
+
+const PLUGIN_EVENT: &str = "plugin_event";
+
+/// Why there is no decision.
+#[derive(Debug)]
+enum Stop {
+    Refuse { code: &'static str, message: String, violations: Vec<Violation> },
+    NeedSnapshot(String),
+}
+
+impl Stop {
+    fn refuse(code: &'static str, message: String) -> Self {
+        Self::Refuse { code, message, violations: Vec::new() }
+    }
+}
+
+/// Judges one envelope: the bytes of one WebSocket text message.
+///
+/// The answer is [`Verdict::Route`], [`Verdict::Refuse`] with the complete envelope for the sender, or [`Verdict::NeedSnapshot`] when
+/// the server's definitions in the revision of `context` have not been learned.
+#[must_use]
+pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
+    let envelope = match Envelope::decode(bytes) {
+        Ok(envelope) => envelope,
+        Err(error) => return Verdict::Refuse(reply::refuse(code::BAD_JSON, &error.to_string(), None, None)),
+    };
+    let kind = envelope.text("type");
+    match decide(known, context, &envelope, kind.as_deref()) {
+        Ok(decision) => Verdict::Route(decision),
+        Err(Stop::NeedSnapshot(server_id)) => Verdict::NeedSnapshot(server_id),
+        Err(Stop::Refuse { code, message, violations }) => Verdict::Refuse(refusal(&envelope, kind.as_deref(), code, &message, &violations)),
+    }
+}
+
+fn decide(known: &mut Definitions, context: &Context<'_>, envelope: &Envelope<'_>, kind: Option<&str>) -> Result<Decision, Stop> {
+    let kind = kind.ok_or_else(|| Stop::refuse(code::BAD_JSON, "not an envelope: the member \"type\" must be a text".to_owned()))?;
+    let kind = envelope::find(kind)
+        .filter(|kind| kind.direction.from_client())
+        .ok_or_else(|| Stop::refuse(code::UNKNOWN_TYPE, format!("type {} is not one that clients send", word(kind))))?;
+    if envelope.bytes().len() > kind.bytes_max {
+        let message = format!("{} has {} bytes, the limit is {}", kind.name, envelope.bytes().len(), kind.bytes_max);
+        return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
+    }
+    let is_greeting = kind.routing == Routing::Connection;
+    if context.user_id.is_none() && !is_greeting {
+        return Err(Stop::refuse(code::NOT_IDENTIFIED, format!("{} needs an identity: send identify first", kind.name)));
+    }
+    let turn = Turn { context, envelope, user_id: context.user_id.unwrap_or_default() };
+    // A plugin event has an order of refusals of its own, in which this comes later.
+    if kind.name != PLUGIN_EVENT {
+        turn.request_id()?;
+    }
+    route(known, kind, &turn)
+}
+
+fn route(known: &mut Definitions, kind: &EnvelopeType, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+    match kind.name {
+        "identify" => identify::judge(turn),
+        "keepalive" => Ok(Decision { patches: Vec::new(), effects: vec![Effect::Keepalive] }),
+        "status_update" => content::status(turn),
+        "join_server" => content::access(turn, Effect::Join),
+        "view_server" => content::access(turn, Effect::View),
+        "leave_server" => content::leave(turn),
+        "chat_message" => content::chat(known, turn),
+        "typing" => content::typing(turn),
+        "voice_state" => content::voice(turn),
+        "server_icon_available" => content::icon(turn, true, |server_id, updated_at| Effect::IconAvailable { server_id, updated_at }),
+        "server_icon_sync_request" => content::icon(turn, false, |server_id, updated_at| Effect::IconPeers { server_id, updated_at }),
+        PLUGIN_EVENT => {
+            let decision = plugin_event::judge(known, turn)?;
+            turn.request_id()?;
+            Ok(decision)
+        }
+        name => match kind.routing {
+            Routing::Target(class) => content::forward(turn, class),
+            _ => Err(Stop::refuse(code::UNKNOWN_TYPE, format!("type {} has no rule", word(name)))),
+        },
+    }
+}
+
+/// One envelope on its way through the rules.
+struct Turn<'e, 'b> {
+    context: &'e Context<'e>,
+    envelope: &'e Envelope<'b>,
+    /// The sender; empty before `identify`.
+    user_id: &'e str,
+}
+
+impl<'e, 'b> Turn<'e, 'b> {
+    fn fields(&self) -> Fields<'e, 'b> {
+        Fields(self.envelope)
+    }
+
+    fn stamp(&self) -> Stamp<'e, 'b> {
+        Stamp::new(self.envelope)
+    }
+
+    fn request_id(&self) -> Result<(), Stop> {
+        self.fields().text_max("requestId", REQUEST_ID_CHARS_MAX).map(drop)
+    }
+
+    /// The server that the envelope names. The host's reading has to be the same (decision: the judge).
+    fn named_server(&self) -> Result<Cow<'e, str>, Stop>
+    where
+        'b: 'e,
+    {
+        self.named()?.ok_or_else(|| invalid("serverId is missing".to_owned()))
+    }
+
+    /// The server that the envelope names or means (D1).
+    fn server(&self) -> Result<Cow<'e, str>, Stop>
+    where
+        'b: 'e,
+    {
+        if let Some(named) = self.named()? {
+            return Ok(named);
+        }
+        let implied = self.context.server_id.filter(|_| self.context.server_implied);
+        implied.map(Cow::Borrowed).ok_or_else(|| invalid("serverId is missing, and there is not one joined server that could be meant".to_owned()))
+    }
+
+    fn named(&self) -> Result<Option<Cow<'e, str>>, Stop>
+    where
+        'b: 'e,
+    {
+        let Some(named) = self.fields().server_id()? else { return Ok(None) };
+        if self.context.server_implied || self.context.server_id != Some(named.as_ref()) {
+            let message = "serverId is read differently by the host: write it once, as a plain text".to_owned();
+            return Err(Stop::refuse(code::BAD_JSON, message));
+        }
+        Ok(Some(named))
+    }
+
+    fn must_be_joined(&self, server_id: &str) -> Result<(), Stop> {
+        match self.context.membership {
+            Membership::Joined => Ok(()),
+            _ => Err(Stop::refuse(code::NOT_A_MEMBER, format!("you have not joined server {}", word(server_id)))),
+        }
+    }
+
+    /// Names the server that was meant.
+    fn imply(&self, stamp: &mut Stamp<'_, '_>, server_id: &str) {
+        if self.context.server_implied {
+            stamp.text("serverId", server_id);
+        }
+    }
+}
+
+/// The complete envelope that tells the sender.
+fn refusal(envelope: &Envelope<'_>, kind: Option<&str>, code: &str, message: &str, violations: &[Violation]) -> Refusal {
+    let request_id = envelope.text("requestId").filter(|id| !longer(id, REQUEST_ID_CHARS_MAX));
+    if kind != Some(PLUGIN_EVENT) {
+        let kind = kind.map(shorten);
+        return reply::refuse(code, message, kind.as_deref(), request_id.as_deref());
+    }
+    let name = |key: &str| envelope.text(key).map(|text| Cow::Owned(shorten(&text).into_owned()));
+    let names = EventNames {
+        server_id: envelope.text("serverId").filter(|id| envelope::verdict::server(id).is_some()),
+        plugin_id: name("pluginId"),
+        event_name: name("eventName"),
+        request_id,
+    };
+    reply::refuse_event(code, message, &names, violations)
+}
+
+/// The judge without a sandbox, for tests and measurements. A server runs the component.
+#[derive(Debug, Default)]
+pub struct NativeJudge(Definitions);
+
+impl NativeJudge {
+    /// Nothing learned.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Judge for NativeJudge {
+    fn judge(&mut self, context: &Context<'_>, envelope: &[u8]) -> Result<Verdict, JudgeError> {
+        Ok(judge(&mut self.0, context, envelope))
+    }
+
+    fn learn(&mut self, snapshot: &Snapshot) -> Result<(), JudgeError> {
+        self.0.learn(snapshot.clone());
+        Ok(())
+    }
+}

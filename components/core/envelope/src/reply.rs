@@ -3,6 +3,7 @@
 use crate::{catalogue, verdict::Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Codes of refusals (requirements 6.E), in the order in which they are checked.
 pub mod code {
@@ -71,6 +72,40 @@ pub fn error(code: &str, message: &str, kind: Option<&str>, request_id: Option<&
 #[must_use]
 pub fn refuse(code: &str, message: &str, kind: Option<&str>, request_id: Option<&str>) -> Refusal {
     Refusal { code: code.to_owned(), reply: error(code, message, kind, request_id, None) }
+}
+
+/// What a refused plugin event said about itself, as far as it can be repeated.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventNames<'a> {
+    /// `serverId`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_id: Option<Cow<'a, str>>,
+    /// `pluginId`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin_id: Option<Cow<'a, str>>,
+    /// `eventName`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_name: Option<Cow<'a, str>>,
+    /// `requestId`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Cow<'a, str>>,
+}
+
+/// A refusal by a `plugin_error` envelope; `violations` are left out when there are none.
+#[must_use]
+pub fn refuse_event<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, violations: &[V]) -> Refusal {
+    #[derive(Serialize)]
+    struct PluginError<'a, V> {
+        r#type: &'static str,
+        code: &'a str,
+        message: &'a str,
+        #[serde(flatten)]
+        names: &'a EventNames<'a>,
+        #[serde(skip_serializing_if = "<[V]>::is_empty")]
+        violations: &'a [V],
+    }
+    Refusal { code: code.to_owned(), reply: bytes(&PluginError { r#type: "plugin_error", code, message, names, violations }) }
 }
 
 /// An `access_denied` envelope.

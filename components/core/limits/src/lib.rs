@@ -137,6 +137,18 @@ pub mod envelope {
     pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
     /// Characters of a connection scope (usually the signalling URL).
     pub const CONNECTION_SCOPE_CHARS_MAX: usize = 512;
+    /// Characters of a `requestId`, which comes back in refusals.
+    pub const REQUEST_ID_CHARS_MAX: usize = 128;
+    /// Characters of a channel's id.
+    pub const CHANNEL_ID_CHARS_MAX: usize = 128;
+    /// Characters of a time written as text; ISO 8601 needs about 30.
+    pub const TIME_CHARS_MAX: usize = 64;
+    /// Features a client may announce in `identify`.
+    pub const FEATURES_MAX: usize = 64;
+    /// Characters of a feature's name and of a declared plugin's version.
+    pub const WORD_CHARS_MAX: usize = 64;
+    /// Bytes of a key, a proof or an invite in base64url.
+    pub const KEY_BYTES_MAX: usize = 256;
 }
 
 /// Plugin events and their schemas.
@@ -177,6 +189,8 @@ pub mod plugin_event {
     pub const COMPILED_SCHEMAS_MAX: usize = 512;
     /// Servers whose definitions one judge instance remembers.
     pub const LEARNED_SERVERS_MAX: usize = 4_096;
+    /// Bytes of all schema documents one judge instance remembers; the largest legal snapshot still fits.
+    pub const LEARNED_BYTES_MAX: usize = DEFINITIONS_PER_SERVER_MAX * SCHEMA_BYTES_MAX;
 
     const _: () = assert!(PAYLOAD_BYTES_DEFAULT <= PAYLOAD_BYTES_MAX);
     const _: () = assert!(PAYLOAD_BYTES_MAX + super::envelope::PLUGIN_EVENT_WRAPPER_BYTES_MAX <= super::socket::MESSAGE_BYTES_MAX);
@@ -392,6 +406,14 @@ pub mod edge_host {
     pub const POSTGRES_CONNECT_TIMEOUT_MS: u64 = 5_000;
     /// Interval of the engine's epoch ticks: how precisely [`BUSY_TIMEOUT_MS`] is kept, and how often a busy component makes room.
     pub const EPOCH_TICK_MS: u64 = 10;
+    /// Elements of one table.
+    pub const TABLE_ELEMENTS_MAX: usize = 100_000;
+    /// What wasmtime itself may need per instance, besides memories and tables.
+    pub const INSTANCE_BYTES_MAX: usize = 10 * MIB;
+    /// Memory of a freed slot that stays resident, so that the next instance starts without page faults.
+    pub const MEMORY_KEPT_BYTES: usize = 512 * KIB;
+    /// Table of a freed slot that stays resident.
+    pub const TABLE_KEPT_BYTES: usize = 64 * KIB;
     /// Requests in components at once; the others wait. Half the pool, so that idle instances never block a busy component.
     pub const IN_WORK_MAX: usize = INSTANCES_MAX as usize / 2;
     /// How long a request waits between two tries when the pool of instances is exhausted.
