@@ -1,1 +1,56 @@
-//! To be written.
+//! The harness of the tests: starts the real host, talks to it as clients do, and knows what an answer must look like.
+//!
+//! What it is not: a part of the product; it links nothing of the host and finds everything out from outside. Invariant: no wait has an
+//! upper bound that a busy machine could break; [`PATIENCE`] only turns a hang into a failure.
+
+pub mod cache;
+pub mod case;
+pub mod client;
+pub mod foreign;
+pub mod frames;
+pub mod host;
+pub mod http;
+pub mod matcher;
+pub mod raw;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// How long anything may take before it counts as hanging.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The workspace's root.
+///
+/// # Panics
+/// Never: this crate lies in it.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lies in the workspace")
+}
+
+/// Cargo's output folder of the profile that built the running test.
+///
+/// # Panics
+/// When the running program is no test that cargo built.
+#[must_use]
+pub fn output_folder() -> PathBuf {
+    let program = std::env::current_exe().expect("a running program has a path");
+    program.ancestors().nth(2).expect("cargo puts tests into <profile>/deps").to_owned()
+}
+
+/// Asks `ready` again and again until it is, and gives its answer.
+///
+/// # Panics
+/// When [`PATIENCE`] ends first; the message names `what`.
+pub fn until<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let begin = std::time::Instant::now();
+    loop {
+        if let Some(answer) = ready() {
+            return answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,319 @@
+//! The host under test: the real binary, in a folder of its own, on a port that the system picks.
+
+use crate::{
+    PATIENCE,
+    case::Target,
+    http::{Request, Response},
+    output_folder, root,
+};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc::channel,
+};
+use tempfile::TempDir;
+
+/// The service credential of every test host.
+pub const SERVICE_CREDENTIAL: &str = "tests-service-credential-0123456789abcdef";
+
+/// How a host is started.
+#[derive(Debug, Default)]
+pub struct Settings {
+    config: toml::Table,
+    data: Option<PathBuf>,
+    arguments: Vec<String>,
+}
+
+impl Settings {
+    /// The product's defaults, with what the tests need: two socket threads, and rates that one address alone cannot reach.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default().config("[socket]\nshards = 2\nconnections_per_address_max = 100000\n")
+    }
+
+    /// Adds configuration; later settings win.
+    ///
+    /// # Panics
+    /// When it is no TOML.
+    #[must_use]
+    pub fn config(mut self, text: &str) -> Self {
+        merge(&mut self.config, text.parse().expect("TOML"));
+        self
+    }
+
+    /// Keeps data in this folder instead of a new one.
+    #[must_use]
+    pub fn data(mut self, folder: &Path) -> Self {
+        self.data = Some(folder.to_owned());
+        self
+    }
+
+    /// Adds arguments of `jackfield serve`.
+    #[must_use]
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Starts a host and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// When it ends instead; the message shows its log.
+    #[must_use]
+    pub fn start(self) -> Host {
+        self.try_start().unwrap_or_else(|failure| panic!("the host ended with {}:\n{}", failure.status, failure.log))
+    }
+
+    /// Starts a host that may refuse to run.
+    ///
+    /// # Errors
+    /// It ended before it was ready.
+    ///
+    /// # Panics
+    /// When it neither ends nor gets ready.
+    pub fn try_start(self) -> Result<Host, Failure> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        let config = folder.path().join("jackfield.toml");
+        fs::write(&config, toml::to_string(&self.config).expect("TOML")).expect("a written configuration");
+        let log = folder.path().join("log");
+        let mut command = jackfield();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(&data).arg("--config").arg(&config).args(&self.arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file")).spawn().expect("the binary starts");
+        let output = child.stdout.take().expect("a piped output");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                if let Some(url) = line.strip_prefix("ready ") {
+                    let _ = sender.send(url.to_owned());
+                }
+            }
+        });
+        match lines.recv_timeout(PATIENCE) {
+            Ok(url) => Ok(Host { child, url, data, log, folder }),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+                let status = child.wait().expect("an ended child has a status");
+                Err(Failure { status, log: fs::read_to_string(&log).unwrap_or_default() })
+            }
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                let _ = child.kill();
+                panic!("the host never got ready:\n{}", fs::read_to_string(&log).unwrap_or_default())
+            }
+        }
+    }
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(into)), toml::Value::Table(from)) => merge(into, from),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// A host that ended before it was ready.
+#[derive(Debug)]
+pub struct Failure {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it wrote to standard error.
+    pub log: String,
+}
+
+/// A running host; ends with this value.
+pub struct Host {
+    child: Child,
+    url: String,
+    data: PathBuf,
+    log: PathBuf,
+    folder: TempDir,
+}
+
+impl Host {
+    /// A host with the settings of the tests.
+    #[must_use]
+    pub fn start() -> Self {
+        Settings::new().start()
+    }
+
+    /// `http://127.0.0.1:port`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `127.0.0.1:port`.
+    ///
+    /// # Panics
+    /// When the ready line names no `http` URL.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.url.strip_prefix("http://").expect("an http URL").to_owned()
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// A folder that lives as long as the host.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A token made by `jackfield token`.
+    #[must_use]
+    pub fn token(&self, user: &str, role: &str) -> String {
+        token(&self.data, user, role)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    pub fn send(&self, request: &Request) -> Response {
+        request.send(&self.address()).unwrap_or_else(|error| panic!("{} {}: {error}\n{}", request.method, request.path, self.log()))
+    }
+
+    /// `GET` without credentials.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Response {
+        self.send(&Request::new("GET", path))
+    }
+
+    /// A request with a JSON body, in the name of `user`.
+    #[must_use]
+    pub fn act(&self, user: &str, method: &str, path: &str, body: &Value) -> Response {
+        self.send(&Request::new(method, path).bearer(&self.token(user, "client")).json(body))
+    }
+
+    /// Makes a public server owned by `owner`.
+    pub fn create_server(&self, owner: &str, id: &str) {
+        let _ = self.act(owner, "POST", "/api/servers", &json!({"id": id, "name": id})).expect(201);
+    }
+
+    /// Stores a plugin requirement and returns the row.
+    pub fn require(&self, owner: &str, server: &str, plugin: &str, body: &Value) -> Value {
+        self.act(owner, "PUT", &format!("/api/servers/{server}/plugins/{plugin}/requirement"), body).expect(200).json()
+    }
+
+    /// Registers a plugin event and returns the row.
+    pub fn define(&self, owner: &str, server: &str, plugin: &str, event: &str, body: &Value) -> Value {
+        self.act(owner, "PUT", &format!("/api/servers/{server}/plugins/{plugin}/events/{event}"), body).expect(200).json()
+    }
+
+    /// The value of a metric without labels, or of all its label sets together.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").expect(200).text();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let values = lines
+            .filter(|line| line.split(['{', ' ']).next() == Some(name))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum()
+    }
+
+    /// Sends a signal: `TERM`, `INT`, `STOP`, `CONT`.
+    ///
+    /// # Panics
+    /// When there is no such process.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
+        assert!(status.expect("kill runs").success(), "kill -{signal}");
+    }
+
+    /// Kills it without warning and waits for its end. The data stays when it lies outside the host's own folder.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a running host");
+        self.child.wait().expect("a killed host ends");
+    }
+
+    /// Waits for its own end.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn wait(mut self) -> ExitStatus {
+        crate::until("the end of the host", || self.child.try_wait().expect("a child has a status"))
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the host at {}:\n{}", self.url, self.log());
+        }
+    }
+}
+
+impl Target for Host {
+    fn address(&self) -> String {
+        self.address()
+    }
+
+    fn token(&self, user: &str, role: &str) -> String {
+        self.token(user, role)
+    }
+
+    fn service_credential(&self) -> String {
+        SERVICE_CREDENTIAL.into()
+    }
+}
+
+/// A token made with the key in `data`.
+///
+/// # Panics
+/// When `jackfield token` fails.
+#[must_use]
+pub fn token(data: &Path, user: &str, role: &str) -> String {
+    let output = run(jackfield().arg("token").arg("--data").arg(data).args(["--user", user, "--role", role]));
+    assert!(output.status.success(), "jackfield token: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("a token is text");
+    text.trim_end().lines().last().expect("a token").to_owned()
+}
+
+/// Runs a command to its end.
+///
+/// # Panics
+/// When it cannot start.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// The binary that cargo built beside this test, in the workspace's root.
+///
+/// # Panics
+/// When it was not built.
+#[must_use]
+pub fn jackfield() -> Command {
+    let binary = output_folder().join("jackfield");
+    assert!(binary.exists(), "{} is missing; run `cargo xtask test`, or `cargo build --bins` first", binary.display());
+    let mut command = Command::new(binary);
+    command.current_dir(root()).env_remove("RUST_LOG");
+    command
+}
