@@ -37,19 +37,29 @@ impl Raw {
     /// When the host refuses.
     #[must_use]
     pub fn connect(host: &Host) -> Self {
+        let (raw, head) = Self::shake(host, "");
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the accept value of RFC 6455: {head}");
+        raw
+    }
+
+    /// Asks for a WebSocket, with `headers` (each with its line end) besides the usual ones, and reads the head of the answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    #[must_use]
+    pub fn shake(host: &Host, headers: &str) -> (Self, String) {
         let mut raw = Self::dial(host);
         raw.write(
             format!(
                 "GET /ws HTTP/1.1\r\nhost: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                 sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n{headers}\r\n",
                 host.address()
             )
             .as_bytes(),
         );
         let head = raw.head().expect("an answer to the handshake");
-        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the accept value of RFC 6455: {head}");
-        raw
+        (raw, head)
     }
 
     /// Connects without a word.

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 struct Constant {
     module: String,
     name: String,
+    kind: String,
     value: String,
     doc: String,
 }
@@ -37,7 +38,8 @@ pub(crate) fn limits(source: &str) -> Result<String> {
 
 /// The page of refusals over the socket.
 pub(crate) fn errors(source: &str) -> Result<String> {
-    let codes: Vec<Constant> = constants(source).into_iter().filter(|constant| constant.module == "code").collect();
+    let codes: Vec<Constant> =
+        constants(source).into_iter().filter(|constant| constant.module == "code" && constant.kind == "&str").collect();
     if codes.is_empty() {
         bail!("the envelope crate shows no codes");
     }
@@ -82,10 +84,11 @@ fn constants(source: &str) -> Vec<Constant> {
         } else if line == "}" {
             module.clear();
         } else if let Some((name, rest)) = text.strip_prefix("pub const ").and_then(|rest| rest.split_once(": ")) {
-            if let Some((_, value)) = rest.split_once(" = ") {
+            if let Some((kind, value)) = rest.split_once(" = ") {
                 found.push(Constant {
                     module: module.clone(),
                     name: name.to_owned(),
+                    kind: kind.to_owned(),
                     value: value.trim_end_matches(';').to_owned(),
                     doc: std::mem::take(&mut doc).replace('|', "\\|").replace("[`", "`").replace("`]", "`"),
                 });

@@ -47,6 +47,30 @@ pub mod code {
     pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
     /// The edge does not answer; trying again makes sense.
     pub const EDGE_UNAVAILABLE: &str = "EDGE_UNAVAILABLE";
+
+    /// All of them, in this order.
+    pub const ALL: &[&str] = &[
+        BAD_JSON,
+        UNKNOWN_TYPE,
+        INVALID_FIELD,
+        NOT_IDENTIFIED,
+        NOT_A_MEMBER,
+        INVALID_PLUGIN_ID,
+        INVALID_EVENT_NAME,
+        EVENT_NOT_REGISTERED,
+        DIRECTION_NOT_ALLOWED,
+        PLUGIN_BLOCKED,
+        CAPABILITY_DENIED,
+        PAYLOAD_TOO_LARGE,
+        SCHEMA_VIOLATION,
+        RATE_LIMITED,
+        INTERNAL,
+        NOT_REACHABLE,
+        IDENTITY_PROOF_REQUIRED,
+        IDENTITY_FIXED,
+        LIMIT_REACHED,
+        EDGE_UNAVAILABLE,
+    ];
 }
 
 /// An `error` envelope.

@@ -1,0 +1,49 @@
+//! The REST side: the black-box cases, against every host that can serve them, and a machine that reads the OpenAPI document.
+
+use std::{collections::BTreeMap, sync::Mutex};
+use tests::{
+    case::{self, Case, Target},
+    host::{Host, Settings},
+    root,
+};
+
+#[test]
+fn every_case_holds_on_the_native_host() {
+    run("the native host", |variables| Box::new(native(variables)));
+}
+
+fn native(variables: &BTreeMap<String, String>) -> Host {
+    let mut config = String::from("[edge.variables]\n");
+    for (name, value) in variables {
+        config.push_str(&format!("{name} = {}\n", toml::Value::from(value.as_str())));
+    }
+    Settings::new().config(&config).start()
+}
+
+/// Runs every case: those with the same variables share a host.
+fn run(target: &str, start: impl Fn(&BTreeMap<String, String>) -> Box<dyn Target>) {
+    let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(String, Case)>> = BTreeMap::new();
+    for (file, case) in case::load(&root().join("tests/cases/rest")) {
+        groups.entry(case.variables.clone()).or_default().push((file, case));
+    }
+    assert!(!groups.is_empty(), "no cases");
+    let failures = Mutex::new(Vec::new());
+    for (variables, cases) in &groups {
+        let host = start(variables);
+        let next = Mutex::new(cases.iter());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Some((file, case)) = { next.lock().expect("a lock").next() } {
+                        if let Err(why) = case::run(case, &*host) {
+                            failures.lock().expect("a lock").push(format!("{file}: {} {:?}: {why}", case.name, case.rows));
+                        }
+                    }
+                });
+            }
+        });
+    }
+    let failures = failures.into_inner().expect("a lock");
+    let count: usize = groups.values().map(Vec::len).sum();
+    assert!(failures.is_empty(), "{} of {count} cases fail on {target}:\n{}", failures.len(), failures.join("\n"));
+}

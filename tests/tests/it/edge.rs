@@ -1,0 +1,66 @@
+//! Gateway and edge apart: `--edge URL`, the feed of changes, and the edge's death.
+
+use serde_json::json;
+use tests::{
+    client::Client,
+    host::{Host, SERVICE_CREDENTIAL, Settings},
+    until,
+};
+
+/// An edge, and a gateway that knows only its address. The edge wakes nobody: what arrives, arrives by the poll.
+fn pair() -> (Host, Host) {
+    let edge = Host::start();
+    let gateway = Settings::new()
+        .config(&format!("[edge]\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"))
+        .arguments(&["--edge", edge.url()])
+        .start();
+    (edge, gateway)
+}
+
+#[test]
+fn a_remote_edge_serves_a_gateway() {
+    let (edge, gateway) = pair();
+    edge.create_server("olga", "remote");
+    let mut client = Client::joined(&gateway, "guest", "remote");
+    edge.require("olga", "remote", "example.polls", &json!({"status": "required"}));
+    let told =
+        client.find("the requirement, by the poll", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
+    assert_eq!(told["requirements"][0]["pluginId"], "example.polls");
+    let proxied = gateway.get("/api/servers/remote/plugins").expect(200).json();
+    assert_eq!(proxied["requirements"][0]["pluginId"], "example.polls", "one URL is enough for clients");
+}
+
+#[test]
+fn the_gateway_survives_the_death_of_its_edge() {
+    let (edge, gateway) = pair();
+    for server in ["known", "unknown"] {
+        edge.create_server("olga", server);
+    }
+    let mut alice = Client::joined(&gateway, "alice", "known");
+    let mut bob = Client::joined(&gateway, "bob", "known");
+    edge.kill();
+    until("readiness says degraded", || {
+        let ready = gateway.get("/readyz");
+        ready.text().contains("degraded").then_some(())
+    });
+    assert_eq!(gateway.get("/healthz").status, 200);
+    alice.send(json!({"type": "chat_message", "serverId": "known", "message": "still here"}));
+    assert_eq!(bob.expect("chat_message")["message"], "still here", "members stay");
+
+    let mut carol = Client::connect(&gateway, "carol");
+    carol.identify(json!({}));
+    let denied = alice.refused(json!({"type": "join_server", "serverId": "unknown"}), "EDGE_UNAVAILABLE");
+    assert!(denied["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{denied}");
+    let answer = gateway.get("/api/servers/known/plugins");
+    assert!((500..600).contains(&answer.status), "{}", answer.status);
+    assert!(answer.json()["code"].is_string());
+}
+
+#[test]
+fn a_lost_push_is_healed_by_the_poll() {
+    let host = Host::start();
+    host.create_server("olga", "polled");
+    let mut client = Client::joined(&host, "guest", "polled");
+    host.require("olga", "polled", "example.polls", &json!({"status": "optional"}));
+    client.find("the requirement", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
+}

@@ -1,0 +1,39 @@
+//! Judges: what the validator and the operator's components may do, and what their failures cost.
+
+use serde_json::json;
+use tests::{client::Client, host::Settings, output_folder};
+
+/// A component that `cargo xtask build` made.
+fn component(name: &str) -> String {
+    let path = output_folder().parent().expect("the target folder").join("wasm32-wasip2/component").join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is missing; run `cargo xtask build` first", path.display());
+    path.display().to_string()
+}
+
+fn filter(name: &str, on_failure: &str) -> String {
+    let source = component(name);
+    format!("[[judges.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n")
+}
+
+#[test]
+fn a_custom_component_joins_the_chain_by_configuration_alone() {
+    let host = Settings::new().config(&filter("word_filter", "refuse")).start();
+    host.create_server("olga", "filtered");
+    let mut alice = Client::joined(&host, "alice", "filtered");
+    let mut bob = Client::joined(&host, "bob", "filtered");
+    alice.send(json!({"type": "chat_message", "serverId": "filtered", "message": "a clean sentence"}));
+    assert_eq!(bob.expect("chat_message")["message"], "a clean sentence");
+}
+
+#[test]
+fn a_trap_costs_one_refusal_and_nothing_else() {
+    let host = Settings::new().config(&filter("trap_judge", "refuse")).start();
+    host.create_server("olga", "trapped");
+    let mut alice = Client::joined(&host, "alice", "trapped");
+    let mut bob = Client::joined(&host, "bob", "trapped");
+    for _ in 0..3 {
+        alice.refused(json!({"type": "chat_message", "serverId": "trapped", "message": "trap", "requestId": "t"}), "INTERNAL");
+        alice.send(json!({"type": "chat_message", "serverId": "trapped", "message": "fine"}));
+        assert_eq!(bob.expect("chat_message")["message"], "fine", "the next one passes, through a fresh instance");
+    }
+}

@@ -1,0 +1,64 @@
+//! Pings, and what happens to those who fall silent. Intervals are shortened by configuration; nothing asserts how long anything took.
+
+use serde_json::json;
+use tests::{
+    client::Client,
+    host::{Host, Settings},
+    raw::Raw,
+    until,
+};
+
+const FAST: &str = "[socket]\nping_interval_ms = 200\nsilence_max_ms = 1500\n";
+
+fn host() -> Host {
+    let host = Settings::new().config(FAST).start();
+    host.create_server("olga", "alive");
+    host
+}
+
+#[test]
+fn the_server_pings() {
+    let host = host();
+    let mut raw = Raw::connect(&host);
+    until("two pings", || {
+        let frame = raw.next().expect("an open connection");
+        raw.frame(0x8a, &frame.payload);
+        (frame.opcode == 9).then_some(())
+    });
+}
+
+#[test]
+fn a_silent_connection_is_reaped_and_leaves_its_servers() {
+    let host = host();
+    let mut witness = Client::joined(&host, "witness", "alive");
+    let mut silent = Raw::connect(&host);
+    silent.text(&json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string());
+    silent.text(&json!({"type": "join_server", "serverId": "alive"}).to_string());
+    // The witness answers pings by reading; the silent one never does.
+    assert_eq!(witness.expect("user_joined")["oderId"], "silent");
+    assert_eq!(witness.expect("user_left")["oderId"], "silent");
+    while let Some(frame) = silent.next() {
+        assert_ne!(frame.opcode, 10, "it was never pinged");
+    }
+}
+
+#[test]
+fn keepalives_without_pongs_keep_a_connection() {
+    let host = host();
+    let mut raw = Raw::connect(&host);
+    // Far more pings than silence would have allowed, each answered by a keepalive instead of a pong.
+    let (mut pings, mut keepalives) = (0, 0);
+    while pings < 15 {
+        let frame = raw.next().expect("an open connection");
+        match frame.opcode {
+            9 => {
+                pings += 1;
+                raw.text(r#"{"type":"keepalive"}"#);
+            }
+            1 if frame.payload == br#"{"type":"keepalive"}"# => keepalives += 1,
+            _ => {}
+        }
+    }
+    assert!(keepalives >= 1, "keepalives are answered");
+    assert!(keepalives <= pings + 1, "at most once for each ping interval: {keepalives}");
+}

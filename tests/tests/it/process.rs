@@ -1,0 +1,201 @@
+//! The process: its commands, its refusals to start, its end.
+
+use serde_json::json;
+use std::{fs, net::TcpListener};
+use tests::{
+    client::Client,
+    host::{Host, Settings, jackfield, run, token},
+};
+
+#[test]
+fn a_taken_port_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = run(jackfield().args(["serve", "--listen", &address, "--data"]).arg(folder.path()));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains(&address) || said.contains(address.rsplit(':').next().expect("a port")), "{said}");
+}
+
+#[test]
+fn an_unknown_key_of_the_configuration_is_named() {
+    let failure = Settings::new().config("[socket]\nping_intervall_ms = 5\n").try_start().err().expect("a refusal");
+    assert!(!failure.status.success());
+    assert!(failure.log.contains("ping_intervall_ms"), "{}", failure.log);
+}
+
+#[test]
+fn the_configuration_can_be_checked_and_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = run(jackfield().args(["config", "default"]));
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    let good = folder.path().join("good.toml");
+    fs::write(&good, &shown.stdout).expect("a file");
+    let checked = run(jackfield().args(["config", "check", "--config"]).arg(&good));
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    let bad = folder.path().join("bad.toml");
+    fs::write(&bad, "[no_such_table]\n").expect("a file");
+    let refused = run(jackfield().args(["config", "check", "--config"]).arg(&bad));
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no_such_table"), "{refused:?}");
+}
+
+#[test]
+fn the_reference_shows_the_default_configuration() {
+    let shown = run(jackfield().args(["config", "default"]));
+    let text = String::from_utf8(shown.stdout).expect("text");
+    super::documents::same_as_reference("config.toml", &text);
+}
+
+#[test]
+fn the_version_is_the_workspaces() {
+    let output = run(jackfield().arg("--version"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("jackfield ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_token_is_the_last_line_and_three_parts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Settings::new().data(folder.path()).start();
+    let made = token(folder.path(), "somebody", "client");
+    assert_eq!(made.split('.').count(), 3, "{made}");
+    let mut client = Client::connect(&host, "somebody");
+    client.identify(json!({"token": made}));
+    assert!(client.settled().is_empty(), "the token is good");
+}
+
+#[test]
+fn a_second_host_on_the_same_data_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = Settings::new().data(folder.path()).start();
+    let failure = Settings::new().data(folder.path()).try_start().err().expect("a refusal");
+    assert!(!failure.status.success());
+    assert!(failure.log.contains(&folder.path().display().to_string()), "{}", failure.log);
+    assert_eq!(first.get("/healthz").status, 200, "the first goes on");
+}
+
+#[test]
+fn a_damaged_database_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Settings::new().data(folder.path()).start();
+    host.create_server("olga", "kept");
+    host.signal("TERM");
+    assert!(host.wait().success());
+    let database = database(folder.path());
+    fs::write(&database, b"this is no database, and it is longer than a header of one would be, by far: ".repeat(100)).expect("a file");
+    let before = fs::read(&database).expect("a file");
+    let failure = Settings::new().data(folder.path()).try_start().err().expect("a refusal");
+    assert!(!failure.status.success());
+    assert!(failure.log.contains(database.file_name().and_then(|name| name.to_str()).expect("a name")), "{}", failure.log);
+    assert_eq!(fs::read(&database).expect("a file"), before, "never repaired by forgetting");
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Settings::new().data(folder.path()).start();
+    host.create_server("olga", "kept");
+    host.signal("TERM");
+    assert!(host.wait().success());
+    let database = rusqlite::Connection::open(database(folder.path())).expect("a database");
+    database.pragma_update(None, "user_version", 1_000_000).expect("a version");
+    drop(database);
+    match Settings::new().data(folder.path()).try_start() {
+        Err(failure) => assert!(failure.log.contains("newer"), "{}", failure.log),
+        Ok(host) => {
+            let answer = host.get("/api/servers/kept/plugins");
+            assert!(
+                answer.status >= 500 && answer.json()["error"].as_str().is_some_and(|text| text.contains("newer")),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+}
+
+/// The directory's database below a data folder.
+fn database(data: &std::path::Path) -> std::path::PathBuf {
+    fn search(folder: &std::path::Path) -> Option<std::path::PathBuf> {
+        let mut entries: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        entries.sort();
+        entries.into_iter().find_map(|path| match path.is_dir() {
+            true => search(&path),
+            false => fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")).then_some(path),
+        })
+    }
+    search(data).expect("a database in the data folder")
+}
+
+#[test]
+fn a_shutdown_tells_everyone_and_ends_well() {
+    let host = Host::start();
+    host.create_server("olga", "farewell");
+    let mut clients: Vec<Client> = (0..3).map(|at| Client::joined(&host, &format!("guest-{at}"), "farewell")).collect();
+    host.signal("TERM");
+    for client in &mut clients {
+        assert_eq!(client.closed().0, 1001);
+    }
+    assert!(host.wait().success());
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut acknowledged = 0;
+    for round in 0..3 {
+        let host = Settings::new().data(folder.path()).start();
+        if round == 0 {
+            host.create_server("olga", "durable");
+        }
+        let known = host.get("/api/servers/durable/plugins").expect(200).json();
+        assert_eq!(known["requirements"].as_array().map(Vec::len), Some(acknowledged), "after kill {round}");
+        let token = host.token("olga", "client");
+        let (address, (sender, answers)) = (host.address(), std::sync::mpsc::channel());
+        let first = acknowledged;
+        let writer = std::thread::spawn(move || {
+            for at in first.. {
+                let path = format!("/api/servers/durable/plugins/plugin-{at:05}/requirement");
+                let request = tests::http::Request::new("PUT", &path).bearer(&token).json(&json!({"status": "optional"}));
+                match request.send(&address) {
+                    Ok(answer) if answer.status == 200 => {
+                        if sender.send(()).is_err() {
+                            return;
+                        }
+                    }
+                    _ => return,
+                }
+            }
+        });
+        for _ in 0..5 {
+            answers.recv_timeout(tests::PATIENCE).expect("an acknowledged write");
+        }
+        host.kill();
+        writer.join().expect("the writer ends");
+        acknowledged += 5 + answers.try_iter().count();
+        // One write may have been committed whose answer the kill took away; the next round counts it.
+        let host = Settings::new().data(folder.path()).start();
+        let known = host.get("/api/servers/durable/plugins").expect(200).json();
+        let rows = known["requirements"].as_array().expect("a list");
+        assert!(rows.len() == acknowledged || rows.len() == acknowledged + 1, "{} of {acknowledged}", rows.len());
+        for (at, row) in rows.iter().enumerate() {
+            assert_eq!(row["pluginId"], format!("plugin-{at:05}"));
+        }
+        acknowledged = rows.len();
+        host.kill();
+    }
+}
+
+#[test]
+fn a_backup_of_a_running_host_can_be_served() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let host = Host::start();
+    host.create_server("olga", "saved");
+    host.require("olga", "saved", "example.polls", &json!({"status": "required"}));
+    let copy = folder.path().join("backup");
+    let output = run(jackfield().arg("backup").arg("--data").arg(host.data()).arg("--to").arg(&copy));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let restored = Settings::new().data(&copy).start();
+    let snapshot = restored.get("/api/servers/saved/plugins").expect(200).json();
+    assert_eq!(snapshot["requirements"][0]["pluginId"], "example.polls");
+}
