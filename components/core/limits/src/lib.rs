@@ -232,6 +232,8 @@ pub mod rest {
     pub const BODY_BYTES_MAX: usize = 256 * KIB;
     /// Response body of an edge component that the native host passes on.
     pub const RESPONSE_BYTES_MAX: usize = 8 * MIB;
+    /// Nesting of a request body; what surrounds it in an answer fits [`super::envelope::JSON_DEPTH_MAX`] then.
+    pub const BODY_DEPTH_MAX: usize = 64;
     /// Time for one request, body included.
     pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
     /// Requests of one address each second, and the burst.
@@ -290,6 +292,26 @@ pub mod directory {
     pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
     /// Time a gateway waits for an answer of the edge.
     pub const EDGE_TIMEOUT_MS: u64 = 5_000;
+    /// Members of one server that hold a role.
+    pub const GRANTS_PER_SERVER_MAX: usize = 1_000;
+    /// Characters of a role id.
+    pub const ROLE_ID_CHARS_MAX: usize = 64;
+    /// Characters of a ban's reason and of a request's message.
+    pub const REASON_CHARS_MAX: usize = 500;
+    /// Largest number of uses an invite may name.
+    pub const INVITE_USES_MAX: u64 = 100_000;
+    /// Random bytes of an invite's code and of a server id made here: not to be guessed.
+    pub const CODE_BYTES: usize = 16;
+    /// Bytes of all requirements and event definitions of one server: its snapshot has to fit an answer.
+    pub const PLUGIN_BYTES_PER_SERVER_MAX: usize = 4 * super::MIB;
+    /// Passwords one identity may set within a minute; each costs a hash.
+    pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
+    /// Window of the attempts that are counted.
+    pub const ATTEMPT_WINDOW_MS: u64 = 60_000;
+    /// How often a transaction is decided anew when others changed what it rests on; then the answer is `CONFLICT`.
+    pub const COMMIT_ATTEMPTS_MAX: usize = 8;
+    /// Rows of the audit that are kept; at a mutation a second that is two weeks.
+    pub const AUDIT_KEPT_MAX: u64 = 1_000_000;
     /// Audit rows returned in one page.
     pub const AUDIT_PAGE_MAX: usize = 200;
 }

@@ -1,0 +1,88 @@
+//! Who gets in (W14, D6, decision 21): bans, ownership, membership, invites, the password, open requests, the number of places.
+//!
+//! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and once more with the
+//! outcome of comparing it when it asked for that.
+
+use crate::permission::Standing;
+use crate::person::Way;
+use crate::refusal::Code;
+
+/// What is known when somebody knocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Knock {
+    /// What the identity is on the server.
+    pub standing: Standing,
+    /// Operator of the host.
+    pub admin: bool,
+    /// The server is private.
+    pub private: bool,
+    /// The server has a password.
+    pub has_password: bool,
+    /// The server has as many members as it admits.
+    pub full: bool,
+    /// The identity has an open request.
+    pub requested: bool,
+    /// An invite was shown: whether it admits.
+    pub invite: Option<bool>,
+    /// A password was given.
+    pub password_given: bool,
+    /// The password was compared: whether it is right.
+    pub password_right: Option<bool>,
+}
+
+/// The verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Member, owner or admin: nothing to store.
+    Inside,
+    /// Come in, by this way; a membership may be stored.
+    Admit(Way),
+    /// Compare the password, then decide again.
+    ComparePassword,
+    /// Stay out.
+    Refuse(Code),
+}
+
+/// Decides.
+#[must_use]
+pub fn decide(knock: &Knock) -> Verdict {
+    let Standing { owner, member, banned, .. } = knock.standing;
+    if owner || knock.admin {
+        return Verdict::Inside;
+    }
+    if banned {
+        return Verdict::Refuse(Code::Banned);
+    }
+    if member {
+        return Verdict::Inside;
+    }
+    let way = match way(knock) {
+        Ok(way) => way,
+        Err(verdict) => return verdict,
+    };
+    if knock.full { Verdict::Refuse(Code::Full) } else { Verdict::Admit(way) }
+}
+
+fn way(knock: &Knock) -> Result<Way, Verdict> {
+    if knock.invite == Some(true) {
+        return Ok(Way::Invite);
+    }
+    if knock.has_password && knock.password_given {
+        return match knock.password_right {
+            // Full servers do not spend a hash on those who cannot enter anyway.
+            None if knock.full => Err(Verdict::Refuse(Code::Full)),
+            None => Err(Verdict::ComparePassword),
+            Some(true) => Ok(Way::Password),
+            Some(false) => Err(Verdict::Refuse(Code::PasswordInvalid)),
+        };
+    }
+    if !knock.private && !knock.has_password {
+        return Ok(Way::Open);
+    }
+    Err(Verdict::Refuse(match (knock.invite, knock.has_password, knock.requested) {
+        (Some(_), _, _) => Code::InviteInvalid,
+        (None, true, _) => Code::PasswordRequired,
+        (None, false, true) => Code::RequestPending,
+        (None, false, false) => Code::InviteRequired,
+    }))
+}
