@@ -12,6 +12,7 @@ pub mod host;
 pub mod http;
 pub mod matcher;
 pub mod raw;
+pub mod spin;
 
 use std::{
     path::{Path, PathBuf},

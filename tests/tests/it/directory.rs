@@ -5,11 +5,22 @@ use tests::{
     case::{self, Case, Target},
     host::{Host, Settings},
     root,
+    spin::{self, Spin},
 };
 
 #[test]
 fn every_case_holds_on_the_native_host() {
     run("the native host", |variables| Box::new(native(variables)));
+}
+
+/// The same answers from the same components on the other host.
+#[test]
+fn every_case_holds_under_spin() {
+    if !spin::is_installed() {
+        println!("no `spin` on the PATH: the cases ran against the native host alone");
+        return;
+    }
+    run("spin up", |variables| Box::new(Spin::start(variables)));
 }
 
 fn native(variables: &BTreeMap<String, String>) -> Host {
