@@ -5,3 +5,6 @@ wit_bindgen::generate!({
     path: "../../wit",
     world: "jackfield:envelopes/validator",
 });
+
+use crate::Validator;
+export!(Validator);

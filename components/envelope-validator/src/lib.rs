@@ -29,5 +29,3 @@ impl definitions::Guest for Validator {
         LEARNED.with_borrow_mut(|learned| learned.learn(translate::snapshot(snapshot)));
     }
 }
-
-bindings::export!(Validator with_types_in bindings);

@@ -1,6 +1,6 @@
 //! The types of `wit/judge.wit` and their Rust twins, which carry the same words.
 
-use crate::bindings::{exports::jackfield::envelopes::definitions::Snapshot, jackfield::envelopes::types as wit};
+use crate::bindings::exports::jackfield::envelopes::types as wit;
 use envelope::verdict as core;
 use identifiers::{EventName, PluginId};
 
@@ -22,7 +22,7 @@ pub(crate) fn context(context: &wit::Context) -> core::Context<'_> {
 }
 
 /// Entries whose names break their patterns cannot be addressed by any envelope, so they are left out.
-pub(crate) fn snapshot(snapshot: Snapshot) -> core::Snapshot {
+pub(crate) fn snapshot(snapshot: wit::Snapshot) -> core::Snapshot {
     core::Snapshot {
         server_id: snapshot.server_id,
         revision: snapshot.revision,
