@@ -1,0 +1,171 @@
+//! The closed lists of a manifest: each is an enum, its texts, and the table's choice in one.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! choice {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal $meaning:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $(#[doc = $meaning] #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            /// The texts, in order.
+            pub const NAMES: &[&str] = &[$($text),+];
+
+            /// Its text in a manifest.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+choice! {
+    /// What a plugin is made of (T4, R1, J52, H46).
+    Kind {
+        Component "component" "A WebAssembly component that runs on the server.",
+        Client "client" "An ES module that clients load.",
+        Library "library" "Code that others use; it is never activated on its own.",
+        Script "script" "JavaScript or TypeScript that runs on the server.",
+        Process "process" "A program of its own beside the server.",
+        Theme "theme" "Colours alone.",
+    }
+}
+
+choice! {
+    /// Where a plugin lives.
+    PluginScope {
+        Client "client" "With each client.",
+        Server "server" "With each server.",
+    }
+}
+
+choice! {
+    /// What a plugin does for the application (H1); not a permission.
+    Role {
+        Service "service" "Answers requests below its route.",
+        FileLoader "file-loader" "Reads a kind of file.",
+        FileViewer "file-viewer" "Shows a kind of file.",
+        DataSource "data-source" "Connects to a source of data.",
+        Exporter "exporter" "Writes records to a format.",
+        SearchProvider "search-provider" "Answers searches.",
+        NewUiComponent "new-ui-component" "Draws an interactive panel.",
+        DataProducer "data-producer" "Publishes datasets.",
+        Renderer "renderer" "Draws records.",
+        Cli "cli" "Offers commands.",
+        Theme "theme" "Provides colours.",
+        Tools "tools" "Offers tools.",
+        Hooks "hooks" "Takes part in hooks.",
+        Events "events" "Handles plugin events.",
+    }
+}
+
+choice! {
+    /// Which way a plugin event goes (T15).
+    Direction {
+        ClientToServer "clientToServer" "From a client to the server.",
+        ServerRelay "serverRelay" "Relayed by the server.",
+        P2pHint "p2pHint" "Between clients; the server refuses it.",
+    }
+}
+
+choice! {
+    /// Whom a plugin event or a value concerns (T15, T16).
+    DataScope {
+        Server "server" "The whole server.",
+        Channel "channel" "One channel.",
+        User "user" "One user.",
+        Plugin "plugin" "The plugin itself.",
+    }
+}
+
+choice! {
+    /// Where a value is kept (T16).
+    DataStorage {
+        Local "local" "On the user's device.",
+        ServerData "serverData" "With the server.",
+    }
+}
+
+choice! {
+    /// The class in which a plugin is activated (T14).
+    Priority {
+        Bootstrap "bootstrap" "Before all others.",
+        High "high" "Early.",
+        Default "default" "In the middle.",
+        Low "low" "Last.",
+    }
+}
+
+choice! {
+    /// What a tool may do to the world (J23).
+    Tier {
+        Read "read" "It only looks.",
+        Write "write" "It changes data.",
+        Exec "exec" "It runs programs.",
+    }
+}
+
+choice! {
+    /// The type of a setting (J53).
+    SettingType {
+        String "string" "A text.",
+        Number "number" "A number.",
+        Integer "integer" "A whole number.",
+        Boolean "boolean" "Yes or no.",
+        Enum "enum" "One of `values`.",
+        Array "array" "A list of `items`.",
+        Object "object" "Named `properties`.",
+    }
+}
+
+choice! {
+    /// The form in which a description of a plugin is written.
+    Form {
+        Jackfield "jackfield" "`jackfield.json`, the canonical form.",
+        Toju "toju" "`toju-plugin.json` or `plugin.json`.",
+        Toru "toru" "The metadata that a process plugin prints for `--metadata`.",
+        Jcode "jcode" "The section `jackfield`, `jcode` or `pi` of a `package.json`.",
+        Thoth "thoth" "`plugin.toml`.",
+    }
+}
+
+/// Hooks that the host fires (requirements 3a); others are warned about.
+pub const HOOKS: &[&str] = &[
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "ToolExecutionStart",
+    "ToolExecutionEnd",
+    "SessionStart",
+    "SessionEnd",
+    "SessionSwitch",
+    "SessionCompact",
+    "SessionBeforeCompact",
+    "SessionShutdown",
+    "PermissionRequest",
+    "PermissionDenied",
+    "AgentStart",
+    "AgentEnd",
+    "TurnStart",
+    "TurnEnd",
+    "MessageStart",
+    "MessageEnd",
+    "PreCompact",
+    "PostCompact",
+    "TaskCreated",
+    "TaskCompleted",
+    "AutoCompactionStart",
+    "UserPromptSubmit",
+    "Stop",
+    "Notification",
+];

@@ -1,0 +1,103 @@
+//! Foreign forms become the canonical one (requirements 7.2, 7.3, 7.7): pure functions from a document to a manifest.
+//!
+//! What it is not: a second checker. An importer rewrites a tree whose values keep their places in the foreign file, and the one checker judges the
+//! result, so that its findings point into the file that the author wrote. Invariant: what has no place in the canonical form is named in a
+//! warning, never dropped silently.
+
+mod build;
+mod jcode;
+mod package;
+mod thoth;
+mod toju;
+mod toml_tree;
+mod toru;
+
+use crate::node::Node;
+use crate::violation::{Code, Report, Violation};
+use crate::{Form, Manifest, Options, finish, read, validate};
+use limits::manifest::BYTES_MAX;
+
+/// The files that may describe a plugin, in the order in which they are looked for.
+pub const LOOKUP_ORDER: [&str; 5] = ["jackfield.json", "toju-plugin.json", "plugin.json", "plugin.toml", "package.json"];
+
+/// What came of reading a document of some form.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// The form that was read.
+    pub form: Form,
+    /// The manifest; its text is the canonical print, or the document itself when that is canonical already. `None` exactly when a violation is
+    /// an error.
+    pub manifest: Option<Manifest>,
+    /// Everything that is wrong; places and pointers are those of the document that was read.
+    pub violations: Vec<Violation>,
+}
+
+/// The form that a file's name stands for, directories before it ignored.
+#[must_use]
+pub fn form_of_file(name: &str) -> Option<Form> {
+    match name.rsplit(['/', '\\']).next()? {
+        "jackfield.json" => Some(Form::Jackfield),
+        "toju-plugin.json" | "plugin.json" => Some(Form::Toju),
+        "package.json" => Some(Form::Jcode),
+        name if name.ends_with(".toml") => Some(Form::Thoth),
+        _ => None,
+    }
+}
+
+/// Reads the document `bytes` that stands in a file called `name`. Where the name does not settle the form, the content does.
+#[must_use]
+pub fn import(name: &str, bytes: &[u8], options: Options) -> Imported {
+    let named = form_of_file(name);
+    let mut report = Report::default();
+    let node = match named {
+        Some(Form::Thoth) if bytes.len() <= BYTES_MAX => toml_tree::read(bytes, &mut report),
+        _ => read(bytes, &mut report),
+    };
+    let form = match (named, &node) {
+        (None | Some(Form::Toju), Some(node)) if toru::is_metadata(node) => Form::Toru,
+        (Some(form), _) => form,
+        (None, _) => Form::Jackfield,
+    };
+    let Some(source) = node else { return Imported { form, manifest: None, violations: report.finish() } };
+    if form == Form::Jackfield {
+        validate::manifest(&source, options.strict, &mut report);
+        let outcome = finish(&source, std::str::from_utf8(bytes).unwrap_or_default().into(), report);
+        return Imported { form, manifest: outcome.manifest, violations: outcome.violations };
+    }
+    convert(form, &source, options, report)
+}
+
+/// Reads what a process plugin prints for `--metadata`.
+#[must_use]
+pub fn import_metadata(bytes: &[u8], options: Options) -> Imported {
+    let mut report = Report::default();
+    match read(bytes, &mut report) {
+        Some(source) => convert(Form::Toru, &source, options, report),
+        None => Imported { form: Form::Toru, manifest: None, violations: report.finish() },
+    }
+}
+
+fn convert(form: Form, source: &Node, options: Options, mut report: Report) -> Imported {
+    if !source.is_object() {
+        report.error(Code::BadType, "", source.span.clone(), &format!("the file must hold an object, not {}", source.what()));
+    }
+    let canonical = match form {
+        _ if !source.is_object() => None,
+        Form::Jackfield => Some(source.clone()),
+        Form::Toju => Some(toju::canonical(source)),
+        Form::Toru => Some(toru::canonical(source, &mut report)),
+        Form::Jcode => package::canonical(source, &mut report),
+        Form::Thoth => Some(thoth::canonical(source, &mut report)),
+    };
+    let Some(canonical) = canonical else { return Imported { form, manifest: None, violations: report.finish() } };
+    validate::manifest(&canonical, options.strict, &mut report);
+    let outcome = finish(&canonical, canonical.print().into(), report);
+    let mut violations = outcome.violations;
+    for violation in &mut violations {
+        // What an importer made up stands nowhere in the file: such findings keep the canonical pointer.
+        if violation.span.len() > 1 {
+            violation.pointer = source.pointer_at(violation.span.start);
+        }
+    }
+    Imported { form, manifest: outcome.manifest, violations }
+}
