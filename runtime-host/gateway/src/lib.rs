@@ -1,1 +1,29 @@
-//! To be written.
+//! The gateway: owns every socket, speaks RFC 6455 and the envelope contract, and sends what the judges allow to whom it concerns.
+//!
+//! What it is not: it names no component engine, decides nothing that a judge decides, and stores nothing. Data flows one way:
+//! bytes → [`frame`] → [`envelope::Judge`] → effects → the hub's live state → frames.
+//! A few shard threads own the sockets in readiness loops; what waits for the edge waits in [`edge`], on the caller's async runtime.
+#![forbid(unsafe_code)]
+
+mod advertised;
+pub mod config;
+mod conn;
+pub mod edge;
+pub mod frame;
+mod handshake;
+mod hub;
+mod identify;
+mod membership;
+mod metrics;
+mod rate;
+mod room;
+mod server;
+mod session;
+mod shard;
+mod view;
+
+pub use advertised::limits as advertised_limits;
+pub use config::Config;
+pub use hub::Hub;
+pub use metrics::Metrics;
+pub use server::{Gateway, Handover, connections_max};

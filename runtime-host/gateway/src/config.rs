@@ -1,0 +1,231 @@
+//! What an operator may set about sockets. Defaults are the constants of `limits`; units are in the names.
+
+use ipnet::IpNet;
+use limits::{rate::Rate, socket};
+use serde::{Deserialize, Serialize};
+
+/// Everything the gateway is told at start.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Sockets and their limits.
+    pub socket: Socket,
+    /// Rates of one connection.
+    pub rates: Rates,
+    /// Who somebody is.
+    pub identity: Identity,
+    /// Forwarding between people.
+    pub forward: Forward,
+}
+
+/// Sockets and their limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Socket {
+    /// Threads that own sockets; 0 = one per core, at most 8.
+    pub shards: usize,
+    /// Connections at once; 0 = computed from the open-file limit.
+    pub connections_max: usize,
+    /// Connections of one address.
+    pub connections_per_address_max: usize,
+    /// Connections of one identity.
+    pub connections_per_identity_max: usize,
+    /// Largest message.
+    pub message_bytes_max: usize,
+    /// Bytes that may wait for one slow connection.
+    pub queue_bytes_max: usize,
+    /// Age of the oldest waiting byte at which a connection counts as slow.
+    pub write_stall_max_ms: u64,
+    /// Time for the request head.
+    pub head_timeout_ms: u64,
+    /// Time to `identify`, in identity mode `required`.
+    pub identify_timeout_ms: u64,
+    /// Interval of pings.
+    pub ping_interval_ms: u64,
+    /// Silence after which a connection is reaped.
+    pub silence_max_ms: u64,
+    /// Servers one connection may have joined.
+    pub joined_servers_max: usize,
+    /// Servers one connection may view.
+    pub viewed_servers_max: usize,
+    /// Roster entries in one answer.
+    pub roster_entries_max: usize,
+    /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin are no browser's.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `error` and `plugin_error` go to everyone (`guarded`), or only to clients that announced the feature `errors` (`open`).
+    pub compat: Compat,
+}
+
+/// How much a client is assumed to understand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compat {
+    /// Refusals only to clients that announced `errors`.
+    Open,
+    /// Refusals to everyone.
+    #[default]
+    Guarded,
+}
+
+impl Default for Socket {
+    fn default() -> Self {
+        Self {
+            shards: 0,
+            connections_max: 0,
+            connections_per_address_max: socket::CONNECTIONS_PER_ADDRESS_MAX,
+            connections_per_identity_max: socket::CONNECTIONS_PER_IDENTITY_MAX,
+            message_bytes_max: socket::MESSAGE_BYTES_MAX,
+            queue_bytes_max: socket::QUEUE_BYTES_MAX,
+            write_stall_max_ms: socket::WRITE_STALL_MAX_MS,
+            head_timeout_ms: socket::HEAD_TIMEOUT_MS,
+            identify_timeout_ms: socket::IDENTIFY_TIMEOUT_MS,
+            ping_interval_ms: socket::PING_INTERVAL_MS,
+            silence_max_ms: socket::SILENCE_MAX_MS,
+            joined_servers_max: socket::JOINED_SERVERS_MAX,
+            viewed_servers_max: socket::VIEWED_SERVERS_MAX,
+            roster_entries_max: socket::ROSTER_ENTRIES_MAX,
+            origins: vec!["*".into()],
+            trusted_proxies: Vec::new(),
+            compat: Compat::default(),
+        }
+    }
+}
+
+/// Rates of one connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rates {
+    /// All messages together.
+    pub all: RateSetting,
+    /// Typing, voice state, presence.
+    pub typing: RateSetting,
+    /// Chat.
+    pub chat: RateSetting,
+    /// Joins, views, leaves.
+    pub membership: RateSetting,
+    /// WebRTC signalling.
+    pub signalling: RateSetting,
+    /// Direct messages, calls, icons.
+    pub direct: RateSetting,
+    /// Plugin events.
+    pub plugin_event: RateSetting,
+    /// Bytes a second that a connection may cause to be sent on; the burst is the same.
+    pub bytes_per_second: u32,
+    /// Identities addressed for the first time, per minute.
+    pub new_targets_per_minute: u32,
+    /// Refusals by rate in ten seconds before the connection closes with 4008.
+    pub strikes_max: u32,
+}
+
+/// A rate in the configuration: `{ per_second = 5, burst = 20 }`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateSetting {
+    /// Tokens that come back each second.
+    pub per_second: u32,
+    /// Size of the bucket.
+    pub burst: u32,
+}
+
+impl From<Rate> for RateSetting {
+    fn from(rate: Rate) -> Self {
+        Self { per_second: rate.per_second, burst: rate.burst }
+    }
+}
+
+impl From<RateSetting> for Rate {
+    fn from(rate: RateSetting) -> Self {
+        Self { per_second: rate.per_second, burst: rate.burst }
+    }
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        use limits::rate;
+        Self {
+            all: rate::ALL.into(),
+            typing: rate::TYPING.into(),
+            chat: rate::CHAT.into(),
+            membership: rate::MEMBERSHIP.into(),
+            signalling: rate::SIGNALLING.into(),
+            direct: rate::DIRECT.into(),
+            plugin_event: rate::PLUGIN_EVENT.into(),
+            bytes_per_second: rate::BYTES_PER_SECOND as u32,
+            new_targets_per_minute: rate::NEW_TARGETS_PER_MINUTE,
+            strikes_max: rate::STRIKES_MAX,
+        }
+    }
+}
+
+impl Rates {
+    /// The rates in the order of [`envelope::catalogue::RateClass::ALL`].
+    #[must_use]
+    pub fn by_class(&self) -> [Rate; 7] {
+        [self.all, self.typing, self.chat, self.membership, self.signalling, self.direct, self.plugin_event].map(Rate::from)
+    }
+}
+
+/// Who somebody is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// `open`, `claimed` or `required`.
+    pub mode: Mode,
+    /// Secret of HS256 tokens made elsewhere; empty = none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub hs256_secret: String,
+    /// Where the keys of tokens made elsewhere are; empty = nowhere.
+    pub jwks_url: String,
+    /// `aud` that tokens must carry; empty = not checked.
+    pub token_audience: String,
+    /// `iss` that tokens must carry; empty = not checked.
+    pub token_issuer: String,
+    /// Origin that key proofs are made for, such as `https://chat.example`; empty = the URL the host prints.
+    pub origin: String,
+}
+
+/// Identity mode (decision D7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Whoever one claims to be; loopback only unless forced.
+    Open,
+    /// Claims are believed for identities that nobody proved, locked or gave a right to.
+    #[default]
+    Claimed,
+    /// No identity without proof.
+    Required,
+}
+
+impl Mode {
+    /// The word in configuration and variables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Claimed => "claimed",
+            Self::Required => "required",
+        }
+    }
+}
+
+/// Forwarding between people (decision D8).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Forward {
+    /// Who may send direct messages and calls.
+    pub direct: Direct,
+}
+
+/// Who may send direct messages and calls to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direct {
+    /// Anyone to anyone, within rates and block lists.
+    #[default]
+    Anyone,
+    /// Only people who share a server, or who were written to first.
+    SharedServer,
+}

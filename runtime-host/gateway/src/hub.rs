@@ -1,0 +1,463 @@
+//! What all shards share: rooms, who is connected where, counters, and the door to the edge.
+//!
+//! What it is not: a place where sockets are touched. Invariant: no lock of this module is held while another one is taken, except a room's
+//! state around shard inboxes.
+
+use crate::{
+    config::{Config, Direct},
+    edge::Asker,
+    metrics::Metrics,
+    room::Room,
+    shard::Message,
+    view::{ServerView, UserView},
+};
+use envelope::verdict::ForwardClass;
+use limits::socket::SHARD_INBOX_MAX;
+use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Names one connection for as long as it lives; a later connection in the same slot has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ConnRef {
+    /// Which shard owns it.
+    pub shard: u16,
+    /// Its place there.
+    pub slot: u32,
+    /// Counts the users of that place.
+    pub generation: u32,
+}
+
+/// A shard's inbox: many writers, one reader, one wake per batch.
+#[derive(Debug, Clone)]
+pub(crate) struct ShardHandle {
+    inbox: Arc<Mutex<Vec<Message>>>,
+    waker: Arc<mio::Waker>,
+    dropped: prometheus_client::metrics::counter::Counter,
+}
+
+impl ShardHandle {
+    /// A handle whose reader is woken by `waker`.
+    pub(crate) fn new(waker: Arc<mio::Waker>, metrics: &Metrics) -> Self {
+        Self { inbox: Arc::default(), waker, dropped: metrics.inbox_dropped.clone() }
+    }
+
+    /// Leaves a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
+    pub(crate) fn send(&self, message: Message) {
+        let mut inbox = self.inbox.lock();
+        inbox.push(message);
+        if inbox.len() == 1 {
+            drop(inbox);
+            if let Err(error) = self.waker.wake() {
+                tracing::error!(%error, "a shard could not be woken");
+            }
+        }
+    }
+
+    /// Leaves content, unless the shard is hopelessly behind; then it is dropped and counted.
+    pub(crate) fn send_content(&self, message: Message) {
+        if self.inbox.lock().len() >= SHARD_INBOX_MAX {
+            self.dropped.inc();
+            return;
+        }
+        self.send(message);
+    }
+
+    /// Takes everything.
+    pub(crate) fn take(&self, into: &mut Vec<Message>) {
+        std::mem::swap(&mut *self.inbox.lock(), into);
+    }
+}
+
+/// A connection of an identity, as others find it.
+#[derive(Debug, Clone)]
+struct Presence {
+    conn: ConnRef,
+    /// Grows with every connection: the newest has the greatest.
+    age: u64,
+    /// Joined and viewed rooms.
+    rooms: Vec<u64>,
+    connection_id: Box<str>,
+    scope: Option<Box<str>>,
+    since_ms: u64,
+}
+
+/// A connection as an operator sees it (W5).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionInfo {
+    /// The connection's id.
+    pub connection_id: Box<str>,
+    /// Its identity.
+    pub oder_id: Box<str>,
+    /// What it said its scope is (W7).
+    pub connection_scope: Option<Box<str>>,
+    /// When it identified, milliseconds since 1970.
+    pub identified_at: u64,
+    /// Joined and viewed servers.
+    pub servers: usize,
+}
+
+#[derive(Debug, Default)]
+struct User {
+    connections: Vec<Presence>,
+    view: Arc<UserView>,
+}
+
+/// A map cut into stripes, so that threads rarely meet.
+#[derive(Debug)]
+struct Striped<V> {
+    stripes: [Mutex<HashMap<Arc<str>, V>>; 64],
+    hasher: RandomState,
+}
+
+impl<V> Striped<V> {
+    fn new() -> Self {
+        Self { stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
+    fn stripe(&self, key: &str) -> &Mutex<HashMap<Arc<str>, V>> {
+        &self.stripes[self.hasher.hash_one(key) as usize % self.stripes.len()]
+    }
+}
+
+/// Who wrote to whom: lets a later call or icon request pass without a shared server (D8). In memory, bounded, a day long.
+#[derive(Debug, Default)]
+struct Relations {
+    seen: HashMap<(Arc<str>, Arc<str>), Instant>,
+    order: VecDeque<(Arc<str>, Arc<str>)>,
+}
+
+const RELATIONS_MAX: usize = 100_000;
+const RELATION_LIFETIME_SECONDS: u64 = 24 * 3_600;
+
+/// What all shards share.
+#[derive(Debug)]
+pub struct Hub {
+    /// What the operator set.
+    pub config: Config,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Who answers what is not known here.
+    pub edge: Asker,
+    /// Verifies tokens; replaced when keys change.
+    pub verifier: RwLock<Arc<identity::Verifier>>,
+    /// What `connected.protocol.limits` says.
+    pub advertised: serde_json::Value,
+    /// The origin that key proofs name; known once the listener is bound.
+    pub origin: RwLock<Arc<str>>,
+    /// The cap on connections.
+    pub connections_max: usize,
+    /// Connections now.
+    pub connections: AtomicUsize,
+    /// New connections are refused; the process is about to end.
+    pub draining: AtomicBool,
+    started: Instant,
+    shards: RwLock<Arc<[ShardHandle]>>,
+    rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
+    room_index: AtomicU64,
+    users: Striped<User>,
+    addresses: Mutex<HashMap<IpAddr, usize>>,
+    relations: Mutex<Relations>,
+    ages: AtomicU64,
+}
+
+impl Hub {
+    /// A hub without shards.
+    #[must_use]
+    pub fn new(config: Config, metrics: Metrics, edge: Asker, verifier: identity::Verifier, connections_max: usize) -> Self {
+        let advertised = crate::advertised::limits(&config);
+        Self {
+            config,
+            metrics,
+            edge,
+            verifier: RwLock::new(Arc::new(verifier)),
+            advertised,
+            origin: RwLock::new("".into()),
+            connections_max,
+            connections: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            started: Instant::now(),
+            shards: RwLock::new(Arc::from([])),
+            rooms: Mutex::default(),
+            room_index: AtomicU64::new(0),
+            users: Striped::new(),
+            addresses: Mutex::default(),
+            relations: Mutex::default(),
+            ages: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn set_shards(&self, shards: Vec<ShardHandle>) {
+        *self.shards.write() = shards.into();
+    }
+
+    pub(crate) fn shards(&self) -> Arc<[ShardHandle]> {
+        self.shards.read().clone()
+    }
+
+    /// Milliseconds since the hub was made; wraps after 49 days, users take differences.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u32 {
+        self.started.elapsed().as_millis() as u32
+    }
+
+    /// Wall clock, milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+    }
+
+    // ---- connections
+
+    /// Takes a place for a connection from `address`.
+    ///
+    /// # Errors
+    /// Why there is none: for the counter, and for people.
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), (&'static str, &'static str)> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(("draining", "the server is shutting down"));
+        }
+        let mut addresses = self.addresses.lock();
+        let mine = addresses.get(&address).copied().unwrap_or(0);
+        if mine >= self.config.socket.connections_per_address_max {
+            return Err(("address", "too many connections from this address"));
+        }
+        if self.connections.fetch_add(1, Ordering::AcqRel) >= self.connections_max {
+            self.connections.fetch_sub(1, Ordering::AcqRel);
+            return Err(("full", "the server has reached its connection limit"));
+        }
+        addresses.insert(address, mine + 1);
+        drop(addresses);
+        self.metrics.connections.inc();
+        self.metrics.accepted.inc();
+        Ok(())
+    }
+
+    /// Gives the place back.
+    pub(crate) fn release(&self, address: IpAddr) {
+        let mut addresses = self.addresses.lock();
+        if let Some(count) = addresses.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                addresses.remove(&address);
+            }
+        }
+        drop(addresses);
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+        self.metrics.connections.dec();
+    }
+
+    // ---- identities
+
+    /// Enters a connection under its identity.
+    ///
+    /// # Errors
+    /// The identity has as many connections as it may.
+    pub(crate) fn sign_in(
+        &self,
+        conn: ConnRef,
+        user_id: &Arc<str>,
+        view: Arc<UserView>,
+        connection_id: &str,
+        scope: Option<&str>,
+    ) -> Result<(), ()> {
+        let mut users = self.users.stripe(user_id).lock();
+        let user = users.entry(user_id.clone()).or_default();
+        if user.connections.len() >= self.config.socket.connections_per_identity_max {
+            return Err(());
+        }
+        user.view = view;
+        let age = self.ages.fetch_add(1, Ordering::Relaxed);
+        user.connections.push(Presence {
+            conn,
+            age,
+            rooms: Vec::new(),
+            connection_id: connection_id.into(),
+            scope: scope.map(Into::into),
+            since_ms: Self::now_ms(),
+        });
+        Ok(())
+    }
+
+    /// Identified connections, at most `entries_max`, in no order.
+    #[must_use]
+    pub fn connection_list(&self, entries_max: usize) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        for stripe in &self.users.stripes {
+            for (user_id, user) in stripe.lock().iter() {
+                list.extend(user.connections.iter().map(|presence| ConnectionInfo {
+                    connection_id: presence.connection_id.clone(),
+                    oder_id: (&**user_id).into(),
+                    connection_scope: presence.scope.clone(),
+                    identified_at: presence.since_ms,
+                    servers: presence.rooms.len(),
+                }));
+                if list.len() >= entries_max {
+                    list.truncate(entries_max);
+                    return list;
+                }
+            }
+        }
+        list
+    }
+
+    /// Removes a connection from its identity.
+    pub(crate) fn sign_out(&self, conn: ConnRef, user_id: &str) {
+        let mut users = self.users.stripe(user_id).lock();
+        let Some(user) = users.get_mut(user_id) else { return };
+        user.connections.retain(|presence| presence.conn != conn);
+        if user.connections.is_empty() {
+            users.remove(user_id);
+        }
+    }
+
+    /// Notes which rooms a connection is in, for forwarding.
+    pub(crate) fn note_rooms(&self, conn: ConnRef, user_id: &str, rooms: Vec<u64>) {
+        let mut users = self.users.stripe(user_id).lock();
+        let presence = users.get_mut(user_id).and_then(|user| user.connections.iter_mut().find(|presence| presence.conn == conn));
+        if let Some(presence) = presence {
+            presence.rooms = rooms;
+        }
+    }
+
+    /// The edge says something new about an identity.
+    pub(crate) fn update_user(&self, user_id: &str, view: &Arc<UserView>) {
+        if let Some(user) = self.users.stripe(user_id).lock().get_mut(user_id) {
+            user.view = view.clone();
+        }
+    }
+
+    /// Whether an identity has a connection.
+    pub(crate) fn is_connected(&self, user_id: &str) -> bool {
+        self.users.stripe(user_id).lock().contains_key(user_id)
+    }
+
+    /// Where an envelope from `from` to `to` goes under the forwarding rule (D8, D13); nowhere when it may not, or nobody is there.
+    pub(crate) fn route(&self, from: &Arc<str>, from_rooms: &[u64], to: &str, class: ForwardClass, known: Option<ConnRef>) -> Vec<ConnRef> {
+        let (blocked, mut found) = {
+            let users = self.users.stripe(to).lock();
+            let Some((id, user)) = users.get_key_value(to) else { return Vec::new() };
+            (user.view.blocks.contains(&**from), (id.clone(), user.connections.clone()))
+        };
+        if blocked {
+            return Vec::new();
+        }
+        let shares = |presence: &Presence| presence.rooms.iter().any(|room| from_rooms.contains(room));
+        let shared = found.1.iter().any(shares);
+        let to = found.0;
+        if class == ForwardClass::Direct {
+            let allowed = self.config.forward.direct == Direct::Anyone || shared || self.related(&to, from);
+            if allowed {
+                self.relate(from, &to);
+                return found.1.into_iter().map(|presence| presence.conn).collect();
+            }
+            return Vec::new();
+        }
+        if !shared && !self.related(&to, from) {
+            return Vec::new();
+        }
+        if class == ForwardClass::Reply
+            && let Some(known) = known.filter(|known| found.1.iter().any(|presence| presence.conn == *known))
+        {
+            return vec![known];
+        }
+        found.1.sort_by_key(|presence| std::cmp::Reverse((shares(presence), presence.age)));
+        found.1.first().map(|presence| presence.conn).into_iter().collect()
+    }
+
+    fn related(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
+        let relations = self.relations.lock();
+        relations.seen.get(&(from.clone(), to.clone())).is_some_and(|at| at.elapsed().as_secs() < RELATION_LIFETIME_SECONDS)
+    }
+
+    fn relate(&self, from: &Arc<str>, to: &Arc<str>) {
+        let mut relations = self.relations.lock();
+        let key = (from.clone(), to.clone());
+        if relations.seen.insert(key.clone(), Instant::now()).is_none() {
+            relations.order.push_back(key);
+            if relations.order.len() > RELATIONS_MAX
+                && let Some(oldest) = relations.order.pop_front()
+            {
+                relations.seen.remove(&oldest);
+            }
+        }
+    }
+
+    // ---- rooms
+
+    /// The room of a server, opened with `view` where it is not open. A newer view is taken.
+    pub(crate) fn open_room(&self, view: &Arc<ServerView>) -> Arc<Room> {
+        let (room, existed) = {
+            let mut rooms = self.rooms.lock();
+            match rooms.get(&view.server_id) {
+                Some(room) => (room.clone(), true),
+                None => {
+                    let room = Arc::new(Room::new(self.room_index.fetch_add(1, Ordering::Relaxed), view.clone()));
+                    rooms.insert(view.server_id.clone(), room.clone());
+                    self.metrics.rooms.set(rooms.len() as i64);
+                    (room, false)
+                }
+            }
+        };
+        if existed {
+            room.revise(view, &self.shards());
+        }
+        room
+    }
+
+    /// Closes a room that is empty.
+    pub(crate) fn close_if_empty(&self, room: &Arc<Room>) {
+        let mut rooms = self.rooms.lock();
+        if rooms.get(&room.server_id).is_some_and(|open| Arc::ptr_eq(open, room)) && room.close_if_empty() {
+            rooms.remove(&room.server_id);
+            self.metrics.rooms.set(rooms.len() as i64);
+        }
+    }
+
+    /// Enters a room; a room that closes at that moment is opened anew.
+    pub(crate) fn enter<T>(&self, view: &Arc<ServerView>, mut enter: impl FnMut(&Arc<Room>) -> Option<T>) -> (Arc<Room>, T) {
+        loop {
+            let room = self.open_room(view);
+            if let Some(entered) = enter(&room) {
+                return (room, entered);
+            }
+        }
+    }
+
+    /// A newer view of a server arrived.
+    pub(crate) fn revise(&self, view: &Arc<ServerView>) {
+        let room = self.rooms.lock().get(&view.server_id).cloned();
+        if let Some(room) = room {
+            room.revise(view, &self.shards());
+        }
+    }
+
+    /// Whether somebody is present in a server.
+    pub(crate) fn is_open(&self, server_id: &str) -> bool {
+        self.rooms.lock().contains_key(server_id)
+    }
+
+    /// Servers with somebody present.
+    #[must_use]
+    pub fn open_servers(&self) -> Vec<Arc<str>> {
+        self.rooms.lock().keys().cloned().collect()
+    }
+
+    /// Tells every shard to end its connections (W37).
+    pub(crate) fn broadcast_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        for shard in self.shards().iter() {
+            shard.send(Message::Drain);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Counters and gauges in the Prometheus format. No identity and no server is ever a label.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+use std::{borrow::Cow, fmt};
+
+/// A label with a value from a closed or bounded set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Label {
+    /// The value.
+    pub kind: Cow<'static, str>,
+}
+
+type Counters = Family<Label, Counter>;
+
+/// All measurements of the gateway.
+pub struct Metrics {
+    registry: Registry,
+    /// Open WebSocket connections.
+    pub connections: Gauge,
+    /// Accepted WebSocket connections.
+    pub accepted: Counter,
+    /// Handshakes refused, by reason.
+    pub handshakes_refused: Counters,
+    /// Closed connections, by code.
+    pub closed: Counters,
+    /// Envelopes received, by type.
+    pub received: Counters,
+    /// Envelopes refused, by code.
+    pub refused: Counters,
+    /// Frames delivered to sockets.
+    pub delivered: Counter,
+    /// Frames replaced by newer ones while they waited.
+    pub coalesced: Counter,
+    /// Deliveries dropped because a shard's inbox was full.
+    pub inbox_dropped: Counter,
+    /// Judge failures, by kind.
+    pub judge_failures: Counters,
+    /// Time of one judgement.
+    pub judge_seconds: Histogram,
+    /// Servers with somebody present.
+    pub rooms: Gauge,
+    /// Questions to the edge, by outcome.
+    pub edge_questions: Counters,
+    /// 1 while the edge answers, 0 while it does not.
+    pub edge_up: Gauge,
+    /// Forwards that reached nobody, whatever the reason.
+    pub unreachable: Counter,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("jackfield");
+        macro_rules! metric {
+            ($name:literal, $help:literal, $kind:ty) => {{
+                let metric = <$kind>::default();
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let judge_seconds = Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
+        registry.register_with_unit("judge", "Time of one judgement", Unit::Seconds, judge_seconds.clone());
+        Self {
+            connections: metric!("connections", "Open WebSocket connections", Gauge),
+            accepted: metric!("connections_accepted", "Accepted WebSocket connections", Counter),
+            handshakes_refused: metric!("handshakes_refused", "Refused handshakes by reason", Counters),
+            closed: metric!("connections_closed", "Closed connections by close code", Counters),
+            received: metric!("envelopes_received", "Envelopes received by type", Counters),
+            refused: metric!("envelopes_refused", "Envelopes refused by code", Counters),
+            delivered: metric!("frames_delivered", "Frames handed to sockets", Counter),
+            coalesced: metric!("frames_coalesced", "Waiting frames replaced by newer ones", Counter),
+            inbox_dropped: metric!("shard_inbox_dropped", "Deliveries dropped at a full shard inbox", Counter),
+            judge_failures: metric!("judge_failures", "Failures of judge components by kind", Counters),
+            judge_seconds,
+            rooms: metric!("rooms", "Servers with somebody present", Gauge),
+            edge_questions: metric!("edge_questions", "Questions to the edge by outcome", Counters),
+            edge_up: metric!("edge_up", "Whether the edge answers", Gauge),
+            unreachable: metric!("forwards_unreachable", "Forwards that reached nobody", Counter),
+            registry,
+        }
+    }
+}
+
+impl Metrics {
+    /// The text that `/metrics` serves (OpenMetrics).
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &self.registry).is_err() {
+            text.clear();
+        }
+        text
+    }
+
+    /// Adds one to the counter of `kind` in `counters`.
+    pub fn count(counters: &Counters, kind: impl Into<Cow<'static, str>>) {
+        counters.get_or_create(&Label { kind: kind.into() }).inc();
+    }
+}
+
+/// A code as a label: codes of operators' components are foreign text and are not let into the label set.
+#[must_use]
+pub(crate) fn code_label(code: &str) -> Cow<'static, str> {
+    use envelope::reply::code as known;
+    const KNOWN: &[&str] = &[
+        known::BAD_JSON,
+        known::UNKNOWN_TYPE,
+        known::INVALID_FIELD,
+        known::NOT_IDENTIFIED,
+        known::NOT_A_MEMBER,
+        known::INVALID_PLUGIN_ID,
+        known::INVALID_EVENT_NAME,
+        known::EVENT_NOT_REGISTERED,
+        known::DIRECTION_NOT_ALLOWED,
+        known::PLUGIN_BLOCKED,
+        known::CAPABILITY_DENIED,
+        known::PAYLOAD_TOO_LARGE,
+        known::SCHEMA_VIOLATION,
+        known::RATE_LIMITED,
+        known::INTERNAL,
+        known::NOT_REACHABLE,
+        known::IDENTITY_PROOF_REQUIRED,
+        known::IDENTITY_FIXED,
+        known::LIMIT_REACHED,
+        known::EDGE_UNAVAILABLE,
+    ];
+    Cow::Borrowed(KNOWN.iter().find(|known| **known == code).copied().unwrap_or("other"))
+}

@@ -1,0 +1,354 @@
+//! One chat server's live state: who is present, through which connections, and which shards have to hear of it.
+//!
+//! What it is not: stored. Invariants: presence events of a room are put into every concerned shard's inbox while the room is locked, so all
+//! receivers see them in one order; each carries a sequence number, and a connection that joined later than an event never gets it.
+
+use crate::{
+    hub::{ConnRef, ShardHandle},
+    shard::{Delivery, Filter, Message},
+    view::ServerView,
+};
+use bytes::Bytes;
+use envelope::verdict::Status;
+use parking_lot::{Mutex, RwLock};
+use serde_json::json;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A person as others see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// Identity.
+    pub user_id: Arc<str>,
+    /// Display name.
+    pub display_name: Arc<str>,
+    /// Profile text.
+    pub description: Option<Arc<str>>,
+    /// JSON of the profile's version, as it was given.
+    pub profile_updated_at: Option<Arc<str>>,
+    /// Whether the identity was proven.
+    pub verified: bool,
+}
+
+impl Profile {
+    /// The roster entry, without its braces, ready to be put into an object.
+    fn members(&self, status: Status) -> String {
+        let mut entry =
+            json!({"oderId": &*self.user_id, "displayName": &*self.display_name, "status": status.as_str(), "verified": self.verified});
+        if let Some(description) = &self.description {
+            entry["description"] = (&**description).into();
+        }
+        if let Some(at) = self.profile_updated_at.as_deref().and_then(|raw| serde_json::from_str::<serde_json::Value>(raw).ok()) {
+            entry["profileUpdatedAt"] = at;
+        }
+        let text = entry.to_string();
+        text[1..text.len() - 1].to_owned()
+    }
+}
+
+/// One identity in a room.
+#[derive(Debug)]
+struct Member {
+    profile: Arc<Profile>,
+    devices: Vec<Device>,
+    /// Roster entry with braces; rebuilt when profile or status change.
+    entry: Arc<str>,
+}
+
+#[derive(Debug)]
+struct Device {
+    conn: ConnRef,
+    status: Status,
+    plugins: Option<Arc<[Box<str>]>>,
+}
+
+impl Member {
+    fn status(&self) -> Status {
+        self.devices.iter().map(|device| device.status).max().unwrap_or_default()
+    }
+
+    fn refresh(&mut self) {
+        self.entry = format!("{{{}}}", self.profile.members(self.status())).into();
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    members: HashMap<Arc<str>, Member>,
+    /// How many joined and viewing connections each shard has here.
+    shards: HashMap<u16, usize>,
+    icons: HashMap<Arc<str>, u64>,
+    sequence: u64,
+    /// Removed from the hub: whoever wants in opens the room anew.
+    closed: bool,
+}
+
+/// What an entering connection is given.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    /// Presence events up to this one are part of the roster.
+    pub sequence: u64,
+    /// The `server_users` envelope.
+    pub roster: Bytes,
+}
+
+/// Somebody who enters.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrant {
+    /// The connection.
+    pub conn: ConnRef,
+    /// Who.
+    pub profile: Arc<Profile>,
+    /// Presence of this connection.
+    pub status: Status,
+    /// Declared plugins.
+    pub plugins: Option<Arc<[Box<str>]>>,
+}
+
+/// One page of a roster.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Page {
+    /// First entry.
+    pub offset: usize,
+    /// Most entries.
+    pub entries_max: usize,
+}
+
+/// A chat server with somebody present or looking.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// Never used twice in one process.
+    pub index: u64,
+    /// The server's id.
+    pub server_id: Arc<str>,
+    view: RwLock<Arc<ServerView>>,
+    revision: AtomicU64,
+    state: Mutex<State>,
+}
+
+impl Room {
+    pub(crate) fn new(index: u64, view: Arc<ServerView>) -> Self {
+        Self {
+            index,
+            server_id: view.server_id.clone(),
+            revision: AtomicU64::new(view.revision),
+            view: RwLock::new(view),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The server's definitions as last heard from the edge.
+    #[must_use]
+    pub(crate) fn view(&self) -> Arc<ServerView> {
+        self.view.read().clone()
+    }
+
+    /// Revision of [`Room::view`], without a lock.
+    #[must_use]
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Takes a newer view and tells every shard with somebody here. Whether it was newer.
+    pub(crate) fn revise(self: &Arc<Self>, view: &Arc<ServerView>, shards: &[ShardHandle]) -> bool {
+        let mut current = self.view.write();
+        if view.revision <= current.revision && !view.gone {
+            return false;
+        }
+        *current = view.clone();
+        self.revision.store(view.revision, Ordering::Release);
+        drop(current);
+        for shard in self.state.lock().shards.keys() {
+            shards[usize::from(*shard)].send(Message::Revised { room: self.clone(), view: view.clone() });
+        }
+        true
+    }
+
+    /// Lets a connection in: it is in the roster from now on, and the others hear of it if its identity was not there
+    /// before. `None` when the room has just closed.
+    pub(crate) fn join(self: &Arc<Self>, entrant: &Entrant, page: Page, shards: &[ShardHandle]) -> Option<Entered> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
+        *state.shards.entry(entrant.conn.shard).or_default() += 1;
+        let device = Device { conn: entrant.conn, status: entrant.status, plugins: entrant.plugins.clone() };
+        let user_id = &entrant.profile.user_id;
+        match state.members.get_mut(user_id) {
+            Some(member) => {
+                let before = member.status();
+                member.devices.push(device);
+                member.profile = entrant.profile.clone();
+                member.refresh();
+                let after = member.status();
+                if after != before {
+                    self.tell(&mut state, &status_update(&self.server_id, user_id, after), shards);
+                }
+            }
+            None => {
+                let mut member = Member { profile: entrant.profile.clone(), devices: vec![device], entry: "".into() };
+                member.refresh();
+                let joined = format!(
+                    r#"{{"type":"user_joined","serverId":{},{}}}"#,
+                    json!(&*self.server_id),
+                    entrant.profile.members(member.status())
+                );
+                state.members.insert(user_id.clone(), member);
+                self.tell(&mut state, joined.as_bytes(), shards);
+            }
+        }
+        Some(Entered { sequence: state.sequence, roster: roster(&self.server_id, &state, user_id, page) })
+    }
+
+    /// Lets a connection look: it hears of revisions only. `None` when the room has just closed.
+    pub(crate) fn look(&self, conn: ConnRef, user_id: &str, page: Page) -> Option<Bytes> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return None;
+        }
+        *state.shards.entry(conn.shard).or_default() += 1;
+        Some(roster(&self.server_id, &state, user_id, page))
+    }
+
+    /// The roster once more, for a further page.
+    pub(crate) fn roster(&self, user_id: &str, page: Page) -> Bytes {
+        roster(&self.server_id, &self.state.lock(), user_id, page)
+    }
+
+    /// A viewing connection goes.
+    pub(crate) fn look_away(&self, conn: ConnRef) {
+        release(&mut self.state.lock().shards, conn.shard);
+    }
+
+    /// A joined connection goes; with the last one of an identity the others hear of it (W11).
+    pub(crate) fn leave(self: &Arc<Self>, conn: ConnRef, user_id: &str, shards: &[ShardHandle]) {
+        let mut state = self.state.lock();
+        let Some(member) = state.members.get_mut(user_id) else { return };
+        let before = member.status();
+        let devices_before = member.devices.len();
+        member.devices.retain(|device| device.conn != conn);
+        if member.devices.len() == devices_before {
+            return;
+        }
+        if member.devices.is_empty() {
+            let left =
+                json!({"type": "user_left", "serverId": &*self.server_id, "oderId": user_id, "displayName": &*member.profile.display_name});
+            state.members.remove(user_id);
+            state.icons.remove(user_id);
+            release(&mut state.shards, conn.shard);
+            self.tell(&mut state, left.to_string().as_bytes(), shards);
+            return;
+        }
+        member.refresh();
+        let after = member.status();
+        release(&mut state.shards, conn.shard);
+        if after != before {
+            self.tell(&mut state, &status_update(&self.server_id, user_id, after), shards);
+        }
+    }
+
+    /// A connection's presence or profile changed; the others hear of it if the identity's presence did.
+    pub(crate) fn update(self: &Arc<Self>, conn: ConnRef, profile: &Arc<Profile>, status: Status, shards: &[ShardHandle]) {
+        let mut state = self.state.lock();
+        let Some(member) = state.members.get_mut(&profile.user_id) else { return };
+        let before = member.status();
+        for device in member.devices.iter_mut().filter(|device| device.conn == conn) {
+            device.status = status;
+        }
+        member.profile = profile.clone();
+        member.refresh();
+        let after = member.status();
+        if after != before {
+            self.tell(&mut state, &status_update(&self.server_id, &profile.user_id, after), shards);
+        }
+    }
+
+    /// Sends content to the joined connections on all shards but the sender's own, which delivers directly.
+    pub(crate) fn publish(self: &Arc<Self>, delivery: &Delivery, own: u16, shards: &[ShardHandle]) {
+        for shard in self.state.lock().shards.keys().filter(|shard| **shard != own) {
+            shards[usize::from(*shard)].send_content(Message::Room { room: self.clone(), delivery: delivery.clone(), sequence: None });
+        }
+    }
+
+    /// Whether a connection here declared `plugin_id`.
+    pub(crate) fn declares(&self, plugin_id: &str) -> bool {
+        let state = self.state.lock();
+        let declared = |device: &Device| device.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == *plugin_id));
+        state.members.values().any(|member| member.devices.iter().any(declared))
+    }
+
+    /// An identity offers the server's icon in this version.
+    pub(crate) fn offer_icon(&self, user_id: &Arc<str>, updated_at: u64) {
+        let mut state = self.state.lock();
+        if state.members.contains_key(user_id) {
+            state.icons.insert(user_id.clone(), updated_at);
+        }
+    }
+
+    /// Who offers a newer icon than `updated_at`, newest first, as `server_icon_sync_peers`.
+    pub(crate) fn icon_peers(&self, asker: &str, updated_at: u64, entries_max: usize) -> Vec<u8> {
+        let state = self.state.lock();
+        let mut peers: Vec<_> = state.icons.iter().filter(|(user, at)| ***user != *asker && **at > updated_at).collect();
+        peers.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        peers.truncate(entries_max);
+        let peers: Vec<_> = peers.into_iter().map(|(user, at)| json!({"oderId": &**user, "iconUpdatedAt": at})).collect();
+        envelope::reply::bytes(&json!({"type": "server_icon_sync_peers", "serverId": &*self.server_id, "peers": peers}))
+    }
+
+    /// Closes the room if nobody is here; whether it is closed.
+    pub(crate) fn close_if_empty(&self) -> bool {
+        let mut state = self.state.lock();
+        state.closed = state.shards.is_empty();
+        state.closed
+    }
+
+    /// Puts a presence event into the inbox of every shard with somebody here, in one order for all.
+    fn tell(self: &Arc<Self>, state: &mut State, envelope: &[u8], shards: &[ShardHandle]) {
+        state.sequence += 1;
+        let delivery = Delivery { frame: crate::frame::text(envelope), skip: None, filter: Filter::All, coalesce: 0 };
+        for shard in state.shards.keys() {
+            shards[usize::from(*shard)].send(Message::Room {
+                room: self.clone(),
+                delivery: delivery.clone(),
+                sequence: Some(state.sequence),
+            });
+        }
+    }
+}
+
+fn release(shards: &mut HashMap<u16, usize>, shard: u16) {
+    if let Some(count) = shards.get_mut(&shard) {
+        *count -= 1;
+        if *count == 0 {
+            shards.remove(&shard);
+        }
+    }
+}
+
+fn status_update(server_id: &str, user_id: &str, status: Status) -> Vec<u8> {
+    envelope::reply::bytes(&json!({"type": "status_update", "serverId": server_id, "oderId": user_id, "status": status.as_str()}))
+}
+
+/// `server_users`: the others, never the receiver (D4); cut to a page, which then says `total` and `offset`.
+fn roster(server_id: &str, state: &State, own: &str, page: Page) -> Bytes {
+    let others = || state.members.iter().filter(|(user, _)| ***user != *own).map(|(_, member)| &*member.entry);
+    let total = state.members.len() - usize::from(state.members.contains_key(own));
+    let mut text = format!(r#"{{"type":"server_users","serverId":{},"users":["#, json!(server_id));
+    for (at, entry) in others().skip(page.offset).take(page.entries_max).enumerate() {
+        if at > 0 {
+            text.push(',');
+        }
+        text.push_str(entry);
+    }
+    text.push(']');
+    if page.offset > 0 || total > page.entries_max {
+        text.push_str(&format!(r#","total":{total},"offset":{}"#, page.offset));
+    }
+    text.push('}');
+    crate::frame::text(text.as_bytes())
+}

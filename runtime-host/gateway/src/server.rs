@@ -1,0 +1,159 @@
+//! Starts and stops the gateway: the listener, the shard threads, and the hand-over of ordinary HTTP.
+
+use crate::{
+    hub::{Hub, ShardHandle},
+    shard::{Message, Shard, WAKER},
+};
+use envelope::Judge;
+use limits::{rest::IN_FLIGHT_MAX, socket::DESCRIPTORS_RESERVED};
+use mio::{Poll, Waker, net::TcpStream};
+use std::{
+    io::{self, Write},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// A socket that wants ordinary HTTP, with the bytes already read from it.
+#[derive(Debug)]
+pub struct Passed {
+    /// The socket, non-blocking.
+    pub stream: std::net::TcpStream,
+    /// What was read from it.
+    pub read: Vec<u8>,
+    /// The peer.
+    pub peer: IpAddr,
+}
+
+/// Where sockets go that want ordinary HTTP.
+#[derive(Debug, Clone)]
+pub struct Handover(mpsc::Sender<Passed>);
+
+impl Handover {
+    /// Both ends; at most [`IN_FLIGHT_MAX`] sockets wait.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::Receiver<Passed>) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Passes a socket on; when too many wait already it is answered with 503 here.
+    pub(crate) fn give(&self, stream: TcpStream, read: Vec<u8>, peer: IpAddr) {
+        if let Err(refused) = self.0.try_send(Passed { stream: stream.into(), read, peer }) {
+            let mut stream = match refused {
+                mpsc::error::TrySendError::Full(passed) | mpsc::error::TrySendError::Closed(passed) => passed.stream,
+            };
+            let body = r#"{"error":"too many requests are waiting","code":"OVERLOADED"}"#;
+            // A peer that does not take the short answer at once has no use for it.
+            let _ = write!(
+                stream,
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    }
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    shards: Vec<JoinHandle<io::Result<()>>>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Serves `listener` with one shard per judge.
+    ///
+    /// # Errors
+    /// The system refuses a thread, a poll or a wake-up.
+    pub fn start(hub: Arc<Hub>, listener: std::net::TcpListener, judges: Vec<Box<dyn Judge>>, handover: &Handover) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let mut polls = Vec::with_capacity(judges.len());
+        let mut handles = Vec::with_capacity(judges.len());
+        for _ in &judges {
+            let poll = Poll::new()?;
+            handles.push(ShardHandle::new(Arc::new(Waker::new(poll.registry(), WAKER)?), &hub.metrics));
+            polls.push(poll);
+        }
+        hub.set_shards(handles.clone());
+        let shared: Arc<[ShardHandle]> = handles.into();
+        let mut shards = Vec::with_capacity(judges.len());
+        for (index, (judge, poll)) in judges.into_iter().zip(polls).enumerate() {
+            let (hub, shared, handover) = (hub.clone(), shared.clone(), handover.clone());
+            let thread = std::thread::Builder::new().name(format!("shard-{index}"));
+            shards.push(thread.spawn(move || Shard::new(index as u16, hub, shared, judge, handover, poll).run())?);
+        }
+        let accepting = hub.clone();
+        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || accept(&accepting, &listener, &shared))?;
+        Ok(Self { hub, address, shards, acceptor: Some(acceptor) })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Ends: no new connections, 1001 to all, and at most ten seconds for them to go (W37). Blocks until then.
+    pub fn drain(mut self) {
+        self.hub.broadcast_drain();
+        // The acceptor sits in `accept`; one last connection lets it see the flag.
+        let _ = std::net::TcpStream::connect_timeout(&self.address, Duration::from_millis(200));
+        for shard in self.shards.drain(..) {
+            match shard.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "a shard ended with an error"),
+                Err(_) => tracing::error!("a shard panicked"),
+            }
+        }
+        if let Some(acceptor) = self.acceptor.take()
+            && acceptor.is_finished()
+            && acceptor.join().is_err()
+        {
+            tracing::error!("the acceptor panicked");
+        }
+    }
+
+    /// Whether every shard is alive.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.shards.iter().all(|shard| !shard.is_finished())
+    }
+}
+
+/// Accepts connections and deals them out to the shards in turn.
+fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
+    let mut turn = 0;
+    loop {
+        let accepted = listener.accept();
+        if hub.draining.load(Ordering::Acquire) {
+            return;
+        }
+        match accepted {
+            Ok((stream, peer)) => {
+                // Frames are flushed once per turn already; waiting for more would only delay them.
+                if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
+                    continue;
+                }
+                shards[turn % shards.len()].send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
+                turn += 1;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                // Out of descriptors: the pause lets others end instead of spinning.
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+    }
+}
+
+/// How many connections fit the process: what was configured, or the limit of open files less what the host needs itself.
+#[must_use]
+pub fn connections_max(configured: usize, descriptors: usize) -> usize {
+    let room = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+    if configured == 0 { room } else { configured.min(room) }
+}

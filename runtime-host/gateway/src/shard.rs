@@ -1,0 +1,644 @@
+//! A shard: one thread that owns sockets in a readiness loop, with its own judge.
+//!
+//! One turn of the loop: take the inbox, read what is readable, judge and perform, then flush every connection that has something to send
+//! with one vectored write. Invariant: nothing here waits; what has to wait is a question to the edge and comes back through the inbox.
+
+use crate::{
+    conn::{Conn, Phase, Pushed},
+    edge::Answer,
+    frame::{self, close},
+    handshake,
+    hub::{ConnRef, Hub, ShardHandle},
+    metrics::Metrics,
+    room::Room,
+    server::Handover,
+    view::ServerView,
+};
+use bytes::Bytes;
+use envelope::Judge;
+use limits::socket::{CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS};
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use std::{
+    collections::HashMap,
+    io::{self, Read, Write},
+    net::{IpAddr, Shutdown},
+    sync::Arc,
+    time::Duration,
+};
+
+/// What arrives in a shard's inbox.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A new socket.
+    Accept(TcpStream, IpAddr),
+    /// A frame for one connection; `from` is remembered for signalling answers (D13).
+    Direct {
+        /// The receiver.
+        to: ConnRef,
+        /// The frame.
+        frame: Bytes,
+        /// Sender and its connection.
+        from: (Arc<str>, ConnRef),
+    },
+    /// A frame for the joined connections of a room.
+    Room {
+        /// The room.
+        room: Arc<Room>,
+        /// What and to whom.
+        delivery: Delivery,
+        /// Place in the room's order of presence events; connections that joined later do not get it.
+        sequence: Option<u64>,
+    },
+    /// A server's rules or plugins changed.
+    Revised {
+        /// The room.
+        room: Arc<Room>,
+        /// The new view.
+        view: Arc<ServerView>,
+    },
+    /// The edge's answer to a question of this connection.
+    Answer {
+        /// Who asked.
+        to: ConnRef,
+        /// The answer.
+        answer: Answer,
+    },
+    /// The process ends.
+    Drain,
+}
+
+/// A frame and to whom it goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// The encoded frame, shared by all receivers.
+    pub frame: Bytes,
+    /// The sending connection.
+    pub skip: Option<ConnRef>,
+    /// Which of the joined connections get it.
+    pub filter: Filter,
+    /// 0, or what it is the latest of.
+    pub coalesce: u64,
+}
+
+/// Which of a room's joined connections get a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// All.
+    All,
+    /// Those of one identity.
+    User(Arc<str>),
+    /// Those that declared a plugin.
+    Plugin(Arc<str>),
+}
+
+/// A room as far as this shard has connections in it.
+#[derive(Debug, Default)]
+pub(crate) struct LocalRoom {
+    /// Slot, and the last presence event that was part of the roster it got.
+    pub joined: Vec<(u32, u64)>,
+    pub viewing: Vec<u32>,
+    /// Revision and plugins last told here.
+    pub told: (u64, u64),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub generation: u32,
+    pub conn: Option<Conn>,
+}
+
+/// One thread's sockets.
+pub(crate) struct Shard {
+    pub index: u16,
+    pub hub: Arc<Hub>,
+    pub shards: Arc<[ShardHandle]>,
+    pub judge: Box<dyn Judge>,
+    pub slots: Vec<Slot>,
+    pub rooms: HashMap<u64, LocalRoom>,
+    pub now_ms: u32,
+    free: Vec<u32>,
+    handover: Handover,
+    poll: Poll,
+    inbox: Vec<Message>,
+    ready: Vec<u32>,
+    dirty: Vec<u32>,
+    ticked_ms: u32,
+    draining_ms: Option<u32>,
+    buffer: Vec<u8>,
+}
+
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+impl Shard {
+    pub(crate) fn new(
+        index: u16,
+        hub: Arc<Hub>,
+        shards: Arc<[ShardHandle]>,
+        judge: Box<dyn Judge>,
+        handover: Handover,
+        poll: Poll,
+    ) -> Self {
+        let now_ms = hub.monotonic_ms();
+        Self {
+            index,
+            hub,
+            shards,
+            judge,
+            slots: Vec::new(),
+            rooms: HashMap::new(),
+            now_ms,
+            free: Vec::new(),
+            handover,
+            poll,
+            inbox: Vec::new(),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            ticked_ms: now_ms,
+            draining_ms: None,
+            buffer: vec![0; READ_BYTES_PER_TURN],
+        }
+    }
+
+    /// Runs until the process drains and the last connection is gone.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(1024);
+        loop {
+            let wait = if self.ready.is_empty() { Duration::from_millis(LIVENESS_TICK_MS / 4) } else { Duration::ZERO };
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            self.now_ms = self.hub.monotonic_ms();
+            for event in &events {
+                if event.token() != WAKER {
+                    self.on_event(
+                        event.token().0 as u32,
+                        event.is_readable() || event.is_read_closed() || event.is_error(),
+                        event.is_writable(),
+                    );
+                }
+            }
+            self.take_inbox();
+            for slot in std::mem::take(&mut self.ready) {
+                self.read_turn(slot);
+            }
+            self.flush_dirty();
+            if self.now_ms.wrapping_sub(self.ticked_ms) >= (LIVENESS_TICK_MS / 4) as u32 {
+                self.ticked_ms = self.now_ms;
+                self.tick();
+            }
+            if let Some(since) = self.draining_ms {
+                let open = self.slots.iter().any(|slot| slot.conn.is_some());
+                if !open || self.now_ms.wrapping_sub(since) >= DRAIN_TIMEOUT_MS as u32 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    // ---- slots
+
+    pub(crate) fn reference(&self, slot: u32) -> ConnRef {
+        ConnRef { shard: self.index, slot, generation: self.slots[slot as usize].generation }
+    }
+
+    pub(crate) fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
+        self.slots.get_mut(slot as usize)?.conn.as_mut()
+    }
+
+    /// The slot a reference names, while it still does.
+    pub(crate) fn resolve(&self, reference: ConnRef) -> Option<u32> {
+        let slot = self.slots.get(reference.slot as usize)?;
+        (slot.generation == reference.generation && slot.conn.is_some()).then_some(reference.slot)
+    }
+
+    fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        if let Err(error) = self.poll.registry().register(&mut stream, Token(slot as usize), Interest::READABLE | Interest::WRITABLE) {
+            tracing::warn!(%error, "a socket could not be registered");
+            self.free.push(slot);
+            return;
+        }
+        let now = self.now_ms;
+        let place = &mut self.slots[slot as usize];
+        place.conn = Some(Conn {
+            stream,
+            phase: Phase::Head,
+            address,
+            admitted: false,
+            unread: Vec::new(),
+            assembly: None,
+            queue: None,
+            session: None,
+            since_ms: now,
+            seen_ms: now,
+            pinged_ms: now,
+            readable: false,
+            dirty: false,
+            ready: false,
+        });
+    }
+
+    /// The socket goes, and with it everything the connection was part of.
+    pub(crate) fn drop_conn(&mut self, slot: u32) -> Option<TcpStream> {
+        self.part(slot);
+        let place = self.slots.get_mut(slot as usize)?;
+        let mut conn = place.conn.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(slot);
+        if conn.admitted {
+            self.hub.release(conn.address);
+        }
+        if conn.phase == Phase::Open {
+            Metrics::count(&self.hub.metrics.closed, "1006");
+        }
+        if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
+            tracing::debug!(%error, "a socket could not be deregistered");
+        }
+        Some(conn.stream)
+    }
+
+    // ---- readiness
+
+    fn on_event(&mut self, slot: u32, readable: bool, writable: bool) {
+        let Some(conn) = self.conn(slot) else { return };
+        if readable {
+            conn.readable = true;
+            if !conn.ready {
+                conn.ready = true;
+                self.ready.push(slot);
+            }
+        }
+        if writable {
+            self.flush(slot);
+        }
+    }
+
+    /// Puts a connection on the list of those to read from, when it was paused and goes on.
+    pub(crate) fn make_ready(&mut self, slot: u32) {
+        if let Some(conn) = self.conn(slot)
+            && !conn.ready
+        {
+            conn.ready = true;
+            self.ready.push(slot);
+        }
+    }
+
+    fn paused(conn: &Conn) -> bool {
+        conn.session.as_ref().is_some_and(|session| session.pending.is_some())
+    }
+
+    /// Reads and handles up to a turn's share of one connection's bytes.
+    fn read_turn(&mut self, slot: u32) {
+        let Some(conn) = self.conn(slot) else { return };
+        conn.ready = false;
+        if !conn.unread.is_empty() && !Self::paused(conn) {
+            let unread = std::mem::take(&mut conn.unread);
+            self.consume(slot, unread);
+        }
+        let mut budget = READ_BYTES_PER_TURN;
+        loop {
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let Some(conn) = self.conn(slot).filter(|conn| conn.readable && !Self::paused(conn)) else {
+                self.buffer = buffer;
+                return;
+            };
+            if budget == 0 {
+                self.buffer = buffer;
+                self.make_ready(slot);
+                return;
+            }
+            let read = conn.stream.read(&mut buffer);
+            match read {
+                Ok(0) => {
+                    self.buffer = buffer;
+                    self.drop_conn(slot);
+                    return;
+                }
+                Ok(length) => {
+                    budget = budget.saturating_sub(length);
+                    if conn.unread.is_empty() {
+                        self.buffer = self.consume_from(slot, buffer, length);
+                    } else {
+                        conn.unread.extend_from_slice(&buffer[..length]);
+                        let unread = std::mem::take(&mut conn.unread);
+                        self.buffer = buffer;
+                        self.consume(slot, unread);
+                    }
+                }
+                Err(error) => {
+                    self.buffer = buffer;
+                    match error.kind() {
+                        io::ErrorKind::WouldBlock => conn_mut(&mut self.slots, slot, |conn| conn.readable = false),
+                        io::ErrorKind::Interrupted => {}
+                        _ => {
+                            self.drop_conn(slot);
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Handles bytes at the start of the shared buffer; what is left over becomes the connection's own.
+    fn consume_from(&mut self, slot: u32, mut buffer: Vec<u8>, length: usize) -> Vec<u8> {
+        let used = self.consume_slice(slot, &mut buffer[..length]);
+        if used < length
+            && let Some(conn) = self.conn(slot)
+        {
+            conn.unread.extend_from_slice(&buffer[used..length]);
+        }
+        buffer
+    }
+
+    /// Handles a connection's own bytes; what is left over stays its own.
+    fn consume(&mut self, slot: u32, mut bytes: Vec<u8>) {
+        let used = self.consume_slice(slot, &mut bytes);
+        if used < bytes.len()
+            && let Some(conn) = self.conn(slot)
+        {
+            bytes.drain(..used);
+            conn.unread = bytes;
+        }
+    }
+
+    /// Handles as many whole things as `bytes` holds; how many bytes they took.
+    fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
+        let mut used = 0;
+        loop {
+            let Some(conn) = self.conn(slot) else { return bytes.len() };
+            if Self::paused(conn) {
+                return used;
+            }
+            let step = match conn.phase {
+                Phase::Head => self.read_head(slot, &bytes[used..]),
+                Phase::Open => self.read_frame(slot, &mut bytes[used..]),
+                Phase::Closing { answered: true } => return bytes.len(),
+                Phase::Closing { answered: false } => self.read_frame(slot, &mut bytes[used..]),
+            };
+            match step {
+                Some(taken) => used += taken,
+                None => return used,
+            }
+        }
+    }
+
+    // ---- the request head
+
+    fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+        let hub = self.hub.clone();
+        let conn = self.conn(slot)?;
+        match handshake::read(bytes, conn.address, &hub.config.socket) {
+            handshake::Request::Partial => None,
+            handshake::Request::Http => {
+                let (bytes, address) = (bytes.to_vec(), conn.address);
+                if let Some(stream) = self.drop_conn(slot) {
+                    self.handover.give(stream, bytes, address);
+                }
+                None
+            }
+            handshake::Request::Refused { reason, response } => {
+                self.refuse_head(slot, reason, &response);
+                None
+            }
+            handshake::Request::Upgrade { accept, address, head_bytes } => {
+                if let Err((reason, message)) = hub.admit(address) {
+                    if let handshake::Request::Refused { reason, response } = handshake::full(reason, message) {
+                        self.refuse_head(slot, reason, &response);
+                    }
+                    return None;
+                }
+                conn.admitted = true;
+                conn.address = address;
+                self.open(slot, &accept);
+                Some(head_bytes)
+            }
+        }
+    }
+
+    fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
+        Metrics::count(&self.hub.metrics.handshakes_refused, reason);
+        if let Some(mut stream) = self.drop_conn(slot) {
+            // The answer fits the empty socket buffer; a peer that is gone already has no use for it.
+            let _ = stream.write(response.as_bytes());
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    // ---- sending
+
+    /// Queues a frame for a connection; flushed at the end of this turn.
+    pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
+        let bytes_max = self.hub.config.socket.queue_bytes_max;
+        let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
+        if conn.phase != Phase::Open {
+            return;
+        }
+        match conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max) {
+            Pushed::Added => {
+                self.hub.metrics.delivered.inc();
+                if !conn.dirty {
+                    conn.dirty = true;
+                    self.dirty.push(slot);
+                }
+            }
+            Pushed::Replaced => {
+                self.hub.metrics.coalesced.inc();
+            }
+            Pushed::Overflow => self.close(slot, close::SLOW, "slow: too much was waiting for this connection"),
+        }
+    }
+
+    /// Sends one envelope to one connection.
+    pub(crate) fn reply(&mut self, slot: u32, envelope: &[u8]) {
+        self.push(slot, frame::text(envelope), 0);
+    }
+
+    fn flush_dirty(&mut self) {
+        while !self.dirty.is_empty() {
+            for slot in std::mem::take(&mut self.dirty) {
+                self.flush(slot);
+            }
+        }
+    }
+
+    fn flush(&mut self, slot: u32) {
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return };
+        conn.dirty = false;
+        let done = match &mut conn.queue {
+            Some(queue) => queue.flush(&mut conn.stream, now_ms),
+            None => Ok(true),
+        };
+        match done {
+            Ok(true) => {
+                conn.queue = None;
+                if conn.phase == (Phase::Closing { answered: true }) {
+                    // RFC 6455 section 7.1.1: the server closes first.
+                    let _ = conn.stream.shutdown(Shutdown::Both);
+                    self.drop_conn(slot);
+                }
+            }
+            Ok(false) => {}
+            Err(_) => {
+                self.drop_conn(slot);
+            }
+        }
+    }
+
+    /// Ends a connection with a close frame; it is part of nothing from now on.
+    pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
+        self.start_closing(slot, code, reason, false);
+    }
+
+    pub(crate) fn start_closing(&mut self, slot: u32, code: u16, reason: &str, answered: bool) {
+        self.part(slot);
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return };
+        if conn.phase != Phase::Open {
+            return;
+        }
+        let queue = conn.queue.get_or_insert_default();
+        if !answered {
+            queue.clear();
+        }
+        let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
+        conn.phase = Phase::Closing { answered };
+        conn.since_ms = now_ms;
+        conn.assembly = None;
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(slot);
+        }
+        Metrics::count(&self.hub.metrics.closed, code.to_string());
+    }
+
+    /// Delivers to the joined connections of a room on this shard.
+    pub(crate) fn deliver(&mut self, room: u64, delivery: &Delivery, sequence: Option<u64>) {
+        let Some(local) = self.rooms.get(&room) else { return };
+        let skip = delivery.skip.filter(|skip| skip.shard == self.index).map(|skip| skip.slot);
+        let receivers: Vec<u32> = local
+            .joined
+            .iter()
+            .filter(|(slot, since)| Some(*slot) != skip && sequence.is_none_or(|sequence| sequence > *since))
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in receivers {
+            if self.accepts(slot, &delivery.filter) {
+                self.push(slot, delivery.frame.clone(), delivery.coalesce);
+            }
+        }
+    }
+
+    fn accepts(&mut self, slot: u32, filter: &Filter) -> bool {
+        if *filter == Filter::All {
+            return true;
+        }
+        let person = self.conn(slot).and_then(|conn| conn.session.as_ref()).and_then(|session| session.person.as_ref());
+        person.is_some_and(|person| match filter {
+            Filter::All => true,
+            Filter::User(user) => person.profile.user_id == *user,
+            Filter::Plugin(plugin) => person.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == **plugin)),
+        })
+    }
+
+    // ---- inbox and time
+
+    fn take_inbox(&mut self) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        self.shards[usize::from(self.index)].take(&mut inbox);
+        for message in inbox.drain(..) {
+            match message {
+                Message::Accept(stream, address) => self.accept(stream, address),
+                Message::Direct { to, frame, from } => {
+                    if let Some(slot) = self.resolve(to) {
+                        self.remember_peer(slot, from);
+                        self.push(slot, frame, 0);
+                    }
+                }
+                Message::Room { room, delivery, sequence } => self.deliver(room.index, &delivery, sequence),
+                Message::Revised { room, view } => self.revised(&room, &view),
+                Message::Answer { to, answer } => self.answered(to, answer),
+                Message::Drain => self.draining_ms = Some(self.now_ms),
+            }
+        }
+        self.inbox = inbox;
+    }
+
+    /// Looks at every connection's clock.
+    fn tick(&mut self) {
+        if self.draining_ms.is_some() {
+            self.drain_batch();
+        }
+        let now = self.now_ms;
+        for slot in 0..self.slots.len() as u32 {
+            let socket = &self.hub.config.socket;
+            let (ping_ms, silence_ms, stall_ms) =
+                (socket.ping_interval_ms as u32, socket.silence_max_ms as u32, socket.write_stall_max_ms as u32);
+            let (head_ms, identify_ms) = (socket.head_timeout_ms as u32, socket.identify_timeout_ms as u32);
+            let required = self.hub.config.identity.mode == crate::config::Mode::Required;
+            let Some(conn) = self.conn(slot) else { continue };
+            let age = now.wrapping_sub(conn.since_ms);
+            match conn.phase {
+                Phase::Head if age >= head_ms => {
+                    Metrics::count(&self.hub.metrics.handshakes_refused, "timeout");
+                    self.drop_conn(slot);
+                }
+                Phase::Closing { .. } if age >= CLOSE_TIMEOUT_MS as u32 => {
+                    self.drop_conn(slot);
+                }
+                Phase::Open => {
+                    let anonymous = conn.session.as_ref().is_none_or(|session| session.person.is_none());
+                    let stalled =
+                        conn.queue.as_ref().and_then(|queue| queue.blocked_ms).is_some_and(|since| now.wrapping_sub(since) >= stall_ms);
+                    if now.wrapping_sub(conn.seen_ms) >= silence_ms {
+                        // W8: a silent peer is terminated, there is nobody to say goodbye to.
+                        conn.phase = Phase::Closing { answered: true };
+                        Metrics::count(&self.hub.metrics.closed, "silent");
+                        self.drop_conn(slot);
+                    } else if stalled {
+                        self.close(slot, close::SLOW, "slow: nothing was read for too long");
+                    } else if required && anonymous && age >= identify_ms {
+                        self.close(slot, close::POLICY, "identify did not come in time");
+                    } else if now.wrapping_sub(conn.pinged_ms) >= ping_ms {
+                        conn.pinged_ms = now;
+                        self.push(slot, frame::encode(frame::Opcode::Ping, b""), 0);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.flush_dirty();
+    }
+
+    /// Closes a share of the connections with 1001 and advice when to come back, spread so that they do not come at once.
+    fn drain_batch(&mut self) {
+        const BATCH: usize = 1_000;
+        let open: Vec<u32> = (0..self.slots.len() as u32)
+            .filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Open))
+            .take(BATCH)
+            .collect();
+        for slot in open {
+            let spread = u64::from(slot.wrapping_mul(2_654_435_761)) % RECONNECT_SPREAD_MS;
+            self.close(slot, close::GOING_AWAY, &format!("{{\"reconnectAfterMs\":{spread}}}"));
+        }
+        let heads: Vec<u32> = (0..self.slots.len() as u32)
+            .filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Head))
+            .collect();
+        for slot in heads {
+            self.drop_conn(slot);
+        }
+    }
+}
+
+fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
+    if let Some(conn) = slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
+        act(conn);
+    }
+}
+
+const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "a request head fits one read");
