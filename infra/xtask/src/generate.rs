@@ -27,6 +27,8 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
         ("limits.md".into(), reference::limits(&source("limits/src/lib.rs")?)?),
+        ("manifest.md".into(), plugin_manifest::reference_markdown()),
+        ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
         ("errors.md".into(), reference::errors(&source("envelope/src/reply.rs")?)?),
     ]);
     for (path, schema) in envelope_docs::schemas() {
