@@ -9,6 +9,7 @@ mod build;
 mod cache;
 mod command;
 mod generate;
+mod links;
 mod reference;
 mod setup;
 mod test;
@@ -18,7 +19,10 @@ mod words;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 /// Automation of the Jackfield repository.
 #[derive(Parser)]
@@ -60,9 +64,19 @@ enum Verb {
     Ci,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(Args::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
     std::env::set_current_dir(root())?;
-    match Args::parse().verb {
+    match verb {
         Verb::Setup => setup::all(),
         Verb::Build { release } => build::all(release),
         Verb::Up(up) => up.run(),

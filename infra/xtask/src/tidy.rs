@@ -3,7 +3,7 @@
 use crate::{
     build,
     command::{cargo, read, run as run_command, step},
-    setup, words,
+    links, setup, words,
 };
 use anyhow::{Result, bail};
 use std::{fs, process::Command};
@@ -16,14 +16,15 @@ pub(crate) fn run() -> Result<()> {
     setup::formatter()?;
     setup::linter()?;
     setup::wasm_target()?;
-    step("formatting", formatting)?;
     let files = tracked()?;
     step("words", || words::check(&files))?;
+    step("links", || links::check(&files))?;
     step("core crates forbid unsafe code", core_forbids_unsafe)?;
     step("file sizes", || {
         sizes(&files);
         Ok(())
     })?;
+    step("formatting", formatting)?;
     step("lints of the native crates", || run_command(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])))?;
     for package in build::component_packages()? {
         step(&format!("lints of {package}"), || {
