@@ -1,1 +1,179 @@
-//! To be written.
+//! Runs the components of a `spin.toml` in this process, so that one binary serves what Spin serves on an edge platform.
+//!
+//! What it is: the manifest, composition, the Spin interfaces that our components import (SQLite, key-value, variables, PostgreSQL,
+//! outbound HTTP), and one function from request to answer. What it is not: an HTTP server (the caller owns sockets) and not all of Spin;
+//! a manifest key or an import that is not supported is refused by name at load.
+//! Invariant: a component reaches exactly what its manifest entry grants, and nothing it does ends the host or another component.
+#![forbid(unsafe_code)]
+
+mod compose;
+mod engine;
+mod load;
+mod lock;
+mod log;
+pub mod manifest;
+pub mod network;
+mod request;
+mod response;
+pub mod routes;
+mod spin;
+mod sqlite;
+mod state;
+pub mod variables;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use limits::edge_host as bounds;
+use tokio::sync::Semaphore;
+use wasmtime_wasi_http::WasiBody;
+use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
+
+pub use load::Options;
+pub use lock::{DataLock, LOCK_FILE, lock};
+pub use request::ClientAddress;
+pub use sqlite::{backup, database_file, key_value_file};
+
+use worker::Handler;
+
+/// Bodies in and out.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, anyhow::Error>;
+
+/// A loaded application; clones share it.
+#[derive(Clone)]
+pub struct EdgeHost(Arc<Inner>);
+
+struct Inner {
+    router: routes::Router,
+    handlers: Vec<Handler>,
+    databases: Vec<PathBuf>,
+    in_work: Semaphore,
+}
+
+/// How a request went wrong, for its answer.
+enum Failed {
+    Late,
+    Broken(anyhow::Error),
+    Full,
+}
+
+impl EdgeHost {
+    /// Loads an application: composes and compiles its components (from the cache, when they are known), checks its databases.
+    /// The caller holds [`lock`] on the data directory.
+    ///
+    /// # Errors
+    /// With a text that names the file, key, component, interface, variable or database at fault, and what to do about it.
+    pub async fn load(options: Options) -> Result<Self> {
+        let loaded = tokio::task::spawn_blocking(move || load::load(&options)).await.context("loading was cancelled")??;
+        let in_work = Semaphore::new(bounds::IN_WORK_MAX);
+        let load::Loaded { router, handlers, databases } = loaded;
+        Ok(Self(Arc::new(Inner { router, handlers, databases, in_work })))
+    }
+
+    /// Whether a path has a component.
+    pub fn serves(&self, path: &str) -> bool {
+        self.0.router.find(path).is_some()
+    }
+
+    /// Routes as in the manifest, most specific first.
+    pub fn routes(&self) -> impl Iterator<Item = &str> {
+        self.0.router.routes().map(|(route, _)| route)
+    }
+
+    /// The database files in use.
+    pub fn databases(&self) -> &[PathBuf] {
+        &self.0.databases
+    }
+
+    /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`),
+    /// 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
+    ///
+    /// Put [`ClientAddress`] into the request's extensions so that components see who called.
+    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<anyhow::Error>,
+    {
+        let path = request.uri().path().to_owned();
+        let Some(found) = self.0.router.find(&path) else {
+            return response::error(StatusCode::NOT_FOUND, "NOT_FOUND", &format!("no component serves {path}"));
+        };
+        let (request, watch) = match request::prepare(request, &found) {
+            Ok(prepared) => prepared,
+            Err(request::Refused::TooLarge) => return too_large(),
+            Err(request::Refused::BadHost(text)) => return response::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", text),
+        };
+        let handler = &self.0.handlers[found.component];
+        let answer = self.call(handler, request).await;
+        if watch.too_large() {
+            return too_large();
+        }
+        answer.unwrap_or_else(|failed| failed.answer(&handler.state().grants.id))
+    }
+
+    async fn call(&self, handler: &Handler, request: Request<WasiBody>) -> Result<Response<Body>, Failed> {
+        let began = Instant::now();
+        let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
+        let work = async {
+            let _permit = self.0.in_work.acquire().await.map_err(|_| Failed::Full)?;
+            let answer = dispatch(handler, request, began).await?;
+            response::finish(answer).await.map_err(Failed::Broken)
+        };
+        match tokio::time::timeout(allowed, work).await {
+            // An instance that is late is ended from outside, and its requests only learn that it is gone.
+            Ok(Err(Failed::Broken(_))) if began.elapsed() >= allowed => Err(Failed::Late),
+            Ok(answer) => answer,
+            Err(_) => Err(Failed::Late),
+        }
+    }
+}
+
+/// Calls the component; waits for a free instance where the pool is exhausted.
+async fn dispatch(handler: &Handler, mut request: Request<WasiBody>, began: Instant) -> Result<Response<WasiBody>, Failed> {
+    loop {
+        let error = match handler.handle((), request).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        if error.is::<ExpirationError>() {
+            return Err(Failed::Late);
+        }
+        match error.downcast::<InstantiationError<()>>() {
+            Ok(full) if full.error.is::<wasmtime::PoolConcurrencyLimitError>() => {
+                if began.elapsed() >= Duration::from_millis(bounds::REQUEST_TIMEOUT_MS / 2) {
+                    return Err(Failed::Full);
+                }
+                request = full.request.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+                tokio::time::sleep(Duration::from_millis(bounds::POOL_RETRY_MS)).await;
+            }
+            Ok(broken) => return Err(Failed::Broken(anyhow::anyhow!("cannot instantiate: {:#}", broken.error))),
+            Err(other) => return Err(Failed::Broken(other.into())),
+        }
+    }
+}
+
+impl Failed {
+    fn answer(self, component: &str) -> Response<Body> {
+        match self {
+            Self::Late => {
+                tracing::warn!(component, "no answer within {} ms", bounds::REQUEST_TIMEOUT_MS);
+                response::error(StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", "the component did not answer in time")
+            }
+            Self::Broken(error) => {
+                tracing::error!(component, "request failed: {error:#}");
+                response::error(StatusCode::BAD_GATEWAY, "INTERNAL", "the component failed")
+            }
+            Self::Full => response::error(StatusCode::SERVICE_UNAVAILABLE, "BUSY", "too many requests in work; try again"),
+        }
+    }
+}
+
+fn too_large() -> Response<Body> {
+    let text = format!("the request body exceeds the limit of {} bytes", bounds::REQUEST_BYTES_MAX);
+    response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
+}

@@ -1,0 +1,137 @@
+//! The wasmtime engine of the edge: its limits, its compiled code cache, its clock, and the imports it offers.
+//!
+//! Invariant: compiled code is loaded from the cache directory of this host only, and only wasmtime itself writes there.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use limits::edge_host as bounds;
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{Cache, CacheConfig, Config, Engine, PoolingAllocationConfig};
+
+use crate::lock::make_private_dir;
+use crate::spin;
+use crate::state::State;
+
+/// What components may import, by prefix; for the message when one imports something else.
+const OFFERED: &[&str] = &[
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:http/client@0.3",
+    "wasi:http/types@0.3",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+    "spin:key-value/key-value@3.0",
+    "spin:postgres/postgres@4.2",
+    "spin:sqlite/sqlite@3.1",
+    "spin:variables/variables@3.0",
+];
+
+/// The export that makes a component an HTTP component.
+const HANDLER: &str = "wasi:http/handler@0.3";
+
+/// Engine and linker.
+pub(crate) struct Runtime {
+    engine: Engine,
+    linker: Linker<State>,
+}
+
+impl Runtime {
+    /// Builds the engine and starts its clock.
+    ///
+    /// # Errors
+    /// When the cache directory cannot be used or the engine cannot be made.
+    pub(crate) fn new(cache_dir: &Path) -> Result<Self> {
+        let engine = engine(cache_dir)?;
+        start_clock(&engine).context("cannot start the clock thread")?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+        wasmtime_wasi::p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+        spin::add_to_linker(&mut linker)?;
+        Ok(Self { engine, linker })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Compiles a component (or takes it from the cache) and resolves its imports. Blocks for seconds when it is new.
+    ///
+    /// # Errors
+    /// When it is no component, is no HTTP component, or imports what this host does not offer; the text names it.
+    pub(crate) fn prepare(&self, id: &str, bytes: &[u8]) -> Result<InstancePre<State>> {
+        let component = Component::new(&self.engine, bytes).map_err(anyhow::Error::from);
+        let component = component.with_context(|| format!("component `{id}` does not compile"))?;
+        let ty = component.component_type();
+        for (name, _) in ty.imports(&self.engine) {
+            if !OFFERED.iter().any(|offered| name.starts_with(offered)) {
+                bail!("component `{id}` imports `{name}`, which this host does not offer; it offers {}", OFFERED.join(", "));
+            }
+        }
+        if !ty.exports(&self.engine).any(|(name, _)| name.starts_with(HANDLER)) {
+            bail!("component `{id}` does not export `{HANDLER}.0`: a component with a route is built with spin-sdk 7 (WASI 0.3.0)");
+        }
+        let ready = self.linker.instantiate_pre(&component).map_err(anyhow::Error::from);
+        ready.with_context(|| format!("component `{id}`: an import does not fit this host"))
+    }
+}
+
+fn engine(cache_dir: &Path) -> Result<Engine> {
+    make_private_dir(cache_dir)?;
+    let directory = cache_dir.canonicalize().with_context(|| format!("cannot use the cache directory {}", cache_dir.display()))?;
+    let mut cache = CacheConfig::new();
+    cache.with_directory(directory).with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
+    let mut config = Config::new();
+    config
+        .cache(Some(Cache::new(cache).map_err(|error| anyhow::anyhow!("cannot use the compiled code cache: {error:#}"))?))
+        .wasm_component_model_async(true)
+        .epoch_interruption(true)
+        .allocation_strategy(pool());
+    match Engine::new(&config) {
+        Ok(engine) => Ok(engine),
+        // Some containers limit virtual memory; slower instances are better than none.
+        Err(error) => {
+            tracing::warn!("no pool of instances ({error:#}); instances are allocated one by one");
+            config.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand);
+            Ok(Engine::new(&config)?)
+        }
+    }
+}
+
+/// Totals follow from [`bounds::INSTANCES_MAX`]; a composed component has several core instances and memories.
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(bounds::INSTANCES_MAX)
+        .total_core_instances(bounds::INSTANCES_MAX * 16)
+        .total_memories(bounds::INSTANCES_MAX * 2)
+        .total_tables(bounds::INSTANCES_MAX * 4)
+        .total_stacks(bounds::INSTANCES_MAX * 4)
+        .table_elements(bounds::TABLE_ELEMENTS_MAX)
+        .max_component_instance_size(bounds::INSTANCE_BYTES_MAX)
+        .max_core_instance_size(bounds::INSTANCE_BYTES_MAX)
+        .max_core_instances_per_component(200)
+        .max_memories_per_component(32)
+        .max_tables_per_component(64)
+        .max_memory_size(bounds::MEMORY_BYTES_MAX)
+        .linear_memory_keep_resident(bounds::MEMORY_KEPT_BYTES)
+        .table_keep_resident(bounds::TABLE_KEPT_BYTES);
+    pool
+}
+
+/// Ticks until the engine is gone.
+fn start_clock(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let tick = Duration::from_millis(bounds::EPOCH_TICK_MS);
+    std::thread::Builder::new().name("edge-epoch".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(tick);
+        }
+    })?;
+    Ok(())
+}

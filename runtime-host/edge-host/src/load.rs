@@ -1,0 +1,186 @@
+//! From a manifest to components that are ready: files read, dependencies composed, code compiled, grants made, databases checked.
+//!
+//! Invariant: whatever can be wrong with an application is found here, before the first request.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+
+use crate::compose::{Part, compose};
+use crate::engine::Runtime;
+use crate::lock::make_private_dir;
+use crate::manifest::{Component as Entry, Manifest};
+use crate::network::allowed::AllowedHosts;
+use crate::network::outbound::HttpClient;
+use crate::routes::Router;
+use crate::spin::{KeyValueStore, PostgresPools};
+use crate::sqlite::{Database, database_file, key_value_file};
+use crate::state::{Grants, Shared};
+use crate::variables::Resolver;
+use crate::worker::{Component, Handler};
+
+/// Where an application is and what it runs with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The `spin.toml`.
+    pub manifest: PathBuf,
+    /// Databases live here. Take [`crate::lock`] before loading.
+    pub data_dir: PathBuf,
+    /// Compiled code is kept here; whoever can write to it can run code in the host.
+    pub cache_dir: PathBuf,
+    /// Application variables; they beat `SPIN_VARIABLE_<NAME>` and the manifest's defaults.
+    pub variables: BTreeMap<String, String>,
+    /// Run the build command of a component whose file is missing.
+    pub build_missing: bool,
+}
+
+/// What a loaded application consists of.
+pub(crate) struct Loaded {
+    pub(crate) router: Router,
+    /// In the order of [`Manifest::served`], which the router's indices follow.
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) databases: Vec<PathBuf>,
+}
+
+/// Loads an application. Blocks: compiling takes seconds, reading the cache milliseconds.
+///
+/// # Errors
+/// With a text that names the file, component, variable, interface or database at fault.
+pub(crate) fn load(options: &Options) -> Result<Loaded> {
+    let manifest = Manifest::read(&options.manifest)?;
+    let resolver = Resolver::new(&manifest.variables, &options.variables)?;
+    let router = routes(&manifest)?;
+    make_private_dir(&options.data_dir)?;
+    let runtime = Runtime::new(&options.cache_dir)?;
+    let shared = Arc::new(Shared { http: HttpClient::new()?, postgres: Arc::new(PostgresPools::default()) });
+    let mut stores = Stores { data_dir: &options.data_dir, databases: HashMap::new(), key_values: HashMap::new() };
+    let mut handlers = Vec::new();
+    for id in manifest.served() {
+        let entry = &manifest.components[id];
+        let grants = grants(id, entry, &resolver, &mut stores)?;
+        let bytes = assemble(&manifest, id, options.build_missing)?;
+        let pre = runtime.prepare(id, &bytes)?;
+        let component = Component::new(runtime.engine().clone(), pre, Arc::new(grants), shared.clone())?;
+        handlers.push(Handler::new(component));
+    }
+    Ok(Loaded { router, handlers, databases: stores.files() })
+}
+
+fn routes(manifest: &Manifest) -> Result<Router> {
+    let served = manifest.served();
+    let mut router = Router::default();
+    for trigger in &manifest.triggers.http {
+        let index = served.iter().position(|id| *id == trigger.component).context("a trigger without component")?;
+        router.add(&trigger.route, index)?;
+    }
+    Ok(router)
+}
+
+/// Files that several components may share.
+struct Stores<'a> {
+    data_dir: &'a Path,
+    databases: HashMap<String, Arc<Database>>,
+    key_values: HashMap<String, Arc<KeyValueStore>>,
+}
+
+impl Stores<'_> {
+    fn database(&mut self, label: &str) -> Result<Arc<Database>> {
+        if let Some(database) = self.databases.get(label) {
+            return Ok(database.clone());
+        }
+        let database = Database::check(database_file(self.data_dir, label))?;
+        self.databases.insert(label.to_owned(), database.clone());
+        Ok(database)
+    }
+
+    fn key_value(&mut self, label: &str) -> Result<Arc<KeyValueStore>> {
+        if let Some(store) = self.key_values.get(label) {
+            return Ok(store.clone());
+        }
+        let store = KeyValueStore::check(key_value_file(self.data_dir, label))?;
+        self.key_values.insert(label.to_owned(), store.clone());
+        Ok(store)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let databases = self.databases.keys().map(|label| database_file(self.data_dir, label));
+        let mut files: Vec<_> = databases.chain(self.key_values.keys().map(|label| key_value_file(self.data_dir, label))).collect();
+        files.sort();
+        files
+    }
+}
+
+fn grants(id: &str, entry: &Entry, resolver: &Resolver, stores: &mut Stores<'_>) -> Result<Grants> {
+    let mut variables = HashMap::new();
+    for (name, template) in &entry.variables {
+        let value = resolver.fill(template).with_context(|| format!("component `{id}`, variable `{name}`"))?;
+        variables.insert(name.clone(), value);
+    }
+    let patterns: Vec<String> = entry.allowed_outbound_hosts.iter().map(|pattern| resolver.fill(pattern)).collect::<Result<_, _>>()?;
+    let allowed_hosts = AllowedHosts::parse(&patterns).with_context(|| format!("component `{id}`"))?;
+    let databases = entry.sqlite_databases.iter().map(|label| Ok((label.clone(), stores.database(label)?))).collect::<Result<_>>()?;
+    let key_values = entry.key_value_stores.iter().map(|label| Ok((label.clone(), stores.key_value(label)?))).collect::<Result<_>>()?;
+    Ok(Grants {
+        id: id.into(),
+        variables,
+        environment: entry.environment.clone().into_iter().collect(),
+        allowed_hosts: Arc::new(allowed_hosts),
+        databases,
+        stores: key_values,
+    })
+}
+
+/// A component's file, composed with its dependencies.
+fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>> {
+    let entry = &manifest.components[id];
+    let mut parts = Vec::new();
+    for (import, dependency) in &entry.dependencies {
+        let bytes = match (&dependency.component, &dependency.path) {
+            (Some(other), _) => source(manifest, other, build_missing)?,
+            (None, Some(path)) => read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?,
+            (None, None) => bail!("component `{id}`: the dependency `{import}` needs either `component` or `path`"),
+        };
+        parts.push(Part { import: import.clone(), export: dependency.export.clone(), bytes });
+    }
+    compose(id, source(manifest, id, build_missing)?, parts, entry.environment.is_empty())
+}
+
+fn source(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>> {
+    let entry = &manifest.components[id];
+    let path = manifest.folder.join(&entry.source);
+    if !path.exists() {
+        let commands = entry.build.as_ref().map(|build| build.command.list()).unwrap_or_default();
+        if commands.is_empty() {
+            bail!("component `{id}`: {} does not exist", path.display());
+        }
+        if !build_missing {
+            bail!("component `{id}`: {} does not exist; build it with: {}", path.display(), commands.join(" && "));
+        }
+        build(manifest, id, &commands)?;
+    }
+    read(&path).with_context(|| format!("component `{id}`"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if bytes.len() > limits::manifest::COMPONENT_BYTES_MAX {
+        bail!("{} has {} bytes; the limit is {}", path.display(), bytes.len(), limits::manifest::COMPONENT_BYTES_MAX);
+    }
+    Ok(bytes)
+}
+
+fn build(manifest: &Manifest, id: &str, commands: &[&str]) -> Result<()> {
+    let workdir = manifest.components[id].build.as_ref().and_then(|build| build.workdir.clone()).unwrap_or_default();
+    for command in commands {
+        tracing::info!(component = id, "building: {command}");
+        let status = Command::new("sh").arg("-c").arg(command).current_dir(manifest.folder.join(&workdir)).status();
+        let status = status.with_context(|| format!("component `{id}`: cannot run `{command}`"))?;
+        if !status.success() {
+            bail!("component `{id}`: `{command}` failed ({status})");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! Outbound HTTP of components: the hook behind `wasi:http/client`.
+//!
+//! One client with pooled connections serves all components; the allow-list is asked per request, redirects are the component's own
+//! business. Invariant: no request leaves without a pattern that allows it, and no answer grows or waits beyond its limits.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use limits::edge_host as bounds;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use super::allowed::AllowedHosts;
+use super::tls;
+
+/// Opens HTTP and HTTPS connections, within bounds.
+pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
+
+/// A connector as outbound requests use it; for what the host itself fetches, too.
+///
+/// # Errors
+/// When TLS cannot be set up.
+pub fn connector() -> anyhow::Result<Connector> {
+    let mut http = HttpConnector::new();
+    http.enforce_http(false);
+    http.set_nodelay(true);
+    http.set_connect_timeout(Some(Duration::from_millis(bounds::OUTBOUND_CONNECT_TIMEOUT_MS)));
+    Ok(hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls::client_config(None)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(http))
+}
+
+/// The HTTP client that all components share.
+#[derive(Clone)]
+pub(crate) struct HttpClient(Client<Connector, WasiBody>);
+
+impl HttpClient {
+    /// Builds the client.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_millis(bounds::OUTBOUND_IDLE_MS))
+            .pool_max_idle_per_host(bounds::OUTBOUND_IDLE_PER_HOST_MAX)
+            .build(connector()?);
+        Ok(Self(client))
+    }
+}
+
+/// The hooks of one component instance.
+pub(crate) struct Outbound {
+    client: HttpClient,
+    allowed: Arc<AllowedHosts>,
+    component: Arc<str>,
+}
+
+impl Outbound {
+    pub(crate) fn new(client: HttpClient, allowed: Arc<AllowedHosts>, component: Arc<str>) -> Self {
+        Self { client, allowed, component }
+    }
+
+    fn is_allowed(&self, uri: &http::Uri) -> bool {
+        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
+        let allowed = self.allowed.allows(scheme, host, uri.port_u16());
+        if !allowed {
+            let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+            tracing::warn!(component = &*self.component, "outbound request denied: allowed_outbound_hosts lacks {scheme}://{host}{port}");
+        }
+        allowed
+    }
+}
+
+type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+
+impl WasiHttpHooks for Outbound {
+    fn send_request(
+        &mut self,
+        mut request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _response_processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        if !self.is_allowed(request.uri()) {
+            return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
+        }
+        strip_hop_by_hop(request.headers_mut());
+        let client = self.client.clone();
+        let wait = Waits::new(options);
+        Box::new(async move {
+            let answer = tokio::time::timeout(wait.first_byte, client.0.request(request)).await;
+            let response = answer.map_err(|_| Error::HttpResponseTimeout)?.map_err(client_error)?;
+            let body = |body| Bounded { body, left: bounds::OUTBOUND_RESPONSE_BYTES_MAX, timer: None, wait: wait.between_bytes };
+            let io: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            Ok((response.map(|incoming| body(incoming).boxed_unsync()), io))
+        })
+    }
+}
+
+struct Waits {
+    first_byte: Duration,
+    between_bytes: Duration,
+}
+
+impl Waits {
+    /// The component's own waits, as far as they are shorter than the host's.
+    fn new(options: Option<RequestOptions>) -> Self {
+        let longest = Duration::from_millis(bounds::OUTBOUND_TIMEOUT_MS);
+        let options = options.unwrap_or_default();
+        let connect = options.connect_timeout.unwrap_or_default();
+        Self {
+            first_byte: options.first_byte_timeout.map_or(longest, |wait| (wait + connect).min(longest)),
+            between_bytes: options.between_bytes_timeout.unwrap_or(longest).min(longest),
+        }
+    }
+}
+
+/// Headers that speak about one connection only; the client sets its own.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("te"),
+    HeaderName::from_static("trailer"),
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Removes what concerns one connection only.
+pub(crate) fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// hyper's client hides its reasons in sources; components get the WASI code that fits.
+fn client_error(error: hyper_util::client::legacy::Error) -> Error {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return match io.kind() {
+                std::io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
+                std::io::ErrorKind::TimedOut => Error::ConnectionTimeout,
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => Error::ConnectionTerminated,
+                std::io::ErrorKind::InvalidData => Error::TlsCertificateError,
+                _ if error.is_connect() => Error::DestinationUnavailable,
+                _ => Error::ConnectionTerminated,
+            };
+        }
+        source = cause.source();
+    }
+    if error.is_connect() { Error::DestinationUnavailable } else { Error::HttpProtocolError }
+}
+
+/// An answer that may not grow beyond its bytes nor pause beyond its wait.
+struct Bounded {
+    body: hyper::body::Incoming,
+    left: usize,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+    wait: Duration,
+}
+
+impl Body for Bounded {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.timer = None;
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match self.left.checked_sub(bytes) {
+                    Some(left) => self.left = left,
+                    None => return Poll::Ready(Some(Err(Error::HttpResponseBodySize(None)))),
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(other) => Poll::Ready(other.map(|result| result.map_err(Error::from))),
+            Poll::Pending => {
+                let wait = self.wait;
+                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+                timer.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

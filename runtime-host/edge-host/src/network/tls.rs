@@ -1,0 +1,26 @@
+//! Trust for outbound TLS: Mozilla's roots and the machine's own (`SSL_CERT_FILE` and `SSL_CERT_DIR` count).
+//!
+//! Invariant: certificates are always verified.
+
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// Client configuration; `extra_root` is one more authority in PEM.
+///
+/// # Errors
+/// When `extra_root` is no certificate.
+pub(crate) fn client_config(extra_root: Option<&str>) -> anyhow::Result<ClientConfig> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    // A machine without certificates of its own is normal (containers); Mozilla's roots remain.
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(pem) = extra_root {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| anyhow::anyhow!("no certificate: {error}"))?;
+        roots.add(certificate)?;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}

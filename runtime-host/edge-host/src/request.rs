@@ -1,0 +1,155 @@
+//! From the request of a client to the request a component sees: Spin's headers added, the connection's own removed, the body bounded.
+//!
+//! Invariant: a `spin-*` header that a component sees was set here, never by the client.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderName, HeaderValue};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, Request, Uri};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use limits::edge_host::REQUEST_BYTES_MAX;
+use wasmtime_wasi_http::{Error, WasiBody};
+
+use crate::network::outbound::strip_hop_by_hop;
+use crate::routes::Match;
+
+/// Who sent a request; put it into the request's extensions. Without it the client counts as `127.0.0.1:0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(pub SocketAddr);
+
+/// Why a request does not reach its component.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The body is announced to be too long.
+    TooLarge,
+    /// No usable authority.
+    BadHost(&'static str),
+}
+
+/// What is known about the body while it streams.
+#[derive(Clone, Default)]
+pub(crate) struct BodyWatch(Arc<AtomicBool>);
+
+impl BodyWatch {
+    /// The body turned out longer than allowed.
+    pub(crate) fn too_large(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes the component's request.
+///
+/// # Errors
+/// [`Refused`].
+pub(crate) fn prepare<B>(request: Request<B>, found: &Match<'_>) -> Result<(Request<WasiBody>, BodyWatch), Refused>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<anyhow::Error>,
+{
+    let (mut head, body) = request.into_parts();
+    if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+        return Err(Refused::TooLarge);
+    }
+    head.uri = absolute(head.uri, &head.headers)?;
+    strip_hop_by_hop(&mut head.headers);
+    let forged: Vec<HeaderName> = head.headers.keys().filter(|name| name.as_str().starts_with("spin-")).cloned().collect();
+    for name in forged {
+        head.headers.remove(name);
+    }
+    let client = head.extensions.get::<ClientAddress>().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
+    add_spin_headers(&mut head.headers, &head.uri, found, client);
+    let watch = BodyWatch::default();
+    let body = Bounded { body: body.boxed_unsync(), left: REQUEST_BYTES_MAX, watch: watch.clone() };
+    Ok((Request::from_parts(head, body.boxed_unsync()), watch))
+}
+
+/// Scheme and authority belong into the URI; the `Host` header and the URI must not contradict each other.
+fn absolute(uri: Uri, headers: &HeaderMap) -> Result<Uri, Refused> {
+    let mut parts = uri.into_parts();
+    let host = match headers.get(HOST) {
+        Some(host) => Some(Authority::try_from(host.as_bytes()).map_err(|_| Refused::BadHost("the header `host` is malformed"))?),
+        None => None,
+    };
+    let authority = match (host, parts.authority.take()) {
+        (Some(host), Some(own)) if host != own => return Err(Refused::BadHost("the header `host` contradicts the request line")),
+        (Some(host), _) => host,
+        (None, Some(own)) => own,
+        (None, None) => Authority::from_static("localhost"),
+    };
+    parts.authority = Some(authority);
+    parts.scheme = Some(parts.scheme.unwrap_or(Scheme::HTTP));
+    parts.path_and_query = Some(parts.path_and_query.unwrap_or(http::uri::PathAndQuery::from_static("/")));
+    Uri::from_parts(parts).map_err(|_| Refused::BadHost("the request line is malformed"))
+}
+
+fn add_spin_headers(headers: &mut HeaderMap, uri: &Uri, found: &Match<'_>, client: SocketAddr) {
+    let mut set = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    set(HeaderName::from_static("spin-path-info"), &found.path_info);
+    set(HeaderName::from_static("spin-full-url"), &uri.to_string());
+    set(HeaderName::from_static("spin-matched-route"), found.route);
+    set(HeaderName::from_static("spin-base-path"), "/");
+    set(HeaderName::from_static("spin-raw-component-route"), found.route);
+    set(HeaderName::from_static("spin-component-route"), found.prefix);
+    set(HeaderName::from_static("spin-client-addr"), &client.to_string());
+    for (name, value) in &found.named {
+        if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{}", name.to_ascii_lowercase())) {
+            set(name, value);
+        }
+    }
+}
+
+struct Bounded<B> {
+    body: B,
+    left: usize,
+    watch: BodyWatch,
+}
+
+impl<B> Body for Bounded<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<anyhow::Error>,
+{
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let frame = match std::task::ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => {
+                let error: anyhow::Error = error.into();
+                tracing::debug!("request body ended early: {error:#}");
+                return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
+            }
+            None => return Poll::Ready(None),
+        };
+        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(left) => {
+                self.left = left;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                self.watch.0.store(true, Ordering::Relaxed);
+                Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(REQUEST_BYTES_MAX as u64)))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

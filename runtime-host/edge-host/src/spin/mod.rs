@@ -1,0 +1,55 @@
+//! The Spin interfaces that components import, served by this host.
+//!
+//! Invariant: what a component may use is decided by its entry in the manifest and nowhere else.
+
+mod key_value;
+mod postgres;
+mod postgres_values;
+mod sqlite;
+mod stream;
+mod variables;
+
+pub(crate) use key_value::KeyValueStore;
+pub(crate) use postgres::PostgresPools;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::state::State;
+
+/// Bindings of the vendored WIT in `wit/deps`.
+#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
+pub(crate) mod bindings {
+    wasmtime::component::bindgen!({
+        path: [
+            "../../wit/deps/spin-key-value@3.0.0",
+            "../../wit/deps/spin-postgres@4.2.0",
+            "../../wit/deps/spin-sqlite@3.1.0",
+            "../../wit/deps/spin-variables@3.0.0",
+        ],
+        inline: "
+            package jackfield:edge-host;
+            world imports {
+                import spin:key-value/key-value@3.0.0;
+                import spin:postgres/postgres@4.2.0;
+                import spin:sqlite/sqlite@3.1.0;
+                import spin:variables/variables@3.0.0;
+            }
+        ",
+        world: "jackfield:edge-host/imports",
+        imports: { default: async | trappable },
+        with: {
+            "spin:key-value/key-value.store": super::key_value::Store,
+            "spin:postgres/postgres.connection": super::postgres::Connection,
+            "spin:postgres/postgres.connection-builder": super::postgres::Builder,
+            "spin:sqlite/sqlite.connection": super::sqlite::Connection,
+        },
+    });
+}
+
+/// Adds all Spin interfaces to a linker.
+///
+/// # Errors
+/// When a name is taken.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    bindings::Imports::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+}

@@ -1,0 +1,426 @@
+//! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants.
+//!
+//! Connections are pooled per address and cleaned before the next user gets them. Invariant: a connection is never shared by two
+//! component connections at once, and what one left behind (a transaction, settings, temporary tables) the next never sees.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use futures::TryStreamExt;
+use limits::edge_host as bounds;
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_postgres::config::{Host as PgHost, SslMode};
+use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
+
+use super::bindings::spin::postgres::postgres::{
+    Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore,
+    HostConnectionWithStore, ParameterValue, QueryError, Row, RowSet,
+};
+use super::postgres_values::{data_type, parameter, size, value};
+use super::stream::FromChannel;
+use crate::network::allowed::AllowedHosts;
+use crate::network::tls;
+use crate::state::State;
+
+/// What is undone between two users; the statements that tokio-postgres prepared for itself must survive.
+const CLEAN: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
+    SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
+
+/// Pools of all addresses in use; shared by all components, keyed by the whole connection string.
+#[derive(Default)]
+pub(crate) struct PostgresPools(Mutex<HashMap<(String, Option<String>), Arc<Pool>>>);
+
+struct Pool {
+    config: Config,
+    /// None where the address says `sslmode=disable`.
+    tls: Option<MakeRustlsConnect>,
+    idle: Mutex<Vec<Client>>,
+    permits: Arc<Semaphore>,
+}
+
+impl PostgresPools {
+    fn pool(&self, address: &str, ca_root: Option<String>) -> Result<Arc<Pool>> {
+        let key = (address.to_owned(), ca_root);
+        let mut pools = self.0.lock();
+        if let Some(pool) = pools.get(&key) {
+            return Ok(pool.clone());
+        }
+        if pools.len() >= bounds::POSTGRES_ADDRESSES_MAX {
+            let unused = pools.iter().find(|(_, pool)| Arc::strong_count(pool) == 1).map(|(key, _)| key.clone());
+            let unused = unused.ok_or_else(|| anyhow!("too many PostgreSQL addresses in use (limit {})", bounds::POSTGRES_ADDRESSES_MAX))?;
+            pools.remove(&unused);
+        }
+        // A parse error may repeat the address, which holds a password.
+        let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
+        let tls = match config.get_ssl_mode() {
+            SslMode::Disable => None,
+            _ => Some(MakeRustlsConnect::new(tls::client_config(key.1.as_deref())?)),
+        };
+        let permits = Arc::new(Semaphore::new(bounds::POSTGRES_CONNECTIONS_MAX));
+        let pool = Arc::new(Pool { config, tls, idle: Mutex::default(), permits });
+        pools.insert(key, pool.clone());
+        Ok(pool)
+    }
+}
+
+impl Pool {
+    async fn lease(self: Arc<Self>) -> Result<Lease> {
+        let wait = Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS);
+        let permit = timeout(wait, self.permits.clone().acquire_owned()).await;
+        let permit = permit.map_err(|_| anyhow!("all {} connections are busy", bounds::POSTGRES_CONNECTIONS_MAX))??;
+        let idle = {
+            let mut idle = self.idle.lock();
+            idle.retain(|client| !client.is_closed());
+            idle.pop()
+        };
+        let client = match idle {
+            Some(client) => client,
+            None => timeout(wait, self.connect()).await.map_err(|_| anyhow!("no answer within {} ms", wait.as_millis()))??,
+        };
+        Ok(Lease { client: Some(client), pool: self, permit: Some(permit) })
+    }
+
+    async fn connect(&self) -> Result<Client> {
+        match self.tls.clone() {
+            None => {
+                let (client, connection) = self.config.connect(NoTls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+            Some(tls) => {
+                let (client, connection) = self.config.connect(tls).await?;
+                tokio::spawn(connection);
+                Ok(client)
+            }
+        }
+    }
+}
+
+/// A connection in the hands of one component connection.
+struct Lease {
+    client: Option<Client>,
+    pool: Arc<Pool>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Lease {
+    fn client(&self) -> &Client {
+        self.client.as_ref().expect("a lease holds its client until it is dropped")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(client), permit) = (self.client.take(), self.permit.take()) else { return };
+        let pool = self.pool.clone();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let clean = async {
+                client.batch_execute("ROLLBACK").await?;
+                client.batch_execute(CLEAN).await
+            };
+            // A statement that still runs delays the cleaning; such a connection is closed instead.
+            if let Ok(Ok(())) = timeout(Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS), clean).await {
+                pool.idle.lock().push(client);
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// An open connection of a component.
+pub(crate) struct Connection(Arc<Lease>);
+
+/// A connection that is being configured.
+#[derive(Clone)]
+pub(crate) struct Builder {
+    address: String,
+    ca_root: Option<String>,
+}
+
+/// Every host of a connection string must be allowed.
+fn check_allowed(allowed: &AllowedHosts, address: &str) -> Result<()> {
+    let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
+    if config.get_hosts().is_empty() {
+        bail!("the connection string names no host");
+    }
+    if !config.get_hostaddrs().is_empty() {
+        bail!("hostaddr is not supported: the allow-list speaks about hosts");
+    }
+    for (at, host) in config.get_hosts().iter().enumerate() {
+        let PgHost::Tcp(host) = host else { bail!("Unix sockets are not supported") };
+        let ports = config.get_ports();
+        let port = ports.get(at).or_else(|| ports.first().filter(|_| ports.len() == 1)).copied();
+        if !allowed.allows("postgres", host, port) {
+            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+            bail!("address postgres://{host}{port} is not permitted by allowed_outbound_hosts");
+        }
+    }
+    Ok(())
+}
+
+/// What connecting needs, taken out of the store so that it can be awaited.
+struct Door {
+    allowed: Arc<AllowedHosts>,
+    pools: Arc<PostgresPools>,
+}
+
+impl Door {
+    async fn open(self, builder: Builder) -> Result<Lease, Error> {
+        let failed = |error: anyhow::Error| Error::ConnectionFailed(format!("{error:#}"));
+        check_allowed(&self.allowed, &builder.address).map_err(failed)?;
+        let pool = self.pools.pool(&builder.address, builder.ca_root).map_err(failed)?;
+        pool.lease().await.context("cannot connect").map_err(failed)
+    }
+}
+
+impl State {
+    fn door(&self) -> Result<Door, Error> {
+        if self.open_postgres >= bounds::CONNECTIONS_PER_INSTANCE_MAX {
+            let text = format!("an instance may hold {} connections; close one first", bounds::CONNECTIONS_PER_INSTANCE_MAX);
+            return Err(Error::ConnectionFailed(text));
+        }
+        Ok(Door { allowed: self.component.allowed_hosts.clone(), pools: self.shared.postgres.clone() })
+    }
+
+    fn keep_postgres(&mut self, lease: Result<Lease, Error>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        Ok(match lease {
+            Ok(lease) => {
+                let handle = self.table.push(Connection(Arc::new(lease)))?;
+                self.open_postgres += 1;
+                Ok(handle)
+            }
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn open_postgres(&mut self, builder: Builder) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        let lease = match self.door() {
+            Ok(door) => door.open(builder).await,
+            Err(error) => Err(error),
+        };
+        self.keep_postgres(lease)
+    }
+}
+
+async fn open_async<T: Send + 'static>(
+    store: &Accessor<T, HasSelf<State>>,
+    builder: Builder,
+) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    let lease = match store.with(|mut access| access.get().door()) {
+        Ok(door) => door.open(builder).await,
+        Err(error) => Err(error),
+    };
+    store.with(|mut access| access.get().keep_postgres(lease))
+}
+
+impl Host for State {}
+
+impl HostConnectionBuilder for State {
+    async fn new(&mut self, address: String) -> wasmtime::Result<Resource<Builder>> {
+        Ok(self.table.push(Builder { address, ca_root: None })?)
+    }
+
+    async fn set_ca_root(&mut self, builder: Resource<Builder>, certificate: String) -> wasmtime::Result<Result<(), Error>> {
+        if let Err(error) = tls::client_config(Some(&certificate)) {
+            return Ok(Err(Error::Other(format!("invalid root certificate: {error:#}"))));
+        }
+        self.table.get_mut(&builder)?.ca_root = Some(certificate);
+        Ok(Ok(()))
+    }
+
+    async fn build(&mut self, builder: Resource<Builder>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        let builder = self.table.get(&builder)?.clone();
+        self.open_postgres(builder).await
+    }
+
+    async fn drop(&mut self, builder: Resource<Builder>) -> wasmtime::Result<()> {
+        self.table.delete(builder)?;
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<State> {
+    async fn build_async(
+        store: &Accessor<T, Self>,
+        builder: Resource<Builder>,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        let builder = store.with(|mut access| access.get().table.get(&builder).cloned())?;
+        open_async(store, builder).await
+    }
+}
+
+impl HostConnection for State {
+    async fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        self.open_postgres(Builder { address, ca_root: None }).await
+    }
+
+    async fn query(
+        &mut self,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<RowSet, Error>> {
+        let lease = self.table.get(&connection)?.0.clone();
+        let mut rows = Vec::new();
+        let mut columns = Vec::new();
+        let result = run(&lease, &statement, &parameters, |names| columns = names, |row| {
+            rows.push(row);
+            true
+        });
+        let result = result.await;
+        Ok(result.map(|()| RowSet { columns, rows }))
+    }
+
+    async fn execute(
+        &mut self,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let lease = self.table.get(&connection)?.0.clone();
+        Ok(execute(&lease, &statement, &parameters).await)
+    }
+
+    async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
+        self.table.delete(connection)?;
+        self.open_postgres -= 1;
+        Ok(())
+    }
+}
+
+type Streamed = (Vec<Column>, StreamReader<Row>, FutureReader<Result<(), Error>>);
+
+impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
+    async fn open_async(store: &Accessor<T, Self>, address: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        open_async(store, Builder { address, ca_root: None }).await
+    }
+
+    async fn query_async(
+        store: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<Streamed, Error>> {
+        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+        let (columns_to, columns) = oneshot::channel();
+        let (rows_to, rows) = mpsc::unbounded_channel();
+        let running = tokio::spawn(async move {
+            let tell = |names| drop(columns_to.send(names));
+            run(&lease, &statement, &parameters, tell, |row| rows_to.send(row).is_ok()).await
+        });
+        // As in Spin, a statement that the server refuses fails the call itself; what happens later arrives in the future.
+        let Ok(columns) = columns.await else {
+            let result = running.await?;
+            return Ok(Err(result.err().unwrap_or_else(|| Error::Other("the statement ended early".to_owned()))));
+        };
+        store.with(|mut access| {
+            let rows = StreamReader::new(&mut access, FromChannel(rows))?;
+            let end = FutureReader::new(&mut access, async move { wasmtime::error::Ok(running.await?) })?;
+            Ok(Ok((columns, rows, end)))
+        })
+    }
+
+    async fn execute_async(
+        store: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+        statement: String,
+        parameters: Vec<ParameterValue>,
+    ) -> wasmtime::Result<Result<u64, Error>> {
+        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+        Ok(execute(&lease, &statement, &parameters).await)
+    }
+}
+
+async fn execute(lease: &Lease, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
+    let parameters = convert(parameters)?;
+    let done = lease.client().execute_raw(statement, parameters);
+    in_time(done).await?.map_err(query_failed)
+}
+
+async fn run(
+    lease: &Lease,
+    statement: &str,
+    parameters: &[ParameterValue],
+    columns: impl FnOnce(Vec<Column>),
+    mut sink: impl FnMut(Row) -> bool,
+) -> Result<(), Error> {
+    let parameters = convert(parameters)?;
+    let work = async {
+        let statement = lease.client().prepare(statement).await.map_err(query_failed)?;
+        let mut rows = std::pin::pin!(lease.client().query_raw(&statement, parameters).await.map_err(query_failed)?);
+        let named = statement.columns().iter();
+        columns(named.map(|column| Column { name: column.name().to_owned(), data_type: data_type(column.type_()) }).collect());
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(row) = rows.try_next().await.map_err(query_failed)? {
+            let values: Vec<DbValue> = (0..row.len())
+                .map(|at| value(&row, at).map_err(|error| Error::ValueConversionFailed(format!("{error:#}"))))
+                .collect::<Result<_, _>>()?;
+            count += 1;
+            bytes += values.iter().map(size).sum::<usize>();
+            if count > bounds::QUERY_ROWS_MAX {
+                return Err(too_much(format!("{} rows", bounds::QUERY_ROWS_MAX)));
+            }
+            if bytes > bounds::QUERY_BYTES_MAX {
+                return Err(too_much(format!("{} bytes", bounds::QUERY_BYTES_MAX)));
+            }
+            if !sink(values) {
+                break;
+            }
+        }
+        Ok(())
+    };
+    in_time(work).await?
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Error> {
+    let text = || Error::QueryFailed(QueryError::Text(format!("the statement was stopped after {} ms", bounds::QUERY_TIMEOUT_MS)));
+    timeout(Duration::from_millis(bounds::QUERY_TIMEOUT_MS), work).await.map_err(|_| text())
+}
+
+fn convert(parameters: &[ParameterValue]) -> Result<Vec<super::postgres_values::Parameter>, Error> {
+    let converted: Result<_> = parameters.iter().map(parameter).collect();
+    converted.map_err(|error| Error::BadParameter(format!("{error:#}")))
+}
+
+fn too_much(limit: String) -> Error {
+    Error::QueryFailed(QueryError::Text(format!("query result exceeds the limit of {limit}")))
+}
+
+fn query_failed(error: tokio_postgres::Error) -> Error {
+    let as_text = format!("{error:?}");
+    Error::QueryFailed(match error.as_db_error() {
+        None => QueryError::Text(as_text),
+        Some(db) => QueryError::DbError(DbError {
+            as_text,
+            severity: db.severity().to_owned(),
+            code: db.code().code().to_owned(),
+            message: db.message().to_owned(),
+            detail: db.detail().map(str::to_owned),
+            extras: extras(db),
+        }),
+    })
+}
+
+fn extras(db: &tokio_postgres::error::DbError) -> Vec<(String, String)> {
+    let line = db.line().map(|line| line.to_string());
+    let named = [
+        ("column", db.column()),
+        ("constraint", db.constraint()),
+        ("routine", db.routine()),
+        ("hint", db.hint()),
+        ("table", db.table()),
+        ("datatype", db.datatype()),
+        ("schema", db.schema()),
+        ("file", db.file()),
+        ("line", line.as_deref()),
+        ("where_", db.where_()),
+    ];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
+}

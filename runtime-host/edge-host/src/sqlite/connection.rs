@@ -1,0 +1,136 @@
+//! Connections: how one is set up, what SQL may not do with it, and how it goes back to the pool.
+//!
+//! Invariant: a connection that goes back has no open transaction and no setting, temporary table or attached database of its user.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use limits::edge_host as bounds;
+use parking_lot::Mutex;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OpenFlags};
+
+use super::Database;
+
+/// Virtual machine steps between two looks at the clock: some microseconds.
+const STEPS_PER_LOOK: i32 = 10_000;
+
+/// An open connection.
+pub(super) struct Open {
+    pub(super) connection: Connection,
+    /// A user changed settings or made temporary things: not for the pool.
+    marked: Arc<AtomicBool>,
+    /// End of the running statement, microseconds since `since`; 0 for none.
+    deadline: Arc<AtomicU64>,
+    since: Instant,
+}
+
+impl Open {
+    /// Opens a file with the settings that all users share: write-ahead log, full sync, foreign keys (as Spin), a bounded wait.
+    pub(super) fn new(path: &Path) -> rusqlite::Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(Duration::from_millis(bounds::SQLITE_BUSY_TIMEOUT_MS))?;
+        connection.set_prepared_statement_cache_capacity(bounds::SQLITE_STATEMENTS_MAX);
+        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+        let marked = Arc::new(AtomicBool::new(false));
+        let mark = marked.clone();
+        connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &mark)))?;
+        let deadline = Arc::new(AtomicU64::new(0));
+        let since = Instant::now();
+        let end = deadline.clone();
+        connection.progress_handler(
+            STEPS_PER_LOOK,
+            Some(move || {
+                let end = end.load(Ordering::Relaxed);
+                end != 0 && since.elapsed().as_micros() as u64 > end
+            }),
+        )?;
+        Ok(Self { connection, marked, deadline, since })
+    }
+
+    /// Gives the next statement its time.
+    pub(super) fn start_clock(&self) {
+        let end = self.since.elapsed() + Duration::from_millis(bounds::QUERY_TIMEOUT_MS);
+        self.deadline.store(end.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn stop_clock(&self) {
+        self.deadline.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What SQL may not do: touch other files, weaken durability, corrupt the schema. What marks a connection: everything that stays with it.
+fn authorize(action: &AuthAction<'_>, marked: &AtomicBool) -> Authorization {
+    match action {
+        AuthAction::Attach { filename } if !matches!(*filename, "" | ":memory:") => return Authorization::Deny,
+        AuthAction::Pragma { pragma_name, pragma_value: Some(value) } => match pragma_name.to_ascii_lowercase().as_str() {
+            "journal_mode" if !value.eq_ignore_ascii_case("wal") => return Authorization::Deny,
+            "synchronous" if !matches!(value.to_ascii_lowercase().as_str(), "full" | "extra" | "2" | "3") => return Authorization::Deny,
+            "writable_schema" | "temp_store_directory" | "data_store_directory" => return Authorization::Deny,
+            // These name a table or describe the file, not the connection.
+            "user_version" | "application_id" | "table_info" | "table_xinfo" | "table_list" | "index_list" | "index_info" | "index_xinfo"
+            | "foreign_key_list" | "foreign_key_check" | "quick_check" | "integrity_check" | "optimize" | "wal_checkpoint" => {}
+            _ => marked.store(true, Ordering::Relaxed),
+        },
+        AuthAction::Attach { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempIndex { .. } => marked.store(true, Ordering::Relaxed),
+        _ => {}
+    }
+    Authorization::Allow
+}
+
+/// A connection in the hands of one component instance.
+pub(crate) struct Lease {
+    database: Arc<Database>,
+    open: Mutex<Option<Open>>,
+    /// Changes that earlier users of the connection made.
+    changes_before: u64,
+    rowid_before: i64,
+}
+
+impl Lease {
+    pub(super) fn new(database: Arc<Database>, open: Open) -> Self {
+        let changes_before = open.connection.total_changes();
+        let rowid_before = open.connection.last_insert_rowid();
+        Self { database, open: Mutex::new(Some(open)), changes_before, rowid_before }
+    }
+
+    /// Uses the connection; callers queue. Blocks; not for async threads.
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Open) -> T) -> T {
+        let guard = self.open.lock();
+        let open = guard.as_ref().expect("a lease holds its connection until it is dropped");
+        let result = work(open);
+        open.stop_clock();
+        result
+    }
+
+    /// Rows changed by the newest statement of this user.
+    pub(crate) fn changes(&self) -> u64 {
+        self.with(|open| if open.connection.total_changes() == self.changes_before { 0 } else { open.connection.changes() })
+    }
+
+    /// Row id of the newest insert of this user, 0 before the first.
+    pub(crate) fn last_insert_rowid(&self) -> i64 {
+        self.with(|open| {
+            let rowid = open.connection.last_insert_rowid();
+            let untouched = rowid == self.rowid_before && open.connection.total_changes() == self.changes_before;
+            if untouched { 0 } else { rowid }
+        })
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let Some(open) = self.open.get_mut().take() else { return };
+        let clean = open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok();
+        if clean && !open.marked.load(Ordering::Relaxed) {
+            self.database.give_back(open);
+        }
+    }
+}

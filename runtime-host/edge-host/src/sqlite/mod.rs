@@ -1,0 +1,105 @@
+//! SQLite files of the edge: one per database label, opened, checked, pooled, bounded, backed up.
+//!
+//! What it is not: an ORM or a schema; tables are the components' business.
+//! Invariant: a damaged, read-only or foreign file stops the start with a text that says so; nothing is ever reset or repaired in silence.
+
+mod backup;
+mod connection;
+mod statement;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use limits::edge_host::SQLITE_IDLE_CONNECTIONS_MAX;
+use parking_lot::Mutex;
+use rusqlite::ErrorCode;
+
+pub use backup::backup;
+pub(crate) use connection::Lease;
+use connection::Open;
+pub(crate) use statement::{Failure, Row, Value};
+
+/// File of a component database.
+pub fn database_file(data_dir: &Path, label: &str) -> PathBuf {
+    data_dir.join(format!("sqlite-{label}.db"))
+}
+
+/// File of a key-value store.
+pub fn key_value_file(data_dir: &Path, label: &str) -> PathBuf {
+    data_dir.join(format!("key-value-{label}.db"))
+}
+
+/// One database file and its idle connections.
+pub(crate) struct Database {
+    path: PathBuf,
+    idle: Mutex<Vec<Open>>,
+}
+
+impl Database {
+    /// Opens the file, makes it where it is missing, and checks that it is whole and can be written.
+    ///
+    /// # Errors
+    /// When the file is damaged, no database, read-only, or the disk is full. The file is left as it is.
+    pub(crate) fn check(path: PathBuf) -> Result<Arc<Self>> {
+        let database = Arc::new(Self { path, idle: Mutex::new(Vec::new()) });
+        let open = database.open_checked().map_err(|error| explain(&database.path, &error))?;
+        database.idle.lock().push(open);
+        Ok(database)
+    }
+
+    fn open_checked(&self) -> rusqlite::Result<Open> {
+        let open = Open::new(&self.path)?;
+        let finding: String = open.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if finding != "ok" {
+            let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+            return Err(rusqlite::Error::SqliteFailure(corrupt, Some(finding)));
+        }
+        // A write that changes nothing: a full disk and a read-only file show now and not at the first request.
+        let version: i64 = open.connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        open.connection.execute_batch(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT"))?;
+        Ok(open)
+    }
+
+    /// An idle connection, or a new one. Blocks; not for async threads.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(crate) fn lease(self: &Arc<Self>) -> rusqlite::Result<Lease> {
+        let idle = self.idle.lock().pop();
+        let open = idle.map_or_else(|| Open::new(&self.path), Ok)?;
+        Ok(Lease::new(self.clone(), open))
+    }
+
+    /// Takes back a connection; only clean ones are kept.
+    fn give_back(&self, open: Open) {
+        let mut idle = self.idle.lock();
+        if idle.len() < SQLITE_IDLE_CONNECTIONS_MAX {
+            idle.push(open);
+        }
+    }
+}
+
+/// What an operator reads when a file cannot be used.
+fn explain(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
+    let path = path.display();
+    let advice = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => "is corrupt; restore it from a backup (it was left as it is)",
+        Some(ErrorCode::NotADatabase) => "is not a SQLite database; restore it from a backup (it was left as it is)",
+        Some(ErrorCode::ReadOnly) => "is read-only; check the owner and mode of the file and its directory",
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => "cannot be opened; check the owner and mode of the file and its directory",
+        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
+        Some(ErrorCode::SystemIoFailure) => "cannot be read or written: the disk reports an error",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is locked by another process",
+        _ => "cannot be used",
+    };
+    anyhow!("database {path} {advice}: {error}")
+}
+
+/// Runs blocking database work off the async threads.
+///
+/// # Errors
+/// When the runtime shuts down meanwhile.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+    tokio::task::spawn_blocking(work).await
+}

@@ -1,0 +1,91 @@
+//! What one component instance carries: its WASI context, its resources, its grants.
+//!
+//! Invariant: two instances share nothing but what is behind an `Arc` here, and that is grants and pools, never data of requests.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use limits::edge_host as bounds;
+use wasmtime::component::ResourceTable;
+use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+use crate::log::{LineLog, Stream};
+use crate::network::allowed::AllowedHosts;
+use crate::network::outbound::{HttpClient, Outbound};
+use crate::spin::{KeyValueStore, PostgresPools};
+use crate::sqlite::Database;
+
+/// What a component may use, as the manifest says; made once at load.
+pub(crate) struct Grants {
+    pub(crate) id: Arc<str>,
+    /// Names to filled-in values.
+    pub(crate) variables: HashMap<String, String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) allowed_hosts: Arc<AllowedHosts>,
+    /// Labels to databases.
+    pub(crate) databases: HashMap<String, Arc<Database>>,
+    /// Labels to key-value stores.
+    pub(crate) stores: HashMap<String, Arc<KeyValueStore>>,
+}
+
+/// What all instances of all components share.
+pub(crate) struct Shared {
+    pub(crate) http: HttpClient,
+    pub(crate) postgres: Arc<PostgresPools>,
+}
+
+/// State of one store.
+pub(crate) struct State {
+    pub(crate) component: Arc<Grants>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) table: ResourceTable,
+    pub(crate) limits: StoreLimits,
+    /// Open SQLite connections.
+    pub(crate) open_databases: usize,
+    /// Open key-value stores.
+    pub(crate) open_stores: usize,
+    /// Open PostgreSQL connections.
+    pub(crate) open_postgres: usize,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    outbound: Outbound,
+}
+
+impl State {
+    pub(crate) fn new(component: Arc<Grants>, shared: Arc<Shared>) -> Self {
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(LineLog::new(component.id.clone(), Stream::Out)).stderr(LineLog::new(component.id.clone(), Stream::Error));
+        wasi.envs(&component.environment);
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(bounds::MEMORY_BYTES_MAX)
+            .table_elements(bounds::TABLE_ELEMENTS_MAX)
+            .build();
+        let outbound = Outbound::new(shared.http.clone(), component.allowed_hosts.clone(), component.id.clone());
+        Self {
+            component,
+            shared,
+            table: ResourceTable::new(),
+            limits,
+            open_databases: 0,
+            open_stores: 0,
+            open_postgres: 0,
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            outbound,
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+    }
+}

@@ -1,0 +1,141 @@
+//! Instances at work: how many requests one takes, when it is idle, late or too busy, and what its end means.
+//!
+//! A trap ends the instance with all requests in it (at most [`bounds::CONCURRENT_PER_INSTANCE_MAX`]); requests in other instances go on,
+//! and the next request gets a new instance. Invariant: a component that computes without a pause is stopped after
+//! [`bounds::BUSY_TIMEOUT_MS`], and it never keeps a thread longer than one tick before others get their turn.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use limits::edge_host as bounds;
+use tokio::time::Sleep;
+use wasmtime::component::GuestTaskId;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi_http::handler::{HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus};
+use wasmtime_wasi_http::{WasiHttpView, p3};
+
+use crate::state::{Grants, Shared, State};
+
+/// Serves one component.
+pub(crate) type Handler = ProxyHandler<Component>;
+
+/// A component that is ready to be instantiated.
+pub(crate) struct Component {
+    pub(crate) engine: Engine,
+    pub(crate) pre: ProxyPre<State>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// How long an instance has been computing without a pause, shared by its epoch callback and its supervisor.
+#[derive(Default)]
+struct Busy {
+    ticks: AtomicU64,
+    /// The last pause was only made to let others run.
+    gave_way: AtomicBool,
+}
+
+impl HandlerState for Component {
+    type StoreData = State;
+    type WorkerExpiration = Supervisor;
+    type WorkerState = Worker;
+
+    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Supervisor, Worker>> {
+        let mut store = Store::new(&self.engine, State::new(self.grants.clone(), self.shared.clone()));
+        store.limiter(|state| &mut state.limits);
+        let busy = Arc::new(Busy::default());
+        let meter = busy.clone();
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(move |_| {
+            let ticks = meter.ticks.fetch_add(1, Ordering::Relaxed) + 1;
+            if ticks * bounds::EPOCH_TICK_MS > bounds::BUSY_TIMEOUT_MS {
+                return Err(wasmtime::format_err!("interrupted after {} ms without a pause", bounds::BUSY_TIMEOUT_MS));
+            }
+            meter.gave_way.store(true, Ordering::Relaxed);
+            Ok(UpdateDeadline::Yield(1))
+        });
+        let proxy = self.pre.instantiate_async(&mut store).await?;
+        let sleep = Box::pin(tokio::time::sleep(Duration::from_millis(bounds::INSTANCE_IDLE_MS)));
+        let expiration = Supervisor { busy, sleep };
+        Ok(Instance { store, proxy, view: State::http, expiration, state: Worker { component: self.grants.id.clone() } })
+    }
+}
+
+impl Component {
+    pub(crate) fn new(
+        engine: Engine,
+        pre: wasmtime::component::InstancePre<State>,
+        grants: Arc<Grants>,
+        shared: Arc<Shared>,
+    ) -> wasmtime::Result<Self> {
+        let pre = ProxyPre::P3(p3::bindings::ServicePre::new(pre)?);
+        Ok(Self { engine, pre, grants, shared })
+    }
+}
+
+/// Watches an instance from outside.
+pub(crate) struct Supervisor {
+    busy: Arc<Busy>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl WorkerExpiration for Supervisor {
+    /// Called each time the instance pauses.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+        if !self.busy.gave_way.swap(false, Ordering::Relaxed) {
+            self.busy.ticks.store(0, Ordering::Relaxed);
+        }
+        let allowed = match status {
+            WorkerStatus::Idle => bounds::INSTANCE_IDLE_MS,
+            WorkerStatus::Requests | WorkerStatus::PostReturn => bounds::REQUEST_TIMEOUT_MS,
+        };
+        let end = (start + Duration::from_millis(allowed)).into();
+        if self.sleep.deadline() != end {
+            self.sleep.as_mut().reset(end);
+        }
+        self.sleep.as_mut().poll(context)
+    }
+}
+
+/// Decides what an instance takes on.
+pub(crate) struct Worker {
+    component: Arc<str>,
+}
+
+impl WorkerState for Worker {
+    type StoreData = State;
+    type RequestData = ();
+
+    fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
+        if total >= bounds::REQUESTS_PER_INSTANCE_MAX {
+            ShouldAccept::Never
+        } else if concurrent >= bounds::CONCURRENT_PER_INSTANCE_MAX {
+            ShouldAccept::No
+        } else {
+            ShouldAccept::Yes
+        }
+    }
+
+    fn on_request_start(
+        &self,
+        _: StoreContextMut<'_, State>,
+        (): (),
+        _: GuestTaskId,
+    ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        Box::pin(tokio::time::sleep(Duration::from_millis(bounds::REQUEST_TIMEOUT_MS)))
+    }
+
+    fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
+        if let Err(error) = result {
+            let at_most = bounds::CONCURRENT_PER_INSTANCE_MAX;
+            tracing::error!(
+                component = &*self.component,
+                "instance ended, and with it the requests in it (at most {at_most}): {error:?}"
+            );
+        }
+        drop(store);
+    }
+}

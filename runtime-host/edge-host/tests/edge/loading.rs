@@ -1,0 +1,59 @@
+//! What is found at load: missing files, foreign imports, the code cache.
+
+use std::time::Instant;
+
+use crate::support::{cache, get, guests, load, probe_manifest};
+
+async fn refusal(manifest: &str) -> String {
+    let dir = tempfile::tempdir().expect("directory");
+    format!("{:#}", load(dir.path(), manifest, &[]).await.err().expect("a refusal"))
+}
+
+fn manifest(component: &str) -> String {
+    format!(
+        "spin_manifest_version = 2\n[application]\nname = \"x\"\n[[trigger.http]]\nroute = \"/x\"\ncomponent = \"x\"\n[component.x]\n{component}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_file_is_named_with_its_build_command() {
+    let text = refusal(&manifest("source = \"target/x.wasm\"\nbuild = { command = \"cargo build -p x\" }")).await;
+    assert!(text.contains("component `x`: ") && text.contains("target/x.wasm does not exist; build it with: cargo build -p x"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_import_is_named() {
+    let text = refusal(&manifest(&format!("source = {:?}", guests().join("redis_user.wasm")))).await;
+    assert!(text.contains("component `x` imports `spin:redis/redis@3.0.0`, which this host does not offer; it offers wasi:cli/"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_component_is_named() {
+    let dir = tempfile::tempdir().expect("directory");
+    let file = dir.path().join("x.wasm");
+    std::fs::write(&file, b"no wasm").expect("file");
+    let text = refusal(&manifest(&format!("source = {file:?}"))).await;
+    assert!(text.contains("component `x` does not compile"), "{text}");
+    let text = refusal(&probe_manifest("", "dependencies.\"a:b/c\" = { component = \"probe\" }")).await;
+    assert!(text.contains("component `probe`: the dependency `a:b/c` matches none of its imports"), "{text}");
+    let text = refusal(&probe_manifest("", "allowed_outbound_hosts = [\"nonsense\"]")).await;
+    assert!(text.contains("allowed_outbound_hosts: `nonsense`: no scheme"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dependency_with_authority_is_refused() {
+    let text = refusal(&probe_manifest("", "dependencies.\"spin:key-value\" = { component = \"probe\" }")).await;
+    assert!(text.contains("dependencies get no configuration"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compiled_code_is_kept() {
+    let dir = tempfile::tempdir().expect("directory");
+    load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
+    let began = Instant::now();
+    let host = load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
+    let took = began.elapsed();
+    assert!(std::fs::read_dir(cache()).expect("cache").next().is_some());
+    assert!(took.as_millis() < 1_500, "a start from the cache took {took:?}");
+    assert_eq!(get(&host, "/probe/seen").await.json(), 1);
+}

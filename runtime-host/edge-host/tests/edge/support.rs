@@ -1,0 +1,141 @@
+//! Guests built once, applications written to temporary directories, requests in one line.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, Mutex};
+
+use bytes::Bytes;
+use edge_host::{EdgeHost, Options};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up").to_owned()
+}
+
+/// Builds guests of the workspace (a no-op when they are fresh) and returns the folder of their files.
+pub(crate) fn guests() -> &'static Path {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--target", "wasm32-wasip2", "--profile", "component"]);
+        command.args(["-p", "http-probe", "-p", "redis-user"]).current_dir(root());
+        assert!(command.status().expect("cargo").success(), "the guests do not build");
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir));
+        target.join("wasm32-wasip2/component")
+    });
+    &BUILT
+}
+
+/// Compiled code of the guests is shared by all tests.
+pub(crate) fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache")
+}
+
+/// An application in a temporary directory.
+pub(crate) struct App {
+    pub(crate) dir: TempDir,
+    pub(crate) host: EdgeHost,
+}
+
+/// A manifest with one component `probe` (the guest) on `/probe/...`, whose entry ends with `grants`; `head` comes before it.
+pub(crate) fn probe_manifest(head: &str, grants: &str) -> String {
+    let source = guests().join("http_probe.wasm");
+    format!(
+        "spin_manifest_version = 2\n[application]\nname = \"probe\"\n{head}\n[[trigger.http]]\nroute = \"/probe/...\"\ncomponent = \"probe\"\n\
+         [component.probe]\nsource = {source:?}\n{grants}\n"
+    )
+}
+
+/// Loads a manifest with its data in `dir`.
+pub(crate) async fn load(dir: &Path, manifest: &str, variables: &[(&str, &str)]) -> anyhow::Result<EdgeHost> {
+    log();
+    let path = dir.join("spin.toml");
+    std::fs::write(&path, manifest)?;
+    let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let options = Options { manifest: path, data_dir: dir.join("data"), cache_dir: cache(), variables, build_missing: false };
+    EdgeHost::load(options).await
+}
+
+impl App {
+    /// The probe with these grants.
+    pub(crate) async fn probe(grants: &str) -> Self {
+        let dir = tempfile::tempdir().expect("directory");
+        let host = load(dir.path(), &probe_manifest("", grants), &[]).await.expect("application");
+        Self { dir, host }
+    }
+}
+
+/// A collected answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+
+    /// Asserts an error answer.
+    pub(crate) fn is_error(&self, status: u16, code: &str) {
+        assert_eq!((self.status.as_u16(), self.json()["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert!(self.json()["error"].is_string());
+    }
+}
+
+/// Sends a request and collects the answer.
+pub(crate) async fn send(host: &EdgeHost, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).expect("request");
+    let (head, body) = host.handle(request).await.into_parts();
+    let body = body.collect().await.expect("body").to_bytes();
+    Answer { status: head.status, headers: head.headers, body }
+}
+
+pub(crate) async fn get(host: &EdgeHost, path: &str) -> Answer {
+    send(host, Method::GET, path, &[], "").await
+}
+
+/// Posts JSON, expects JSON.
+pub(crate) async fn post(host: &EdgeHost, path: &str, body: Value) -> Value {
+    let answer = send(host, Method::POST, path, &[], body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct LogWriter;
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOG.lock().expect("log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Collects the log of all tests.
+fn log() {
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| LogWriter).finish();
+    // Only the first test sets it.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// What was logged so far.
+pub(crate) fn logged() -> String {
+    String::from_utf8_lossy(&LOG.lock().expect("log")).into_owned()
+}
