@@ -30,6 +30,23 @@ pub struct Imported {
     pub manifest: Option<Manifest>,
     /// Everything that is wrong; places and pointers are those of the document that was read.
     pub violations: Vec<Violation>,
+    /// The foreign tree and the canonical one made of it, or the canonical one alone.
+    trees: Vec<Node>,
+}
+
+impl Imported {
+    fn refused(form: Form, report: Report) -> Self {
+        Self { form, manifest: None, violations: report.finish(), trees: Vec::new() }
+    }
+
+    /// Where the value at a canonical JSON pointer stands in the document that was read: its pointer there, and its bytes. `None` for what the
+    /// importer made up.
+    #[must_use]
+    pub fn place(&self, pointer: &str) -> Option<(String, std::ops::Range<usize>)> {
+        let span = self.trees.last()?.at(pointer)?.span.clone();
+        let source = self.trees.first().filter(|_| !span.is_empty())?;
+        Some((source.pointer_at(span.start), span))
+    }
 }
 
 /// The form that a file's name stands for, directories before it ignored.
@@ -58,13 +75,13 @@ pub fn import(name: &str, bytes: &[u8], options: Options) -> Imported {
         (Some(form), _) => form,
         (None, _) => Form::Jackfield,
     };
-    let Some(source) = node else { return Imported { form, manifest: None, violations: report.finish() } };
+    let Some(source) = node else { return Imported::refused(form, report) };
     if form == Form::Jackfield {
         validate::manifest(&source, options.strict, &mut report);
         let outcome = finish(&source, std::str::from_utf8(bytes).unwrap_or_default().into(), report);
-        return Imported { form, manifest: outcome.manifest, violations: outcome.violations };
+        return Imported { form, manifest: outcome.manifest, violations: outcome.violations, trees: vec![source] };
     }
-    convert(form, &source, options, report)
+    convert(form, source, options, report)
 }
 
 /// Reads what a process plugin prints for `--metadata`.
@@ -72,32 +89,34 @@ pub fn import(name: &str, bytes: &[u8], options: Options) -> Imported {
 pub fn import_metadata(bytes: &[u8], options: Options) -> Imported {
     let mut report = Report::default();
     match read(bytes, &mut report) {
-        Some(source) => convert(Form::Toru, &source, options, report),
-        None => Imported { form: Form::Toru, manifest: None, violations: report.finish() },
+        Some(source) => convert(Form::Toru, source, options, report),
+        None => Imported::refused(Form::Toru, report),
     }
 }
 
-fn convert(form: Form, source: &Node, options: Options, mut report: Report) -> Imported {
+fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Imported {
     if !source.is_object() {
         report.error(Code::BadType, "", source.span.clone(), &format!("the file must hold an object, not {}", source.what()));
     }
     let canonical = match form {
         _ if !source.is_object() => None,
         Form::Jackfield => Some(source.clone()),
-        Form::Toju => Some(toju::canonical(source)),
-        Form::Toru => Some(toru::canonical(source, &mut report)),
-        Form::Jcode => package::canonical(source, &mut report),
-        Form::Thoth => Some(thoth::canonical(source, &mut report)),
+        Form::Toju => Some(toju::canonical(&source)),
+        Form::Toru => Some(toru::canonical(&source, &mut report)),
+        Form::Jcode => package::canonical(&source, &mut report),
+        Form::Thoth => Some(thoth::canonical(&source, &mut report)),
     };
-    let Some(canonical) = canonical else { return Imported { form, manifest: None, violations: report.finish() } };
+    let Some(canonical) = canonical else { return Imported::refused(form, report) };
     validate::manifest(&canonical, options.strict, &mut report);
     let outcome = finish(&canonical, canonical.print().into(), report);
     let mut violations = outcome.violations;
     for violation in &mut violations {
-        // What an importer made up stands nowhere in the file: such findings keep the canonical pointer.
-        if violation.span.len() > 1 {
-            violation.pointer = source.pointer_at(violation.span.start);
+        // What is missing, or was made up by the importer, stands nowhere in the file: such findings keep the canonical pointer.
+        if !violation.span.is_empty() && violation.code != Code::MissingField {
+            violation.move_to(source.pointer_at(violation.span.start));
         }
     }
-    Imported { form, manifest: outcome.manifest, violations }
+    // One foreign value may have gone into two fields.
+    violations.dedup_by(|a, b| (a.code, &a.span, &a.message) == (b.code, &b.span, &b.message));
+    Imported { form, manifest: outcome.manifest, violations, trees: vec![source, canonical] }
 }

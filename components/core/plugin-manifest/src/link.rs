@@ -11,11 +11,12 @@ pub(crate) type Fault = (Code, String, Option<String>);
 
 /// A URL from which code is fetched: https; plain http from this machine alone, with a warning.
 pub(crate) fn fetch(text: &str) -> Result<(), Fault> {
-    let rest = match scheme(text) {
-        Some(("https", rest)) => return authority(rest).map(|_| ()),
-        Some(("http", rest)) => rest,
+    let (scheme, rest) = scheme(text).unwrap_or_default();
+    match scheme.as_str() {
+        "https" => return authority(rest).map(|_| ()),
+        "http" => {}
         _ => return refuse("must be an https URL"),
-    };
+    }
     let host = authority(rest)?;
     if is_loopback(host) {
         return Err((Code::InsecureUrl, "is plain http on this machine".to_owned(), Some("publish with an https URL".to_owned())));
@@ -28,11 +29,13 @@ pub(crate) fn link(text: &str) -> Result<(), Fault> {
     if text.is_empty() {
         return Ok(());
     }
-    match scheme(text) {
-        Some(("http" | "https", rest)) => authority(rest).map(|_| ()),
-        Some(("mailto", rest)) if rest.contains('@') => common(rest),
-        Some((other, _)) => refuse(&format!("must be an http or https URL, not {:?}", format!("{}:", crate::text::short(other)))),
-        None => Err((Code::OddLink, "is not a URL and is shown as text".to_owned(), Some("start it with \"https://\"".to_owned()))),
+    let Some((scheme, rest)) = scheme(text) else {
+        return Err((Code::OddLink, "is not a URL and is shown as text".to_owned(), Some("start it with \"https://\"".to_owned())));
+    };
+    match scheme.as_str() {
+        "http" | "https" => authority(rest).map(|_| ()),
+        "mailto" if rest.contains('@') => common(rest),
+        other => refuse(&format!("must be an http or https URL, not {:?}", format!("{}:", crate::text::short(other.trim())))),
     }
 }
 
@@ -54,22 +57,15 @@ pub(crate) fn fetch_or_path(text: &str) -> Result<(), Fault> {
     }
 }
 
-/// The scheme in lower case, when the text has one, and what follows the colon. Leading white space and control characters are stripped as
-/// browsers do, so that `" javascript:"` does not pass for text.
-fn scheme(text: &str) -> Option<(&'static str, &str)> {
-    const KNOWN: [&str; 3] = ["http", "https", "mailto"];
-    let lead: String =
-        text.chars().filter(|letter| !letter.is_control() && !letter.is_whitespace()).take_while(|letter| *letter != ':').collect();
-    let rest = text.split_once(':')?.1;
+/// The scheme in lower case, when the text has one, and what follows the colon. White space and control characters are left out as browsers do,
+/// so that `" java\nscript:"` does not pass for text; then the scheme is none of those that are admitted.
+fn scheme(text: &str) -> Option<(String, &str)> {
+    let (before, rest) = text.split_once(':')?;
+    let lead: String = before.chars().filter(|letter| !letter.is_control() && !letter.is_whitespace()).collect();
     let word = lead.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && lead.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'));
-    if !word {
-        return None;
-    }
-    let known = KNOWN
-        .into_iter()
-        .find(|known| text.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known)) && lead.len() == known.len());
-    Some((known.unwrap_or("another scheme"), rest))
+    let disguise = if lead.len() == before.len() { "" } else { " " };
+    word.then(|| (format!("{disguise}{}", lead.to_ascii_lowercase()), rest))
 }
 
 fn authority(rest: &str) -> Result<&str, Fault> {

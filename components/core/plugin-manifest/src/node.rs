@@ -95,6 +95,14 @@ impl Node {
         }
     }
 
+    /// The value at a JSON pointer.
+    pub(crate) fn at(&self, pointer: &str) -> Option<&Node> {
+        pointer.split('/').skip(1).try_fold(self, |node, token| match &node.kind {
+            Kind::List(items) => items.get(token.parse::<usize>().ok()?),
+            _ => node.get(&token.replace("~1", "/").replace("~0", "~")),
+        })
+    }
+
     /// The pointer of the smallest value or key that holds the byte `offset`. All are looked at: the place of a TOML table is its header alone.
     pub(crate) fn pointer_at(&self, offset: usize) -> String {
         let mut best = (usize::MAX, String::new());

@@ -45,7 +45,7 @@ fn code_to_load(manifest: &Node, walk: &mut Walk<'_>) {
     let Some(kind) = manifest.text_at("kind") else { return };
     let has = |name: &str| manifest.get(name).is_some();
     let loads = has("entrypoint") || has("bundle") || manifest.get("entry").is_some_and(|entry| !entry.members().is_empty());
-    let brace = manifest.span.start..manifest.span.start + 1;
+    let brace = manifest.span.start..manifest.span.start;
     match kind {
         // A process plugin is described by its own program, which is the entrypoint.
         "process" if manifest.get("origin").and_then(|origin| origin.text_at("form")) == Some("toru") => {}
@@ -184,7 +184,7 @@ fn unique(manifest: &Node, list: &str, keys: &[&str], walk: &mut Walk<'_>) {
     let entries = manifest.get(list).and_then(Node::as_list).unwrap_or_default();
     let named = entries.iter().map(|node| {
         let parts: Option<Vec<&str>> = keys.iter().map(|key| node.text_at(key)).collect();
-        (node, parts.map(|parts| parts.join(" ")))
+        (node, parts.map(|parts| parts.join(", ")))
     });
     repeated(named, list, walk);
 }

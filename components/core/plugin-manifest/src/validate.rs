@@ -27,8 +27,7 @@ pub(crate) struct Walk<'r> {
 impl Walk<'_> {
     /// Reports about the value at the current place: the field's name, then `rule`.
     pub(crate) fn say(&mut self, code: Code, span: Span, rule: &str, help: Option<String>) {
-        let message = format!("{} {rule}", self.place());
-        self.report.push(code, &self.pointer, span, message, help);
+        self.report.push_rule(code, code.severity(), &self.pointer, span, rule, help);
     }
 
     /// Does `work` one token further down.
@@ -38,20 +37,6 @@ impl Walk<'_> {
         let result = work(self);
         self.pointer.truncate(base);
         result
-    }
-
-    /// The current place as people write it: `events[0].eventName`.
-    fn place(&self) -> String {
-        let mut place = String::new();
-        for token in self.pointer.split('/').skip(1) {
-            if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
-                place.push_str(&format!("[{token}]"));
-            } else {
-                place.push_str(if place.is_empty() { "" } else { "." });
-                place.push_str(&short(&token.replace("~1", "/").replace("~0", "~")).escape_debug().to_string());
-            }
-        }
-        if place.is_empty() { "the manifest".to_owned() } else { place }
     }
 
     fn mistyped(&mut self, node: &Node, wanted: &str) {
@@ -66,7 +51,7 @@ impl Walk<'_> {
     pub(crate) fn shape(&mut self, node: &Node, shape: &Shape) {
         match (shape, &node.kind) {
             (Shape::Any, _) | (Shape::Object, Kind::Object(_)) | (Shape::Bool, Kind::Bool(_)) | (Shape::Number, Kind::Number(_)) => {}
-            (Shape::One, Kind::Number(number)) if number.as_u64() == Some(1) && !number.is_f64() => {}
+            (Shape::One, Kind::Number(number)) if number.as_f64() == Some(1.0) => {}
             (Shape::One, _) => {
                 let help = matches!(&node.kind, Kind::Text(text) if text == "1").then(|| "leave out the quotes".to_owned());
                 let found = short(&node.to_value().to_string());
@@ -120,7 +105,7 @@ impl Walk<'_> {
                 None => self.unknown(member, record),
             }
         }
-        let brace = node.span.start..(node.span.start + 1).min(node.span.end);
+        let brace = node.span.start..node.span.start;
         for field in record.fields.iter().filter(|field| field.required && node.get(field.name).is_none()) {
             let code = if matches!(field.shape, Shape::One) { Code::SchemaVersion } else { Code::MissingField };
             let help = misplaced(members, record, field.name);
@@ -158,8 +143,7 @@ impl Walk<'_> {
         };
         let severity = if self.strict { Severity::Error } else { Code::UnknownKey.severity() };
         self.at(&member.key, |walk| {
-            let message = format!("{} is not a known field", walk.place());
-            walk.report.push_as(Code::UnknownKey, severity, &walk.pointer, member.key_span.clone(), message, Some(help));
+            walk.report.push_rule(Code::UnknownKey, severity, &walk.pointer, member.key_span.clone(), "is not a known field", Some(help));
         });
     }
 

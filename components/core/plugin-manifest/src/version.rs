@@ -2,6 +2,8 @@
 //!
 //! Both are bounded before they are parsed (M37). Invariant: a [`VersionRange`] was parsed once and keeps its text.
 
+mod npm;
+
 use limits::manifest::RANGE_BYTES_MAX;
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -52,7 +54,7 @@ impl VersionRange {
         if text.len() > RANGE_BYTES_MAX {
             return Err(BadVersion::TooLong);
         }
-        let range = js_semver::Range::parse(&text).map_err(|error| BadVersion::Form(error.to_string()))?;
+        let range = js_semver::Range::parse(&npm::common(&text)).map_err(|error| BadVersion::Form(error.to_string()))?;
         Ok(Self { text, range })
     }
 
@@ -62,7 +64,7 @@ impl VersionRange {
     /// As [`VersionRange::new`]; empty text is refused.
     pub fn from_api_version(text: &str) -> Result<Self, BadVersion> {
         if text.trim().is_empty() {
-            return Err(BadVersion::Form("must not be empty".to_owned()));
+            return Err(BadVersion::Form("empty text".to_owned()));
         }
         match parse_version(text) {
             Ok(version) => Self::new(format!("^{version}")),

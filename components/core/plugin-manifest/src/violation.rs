@@ -3,9 +3,10 @@
 //! Invariant: a code's text never changes once released; programs key on it, people on the message.
 
 use crate::node::Span;
+use crate::text::short;
 use limits::manifest::VIOLATIONS_MAX;
 use serde::{Serialize, Serializer};
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// How bad a violation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -137,12 +138,31 @@ pub struct Violation {
     /// How to put it right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The bytes of the source that are at fault.
+    /// The bytes of the source that are at fault; empty where something is missing.
     #[serde(skip)]
     pub span: std::ops::Range<usize>,
+    /// How many bytes of the message name the field.
+    #[serde(skip)]
+    subject_bytes: usize,
 }
 
 impl Violation {
+    /// A violation of its code's severity, for checks beyond the text: those of files.
+    #[must_use]
+    pub fn new(code: Code, pointer: &str, span: std::ops::Range<usize>, message: String, help: Option<String>) -> Self {
+        Self { code, severity: code.severity(), pointer: pointer.to_owned(), message, help, span, subject_bytes: 0 }
+    }
+
+    /// Moves the finding to another field: the message names that one from now on.
+    pub(crate) fn move_to(&mut self, pointer: String) {
+        if self.subject_bytes > 0 {
+            let subject = place(&pointer);
+            self.message.replace_range(..self.subject_bytes, &subject);
+            self.subject_bytes = subject.len();
+        }
+        self.pointer = pointer;
+    }
+
     /// Line and column of the span's start in `source`, both from 1; a column counts characters.
     #[must_use]
     pub fn position(&self, source: &[u8]) -> (usize, usize) {
@@ -151,6 +171,20 @@ impl Violation {
         let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
     }
+}
+
+/// A pointer as people write it: `events[0].eventName`.
+fn place(pointer: &str) -> String {
+    let mut place = String::new();
+    for token in pointer.split('/').skip(1) {
+        if !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit()) {
+            let _ = write!(place, "[{token}]");
+        } else {
+            place.push_str(if place.is_empty() { "" } else { "." });
+            place.extend(short(&token.replace("~1", "/").replace("~0", "~")).escape_debug());
+        }
+    }
+    if place.is_empty() { "the manifest".to_owned() } else { place }
 }
 
 /// Collects violations up to [`VIOLATIONS_MAX`] and counts the rest.
@@ -163,16 +197,23 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn push(&mut self, code: Code, pointer: &str, span: Span, message: impl Into<String>, help: Option<String>) {
-        self.push_as(code, code.severity(), pointer, span, message.into(), help);
+        self.add(Violation::new(code, pointer, span, message.into(), help));
     }
 
-    pub(crate) fn push_as(&mut self, code: Code, severity: Severity, pointer: &str, span: Span, message: String, help: Option<String>) {
+    /// Reports about a field: its name, then `rule`.
+    pub(crate) fn push_rule(&mut self, code: Code, severity: Severity, pointer: &str, span: Span, rule: &str, help: Option<String>) {
+        let subject = place(pointer);
+        let violation = Violation::new(code, pointer, span, format!("{subject} {rule}"), help);
+        self.add(Violation { severity, subject_bytes: subject.len(), ..violation });
+    }
+
+    fn add(&mut self, violation: Violation) {
         if self.violations.len() >= VIOLATIONS_MAX {
             self.unlisted += 1;
-            self.unlisted_errors += usize::from(severity == Severity::Error);
+            self.unlisted_errors += usize::from(violation.severity == Severity::Error);
             return;
         }
-        self.violations.push(Violation { code, severity, pointer: pointer.to_owned(), message, help, span });
+        self.violations.push(violation);
     }
 
     pub(crate) fn error(&mut self, code: Code, pointer: &str, span: Span, message: &str) {
@@ -189,14 +230,7 @@ impl Report {
         if self.unlisted > 0 {
             let severity = if self.unlisted_errors > 0 { Severity::Error } else { Severity::Warning };
             let message = format!("{} more violations are not listed", self.unlisted);
-            self.violations.push(Violation {
-                code: Code::MoreViolations,
-                severity,
-                pointer: String::new(),
-                message,
-                help: None,
-                span: 0..0,
-            });
+            self.violations.push(Violation { severity, ..Violation::new(Code::MoreViolations, "", 0..0, message, None) });
         }
         self.violations
     }

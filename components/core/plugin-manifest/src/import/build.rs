@@ -38,9 +38,9 @@ impl Object {
         self.members.iter().any(|member| member.key == key)
     }
 
-    /// The first byte of the source: the place of whatever has none.
+    /// The empty place before the source: that of whatever the importer makes up.
     pub(super) fn opening(&self) -> Span {
-        self.span.start..(self.span.start + 1).min(self.span.end)
+        self.span.start..self.span.start
     }
 
     pub(super) fn done(self) -> Node {
@@ -81,7 +81,7 @@ pub(super) fn plugin_id(foreign: &str, prefix: &str) -> String {
 pub(super) fn origin(span: &Span, form: &str, id: Option<&Node>, original: impl Fn(&str) -> String) -> Node {
     let mut origin = Object { span: span.clone(), members: Vec::new() };
     origin.make("form", form);
-    if let Some((node, text)) = id.and_then(|node| Some((node, node.as_text()?))) {
+    if let Some((node, text)) = id.and_then(|node| Some((node, node.as_text().filter(|text| !text.is_empty())?))) {
         origin.put("id", Node::text(&node.span, original(text)));
     }
     origin.done()

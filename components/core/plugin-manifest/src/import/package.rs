@@ -13,7 +13,7 @@ pub(super) fn canonical(package: &Node, report: &mut Report) -> Option<Node> {
     let found = ["jackfield", "jcode", "pi"].into_iter().find_map(|name| Some((name, package.get(name)?)));
     let Some((name, section)) = found else {
         let help = "a section \"jackfield\" with the fields of a manifest will do as well".to_owned();
-        let brace = package.span.start..package.span.start + 1;
+        let brace = package.span.start..package.span.start;
         report.push(Code::MissingSection, "", brace, "missing 'jcode' or 'pi' field", Some(help));
         return None;
     };

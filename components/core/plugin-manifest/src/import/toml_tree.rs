@@ -18,9 +18,9 @@ pub(super) fn read(bytes: &[u8], report: &mut Report) -> Option<Node> {
     match DeTable::parse(text) {
         Ok(table) => {
             let whole = table.span();
-            let mut reader = Reader { pointer: String::new(), report, too_deep: false };
+            let mut reader = Reader { pointer: String::new(), report, unusable: false };
             let kind = reader.table(table.get_ref(), 1);
-            (!reader.too_deep).then(|| Node::new(0..whole.end.max(text.len()), kind))
+            (!reader.unusable).then(|| Node::new(0..whole.end.max(text.len()), kind))
         }
         Err(error) => {
             let code = if error.message().contains("duplicate key") { Code::DuplicateKey } else { Code::BadToml };
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], report: &mut Report) -> Option<Node> {
 struct Reader<'r> {
     pointer: String,
     report: &'r mut Report,
-    too_deep: bool,
+    unusable: bool,
 }
 
 impl Reader<'_> {
@@ -54,10 +54,10 @@ impl Reader<'_> {
 
     fn value(&mut self, span: std::ops::Range<usize>, value: &DeValue<'_>, depth: usize) -> Node {
         if depth >= DEPTH_MAX {
-            if !self.too_deep {
+            if !self.unusable {
                 self.report.error(Code::TooDeep, &self.pointer, span.clone(), &format!("nested deeper than {DEPTH_MAX} levels"));
             }
-            self.too_deep = true;
+            self.unusable = true;
             return Node::new(span, Kind::Null);
         }
         let kind = match value {
@@ -89,6 +89,7 @@ impl Reader<'_> {
     fn number(&mut self, span: &std::ops::Range<usize>, text: &str, number: Option<serde_json::Number>) -> Kind {
         number.map(Kind::Number).unwrap_or_else(|| {
             self.report.error(Code::BadNumber, &self.pointer, span.clone(), &format!("{text} is not a number that JSON has"));
+            self.unusable = true;
             Kind::Null
         })
     }
