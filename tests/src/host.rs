@@ -28,13 +28,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The product's defaults, with what the tests need: two socket threads, and rates that one address alone cannot reach.
+    /// The product's defaults, with what the tests need: two socket threads, caps that one address alone cannot reach, and patience with
+    /// clients that answer pings only while a test is reading from them.
     ///
     /// # Panics
     /// Never.
     #[must_use]
     pub fn new() -> Self {
-        Self::default().config("[socket]\nshards = 2\nconnections_per_address_max = 100000\n")
+        let cache = toml::Value::from(output_folder().join("jackfield-test-cache").display().to_string());
+        Self::default().config(&format!(
+            "[socket]\nshards = 2\nconnections_per_address_max = 100000\nsilence_max_ms = 600000\n\
+             [rest]\nper_address = {{ per_second = 100000, burst = 100000 }}\n\
+             [edge]\ncache = {cache}\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"
+        ))
     }
 
     /// Adds configuration; later settings win.

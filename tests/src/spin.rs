@@ -55,7 +55,7 @@ impl Spin {
 }
 
 fn public_key(keys: &Host) -> String {
-    let output = run(jackfield().args(["token", "--public-key", "--data"]).arg(keys.data()));
+    let output = run(jackfield().args(["keys", "show", "--data"]).arg(keys.data()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -4,7 +4,7 @@ use crate::{
     build,
     command::{read, step},
 };
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use std::{os::unix::process::CommandExt as _, path::PathBuf, process::Command};
 
@@ -30,13 +30,16 @@ impl Up {
     pub(crate) fn run(self) -> Result<()> {
         build::all(self.release)?;
         let binary = build::host_binary(self.release)?;
-        let mut token = Command::new(&binary);
-        token.arg("token").arg("--data").arg(&self.data).args(["--user", "owner", "--role", "admin"]);
-        let printed = step("development token", || read(&mut token))?;
+        let command = |words: &[&str]| {
+            let mut command = Command::new(&binary);
+            command.args(words).arg("--data").arg(&self.data);
+            command
+        };
+        let printed = step("development token", || {
+            read(&mut command(&["keys", "init"]))?;
+            read(command(&["token"]).args(["--user", "owner", "--role", "admin"]))
+        })?;
         let token = printed.trim_end().lines().last().context("jackfield token printed nothing")?;
-        if token.is_empty() {
-            bail!("jackfield token printed an empty line");
-        }
         let address = &self.listen;
         eprintln!();
         eprintln!("REST       http://{address}/api/servers      (described in http://{address}/api/openapi.json)");

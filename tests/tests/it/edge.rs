@@ -3,17 +3,14 @@
 use serde_json::json;
 use tests::{
     client::Client,
-    host::{Host, SERVICE_CREDENTIAL, Settings},
+    host::{Host, Settings},
     until,
 };
 
 /// An edge, and a gateway that knows only its address. The edge wakes nobody: what arrives, arrives by the poll.
 fn pair() -> (Host, Host) {
     let edge = Host::start();
-    let gateway = Settings::new()
-        .config(&format!("[edge]\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"))
-        .arguments(&["--edge", edge.url()])
-        .start();
+    let gateway = Settings::new().arguments(&["--edge", edge.url()]).start();
     (edge, gateway)
 }
 
@@ -58,7 +55,7 @@ fn the_gateway_survives_the_death_of_its_edge() {
 
 #[test]
 fn a_lost_push_is_healed_by_the_poll() {
-    let host = Host::start();
+    let host = Settings::new().config("[edge.variables]\ngateway_urls = \"\"\n").start();
     host.create_server("olga", "polled");
     let mut client = Client::joined(&host, "guest", "polled");
     host.require("olga", "polled", "example.polls", &json!({"status": "optional"}));

@@ -12,7 +12,7 @@ fn component(name: &str) -> String {
 
 fn filter(name: &str, on_failure: &str) -> String {
     let source = component(name);
-    format!("[[judges.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n")
+    format!("[[judge.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n")
 }
 
 #[test]

@@ -58,6 +58,8 @@ fn arrive(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
     let token = host.token("alice", "client");
     for device in [&mut *laptop, browser] {
         device.identify(json!({"token": token, "description": "likes polls", "profileUpdatedAt": "2026-01-01T00:00:00Z"}));
+        // One after the other, so that the browser is the newest device.
+        assert!(device.settled().is_empty(), "the token is good");
     }
     bob.identify(json!({"profileUpdatedAt": 1_777_470_000_000_u64}));
 
@@ -115,7 +117,7 @@ fn content(Devices { laptop, browser, bob }: &mut Devices) {
 fn call(Devices { laptop, browser, bob }: &mut Devices) {
     let offer = json!({"type": "offer", "targetUserId": "alice", "sdp": {"type": "offer", "sdp": "v=0\r\n"}, "callId": 7, "zz": [[]]});
     bob.send(offer.clone());
-    // The browser joined last, so it is the newest device of Alice's in this server.
+    // The browser is the newest of Alice's devices that are in this server.
     assert_eq!(browser.expect("offer"), with(&offer, "fromUserId", "bob"));
 
     let answer = json!({"type": "answer", "targetUserId": "bob", "sdp": {"type": "answer", "sdp": "v=0\r\n"}, "fromUserId": "mallory"});
