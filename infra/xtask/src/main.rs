@@ -49,6 +49,9 @@ enum Verb {
         /// Leaves out the tests with foreign clients, and with them the browser, npm and Python packages.
         #[arg(long)]
         quick: bool,
+        /// Runs the long tests as well, which are left out otherwise.
+        #[arg(long)]
+        long: bool,
         /// Only tests whose name contains this text.
         filter: Option<String>,
     },
@@ -80,13 +83,13 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::all(),
         Verb::Build { release } => build::all(release),
         Verb::Up(up) => up.run(),
-        Verb::Test { quick, filter } => test::run(quick, filter.as_deref()),
+        Verb::Test { quick, long, filter } => test::run(&test::Choice { quick, long, filter }),
         Verb::Gen { check } => generate::run(check),
         Verb::Tidy => tidy::run(),
         Verb::Ci => {
             generate::run(true)?;
             tidy::run()?;
-            test::run(false, None)
+            test::run(&test::Choice::default())
         }
     }
 }

@@ -7,14 +7,23 @@ use crate::{
 };
 use anyhow::Result;
 
+/// Which tests.
+#[derive(Default)]
+pub(crate) struct Choice {
+    /// Leave out the tests with foreign clients.
+    pub(crate) quick: bool,
+    /// Run those as well that are marked as long.
+    pub(crate) long: bool,
+    /// Only tests whose name contains this.
+    pub(crate) filter: Option<String>,
+}
+
 /// Installs what the tests need and passes them.
-///
-/// `quick` leaves out the tests with foreign clients; `filter` names tests by a part of their name.
-pub(crate) fn run(quick: bool, filter: Option<&str>) -> Result<()> {
+pub(crate) fn run(choice: &Choice) -> Result<()> {
     setup::formatter()?;
     step("formatting", tidy::formatting)?;
     generate::run(true)?;
-    if !quick {
+    if !choice.quick {
         setup::for_tests()?;
     }
     build::components()?;
@@ -22,9 +31,12 @@ pub(crate) fn run(quick: bool, filter: Option<&str>) -> Result<()> {
     step("host and tests", || command::run(cargo().args(["build", "--bins", "--tests"])))?;
     step("tests", || {
         let mut command = cargo();
-        command.arg("test").args(filter).args(["--", "--quiet"]);
-        if quick {
+        command.arg("test").args(&choice.filter).args(["--", "--quiet"]);
+        if choice.quick {
             command.args(["--skip", "foreign::"]);
+        }
+        if choice.long {
+            command.arg("--include-ignored");
         }
         command::run(&mut command)
     })

@@ -10,7 +10,7 @@ const UNFINISHED: &[(&str, &str)] = &[
     ("HA", "CK:"),
     ("todo", "!("),
     ("unimplemented", "!("),
-    ("#[ig", "nore"),
+    ("#[ig", "nore]"),
     ("for ", "now,"),
     ("for ", "now."),
 ];
