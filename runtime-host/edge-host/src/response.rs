@@ -21,7 +21,7 @@ use crate::Body;
 
 /// An error answer: `{"error": text, "code": CODE}`.
 pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Response<Body> {
-    let body = serde_json::json!({ "error": text, "code": code }).to_string();
+    let body = format!("{{\"error\":{},\"code\":\"{code}\"}}", serde_json::Value::from(text));
     let mut response = Response::new(Full::from(body).map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

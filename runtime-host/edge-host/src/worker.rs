@@ -133,7 +133,7 @@ impl WorkerState for Worker {
             let at_most = bounds::CONCURRENT_PER_INSTANCE_MAX;
             tracing::error!(
                 component = &*self.component,
-                "instance ended, and with it the requests in it (at most {at_most}): {error:?}"
+                "instance ended, and with it the requests in it (at most {at_most}): {error:#}"
             );
         }
         drop(store);
