@@ -206,7 +206,9 @@ pub mod judge {
     pub const LEARN_DEADLINE_MS: u64 = 2_000;
     /// Interval of the engine's epoch ticks.
     pub const EPOCH_TICK_MS: u64 = 5;
-    /// Linear memory of one instance.
+    /// Time one call may take by the clock when its thread hardly gets a processor: a busy machine must not look like a slow component.
+    pub const CALL_WALL_MAX_MS: u64 = 1_000;
+    /// Linear memory of one instance, all its memories together.
     pub const MEMORY_BYTES_MAX: usize = 64 * MIB;
     /// Linear memory above which an idle instance is replaced: wasm memory never shrinks.
     pub const MEMORY_RECYCLE_BYTES: usize = 48 * MIB;
@@ -220,8 +222,21 @@ pub mod judge {
     pub const EFFECTS_MAX: usize = 16;
     /// Patches one verdict may ask for.
     pub const PATCHES_MAX: usize = 64;
+    /// Characters of a refusal's code.
+    pub const CODE_CHARS_MAX: usize = 64;
+    /// Bytes of the envelope in which a refusal is told: a plugin error with all its violations fits.
+    pub const REPLY_BYTES_MAX: usize = super::envelope::SIGNALLING_BYTES_MAX;
+    /// Instances at once in the engine's pool: one of each component for each shard.
+    pub const INSTANCES_MAX: u32 = 512;
+    /// Memory of an instance's own structures.
+    pub const INSTANCE_BYTES_MAX: usize = MIB;
+    /// Bytes of a component's standard error that are kept to explain a trap.
+    pub const DIAGNOSTIC_BYTES_MAX: usize = 4 * super::KIB;
+    /// Compiled code kept on disk; the least recently used goes first.
+    pub const CODE_CACHE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
-    const _: () = assert!(EPOCH_TICK_MS <= CALL_DEADLINE_MS);
+    const _: () = assert!(EPOCH_TICK_MS <= CALL_DEADLINE_MS && CALL_DEADLINE_MS < CALL_WALL_MAX_MS);
+    const _: () = assert!(MEMORY_RECYCLE_BYTES < MEMORY_BYTES_MAX);
 }
 
 /// The REST side.
@@ -260,6 +275,8 @@ pub mod directory {
     pub const PASSWORD_BYTES_MAX: usize = 256;
     /// Servers one identity may own unless the operator says otherwise.
     pub const SERVERS_PER_OWNER_MAX: u32 = 20;
+    /// Servers an operator may own: without a quota, and still a number.
+    pub const SERVERS_PER_ADMIN_MAX: u64 = 1_000_000;
     /// Bans of one server; they travel to the gateways in the snapshot.
     pub const BANS_PER_SERVER_MAX: usize = 10_000;
     /// Open invites of one server.
@@ -304,6 +321,12 @@ pub mod directory {
     pub const CODE_BYTES: usize = 16;
     /// Bytes of all requirements and event definitions of one server: its snapshot has to fit an answer.
     pub const PLUGIN_BYTES_PER_SERVER_MAX: usize = 4 * super::MIB;
+    /// Memory of one password hash, kibibytes: OWASP's least for two passes, and little beside an instance's memory.
+    pub const ARGON2_MEMORY_KIB: u32 = 19 * 1_024;
+    /// Passes of one password hash.
+    pub const ARGON2_PASSES: u32 = 2;
+    /// Lanes of one password hash; a component has one thread.
+    pub const ARGON2_LANES: u32 = 1;
     /// Passwords one identity may set within a minute; each costs a hash.
     pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
     /// Window of the attempts that are counted.

@@ -1,0 +1,44 @@
+//! `/api/internal`: what gateways ask. Every route of it wants the service credential.
+
+use super::{read, refused};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::store::Want;
+use directory::server::Server;
+use directory::snapshot::Internal;
+use directory::{Code, Kind, Refusal, Scope, etag};
+use limits::directory::CHANGES_PAGE_MAX;
+use serde_json::json;
+
+/// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
+pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
+    let id = call.server_id()?;
+    let wants = [Want::All(Kind::Requirement), Want::All(Kind::Event), Want::All(Kind::Ban)];
+    let state = read(call, &Scope::Server(id.clone()), &wants).await?;
+    let server = Server::of(&id, &state)?;
+    if etag::unchanged(call.if_none_match.as_deref(), server.revision) {
+        return Ok(Answer::empty(304).etag(server.revision));
+    }
+    let text = serde_json::to_string(&Internal::of(&server, &state)).map_err(|_| Code::Internal)?;
+    Ok(Answer::text(200, text).etag(server.revision))
+}
+
+/// `GET /api/internal/users/{userId}`; unknown ones need no proof.
+pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
+    Ok(Answer::ok(&super::users::about(call, &call.user_id(0)?).await?))
+}
+
+/// `GET /api/internal/changes`: the feed above `after`. `reset` says that `after` is older than what is kept or newer than what there is, so
+/// that the gateway has to read everything anew.
+pub(crate) async fn changes(call: &Call) -> Result<Answer, Refusal> {
+    let after = call.number("after", 0, i64::MAX as u64)?;
+    let limit = call.number("limit", CHANGES_PAGE_MAX as u64, CHANGES_PAGE_MAX as u64)?.max(1);
+    let feed = call.store.changes(after, limit).await.map_err(|fault| refused(&fault))?;
+    let reset = after > feed.latest || after + 1 < feed.oldest;
+    let changes: Vec<_> = feed
+        .changes
+        .iter()
+        .map(|change| json!({"seq": change.seq, "kind": change.kind, "id": change.id, "revision": change.revision}))
+        .collect();
+    Ok(Answer::ok(&json!({"changes": changes, "latest": feed.latest, "reset": reset})))
+}

@@ -1,0 +1,74 @@
+//! Members and bans.
+
+use super::{Loaded, about, commit, load, page, refused};
+use crate::answer::Answer;
+use crate::call::Call;
+use crate::store::Want;
+use directory::permission::{self, Action, Standing};
+use directory::person::{self, Ban};
+use directory::role::Grant;
+use directory::{Edit, Kind, Refusal, Scope};
+use identifiers::{ServerId, UserId};
+
+/// `GET /api/servers/{serverId}/members`.
+pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
+    let limit = call.limit()?;
+    let Loaded { server, state, .. } = load(call, &call.server_id()?, Action::ViewMembers, [Want::All(Kind::Grant), Want::Members]).await?;
+    let entries = call.store.page(&Scope::Server(server.id.clone()), Kind::Member, call.after(), limit).await.map_err(|fault| refused(&fault))?;
+    let items = entries.into_iter().filter_map(|entry| {
+        let grant = state.entry(Kind::Grant, &entry.key).and_then(|entry| entry.read::<Grant>());
+        Some((entry.key.clone(), person::member_view(&server, &entry.key, &entry.read()?, grant.as_ref())))
+    });
+    let mut body = page("members", items.collect(), limit);
+    body["total"] = state.members.into();
+    Ok(Answer::ok(&body).etag(server.revision))
+}
+
+/// The server with its facts about two people, where the actor may act on the other one.
+async fn load_about(call: &Call, id: &ServerId, user: &UserId) -> Result<Loaded, Refusal> {
+    let loaded = load(call, id, Action::ManageMembers, about(user)).await?;
+    let target = Standing::of(&loaded.state, &loaded.server, user);
+    permission::may_act_on(&call.actor, loaded.standing, target)?;
+    Ok(loaded)
+}
+
+/// `DELETE /api/servers/{serverId}/members/{userId}`.
+pub(crate) async fn remove(call: &Call) -> Result<Answer, Refusal> {
+    let (id, user) = (call.server_id()?, call.user_id(1)?);
+    if call.actor.user()? == &user {
+        return super::joining::leave(call).await;
+    }
+    let loaded = load_about(call, &id, &user).await?;
+    let transaction = person::leave(loaded.transaction(call, "member.remove", user.as_str())?, &loaded.state, &loaded.server, &user)?;
+    Ok(Answer::done(commit(call, &transaction).await?.revision))
+}
+
+/// `GET /api/servers/{serverId}/bans`.
+pub(crate) async fn bans(call: &Call) -> Result<Answer, Refusal> {
+    let limit = call.limit()?;
+    let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
+    let entries = call.store.page(&Scope::Server(loaded.server.id), Kind::Ban, call.after(), limit).await.map_err(|fault| refused(&fault))?;
+    let items = entries.into_iter().filter_map(|entry| Some((entry.key.clone(), person::ban_view(&entry.key, &entry.read()?))));
+    Ok(Answer::ok(&page("bans", items.collect(), limit)))
+}
+
+/// `PUT /api/servers/{serverId}/bans/{userId}`.
+pub(crate) async fn ban(call: &Call) -> Result<Answer, Refusal> {
+    let (id, user) = (call.server_id()?, call.user_id(1)?);
+    let loaded = load_about(call, &id, &user).await?;
+    let ban: Ban = person::parse_ban(call.body()?, call.actor.user()?, call.now_ms)?;
+    let transaction = person::ban(loaded.transaction(call, "ban.put", user.as_str())?, &loaded.state, &user, &ban);
+    let revision = commit(call, &transaction).await?.revision;
+    Ok(Answer::ok(&person::ban_view(user.as_str(), &ban)).etag(revision))
+}
+
+/// `DELETE /api/servers/{serverId}/bans/{userId}`.
+pub(crate) async fn unban(call: &Call) -> Result<Answer, Refusal> {
+    let (id, user) = (call.server_id()?, call.user_id(1)?);
+    let loaded = load(call, &id, Action::ManageMembers, about(&user)).await?;
+    if loaded.state.entry(Kind::Ban, user.as_str()).is_none() {
+        return Err(Refusal::not_found("ban"));
+    }
+    let transaction = loaded.transaction(call, "ban.delete", user.as_str())?.edit(Edit::delete(Kind::Ban, user.as_str()));
+    Ok(Answer::done(commit(call, &transaction).await?.revision))
+}

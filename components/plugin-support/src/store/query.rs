@@ -1,0 +1,255 @@
+//! The queries: the same text for both databases, apart from the commit.
+
+use super::{Cell, Fault, Row, Store};
+use directory::requirement::bytes_max;
+use directory::{Entry, Head, HeadEdit, Kind, Scope, State, Transaction};
+use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
+
+/// What to read of a scope besides its head.
+#[derive(Debug, Clone)]
+pub(crate) enum Want {
+    /// One entry.
+    One(Kind, String),
+    /// All entries of a kind.
+    All(Kind),
+    /// How many members there are.
+    Members,
+}
+
+/// What a commit came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    /// The scope's new revision.
+    pub(crate) revision: u64,
+    /// The position in the changes feed.
+    pub(crate) seq: u64,
+}
+
+/// One row of the changes feed.
+pub(crate) struct Change {
+    pub(crate) seq: u64,
+    pub(crate) kind: String,
+    pub(crate) id: String,
+    pub(crate) revision: u64,
+}
+
+/// One page of the changes feed.
+pub(crate) struct Changes {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) oldest: u64,
+    pub(crate) latest: u64,
+}
+
+/// One row of the audit.
+pub(crate) struct AuditRow {
+    pub(crate) seq: u64,
+    pub(crate) at_ms: u64,
+    pub(crate) actor: String,
+    pub(crate) action: String,
+    pub(crate) scope_kind: String,
+    pub(crate) scope_id: String,
+    pub(crate) target: String,
+    pub(crate) revision: u64,
+    pub(crate) detail: String,
+}
+
+/// Which servers to list.
+pub(crate) struct Listing<'a> {
+    /// Whose private servers belong to the list; empty for strangers.
+    pub(crate) viewer: &'a str,
+    /// All servers, whoever asks.
+    pub(crate) all: bool,
+    /// Only servers of which the viewer is a member.
+    pub(crate) mine: bool,
+    /// Ids above this one.
+    pub(crate) after: &'a str,
+    /// Most rows.
+    pub(crate) limit: u64,
+}
+
+/// What makes an identity worth proving (D7).
+pub(crate) struct UserFacts {
+    /// It owns a server.
+    pub(crate) owns: bool,
+    /// It holds a role somewhere.
+    pub(crate) holds_role: bool,
+}
+
+const HEAD: &str = "revision, version, plugins_revision, owner, created_at, updated_at, doc";
+
+impl Store {
+    /// Reads the head and the wanted entries of a scope, at one moment.
+    pub(crate) async fn read(&self, scope: &Scope, wants: &[Want]) -> Result<State, Fault> {
+        let mut statement = format!("SELECT 'head', '', {HEAD} FROM scope WHERE kind = ?1 AND id = ?2");
+        let mut parameters: Vec<Cell> = vec![scope.kind().into(), scope.id().into()];
+        for want in wants {
+            let (kind, key) = match want {
+                Want::One(kind, key) => (*kind, Some(key)),
+                Want::All(kind) => (*kind, None),
+                Want::Members => (Kind::Member, None),
+            };
+            let columns = match want {
+                Want::Members => "'members', '', count(*), 0, 0, NULL, 0, 0, ''",
+                Want::One(..) | Want::All(_) => "kind, key, 0, version, 0, NULL, 0, 0, doc",
+            };
+            statement.push_str(&format!(" UNION ALL SELECT {columns} FROM entry WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = '{}'", kind.as_str()));
+            if let Some(key) = key {
+                parameters.push(key.clone().into());
+                statement.push_str(&format!(" AND key = ?{}", parameters.len()));
+            }
+        }
+        statement.push_str(" ORDER BY 1, 2");
+        let mut state = State::default();
+        for row in self.run(&statement, parameters).await? {
+            match row.first().map(Cell::text).as_deref() {
+                Some("head") => state.head = head(&row[2..]),
+                Some("members") => state.members = row.get(2).map_or(0, Cell::int),
+                Some(kind) => state.entries.extend(Kind::parse(kind).and_then(|kind| entry(kind, &row))),
+                None => {}
+            }
+        }
+        // A kind that was wanted whole and by key too came twice.
+        state.entries.dedup_by(|one, other| one.kind == other.kind && one.key == other.key);
+        Ok(state)
+    }
+
+    /// One page of a kind's entries, by key.
+    pub(crate) async fn page(&self, scope: &Scope, kind: Kind, after: &str, limit: u64) -> Result<Vec<Entry>, Fault> {
+        let statement = "SELECT kind, key, 0, version, 0, NULL, 0, 0, doc FROM entry \
+            WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = ?3 AND key > ?4 ORDER BY key LIMIT ?5";
+        let parameters = vec![scope.kind().into(), scope.id().into(), kind.as_str().into(), after.into(), limit.into()];
+        Ok(self.run(statement, parameters).await?.iter().filter_map(|row| entry(kind, row)).collect())
+    }
+
+    /// One page of servers, by id.
+    pub(crate) async fn servers(&self, listing: &Listing<'_>) -> Result<Vec<(String, Head)>, Fault> {
+        let member = "id IN (SELECT scope_id FROM entry WHERE kind = 'member' AND scope_kind = 'server' AND key = ?2)";
+        let visible = match (listing.mine, listing.all) {
+            (true, _) => member.to_owned(),
+            // The parameter keeps its place, so that every form takes the same ones.
+            (false, true) => "(listed >= 0 OR owner = ?2)".to_owned(),
+            (false, false) => format!("(listed = 1 OR {member})"),
+        };
+        let statement = format!("SELECT id, {HEAD} FROM scope WHERE kind = 'server' AND id > ?1 AND {visible} ORDER BY id LIMIT ?3");
+        let rows = self.run(&statement, vec![listing.after.into(), listing.viewer.into(), listing.limit.into()]).await?;
+        Ok(rows.iter().filter_map(|row| Some((row.first()?.text(), head(&row[1..])?))).collect())
+    }
+
+    /// What makes an identity worth proving.
+    pub(crate) async fn user_facts(&self, user: &str) -> Result<UserFacts, Fault> {
+        let statement = "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
+        let rows = self.run(statement, vec![user.into()]).await?;
+        let number = |index: usize| rows.first().and_then(|row| row.get(index)).map_or(0, Cell::int);
+        Ok(UserFacts { owns: number(0) > 0, holds_role: number(1) > 0 })
+    }
+
+    /// The changes above `after`.
+    pub(crate) async fn changes(&self, after: u64, limit: u64) -> Result<Changes, Fault> {
+        let ends = self.run("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM change", Vec::new()).await?;
+        let end = |index: usize| ends.first().and_then(|row| row.get(index)).map_or(0, Cell::int);
+        let statement = "SELECT seq, kind, id, revision FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let rows = self.run(statement, vec![after.into(), limit.into()]).await?;
+        let changes: Vec<Change> = rows
+            .iter()
+            .filter(|row| row.len() == 4)
+            .map(|row| Change { seq: row[0].int(), kind: row[1].text(), id: row[2].text(), revision: row[3].int() })
+            .collect();
+        let latest = changes.last().map_or(0, |change| change.seq).max(end(1));
+        Ok(Changes { changes, oldest: end(0), latest })
+    }
+
+    /// The audit rows below `before`, newest first; of one server or of everything.
+    pub(crate) async fn audit(&self, server: Option<&str>, before: u64, limit: u64) -> Result<Vec<AuditRow>, Fault> {
+        let columns = "seq, at_ms, actor, action, scope_kind, scope_id, target, revision, detail";
+        let (filter, mut parameters): (&str, Vec<Cell>) = match server {
+            Some(id) => ("AND scope_kind = 'server' AND scope_id = ?3", vec![before.into(), limit.into(), id.into()]),
+            None => ("", vec![before.into(), limit.into()]),
+        };
+        let statement = format!("SELECT {columns} FROM audit WHERE seq < ?1 {filter} ORDER BY seq DESC LIMIT ?2");
+        let rows = self.run(&statement, std::mem::take(&mut parameters)).await?;
+        let read = |row: &Row| AuditRow {
+            seq: row[0].int(),
+            at_ms: row[1].int(),
+            actor: row[2].text(),
+            action: row[3].text(),
+            scope_kind: row[4].text(),
+            scope_id: row[5].text(),
+            target: row[6].text(),
+            revision: row[7].int(),
+            detail: row[8].text(),
+        };
+        Ok(rows.iter().filter(|row| row.len() == 9).map(read).collect())
+    }
+
+    /// Counts an attempt within the current window of [`ATTEMPT_WINDOW_MS`]; one statement, so that parallel attempts are all counted.
+    /// Returns how many there were in this window, this one included.
+    pub(crate) async fn attempt(&self, bucket: &str, now_ms: u64) -> Result<u64, Fault> {
+        let window = now_ms - now_ms % ATTEMPT_WINDOW_MS;
+        let statement = "INSERT INTO attempt (bucket, window_ms, count) VALUES (?1, ?2, 1) ON CONFLICT (bucket) DO UPDATE SET \
+            count = CASE WHEN attempt.window_ms = excluded.window_ms THEN attempt.count + 1 ELSE 1 END, window_ms = excluded.window_ms RETURNING count";
+        let rows = self.run(statement, vec![bucket.into(), window.into()]).await?;
+        let count = rows.first().and_then(|row| row.first()).map_or(1, Cell::int);
+        if count == 1 {
+            self.run("DELETE FROM attempt WHERE window_ms < ?1", vec![window.into()]).await?;
+        }
+        Ok(count)
+    }
+
+    /// Commits a transaction, whole or not at all. `id` is random: the audit row's own.
+    pub(crate) async fn commit(&self, transaction: &Transaction, id: &str, now_ms: u64) -> Result<Committed, Fault> {
+        let (head, doc, owner, listed) = match &transaction.head {
+            HeadEdit::Keep => ("keep", "", "", false),
+            HeadEdit::Delete => ("delete", "", "", false),
+            HeadEdit::Put { doc, owner, listed } => ("put", doc.as_str(), owner.as_deref().unwrap_or_default(), *listed),
+        };
+        let parameters: Vec<Cell> = vec![
+            id.into(),
+            now_ms.into(),
+            transaction.actor.as_str().into(),
+            transaction.action.into(),
+            transaction.scope.kind().into(),
+            transaction.scope.id().into(),
+            transaction.target.as_str().into(),
+            transaction.detail.to_string().into(),
+            head.into(),
+            doc.into(),
+            owner.into(),
+            u64::from(listed).into(),
+            u64::from(transaction.touches_plugins()).into(),
+            transaction.checks_json().into(),
+            transaction.edits_json().into(),
+            transaction.users_json().into(),
+            bytes_max().into(),
+            CHANGES_KEPT_MAX.into(),
+            AUDIT_KEPT_MAX.into(),
+        ];
+        let places = (1..=parameters.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
+        let rows = if self.is_postgres() {
+            self.run(&format!("SELECT revision, change_seq FROM jackfield_commit({places})"), parameters).await?
+        } else {
+            let columns = "id, at_ms, actor, action, scope_kind, scope_id, target, detail, head, doc, owner, listed, plugins, \
+                checks, edits, users, bytes_max, changes_kept, audit_kept";
+            self.run(&format!("INSERT INTO mutation ({columns}) VALUES ({places})"), parameters).await?;
+            self.run("SELECT revision, change_seq FROM audit WHERE id = ?1", vec![id.into()]).await?
+        };
+        let row = rows.first().filter(|row| row.len() == 2).ok_or_else(|| Fault::Unavailable("the commit left no audit row".to_owned()))?;
+        Ok(Committed { revision: row[0].int(), seq: row[1].int() })
+    }
+}
+
+fn head(cells: &[Cell]) -> Option<Head> {
+    let [revision, version, plugins_revision, owner, created_at, updated_at, doc] = cells else { return None };
+    Some(Head {
+        revision: revision.int(),
+        version: version.int(),
+        plugins_revision: plugins_revision.int(),
+        owner: Some(owner.text()).filter(|owner| !owner.is_empty()),
+        created_at: created_at.int(),
+        updated_at: updated_at.int(),
+        doc: doc.text(),
+    })
+}
+
+fn entry(kind: Kind, row: &Row) -> Option<Entry> {
+    Some(Entry { kind, key: row.get(1)?.text(), version: row.get(3)?.int(), doc: row.get(8)?.text() })
+}
