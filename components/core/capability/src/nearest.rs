@@ -14,12 +14,16 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let lower = word.to_ascii_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| {
-            let exact = strsim::osa_distance(word, candidate);
+        .filter_map(|candidate| {
+            // As many letters as the lengths differ have to change at least; most candidates fall here.
+            let allowed = (candidate.len() / 3).clamp(1, 4);
+            if word.len().abs_diff(candidate.len()) > allowed + 1 {
+                return None;
+            }
             let folded = strsim::osa_distance(&lower, &candidate.to_ascii_lowercase());
-            (exact + folded, candidate)
+            let cost = folded + if folded <= 2 * allowed { strsim::osa_distance(word, candidate) } else { folded };
+            (cost / 2 <= allowed && cost / 2 < word.len()).then_some((cost, candidate))
         })
-        .filter(|(distance, candidate)| distance / 2 <= (candidate.len() / 3).clamp(1, 4) && distance / 2 < word.len())
-        .min_by_key(|(distance, _)| *distance)
+        .min_by_key(|(cost, _)| *cost)
         .map(|(_, candidate)| candidate)
 }

@@ -198,6 +198,12 @@ impl CapabilityId {
         VOCABULARY.iter().map(|entry| entry.id)
     }
 
+    /// The id called `name`; unlike parsing, it looks for no suggestion.
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        VOCABULARY.iter().find(|entry| entry.name == name).map(|entry| entry.id)
+    }
+
     /// What another plugin system calls by `name` (`network`, `fs_read`, `http-client`), for importers and suggestions.
     #[must_use]
     pub fn from_foreign(name: &str) -> Option<Self> {
@@ -210,14 +216,13 @@ impl FromStr for CapabilityId {
 
     /// Exact comparison: neither case nor white space is forgiven, so that what is shown is what is granted.
     fn from_str(text: &str) -> Result<Self, UnknownCapability> {
-        if let Some(entry) = VOCABULARY.iter().find(|entry| entry.name == text) {
-            return Ok(entry.id);
+        if let Some(id) = Self::find(text) {
+            return Ok(id);
         }
         let suggestion = Self::from_foreign(text).or_else(|| {
             // There are no wildcards; proposing one of many would guess at what was meant.
             let text = if text.contains('*') { "" } else { text };
-            let name = nearest(text.trim(), VOCABULARY.iter().map(|entry| entry.name))?;
-            VOCABULARY.iter().find(|entry| entry.name == name).map(|entry| entry.id)
+            nearest(text.trim(), VOCABULARY.iter().map(|entry| entry.name)).and_then(Self::find)
         });
         let foreign = text.chars().find(|letter| !letter.is_ascii_alphanumeric() && *letter != '.');
         Err(UnknownCapability { text: text.chars().take(128).collect(), suggestion, foreign })

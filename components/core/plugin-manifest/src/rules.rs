@@ -8,7 +8,7 @@ use crate::text::short;
 use crate::validate::Walk;
 use crate::violation::Code;
 use crate::{tables, version};
-use capability::{BadScope, CapabilityId, Request, nearest};
+use capability::{BadScope, CapabilityId, Request};
 use std::collections::HashSet;
 
 /// Segments that the REST paths below `/api/plugins` take for themselves (requirements 7.5).
@@ -112,6 +112,7 @@ fn host_versions(manifest: &Node, walk: &mut Walk<'_>) {
 fn requests(list: Option<&Node>) -> impl Iterator<Item = (usize, &Node, Request)> {
     let items = list.and_then(Node::as_list).unwrap_or_default();
     items.iter().enumerate().take(limits::manifest::LIST_ENTRIES_MAX).filter_map(|(index, node)| {
+        node.as_text().or_else(|| node.text_at("id")).and_then(CapabilityId::find)?;
         let request = serde_json::from_value(node.to_value()).ok()?;
         Some((index, node, request))
     })
@@ -204,7 +205,7 @@ fn hooks(manifest: &Node, walk: &mut Walk<'_>) {
     let items = manifest.get("hooks").and_then(Node::as_list).unwrap_or_default();
     for (index, node) in items.iter().enumerate() {
         let Some(name) = node.as_text().filter(|name| !HOOKS.contains(name)) else { continue };
-        let help = nearest(name, HOOKS.iter().copied()).map(|name| format!("did you mean {name:?}?"));
+        let help = walk.nearest(name, HOOKS.iter().copied()).map(|name| format!("did you mean {name:?}?"));
         let rule = format!("is {:?}, a hook that the host does not fire", short(name));
         walk.at("hooks", |walk| walk.at(&index.to_string(), |walk| walk.say(Code::UnknownHook, node.span.clone(), &rule, help)));
     }

@@ -3,11 +3,11 @@
 //! What it is not: a list of fields. Invariant: without an error in the report, the tree deserializes into `types`.
 
 use crate::node::{Kind, Member, Node, Span, push};
-use crate::shape::{Field, Record, Shape, Spellings};
+use crate::shape::{Field, Format, Record, Shape, Spellings};
 use crate::text::{hidden, short};
 use crate::violation::{Code, Report, Severity};
 use crate::{json, tables};
-use capability::nearest;
+use capability::{CapabilityId, nearest};
 use limits::manifest::LIST_ENTRIES_MAX;
 
 /// Checks a whole manifest.
@@ -28,6 +28,11 @@ impl Walk<'_> {
     /// Reports about the value at the current place: the field's name, then `rule`.
     pub(crate) fn say(&mut self, code: Code, span: Span, rule: &str, help: Option<String>) {
         self.report.push_rule(code, code.severity(), &self.pointer, span, rule, help);
+    }
+
+    /// The word that was probably meant; none when nobody will read it.
+    pub(crate) fn nearest<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        if self.report.is_full() { None } else { nearest(word, candidates) }
     }
 
     /// Does `work` one token further down.
@@ -59,6 +64,11 @@ impl Walk<'_> {
             }
             (Shape::Integer { min, max }, Kind::Number(number)) => self.integer(node, number, *min, *max),
             (Shape::Text { min, max }, Kind::Text(text)) => self.text(node, text, *min, *max),
+            (Shape::Format(Format::Capability), Kind::Text(text)) if self.report.is_full() => {
+                if CapabilityId::find(text).is_none() {
+                    self.say(Code::UnknownCapability, node.span.clone(), "is no capability", None);
+                }
+            }
             (Shape::Format(format), Kind::Text(text)) => {
                 if let Err((code, rule, help)) = format.check(text) {
                     self.say(code, node.span.clone(), &rule, help);
@@ -136,8 +146,7 @@ impl Walk<'_> {
         if member.key.starts_with("x-") {
             return;
         }
-        let absent = record.fields.iter().map(|field| field.name);
-        let help = match nearest(&member.key, absent) {
+        let help = match self.nearest(&member.key, record.fields.iter().map(|field| field.name)) {
             Some(name) => format!("did you mean {name:?}?"),
             None => "own fields start with \"x-\"".to_owned(),
         };
@@ -176,7 +185,7 @@ impl Walk<'_> {
         if names.contains(&text) {
             return;
         }
-        let help = nearest(text, names.iter().copied()).map(|name| format!("did you mean {name:?}?"));
+        let help = self.nearest(text, names.iter().copied()).map(|name| format!("did you mean {name:?}?"));
         let rule = format!("must be one of \"{}\", not {:?}", names.join("\", \""), short(text));
         self.say(Code::UnknownValue, node.span.clone(), &rule, help);
     }
@@ -218,8 +227,15 @@ fn wanted(shape: &Shape) -> &'static str {
     }
 }
 
+/// Keys among which a misspelt one is looked for.
+const LOOKED_AT_MAX: usize = 100;
+
 /// Help for a missing field: an unknown key that looks like it.
 fn misplaced(members: &[Member], record: &Record, name: &str) -> Option<String> {
-    let unknown = members.iter().map(|member| member.key.as_str()).filter(|key| record.fields.iter().all(|field| field.name != *key));
+    let unknown = members
+        .iter()
+        .take(LOOKED_AT_MAX)
+        .map(|member| member.key.as_str())
+        .filter(|key| record.fields.iter().all(|field| field.name != *key));
     nearest(name, unknown).map(|key| format!("is {key:?} meant to be it?"))
 }

@@ -137,7 +137,6 @@ pub(crate) fn lower_bound(range: &VersionRange) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::{VersionRange, lower_bound, parse_version};
-    use std::time::{Duration, Instant};
 
     #[test]
     fn versions_have_three_numbers() {
@@ -171,22 +170,6 @@ mod tests {
                 && holds("1.x || 2.x", "2.1.0")
         );
         assert!(VersionRange::from_api_version("").is_err() && VersionRange::from_api_version("one").is_err());
-    }
-
-    #[test]
-    fn hostile_ranges_end_at_once() {
-        let hostile = [
-            vec!["1.0.0"; 30_000].join("||"),
-            format!("1.0.0-{}", "a.".repeat(100_000)),
-            " ".repeat(200_000),
-            "~>x||>= 10.3.0-beta.1".to_owned(),
-            "|".repeat(256),
-        ];
-        for range in &hostile {
-            let start = Instant::now();
-            let _ = VersionRange::new(range.as_str());
-            assert!(start.elapsed() < Duration::from_millis(5));
-        }
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Report {
     }
 
     fn add(&mut self, violation: Violation) {
-        if self.violations.len() >= VIOLATIONS_MAX {
+        if self.is_full() {
             self.unlisted += 1;
             self.unlisted_errors += usize::from(violation.severity == Severity::Error);
             return;
@@ -218,6 +218,11 @@ impl Report {
 
     pub(crate) fn error(&mut self, code: Code, pointer: &str, span: Span, message: &str) {
         self.push(code, pointer, span, message, None);
+    }
+
+    /// Whether further violations are only counted: their help need not be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.violations.len() >= VIOLATIONS_MAX
     }
 
     pub(crate) fn has_errors(&self) -> bool {

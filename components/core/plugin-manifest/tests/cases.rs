@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_EXPECT=1` rewrites what is expected. `set.json` holds several manifests for resolution; every other document is read under its own name,
 //! `input.json` as the canonical form through `parse`. `options.json` may say `strict`, and `host` and `api` for a verdict.
+#![allow(clippy::disallowed_methods, reason = "a test reads files and measures time")]
 
 use plugin_manifest::{Options, Outcome, compatibility, import, json_schema, order, parse, parse_version, parse_with};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Resolution against a model that follows the definitions without any cleverness, and its cost (T10-T14, M38).
+#![allow(clippy::disallowed_methods, reason = "a test reads files and measures time")]
 
 use identifiers::PluginId;
 use plugin_manifest::order::{Block, Candidate, Resolution, resolve};
@@ -162,10 +163,15 @@ proptest! {
     }
 }
 
-fn within(limit: Duration, work: impl FnOnce()) {
-    let start = Instant::now();
-    work();
-    assert!(start.elapsed() < limit, "took {:?}", start.elapsed());
+/// The shortest of some runs counts: others may have the processor meanwhile.
+fn within(limit: Duration, work: impl Fn()) {
+    let once = || {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    let took = (0..5).map(|_| once()).min().unwrap_or_default();
+    assert!(took < limit, "took {took:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Reading itself: what counts as JSON, what is bounded, what never panics (M33-M37, M39), and the generated documents.
+#![allow(clippy::disallowed_methods, reason = "a test reads files and measures time")]
 
-use plugin_manifest::{Code, Options, Severity, import, json_schema, parse, parse_with, reference_markdown};
+use plugin_manifest::{Code, Options, Severity, VersionRange, import, json_schema, parse, parse_with, reference_markdown};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,6 +15,16 @@ fn minimal() -> Value {
 
 fn codes(bytes: &[u8]) -> Vec<&'static str> {
     parse(bytes).violations.iter().map(|violation| violation.code.as_str()).collect()
+}
+
+/// The shortest of some runs: others may have the processor meanwhile.
+fn fastest(work: impl Fn()) -> Duration {
+    let once = || {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    (0..5).map(|_| once()).min().unwrap_or_default()
 }
 
 /// Whether the reader refused the text for what it is, not for what it says.
@@ -110,9 +121,8 @@ fn size_is_bounded_before_anything_is_read() {
     };
     assert!(parse(&padded(limits::manifest::BYTES_MAX)).is_ok());
     assert_eq!(codes(&padded(limits::manifest::BYTES_MAX + 1)), ["TOO_LARGE"]);
-    let start = Instant::now();
-    assert_eq!(codes(&vec![b'['; 100 << 20]), ["TOO_LARGE"]);
-    assert!(start.elapsed() < Duration::from_secs(1));
+    let huge = vec![b'['; 100 << 20];
+    assert!(fastest(|| assert_eq!(codes(&huge), ["TOO_LARGE"])) < Duration::from_millis(5));
 }
 
 #[test]
@@ -132,21 +142,38 @@ fn lists_and_reports_are_bounded() {
 #[test]
 fn hostile_texts_of_the_largest_size_end_at_once() {
     let fill = |unit: &str| unit.repeat(60_000 / unit.len());
-    let keys: String = (0..9_000).map(|number| format!("\"{number}\":0,")).collect();
+    let keys: String = (0..4_000).map(|number| format!("\"capab{number:04}\":0,")).collect();
     let hostile = [
-        format!("{{{}\"z\":0}}", &keys[..55_000]).replace(",\"z", "\",\"z"),
         format!("{{{keys}\"z\":0}}"),
         format!("{{\"capabilities\":[{}1]}}", fill("\"messages.sen\",")),
         format!("{{\"relationships\":{{\"requires\":[{}1]}}}}", fill("{\"id\":\"a.b\",\"versionRange\":\"^1||^2\"},")),
+        format!("{{\"capabilities\":[{}1]}}", "\"messages.sen\",".repeat(999)),
+        format!("{{\"capabilities\":[{}1]}}", "{\"id\":\"http.fetch\",\"names\":[1]},".repeat(999)),
+        format!("{{\"hooks\":[{}1]}}", "\"PreToolUsed\",".repeat(999)),
         format!("{{\"id\":\"{}\"}}", fill("a")),
         format!("{{\"{}\":1}}", fill("a")),
         fill("["),
         format!("\"{}", fill("\\u0000")),
     ];
     for text in &hostile {
-        let start = Instant::now();
-        assert!(!parse(text.as_bytes()).is_ok());
-        assert!(start.elapsed() < Duration::from_millis(500), "{} took {:?}", &text[..40], start.elapsed());
+        let took = fastest(|| assert!(!parse(text.as_bytes()).is_ok()));
+        assert!(took < Duration::from_millis(100), "{} took {took:?}", &text[..40]);
+    }
+}
+
+#[test]
+fn hostile_ranges_end_at_once() {
+    let hostile = [
+        vec!["1.0.0"; 30_000].join("||"),
+        format!("1.0.0-{}", "a.".repeat(100_000)),
+        " ".repeat(200_000),
+        "~>x||>= 10.3.0-beta.1".to_owned(),
+        "|".repeat(256),
+        "~ ".repeat(128),
+        "x-".repeat(128),
+    ];
+    for range in &hostile {
+        assert!(fastest(|| drop(VersionRange::new(range.as_str()))) < Duration::from_millis(5), "{}", &range[..20]);
     }
 }
 

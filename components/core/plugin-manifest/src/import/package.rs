@@ -83,7 +83,7 @@ pub(super) fn around(package: &Node, manifest: &mut Object, opening: &Span) {
         manifest.make("description", "");
     }
     for field in ["homepage", "bugs", "repository"] {
-        let link = package.get(field).and_then(|node| link(node));
+        let link = package.get(field).and_then(link);
         if let Some(link) = link.filter(|_| !manifest.has(field)) {
             manifest.put(field, link);
         }

@@ -27,17 +27,23 @@ fn set(text: &str) -> String {
             tokens[at] = format!("{operator}{plain}");
         }
     }
-    tokens.join(" ")
+    match tokens.as_slice() {
+        // Open at both ends: as in "*", no pre-release lies within.
+        [low, dash, high] if low == "x" && dash == "-" && high == "x" => "*".to_owned(),
+        _ => tokens.join(" "),
+    }
 }
 
 /// The partial version up to its first wildcard; `None` when it has none or is not well formed.
 fn without_rest(partial: &str) -> Option<String> {
-    let is_wild = |part: &&str| ["x", "X", "*"].contains(part);
+    fn is_wild(part: &&str) -> bool {
+        ["x", "X", "*"].contains(part)
+    }
     let (numbers, tail) = partial.find(['-', '+']).map_or((partial, ""), |at| partial.split_at(at));
     let parts: Vec<&str> = numbers.split('.').collect();
-    let wild = parts.iter().position(|part| is_wild(&part))?;
+    let wild = parts.iter().position(is_wild)?;
     // What is cut off has to be well formed: with zeros for wildcards it is a version.
-    let filled: Vec<&str> = parts.iter().map(|part| if is_wild(&part) { "0" } else { part }).collect();
+    let filled: Vec<&str> = parts.iter().map(|part| if is_wild(part) { "0" } else { part }).collect();
     let version = match filled.as_slice() {
         [major] if tail.is_empty() => format!("{major}.0.0"),
         [major, minor] if tail.is_empty() => format!("{major}.{minor}.0"),
