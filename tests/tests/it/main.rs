@@ -1,6 +1,7 @@
 //! The integration tests: one binary, the real host, real sockets, clients that nobody here wrote.
 #![allow(missing_docs)]
 
+mod access;
 mod directory;
 mod documents;
 mod edge;
