@@ -1,0 +1,118 @@
+//! From a file to a component that is ready to be instantiated, with an error for each way in which a file can be the wrong one.
+
+use super::{
+    bindings::{
+        DEFINITIONS, JUDGE,
+        exports::jackfield::envelopes::{definitions, judge},
+    },
+    engine::JudgeEngine,
+    slot::State,
+    stats::Counters,
+};
+use anyhow::{Context, Result, bail};
+use limits::manifest::COMPONENT_BYTES_MAX;
+use std::{fs::File, io::Read, path::Path, sync::Arc};
+use wasmtime::component::{Component, InstancePre, Linker};
+
+/// A compiled component, shared by all its instances.
+pub(crate) struct Loaded {
+    pub(crate) engine: JudgeEngine,
+    pub(crate) instance: InstancePre<State>,
+    pub(crate) judge: judge::GuestIndices,
+    /// Present in the validator, and in filters that want to learn as well.
+    pub(crate) definitions: Option<definitions::GuestIndices>,
+    pub(crate) counters: Counters,
+}
+
+/// Loads a judge. Compiling a component that is not in the cache takes seconds.
+///
+/// # Errors
+/// The text names the file, and the interface and version where the component does not fit.
+pub(crate) fn load(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Arc<Loaded>> {
+    let context = || format!("judge '{name}' from {}", source.display());
+    prepare(engine, name, source, is_validator).map(Arc::new).with_context(context)
+}
+
+fn prepare(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Loaded> {
+    let bytes = read(source)?;
+    check_preamble(&bytes)?;
+    let component = Component::new(engine.wasmtime(), &bytes).map_err(anyhow::Error::from).context("is not a valid component")?;
+    check_world(engine, &component, is_validator)?;
+    let linker = linker(engine)?;
+    let instance = linker.instantiate_pre(&component).map_err(anyhow::Error::from).context("an import does not fit this host")?;
+    let judge = judge::GuestIndices::new(&instance)
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("exports {JUDGE} with other functions or types than this host knows"))?;
+    let exports_definitions = component.get_export_index(None, DEFINITIONS).is_some();
+    let definitions = exports_definitions
+        .then(|| definitions::GuestIndices::new(&instance))
+        .transpose()
+        .map_err(anyhow::Error::from)
+        .with_context(|| format!("exports {DEFINITIONS} with other functions or types than this host knows"))?;
+    Ok(Loaded { engine: engine.clone(), instance, judge, definitions, counters: Counters::new(name) })
+}
+
+/// Reads the file, but never more than a component may have.
+fn read(source: &Path) -> Result<Vec<u8>> {
+    let too_large = || anyhow::anyhow!("has more than {COMPONENT_BYTES_MAX} bytes, the limit of a component");
+    let file = File::open(source).context("cannot be opened")?;
+    let length = file.metadata().context("cannot be read")?.len();
+    if length > COMPONENT_BYTES_MAX as u64 {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot be read")?;
+    if bytes.len() > COMPONENT_BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+/// The first eight bytes tell modules from components, and both from everything else.
+fn check_preamble(bytes: &[u8]) -> Result<()> {
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
+            bail!("is a core WebAssembly module; a component is needed (build it with --target wasm32-wasip2)")
+        }
+        _ if bytes.is_empty() => bail!("is empty"),
+        _ => bail!("is not a WebAssembly component"),
+    }
+}
+
+/// Names what is missing or too much, before wasmtime says it in its own words.
+fn check_world(engine: &JudgeEngine, component: &Component, is_validator: bool) -> Result<()> {
+    let wasmtime = engine.wasmtime();
+    let shape = component.component_type();
+    let foreign: Vec<&str> = shape.imports(wasmtime).map(|(name, _)| name).filter(|name| !may_import(name)).collect();
+    if !foreign.is_empty() {
+        bail!("imports {}; a judge may import nothing but WASI 0.2, which is empty for it", foreign.join(", "));
+    }
+    let wanted: &[&str] = if is_validator { &[JUDGE, DEFINITIONS] } else { &[JUDGE] };
+    for interface in wanted {
+        if component.get_export_index(None, interface).is_none() {
+            let exports: Vec<String> = shape.exports(wasmtime).map(|(name, _)| name.to_owned()).collect();
+            let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            let world = if is_validator { "validator" } else { "filter" };
+            bail!("does not export {interface} (world {world} of jackfield:envelopes@0.1.0); it exports {exports}");
+        }
+    }
+    Ok(())
+}
+
+fn may_import(name: &str) -> bool {
+    const WASI: &[&str] = &["cli", "clocks", "filesystem", "io", "random", "sockets"];
+    let wasi = |rest: &str| rest.split_once('/').is_some_and(|(package, interface)| WASI.contains(&package) && interface.contains("@0.2."));
+    name == "jackfield:envelopes/types@0.1.0" || name.strip_prefix("wasi:").is_some_and(wasi)
+}
+
+/// WASI as the Rust standard library imports it, with nothing behind it. Waiting is refused: no deadline could end a call that waits
+/// in the host.
+fn linker(engine: &JudgeEngine) -> Result<Linker<State>> {
+    const POLL: &str = "wasi:io/poll@0.2.12";
+    let mut linker = Linker::new(engine.wasmtime());
+    wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+    linker.allow_shadowing(true);
+    let mut poll = linker.instance(POLL)?;
+    for function in ["poll", "[method]pollable.block"] {
+        poll.func_new(function, |_, _, _, _| Err(wasmtime::Error::msg("a judge may not wait")))?;
+    }
+    Ok(linker)
+}

@@ -1,0 +1,223 @@
+//! One instance of one component: its store, its limits, its deadline, and what happens when it fails.
+//!
+//! A trap poisons an instance. It is dropped at once and replaced at the next call, which costs microseconds; what it had learned is
+//! asked for again.
+
+use super::{
+    bindings::exports::jackfield::envelopes::{definitions, judge, types as wit},
+    load::Loaded,
+};
+use envelope::verdict::JudgeError;
+use limits::judge::{
+    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, LEARN_DEADLINE_MS, MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES,
+    TABLE_ELEMENTS_MAX,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
+
+/// What a store holds besides its instance.
+pub(crate) struct State {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    errors: MemoryOutputPipe,
+    /// Bytes of all linear memories.
+    memory_bytes: usize,
+    deadline: Deadline,
+}
+
+/// The time that is left to the running call.
+struct Deadline {
+    started: Instant,
+    cpu_max: Duration,
+    wall_max: Duration,
+    /// Processor time of this thread when the first ticks had passed.
+    cpu_at_first_look: Option<Duration>,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
+        let fits = total <= MEMORY_BYTES_MAX;
+        if fits {
+            self.memory_bytes = total;
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS_MAX)
+    }
+}
+
+/// Clocks that stand still: a judge knows the time from its context alone.
+struct Stopped;
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+/// A place in a chain.
+pub(crate) struct Slot {
+    pub(crate) loaded: Arc<Loaded>,
+    live: Option<Live>,
+}
+
+struct Live {
+    store: Store<State>,
+    judge: judge::Guest,
+    definitions: Option<definitions::Guest>,
+}
+
+impl Slot {
+    pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
+        Self { loaded, live: None }
+    }
+
+    /// Makes the instance now, so that the first call does not pay for it and a component that cannot start is noticed.
+    pub(crate) fn start(&mut self) -> Result<(), JudgeError> {
+        self.live().map(drop)
+    }
+
+    pub(crate) fn judge(&mut self, context: wit::Context<'_>, envelope: &[u8]) -> Result<wit::Verdict, JudgeError> {
+        let deadline = Duration::from_millis(CALL_DEADLINE_MS);
+        self.call(deadline, |live| live.judge.call_judge(&mut live.store, context, envelope))
+    }
+
+    /// Whether the component wants to learn.
+    pub(crate) fn learns(&self) -> bool {
+        self.loaded.definitions.is_some()
+    }
+
+    pub(crate) fn learn(&mut self, snapshot: wit::Snapshot<'_>) -> Result<(), JudgeError> {
+        let deadline = Duration::from_millis(LEARN_DEADLINE_MS);
+        self.call(deadline, |live| match &live.definitions {
+            Some(definitions) => definitions.call_learn(&mut live.store, snapshot),
+            None => Ok(()),
+        })
+    }
+
+    fn call<T>(&mut self, deadline: Duration, call: impl FnOnce(&mut Live) -> wasmtime::Result<T>) -> Result<T, JudgeError> {
+        let started = Instant::now();
+        let live = self.live()?;
+        live.arm(started, deadline);
+        let result = call(live);
+        let memory_bytes = live.store.data().memory_bytes;
+        self.loaded.counters.call(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        match result {
+            Ok(answer) => {
+                if memory_bytes > MEMORY_RECYCLE_BYTES {
+                    self.live = None;
+                    self.loaded.counters.recycle();
+                }
+                Ok(answer)
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    /// Drops the instance and says why.
+    fn failed(&mut self, error: &wasmtime::Error) -> JudgeError {
+        let component = self.loaded.counters.name().to_owned();
+        let said = self.live.take().map(|live| live.store.data().errors.contents()).unwrap_or_default();
+        if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
+            self.loaded.counters.deadline();
+            tracing::warn!(component, "judge exceeded its deadline; its instance is replaced");
+            return JudgeError::Deadline { component };
+        }
+        self.loaded.counters.trap();
+        let said = String::from_utf8_lossy(&said);
+        let reason = match (error.downcast_ref::<Trap>(), said.trim()) {
+            (Some(trap), "") => trap.to_string(),
+            (None, "") => error.root_cause().to_string(),
+            (_, said) => said.escape_debug().to_string(),
+        };
+        tracing::warn!(component, reason, "judge trapped; its instance is replaced");
+        JudgeError::Trap { component, reason }
+    }
+
+    fn live(&mut self) -> Result<&mut Live, JudgeError> {
+        if self.live.is_none() {
+            match Live::start(&self.loaded) {
+                Ok(live) => self.live = Some(live),
+                Err(error) => return Err(self.failed(&error)),
+            }
+        }
+        self.live.as_mut().ok_or_else(|| JudgeError::Trap {
+            component: self.loaded.counters.name().to_owned(),
+            reason: "it has no instance".to_owned(),
+        })
+    }
+}
+
+impl Live {
+    fn start(loaded: &Loaded) -> wasmtime::Result<Self> {
+        let errors = MemoryOutputPipe::new(DIAGNOSTIC_BYTES_MAX);
+        let wasi = WasiCtx::builder().stderr(errors.clone()).wall_clock(Stopped).monotonic_clock(Stopped).build();
+        let started = Instant::now();
+        let deadline = Deadline { started, cpu_max: Duration::ZERO, wall_max: Duration::ZERO, cpu_at_first_look: None };
+        let state = State { wasi, table: ResourceTable::new(), errors, memory_bytes: 0, deadline };
+        let mut store = Store::new(loaded.engine.wasmtime(), state);
+        store.limiter(|state| state);
+        store.epoch_deadline_callback(look_at_the_clock);
+        arm(&mut store, started, Duration::from_millis(CALL_DEADLINE_MS));
+        let instance = loaded.instance.instantiate(&mut store)?;
+        let judge = loaded.judge.load(&mut store, &instance)?;
+        let definitions = loaded.definitions.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+        Ok(Self { store, judge, definitions })
+    }
+
+    fn arm(&mut self, started: Instant, deadline: Duration) {
+        arm(&mut self.store, started, deadline);
+    }
+}
+
+fn arm(store: &mut Store<State>, started: Instant, deadline: Duration) {
+    let wall_max = deadline.max(Duration::from_millis(CALL_WALL_MAX_MS));
+    store.data_mut().deadline = Deadline { started, cpu_max: deadline, wall_max, cpu_at_first_look: None };
+    // The first tick may come at once, so one more is needed to reach the deadline.
+    store.set_epoch_deadline(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS + 1);
+}
+
+/// Runs when the ticks of the deadline have passed. What counts is the time this thread had a processor: on a busy machine a call may
+/// be late without being slow. Reading that time costs a system call, so it happens here and not in each call.
+fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let deadline = &mut context.data_mut().deadline;
+    let now = thread_cpu_time();
+    let Some(first) = deadline.cpu_at_first_look else {
+        deadline.cpu_at_first_look = Some(now);
+        return Ok(UpdateDeadline::Continue(1));
+    };
+    if now.saturating_sub(first) >= deadline.cpu_max || deadline.started.elapsed() >= deadline.wall_max {
+        return Ok(UpdateDeadline::Interrupt);
+    }
+    Ok(UpdateDeadline::Continue(1))
+}
+
+fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
