@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use limits::edge_host as bounds;
-use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::allowed::AllowedHosts;
 use super::tls;
@@ -85,6 +85,16 @@ impl Outbound {
 type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
 
 impl WasiHttpHooks for Outbound {
+    /// As in Spin, components see the `host` of their requests.
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|name| *name != HOST && DEFAULT_FORBIDDEN_HEADERS.contains(name))
+    }
+
+    /// The client sets it from the URI.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
     fn send_request(
         &mut self,
         mut request: http::Request<WasiBody>,
@@ -95,6 +105,8 @@ impl WasiHttpHooks for Outbound {
             return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
         }
         strip_hop_by_hop(request.headers_mut());
+        // What a component wrote there could name another host than the one that was allowed.
+        request.headers_mut().remove(HOST);
         let client = self.client.clone();
         let wait = Waits::new(options);
         Box::new(async move {

@@ -42,7 +42,8 @@ impl KeyValueStore {
 }
 
 /// An open store of a component.
-pub(crate) struct Store(Arc<KeyValueStore>);
+#[allow(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Store(Arc<KeyValueStore>);
 
 fn other(failure: Failure) -> Error {
     Error::Other(failure.to_string())

@@ -135,11 +135,13 @@ impl Drop for Lease {
 }
 
 /// An open connection of a component.
-pub(crate) struct Connection(Arc<Lease>);
+#[allow(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Connection(Arc<Lease>);
 
 /// A connection that is being configured.
 #[derive(Clone)]
-pub(crate) struct Builder {
+#[allow(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Builder {
     address: String,
     ca_root: Option<String>,
 }

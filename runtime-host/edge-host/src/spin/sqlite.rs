@@ -17,7 +17,8 @@ use crate::sqlite::{Database, Failure, Lease, Row, Value, blocking};
 use crate::state::State;
 
 /// An open connection of a component.
-pub(crate) struct Connection(Arc<Lease>);
+#[allow(unreachable_pub, reason = "the bindings re-export it")]
+pub struct Connection(Arc<Lease>);
 
 type Columns = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
 

@@ -41,6 +41,7 @@ async fn components_see_spins_headers_and_no_forged_ones() {
         ("spin-base-path", "/"),
         ("spin-client-addr", "192.0.2.7:4711"),
         ("spin-anything", ""),
+        ("host", "edge.example:8443"),
         ("connection", ""),
         ("x-own", "kept"),
     ] {
