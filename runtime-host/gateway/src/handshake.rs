@@ -84,7 +84,7 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         return refused("origin", 403, "Forbidden", "ORIGIN_NOT_ALLOWED", "this origin is not allowed to connect", "");
     }
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
-    Request::Upgrade { accept, address: address(peer, header("x-forwarded-for"), config), head_bytes }
+    Request::Upgrade { accept, address: client_address(peer, header("x-forwarded-for"), config), head_bytes }
 }
 
 /// The answer that completes an upgrade.
@@ -118,7 +118,8 @@ fn origin_allowed(origin: &str, config: &Socket) -> bool {
 }
 
 /// The last address in `X-Forwarded-For` that is not a trusted proxy's, when the peer is one.
-fn address(peer: IpAddr, forwarded: Option<&str>, config: &Socket) -> IpAddr {
+#[must_use]
+pub fn client_address(peer: IpAddr, forwarded: Option<&str>, config: &Socket) -> IpAddr {
     let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|net| net.contains(address));
     if !trusted(&peer) {
         return peer;

@@ -15,7 +15,7 @@ mod hub;
 mod identify;
 mod membership;
 mod metrics;
-mod rate;
+pub mod rate;
 mod room;
 mod server;
 mod session;
@@ -24,6 +24,7 @@ mod view;
 
 pub use advertised::limits as advertised_limits;
 pub use config::Config;
-pub use hub::Hub;
+pub use handshake::client_address;
+pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
-pub use server::{Gateway, Handover, connections_max};
+pub use server::{Gateway, Handover, Passed, connections_max};

@@ -4,7 +4,7 @@ use limits::rate::Rate;
 
 /// One bucket. Thousandths of a token are kept, so that slow refills do not round away.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Bucket {
+pub struct Bucket {
     millitokens: u32,
     at_ms: u32,
 }
@@ -12,7 +12,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A full bucket at `now_ms` (milliseconds of the shard's clock, may wrap).
     #[must_use]
-    pub(crate) fn full(rate: Rate, now_ms: u32) -> Self {
+    pub fn full(rate: Rate, now_ms: u32) -> Self {
         Self { millitokens: rate.burst.saturating_mul(1_000), at_ms: now_ms }
     }
 
@@ -20,7 +20,7 @@ impl Bucket {
     ///
     /// # Errors
     /// Milliseconds until there is one.
-    pub(crate) fn take(&mut self, rate: Rate, now_ms: u32) -> Result<(), u32> {
+    pub fn take(&mut self, rate: Rate, now_ms: u32) -> Result<(), u32> {
         self.take_many(rate, now_ms, 1)
     }
 
@@ -28,7 +28,7 @@ impl Bucket {
     ///
     /// # Errors
     /// Milliseconds until there are enough.
-    pub(crate) fn take_many(&mut self, rate: Rate, now_ms: u32, count: u32) -> Result<(), u32> {
+    pub fn take_many(&mut self, rate: Rate, now_ms: u32, count: u32) -> Result<(), u32> {
         let capacity = rate.burst.saturating_mul(1_000);
         let elapsed_ms = now_ms.wrapping_sub(self.at_ms);
         self.millitokens = self.millitokens.saturating_add(elapsed_ms.saturating_mul(rate.per_second)).min(capacity);

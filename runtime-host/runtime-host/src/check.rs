@@ -22,7 +22,7 @@ const UNUSABLE: u8 = 2;
 
 /// Check a plugin's manifest
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// The plugin's folder, or the file that describes it
     pub path: PathBuf,
     /// Print the findings as one JSON object
@@ -34,7 +34,7 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &Args) -> ExitCode {
     let mut out = io::stdout().lock();
     match examine(&args.path, Options { strict: args.strict }) {
         Ok(examined) => {

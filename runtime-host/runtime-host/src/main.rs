@@ -1,2 +1,58 @@
-//! To be written.
-fn main() {}
+//! The binary `jackfield`: commands, and nothing that another crate could own.
+#![forbid(unsafe_code)]
+
+mod backup;
+mod check;
+mod config;
+mod config_command;
+mod data;
+mod door;
+mod http;
+mod keys;
+mod serve;
+mod token;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// A community server whose plugins cannot hurt it.
+#[derive(Parser)]
+#[command(name = "jackfield", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs gateway and edge: WebSockets at /ws and /, REST below /api.
+    Serve(serve::Args),
+    /// Prints a token for an identity, signed with the key in the data directory.
+    Token(token::Args),
+    /// Makes, shows and rotates the signing key.
+    Keys(keys::Args),
+    /// Checks a plugin's manifest and prints what is wrong with it, and where.
+    Check(check::Args),
+    /// Shows the default configuration, or checks one.
+    Config(config_command::Args),
+    /// Copies the databases and keys of a data directory, also while it is being served.
+    Backup(backup::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Keys(args) => keys::run(&args),
+        Command::Check(args) => return check::run(&args),
+        Command::Config(args) => config_command::run(&args),
+        Command::Backup(args) => backup::run(&args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The data directory: secrets in files of mode 0600, made once.
+
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::{
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Name of the file with the gateways' credential.
+pub(crate) const SERVICE_CREDENTIAL_FILE: &str = "service-credential";
+
+/// Random bytes from the system.
+///
+/// # Errors
+/// The system has none.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    Ok(bytes)
+}
+
+/// Reads a secret file, or makes it with what `make` returns. A half-written file cannot come about: it is written aside and renamed.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -> Result<String> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text.trim_end().to_owned()),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let text = make()?;
+            write_secret(path, &text)?;
+            Ok(text.trim_end().to_owned())
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    }
+}
+
+/// Writes a secret file with mode 0600, whole or not at all.
+///
+/// # Errors
+/// The directory cannot be written.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
+    let aside = path.with_extension("new");
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        file.write_all(text.trim_end().as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    })();
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// The gateways' credential in `data`, made when missing.
+///
+/// # Errors
+/// As [`read_or_make`].
+pub(crate) fn service_credential(data: &Path) -> Result<String> {
+    read_or_make(&data.join(SERVICE_CREDENTIAL_FILE), || Ok(URL_SAFE_NO_PAD.encode(random::<32>()?)))
+}

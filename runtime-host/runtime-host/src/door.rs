@@ -1,0 +1,143 @@
+//! Where REST goes: into the edge app in this process, or to one elsewhere. Clients and the gateway take the same way.
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use edge_host::{Body, ClientAddress, EdgeHost, network::outbound};
+use gateway::edge::{Answering, Transport, Unreachable};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header, uri::Authority};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use limits::rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX};
+use std::{net::SocketAddr, time::Duration};
+
+/// The edge app.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// In this process.
+    Here(EdgeHost),
+    /// Elsewhere.
+    There(Remote),
+}
+
+/// An edge app elsewhere.
+#[derive(Clone)]
+pub(crate) struct Remote {
+    client: Client<outbound::Connector, Body>,
+    base: Uri,
+    authority: Authority,
+}
+
+/// Headers about one connection only (RFC 9110 section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+impl Door {
+    /// A door to the app at `url`.
+    ///
+    /// # Errors
+    /// The URL is no base URL.
+    pub(crate) fn to(url: &str) -> Result<Self> {
+        let base: Uri = url.trim_end_matches('/').parse().with_context(|| format!("edge URL {url:?}"))?;
+        let authority = base.authority().cloned().filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
+        let authority = authority.with_context(|| format!("edge URL {url:?} must be http://host[:port] or https://host[:port]"))?;
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(outbound::connector()?);
+        Ok(Self::There(Remote { client, base, authority }))
+    }
+
+    /// Answers a client's request. Never fails: what goes wrong is an answer.
+    pub(crate) async fn answer<B>(&self, mut request: Request<B>, client: SocketAddr) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<anyhow::Error>,
+    {
+        match self {
+            Self::Here(edge) => {
+                request.extensions_mut().insert(ClientAddress(client));
+                edge.handle(request).await
+            }
+            Self::There(remote) => {
+                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                remote.send(request, Some(client)).await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the edge cannot be reached");
+                    crate::http::error(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", "the directory does not answer; try again")
+                })
+            }
+        }
+    }
+}
+
+impl Remote {
+    async fn send(&self, mut request: Request<Body>, client: Option<SocketAddr>) -> Result<Response<Body>> {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let base_path = self.base.path().trim_end_matches('/');
+        let uri = Uri::builder()
+            .scheme(self.base.scheme_str().unwrap_or("http"))
+            .authority(self.authority.clone())
+            .path_and_query(format!("{base_path}{path}"))
+            .build()?;
+        *request.uri_mut() = uri;
+        strip(request.headers_mut());
+        request.headers_mut().remove(header::HOST);
+        if let Some(client) = client {
+            request.headers_mut().insert("x-forwarded-for", client.ip().to_string().parse()?);
+        }
+        let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), self.client.request(request));
+        let mut response = answer.await.context("no answer in time")??;
+        strip(response.headers_mut());
+        Ok(response.map(|body| Limited::new(body, RESPONSE_BYTES_MAX).map_err(|error| anyhow::anyhow!(error)).boxed_unsync()))
+    }
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+impl Transport for Door {
+    fn call(&self, request: Request<Bytes>) -> Answering<'_> {
+        Box::pin(async move {
+            let request = request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
+            let response = match self {
+                Self::Here(edge) => edge.handle(request).await,
+                Self::There(remote) => remote.send(request, None).await.map_err(|error| Unreachable(format!("{error:#}")))?,
+            };
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, RESPONSE_BYTES_MAX).collect().await.map_err(|error| Unreachable(error.to_string()))?;
+            Ok(Response::from_parts(parts, body.to_bytes()))
+        })
+    }
+}
+
+/// Fetches a document of at most `bytes_max` bytes.
+///
+/// # Errors
+/// There is no answer, it is no 200, or it is too long.
+pub(crate) async fn fetch(url: &str, bytes_max: usize) -> Result<Bytes> {
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(outbound::connector()?);
+    let request = Request::get(url).body(Full::new(Bytes::new()).map_err(anyhow::Error::from).boxed_unsync())?;
+    let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), async {
+        let response = client.request(request).await?;
+        anyhow::ensure!(response.status() == StatusCode::OK, "{url} answers {}", response.status());
+        let body = Limited::new(response.into_body(), bytes_max).collect().await;
+        Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
+    });
+    answer.await.with_context(|| format!("{url} does not answer in time"))?
+}

@@ -1,0 +1,214 @@
+//! Ordinary HTTP on sockets that the gateway passes on: health, metrics, the wake-up, and everything below `/api` for the edge app.
+
+use crate::door::Door;
+use anyhow::Result;
+use bytes::Bytes;
+use edge_host::Body;
+use gateway::{Gateway, Hub, Passed, rate::Bucket};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use identity::{Role, ServiceCredential};
+use limits::{
+    rate::Rate,
+    rest::{ADDRESSES_MAX, PAGE_ITEMS_MAX},
+    socket::HEAD_TIMEOUT_MS,
+};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    io::Cursor,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    sync::{Notify, Semaphore, mpsc},
+};
+
+/// What the HTTP side needs.
+pub(crate) struct Site {
+    /// Live state of the gateway.
+    pub hub: Arc<Hub>,
+    /// Where `/api` goes.
+    pub door: Door,
+    /// Wakes the poll of the edge's changes.
+    pub wake: Arc<Notify>,
+    /// What a wake-up has to present.
+    pub credential: ServiceCredential,
+    /// Requests of one address.
+    pub per_address: Rate,
+    /// Requests in work.
+    pub places: Semaphore,
+    /// Buckets by address.
+    pub buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    /// Whether the gateway's threads live.
+    pub gateway: Arc<Mutex<Option<Gateway>>>,
+}
+
+/// An answer `{"error","code"}`.
+pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
+    answer(status, &json!({"error": message, "code": code}))
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response<Body> {
+    text(status, "application/json", body.to_string())
+}
+
+fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never: Infallible| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Serves passed sockets until their channel closes.
+pub(crate) async fn serve(site: Arc<Site>, mut passed: mpsc::Receiver<Passed>) {
+    while let Some(socket) = passed.recv().await {
+        let site = site.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection(site, socket).await {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+        });
+    }
+}
+
+async fn connection(site: Arc<Site>, passed: Passed) -> Result<()> {
+    let peer = passed.stream.peer_addr()?;
+    let (reader, writer) = TcpStream::from_std(passed.stream)?.into_split();
+    let io = tokio::io::join(Cursor::new(passed.read).chain(reader), writer);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let site = site.clone();
+        async move { Ok::<_, Infallible>(site.handle(request, peer).await) }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS)).half_close(true);
+    Ok(server.serve_connection(TokioIo::new(io), service).await?)
+}
+
+impl Site {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let head = request.method() == Method::HEAD;
+        let mut response = self.route(request, peer).await;
+        if head {
+            *response.body_mut() = Full::new(Bytes::new()).map_err(|never: Infallible| match never {}).boxed_unsync();
+        }
+        response
+    }
+
+    async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+        let client = gateway::client_address(peer.ip(), forwarded, &self.hub.config.socket);
+        let path = request.uri().path();
+        match (request.method().clone(), path) {
+            (Method::GET | Method::HEAD, "/healthz") => self.health(),
+            (Method::GET | Method::HEAD, "/readyz") => self.readiness(),
+            (Method::GET | Method::HEAD, "/metrics") => {
+                text(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", self.hub.metrics.render())
+            }
+            (Method::POST, "/internal/wake") => self.wake(&request),
+            _ if !self.admit(client) => {
+                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many requests from this address");
+                response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+                response
+            }
+            (Method::GET | Method::HEAD, "/") => answer(StatusCode::OK, &index()),
+            (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, &self.hub.advertised),
+            (Method::GET | Method::HEAD, "/api/connections") => self.connections(&request),
+            (_, path) if path.starts_with("/api/") => match self.places.try_acquire() {
+                Ok(_place) => self.door.answer(request, SocketAddr::new(client, peer.port())).await,
+                Err(_) => {
+                    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "too many requests are in work");
+                    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+                    response
+                }
+            },
+            (_, "/" | "/healthz" | "/readyz" | "/metrics" | "/limits" | "/internal/wake") => {
+                error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this path knows another method")
+            }
+            (_, path) => {
+                let message = format!("nothing is at {}; REST is below /api, WebSockets are at /ws", envelope::decode::shorten(path));
+                error(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
+            }
+        }
+    }
+
+    fn health(&self) -> Response<Body> {
+        let sound = self.gateway.lock().as_ref().is_none_or(Gateway::is_sound);
+        match sound {
+            true => answer(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})),
+            false => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"status": "broken", "reason": "a shard has ended"})),
+        }
+    }
+
+    /// Ready, degraded (the edge is away: members stay, guarded joins wait), or not to be sent anybody.
+    fn readiness(&self) -> Response<Body> {
+        let open = self.hub.connections.load(Ordering::Acquire);
+        if self.hub.draining.load(Ordering::Acquire) {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}));
+        }
+        if open * 10 >= self.hub.connections_max * 9 {
+            let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max});
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+        }
+        match self.hub.edge.is_following() {
+            true => answer(StatusCode::OK, &json!({"status": "ready"})),
+            false => answer(StatusCode::OK, &json!({"status": "degraded", "reason": "the edge's changes cannot be followed"})),
+        }
+    }
+
+    fn wake(&self, request: &Request<Incoming>) -> Response<Body> {
+        if !bearer(request).is_some_and(|presented| self.credential.admits(presented)) {
+            return error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "a wake-up presents the service credential");
+        }
+        self.wake.notify_one();
+        answer(StatusCode::OK, &json!({"ok": true}))
+    }
+
+    /// W5, for operators.
+    fn connections(&self, request: &Request<Incoming>) -> Response<Body> {
+        let claims = bearer(request).map(|token| self.hub.verifier.read().verify(token, Hub::now_ms() / 1000));
+        match claims {
+            Some(Ok(claims)) if claims.role == Role::Admin => {
+                let list = self.hub.connection_list(PAGE_ITEMS_MAX);
+                answer(StatusCode::OK, &json!({"connections": list, "total": self.hub.connections.load(Ordering::Acquire)}))
+            }
+            Some(Ok(_)) => error(StatusCode::FORBIDDEN, "FORBIDDEN", "only the role admin may see connections"),
+            Some(Err(failed)) => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", &failed.to_string()),
+            None => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "connections are shown to a token with the role admin"),
+        }
+    }
+
+    fn admit(&self, address: IpAddr) -> bool {
+        let now_ms = self.hub.monotonic_ms();
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
+            // Forgetting everyone refills their buckets once; a flood of addresses cannot fill the memory.
+            buckets.clear();
+        }
+        buckets.entry(address).or_insert_with(|| Bucket::full(self.per_address, now_ms)).take(self.per_address, now_ms).is_ok()
+    }
+}
+
+fn bearer(request: &Request<Incoming>) -> Option<&str> {
+    request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+fn index() -> Value {
+    json!({
+        "name": "jackfield",
+        "version": env!("CARGO_PKG_VERSION"),
+        "webSocket": "/ws",
+        "rest": "/api/openapi.json",
+        "envelopes": "/api/asyncapi.json",
+        "limits": "/limits",
+        "health": ["/healthz", "/readyz", "/metrics"],
+    })
+}
