@@ -109,12 +109,7 @@ fn effect(effect: core::Effect) -> wit::Effect {
 }
 
 fn access(access: core::Access) -> wit::Access {
-    wit::Access {
-        server_id: access.server_id,
-        password: access.password,
-        invite: access.invite,
-        roster_offset: access.roster_offset,
-    }
+    wit::Access { server_id: access.server_id, password: access.password, invite: access.invite, roster_offset: access.roster_offset }
 }
 
 fn identify(identify: core::Identify) -> wit::Identify {

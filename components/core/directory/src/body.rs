@@ -229,7 +229,18 @@ mod tests {
         for good in ["https://a.example/x?y#z", "http://127.0.0.1:8080", "HTTPS://a"] {
             assert!(is_web_url(good), "{good}");
         }
-        for bad in ["", "a.example", "ftp://a", "javascript:alert(1)", "https://", "https:///x", "https://a b", "https://u@h/", "http://:80", "https://a\n"] {
+        for bad in [
+            "",
+            "a.example",
+            "ftp://a",
+            "javascript:alert(1)",
+            "https://",
+            "https:///x",
+            "https://a b",
+            "https://u@h/",
+            "http://:80",
+            "https://a\n",
+        ] {
             assert!(!is_web_url(bad), "{bad:?}");
         }
     }

@@ -162,7 +162,9 @@ pub fn may_act_on(actor: &Actor, own: Standing, target: Standing) -> Result<(), 
         return Err(Code::OwnerCannotLeave.into());
     }
     if target.manages_server && !(actor.admin || own.owner || own.manages_server) {
-        return Err(Refusal::new(Code::Forbidden, "this needs the permission manageServer, which the other one has").with("needs", "manageServer"));
+        return Err(
+            Refusal::new(Code::Forbidden, "this needs the permission manageServer, which the other one has").with("needs", "manageServer")
+        );
     }
     Ok(())
 }

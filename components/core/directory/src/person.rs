@@ -8,7 +8,8 @@ use crate::transaction::{Check, Edit, HeadEdit, Kind, State, Transaction};
 use identifiers::UserId;
 use identity::PublicKey;
 use limits::directory::{
-    BANS_PER_SERVER_MAX, INVITE_LIFETIME_MAX_MS, INVITE_LIFETIME_MS, INVITE_USES_MAX, INVITES_PER_SERVER_MAX, JOIN_REQUESTS_PER_SERVER_MAX, REASON_CHARS_MAX,
+    BANS_PER_SERVER_MAX, INVITE_LIFETIME_MAX_MS, INVITE_LIFETIME_MS, INVITE_USES_MAX, INVITES_PER_SERVER_MAX, JOIN_REQUESTS_PER_SERVER_MAX,
+    REASON_CHARS_MAX,
 };
 use limits::identity::{BLOCKS_MAX, KEYS_PER_USER_MAX};
 use serde::{Deserialize, Serialize};
@@ -165,8 +166,7 @@ pub fn parse_invite(mut body: Body, by: &UserId, now_ms: u64) -> Result<Invite, 
 /// Stores an invite; those that admit nobody any more make room for it. The state must hold all invites.
 #[must_use]
 pub fn invite(transaction: Transaction, state: &State, code: &str, invite: &Invite, now_ms: u64) -> Transaction {
-    let dead: Vec<_> =
-        state.of(Kind::Invite).filter(|entry| entry.read::<Invite>().is_none_or(|invite| !invite.is_open(now_ms))).collect();
+    let dead: Vec<_> = state.of(Kind::Invite).filter(|entry| entry.read::<Invite>().is_none_or(|invite| !invite.is_open(now_ms))).collect();
     let max = (INVITES_PER_SERVER_MAX + dead.len()) as u64;
     let gone: Vec<_> = dead.iter().map(|entry| Edit::delete(Kind::Invite, entry.key.clone())).collect();
     let still: Vec<_> = dead.iter().map(|entry| state.unchanged(Kind::Invite, &entry.key)).collect();
@@ -269,7 +269,8 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
     if required && text.is_none() && body.given("key").is_none() {
         body.violation(Code::InvalidKey, "key", "is required");
     }
-    let key = text.and_then(|text| PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!(": {error}"))).ok());
+    let key =
+        text.and_then(|text| PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!(": {error}"))).ok());
     body.finish()?;
     Ok(key)
 }
@@ -279,7 +280,13 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
 ///
 /// # Errors
 /// [`Code::KeyConflict`].
-pub fn lock(transaction: Transaction, state: &State, key: Option<&PublicKey>, first_only: bool, now_ms: u64) -> Result<Transaction, Refusal> {
+pub fn lock(
+    transaction: Transaction,
+    state: &State,
+    key: Option<&PublicKey>,
+    first_only: bool,
+    now_ms: u64,
+) -> Result<Transaction, Refusal> {
     let mut transaction = transaction.with_user(User { locked: true });
     if let Some(key) = key.map(ToString::to_string)
         && state.entry(Kind::Key, &key).is_none()
@@ -326,7 +333,8 @@ pub fn parse_blocks(mut body: Body) -> Result<Vec<UserId>, Refusal> {
 #[must_use]
 pub fn set_blocks(transaction: Transaction, state: &State, users: &[UserId], now_ms: u64) -> Transaction {
     let wanted = |key: &str| users.iter().any(|user| user.as_str() == key);
-    let gone: Vec<_> = state.of(Kind::Block).filter(|entry| !wanted(&entry.key)).map(|entry| Edit::delete(Kind::Block, entry.key.clone())).collect();
+    let gone: Vec<_> =
+        state.of(Kind::Block).filter(|entry| !wanted(&entry.key)).map(|entry| Edit::delete(Kind::Block, entry.key.clone())).collect();
     let new: Vec<_> = users
         .iter()
         .filter(|user| state.entry(Kind::Block, user.as_str()).is_none())

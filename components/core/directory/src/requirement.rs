@@ -56,10 +56,18 @@ impl Requirement {
 ///
 /// # Errors
 /// All violations: an unknown status, an unparsable range, a URL that is none, a manifest that is no object, is too large, or has another id.
-pub fn parse(mut body: Body, server: &ServerId, plugin: &PluginId, by: &UserId, now_ms: u64) -> Result<(Requirement, Vec<Violation>), Refusal> {
+pub fn parse(
+    mut body: Body,
+    server: &ServerId,
+    plugin: &PluginId,
+    by: &UserId,
+    now_ms: u64,
+) -> Result<(Requirement, Vec<Violation>), Refusal> {
     let status = body.text("status", 64);
     match &status {
-        None if body.given("status").is_none() => body.violation(Code::InvalidStatus, "status", format!("is required: one of {}", STATUSES.join(", "))),
+        None if body.given("status").is_none() => {
+            body.violation(Code::InvalidStatus, "status", format!("is required: one of {}", STATUSES.join(", ")))
+        }
         Some(status) if !STATUSES.contains(&status.as_str()) => {
             body.violation(Code::InvalidStatus, "status", format!("must be one of {}", STATUSES.join(", ")));
         }
@@ -161,7 +169,11 @@ pub fn delete(transaction: Transaction, state: &State, plugin: &PluginId, cascad
         .detail(json!({"cascade": cascade}));
     if cascade {
         let prefix = format!("{plugin}/");
-        let events: Vec<_> = state.of(Kind::Event).filter(|entry| entry.key.starts_with(&prefix)).map(|entry| Edit::delete(Kind::Event, entry.key.clone())).collect();
+        let events: Vec<_> = state
+            .of(Kind::Event)
+            .filter(|entry| entry.key.starts_with(&prefix))
+            .map(|entry| Edit::delete(Kind::Event, entry.key.clone()))
+            .collect();
         let revision = state.head.as_ref().map_or(0, |head| head.revision);
         transaction = transaction.edits(events).check(Check::Revision { revision });
     }

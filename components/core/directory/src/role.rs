@@ -54,7 +54,10 @@ pub struct Grant {
 pub fn id(text: &str) -> Result<String, Refusal> {
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     if text.is_empty() || text.len() > ROLE_ID_CHARS_MAX || !text.bytes().all(legal) {
-        return Err(Refusal::new(Code::InvalidRoleId, format!("roleId must be 1 to {ROLE_ID_CHARS_MAX} characters of a-z, 0-9, '.', '_' and '-'")));
+        return Err(Refusal::new(
+            Code::InvalidRoleId,
+            format!("roleId must be 1 to {ROLE_ID_CHARS_MAX} characters of a-z, 0-9, '.', '_' and '-'"),
+        ));
     }
     Ok(text.to_owned())
 }

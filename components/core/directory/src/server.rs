@@ -157,7 +157,9 @@ pub fn parse(mut body: Body, form: Form) -> Result<Wish, Refusal> {
     wish.private = body.flag("private");
     wish.icon_url = body.nullable("iconUrl", |body| body.url("iconUrl"));
     wish.max_members = body.nullable("maxMembers", |body| body.number("maxMembers", 1..=MEMBERS_PER_SERVER_MAX as u64));
-    wish.password = body.nullable("password", |body| body.text("password", PASSWORD_BYTES_MAX)).map(|password| password.filter(|text| !text.is_empty()));
+    wish.password = body
+        .nullable("password", |body| body.text("password", PASSWORD_BYTES_MAX))
+        .map(|password| password.filter(|text| !text.is_empty()));
     if wish.password.as_ref().and_then(Option::as_ref).is_some_and(|password| password.len() > PASSWORD_BYTES_MAX) {
         body.violation(Code::InvalidBody, "password", format!("must have at most {PASSWORD_BYTES_MAX} bytes"));
     }
@@ -183,7 +185,15 @@ pub fn parse(mut body: Body, form: Form) -> Result<Wish, Refusal> {
 ///
 /// # Errors
 /// [`Code::Exists`].
-pub fn create(state: &State, id: &ServerId, owner: &UserId, wish: Wish, password_hash: Option<String>, owned_max: u64, now_ms: u64) -> Result<Transaction, Refusal> {
+pub fn create(
+    state: &State,
+    id: &ServerId,
+    owner: &UserId,
+    wish: Wish,
+    password_hash: Option<String>,
+    owned_max: u64,
+    now_ms: u64,
+) -> Result<Transaction, Refusal> {
     if state.head.is_some() {
         return Err(Refusal::new(Code::Exists, "there is a server of this id already"));
     }
@@ -208,7 +218,14 @@ pub fn create(state: &State, id: &ServerId, owner: &UserId, wish: Wish, password
 ///
 /// # Errors
 /// [`Code::NotFound`] when the new owner is no member.
-pub fn update(transaction: Transaction, state: &State, server: &Server, wish: Wish, password_hash: Option<String>, owned_max: u64) -> Result<Transaction, Refusal> {
+pub fn update(
+    transaction: Transaction,
+    state: &State,
+    server: &Server,
+    wish: Wish,
+    password_hash: Option<String>,
+    owned_max: u64,
+) -> Result<Transaction, Refusal> {
     let mut stored = server.stored.clone();
     if let Some(name) = wish.name {
         stored.name = name;
@@ -228,7 +245,8 @@ pub fn update(transaction: Transaction, state: &State, server: &Server, wish: Wi
     if wish.password.is_some() {
         stored.password_hash = password_hash;
     }
-    let transaction = transaction.check(state.head_unchanged()).detail(json!({"private": stored.private, "password": stored.password_hash.is_some()}));
+    let transaction =
+        transaction.check(state.head_unchanged()).detail(json!({"private": stored.private, "password": stored.password_hash.is_some()}));
     let Some(owner) = wish.owner.filter(|owner| *owner != server.owner) else { return Ok(transaction.with_head(&stored, &server.owner)) };
     if state.entry(Kind::Member, owner.as_str()).is_none() {
         return Err(Refusal::new(Code::NotFound, "the new owner is no member of the server"));

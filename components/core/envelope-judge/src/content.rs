@@ -17,8 +17,8 @@ use limits::{
 /// `status_update` (W20). The host sends it once per server, so that `serverId` is the host's to add.
 pub(crate) fn status(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let text = turn.fields().text("status")?.ok_or_else(|| invalid("status is missing".to_owned()))?;
-    let status = Status::parse(&text)
-        .ok_or_else(|| invalid(format!("status must be online, away, busy or offline, not {}", word(&text))))?;
+    let status =
+        Status::parse(&text).ok_or_else(|| invalid(format!("status must be online, away, busy or offline, not {}", word(&text))))?;
     let mut stamp = turn.stamp();
     stamp.text("oderId", turn.user_id);
     Ok(Decision { patches: stamp.patches(), effects: vec![Effect::SetStatus(status)] })
@@ -58,9 +58,8 @@ pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decis
     let mut stamp = turn.stamp();
     let plugin = match sender.as_deref().filter(|sender| *sender != turn.user_id && !sender.is_empty()) {
         Some(voice) => {
-            let learned = known
-                .server(&server_id, turn.context.server_revision)
-                .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
+            let learned =
+                known.server(&server_id, turn.context.server_revision).ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
             learned.speaker(voice)
         }
         None => None,

@@ -155,7 +155,8 @@ impl Learned {
     /// The plugin that may speak as `voice` here (D9): it is known on this server and not blocked.
     pub(crate) fn speaker<'v>(&'v self, voice: &'v str) -> Option<&'v str> {
         let named = voice.strip_prefix("plugin:").filter(|id| self.knows(id));
-        let own = || self.requirements.iter().find(|known| known.plugin_user_id.as_deref() == Some(voice)).map(|known| known.plugin_id.as_str());
+        let own =
+            || self.requirements.iter().find(|known| known.plugin_user_id.as_deref() == Some(voice)).map(|known| known.plugin_id.as_str());
         named.or_else(own).filter(|id| !self.requirement(id).is_some_and(|requirement| requirement.blocked))
     }
 

@@ -72,9 +72,9 @@ impl<'e, 'b> Fields<'e, 'b> {
     /// A time as milliseconds since 1970; `None` when it is absent or `null`.
     pub(crate) fn millis(&self, key: &str) -> Result<Option<u64>, Stop> {
         let Some(raw) = self.raw(key) else { return Ok(None) };
-        time::millis(raw)
-            .map(Some)
-            .ok_or_else(|| invalid(format!("{key} must be milliseconds since 1970 or an ISO 8601 time with a time zone, both from 1970 on")))
+        time::millis(raw).map(Some).ok_or_else(|| {
+            invalid(format!("{key} must be milliseconds since 1970 or an ISO 8601 time with a time zone, both from 1970 on"))
+        })
     }
 
     /// An identity; `None` when it is absent or `null`.

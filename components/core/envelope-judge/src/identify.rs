@@ -85,8 +85,8 @@ enum Declared {
 
 fn plugins(fields: &Fields<'_, '_>) -> Result<Option<Vec<(String, String)>>, Stop> {
     let Some(raw) = fields.raw("plugins") else { return Ok(None) };
-    let declared: Vec<Declared> =
-        serde_json::from_str(raw).map_err(|_| invalid("plugins must be a list of objects with the text members id and version".to_owned()))?;
+    let declared: Vec<Declared> = serde_json::from_str(raw)
+        .map_err(|_| invalid("plugins must be a list of objects with the text members id and version".to_owned()))?;
     if declared.len() > DECLARED_PLUGINS_MAX {
         return Err(invalid(format!("plugins has more than {DECLARED_PLUGINS_MAX} entries")));
     }

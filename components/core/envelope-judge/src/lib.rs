@@ -58,7 +58,9 @@ pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Ve
     match decide(known, context, &envelope, kind.as_deref()) {
         Ok(decision) => Verdict::Route(decision),
         Err(Stop::NeedSnapshot(server_id)) => Verdict::NeedSnapshot(server_id),
-        Err(Stop::Refuse { code, message, violations }) => Verdict::Refuse(refusal(&envelope, kind.as_deref(), code, &message, &violations)),
+        Err(Stop::Refuse { code, message, violations }) => {
+            Verdict::Refuse(refusal(&envelope, kind.as_deref(), code, &message, &violations))
+        }
     }
 }
 
@@ -146,7 +148,9 @@ impl<'e, 'b> Turn<'e, 'b> {
             return Ok(named);
         }
         let implied = self.context.server_id.filter(|_| self.context.server_implied);
-        implied.map(Cow::Borrowed).ok_or_else(|| invalid("serverId is missing, and there is not one joined server that could be meant".to_owned()))
+        implied
+            .map(Cow::Borrowed)
+            .ok_or_else(|| invalid("serverId is missing, and there is not one joined server that could be meant".to_owned()))
     }
 
     fn named(&self) -> Result<Option<Cow<'e, str>>, Stop>

@@ -23,7 +23,10 @@ pub(crate) fn judge(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Deci
     let revision = turn.context.server_revision;
     let learned = known.server(&server_id, revision).ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
     let event = learned.event(&plugin_id, &event_name).ok_or_else(|| {
-        Stop::refuse(code::EVENT_NOT_REGISTERED, format!("event {} of plugin {} is not registered on this server", word(&event_name), word(&plugin_id)))
+        Stop::refuse(
+            code::EVENT_NOT_REGISTERED,
+            format!("event {} of plugin {} is not registered on this server", word(&event_name), word(&plugin_id)),
+        )
     })?;
     if event.definition.direction == EventDirection::P2pHint {
         return Err(Stop::refuse(code::DIRECTION_NOT_ALLOWED, format!("event {} travels between peers only", word(&event_name))));

@@ -68,9 +68,8 @@ impl Schema {
     /// # Errors
     /// At most [`VIOLATIONS_MAX`] violations, at least one.
     pub fn check(&self, payload: &str) -> Result<(), Vec<Violation>> {
-        let tape = tape::Tape::parse(payload).map_err(|error| {
-            vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: format!("the payload is {error}") }]
-        })?;
+        let tape = tape::Tape::parse(payload)
+            .map_err(|error| vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: error.to_string() }])?;
         let root = Cursor::root(&tape);
         if self.rules.is_valid(root) {
             return Ok(());

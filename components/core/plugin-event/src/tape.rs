@@ -51,13 +51,13 @@ pub(crate) struct Tape<'t> {
 /// Why a text is no payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
-    #[error("not JSON at byte {0}")]
+    #[error("the payload is not JSON at byte {0}")]
     Json(usize),
-    #[error("nested deeper than {JSON_DEPTH_MAX} levels")]
+    #[error("the payload is nested deeper than {JSON_DEPTH_MAX} levels")]
     Depth,
-    #[error("a number is out of range")]
+    #[error("the payload has a number that is out of range")]
     Number,
-    #[error("an object has a member twice")]
+    #[error("the payload has an object with a member twice")]
     Duplicate,
 }
 

@@ -211,6 +211,8 @@ const SCHEMAS: &[&str] = &[
 ];
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn the_borrowed_reader_gives_the_verdicts_of_serde_json(value in any_json(), which in 0..SCHEMAS.len()) {
         let document: Value = serde_json::from_str(SCHEMAS[which]).expect("legal");

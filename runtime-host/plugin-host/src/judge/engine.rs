@@ -48,11 +48,7 @@ impl JudgeEngine {
 
 fn engine(cache_dir: &Path) -> Result<Engine> {
     let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .cache(Some(cache(cache_dir)?))
-        .allocation_strategy(pool());
+    config.concurrency_support(false).epoch_interruption(true).cache(Some(cache(cache_dir)?)).allocation_strategy(pool());
     match Engine::new(&config) {
         Ok(engine) => Ok(engine),
         // Some containers limit virtual memory; slower instances are better than none.
@@ -68,9 +64,7 @@ fn cache(directory: &Path) -> Result<Cache> {
     let unusable = || format!("cannot use the cache directory {}", directory.display());
     std::fs::create_dir_all(directory).with_context(unusable)?;
     let mut config = CacheConfig::new();
-    config
-        .with_directory(directory.canonicalize().with_context(unusable)?)
-        .with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
+    config.with_directory(directory.canonicalize().with_context(unusable)?).with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
     Ok(Cache::new(config)?)
 }
 

@@ -166,10 +166,9 @@ impl Slot {
                 Err(error) => return Err(self.failed(&error)),
             }
         }
-        self.live.as_mut().ok_or_else(|| JudgeError::Trap {
-            component: self.loaded.counters.name().to_owned(),
-            reason: "it has no instance".to_owned(),
-        })
+        self.live
+            .as_mut()
+            .ok_or_else(|| JudgeError::Trap { component: self.loaded.counters.name().to_owned(), reason: "it has no instance".to_owned() })
     }
 }
 

@@ -126,12 +126,7 @@ fn effect(effect: wit::Effect) -> core::Effect {
 }
 
 fn access(access: wit::Access) -> core::Access {
-    core::Access {
-        server_id: access.server_id,
-        password: access.password,
-        invite: access.invite,
-        roster_offset: access.roster_offset,
-    }
+    core::Access { server_id: access.server_id, password: access.password, invite: access.invite, roster_offset: access.roster_offset }
 }
 
 fn identify(identify: wit::Identify) -> core::Identify {
