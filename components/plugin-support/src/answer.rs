@@ -58,7 +58,8 @@ impl Answer {
         let body = self.body.unwrap_or_default();
         let length = body.len();
         let mut response = Response::new(FullBody::new(Bytes::from(body)));
-        *response.status_mut() = spin_sdk::http::StatusCode::from_u16(self.status).unwrap_or(spin_sdk::http::StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            spin_sdk::http::StatusCode::from_u16(self.status).unwrap_or(spin_sdk::http::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {

@@ -24,7 +24,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 ///
 /// # Errors
 /// [`Code::InvalidToken`], [`Code::NoKeys`], [`Code::KeySetUnavailable`], and [`Code::InvalidUserId`] for a claimed name that is none.
-pub(crate) async fn actor(config: &Config, headers: &HeaderMap, query: &[(String, String)], body: &[u8], now_ms: u64) -> Result<Actor, Refusal> {
+pub(crate) async fn actor(
+    config: &Config,
+    headers: &HeaderMap,
+    query: &[(String, String)],
+    body: &[u8],
+    now_ms: u64,
+) -> Result<Actor, Refusal> {
     if headers.contains_key("authorization") {
         let token = bearer(headers).ok_or_else(|| Refusal::new(Code::InvalidToken, "the authorization header presents no bearer token"))?;
         return proven(config, token, now_ms).await;
@@ -60,7 +66,11 @@ async fn proven(config: &Config, token: &str, now_ms: u64) -> Result<Actor, Refu
 pub(crate) fn service(config: &Config, headers: &HeaderMap) -> Result<(), Refusal> {
     let credential = config.service.as_ref().ok_or(Code::ServiceDisabled)?;
     let presented = bearer(headers).ok_or(Code::Unauthenticated)?;
-    if credential.admits(presented) { Ok(()) } else { Err(Refusal::new(Code::Forbidden, "this is not the service credential").with("needs", "service")) }
+    if credential.admits(presented) {
+        Ok(())
+    } else {
+        Err(Refusal::new(Code::Forbidden, "this is not the service credential").with("needs", "service"))
+    }
 }
 
 /// The last attempt to fetch the key set.

@@ -26,6 +26,7 @@ pub(crate) struct Call {
     pub(crate) if_match: Option<String>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) body: Vec<u8>,
+    pub(crate) body_required: bool,
     /// Outcomes of hashing: when a handler decides anew, nothing is hashed or counted twice.
     pub(crate) hashed: OnceCell<Option<String>>,
     pub(crate) compared: OnceCell<bool>,
@@ -34,6 +35,9 @@ pub(crate) struct Call {
 impl Call {
     /// The body as a JSON object.
     pub(crate) fn body(&self) -> Result<Body, Refusal> {
+        if self.body.is_empty() && self.body_required {
+            return Err(Refusal::new(Code::InvalidBody, "a JSON object is required as body"));
+        }
         Body::parse(&self.body)
     }
 
@@ -152,7 +156,8 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::UnsupportedMediaType`], and [`Code::BadJson`] for a body that breaks off.
 pub(crate) async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
-    let too_large = || Refusal::new(Code::BodyTooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes")).with("max", BODY_BYTES_MAX);
+    let too_large =
+        || Refusal::new(Code::BodyTooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes")).with("max", BODY_BYTES_MAX);
     let announced = header(request.headers(), "content-length").and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(too_large());

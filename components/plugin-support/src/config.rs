@@ -109,7 +109,9 @@ async fn variable(name: &str) -> Result<Option<String>, String> {
 async fn place() -> Result<Place, String> {
     match variable("store").await?.as_deref() {
         None | Some("sqlite") => Ok(Place::Sqlite),
-        Some("postgres") => variable("postgres_url").await?.map(Place::Postgres).ok_or_else(|| "postgres_url must be set with store postgres".to_owned()),
+        Some("postgres") => {
+            variable("postgres_url").await?.map(Place::Postgres).ok_or_else(|| "postgres_url must be set with store postgres".to_owned())
+        }
         Some(_) => Err("store must be sqlite or postgres".to_owned()),
     }
 }

@@ -70,6 +70,10 @@ async fn handle(config: &Rc<Config>, request: Request, route: &Route, segments: 
         Needs::Service => directory::permission::Actor::default(),
         _ => auth::actor(config, &headers, &query, &body, now_ms).await?,
     };
+    if route.needs.an_identity() {
+        // Before anything is read: whether a server exists is not told to nobody in particular.
+        actor.user()?;
+    }
     if route.id == "getOpenApi" {
         return Ok(Answer::text(200, openapi::document()));
     }
@@ -84,6 +88,7 @@ async fn handle(config: &Rc<Config>, request: Request, route: &Route, segments: 
         if_match: call::header(&headers, "if-match").map(ToOwned::to_owned),
         if_none_match: call::header(&headers, "if-none-match").map(ToOwned::to_owned),
         body,
+        body_required: route.body_required(),
         hashed: OnceCell::new(),
         compared: OnceCell::new(),
     };

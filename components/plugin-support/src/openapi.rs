@@ -10,10 +10,28 @@ use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBui
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
-    ComponentsBuilder, Content, HttpMethod, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required, Response, ResponseBuilder, Schema,
+    ComponentsBuilder, Content, HttpMethod, InfoBuilder, LicenseBuilder, OpenApiBuilder, Paths, Ref, RefOr, Required, Response,
+    ResponseBuilder, Schema,
 };
 
 const SCHEMAS: &str = include_str!("schemas.json");
+
+/// Plugin data answers every method alike, so every method is documented.
+const GONE: &[(HttpMethod, &str)] = &[
+    (HttpMethod::Get, "get"),
+    (HttpMethod::Put, "put"),
+    (HttpMethod::Post, "post"),
+    (HttpMethod::Patch, "patch"),
+    (HttpMethod::Delete, "delete"),
+    (HttpMethod::Head, "head"),
+    (HttpMethod::Options, "options"),
+    (HttpMethod::Trace, "trace"),
+];
+
+const SERVER_ID: &str = "^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$";
+/// No control characters, no white space at the ends.
+const USER_ID: &str =
+    "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$";
 
 /// The document as JSON text.
 pub(crate) fn document() -> String {
@@ -23,9 +41,9 @@ pub(crate) fn document() -> String {
             paths.add_path_operation(route.path, vec![method], operation(route));
         }
     }
-    for method in [HttpMethod::Get, HttpMethod::Put, HttpMethod::Delete] {
-        let data = "/api/servers/{serverId}/plugins/{pluginId}/data/{key}";
-        paths.add_path_operation(data, vec![method.clone()], gone(&format!("{}PluginData", verb(&method))));
+    let data = "/api/servers/{serverId}/plugins/{pluginId}/data/{key}";
+    for (method, verb) in GONE {
+        paths.add_path_operation(data, vec![method.clone()], gone(&format!("{verb}PluginData")));
     }
     let bearer = |text: &str| SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build());
     let components = ComponentsBuilder::new()
@@ -35,7 +53,9 @@ pub(crate) fn document() -> String {
     let info = InfoBuilder::new()
         .title("Jackfield server directory")
         .version(env!("CARGO_PKG_VERSION"))
-        .description(Some("Servers, their plugin requirements and people. Errors are `{\"error\",\"code\",…}`; a change answers 200 with JSON."))
+        .description(Some(
+            "Servers, their plugin requirements and people. Errors are `{\"error\",\"code\",…}`; a change answers 200 with JSON.",
+        ))
         .license(Some(LicenseBuilder::new().name("Apache-2.0").identifier(Some("Apache-2.0")).build()))
         .build();
     let document = OpenApiBuilder::new().info(info).paths(paths).components(Some(components)).build();
@@ -55,14 +75,6 @@ fn method(text: &str) -> Option<HttpMethod> {
     })
 }
 
-fn verb(method: &HttpMethod) -> &'static str {
-    match method {
-        HttpMethod::Put => "put",
-        HttpMethod::Delete => "delete",
-        _ => "get",
-    }
-}
-
 fn operation(route: &Route) -> Operation {
     let tag = route.path.split('/').nth(2).unwrap_or_default().trim_end_matches(".json");
     let mut operation = OperationBuilder::new()
@@ -80,8 +92,9 @@ fn operation(route: &Route) -> Operation {
     }
     if let Some(body) = route.body {
         let content = Content::new(Some(reference(body)));
-        let required = if matches!(body, "Nothing" | "JoinBody" | "BanBody" | "InviteBody" | "JoinRequestBody" | "LockBody") { Required::False } else { Required::True };
-        operation = operation.request_body(Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build()));
+        let required = if route.body_required() { Required::True } else { Required::False };
+        operation =
+            operation.request_body(Some(RequestBodyBuilder::new().content("application/json", content).required(Some(required)).build()));
     }
     let none: [String; 0] = [];
     operation = match route.needs {
@@ -149,12 +162,14 @@ fn path_parameters(path: &str) -> Vec<Parameter> {
         .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         .map(|name| {
             let (words, schema) = match name {
-                "serverId" => ("The server's id.", json!({"type": "string", "pattern": "^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$"})),
+                "serverId" => ("The server's id.", json!({"type": "string", "pattern": SERVER_ID})),
                 "pluginId" => ("The plugin's id (T18).", json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$"})),
                 "eventName" => ("The event's name (T19).", json!({"type": "string", "pattern": "^[a-z][a-z0-9.:-]{1,126}[a-z0-9]$"})),
                 "roleId" => ("The role's id.", json!({"type": "string", "pattern": "^[a-z0-9._-]{1,64}$"})),
-                "userId" => ("The identity.", json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._:@-]+$"})),
-                _ => ("Opaque.", json!({"type": "string", "minLength": 1, "pattern": "^[A-Za-z0-9_-]+$"})),
+                "userId" => {
+                    ("The identity.", json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": USER_ID}))
+                }
+                _ => ("Opaque.", json!({"type": "string", "minLength": 1})),
             };
             parameter(name, ParameterIn::Path, words, schema)
         })
@@ -163,11 +178,17 @@ fn path_parameters(path: &str) -> Vec<Parameter> {
 
 fn query_parameters(query: Query) -> Vec<Parameter> {
     let limit = |default: usize, max: usize| {
-        parameter("limit", ParameterIn::Query, "Items of one page.", json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}))
+        parameter(
+            "limit",
+            ParameterIn::Query,
+            "Items of one page.",
+            json!({"type": "integer", "minimum": 1, "maximum": max, "default": default}),
+        )
     };
     let flag = |name: &str, words: &str| parameter(name, ParameterIn::Query, words, json!({"type": "boolean", "default": false}));
     let after = || parameter("after", ParameterIn::Query, "`next` of the page before.", json!({"type": "string"}));
-    let seq = |name: &str, words: &str| parameter(name, ParameterIn::Query, words, json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}));
+    let seq =
+        |name: &str, words: &str| parameter(name, ParameterIn::Query, words, json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}));
     match query {
         Query::None => Vec::new(),
         Query::Page => vec![limit(PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX), after()],
@@ -176,7 +197,7 @@ fn query_parameters(query: Query) -> Vec<Parameter> {
         }
         Query::Cascade => vec![flag("cascade", "Remove the plugin's event definitions too.")],
         Query::Audit => vec![
-            parameter("server", ParameterIn::Query, "Only this server.", json!({"type": "string"})),
+            parameter("server", ParameterIn::Query, "Only this server.", json!({"type": "string", "pattern": SERVER_ID})),
             seq("before", "`next` of the page before."),
             limit(PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX),
         ],

@@ -4,7 +4,8 @@ use crate::call::Call;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use directory::{Code, Refusal};
 use limits::directory::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS, PASSWORD_ATTEMPTS_PER_MINUTE, PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE, PASSWORDS_SET_PER_MINUTE,
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS, PASSWORD_ATTEMPTS_PER_MINUTE,
+    PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE, PASSWORDS_SET_PER_MINUTE,
 };
 
 fn argon2() -> Result<Argon2<'static>, Refusal> {

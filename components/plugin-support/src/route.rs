@@ -40,6 +40,11 @@ impl Needs {
             Self::Service => "service",
         }
     }
+
+    /// Whether nobody anonymous can have it.
+    pub(crate) const fn an_identity(self) -> bool {
+        !matches!(self, Self::Nothing | Self::On(Action::View) | Self::Service)
+    }
 }
 
 /// Query parameters, by group.
@@ -74,6 +79,14 @@ pub(crate) struct Route {
     /// Schema of the answer.
     pub(crate) answer: &'static str,
     pub(crate) handler: Handler,
+}
+
+impl Route {
+    /// Whether the route wants a body: some take one whose members are all optional, and then none is one too.
+    pub(crate) fn body_required(&self) -> bool {
+        let optional = ["Nothing", "JoinBody", "BanBody", "InviteBody", "JoinRequestBody", "LockBody"];
+        self.body.is_some_and(|body| !optional.contains(&body))
+    }
 }
 
 macro_rules! routes {

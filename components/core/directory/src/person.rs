@@ -270,7 +270,7 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
         body.violation(Code::InvalidKey, "key", "is required");
     }
     let key =
-        text.and_then(|text| PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!(": {error}"))).ok());
+        text.and_then(|text| PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!("cannot be used: {error}"))).ok());
     body.finish()?;
     Ok(key)
 }

@@ -96,9 +96,9 @@ fn membership(call: &Call, door: &Door, shown: &Shown, actor: &str, way: Way) ->
 fn shown_in(call: &Call) -> Result<(Option<String>, Option<String>), Refusal> {
     let mut body = call.body()?;
     let password = body.text("password", limits::directory::PASSWORD_BYTES_MAX);
-    let invite = body.text("invite", 128).or_else(|| body.text("inviteToken", 128));
+    let (invite, token) = (body.text("invite", 128), body.text("inviteToken", 128));
     body.finish()?;
-    Ok((password, invite))
+    Ok((password, invite.or(token)))
 }
 
 /// `POST /api/servers/{serverId}/join`.
@@ -179,7 +179,10 @@ async fn asked(call: &Call, id: &ServerId, shown: &Shown, view: bool) -> Result<
 
 fn is_verdict(code: Code) -> bool {
     use Code::{Banned, Full, InviteInvalid, InviteRequired, NotFound, PasswordInvalid, PasswordRequired, RateLimited, RequestPending};
-    matches!(code, Banned | Full | InviteInvalid | InviteRequired | NotFound | PasswordInvalid | PasswordRequired | RateLimited | RequestPending)
+    matches!(
+        code,
+        Banned | Full | InviteInvalid | InviteRequired | NotFound | PasswordInvalid | PasswordRequired | RateLimited | RequestPending
+    )
 }
 
 fn verdict_view(refusal: &Refusal) -> Value {
@@ -194,7 +197,8 @@ fn verdict_view(refusal: &Refusal) -> Value {
 pub(crate) async fn invites(call: &Call) -> Result<Answer, Refusal> {
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, [Want::All(Kind::Invite)]).await?;
     let open = loaded.state.of(Kind::Invite).filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
-    let views: Vec<_> = open.filter(|(_, invite)| invite.is_open(call.now_ms)).map(|(code, invite)| person::invite_view(code, &invite)).collect();
+    let views: Vec<_> =
+        open.filter(|(_, invite)| invite.is_open(call.now_ms)).map(|(code, invite)| person::invite_view(code, &invite)).collect();
     Ok(Answer::ok(&json!({"invites": views})))
 }
 
@@ -241,11 +245,11 @@ pub(crate) async fn make_request(call: &Call) -> Result<Answer, Refusal> {
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::of(&id, &state)?;
     let request = person::parse_request(call.body()?, call.now_ms)?;
+    let transaction = Transaction::new(Scope::Server(id), user.as_str(), "request.create", user.as_str());
+    let transaction = person::request(transaction, &state, user, &request)?;
     if !server.stored.private && server.stored.password_hash.is_none() {
         return Err(Refusal::new(Code::Exists, "the server is open to everybody: join it"));
     }
-    let transaction = Transaction::new(Scope::Server(id), user.as_str(), "request.create", user.as_str());
-    let transaction = person::request(transaction, &state, user, &request)?;
     let revision = commit(call, &transaction).await?.revision;
     Ok(Answer::ok(&person::request_view(user.as_str(), &request)).etag(revision))
 }
@@ -257,7 +261,8 @@ pub(crate) async fn approve(call: &Call) -> Result<Answer, Refusal> {
     wants.push(Want::One(Kind::Request, user.as_str().to_owned()));
     let loaded = load(call, &id, Action::ManageMembers, wants).await?;
     requested(&loaded.state, &user)?;
-    let transaction = loaded.transaction(call, "request.approve", user.as_str())?.check(loaded.state.unchanged(Kind::Request, user.as_str()));
+    let transaction =
+        loaded.transaction(call, "request.approve", user.as_str())?.check(loaded.state.unchanged(Kind::Request, user.as_str()));
     let transaction = person::join(transaction, &loaded.state, &loaded.server, &user, Way::Approved, call.now_ms);
     let revision = commit(call, &transaction).await?.revision;
     Ok(Answer::ok(&json!({"ok": true, "serverId": id, "userId": user, "revision": revision})).etag(revision))
@@ -272,7 +277,8 @@ pub(crate) async fn refuse(call: &Call) -> Result<Answer, Refusal> {
         let state = read(call, &Scope::Server(id.clone()), &[want]).await?;
         Server::of(&id, &state)?;
         requested(&state, &user)?;
-        Transaction::new(Scope::Server(id), user.as_str(), "request.withdraw", user.as_str()).check(state.unchanged(Kind::Request, user.as_str()))
+        Transaction::new(Scope::Server(id), user.as_str(), "request.withdraw", user.as_str())
+            .check(state.unchanged(Kind::Request, user.as_str()))
     } else {
         let loaded = load(call, &id, Action::ManageMembers, [want]).await?;
         requested(&loaded.state, &user)?;

@@ -39,7 +39,8 @@ pub(crate) async fn delete_requirement(call: &Call) -> Result<Answer, Refusal> {
         wants.push(Want::All(Kind::Event));
     }
     let loaded = load(call, &server, Action::ManageServer, wants).await?;
-    let transaction = requirement::delete(loaded.transaction(call, "requirement.delete", plugin.as_str())?, &loaded.state, &plugin, cascade)?;
+    let transaction =
+        requirement::delete(loaded.transaction(call, "requirement.delete", plugin.as_str())?, &loaded.state, &plugin, cascade)?;
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 

@@ -47,7 +47,9 @@ fn cell(value: DbValue) -> Cell {
 fn fault(error: &Error) -> Fault {
     match error {
         Error::PgError(PgError::QueryFailed(query)) => Fault::read(&format!("{query:?}")),
-        Error::PgError(PgError::ConnectionFailed(_)) => Fault::Unavailable("the database cannot be reached; see postgres_url and postgres_host".to_owned()),
+        Error::PgError(PgError::ConnectionFailed(_)) => {
+            Fault::Unavailable("the database cannot be reached; see postgres_url and postgres_host".to_owned())
+        }
         other => Fault::Unavailable(format!("{other:?}")),
     }
 }

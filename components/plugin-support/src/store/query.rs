@@ -92,7 +92,10 @@ impl Store {
                 Want::Members => "'members', '', count(*), 0, 0, NULL, 0, 0, ''",
                 Want::One(..) | Want::All(_) => "kind, key, 0, version, 0, NULL, 0, 0, doc",
             };
-            statement.push_str(&format!(" UNION ALL SELECT {columns} FROM entry WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = '{}'", kind.as_str()));
+            statement.push_str(&format!(
+                " UNION ALL SELECT {columns} FROM entry WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = '{}'",
+                kind.as_str()
+            ));
             if let Some(key) = key {
                 parameters.push(key.clone().into());
                 statement.push_str(&format!(" AND key = ?{}", parameters.len()));
@@ -137,7 +140,8 @@ impl Store {
 
     /// What makes an identity worth proving.
     pub(crate) async fn user_facts(&self, user: &str) -> Result<UserFacts, Fault> {
-        let statement = "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
+        let statement =
+            "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
         let rows = self.run(statement, vec![user.into()]).await?;
         let number = |index: usize| rows.first().and_then(|row| row.get(index)).map_or(0, Cell::int);
         Ok(UserFacts { owns: number(0) > 0, holds_role: number(1) > 0 })
