@@ -77,9 +77,8 @@ fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<
 }
 
 fn refuse_authority(graph: &CompositionGraph, world: WorldId, name: &str, no_environment: bool) -> Result<()> {
-    let harmless = |import: &&str| {
-        HARMLESS.iter().any(|prefix| import.starts_with(prefix)) && (no_environment || !import.starts_with(ENVIRONMENT))
-    };
+    let harmless =
+        |import: &&str| HARMLESS.iter().any(|prefix| import.starts_with(prefix)) && (no_environment || !import.starts_with(ENVIRONMENT));
     let imports = graph.types()[world].imports.keys().map(String::as_str);
     let denied: Vec<&str> = imports.filter(|import| !harmless(import)).collect();
     if denied.is_empty() {
@@ -106,12 +105,11 @@ fn alias(
 
 /// Whether a dependency's name means an import: package, interface (if named) and version (if named) are equal; plain names are equal.
 fn matches(name: &str, import: &str) -> bool {
-    let (Some((package, interface, version)), Some((import_package, import_interface, import_version))) = (split(name), split(import)) else {
+    let (Some((package, interface, version)), Some((import_package, import_interface, import_version))) = (split(name), split(import))
+    else {
         return name == import;
     };
-    package == import_package
-        && (interface.is_none() || interface == import_interface)
-        && (version.is_none() || version == import_version)
+    package == import_package && (interface.is_none() || interface == import_interface) && (version.is_none() || version == import_version)
 }
 
 fn split(name: &str) -> Option<(&str, Option<&str>, Option<&str>)> {

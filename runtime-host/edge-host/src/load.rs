@@ -140,7 +140,9 @@ fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8
     for (import, dependency) in &entry.dependencies {
         let bytes = match (&dependency.component, &dependency.path) {
             (Some(other), _) => source(manifest, other, build_missing)?,
-            (None, Some(path)) => read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?,
+            (None, Some(path)) => {
+                read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?
+            }
             (None, None) => bail!("component `{id}`: the dependency `{import}` needs either `component` or `path`"),
         };
         parts.push(Part { import: import.clone(), export: dependency.export.clone(), bytes });

@@ -53,9 +53,10 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));
         }
     }
-    file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| writeln!(file, "{}", std::process::id())).with_context(
-        || format!("cannot write {}: is the disk full or read-only?", path.display()),
-    )?;
+    file.set_len(0)
+        .and_then(|()| file.seek(SeekFrom::Start(0)))
+        .and_then(|_| writeln!(file, "{}", std::process::id()))
+        .with_context(|| format!("cannot write {}: is the disk full or read-only?", path.display()))?;
     Ok(DataLock { path, _file: file })
 }
 

@@ -58,10 +58,7 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(LineLog::new(component.id.clone(), Stream::Out)).stderr(LineLog::new(component.id.clone(), Stream::Error));
         wasi.envs(&component.environment);
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(bounds::MEMORY_BYTES_MAX)
-            .table_elements(bounds::TABLE_ELEMENTS_MAX)
-            .build();
+        let limits = StoreLimitsBuilder::new().memory_size(bounds::MEMORY_BYTES_MAX).table_elements(bounds::TABLE_ELEMENTS_MAX).build();
         let outbound = Outbound::new(shared.http.clone(), component.allowed_hosts.clone(), component.id.clone());
         Self {
             component,

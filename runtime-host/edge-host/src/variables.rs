@@ -17,7 +17,9 @@ const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE_";
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum VariableError {
     /// The name breaks Spin's rules.
-    #[error("variable `{0}`: a name is lower-case letters, digits and single underscores, begins with a letter and does not end with an underscore")]
+    #[error(
+        "variable `{0}`: a name is lower-case letters, digits and single underscores, begins with a letter and does not end with an underscore"
+    )]
     Name(String),
     /// Required, and nobody gave a value.
     #[error("variable `{0}` is required: set {ENVIRONMENT_PREFIX}{1} or pass a value")]

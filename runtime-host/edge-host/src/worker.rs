@@ -14,7 +14,9 @@ use limits::edge_host as bounds;
 use tokio::time::Sleep;
 use wasmtime::component::GuestTaskId;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi_http::handler::{HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus};
+use wasmtime_wasi_http::handler::{
+    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
+};
 use wasmtime_wasi_http::{WasiHttpView, p3};
 
 use crate::state::{Grants, Shared, State};
@@ -131,10 +133,7 @@ impl WorkerState for Worker {
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
         if let Err(error) = result {
             let at_most = bounds::CONCURRENT_PER_INSTANCE_MAX;
-            tracing::error!(
-                component = &*self.component,
-                "instance ended, and with it the requests in it (at most {at_most}): {error:#}"
-            );
+            tracing::error!(component = &*self.component, "instance ended, and with it the requests in it (at most {at_most}): {error:#}");
         }
         drop(store);
     }

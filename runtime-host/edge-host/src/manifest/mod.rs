@@ -173,12 +173,12 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ManifestError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| ManifestError::Toml(one_line(&error)))?;
+        let table: toml::Table = text.parse().map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
         let unsupported = keys::unsupported(&table);
         if !unsupported.is_empty() {
             return Err(ManifestError::Unsupported(unsupported));
         }
-        let mut manifest: Self = table.try_into().map_err(|error| ManifestError::Toml(one_line(&error)))?;
+        let mut manifest: Self = toml::from_str(text).map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
         folder.clone_into(&mut manifest.folder);
         manifest.check_names()?;
         manifest.check_references()?;
@@ -239,15 +239,17 @@ impl Manifest {
     }
 }
 
-/// The first line says what is wrong; the drawing that TOML errors add does not survive in a log line.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().to_owned()
+/// The drawing that TOML errors add does not survive in a log line; the line's number does.
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        None => error.message().to_owned(),
+    }
 }
 
 fn is_kebab(id: &str) -> bool {
-    let word = |word: &str| {
-        word.starts_with(|first: char| first.is_ascii_alphabetic()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    };
+    let word =
+        |word: &str| word.starts_with(|first: char| first.is_ascii_alphabetic()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
     id.split('-').all(word)
 }
 

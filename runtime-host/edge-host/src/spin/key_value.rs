@@ -57,10 +57,7 @@ fn check_key(key: &str) -> Result<(), Error> {
 }
 
 /// The store behind a handle.
-fn store_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<State>>,
-    handle: &Resource<Store>,
-) -> wasmtime::Result<Arc<KeyValueStore>> {
+fn store_of<T: Send + 'static>(store: &Accessor<T, HasSelf<State>>, handle: &Resource<Store>) -> wasmtime::Result<Arc<KeyValueStore>> {
     Ok(store.with(|mut access| access.get().table.get(handle).map(|store| store.0.clone()))?)
 }
 

@@ -19,8 +19,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::bindings::spin::postgres::postgres::{
-    Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore,
-    HostConnectionWithStore, ParameterValue, QueryError, Row, RowSet,
+    Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore, HostConnectionWithStore,
+    ParameterValue, QueryError, Row, RowSet,
 };
 use super::postgres_values::{data_type, parameter, size, value};
 use super::stream::FromChannel;
@@ -53,7 +53,8 @@ impl PostgresPools {
         }
         if pools.len() >= bounds::POSTGRES_ADDRESSES_MAX {
             let unused = pools.iter().find(|(_, pool)| Arc::strong_count(pool) == 1).map(|(key, _)| key.clone());
-            let unused = unused.ok_or_else(|| anyhow!("too many PostgreSQL addresses in use (limit {})", bounds::POSTGRES_ADDRESSES_MAX))?;
+            let unused =
+                unused.ok_or_else(|| anyhow!("too many PostgreSQL addresses in use (limit {})", bounds::POSTGRES_ADDRESSES_MAX))?;
             pools.remove(&unused);
         }
         // A parse error may repeat the address, which holds a password.
@@ -249,10 +250,7 @@ impl HostConnectionBuilder for State {
 }
 
 impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<State> {
-    async fn build_async(
-        store: &Accessor<T, Self>,
-        builder: Resource<Builder>,
-    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn build_async(store: &Accessor<T, Self>, builder: Resource<Builder>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let builder = store.with(|mut access| access.get().table.get(&builder).cloned())?;
         open_async(store, builder).await
     }
@@ -272,10 +270,16 @@ impl HostConnection for State {
         let lease = self.table.get(&connection)?.0.clone();
         let mut rows = Vec::new();
         let mut columns = Vec::new();
-        let result = run(&lease, &statement, &parameters, |names| columns = names, |row| {
-            rows.push(row);
-            true
-        });
+        let result = run(
+            &lease,
+            &statement,
+            &parameters,
+            |names| columns = names,
+            |row| {
+                rows.push(row);
+                true
+            },
+        );
         let result = result.await;
         Ok(result.map(|()| RowSet { columns, rows }))
     }

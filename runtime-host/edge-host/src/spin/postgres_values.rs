@@ -63,9 +63,9 @@ pub(super) fn value(row: &tokio_postgres::Row, at: usize) -> Result<DbValue> {
         Type::TIMESTAMP => get!(NaiveDateTime, |at| datetime(&at)),
         Type::TIMESTAMPTZ => get!(DateTime<Utc>, |at| datetime(&at.naive_utc())),
         Type::DATE => get!(NaiveDate, |date| DbValue::Date(parts(&date))),
-        Type::TIME => get!(NaiveTime, |time| {
-            DbValue::Time((time.hour() as u8, time.minute() as u8, time.second() as u8, time.nanosecond()))
-        }),
+        Type::TIME => {
+            get!(NaiveTime, |time| { DbValue::Time((time.hour() as u8, time.minute() as u8, time.second() as u8, time.nanosecond())) })
+        }
         Type::UUID => get!(uuid::Uuid, |uuid| DbValue::Uuid(uuid.to_string())),
         Type::JSONB => get!(Json, |json| DbValue::Jsonb(json.0)),
         Type::NUMERIC => get!(Decimal, |decimal| DbValue::Decimal(decimal.to_string())),
@@ -124,7 +124,8 @@ pub(super) fn parameter(value: &ParameterValue) -> Result<Parameter> {
         ParameterValue::RangeInt32((lower, upper)) => Box::new(Range(*lower, *upper)),
         ParameterValue::RangeInt64((lower, upper)) => Box::new(Range(*lower, *upper)),
         ParameterValue::RangeDecimal((lower, upper)) => {
-            let bound = |bound: &Bound<String>| bound.as_ref().map(|(text, kind)| Ok::<_, anyhow::Error>((decimal(text)?, *kind))).transpose();
+            let bound =
+                |bound: &Bound<String>| bound.as_ref().map(|(text, kind)| Ok::<_, anyhow::Error>((decimal(text)?, *kind))).transpose();
             Box::new(Range(bound(lower)?, bound(upper)?))
         }
         ParameterValue::ArrayInt32(items) => Box::new(items.clone()),

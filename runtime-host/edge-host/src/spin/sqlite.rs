@@ -73,10 +73,9 @@ impl HostConnection for State {
         };
         let parameters = parameters.into_iter().map(Value::from).collect();
         let result = blocking(move || lease.run(&statement, parameters)).await?;
-        Ok(result.map_err(Error::from).map(|result| QueryResult {
-            columns: result.columns,
-            rows: result.rows.into_iter().map(RowResult::from).collect(),
-        }))
+        Ok(result
+            .map_err(Error::from)
+            .map(|result| QueryResult { columns: result.columns, rows: result.rows.into_iter().map(RowResult::from).collect() }))
     }
 
     async fn last_insert_rowid(&mut self, connection: Resource<Connection>) -> wasmtime::Result<i64> {

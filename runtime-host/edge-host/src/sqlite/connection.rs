@@ -71,8 +71,9 @@ fn authorize(action: &AuthAction<'_>, marked: &AtomicBool) -> Authorization {
             "synchronous" if !matches!(value.to_ascii_lowercase().as_str(), "full" | "extra" | "2" | "3") => return Authorization::Deny,
             "writable_schema" | "temp_store_directory" | "data_store_directory" => return Authorization::Deny,
             // These name a table or describe the file, not the connection.
-            "user_version" | "application_id" | "table_info" | "table_xinfo" | "table_list" | "index_list" | "index_info" | "index_xinfo"
-            | "foreign_key_list" | "foreign_key_check" | "quick_check" | "integrity_check" | "optimize" | "wal_checkpoint" => {}
+            "user_version" | "application_id" | "table_info" | "table_xinfo" | "table_list" | "index_list" | "index_info"
+            | "index_xinfo" | "foreign_key_list" | "foreign_key_check" | "quick_check" | "integrity_check" | "optimize"
+            | "wal_checkpoint" => {}
             _ => marked.store(true, Ordering::Relaxed),
         },
         AuthAction::Attach { .. }

@@ -87,7 +87,9 @@ fn explain(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
         Some(ErrorCode::DatabaseCorrupt) => "is corrupt; restore it from a backup (it was left as it is)",
         Some(ErrorCode::NotADatabase) => "is not a SQLite database; restore it from a backup (it was left as it is)",
         Some(ErrorCode::ReadOnly) => "is read-only; check the owner and mode of the file and its directory",
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => "cannot be opened; check the owner and mode of the file and its directory",
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "cannot be opened; check the owner and mode of the file and its directory"
+        }
         Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
         Some(ErrorCode::SystemIoFailure) => "cannot be read or written: the disk reports an error",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is locked by another process",

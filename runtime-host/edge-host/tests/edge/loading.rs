@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use crate::support::{cache, get, guests, load, probe_manifest};
+use http::Method;
+
+use crate::support::{cache, get, guests, load, probe_manifest, send};
 
 async fn refusal(manifest: &str) -> String {
     let dir = tempfile::tempdir().expect("directory");
@@ -43,7 +45,10 @@ async fn what_is_no_component_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dependency_with_authority_is_refused() {
     let text = refusal(&probe_manifest("", "dependencies.\"spin:key-value\" = { component = \"probe\" }")).await;
-    assert!(text.contains("dependencies get no configuration"), "{text}");
+    assert!(text.contains("dependencies get no configuration") && !text.contains("wasi:cli/environment"), "{text}");
+    let grants = "environment = { SECRET = \"1\" }\ndependencies.\"spin:key-value\" = { component = \"probe\" }";
+    let text = refusal(&probe_manifest("", grants)).await;
+    assert!(text.contains("wasi:cli/environment@"), "an environment is not for dependencies: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,4 +61,36 @@ async fn compiled_code_is_kept() {
     assert!(std::fs::read_dir(cache()).expect("cache").next().is_some());
     assert!(took.as_millis() < 1_500, "a start from the cache took {took:?}");
     assert_eq!(get(&host, "/probe/seen").await.json(), 1);
+}
+
+/// `http-counter` with these dependencies on `counter`, and more keys.
+fn counter_manifest(dependencies: &[&str], more: &str) -> String {
+    let dependencies: String = dependencies.iter().map(|name| format!("{name:?} = {{ component = \"counter\" }}\n")).collect();
+    format!(
+        "spin_manifest_version = 2\n[application]\nname = \"counting\"\n[[trigger.http]]\nroute = \"/count/...\"\ncomponent = \"user\"\n\
+         [component.user]\nsource = {:?}\n{more}\n[component.user.dependencies]\n{dependencies}\
+         [component.counter]\nsource = {:?}\nsqlite_databases = [\"never-opened\"]\n",
+        guests().join("http_counter.wasm"),
+        guests().join("counter.wasm"),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dependency_on_a_package_is_one_instance() {
+    let dir = tempfile::tempdir().expect("directory");
+    let host = load(dir.path(), &counter_manifest(&["jackfield-test:counter@0.1.0"], ""), &[]).await.expect("application");
+    assert_eq!(send(&host, Method::PUT, "/count/41", &[], "").await.body, "42");
+    assert_eq!(get(&host, "/count").await.body, "43");
+    assert!(!dir.path().join("data/sqlite-never-opened.db").exists(), "a dependency's own grants do not count");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dependencies_that_cannot_be_composed_are_named() {
+    let both = ["jackfield-test:counter/counting@0.1.0", "jackfield-test:counter/setting@0.1.0"];
+    let text = refusal(&counter_manifest(&both, "")).await;
+    assert!(text.contains("(one entry per package: `jackfield-test:counter`)"), "{text}");
+    let text = refusal(&counter_manifest(&[], "")).await;
+    assert!(text.contains("component `user` imports `jackfield-test:counter/"), "{text}");
+    let text = refusal(&counter_manifest(&["jackfield-test:counter@0.2.0"], "")).await;
+    assert!(text.contains("matches none of its imports"), "{text}");
 }

@@ -134,16 +134,20 @@ async fn types(host: &EdgeHost, address: &str) {
 }
 
 async fn statements(host: &EdgeHost, address: &str) {
-    let results = run(host, address, json!([
-        ["execute", "CREATE TABLE t (id int8 PRIMARY KEY, a text)", []],
-        ["execute", "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 1000) AS n", []],
-        ["query", "SELECT id FROM t ORDER BY id", []],
-        ["query", "SELECT id FROM t WHERE false", []],
-        ["execute", "INSERT INTO t VALUES (1, 'y')", []],
-        ["query", "SELEKT", []],
-        ["query", "SELECT $1::jsonb", ["bad-json"]],
-        ["query", "SELECT 1 / 0", []],
-    ]))
+    let results = run(
+        host,
+        address,
+        json!([
+            ["execute", "CREATE TABLE t (id int8 PRIMARY KEY, a text)", []],
+            ["execute", "INSERT INTO t SELECT n, 'x' FROM generate_series(1, 1000) AS n", []],
+            ["query", "SELECT id FROM t ORDER BY id", []],
+            ["query", "SELECT id FROM t WHERE false", []],
+            ["execute", "INSERT INTO t VALUES (1, 'y')", []],
+            ["query", "SELEKT", []],
+            ["query", "SELECT $1::jsonb", ["bad-json"]],
+            ["query", "SELECT 1 / 0", []],
+        ]),
+    )
     .await;
     assert_eq!(results[1], 1000);
     assert_eq!(results[2]["rows"].as_array().map(Vec::len), Some(1000));
@@ -156,7 +160,8 @@ async fn statements(host: &EdgeHost, address: &str) {
 
 /// A transaction and settings that one user leaves open do not reach the next.
 async fn leftovers(host: &EdgeHost, address: &str) {
-    run(host, address, json!([["execute", "BEGIN", []], ["execute", "DELETE FROM t", []], ["execute", "SET search_path TO nowhere", []]])).await;
+    run(host, address, json!([["execute", "BEGIN", []], ["execute", "DELETE FROM t", []], ["execute", "SET search_path TO nowhere", []]]))
+        .await;
     for _ in 0..3 {
         let results = run(host, address, json!([["query", "SELECT count(*) FROM t", []]])).await;
         assert!(results[0]["rows"][0][0].as_str().expect("count").contains("Int64(1000)"), "{results}");

@@ -21,15 +21,18 @@ fn error(result: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_return_columns_rows_and_counts() {
     let app = App::probe(GRANTS).await;
-    let made = sql(&app.host, json!([
-        ["CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b REAL, c BLOB)", []],
-        ["INSERT INTO t (a, b, c) VALUES (?, ?, x'00ff')", ["grüße", 1.5]],
-        ["INSERT INTO t (a) VALUES (?)", [null]],
-        ["SELECT * FROM t ORDER BY id", []],
-        ["INSERT INTO t (a) VALUES (?)", ["grüße"]],
-        ["SELEKT", []],
-        ["UPDATE t SET b = 2", []],
-    ]))
+    let made = sql(
+        &app.host,
+        json!([
+            ["CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b REAL, c BLOB)", []],
+            ["INSERT INTO t (a, b, c) VALUES (?, ?, x'00ff')", ["grüße", 1.5]],
+            ["INSERT INTO t (a) VALUES (?)", [null]],
+            ["SELECT * FROM t ORDER BY id", []],
+            ["INSERT INTO t (a) VALUES (?)", ["grüße"]],
+            ["SELEKT", []],
+            ["UPDATE t SET b = 2", []],
+        ]),
+    )
     .await;
     assert_eq!((&made[1]["changes"], &made[1]["rowid"], &made[2]["rowid"]), (&1.into(), &1.into(), &2.into()));
     assert_eq!(made[3]["columns"], json!(["id", "a", "b", "c"]));
@@ -62,15 +65,18 @@ async fn grants_and_the_file_system_are_guarded() {
     let denied = post(&app.host, "/probe/sqlite", json!({ "database": "other", "statements": [] })).await;
     assert_eq!(error(&denied), "Error::AccessDenied");
     let file = app.dir.path().join("other.db");
-    let attached = sql(&app.host, json!([
-        [format!("ATTACH '{}' AS other", file.display()), []],
-        [format!("VACUUM INTO '{}'", file.display()), []],
-        ["PRAGMA journal_mode = OFF", []],
-        ["PRAGMA synchronous = OFF", []],
-        ["PRAGMA writable_schema = 1", []],
-        ["SELECT load_extension('x')", []],
-        ["ATTACH ':memory:' AS own", []],
-    ]))
+    let attached = sql(
+        &app.host,
+        json!([
+            [format!("ATTACH '{}' AS other", file.display()), []],
+            [format!("VACUUM INTO '{}'", file.display()), []],
+            ["PRAGMA journal_mode = OFF", []],
+            ["PRAGMA synchronous = OFF", []],
+            ["PRAGMA writable_schema = 1", []],
+            ["SELECT load_extension('x')", []],
+            ["ATTACH ':memory:' AS own", []],
+        ]),
+    )
     .await;
     for at in 0..6 {
         assert!(attached[at]["error"].is_string(), "{at}: {attached}");
@@ -94,11 +100,10 @@ async fn results_and_running_time_are_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_database_is_database_full() {
     let app = App::probe(GRANTS).await;
-    let full = sql(&app.host, json!([
-        ["CREATE TABLE t (a)", []],
-        ["PRAGMA max_page_count = 10", []],
-        ["INSERT INTO t VALUES (zeroblob(1000000))", []],
-    ]))
+    let full = sql(
+        &app.host,
+        json!([["CREATE TABLE t (a)", []], ["PRAGMA max_page_count = 10", []], ["INSERT INTO t VALUES (zeroblob(1000000))", []],]),
+    )
     .await;
     assert_eq!(error(&full[2]), "Error::DatabaseFull");
     assert_eq!(sql(&app.host, json!([["INSERT INTO t VALUES (1)", []]])).await[0]["changes"], 1);
@@ -146,7 +151,8 @@ async fn damaged_files_stop_the_start_and_stay_as_they_are() {
     let dir = tempfile::tempdir().expect("directory");
     let file = database_file(&dir.path().join("data"), "default");
     let host = load(dir.path(), &probe_manifest("", GRANTS), &[]).await.expect("application");
-    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
+    let rows =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
     sql(&host, json!([["CREATE TABLE t (a, b)", []], [rows, []], ["PRAGMA wal_checkpoint(TRUNCATE)", []]])).await;
     drop(host);
     let mut bytes = std::fs::read(&file).expect("file");

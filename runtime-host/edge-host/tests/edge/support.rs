@@ -23,7 +23,7 @@ pub(crate) fn guests() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
         command.args(["build", "--quiet", "--target", "wasm32-wasip2", "--profile", "component"]);
-        command.args(["-p", "http-probe", "-p", "redis-user"]).current_dir(root());
+        command.args(["-p", "http-probe", "-p", "redis-user", "-p", "counter", "-p", "http-counter"]).current_dir(root());
         assert!(command.status().expect("cargo").success(), "the guests do not build");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir));
         target.join("wasm32-wasip2/component")

@@ -72,7 +72,10 @@ async fn fetch(target: &str) -> serde_json::Value {
         Ok(answer) => {
             let status = answer.status().as_u16();
             match answer.into_body().collect().await {
-                Ok(body) => json!({ "status": status, "body": String::from_utf8_lossy(&body.to_bytes()), }),
+                Ok(body) => {
+                    let body = body.to_bytes();
+                    json!({ "status": status, "bytes": body.len(), "body": String::from_utf8_lossy(&body[..body.len().min(1_000)]) })
+                }
                 Err(error) => json!({ "status": status, "error": format!("{error:?}") }),
             }
         }
