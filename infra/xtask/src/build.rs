@@ -33,7 +33,8 @@ pub(crate) fn components() -> Result<()> {
 pub(crate) fn host(release: bool) -> Result<()> {
     step("host", || {
         let mut command = cargo();
-        command.args(["build", "-p", "runtime-host"]);
+        // All binaries rather than one package: cargo then resolves the features of the tests' build, and nothing is compiled twice.
+        command.args(["build", "--bins"]);
         if release {
             command.arg("--release");
         }
