@@ -9,11 +9,32 @@ use limits::plugin_event::SCHEMA_REF_FANOUT_MAX;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
+/// What following the references of a schema showed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shape {
+    /// Subschemas on all paths.
+    total: u64,
+    /// Paths that end in a reference back.
+    back: u64,
+}
+
+impl Shape {
+    /// Whether the schema refers back to itself in more than one way.
+    pub(crate) fn branches(self) -> bool {
+        self.back > 1
+    }
+
+    fn add(&mut self, other: Self) {
+        self.total = self.total.saturating_add(other.total);
+        self.back = self.back.saturating_add(other.back);
+    }
+}
+
 /// Refuses a document that grows beyond [`SCHEMA_REF_FANOUT_MAX`], and one with a reference that points nowhere.
-pub(crate) fn check(document: &Value) -> Result<(), SchemaError> {
-    let Some(root) = document.as_object() else { return Ok(()) };
+pub(crate) fn check(document: &Value) -> Result<Shape, SchemaError> {
+    let Some(root) = document.as_object() else { return Ok(Shape::default()) };
     let mut fanout = Fanout { document, anchors: anchors(document), known: HashMap::new() };
-    let total = fanout.object(root)?;
+    let shape = fanout.object(root)?;
     // Definitions that nothing refers to are compiled too, and each has to stay below the bound by itself.
     for key in ["$defs", "definitions"] {
         if let Some(Value::Object(definitions)) = root.get(key) {
@@ -22,7 +43,7 @@ pub(crate) fn check(document: &Value) -> Result<(), SchemaError> {
             }
         }
     }
-    if total > SCHEMA_REF_FANOUT_MAX { Err(SchemaError::RefFanout) } else { Ok(()) }
+    Ok(shape)
 }
 
 type Anchors<'v> = HashMap<&'v str, Vec<&'v Value>>;
@@ -57,50 +78,50 @@ struct Fanout<'v> {
     document: &'v Value,
     anchors: Anchors<'v>,
     /// Finished objects by address; `None` while one is being followed.
-    known: HashMap<*const Map<String, Value>, Option<u64>>,
+    known: HashMap<*const Map<String, Value>, Option<Shape>>,
 }
 
 impl<'v> Fanout<'v> {
-    fn object(&mut self, object: &'v Map<String, Value>) -> Result<u64, SchemaError> {
+    fn object(&mut self, object: &'v Map<String, Value>) -> Result<Shape, SchemaError> {
         let address: *const _ = object;
         match self.known.get(&address) {
-            Some(Some(total)) => return Ok(*total),
-            Some(None) => return Ok(1),
+            Some(Some(shape)) => return Ok(*shape),
+            Some(None) => return Ok(Shape { total: 1, back: 1 }),
             None => {}
         }
         self.known.insert(address, None);
         let is_root = self.document.as_object().is_some_and(|root| std::ptr::eq(root, object));
-        let mut total = 1u64;
+        let mut shape = Shape { total: 1, back: 0 };
         for (key, value) in object {
             if is_root && matches!(key.as_str(), "$defs" | "definitions") {
                 continue;
             }
             if let ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) = (key.as_str(), value) {
-                total = total.saturating_add(self.target(target, key)?);
+                shape.add(self.target(target, key)?);
             }
-            total = total.saturating_add(self.below(value)?);
+            shape.add(self.below(value)?);
         }
-        if total > SCHEMA_REF_FANOUT_MAX {
+        if shape.total > SCHEMA_REF_FANOUT_MAX {
             return Err(SchemaError::RefFanout);
         }
-        self.known.insert(address, Some(total));
-        Ok(total)
+        self.known.insert(address, Some(shape));
+        Ok(shape)
     }
 
     /// Sum over the objects in `value`; arrays are unrolled so that only objects cost stack.
-    fn below(&mut self, value: &'v Value) -> Result<u64, SchemaError> {
-        let (mut waiting, mut total) = (vec![value], 0u64);
+    fn below(&mut self, value: &'v Value) -> Result<Shape, SchemaError> {
+        let (mut waiting, mut shape) = (vec![value], Shape::default());
         while let Some(value) = waiting.pop() {
             match value {
                 Value::Array(items) => waiting.extend(items),
-                Value::Object(object) => total = total.saturating_add(self.object(object)?),
+                Value::Object(object) => shape.add(self.object(object)?),
                 _ => {}
             }
         }
-        Ok(total)
+        Ok(shape)
     }
 
-    fn target(&mut self, reference: &str, keyword: &str) -> Result<u64, SchemaError> {
+    fn target(&mut self, reference: &str, keyword: &str) -> Result<Shape, SchemaError> {
         let dangling = || SchemaError::DanglingReference { pointer: format!("{keyword} \"{}\"", crate::cut(reference)) };
         let fragment = unescape(reference.strip_prefix('#').unwrap_or_default()).ok_or_else(dangling)?;
         let document = self.document;
@@ -108,11 +129,11 @@ impl<'v> Fanout<'v> {
             return self.below(document.pointer(&fragment).ok_or_else(dangling)?);
         }
         let places = self.anchors.get(fragment.as_str()).cloned().ok_or_else(dangling)?;
-        let mut total = 0u64;
+        let mut shape = Shape::default();
         for place in places {
-            total = total.saturating_add(self.below(place)?);
+            shape.add(self.below(place)?);
         }
-        Ok(total)
+        Ok(shape)
     }
 }
 

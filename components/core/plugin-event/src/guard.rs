@@ -3,7 +3,10 @@
 //! What it is not: the meta-schema; the compiler checks that afterwards. Invariant: a document that passes compiles in bounded memory,
 //! is evaluated in bounded time on a bounded payload, and never causes I/O.
 
-use crate::{error::SchemaError, fanout};
+use crate::{
+    error::SchemaError,
+    fanout::{self, Shape},
+};
 use envelope::decode::depth_exceeds;
 use jsonschema::Draft;
 use limits::plugin_event::{
@@ -12,13 +15,13 @@ use limits::plugin_event::{
 use serde_json::Value;
 
 /// Reads `text` and checks it against every bound.
-pub(crate) fn inspect(text: &str) -> Result<(Value, Draft), SchemaError> {
+pub(crate) fn inspect(text: &str) -> Result<(Value, Draft, Shape), SchemaError> {
     let document = read(text)?;
     let draft = dialect(&document)?;
     let mut walk = Walk { nodes: 0, patterns: 0, draft, pointer: String::new() };
     walk.value(&document)?;
-    fanout::check(&document)?;
-    Ok((document, draft))
+    let shape = fanout::check(&document)?;
+    Ok((document, draft, shape))
 }
 
 /// Parses the document; a JSON text that holds the document as a string is unwrapped once (D1).

@@ -26,6 +26,8 @@ use std::fmt;
 /// A compiled schema.
 pub struct Schema {
     rules: Validator<Borrowed>,
+    /// It refers back to itself in more than one way, so that collecting violations may take exponential time.
+    branches: bool,
 }
 
 impl fmt::Debug for Schema {
@@ -39,7 +41,7 @@ impl fmt::Debug for Schema {
 pub struct Violation {
     /// JSON pointer into the payload.
     pub pointer: String,
-    /// The keyword that failed; `json` where the payload cannot be read at all.
+    /// The keyword that failed; `json` where the payload cannot be read at all, `schema` where the schema is too entangled to say which.
     pub keyword: String,
     /// A sentence for people. It quotes the schema, never the payload.
     pub message: String,
@@ -51,7 +53,7 @@ impl Schema {
     /// # Errors
     /// The first bound or rule that the document breaks; see [`SchemaError`].
     pub fn compile(text: &str) -> Result<Self, SchemaError> {
-        let (document, draft) = guard::inspect(text)?;
+        let (document, draft, shape) = guard::inspect(text)?;
         let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
         let rules = jsonschema::options_for::<Borrowed>()
             .with_draft(draft)
@@ -60,7 +62,7 @@ impl Schema {
             .offline()
             .build(&document)
             .map_err(|error| refusal(&error))?;
-        Ok(Self { rules })
+        Ok(Self { rules, branches: shape.branches() })
     }
 
     /// Checks a payload: the JSON text as it was sent.
@@ -73,6 +75,10 @@ impl Schema {
         let root = Cursor::root(&tape);
         if self.rules.is_valid(root) {
             return Ok(());
+        }
+        if self.branches {
+            let message = "the payload does not conform; a schema that refers to itself more than once does not say where".to_owned();
+            return Err(vec![Violation { pointer: String::new(), keyword: "schema".to_owned(), message }]);
         }
         Err(self.rules.iter_errors(root).take(VIOLATIONS_MAX).map(|error| violation(&error)).collect())
     }

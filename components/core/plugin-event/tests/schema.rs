@@ -68,6 +68,22 @@ fn recursion_compiles_and_ends() {
 }
 
 #[test]
+fn recursion_that_branches_does_not_cost_exponential_time() {
+    let twice = |keyword: &str| {
+        let level = |minimum: u32| json!({"items": {"allOf": [{"$ref": "#"}, {"minItems": minimum}]}, "maxItems": 1});
+        Schema::compile(&json!({keyword: [level(9), level(8)]}).to_string()).expect("legal")
+    };
+    let deep = format!("{}{}", "[".repeat(120), "]".repeat(120));
+    for keyword in ["anyOf", "oneOf", "allOf"] {
+        let violations = twice(keyword).check(&deep).expect_err("no level has eight items");
+        assert_eq!(violations[0].keyword, "schema", "{keyword}");
+    }
+    let list = Schema::compile(r##"{"type":"object","properties":{"next":{"$ref":"#"},"value":{"type":"integer"}}}"##).expect("legal");
+    let violations = list.check(r#"{"next":{"next":{"value":"x"}}}"#).expect_err("illegal");
+    assert_eq!((violations[0].pointer.as_str(), violations[0].keyword.as_str()), ("/next/next/value", "type"), "one way back is no branching");
+}
+
+#[test]
 fn nothing_outside_the_document_is_referred_to() {
     for (text, expected) in [
         (r#"{"$ref":"http://127.0.0.1:9/x"}"#, "SCHEMA_EXTERNAL_REF"),
