@@ -6,6 +6,7 @@
 pub mod cache;
 pub mod case;
 pub mod client;
+pub mod dry_run;
 pub mod foreign;
 pub mod frames;
 pub mod host;

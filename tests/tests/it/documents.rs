@@ -24,7 +24,7 @@ fn the_served_asyncapi_document_is_the_generated_one() {
 fn every_schema_is_served() {
     let host = Host::start();
     for (path, schema) in envelope_docs::schemas() {
-        assert_eq!(host.get(&format!("/api/schemas/{path}")).expect(200).json(), schema, "{path}");
+        assert_eq!(host.get(&format!("/api/schemas/envelopes/{path}")).expect(200).json(), schema, "{path}");
     }
 }
 

@@ -1,7 +1,36 @@
 //! Judges: what the validator and the operator's components may do, and what their failures cost.
 
 use serde_json::json;
-use tests::{client::Client, host::Settings, output_folder};
+use std::collections::BTreeMap;
+use tests::{
+    case::Target,
+    client::Client,
+    dry_run,
+    host::{Host, Settings},
+    output_folder, root,
+    spin::{self, Spin},
+};
+
+#[test]
+fn the_dry_run_says_what_the_judge_says() {
+    agrees(&Host::start());
+}
+
+#[test]
+fn the_dry_run_says_the_same_under_spin() {
+    if !spin::is_installed() {
+        println!("no `spin` on the PATH: the cases ran against the native host alone");
+        return;
+    }
+    agrees(&Spin::start(&BTreeMap::new()));
+}
+
+fn agrees(target: &dyn Target) {
+    let outcome = dry_run::run(&root().join("tests/cases/envelopes"), target);
+    let failures = &outcome.failures;
+    assert!(failures.is_empty(), "{} of {} cases differ:\n{}", failures.len(), outcome.asked, failures.join("\n"));
+    assert!(outcome.asked > outcome.left_out, "{} asked, {} left out", outcome.asked, outcome.left_out);
+}
 
 /// A component that `cargo xtask build` made.
 fn component(name: &str) -> String {
@@ -23,6 +52,10 @@ fn a_custom_component_joins_the_chain_by_configuration_alone() {
     let mut bob = Client::joined(&host, "bob", "filtered");
     alice.send(json!({"type": "chat_message", "serverId": "filtered", "message": "a clean sentence"}));
     assert_eq!(bob.expect("chat_message")["message"], "a clean sentence");
+    alice.send(json!({"type": "chat_message", "serverId": "filtered", "message": "what the heck"}));
+    assert_eq!(bob.expect("chat_message")["message"], "what the ****", "masked by the component");
+    alice.refused(json!({"type": "chat_message", "serverId": "filtered", "message": "freecoins here"}), "WORD_REFUSED");
+    assert!(!bob.waiting_types().contains(&"chat_message"));
 }
 
 #[test]
