@@ -35,9 +35,9 @@ use wasmtime_wasi_http::WasiBody;
 use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
 
 pub use load::Options;
-pub use lock::{DataLock, LOCK_FILE, lock};
+pub use lock::{DataLock, InUse, LOCK_FILE, lock};
 pub use request::ClientAddress;
-pub use sqlite::{backup, database_file, key_value_file};
+pub use sqlite::{Unusable, backup, database_file, key_value_file};
 
 use worker::Handler;
 

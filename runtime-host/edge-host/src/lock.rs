@@ -7,10 +7,18 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// Name of the lock file in the data directory.
 pub const LOCK_FILE: &str = "jackfield.lock";
+
+/// Another process holds the data directory.
+#[derive(Debug, thiserror::Error)]
+#[error("data directory {} is in use by process {owner}", data_dir.display())]
+pub struct InUse {
+    data_dir: PathBuf,
+    owner: String,
+}
 
 /// Holds the data directory; dropping it sets it free.
 #[derive(Debug)]
@@ -47,7 +55,7 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
             // The owner is for the message only; an unreadable file must not hide the real reason.
             let _ = file.take(32).read_to_string(&mut owner);
             let owner = if owner.trim().is_empty() { "of another process".to_owned() } else { owner.trim().to_owned() };
-            bail!("data directory {} is in use by process {owner}", data_dir.display());
+            return Err(InUse { data_dir: data_dir.to_owned(), owner }.into());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));

@@ -91,6 +91,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Adds measurements that are read when they are asked for.
+    pub fn collect(&mut self, collector: Box<dyn prometheus_client::collector::Collector>) {
+        self.registry.register_collector(collector);
+    }
+
     /// The text that `/metrics` serves (OpenMetrics).
     #[must_use]
     pub fn render(&self) -> String {

@@ -4,32 +4,23 @@ use crate::{
     conn::{Assembly, Pending, Phase, Session},
     frame::{self, Header, Opcode, close},
     handshake,
-    hub::{ConnRef, Hub},
+    hub::Hub,
     metrics::{Metrics, code_label},
     rate::Bucket,
-    shard::{Delivery, Filter, Message, Shard},
+    shard::{Filter, Shard},
 };
 use bytes::Bytes;
 use envelope::{
-    catalogue::{self, EnvelopeType, RateClass, Routing},
+    catalogue::{self, EnvelopeType, RateClass},
     decode::Hint,
     reply::{self, code},
-    verdict::{self, Context, Decision, Effect, ForwardClass, JudgeError, Membership, Refusal, Verdict},
+    verdict::{self, Context, Decision, Effect, JudgeError, Membership, Refusal, Verdict},
 };
 use limits::{
     rate::{Rate, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS},
     socket::FRAGMENTS_MAX,
 };
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Instant,
-};
-
-/// Identities one connection has addressed lately and may address again for free.
-const TARGETS_REMEMBERED: usize = 256;
-/// Signalling partners one connection remembers.
-const PEERS_REMEMBERED: usize = 256;
+use std::{sync::Arc, time::Instant};
 
 impl Shard {
     /// The upgrade is accepted: the answer, then `connected` (W1).
@@ -98,7 +89,7 @@ impl Shard {
         Some(whole)
     }
 
-    fn violated(&mut self, slot: u32, violation: frame::Violation) {
+    pub(crate) fn violated(&mut self, slot: u32, violation: frame::Violation) {
         match self.conn(slot).map(|conn| conn.phase) {
             Some(Phase::Open) => {
                 self.close(slot, violation.code, violation.reason);
@@ -114,7 +105,7 @@ impl Shard {
         }
     }
 
-    fn on_close(&mut self, slot: u32, payload: &[u8]) {
+    pub(crate) fn on_close(&mut self, slot: u32, payload: &[u8]) {
         match self.conn(slot).map(|conn| conn.phase) {
             Some(Phase::Open) => match frame::close_answer(payload) {
                 Ok(code) => self.start_closing(slot, code, "", true),
@@ -127,13 +118,13 @@ impl Shard {
         }
     }
 
-    fn on_ping(&mut self, slot: u32, payload: &[u8]) {
+    pub(crate) fn on_ping(&mut self, slot: u32, payload: &[u8]) {
         if self.charge(slot, RateClass::Other, None, None) {
             self.push(slot, frame::encode(Opcode::Pong, payload), 0);
         }
     }
 
-    fn on_data(&mut self, slot: u32, header: &Header, payload: &[u8]) {
+    pub(crate) fn on_data(&mut self, slot: u32, header: &Header, payload: &[u8]) {
         let Some(conn) = self.conn(slot) else { return };
         let violation = |code, reason| frame::Violation { code, reason };
         let fault = match (&mut conn.assembly, header.opcode) {
@@ -169,7 +160,7 @@ impl Shard {
     }
 
     /// Takes tokens for one frame of a class; refused ones cost a strike, and strikes cost the connection. Whether it may go on.
-    fn charge(&mut self, slot: u32, class: RateClass, kind: Option<&str>, request_id: Option<&str>) -> bool {
+    pub(crate) fn charge(&mut self, slot: u32, class: RateClass, kind: Option<&str>, request_id: Option<&str>) -> bool {
         let (hub, now_ms) = (self.hub.clone(), self.now_ms);
         let rates = hub.config.rates.by_class();
         let index = RateClass::ALL.iter().position(|known| *known == class).unwrap_or(0);
@@ -183,7 +174,7 @@ impl Shard {
         }
     }
 
-    fn over_rate(&mut self, slot: u32, what: &str, wait_ms: u64, kind: Option<&str>, request_id: Option<&str>) {
+    pub(crate) fn over_rate(&mut self, slot: u32, what: &str, wait_ms: u64, kind: Option<&str>, request_id: Option<&str>) {
         let (now_ms, strikes_max) = (self.now_ms, self.hub.config.rates.strikes_max);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         let since = now_ms.wrapping_sub(session.strike_ms);
@@ -208,7 +199,7 @@ impl Shard {
     }
 
     /// One whole text message.
-    fn on_message(&mut self, slot: u32, bytes: &[u8]) {
+    pub(crate) fn on_message(&mut self, slot: u32, bytes: &[u8]) {
         if !self.charge(slot, RateClass::Other, None, None) {
             return;
         }
@@ -222,24 +213,25 @@ impl Shard {
         self.judge(slot, bytes, &hint, envelope);
     }
 
-    /// Asks the judge, and does what it says. `bytes` may come again, after the judge has learned.
-    pub(crate) fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
+    /// Asks the judge, teaching it the server's definitions first where it lacks them, and does what it says.
+    fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
         let asked = Instant::now();
-        let verdict = self.ask_judge(slot, bytes, hint);
+        let verdict = match self.ask_judge(slot, bytes, hint) {
+            Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
+            verdict => verdict,
+        };
         self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
         match verdict {
             Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, hint, envelope),
             Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
-            Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id, bytes),
-            Ok(Verdict::Pass | Verdict::Rewrite(_) | Verdict::Later(_)) => {
-                let reason = "the chain of judges ended without a decision".into();
-                self.judge_failed(slot, &JudgeError::Contract { component: "chain".into(), reason }, hint);
+            Ok(Verdict::Pass | Verdict::Rewrite(_) | Verdict::Later(_) | Verdict::NeedSnapshot(_)) => {
+                self.judge_failed(slot, &broken("it ended without a decision".into()), hint);
             }
             Err(error) => self.judge_failed(slot, &error, hint),
         }
     }
 
-    fn ask_judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
+    pub(crate) fn ask_judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
         // The session is lent to the judge's context for the call, so that no text is copied.
         let Some(session) = self.slots[slot as usize].conn.as_ref().and_then(|conn| conn.session.as_ref()) else {
             return Ok(Verdict::Pass);
@@ -268,7 +260,7 @@ impl Shard {
         self.judge.judge(&context, bytes)
     }
 
-    fn judge_failed(&mut self, slot: u32, error: &JudgeError, hint: &Hint<'_>) {
+    pub(crate) fn judge_failed(&mut self, slot: u32, error: &JudgeError, hint: &Hint<'_>) {
         let kind = match error {
             JudgeError::Deadline { .. } => "deadline",
             JudgeError::Trap { .. } => "trap",
@@ -280,36 +272,12 @@ impl Shard {
         self.refuse(slot, &reply::refuse(code::INTERNAL, message, hint.kind.as_deref(), hint.request_id.as_deref()));
     }
 
-    /// Teaches the judge a server's definitions and asks again.
-    fn teach(&mut self, slot: u32, server_id: &str, bytes: &[u8]) {
-        let known = self
-            .conn(slot)
-            .and_then(|conn| conn.session.as_ref())
-            .and_then(|session| session.place(server_id))
-            .map(|place| place.room.view());
-        let hint = Hint::scan(bytes);
-        let Some(view) = known else {
-            let reason = format!("it asked for a server that the connection is not in: {}", envelope::decode::shorten(server_id));
-            return self.judge_failed(slot, &JudgeError::Contract { component: "chain".into(), reason }, &hint);
-        };
-        if let Err(error) = self.judge.learn(&view.judged) {
-            return self.judge_failed(slot, &error, &hint);
-        }
-        match self.ask_judge(slot, bytes, &hint) {
-            Ok(Verdict::NeedSnapshot(_)) => {
-                let reason = "it did not keep the definitions that it was taught".into();
-                self.judge_failed(slot, &JudgeError::Contract { component: "chain".into(), reason }, &hint);
-            }
-            Ok(Verdict::Route(decision)) => {
-                let envelope = hint.kind.as_deref().and_then(catalogue::find);
-                self.perform(slot, bytes, &decision, &hint, envelope);
-            }
-            Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
-            Ok(_) => {
-                let reason = "the chain of judges ended without a decision".into();
-                self.judge_failed(slot, &JudgeError::Contract { component: "chain".into(), reason }, &hint);
-            }
-            Err(error) => self.judge_failed(slot, &error, &hint),
+    /// Teaches the judge a server's definitions.
+    fn teach(&mut self, slot: u32, server_id: &str) -> Result<(), JudgeError> {
+        let session = self.conn(slot).and_then(|conn| conn.session.as_ref());
+        match session.and_then(|session| session.place(server_id)).map(|place| place.room.view()) {
+            Some(view) => self.judge.learn(&view.judged),
+            None => Err(broken(format!("it asked for a server that the connection is not in: {}", envelope::decode::shorten(server_id)))),
         }
     }
 
@@ -332,15 +300,21 @@ impl Shard {
 
     // ---- effects
 
-    fn perform(&mut self, slot: u32, bytes: &[u8], decision: &Decision, hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
+    pub(crate) fn perform(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        decision: &Decision,
+        hint: &Hint<'_>,
+        envelope: Option<&'static EnvelopeType>,
+    ) {
         let passed_on = |effect: &Effect| {
             matches!(effect, Effect::Broadcast(_) | Effect::SendToMember { .. } | Effect::SendToPlugin { .. } | Effect::Forward { .. })
         };
         let mut frame = None;
         if decision.effects.iter().any(passed_on) {
             let Some(outgoing) = verdict::apply(bytes, &decision.patches) else {
-                let reason = "its patches do not fit the envelope".into();
-                return self.judge_failed(slot, &JudgeError::Contract { component: "chain".into(), reason }, hint);
+                return self.judge_failed(slot, &broken("its patches do not fit the envelope".into()), hint);
             };
             if !self.charge_volume(slot, outgoing.len(), hint) {
                 return;
@@ -352,7 +326,7 @@ impl Shard {
         }
     }
 
-    fn charge_volume(&mut self, slot: u32, bytes: usize, hint: &Hint<'_>) -> bool {
+    pub(crate) fn charge_volume(&mut self, slot: u32, bytes: usize, hint: &Hint<'_>) -> bool {
         let (rate, now_ms) = (volume(&self.hub), self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
         match session.volume.take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32) {
@@ -364,7 +338,14 @@ impl Shard {
         }
     }
 
-    fn perform_one(&mut self, slot: u32, effect: &Effect, frame: Option<&Bytes>, hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
+    pub(crate) fn perform_one(
+        &mut self,
+        slot: u32,
+        effect: &Effect,
+        frame: Option<&Bytes>,
+        hint: &Hint<'_>,
+        envelope: Option<&'static EnvelopeType>,
+    ) {
         let request_id = hint.request_id.as_deref();
         match (effect, frame) {
             (Effect::Identify(wish), _) => self.identify(slot, wish.clone(), request_id),
@@ -398,7 +379,7 @@ impl Shard {
     }
 
     /// W9, D10: answered at most once per ping interval.
-    fn keepalive(&mut self, slot: u32) {
+    pub(crate) fn keepalive(&mut self, slot: u32) {
         let (now_ms, interval_ms) = (self.now_ms, self.hub.config.socket.ping_interval_ms as u32);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         if session.keepalive_ms.is_none_or(|at| now_ms.wrapping_sub(at) >= interval_ms) {
@@ -407,86 +388,10 @@ impl Shard {
         }
     }
 
-    fn joined_room(&mut self, slot: u32, server_id: &str) -> Option<(Arc<crate::room::Room>, Arc<str>)> {
+    pub(crate) fn joined_room(&mut self, slot: u32, server_id: &str) -> Option<(Arc<crate::room::Room>, Arc<str>)> {
         let session = self.conn(slot)?.session.as_ref()?;
         let place = session.place(server_id).filter(|place| place.joined)?;
         Some((place.room.clone(), session.person.as_ref()?.profile.user_id.clone()))
-    }
-
-    /// D5: to each connection that joined, the sending one excluded.
-    fn broadcast(&mut self, slot: u32, server_id: &str, frame: &Bytes, filter: Filter, envelope: Option<&'static EnvelopeType>) {
-        let Some((room, user_id)) = self.joined_room(slot, server_id) else {
-            tracing::warn!("a judge wants to send to a server that the sender has not joined");
-            return;
-        };
-        let filter = match filter {
-            Filter::Plugin(plugin) if !room.declares(&plugin) => Filter::All,
-            filter => filter,
-        };
-        let coalesce = match envelope {
-            Some(kind) if kind.coalesce && kind.routing == Routing::Server => key(&(kind.name, &*user_id, slot, room.index)),
-            _ => 0,
-        };
-        let delivery = Delivery { frame: frame.clone(), skip: Some(self.reference(slot)), filter, coalesce };
-        self.deliver(room.index, &delivery, None);
-        if self.shards.len() > 1 {
-            room.publish(&delivery, self.index, &self.shards);
-        }
-    }
-
-    /// D8, D13: to one identity, where the rule lets it; otherwise nowhere, silently or with one uniform answer (decision: unreachable).
-    fn forward(&mut self, slot: u32, user_id: &str, class: ForwardClass, frame: &Bytes, hint: &Hint<'_>) {
-        let (own, now_ms, hub) = (self.reference(slot), self.now_ms, self.hub.clone());
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
-        let Some(person) = session.person.as_ref() else { return };
-        let (from, wants_errors) = (person.profile.user_id.clone(), person.wants_errors);
-        let target = key(&user_id);
-        if !session.targets.contains(&target) {
-            if let Err(wait_ms) = session.new_targets.take(new_targets(&hub), now_ms) {
-                return self.over_rate(slot, "new targets", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id.as_deref());
-            }
-            session.targets.push_back(target);
-            if session.targets.len() > TARGETS_REMEMBERED {
-                session.targets.pop_front();
-            }
-        }
-        let rooms: Vec<u64> = session.rooms.iter().map(|place| place.room.index).collect();
-        let known = session.peers.iter().rev().find(|(user, _)| **user == *user_id).map(|(_, conn)| *conn);
-        let mut targets = hub.route(&from, &rooms, user_id, class, known);
-        targets.retain(|target| *target != own);
-        if targets.is_empty() {
-            hub.metrics.unreachable.inc();
-            if wants_errors {
-                let message = "the target cannot be reached";
-                self.refuse(slot, &reply::refuse(code::NOT_REACHABLE, message, hint.kind.as_deref(), hint.request_id.as_deref()));
-            }
-            return;
-        }
-        if let (ForwardClass::Offer | ForwardClass::Reply, [target]) = (class, &targets[..]) {
-            self.remember_peer(slot, (user_id.into(), *target));
-        }
-        for to in targets {
-            self.send_to(to, frame.clone(), (from.clone(), own));
-        }
-    }
-
-    fn send_to(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
-        if to.shard != self.index {
-            self.shards[usize::from(to.shard)].send_content(Message::Direct { to, frame, from });
-        } else if let Some(slot) = self.resolve(to) {
-            self.remember_peer(slot, from);
-            self.push(slot, frame, 0);
-        }
-    }
-
-    /// Remembers through which connection somebody takes part in signalling with this one (D13).
-    pub(crate) fn remember_peer(&mut self, slot: u32, peer: (Arc<str>, ConnRef)) {
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
-        session.peers.retain(|(user, _)| *user != peer.0);
-        session.peers.push_back(peer);
-        if session.peers.len() > PEERS_REMEMBERED {
-            session.peers.pop_front();
-        }
     }
 
     /// Pauses a connection until the edge has answered; `unavailable` runs when the question could not even be asked.
@@ -505,14 +410,12 @@ fn volume(hub: &Hub) -> Rate {
     Rate { per_second: kib, burst: kib.max((hub.config.socket.message_bytes_max / limits::KIB) as u32) }
 }
 
-fn new_targets(hub: &Hub) -> Rate {
+pub(crate) fn new_targets(hub: &Hub) -> Rate {
     let per_minute = hub.config.rates.new_targets_per_minute;
     Rate { per_second: per_minute.div_ceil(60), burst: per_minute }
 }
 
-/// A key for what is only compared within this process; never 0.
-fn key(what: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish().max(1)
+/// The chain of judges broke its contract.
+fn broken(reason: String) -> JudgeError {
+    JudgeError::Contract { component: "chain".into(), reason }
 }

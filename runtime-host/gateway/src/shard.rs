@@ -4,10 +4,9 @@
 //! with one vectored write. Invariant: nothing here waits; what has to wait is a question to the edge and comes back through the inbox.
 
 use crate::{
-    conn::{Conn, Phase, Pushed},
+    conn::{Conn, Phase},
     edge::Answer,
     frame::{self, close},
-    handshake,
     hub::{ConnRef, Hub, ShardHandle},
     metrics::Metrics,
     room::Room,
@@ -18,13 +17,7 @@ use bytes::Bytes;
 use envelope::Judge;
 use limits::socket::{CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{
-    collections::HashMap,
-    io::{self, Read, Write},
-    net::{IpAddr, Shutdown},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, io, net::IpAddr, sync::Arc, time::Duration};
 
 /// What arrives in a shard's inbox.
 #[derive(Debug)]
@@ -116,15 +109,15 @@ pub(crate) struct Shard {
     pub slots: Vec<Slot>,
     pub rooms: HashMap<u64, LocalRoom>,
     pub now_ms: u32,
-    free: Vec<u32>,
-    handover: Handover,
-    poll: Poll,
-    inbox: Vec<Message>,
-    ready: Vec<u32>,
-    dirty: Vec<u32>,
-    ticked_ms: u32,
-    draining_ms: Option<u32>,
-    buffer: Vec<u8>,
+    pub(crate) free: Vec<u32>,
+    pub(crate) handover: Handover,
+    pub(crate) poll: Poll,
+    pub(crate) inbox: Vec<Message>,
+    pub(crate) ready: Vec<u32>,
+    pub(crate) dirty: Vec<u32>,
+    pub(crate) ticked_ms: u32,
+    pub(crate) draining_ms: Option<u32>,
+    pub(crate) buffer: Vec<u8>,
 }
 
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -212,7 +205,7 @@ impl Shard {
         (slot.generation == reference.generation && slot.conn.is_some()).then_some(reference.slot)
     }
 
-    fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
+    pub(crate) fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
@@ -263,7 +256,7 @@ impl Shard {
 
     // ---- readiness
 
-    fn on_event(&mut self, slot: u32, readable: bool, writable: bool) {
+    pub(crate) fn on_event(&mut self, slot: u32, readable: bool, writable: bool) {
         let Some(conn) = self.conn(slot) else { return };
         if readable {
             conn.readable = true;
@@ -277,278 +270,9 @@ impl Shard {
         }
     }
 
-    /// Puts a connection on the list of those to read from, when it was paused and goes on.
-    pub(crate) fn make_ready(&mut self, slot: u32) {
-        if let Some(conn) = self.conn(slot)
-            && !conn.ready
-        {
-            conn.ready = true;
-            self.ready.push(slot);
-        }
-    }
-
-    fn paused(conn: &Conn) -> bool {
-        conn.session.as_ref().is_some_and(|session| session.pending.is_some())
-    }
-
-    /// Reads and handles up to a turn's share of one connection's bytes.
-    fn read_turn(&mut self, slot: u32) {
-        let Some(conn) = self.conn(slot) else { return };
-        conn.ready = false;
-        if !conn.unread.is_empty() && !Self::paused(conn) {
-            let unread = std::mem::take(&mut conn.unread);
-            self.consume(slot, unread);
-        }
-        let mut budget = READ_BYTES_PER_TURN;
-        loop {
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let Some(conn) = self.conn(slot).filter(|conn| conn.readable && !Self::paused(conn)) else {
-                self.buffer = buffer;
-                return;
-            };
-            if budget == 0 {
-                self.buffer = buffer;
-                self.make_ready(slot);
-                return;
-            }
-            let read = conn.stream.read(&mut buffer);
-            match read {
-                Ok(0) => {
-                    self.buffer = buffer;
-                    self.drop_conn(slot);
-                    return;
-                }
-                Ok(length) => {
-                    budget = budget.saturating_sub(length);
-                    if conn.unread.is_empty() {
-                        self.buffer = self.consume_from(slot, buffer, length);
-                    } else {
-                        conn.unread.extend_from_slice(&buffer[..length]);
-                        let unread = std::mem::take(&mut conn.unread);
-                        self.buffer = buffer;
-                        self.consume(slot, unread);
-                    }
-                }
-                Err(error) => {
-                    self.buffer = buffer;
-                    match error.kind() {
-                        io::ErrorKind::WouldBlock => conn_mut(&mut self.slots, slot, |conn| conn.readable = false),
-                        io::ErrorKind::Interrupted => {}
-                        _ => {
-                            self.drop_conn(slot);
-                            return;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Handles bytes at the start of the shared buffer; what is left over becomes the connection's own.
-    fn consume_from(&mut self, slot: u32, mut buffer: Vec<u8>, length: usize) -> Vec<u8> {
-        let used = self.consume_slice(slot, &mut buffer[..length]);
-        if used < length
-            && let Some(conn) = self.conn(slot)
-        {
-            conn.unread.extend_from_slice(&buffer[used..length]);
-        }
-        buffer
-    }
-
-    /// Handles a connection's own bytes; what is left over stays its own.
-    fn consume(&mut self, slot: u32, mut bytes: Vec<u8>) {
-        let used = self.consume_slice(slot, &mut bytes);
-        if used < bytes.len()
-            && let Some(conn) = self.conn(slot)
-        {
-            bytes.drain(..used);
-            conn.unread = bytes;
-        }
-    }
-
-    /// Handles as many whole things as `bytes` holds; how many bytes they took.
-    fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
-        let mut used = 0;
-        loop {
-            let Some(conn) = self.conn(slot) else { return bytes.len() };
-            if Self::paused(conn) {
-                return used;
-            }
-            let step = match conn.phase {
-                Phase::Head => self.read_head(slot, &bytes[used..]),
-                Phase::Open => self.read_frame(slot, &mut bytes[used..]),
-                Phase::Closing { answered: true } => return bytes.len(),
-                Phase::Closing { answered: false } => self.read_frame(slot, &mut bytes[used..]),
-            };
-            match step {
-                Some(taken) => used += taken,
-                None => return used,
-            }
-        }
-    }
-
-    // ---- the request head
-
-    fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
-        let hub = self.hub.clone();
-        let conn = self.conn(slot)?;
-        match handshake::read(bytes, conn.address, &hub.config.socket) {
-            handshake::Request::Partial => None,
-            handshake::Request::Http => {
-                let (bytes, address) = (bytes.to_vec(), conn.address);
-                if let Some(stream) = self.drop_conn(slot) {
-                    self.handover.give(stream, bytes, address);
-                }
-                None
-            }
-            handshake::Request::Refused { reason, response } => {
-                self.refuse_head(slot, reason, &response);
-                None
-            }
-            handshake::Request::Upgrade { accept, address, head_bytes } => {
-                if let Err((reason, message)) = hub.admit(address) {
-                    if let handshake::Request::Refused { reason, response } = handshake::full(reason, message) {
-                        self.refuse_head(slot, reason, &response);
-                    }
-                    return None;
-                }
-                conn.admitted = true;
-                conn.address = address;
-                self.open(slot, &accept);
-                Some(head_bytes)
-            }
-        }
-    }
-
-    fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
-        Metrics::count(&self.hub.metrics.handshakes_refused, reason);
-        if let Some(mut stream) = self.drop_conn(slot) {
-            // The answer fits the empty socket buffer; a peer that is gone already has no use for it.
-            let _ = stream.write(response.as_bytes());
-            let _ = stream.shutdown(Shutdown::Write);
-        }
-    }
-
-    // ---- sending
-
-    /// Queues a frame for a connection; flushed at the end of this turn.
-    pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
-        let bytes_max = self.hub.config.socket.queue_bytes_max;
-        let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
-        if conn.phase != Phase::Open {
-            return;
-        }
-        match conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max) {
-            Pushed::Added => {
-                self.hub.metrics.delivered.inc();
-                if !conn.dirty {
-                    conn.dirty = true;
-                    self.dirty.push(slot);
-                }
-            }
-            Pushed::Replaced => {
-                self.hub.metrics.coalesced.inc();
-            }
-            Pushed::Overflow => self.close(slot, close::SLOW, "slow: too much was waiting for this connection"),
-        }
-    }
-
-    /// Sends one envelope to one connection.
-    pub(crate) fn reply(&mut self, slot: u32, envelope: &[u8]) {
-        self.push(slot, frame::text(envelope), 0);
-    }
-
-    fn flush_dirty(&mut self) {
-        while !self.dirty.is_empty() {
-            for slot in std::mem::take(&mut self.dirty) {
-                self.flush(slot);
-            }
-        }
-    }
-
-    fn flush(&mut self, slot: u32) {
-        let now_ms = self.now_ms;
-        let Some(conn) = self.conn(slot) else { return };
-        conn.dirty = false;
-        let done = match &mut conn.queue {
-            Some(queue) => queue.flush(&mut conn.stream, now_ms),
-            None => Ok(true),
-        };
-        match done {
-            Ok(true) => {
-                conn.queue = None;
-                if conn.phase == (Phase::Closing { answered: true }) {
-                    // RFC 6455 section 7.1.1: the server closes first.
-                    let _ = conn.stream.shutdown(Shutdown::Both);
-                    self.drop_conn(slot);
-                }
-            }
-            Ok(false) => {}
-            Err(_) => {
-                self.drop_conn(slot);
-            }
-        }
-    }
-
-    /// Ends a connection with a close frame; it is part of nothing from now on.
-    pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
-        self.start_closing(slot, code, reason, false);
-    }
-
-    pub(crate) fn start_closing(&mut self, slot: u32, code: u16, reason: &str, answered: bool) {
-        self.part(slot);
-        let now_ms = self.now_ms;
-        let Some(conn) = self.conn(slot) else { return };
-        if conn.phase != Phase::Open {
-            return;
-        }
-        let queue = conn.queue.get_or_insert_default();
-        if !answered {
-            queue.clear();
-        }
-        let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
-        conn.phase = Phase::Closing { answered };
-        conn.since_ms = now_ms;
-        conn.assembly = None;
-        if !conn.dirty {
-            conn.dirty = true;
-            self.dirty.push(slot);
-        }
-        Metrics::count(&self.hub.metrics.closed, code.to_string());
-    }
-
-    /// Delivers to the joined connections of a room on this shard.
-    pub(crate) fn deliver(&mut self, room: u64, delivery: &Delivery, sequence: Option<u64>) {
-        let Some(local) = self.rooms.get(&room) else { return };
-        let skip = delivery.skip.filter(|skip| skip.shard == self.index).map(|skip| skip.slot);
-        let receivers: Vec<u32> = local
-            .joined
-            .iter()
-            .filter(|(slot, since)| Some(*slot) != skip && sequence.is_none_or(|sequence| sequence > *since))
-            .map(|(slot, _)| *slot)
-            .collect();
-        for slot in receivers {
-            if self.accepts(slot, &delivery.filter) {
-                self.push(slot, delivery.frame.clone(), delivery.coalesce);
-            }
-        }
-    }
-
-    fn accepts(&mut self, slot: u32, filter: &Filter) -> bool {
-        if *filter == Filter::All {
-            return true;
-        }
-        let person = self.conn(slot).and_then(|conn| conn.session.as_ref()).and_then(|session| session.person.as_ref());
-        person.is_some_and(|person| match filter {
-            Filter::All => true,
-            Filter::User(user) => person.profile.user_id == *user,
-            Filter::Plugin(plugin) => person.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == **plugin)),
-        })
-    }
-
     // ---- inbox and time
 
-    fn take_inbox(&mut self) {
+    pub(crate) fn take_inbox(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.shards[usize::from(self.index)].take(&mut inbox);
         for message in inbox.drain(..) {
@@ -570,7 +294,7 @@ impl Shard {
     }
 
     /// Looks at every connection's clock.
-    fn tick(&mut self) {
+    pub(crate) fn tick(&mut self) {
         if self.draining_ms.is_some() {
             self.drain_batch();
         }
@@ -616,7 +340,7 @@ impl Shard {
     }
 
     /// Closes a share of the connections with 1001 and advice when to come back, spread so that they do not come at once.
-    fn drain_batch(&mut self) {
+    pub(crate) fn drain_batch(&mut self) {
         const BATCH: usize = 1_000;
         let open: Vec<u32> = (0..self.slots.len() as u32)
             .filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Open))
@@ -632,12 +356,6 @@ impl Shard {
         for slot in heads {
             self.drop_conn(slot);
         }
-    }
-}
-
-fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
-    if let Some(conn) = slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
-        act(conn);
     }
 }
 

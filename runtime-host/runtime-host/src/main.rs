@@ -3,10 +3,12 @@
 
 mod backup;
 mod check;
+mod component_metrics;
 mod config;
 mod config_command;
 mod data;
 mod door;
+mod failure;
 mod http;
 mod keys;
 mod serve;
@@ -51,7 +53,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error[{}]: {error:#}", failure::code(&error));
             ExitCode::FAILURE
         }
     }

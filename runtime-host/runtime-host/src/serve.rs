@@ -1,16 +1,24 @@
 //! `jackfield serve`: reads the configuration, puts the parts together, and takes them apart at the end.
 
 use crate::{
+    component_metrics::JudgeComponents,
     config::{Config, LogFormat, OnFailure},
     data,
     door::Door,
+    failure::Coded,
     http::{self, Site},
     keys,
 };
+use ::http::{Request, StatusCode, header};
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use edge_host::{EdgeHost, Options, manifest::Manifest};
 use envelope::Judge;
-use gateway::{Gateway, Handover, Hub, Metrics, config::Mode, edge};
+use gateway::{
+    Gateway, Handover, Hub, Metrics,
+    config::Mode,
+    edge::{self, Transport},
+};
 use identity::{Expectations, KeySet, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use parking_lot::Mutex;
 use plugin_host::judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine};
@@ -104,11 +112,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     let credential = ServiceCredential::new(&ground.credential).context("edge.service_credential")?;
     let door = runtime.block_on(open_door(&ground, address))?;
-    let judges = judges(&ground)?;
+    runtime.block_on(probe(&door, &ground.credential))?;
+    let factory = load_judges(&ground)?;
+    let judges = judges(&ground, &factory)?;
+    let mut metrics = Metrics::default();
+    metrics.collect(Box::new(JudgeComponents(factory)));
     let (asker, edge_task, wake) = edge::door(Box::new(door.clone()), ground.credential.clone());
     let verifier = verifier(&ground, None)?;
     let connections_max = gateway::connections_max(ground.config.socket.connections_max, raise_descriptors());
-    let hub = Arc::new(Hub::new(ground.config.gateway(), Metrics::default(), asker, verifier, connections_max));
+    let hub = Arc::new(Hub::new(ground.config.gateway(), metrics, asker, verifier, connections_max));
     *hub.origin.write() = match ground.config.identity.origin.as_str() {
         "" => ground.url.as_str().into(),
         origin => origin.into(),
@@ -199,6 +211,28 @@ async fn open_door(ground: &Ground, address: SocketAddr) -> Result<Door> {
     Ok(Door::Here(EdgeHost::load(options).await?))
 }
 
+/// Asks the edge app in this process whether it can use its database: what it cannot is a reason not to start.
+async fn probe(door: &Door, credential: &str) -> Result<()> {
+    let Door::Here(_) = door else { return Ok(()) };
+    let request = Request::get("/api/internal/changes?after=0&limit=1")
+        .header(header::HOST, "edge.internal")
+        .header(header::AUTHORIZATION, format!("Bearer {credential}"))
+        .body(Bytes::new())?;
+    let response = door.call(request).await?;
+    if response.status() == StatusCode::OK {
+        return Ok(());
+    }
+    let said: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let message = format!("the directory cannot be used: {}", said["error"].as_str().unwrap_or("it gives no reason"));
+    let code = match said["code"].as_str() {
+        Some("DATABASE_NEWER") => "DATABASE_NEWER",
+        Some("DATABASE_CORRUPT") => "DATABASE_CORRUPT",
+        Some("DATABASE_FULL" | "DISK_FULL") => "DISK_FULL",
+        _ => "DIRECTORY_UNUSABLE",
+    };
+    Err(Coded { code, message }.into())
+}
+
 /// What the edge app in this process runs with.
 fn variables(ground: &Ground, address: SocketAddr) -> Result<BTreeMap<String, String>> {
     let Config { identity, rest, edge, .. } = &ground.config;
@@ -236,8 +270,8 @@ fn origin_of(url: &str) -> String {
     parts.map(|(scheme, host)| format!("{scheme}://{host}")).unwrap_or_default()
 }
 
-/// One chain of judges for each shard.
-fn judges(ground: &Ground) -> Result<Vec<Box<dyn Judge>>> {
+/// Loads the operator's filters and the validator.
+fn load_judges(ground: &Ground) -> Result<ChainFactory> {
     let manifest = Manifest::read(&ground.manifest)?;
     let validator = manifest.components.get("envelope-validator").context("spin.toml has no component 'envelope-validator'")?;
     let config = ChainConfig {
@@ -245,7 +279,11 @@ fn judges(ground: &Ground) -> Result<Vec<Box<dyn Judge>>> {
         validator: manifest.folder.join(&validator.source),
     };
     let engine = JudgeEngine::new(&ground.cache)?;
-    let factory = ChainFactory::load(&engine, &config)?;
+    ChainFactory::load(&engine, &config)
+}
+
+/// One chain of judges for each shard.
+fn judges(ground: &Ground, factory: &ChainFactory) -> Result<Vec<Box<dyn Judge>>> {
     let shards = match ground.config.socket.shards {
         0 => std::thread::available_parallelism().map_or(1, usize::from).min(8),
         shards => shards,

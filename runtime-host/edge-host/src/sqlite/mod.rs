@@ -10,7 +10,7 @@ mod statement;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use limits::edge_host::SQLITE_IDLE_CONNECTIONS_MAX;
 use parking_lot::Mutex;
 use rusqlite::ErrorCode;
@@ -80,22 +80,32 @@ impl Database {
     }
 }
 
+/// A database file that cannot be used: what an operator reads, and a code for scripts.
+#[derive(Debug, thiserror::Error)]
+#[error("database {path} {advice}: {cause}")]
+pub struct Unusable {
+    /// `DATABASE_CORRUPT`, `DATABASE_READ_ONLY`, `DATABASE_DENIED`, `DISK_FULL`, `DISK_ERROR`, `DATABASE_LOCKED` or `DATABASE_UNUSABLE`.
+    pub code: &'static str,
+    path: String,
+    advice: &'static str,
+    cause: String,
+}
+
 /// What an operator reads when a file cannot be used.
 fn explain(path: &Path, error: &rusqlite::Error) -> anyhow::Error {
-    let path = path.display();
-    let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt) => "is corrupt; restore it from a backup (it was left as it is)",
-        Some(ErrorCode::NotADatabase) => "is not a SQLite database; restore it from a backup (it was left as it is)",
-        Some(ErrorCode::ReadOnly) => "is read-only; check the owner and mode of the file and its directory",
+    let (code, advice) = match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt) => ("DATABASE_CORRUPT", "is corrupt; restore it from a backup (it was left as it is)"),
+        Some(ErrorCode::NotADatabase) => ("DATABASE_CORRUPT", "is not a SQLite database; restore it from a backup (it was left as it is)"),
+        Some(ErrorCode::ReadOnly) => ("DATABASE_READ_ONLY", "is read-only; check the owner and mode of the file and its directory"),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "cannot be opened; check the owner and mode of the file and its directory"
+            ("DATABASE_DENIED", "cannot be opened; check the owner and mode of the file and its directory")
         }
-        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full",
-        Some(ErrorCode::SystemIoFailure) => "cannot be read or written: the disk reports an error",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "is locked by another process",
-        _ => "cannot be used",
+        Some(ErrorCode::DiskFull) => ("DISK_FULL", "cannot be written: the disk is full"),
+        Some(ErrorCode::SystemIoFailure) => ("DISK_ERROR", "cannot be read or written: the disk reports an error"),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ("DATABASE_LOCKED", "is locked by another process"),
+        _ => ("DATABASE_UNUSABLE", "cannot be used"),
     };
-    anyhow!("database {path} {advice}: {error}")
+    Unusable { code, path: path.display().to_string(), advice, cause: error.to_string() }.into()
 }
 
 /// Runs blocking database work off the async threads.
