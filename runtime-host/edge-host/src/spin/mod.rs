@@ -4,13 +4,14 @@
 
 mod key_value;
 mod postgres;
+mod postgres_pool;
 mod postgres_values;
 mod sqlite;
 mod stream;
 mod variables;
 
 pub(crate) use key_value::KeyValueStore;
-pub(crate) use postgres::PostgresPools;
+pub(crate) use postgres_pool::PostgresPools;
 
 use wasmtime::component::{HasSelf, Linker};
 

@@ -1,139 +1,28 @@
 //! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants.
 //!
-//! Connections are pooled per address and cleaned before the next user gets them. Invariant: a connection is never shared by two
-//! component connections at once, and what one left behind (a transaction, settings, temporary tables) the next never sees.
+//! Invariant: no result is held beyond its bytes, no statement runs beyond its time, no error text repeats a password.
+#![allow(clippy::result_large_err, reason = "the error is a type of the WIT")]
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use limits::edge_host as bounds;
-use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use tokio_postgres::config::{Host as PgHost, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
-use tokio_postgres_rustls::MakeRustlsConnect;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 use super::bindings::spin::postgres::postgres::{
     Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore, HostConnectionWithStore,
     ParameterValue, QueryError, Row, RowSet,
 };
+use super::postgres_pool::{Lease, PostgresPools, check_allowed};
 use super::postgres_values::{data_type, parameter, size, value};
 use super::stream::FromChannel;
 use crate::network::allowed::AllowedHosts;
 use crate::network::tls;
 use crate::state::State;
-
-/// What is undone between two users; the statements that tokio-postgres prepared for itself must survive.
-const CLEAN: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
-    SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES";
-
-/// Pools of all addresses in use; shared by all components, keyed by the whole connection string.
-#[derive(Default)]
-pub(crate) struct PostgresPools(Mutex<HashMap<(String, Option<String>), Arc<Pool>>>);
-
-struct Pool {
-    config: Config,
-    /// None where the address says `sslmode=disable`.
-    tls: Option<MakeRustlsConnect>,
-    idle: Mutex<Vec<Client>>,
-    permits: Arc<Semaphore>,
-}
-
-impl PostgresPools {
-    fn pool(&self, address: &str, ca_root: Option<String>) -> Result<Arc<Pool>> {
-        let key = (address.to_owned(), ca_root);
-        let mut pools = self.0.lock();
-        if let Some(pool) = pools.get(&key) {
-            return Ok(pool.clone());
-        }
-        if pools.len() >= bounds::POSTGRES_ADDRESSES_MAX {
-            let unused = pools.iter().find(|(_, pool)| Arc::strong_count(pool) == 1).map(|(key, _)| key.clone());
-            let unused =
-                unused.ok_or_else(|| anyhow!("too many PostgreSQL addresses in use (limit {})", bounds::POSTGRES_ADDRESSES_MAX))?;
-            pools.remove(&unused);
-        }
-        // A parse error may repeat the address, which holds a password.
-        let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
-        let tls = match config.get_ssl_mode() {
-            SslMode::Disable => None,
-            _ => Some(MakeRustlsConnect::new(tls::client_config(key.1.as_deref())?)),
-        };
-        let permits = Arc::new(Semaphore::new(bounds::POSTGRES_CONNECTIONS_MAX));
-        let pool = Arc::new(Pool { config, tls, idle: Mutex::default(), permits });
-        pools.insert(key, pool.clone());
-        Ok(pool)
-    }
-}
-
-impl Pool {
-    async fn lease(self: Arc<Self>) -> Result<Lease> {
-        let wait = Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS);
-        let permit = timeout(wait, self.permits.clone().acquire_owned()).await;
-        let permit = permit.map_err(|_| anyhow!("all {} connections are busy", bounds::POSTGRES_CONNECTIONS_MAX))??;
-        let idle = {
-            let mut idle = self.idle.lock();
-            idle.retain(|client| !client.is_closed());
-            idle.pop()
-        };
-        let client = match idle {
-            Some(client) => client,
-            None => timeout(wait, self.connect()).await.map_err(|_| anyhow!("no answer within {} ms", wait.as_millis()))??,
-        };
-        Ok(Lease { client: Some(client), pool: self, permit: Some(permit) })
-    }
-
-    async fn connect(&self) -> Result<Client> {
-        match self.tls.clone() {
-            None => {
-                let (client, connection) = self.config.connect(NoTls).await?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
-            Some(tls) => {
-                let (client, connection) = self.config.connect(tls).await?;
-                tokio::spawn(connection);
-                Ok(client)
-            }
-        }
-    }
-}
-
-/// A connection in the hands of one component connection.
-struct Lease {
-    client: Option<Client>,
-    pool: Arc<Pool>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Lease {
-    fn client(&self) -> &Client {
-        self.client.as_ref().expect("a lease holds its client until it is dropped")
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let (Some(client), permit) = (self.client.take(), self.permit.take()) else { return };
-        let pool = self.pool.clone();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        runtime.spawn(async move {
-            let clean = async {
-                client.batch_execute("ROLLBACK").await?;
-                client.batch_execute(CLEAN).await
-            };
-            // A statement that still runs delays the cleaning; such a connection is closed instead.
-            if let Ok(Ok(())) = timeout(Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS), clean).await {
-                pool.idle.lock().push(client);
-            }
-            drop(permit);
-        });
-    }
-}
 
 /// An open connection of a component.
 #[allow(unreachable_pub, reason = "the bindings re-export it")]
@@ -145,27 +34,6 @@ pub struct Connection(Arc<Lease>);
 pub struct Builder {
     address: String,
     ca_root: Option<String>,
-}
-
-/// Every host of a connection string must be allowed.
-fn check_allowed(allowed: &AllowedHosts, address: &str) -> Result<()> {
-    let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
-    if config.get_hosts().is_empty() {
-        bail!("the connection string names no host");
-    }
-    if !config.get_hostaddrs().is_empty() {
-        bail!("hostaddr is not supported: the allow-list speaks about hosts");
-    }
-    for (at, host) in config.get_hosts().iter().enumerate() {
-        let PgHost::Tcp(host) = host else { bail!("Unix sockets are not supported") };
-        let ports = config.get_ports();
-        let port = ports.get(at).or_else(|| ports.first().filter(|_| ports.len() == 1)).copied();
-        if !allowed.allows("postgres", host, port) {
-            let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-            bail!("address postgres://{host}{port} is not permitted by allowed_outbound_hosts");
-        }
-    }
-    Ok(())
 }
 
 /// What connecting needs, taken out of the store so that it can be awaited.
@@ -346,7 +214,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
 
 async fn execute(lease: &Lease, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
     let parameters = convert(parameters)?;
-    let done = lease.client().execute_raw(statement, parameters);
+    let done = lease.client(statement).execute_raw(statement, parameters);
     in_time(done).await?.map_err(query_failed)
 }
 
@@ -359,8 +227,9 @@ async fn run(
 ) -> Result<(), Error> {
     let parameters = convert(parameters)?;
     let work = async {
-        let statement = lease.client().prepare(statement).await.map_err(query_failed)?;
-        let mut rows = std::pin::pin!(lease.client().query_raw(&statement, parameters).await.map_err(query_failed)?);
+        let client = lease.client(statement);
+        let statement = client.prepare(statement).await.map_err(query_failed)?;
+        let mut rows = std::pin::pin!(client.query_raw(&statement, parameters).await.map_err(query_failed)?);
         let named = statement.columns().iter();
         columns(named.map(|column| Column { name: column.name().to_owned(), data_type: data_type(column.type_()) }).collect());
         let (mut count, mut bytes) = (0, 0);

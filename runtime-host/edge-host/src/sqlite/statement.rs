@@ -81,7 +81,7 @@ impl Lease {
         self.with(|open| {
             open.start_clock();
             let mut statement = open.connection.prepare_cached(sql)?;
-            let names = statement.column_names().into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let names = statement.column_names().map(str::to_owned).collect::<Vec<_>>();
             let width = names.len();
             columns(names);
             let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
