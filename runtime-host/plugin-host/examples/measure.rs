@@ -55,9 +55,18 @@ fn main() -> anyhow::Result<()> {
     native.learn(&snapshot)?;
     let chat = br#"{"type":"chat_message","serverId":"s1","message":"a message of usual length, about as long as this one","senderId":"alice","senderName":"Alice","timestamp":1777470000000}"#;
     let keepalive = br#"{"type":"keepalive"}"#;
-    for (name, bytes) in [("keepalive", keepalive.to_vec()), ("chat", chat.to_vec()), ("plugin_event 1 KiB", event(1_024)), ("plugin_event 64 KiB", event(65_536))] {
+    for (name, bytes) in [
+        ("keepalive", keepalive.to_vec()),
+        ("chat", chat.to_vec()),
+        ("plugin_event 1 KiB", event(1_024)),
+        ("plugin_event 64 KiB", event(65_536)),
+    ] {
         let (inside, outside) = (median(&mut component, &bytes)?, median(&mut native, &bytes)?);
-        println!("{name:20} {:>6} bytes: component {inside:>8} ns, native {outside:>8} ns, ratio {:.2}", bytes.len(), inside as f64 / outside as f64);
+        println!(
+            "{name:20} {:>6} bytes: component {inside:>8} ns, native {outside:>8} ns, ratio {:.2}",
+            bytes.len(),
+            inside as f64 / outside as f64
+        );
     }
     let started = Instant::now();
     for _ in 0..100 {

@@ -1,8 +1,8 @@
 //! Chains of real components: verdicts, failures, limits, and what files are refused.
 
-mod support;
 #[path = "../../../components/core/envelope-judge/tests/runner/mod.rs"]
 mod runner;
+mod support;
 
 use envelope::{
     Context, Verdict,
@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 use support::{ALICE, chain, engine, factory, filter, guest};
 
 fn chat(message: &str) -> Vec<u8> {
-    json!({"type": "chat_message", "serverId": "s1", "message": message, "senderId": "alice", "senderName": "Alice"}).to_string().into_bytes()
+    json!({"type": "chat_message", "serverId": "s1", "message": message, "senderId": "alice", "senderName": "Alice"})
+        .to_string()
+        .into_bytes()
 }
 
 fn broadcast(chain: &mut Chain, message: &str) -> String {
@@ -49,7 +51,10 @@ fn snapshot(revision: u64) -> Snapshot {
             definition("poll:vote", r#"{"type":"object"}"#),
             definition("poll:tree", r##"{"type":"array","items":{"$ref":"#"}}"##),
             // Two ways at each level of the payload: as deep as a payload may be, it takes for ever.
-            definition("poll:slow", r##"{"anyOf":[{"items":{"allOf":[{"$ref":"#"},{"minItems":9}]},"maxItems":1},{"items":{"allOf":[{"$ref":"#"},{"minItems":8}]},"maxItems":1}]}"##),
+            definition(
+                "poll:slow",
+                r##"{"anyOf":[{"items":{"allOf":[{"$ref":"#"},{"minItems":9}]},"maxItems":1},{"items":{"allOf":[{"$ref":"#"},{"minItems":8}]},"maxItems":1}]}"##,
+            ),
         ],
     }
 }
@@ -177,7 +182,15 @@ fn the_last_judge_decides_and_keeps_within_its_bounds() {
     let mut chain = chain(Vec::new(), "judge-passes");
     let mut ask = |asked: &'static str| chain.judge(&Context { connection_id: asked, ..ALICE }, &chat("x"));
     for breach in [
-        "pass", "rewrite", "17 effects", "65 patches", "patch behind the end", "patches in disorder", "bad code", "bad reply", "foreign reply",
+        "pass",
+        "rewrite",
+        "17 effects",
+        "65 patches",
+        "patch behind the end",
+        "patches in disorder",
+        "bad code",
+        "bad reply",
+        "foreign reply",
     ] {
         assert!(matches!(ask(breach), Err(JudgeError::Contract { .. })), "{breach}");
     }
@@ -252,7 +265,10 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
 #[test]
 fn configurations_that_make_no_sense_are_refused() {
     let load = |filters: Vec<FilterConfig>| {
-        format!("{:#}", ChainFactory::load(engine(), &ChainConfig { filters, validator: guest("envelope-validator") }).expect_err("refused"))
+        format!(
+            "{:#}",
+            ChainFactory::load(engine(), &ChainConfig { filters, validator: guest("envelope-validator") }).expect_err("refused")
+        )
     };
     let words = || filter("word-filter", OnFailure::Refuse);
     assert!(load(vec![words(), words()]).contains("two judges are named 'word-filter'"));

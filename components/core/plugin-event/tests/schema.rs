@@ -80,7 +80,11 @@ fn recursion_that_branches_does_not_cost_exponential_time() {
     }
     let list = Schema::compile(r##"{"type":"object","properties":{"next":{"$ref":"#"},"value":{"type":"integer"}}}"##).expect("legal");
     let violations = list.check(r#"{"next":{"next":{"value":"x"}}}"#).expect_err("illegal");
-    assert_eq!((violations[0].pointer.as_str(), violations[0].keyword.as_str()), ("/next/next/value", "type"), "one way back is no branching");
+    assert_eq!(
+        (violations[0].pointer.as_str(), violations[0].keyword.as_str()),
+        ("/next/next/value", "type"),
+        "one way back is no branching"
+    );
 }
 
 #[test]

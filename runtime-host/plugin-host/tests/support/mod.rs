@@ -9,8 +9,17 @@ use std::{
 };
 
 /// Guests of these tests, by package.
-const GUESTS: &[&str] =
-    &["envelope-validator", "word-filter", "trap-judge", "judge-loops", "judge-waits", "judge-grows", "judge-routes", "judge-garbles", "judge-passes"];
+const GUESTS: &[&str] = &[
+    "envelope-validator",
+    "word-filter",
+    "trap-judge",
+    "judge-loops",
+    "judge-waits",
+    "judge-grows",
+    "judge-routes",
+    "judge-garbles",
+    "judge-passes",
+];
 
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up").to_owned()
