@@ -64,15 +64,24 @@ impl Call {
 
     /// `limit`: items of one page.
     pub(crate) fn limit(&self) -> Result<u64, Refusal> {
-        match self.number("limit", PAGE_ITEMS_DEFAULT as u64, PAGE_ITEMS_MAX as u64)? {
-            0 => Err(Refusal::new(Code::InvalidQuery, format!("limit must be a whole number from 1 to {PAGE_ITEMS_MAX}"))),
+        self.limit_of(PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX)
+    }
+
+    /// `limit` with a default and a maximum of its own.
+    pub(crate) fn limit_of(&self, default: usize, max: usize) -> Result<u64, Refusal> {
+        match self.number("limit", default as u64, max as u64)? {
+            0 => Err(Refusal::new(Code::InvalidQuery, format!("limit must be a whole number from 1 to {max}"))),
             limit => Ok(limit),
         }
     }
 
-    /// `after`: the last key of the page before.
-    pub(crate) fn after(&self) -> &str {
-        self.query("after").unwrap_or_default()
+    /// `after`: the last key of the page before. No key holds control characters.
+    pub(crate) fn after(&self) -> Result<&str, Refusal> {
+        let after = self.query("after").unwrap_or_default();
+        if after.chars().any(char::is_control) {
+            return Err(Refusal::new(Code::InvalidQuery, "after must be what `next` of the page before said"));
+        }
+        Ok(after)
     }
 
     fn segment(&self, index: usize) -> &str {

@@ -74,6 +74,9 @@ async fn handle(config: &Rc<Config>, request: Request, route: &Route, segments: 
         // Before anything is read: whether a server exists is not told to nobody in particular.
         actor.user()?;
     }
+    if route.body == Some("Nothing") {
+        directory::body::Body::parse(&body)?;
+    }
     if route.id == "getOpenApi" {
         return Ok(Answer::text(200, openapi::document()));
     }

@@ -30,8 +30,7 @@ const GONE: &[(HttpMethod, &str)] = &[
 
 const SERVER_ID: &str = "^[A-Za-z0-9_:-][A-Za-z0-9._:-]{0,127}$";
 /// No control characters, no white space at the ends.
-const USER_ID: &str =
-    "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$";
+const USER_ID: &str = "^[^\\s\\u0000-\\u001f\\u007f-\\u009f]([^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$";
 
 /// The document as JSON text.
 pub(crate) fn document() -> String {
@@ -166,9 +165,7 @@ fn path_parameters(path: &str) -> Vec<Parameter> {
                 "pluginId" => ("The plugin's id (T18).", json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$"})),
                 "eventName" => ("The event's name (T19).", json!({"type": "string", "pattern": "^[a-z][a-z0-9.:-]{1,126}[a-z0-9]$"})),
                 "roleId" => ("The role's id.", json!({"type": "string", "pattern": "^[a-z0-9._-]{1,64}$"})),
-                "userId" => {
-                    ("The identity.", json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": USER_ID}))
-                }
+                "userId" => ("The identity.", json!({"type": "string", "minLength": 1, "maxLength": 128, "pattern": USER_ID})),
                 _ => ("Opaque.", json!({"type": "string", "minLength": 1})),
             };
             parameter(name, ParameterIn::Path, words, schema)
@@ -186,7 +183,14 @@ fn query_parameters(query: Query) -> Vec<Parameter> {
         )
     };
     let flag = |name: &str, words: &str| parameter(name, ParameterIn::Query, words, json!({"type": "boolean", "default": false}));
-    let after = || parameter("after", ParameterIn::Query, "`next` of the page before.", json!({"type": "string"}));
+    let after = || {
+        parameter(
+            "after",
+            ParameterIn::Query,
+            "`next` of the page before.",
+            json!({"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}),
+        )
+    };
     let seq =
         |name: &str, words: &str| parameter(name, ParameterIn::Query, words, json!({"type": "integer", "minimum": 0, "maximum": i64::MAX}));
     match query {

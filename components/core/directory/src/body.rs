@@ -68,6 +68,11 @@ impl Body {
             self.violation(Code::InvalidBody, name, format!("must have at most {chars_max} characters"));
             return None;
         }
+        if text.contains('\0') {
+            // Not every database can keep it.
+            self.violation(Code::InvalidBody, name, "must not hold the character U+0000");
+            return None;
+        }
         Some(text)
     }
 

@@ -269,8 +269,9 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
     if required && text.is_none() && body.given("key").is_none() {
         body.violation(Code::InvalidKey, "key", "is required");
     }
-    let key =
-        text.and_then(|text| PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!("cannot be used: {error}"))).ok());
+    let key = text.and_then(|text| {
+        PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!("cannot be used: {error}"))).ok()
+    });
     body.finish()?;
     Ok(key)
 }

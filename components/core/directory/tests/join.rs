@@ -46,7 +46,8 @@ fn the_banned_stay_out_whatever_they_show() {
 
 #[test]
 fn strangers_get_in_by_exactly_one_way_each() {
-    let strangers = knocks().into_iter().filter(|knock| !(knock.standing.owner || knock.admin || knock.standing.banned || knock.standing.member));
+    let strangers =
+        knocks().into_iter().filter(|knock| !(knock.standing.owner || knock.admin || knock.standing.banned || knock.standing.member));
     for knock in strangers {
         let verdict = decide(&knock);
         match verdict {

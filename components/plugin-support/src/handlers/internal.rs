@@ -32,7 +32,7 @@ pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
 /// that the gateway has to read everything anew.
 pub(crate) async fn changes(call: &Call) -> Result<Answer, Refusal> {
     let after = call.number("after", 0, i64::MAX as u64)?;
-    let limit = call.number("limit", CHANGES_PAGE_MAX as u64, CHANGES_PAGE_MAX as u64)?.max(1);
+    let limit = call.limit_of(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX)?;
     let feed = call.store.changes(after, limit).await.map_err(|fault| refused(&fault))?;
     let reset = after > feed.latest || after + 1 < feed.oldest;
     let changes: Vec<_> = feed

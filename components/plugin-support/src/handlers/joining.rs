@@ -148,7 +148,8 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
     // Sockets hand on what clients sent: a password that is too long is a wrong one, not a broken question.
     let lenient = |name: &str| {
         let body = call.body().ok()?;
-        serde_json::from_str::<String>(body.given(name)?.get()).ok()
+        let text: String = serde_json::from_str(body.given(name)?.get()).ok()?;
+        Some(text.replace('\0', "\u{fffd}"))
     };
     let shown = Shown {
         user,
@@ -216,7 +217,7 @@ pub(crate) async fn make_invite(call: &Call) -> Result<Answer, Refusal> {
 
 /// `DELETE /api/servers/{serverId}/invites/{code}`.
 pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
-    let code = call.word(1).to_owned();
+    let code = call.word(1).replace(char::is_control, "\u{fffd}");
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, [Want::One(Kind::Invite, code.clone())]).await?;
     if loaded.state.entry(Kind::Invite, &code).is_none() {
         return Err(Refusal::not_found("invite"));
@@ -230,7 +231,7 @@ pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn requests(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries = call.store.page(&Scope::Server(loaded.server.id), Kind::Request, call.after(), limit).await;
+    let entries = call.store.page(&Scope::Server(loaded.server.id), Kind::Request, call.after()?, limit).await;
     let entries = entries.map_err(|fault| super::refused(&fault))?;
     let items = entries.into_iter().filter_map(|entry| Some((entry.key.clone(), person::request_view(&entry.key, &entry.read()?))));
     Ok(Answer::ok(&super::page("requests", items.collect(), limit)))

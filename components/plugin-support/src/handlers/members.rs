@@ -15,7 +15,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let Loaded { server, state, .. } = load(call, &call.server_id()?, Action::ViewMembers, [Want::All(Kind::Grant), Want::Members]).await?;
     let entries =
-        call.store.page(&Scope::Server(server.id.clone()), Kind::Member, call.after(), limit).await.map_err(|fault| refused(&fault))?;
+        call.store.page(&Scope::Server(server.id.clone()), Kind::Member, call.after()?, limit).await.map_err(|fault| refused(&fault))?;
     let items = entries.into_iter().filter_map(|entry| {
         let grant = state.entry(Kind::Grant, &entry.key).and_then(|entry| entry.read::<Grant>());
         Some((entry.key.clone(), person::member_view(&server, &entry.key, &entry.read()?, grant.as_ref())))
@@ -49,7 +49,7 @@ pub(crate) async fn bans(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
     let entries =
-        call.store.page(&Scope::Server(loaded.server.id), Kind::Ban, call.after(), limit).await.map_err(|fault| refused(&fault))?;
+        call.store.page(&Scope::Server(loaded.server.id), Kind::Ban, call.after()?, limit).await.map_err(|fault| refused(&fault))?;
     let items = entries.into_iter().filter_map(|entry| Some((entry.key.clone(), person::ban_view(&entry.key, &entry.read()?))));
     Ok(Answer::ok(&page("bans", items.collect(), limit)))
 }

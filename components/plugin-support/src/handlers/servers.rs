@@ -22,7 +22,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
         call.actor.user()?;
     }
     let viewer = call.actor.user.as_ref().map(UserId::as_str).unwrap_or_default();
-    let listing = Listing { viewer, all: call.actor.admin, mine, after: call.after(), limit };
+    let listing = Listing { viewer, all: call.actor.admin, mine, after: call.after()?, limit };
     let rows = call.store.servers(&listing).await.map_err(|fault| refused(&fault))?;
     let servers = rows.into_iter().filter_map(|(id, head)| {
         let server = Server::from_head(&ServerId::new(id.clone()).ok()?, &head)?;
@@ -134,7 +134,7 @@ fn owned_max(call: &Call) -> u64 {
 
 /// `GET /api/audit`: of one server for those who manage it, of everything for operators.
 pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
-    let limit = call.number("limit", limits::rest::PAGE_ITEMS_DEFAULT as u64, AUDIT_PAGE_MAX as u64)?.max(1);
+    let limit = call.limit_of(limits::rest::PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX)?;
     let before = call.number("before", i64::MAX as u64, i64::MAX as u64)?;
     let server = match call.query("server") {
         Some(text) => Some(ServerId::new(text).map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))?),
