@@ -176,9 +176,31 @@ impl<'a> Hint<'a> {
     }
 }
 
-/// Whether brackets nest deeper than `depth_max`, strings skipped. One pass, no recursion.
+/// Whether brackets nest deeper than `depth_max`, strings skipped. No recursion; most envelopes have fewer brackets than levels are
+/// allowed, which is counted eight bytes at a time.
 #[must_use]
 pub fn depth_exceeds(json: &[u8], depth_max: usize) -> bool {
+    openings(json) > depth_max && nests_deeper(json, depth_max)
+}
+
+/// How many bytes are `{` or `[`, in strings or not.
+fn openings(json: &[u8]) -> usize {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    const BRACE: u64 = 0x7b7b_7b7b_7b7b_7b7b;
+    let (chunks, rest) = json.as_chunks::<8>();
+    let whole: u32 = chunks
+        .iter()
+        .map(|chunk| {
+            // `[` and `{` differ in one bit. A byte of `other` is zero for both, and only then is its high bit set in the last step.
+            let other = (u64::from_le_bytes(*chunk) | CASE) ^ BRACE;
+            (!(((other & LOW) + LOW) | other | LOW)).count_ones()
+        })
+        .sum();
+    whole as usize + rest.iter().filter(|byte| *byte | 0x20 == b'{').count()
+}
+
+fn nests_deeper(json: &[u8], depth_max: usize) -> bool {
     let (mut depth, mut at) = (0usize, 0);
     while let Some(byte) = json.get(at) {
         match byte {
@@ -190,14 +212,10 @@ pub fn depth_exceeds(json: &[u8], depth_max: usize) -> bool {
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
             b'"' => {
-                at += 1;
-                while let Some(inner) = json.get(at) {
-                    match inner {
-                        b'\\' => at += 1,
-                        b'"' => break,
-                        _ => {}
-                    }
-                    at += 1;
+                at = skip_plain(json, at + 1);
+                while json.get(at).is_some_and(|byte| *byte != b'"') {
+                    let escaped = json[at] == b'\\';
+                    at = skip_plain(json, at + 1 + usize::from(escaped));
                 }
             }
             _ => {}
@@ -205,6 +223,31 @@ pub fn depth_exceeds(json: &[u8], depth_max: usize) -> bool {
         at += 1;
     }
     false
+}
+
+/// Position of the next quote, backslash or control character at or behind `at`: where a JSON text stops being plain. Eight bytes at a
+/// time.
+#[must_use]
+pub fn skip_plain(json: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The lowest high bit that is set stands at the first zero byte; those above it may be false.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    while let Some(chunk) = json.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = quote | backslash | control;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while json.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+        at += 1;
+    }
+    at
 }
 
 /// A foreign text cut for a message.
@@ -258,6 +301,11 @@ mod tests {
     fn depth_ignores_brackets_in_strings() {
         assert!(!depth_exceeds(br#"{"a":"[[[[\"[["}"#, 1));
         assert!(depth_exceeds(b"[[]]", 1));
+        assert!(!depth_exceeds(br#"["[[", "{{{{ long enough for several words \\\" [[ ", {"\"": "]]"}]"#, 2));
+        for depth in 1..40 {
+            let text = format!("{}\"[{{\"{}", "[".repeat(depth), "]".repeat(depth));
+            assert!(!depth_exceeds(text.as_bytes(), depth) && depth_exceeds(text.as_bytes(), depth - 1), "{text}");
+        }
     }
 
     #[test]

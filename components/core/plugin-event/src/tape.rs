@@ -4,6 +4,7 @@
 //! JSON parser: what is not legal JSON, nests deeper than [`limits::envelope::JSON_DEPTH_MAX`], holds a number beyond 64-bit floating
 //! point or a member twice is refused, so that no receiver can understand a checked payload differently. It does not recurse.
 
+use envelope::decode::skip_plain;
 use limits::envelope::JSON_DEPTH_MAX;
 
 /// Objects with more members than this carry a sorted list of their members, so that lookups in them do not walk.
@@ -274,7 +275,7 @@ impl Reader<'_> {
 
     fn text(&mut self) -> Result<(), Malformed> {
         let start = self.at + 1;
-        let mut end = plain(self.bytes, start);
+        let mut end = skip_plain(self.bytes, start);
         match self.bytes.get(end) {
             Some(b'"') => {
                 self.at = end + 1;
@@ -285,7 +286,7 @@ impl Reader<'_> {
             _ => return Err(Malformed::Json(end)),
         }
         while let Some(b'\\') = self.bytes.get(end) {
-            end = plain(self.bytes, end + 2);
+            end = skip_plain(self.bytes, end + 2);
         }
         if self.bytes.get(end) != Some(&b'"') {
             return Err(Malformed::Json(end.min(self.bytes.len())));
@@ -338,26 +339,4 @@ impl Reader<'_> {
         }
         if self.at == start { Err(self.wrong()) } else { Ok(()) }
     }
-}
-
-/// Position of the next quote, backslash or control character at or behind `at`; eight bytes at a time.
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    while let Some(chunk) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = quote | backslash | control;
-        if found != 0 {
-            return at + (found.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
-        at += 1;
-    }
-    at
 }
