@@ -52,6 +52,7 @@ struct Inner {
     router: routes::Router,
     handlers: Vec<Handler>,
     databases: Vec<PathBuf>,
+    shared: Arc<state::Shared>,
     in_work: Semaphore,
 }
 
@@ -71,8 +72,13 @@ impl EdgeHost {
     pub async fn load(options: Options) -> Result<Self> {
         let loaded = tokio::task::spawn_blocking(move || load::load(&options)).await.context("loading was cancelled")??;
         let in_work = Semaphore::new(bounds::IN_WORK_MAX);
-        let load::Loaded { router, handlers, databases } = loaded;
-        Ok(Self(Arc::new(Inner { router, handlers, databases, in_work })))
+        let load::Loaded { router, handlers, databases, shared } = loaded;
+        Ok(Self(Arc::new(Inner { router, handlers, databases, shared, in_work })))
+    }
+
+    /// The process is about to end: instances that go down with it are not reported as failures.
+    pub fn end(&self) {
+        self.0.shared.ending.store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Whether a path has a component.

@@ -43,6 +43,7 @@ pub(crate) struct Loaded {
     /// In the order of [`Manifest::served`], which the router's indices follow.
     pub(crate) handlers: Vec<Handler>,
     pub(crate) databases: Vec<PathBuf>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Loads an application. Blocks: compiling takes seconds, reading the cache milliseconds.
@@ -55,7 +56,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     let router = routes(&manifest)?;
     make_private_dir(&options.data_dir)?;
     let runtime = Runtime::new(&options.cache_dir)?;
-    let shared = Arc::new(Shared { http: HttpClient::new()?, postgres: Arc::new(PostgresPools::default()) });
+    let shared = Arc::new(Shared { http: HttpClient::new()?, postgres: Arc::new(PostgresPools::default()), ending: false.into() });
     let mut stores = Stores { data_dir: &options.data_dir, databases: HashMap::new(), key_values: HashMap::new() };
     let mut handlers = Vec::new();
     for id in manifest.served() {
@@ -66,7 +67,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         let component = Component::new(runtime.engine().clone(), pre, Arc::new(grants), shared.clone())?;
         handlers.push(Handler::new(component));
     }
-    Ok(Loaded { router, handlers, databases: stores.files() })
+    Ok(Loaded { router, handlers, databases: stores.files(), shared })
 }
 
 fn routes(manifest: &Manifest) -> Result<Router> {

@@ -34,6 +34,8 @@ pub(crate) struct Grants {
 pub(crate) struct Shared {
     pub(crate) http: HttpClient,
     pub(crate) postgres: Arc<PostgresPools>,
+    /// The host is going down: instances that end now end because of that.
+    pub(crate) ending: std::sync::atomic::AtomicBool,
 }
 
 /// State of one store.

@@ -62,7 +62,13 @@ impl HandlerState for Component {
         let proxy = self.pre.instantiate_async(&mut store).await?;
         let sleep = Box::pin(tokio::time::sleep(Duration::from_millis(bounds::INSTANCE_IDLE_MS)));
         let expiration = Supervisor { busy, sleep };
-        Ok(Instance { store, proxy, view: State::http, expiration, state: Worker { component: self.grants.id.clone() } })
+        Ok(Instance {
+            store,
+            proxy,
+            view: State::http,
+            expiration,
+            state: Worker { component: self.grants.id.clone(), shared: self.shared.clone() },
+        })
     }
 }
 
@@ -105,6 +111,7 @@ impl WorkerExpiration for Supervisor {
 /// Decides what an instance takes on.
 pub(crate) struct Worker {
     component: Arc<str>,
+    shared: Arc<Shared>,
 }
 
 impl WorkerState for Worker {
@@ -131,7 +138,9 @@ impl WorkerState for Worker {
     }
 
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !self.shared.ending.load(Ordering::Relaxed)
+        {
             let at_most = bounds::CONCURRENT_PER_INSTANCE_MAX;
             tracing::error!(component = &*self.component, "instance ended, and with it the requests in it (at most {at_most}): {error:#}");
         }

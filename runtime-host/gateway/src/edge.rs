@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{Notify, Semaphore, mpsc};
+use tracing::Instrument;
 
 /// An answer of a [`Transport`].
 pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Unreachable>> + Send + 'a>>;
@@ -55,6 +56,8 @@ pub enum Question {
         user_id: Arc<str>,
         /// Ed25519 public key, base64url.
         key: String,
+        /// The identity is proven already: the key joins those that are bound.
+        add: bool,
     },
 }
 
@@ -208,7 +211,7 @@ impl Edge {
             let (edge, hub, waiting) = (edge.clone(), hub.clone(), waiting.clone());
             tokio::spawn(async move {
                 let asked = question.clone();
-                let answer = edge.answer(question).await;
+                let answer = edge.answer(question).instrument(tracing::info_span!("edge question")).await;
                 let outcome = if matches!(answer, Answer::Unavailable) { "unavailable" } else { "answered" };
                 Metrics::count(&hub.metrics.edge_questions, outcome);
                 let receivers = match &asked {
@@ -229,7 +232,7 @@ impl Edge {
             Question::Server(server_id) => self.server(&server_id).await.map(Answer::Server),
             Question::User(user_id) => self.user(&user_id).await.map(Answer::User),
             Question::Join(join) => self.join(&join).await.map(Answer::Join),
-            Question::BindKey { user_id, key } => self.bind(&user_id, &key).await.map(|()| Answer::Bound),
+            Question::BindKey { user_id, key, add } => self.bind(&user_id, &key, add).await.map(|()| Answer::Bound),
         };
         answer.unwrap_or_else(|error| {
             tracing::warn!(%error, "a question to the edge was not answered");
@@ -275,8 +278,8 @@ impl Edge {
         read(&self.call(Method::POST, &path, Some(envelope::reply::bytes(join))).await?)
     }
 
-    async fn bind(&self, user_id: &str, key: &str) -> Result<(), Unreachable> {
-        let body = envelope::reply::bytes(&serde_json::json!({ "key": key }));
+    async fn bind(&self, user_id: &str, key: &str, add: bool) -> Result<(), Unreachable> {
+        let body = envelope::reply::bytes(&serde_json::json!({"key": key, "add": add}));
         let response = self.call(Method::PUT, &format!("/api/internal/users/{}/key", escape(user_id)), Some(body)).await?;
         read::<serde_json::Value>(&response).map(|_| ())
     }

@@ -99,7 +99,7 @@ impl Shard {
             if proven.is_none() {
                 return Err(Refused(code::IDENTITY_PROOF_REQUIRED, "lock: needs the proof of the key that is to be bound".into()));
             }
-            let question = Question::BindKey { user_id: user_id.clone(), key };
+            let question = Question::BindKey { user_id: user_id.clone(), key, add: verified };
             self.pause(slot, Pending::Bind { wish, user_id }, question);
             return Ok(());
         }

@@ -20,12 +20,12 @@ impl fmt::Debug for JudgeComponents {
 type Read = fn(&ComponentStats) -> u64;
 
 const COUNTERS: [(&str, &str, Read); 6] = [
-    ("jackfield_component_calls", "Calls into a judge component", |stats| stats.calls),
-    ("jackfield_component_traps", "Calls that trapped", |stats| stats.traps),
-    ("jackfield_component_deadlines", "Calls that ran out of time", |stats| stats.deadlines),
-    ("jackfield_component_contract_breaches", "Answers that a component's place does not allow", |stats| stats.contract_breaches),
-    ("jackfield_component_recycled", "Instances replaced because their memory had grown", |stats| stats.recycled),
-    ("jackfield_component_busy_nanoseconds", "Time spent inside a component", |stats| stats.busy_ns),
+    ("component_calls", "Calls into a judge component", |stats| stats.calls),
+    ("component_traps", "Calls that trapped", |stats| stats.traps),
+    ("component_deadlines", "Calls that ran out of time", |stats| stats.deadlines),
+    ("component_contract_breaches", "Answers that a component's place does not allow", |stats| stats.contract_breaches),
+    ("component_recycled", "Instances replaced because their memory had grown", |stats| stats.recycled),
+    ("component_busy_nanoseconds", "Time spent inside a component", |stats| stats.busy_ns),
 ];
 
 impl Collector for JudgeComponents {

@@ -118,6 +118,8 @@ pub(crate) struct Log {
     pub filter: String,
     /// `text` or `json`.
     pub format: LogFormat,
+    /// Collector that spans go to over OTLP with HTTP, such as `http://127.0.0.1:4318`; empty = none.
+    pub otlp_endpoint: String,
 }
 
 /// How a log line looks.
@@ -133,7 +135,7 @@ pub(crate) enum LogFormat {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text }
+        Self { filter: "info".into(), format: LogFormat::Text, otlp_endpoint: String::new() }
     }
 }
 

@@ -30,6 +30,7 @@ use tokio::{
     net::TcpStream,
     sync::{Notify, Semaphore, mpsc},
 };
+use tracing::Instrument;
 
 /// What the HTTP side needs.
 pub(crate) struct Site {
@@ -96,7 +97,9 @@ async fn connection(site: Arc<Site>, passed: Passed) -> Result<()> {
 impl Site {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let head = request.method() == Method::HEAD;
-        let mut response = self.route(request, peer).await;
+        let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
+        let mut response = self.route(request, peer).instrument(span.clone()).await;
+        span.record("status", response.status().as_u16());
         if head {
             *response.body_mut() = Full::new(Bytes::new()).map_err(|never: Infallible| match never {}).boxed_unsync();
         }

@@ -12,6 +12,7 @@ mod failure;
 mod http;
 mod keys;
 mod serve;
+mod telemetry;
 mod token;
 
 use clap::{Parser, Subcommand};

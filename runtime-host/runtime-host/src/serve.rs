@@ -2,12 +2,12 @@
 
 use crate::{
     component_metrics::JudgeComponents,
-    config::{Config, LogFormat, OnFailure},
+    config::{Config, OnFailure},
     data,
     door::Door,
     failure::Coded,
     http::{self, Site},
-    keys,
+    keys, telemetry,
 };
 use ::http::{Request, StatusCode, header};
 use anyhow::{Context, Result, bail};
@@ -77,7 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(url) = &args.edge {
         config.edge.url.clone_from(url);
     }
-    start_log(&config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")?;
+    let telemetry = telemetry::start(&config, runtime.handle())?;
     let lock = edge_host::lock(&args.data)?;
     keys::init(&args.data)?;
     let listener = TcpListener::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
@@ -102,8 +103,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         listener,
         credential,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")?;
     let outcome = serve(&runtime, ground, address);
+    drop(telemetry);
     runtime.shutdown_timeout(Duration::from_secs(2));
     drop(lock);
     outcome
@@ -133,7 +134,7 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     let place = Arc::new(Mutex::new(None));
     let site = Site {
         hub: hub.clone(),
-        door,
+        door: door.clone(),
         wake,
         credential,
         per_address: ground.config.rest.per_address.into(),
@@ -150,6 +151,9 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     tracing::info!("ending: connections are told to come back later");
     if let Some(gateway) = place.lock().take() {
         gateway.drain();
+    }
+    if let Door::Here(edge) = &door {
+        edge.end();
     }
     Ok(())
 }
@@ -170,17 +174,6 @@ async fn asked_to_end() -> Result<()> {
         std::process::exit(130);
     });
     Ok(())
-}
-
-fn start_log(config: &Config) -> Result<()> {
-    let filter = env::var("RUST_LOG").unwrap_or_else(|_| config.log.filter.clone());
-    let filter = tracing_subscriber::EnvFilter::try_new(&filter).with_context(|| format!("log.filter {filter:?}"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match config.log.format {
-        LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => log.json().try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("the log does not start: {error}"))
 }
 
 /// The configured `spin.toml`, or the first one beside the binary, above it, or in the working directory.

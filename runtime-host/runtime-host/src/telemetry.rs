@@ -1,0 +1,86 @@
+//! Logs to standard error, and, where an operator names a collector, spans over OTLP (HTTP with JSON bodies).
+//!
+//! Invariant: a collector that is away costs nothing but its spans; they wait in a bounded queue and are dropped when it is full.
+
+use crate::config::{Config, LogFormat};
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use edge_host::network::outbound;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use std::{env, io::IsTerminal};
+use tokio::runtime::Handle;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Bytes of a collector's answer that are read.
+const ANSWER_BYTES_MAX: usize = 64 * limits::KIB;
+
+/// Ends with the process; sends what is still waiting.
+pub(crate) struct Telemetry(Option<SdkTracerProvider>);
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(provider) = self.0.take()
+            && let Err(error) = provider.shutdown()
+        {
+            eprintln!("the last spans could not be sent: {error}");
+        }
+    }
+}
+
+/// Starts both; `runtime` sends the spans.
+///
+/// # Errors
+/// The filter or the collector's URL is not understood.
+pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Telemetry> {
+    let filter = env::var("RUST_LOG").unwrap_or_else(|_| config.log.filter.clone());
+    let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter {filter:?}"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.log.format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    let provider = match config.log.otlp_endpoint.as_str() {
+        "" => None,
+        endpoint => Some(provider(endpoint, runtime).with_context(|| format!("log.otlp_endpoint {endpoint:?}"))?),
+    };
+    let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("jackfield")));
+    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().context("the log does not start")?;
+    Ok(Telemetry(provider))
+}
+
+fn provider(endpoint: &str, runtime: &Handle) -> Result<SdkTracerProvider> {
+    let client = OnRuntime { runtime: runtime.clone(), client: Client::builder(TokioExecutor::new()).build(outbound::connector()?) };
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_protocol(Protocol::HttpJson)
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .build()?;
+    let resource = Resource::builder().with_service_name("jackfield").build();
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+}
+
+/// Sends on the host's runtime what the exporter's own thread hands over.
+#[derive(Debug)]
+struct OnRuntime {
+    runtime: Handle,
+    client: Client<outbound::Connector, Full<Bytes>>,
+}
+
+#[async_trait::async_trait]
+impl HttpClient for OnRuntime {
+    async fn send_bytes(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
+        let client = self.client.clone();
+        let sending = self.runtime.spawn(async move {
+            let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            Ok(http::Response::from_parts(parts, body))
+        });
+        sending.await?
+    }
+}
