@@ -60,11 +60,13 @@ fn component(name: &str, probe: &[&str]) -> Result<()> {
     step(name, || run(Command::new("rustup").args(["component", "add", name])))
 }
 
-/// The browser and the interpreters of the foreign clients.
+/// The browser and the interpreters of the foreign clients, and the other database.
 fn system_packages() -> Result<()> {
-    let wanted: [(&str, bool); 4] = [
+    let wanted: [(&str, bool); 5] = [
         ("chromium", cache::chromium().is_some()),
         ("nodejs", succeeds("node", &["--version"])),
+        // For the tests of the other store: a server of its own on a free port, not the one that the package may start.
+        ("postgresql", Path::new("/usr/lib/postgresql").is_dir()),
         ("npm", succeeds("npm", &["--version"])),
         ("python3-venv", succeeds("python3", &["-c", "import ensurepip, venv"])),
     ];

@@ -5,7 +5,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Close codes this server uses; the table in docs/reference/close-codes.md says what a client should do.
+/// Close codes this server uses; docs/reference/errors.md says what a client should do.
 pub mod close {
     /// Normal end.
     pub const NORMAL: u16 = 1000;
