@@ -89,6 +89,14 @@ struct Expectation {
     headers: BTreeMap<String, Value>,
 }
 
+impl Case {
+    /// Whether nothing but 503 is expected: a host that refuses to start with these variables fulfils it as well.
+    #[must_use]
+    pub fn is_about_no_service(&self) -> bool {
+        self.steps.iter().all(|step| step.expect.status == 503)
+    }
+}
+
 /// Every case of a folder, by file.
 ///
 /// # Panics
