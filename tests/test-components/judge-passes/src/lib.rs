@@ -17,7 +17,8 @@ struct Guest;
 impl judge::Guest for Guest {
     fn judge(context: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
         let patch = |offset: u32, remove: u32| Patch { offset, remove, insert: Vec::new() };
-        let route = |patches: Vec<Patch>, effects: usize| judge::Verdict::Route(Decision { patches, effects: vec![Effect::Keepalive; effects] });
+        let route =
+            |patches: Vec<Patch>, effects: usize| judge::Verdict::Route(Decision { patches, effects: vec![Effect::Keepalive; effects] });
         let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
         let refuse = |code: &str, reply: &[u8]| judge::Verdict::Refuse(Refusal { code: code.to_owned(), reply: reply.to_vec() });
         match context.connection_id.as_str() {
