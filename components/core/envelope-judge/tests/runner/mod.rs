@@ -2,6 +2,7 @@
 //!
 //! A file holds a context, snapshots to learn, and cases; a case overrides members of the context. `%x*70000%` in an envelope stands for
 //! 70,000 times `x`. `UPDATE_EXPECT=1` writes what the judge says into the files; look at the difference before committing it.
+#![allow(clippy::disallowed_methods, reason = "cases are files")]
 
 use envelope::{
     Context, Verdict,
