@@ -51,7 +51,7 @@ impl Client {
     #[must_use]
     pub fn new(name: &str, transport: Box<dyn Transport>) -> Self {
         let mut client = Self { transport, name: name.into(), waiting: VecDeque::new(), connected: Value::Null, closed: None };
-        client.connected = client.next();
+        client.connected = client.next_frame();
         assert_eq!(client.connected["type"], "connected", "{name}: the first frame");
         client
     }
@@ -122,7 +122,7 @@ impl Client {
     ///
     /// # Panics
     /// When the connection ends instead.
-    pub fn next(&mut self) -> Value {
+    pub fn next_frame(&mut self) -> Value {
         if let Some(frame) = self.waiting.pop_front() {
             return frame;
         }

@@ -119,7 +119,7 @@ impl Raw {
     ///
     /// # Panics
     /// When nothing comes, or a frame of the server is masked or fragmented.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn next_frame(&mut self) -> Option<Frame> {
         self.read_frame().unwrap_or_else(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => None,
             _ => panic!("nothing came: {error}"),
@@ -128,7 +128,7 @@ impl Raw {
 
     /// Skips frames up to the close frame and returns its code; 1006 when the connection just ends.
     pub fn closed(&mut self) -> u16 {
-        while let Some(frame) = self.next() {
+        while let Some(frame) = self.next_frame() {
             if let Some((code, _)) = frame.close() {
                 return code;
             }

@@ -13,14 +13,23 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 
 /// Components and host.
 pub(crate) fn all(release: bool) -> Result<()> {
-    components()?;
+    components(Guests::Product)?;
     host(release)
 }
 
-/// Every component of the workspace, each with the command that spin.toml names, so that both find the same files fresh.
-pub(crate) fn components() -> Result<()> {
+/// Which components.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guests {
+    /// What the product is made of, and its examples.
+    Product,
+    /// Those of the tests as well.
+    All,
+}
+
+/// Components of the workspace, each with the command that spin.toml names, so that both find the same files fresh.
+pub(crate) fn components(guests: Guests) -> Result<()> {
     setup::wasm_target()?;
-    let packages = component_packages()?;
+    let packages = component_packages(guests)?;
     for (at, package) in packages.iter().enumerate() {
         step(&format!("component {} of {}: {package}", at + 1, packages.len()), || {
             run(cargo().args(["build", "-p", package, "--target", TARGET, "--profile", "component"]))
@@ -50,7 +59,7 @@ pub(crate) fn host_binary(release: bool) -> Result<std::path::PathBuf> {
 }
 
 /// The workspace's members that are no default members: they build for WebAssembly only.
-pub(crate) fn component_packages() -> Result<Vec<String>> {
+pub(crate) fn component_packages(guests: Guests) -> Result<Vec<String>> {
     let metadata = metadata()?;
     let ids = |key: &str| -> BTreeSet<String> {
         metadata[key].as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
@@ -59,7 +68,8 @@ pub(crate) fn component_packages() -> Result<Vec<String>> {
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let named = packages.iter().filter(|package| {
         let id = package["id"].as_str().unwrap_or_default();
-        members.contains(id) && !native.contains(id)
+        let of_the_product = package["manifest_path"].as_str().is_some_and(|path| path.contains("/components/"));
+        members.contains(id) && !native.contains(id) && (guests == Guests::All || of_the_product)
     });
     Ok(named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
 }

@@ -26,7 +26,7 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
     if !choice.quick {
         setup::for_tests()?;
     }
-    build::components()?;
+    build::components(build::Guests::All)?;
     // One command for binaries and tests: cargo resolves features once, so the engine is compiled once.
     step("host and tests", || command::run(cargo().args(["build", "--bins", "--tests"])))?;
     step("tests", || {

@@ -22,7 +22,7 @@ fn the_server_pings() {
     let mut raw = Raw::connect(&host);
     let mut pings = 0;
     until("two pings", || {
-        let frame = raw.next().expect("an open connection");
+        let frame = raw.next_frame().expect("an open connection");
         if frame.opcode == 9 {
             raw.frame(0x8a, &frame.payload);
             pings += 1;
@@ -41,7 +41,7 @@ fn a_silent_connection_is_reaped_and_leaves_its_servers() {
     // The witness answers pings by reading; the silent one never does.
     assert_eq!(witness.expect("user_joined")["oderId"], "silent");
     assert_eq!(witness.expect("user_left")["oderId"], "silent");
-    while let Some(frame) = silent.next() {
+    while let Some(frame) = silent.next_frame() {
         assert_ne!(frame.opcode, 10, "it was never pinged");
     }
 }
@@ -53,7 +53,7 @@ fn keepalives_without_pongs_keep_a_connection() {
     // Far more pings than silence would have allowed, each answered by a keepalive instead of a pong.
     let (mut pings, mut keepalives) = (0, 0);
     while pings < 15 {
-        let frame = raw.next().expect("an open connection");
+        let frame = raw.next_frame().expect("an open connection");
         match frame.opcode {
             9 => {
                 pings += 1;

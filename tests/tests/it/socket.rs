@@ -60,7 +60,7 @@ fn a_message_in_fragments_with_a_ping_between_is_one_message() {
     raw.frame(0x80, br#"message"}"#);
     let mut seen = Vec::new();
     until("pong and refusal", || {
-        let frame = raw.next().expect("an open connection");
+        let frame = raw.next_frame().expect("an open connection");
         seen.push((frame.opcode, String::from_utf8_lossy(&frame.payload).into_owned()));
         (seen.len() == 3).then_some(())
     });
