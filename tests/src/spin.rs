@@ -49,7 +49,8 @@ impl Spin {
         }
         let child = command.stdin(Stdio::null()).spawn().expect("spin starts");
         let spin = Self { child, address, keys, _state: state };
-        until("spin up", || Request::new("GET", "/api/openapi.json").send(&spin.address).ok().filter(|answer| answer.status == 200));
+        // Any answer will do: some cases run with variables that make the components refuse everything.
+        until("spin up", || Request::new("GET", "/api/openapi.json").send(&spin.address).ok());
         spin
     }
 }

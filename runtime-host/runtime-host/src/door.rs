@@ -19,7 +19,7 @@ pub(crate) enum Door {
     /// In this process.
     Here(EdgeHost),
     /// Elsewhere.
-    There(Remote),
+    There(Box<Remote>),
 }
 
 /// An edge app elsewhere.
@@ -51,7 +51,7 @@ impl Door {
         let authority = base.authority().cloned().filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
         let authority = authority.with_context(|| format!("edge URL {url:?} must be http://host[:port] or https://host[:port]"))?;
         let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(outbound::connector()?);
-        Ok(Self::There(Remote { client, base, authority }))
+        Ok(Self::There(Box::new(Remote { client, base, authority })))
     }
 
     /// Answers a client's request. Never fails: what goes wrong is an answer.
