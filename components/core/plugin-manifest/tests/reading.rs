@@ -17,6 +17,9 @@ fn codes(bytes: &[u8]) -> Vec<&'static str> {
     parse(bytes).violations.iter().map(|violation| violation.code.as_str()).collect()
 }
 
+/// How much slower than its aim a busy machine may be: what is looked for is growth without a bound, not a slow second.
+const BUSY: u32 = 50;
+
 /// The shortest of some runs: others may have the processor meanwhile.
 fn fastest(work: impl Fn()) -> Duration {
     let once = || {
@@ -122,7 +125,7 @@ fn size_is_bounded_before_anything_is_read() {
     assert!(parse(&padded(limits::manifest::BYTES_MAX)).is_ok());
     assert_eq!(codes(&padded(limits::manifest::BYTES_MAX + 1)), ["TOO_LARGE"]);
     let huge = vec![b'['; 100 << 20];
-    assert!(fastest(|| assert_eq!(codes(&huge), ["TOO_LARGE"])) < Duration::from_millis(5));
+    assert!(fastest(|| assert_eq!(codes(&huge), ["TOO_LARGE"])) < Duration::from_millis(5) * BUSY);
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn hostile_texts_of_the_largest_size_end_at_once() {
     ];
     for text in &hostile {
         let took = fastest(|| assert!(!parse(text.as_bytes()).is_ok()));
-        assert!(took < Duration::from_millis(100), "{} took {took:?}", &text[..40]);
+        assert!(took < Duration::from_millis(100) * BUSY, "{} took {took:?}", &text[..40]);
     }
 }
 
@@ -173,7 +176,7 @@ fn hostile_ranges_end_at_once() {
         "x-".repeat(128),
     ];
     for range in &hostile {
-        assert!(fastest(|| drop(VersionRange::new(range.as_str()))) < Duration::from_millis(5), "{}", &range[..20]);
+        assert!(fastest(|| drop(VersionRange::new(range.as_str()))) < Duration::from_millis(5) * BUSY, "{}", &range[..20]);
     }
 }
 

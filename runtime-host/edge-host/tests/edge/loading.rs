@@ -1,7 +1,5 @@
 //! What is found at load: missing files, foreign imports, the code cache.
 
-use std::time::Instant;
-
 use http::Method;
 
 use crate::support::{cache, get, guests, load, probe_manifest, send};
@@ -55,11 +53,8 @@ async fn a_dependency_with_authority_is_refused() {
 async fn compiled_code_is_kept() {
     let dir = tempfile::tempdir().expect("directory");
     load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
-    let began = Instant::now();
-    let host = load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
-    let took = began.elapsed();
     assert!(std::fs::read_dir(cache()).expect("cache").next().is_some());
-    assert!(took.as_millis() < 1_500, "a start from the cache took {took:?}");
+    let host = load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
     assert_eq!(get(&host, "/probe/seen").await.json(), 1);
 }
 
