@@ -1,5 +1,6 @@
 //! What an operator may set about sockets. Defaults are the constants of `limits`; units are in the names.
 
+use identity::Mode;
 use ipnet::IpNet;
 use limits::{rate::Rate, socket};
 use serde::{Deserialize, Serialize};
@@ -184,31 +185,6 @@ pub struct Identity {
     pub token_issuer: String,
     /// Origin that key proofs are made for, such as `https://chat.example`; empty = the URL the host prints.
     pub origin: String,
-}
-
-/// Identity mode (decision D7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Whoever one claims to be; loopback only unless forced.
-    Open,
-    /// Claims are believed for identities that nobody proved, locked or gave a right to.
-    #[default]
-    Claimed,
-    /// No identity without proof.
-    Required,
-}
-
-impl Mode {
-    /// The word in configuration and variables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Claimed => "claimed",
-            Self::Required => "required",
-        }
-    }
 }
 
 /// Forwarding between people (decision D8).

@@ -1,7 +1,6 @@
 //! Who somebody is (W3, D7): claims, tokens, key proofs, and the connection's place under its identity.
 
 use crate::{
-    config::Mode,
     conn::{Pending, Person, Proven, Session},
     edge::Question,
     hub::Hub,
@@ -14,6 +13,7 @@ use envelope::{
     verdict::Identify,
 };
 use identifiers::UserId;
+use identity::Mode;
 use std::sync::Arc;
 
 /// Why an identity is refused.

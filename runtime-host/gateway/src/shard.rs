@@ -304,7 +304,7 @@ impl Shard {
             let (ping_ms, silence_ms, stall_ms) =
                 (socket.ping_interval_ms as u32, socket.silence_max_ms as u32, socket.write_stall_max_ms as u32);
             let (head_ms, identify_ms) = (socket.head_timeout_ms as u32, socket.identify_timeout_ms as u32);
-            let required = self.hub.config.identity.mode == crate::config::Mode::Required;
+            let required = self.hub.config.identity.mode == identity::Mode::Required;
             let Some(conn) = self.conn(slot) else { continue };
             let age = now.wrapping_sub(conn.since_ms);
             match conn.phase {

@@ -16,10 +16,9 @@ use edge_host::{EdgeHost, Options, manifest::Manifest};
 use envelope::Judge;
 use gateway::{
     Gateway, Handover, Hub, Metrics,
-    config::Mode,
     edge::{self, Transport},
 };
-use identity::{Expectations, KeySet, PublicKey, ServiceCredential, SharedSecret, Verifier};
+use identity::{Expectations, KeySet, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use parking_lot::Mutex;
 use plugin_host::judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine};
 use rustix::process::{Resource, getrlimit, setrlimit};

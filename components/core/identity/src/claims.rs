@@ -25,8 +25,9 @@ pub struct Claims {
     pub expires_at_s: u64,
 }
 
-/// How far identities are believed (D7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// How far identities are believed (D7): `open`, `claimed` or `required`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Every claimed name is believed.
     Open,
@@ -38,14 +39,21 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Reads `open`, `claimed` or `required`.
+    const ALL: [Self; 3] = [Self::Open, Self::Claimed, Self::Required];
+
+    /// The word in configuration and variables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Claimed => "claimed",
+            Self::Required => "required",
+        }
+    }
+
+    /// Reads what [`Mode::as_str`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "open" => Some(Self::Open),
-            "claimed" => Some(Self::Claimed),
-            "required" => Some(Self::Required),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
     }
 }

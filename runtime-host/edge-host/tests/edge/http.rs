@@ -1,5 +1,6 @@
 //! Requests, answers, and components that fail.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -136,12 +137,23 @@ async fn a_panic_is_answered_and_costs_only_its_instance() {
 async fn a_component_that_computes_for_ever_is_stopped_and_others_are_served_meanwhile() {
     let app = App::probe("").await;
     let began = Instant::now();
-    let (spun, answers) = tokio::join!(get(&app.host, "/probe/spin"), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        join_all((0..20).map(|_| get(&app.host, "/probe/seen"))).await
-    });
+    let order = Mutex::new(Vec::new());
+    let (spun, answers) = tokio::join!(
+        async {
+            let spun = get(&app.host, "/probe/spin").await;
+            order.lock().expect("order").push("spin");
+            spun
+        },
+        async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let answers = join_all((0..20).map(|_| get(&app.host, "/probe/seen"))).await;
+            order.lock().expect("order").push("others");
+            answers
+        }
+    );
     spun.is_error(502, "INTERNAL");
     assert!(answers.iter().all(|answer| answer.status == StatusCode::OK));
+    assert_eq!(*order.lock().expect("order"), ["others", "spin"], "nobody waited for the component that computes for ever");
     assert!(began.elapsed() >= Duration::from_millis(bounds::BUSY_TIMEOUT_MS), "{:?}", began.elapsed());
 }
 

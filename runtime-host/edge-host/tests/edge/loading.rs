@@ -1,8 +1,12 @@
 //! What is found at load: missing files, foreign imports, the code cache.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
 use http::Method;
 
-use crate::support::{cache, get, guests, load, probe_manifest, send};
+use crate::support::{get, guests, load, load_with, probe_manifest, send};
 
 async fn refusal(manifest: &str) -> String {
     let dir = tempfile::tempdir().expect("directory");
@@ -51,11 +55,29 @@ async fn a_dependency_with_authority_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compiled_code_is_kept() {
-    let dir = tempfile::tempdir().expect("directory");
-    load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
-    assert!(std::fs::read_dir(cache()).expect("cache").next().is_some());
-    let host = load(dir.path(), &probe_manifest("", ""), &[]).await.expect("application");
+    let (dir, kept) = (tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("cache"));
+    let manifest = probe_manifest("", "");
+    let load = || load_with(dir.path(), kept.path().to_owned(), &manifest, &[]);
+    drop(load().await.expect("application"));
+    let compiled = code_files(kept.path());
+    assert!(!compiled.is_empty(), "nothing was kept");
+    let host = load().await.expect("application");
+    assert_eq!(code_files(kept.path()), compiled, "the second load compiled anew");
     assert_eq!(get(&host, "/probe/seen").await.json(), 1);
+}
+
+/// The files of compiled code under `dir` with the time each was written; what the cache notes of their use is left out.
+fn code_files(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).expect("cache").map(|entry| entry.expect("entry")) {
+        let (path, about) = (entry.path(), entry.metadata().expect("metadata"));
+        if about.is_dir() {
+            files.extend(code_files(&path));
+        } else if path.extension().is_none_or(|extension| extension != "stats") {
+            files.insert(path, about.modified().expect("time"));
+        }
+    }
+    files
 }
 
 /// `http-counter` with these dependencies on `counter`, and more keys.

@@ -53,11 +53,16 @@ pub(crate) fn probe_manifest(head: &str, grants: &str) -> String {
 
 /// Loads a manifest with its data in `dir`.
 pub(crate) async fn load(dir: &Path, manifest: &str, variables: &[(&str, &str)]) -> anyhow::Result<EdgeHost> {
+    load_with(dir, cache(), manifest, variables).await
+}
+
+/// [`load`] with a cache of compiled code of one's own.
+pub(crate) async fn load_with(dir: &Path, cache_dir: PathBuf, manifest: &str, variables: &[(&str, &str)]) -> anyhow::Result<EdgeHost> {
     log();
     let path = dir.join("spin.toml");
     std::fs::write(&path, manifest)?;
     let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let options = Options { manifest: path, data_dir: dir.join("data"), cache_dir: cache(), variables, build_missing: false };
+    let options = Options { manifest: path, data_dir: dir.join("data"), cache_dir, variables, build_missing: false };
     EdgeHost::load(options).await
 }
 
