@@ -37,6 +37,8 @@ pub struct Socket {
     pub queue_bytes_max: usize,
     /// Age of the oldest waiting byte at which a connection counts as slow.
     pub write_stall_max_ms: u64,
+    /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
+    pub linger_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
     /// Time to `identify`, in identity mode `required`.
@@ -80,6 +82,7 @@ impl Default for Socket {
             message_bytes_max: socket::MESSAGE_BYTES_MAX,
             queue_bytes_max: socket::QUEUE_BYTES_MAX,
             write_stall_max_ms: socket::WRITE_STALL_MAX_MS,
+            linger_ms: socket::LINGER_MS,
             head_timeout_ms: socket::HEAD_TIMEOUT_MS,
             identify_timeout_ms: socket::IDENTIFY_TIMEOUT_MS,
             ping_interval_ms: socket::PING_INTERVAL_MS,

@@ -5,18 +5,13 @@
 use crate::{
     edge::JoinQuestion,
     hub::ConnRef,
+    queue::Queue,
     rate::Bucket,
     room::{Profile, Room},
 };
-use bytes::{Buf, Bytes};
 use envelope::verdict::{Access, Identify, Status};
 use mio::net::TcpStream;
-use std::{
-    collections::VecDeque,
-    io::{self, IoSlice, Write},
-    net::IpAddr,
-    sync::Arc,
-};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
 /// Where a connection is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +52,10 @@ pub(crate) struct Conn {
     pub dirty: bool,
     /// On the list of connections with something to read.
     pub ready: bool,
+    /// The peer's end is closed: reading goes on until the kernel says so.
+    pub hung_up: bool,
+    /// In which flush of rooms it last sent to one: it does not get its own frames back.
+    pub spoke: u32,
 }
 
 /// A fragmented message on its way in.
@@ -80,105 +79,6 @@ impl Assembly {
                 self.checked += error.valid_up_to();
                 !last && error.error_len().is_none()
             }
-        }
-    }
-}
-
-/// A frame that waits.
-#[derive(Debug)]
-struct Waiting {
-    bytes: Bytes,
-    /// 0, or what it is the latest of.
-    coalesce: u64,
-    begun: bool,
-}
-
-/// What waits for a socket. Exists only while something waits.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    frames: VecDeque<Waiting>,
-    pub bytes: usize,
-    /// When the socket last refused or took bytes, while it is behind.
-    pub blocked_ms: Option<u32>,
-}
-
-/// Outcome of [`Queue::push`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
-    Added,
-    Replaced,
-    Overflow,
-}
-
-/// How many waiting frames are looked through for an older one of the same kind.
-const COALESCE_WINDOW: usize = 64;
-/// Slices of one vectored write.
-const SLICES_MAX: usize = 64;
-
-impl Queue {
-    /// Adds a frame; while the socket is behind, an older one with the same key is replaced.
-    pub(crate) fn push(&mut self, frame: Bytes, coalesce: u64, bytes_max: usize) -> Pushed {
-        if coalesce != 0 && self.blocked_ms.is_some() {
-            let older = self.frames.iter_mut().rev().take(COALESCE_WINDOW).find(|waiting| waiting.coalesce == coalesce && !waiting.begun);
-            if let Some(older) = older {
-                self.bytes = self.bytes - older.bytes.len() + frame.len();
-                older.bytes = frame;
-                return Pushed::Replaced;
-            }
-        }
-        if self.bytes + frame.len() > bytes_max && !self.frames.is_empty() {
-            return Pushed::Overflow;
-        }
-        self.bytes += frame.len();
-        self.frames.push_back(Waiting { bytes: frame, coalesce, begun: false });
-        Pushed::Added
-    }
-
-    /// Drops everything but a frame that is partly written already.
-    pub(crate) fn clear(&mut self) {
-        self.frames.retain(|waiting| waiting.begun);
-        self.bytes = self.frames.iter().map(|waiting| waiting.bytes.len()).sum();
-    }
-
-    /// Writes as much as the socket takes; whether nothing is left.
-    pub(crate) fn flush(&mut self, stream: &mut TcpStream, now_ms: u32) -> io::Result<bool> {
-        while !self.frames.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let mut count = 0;
-            for (slice, waiting) in slices.iter_mut().zip(&self.frames) {
-                *slice = IoSlice::new(&waiting.bytes);
-                count += 1;
-            }
-            let written = if count == 1 { stream.write(&slices[0]) } else { stream.write_vectored(&slices[..count]) };
-            match written {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => {
-                    self.advance(written);
-                    if self.blocked_ms.is_some() {
-                        self.blocked_ms = Some(now_ms);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.blocked_ms.get_or_insert(now_ms);
-                    return Ok(false);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
-    fn advance(&mut self, mut written: usize) {
-        self.bytes -= written;
-        while let Some(first) = self.frames.front_mut() {
-            if first.bytes.len() > written {
-                first.bytes.advance(written);
-                first.begun |= written > 0;
-                return;
-            }
-            written -= first.bytes.len();
-            self.frames.pop_front();
         }
     }
 }
@@ -222,6 +122,8 @@ pub(crate) struct Person {
 pub(crate) struct Place {
     pub room: Arc<Room>,
     pub joined: bool,
+    /// Its index among the shard's joined connections of that room, when joined.
+    pub at: u32,
 }
 
 /// What a paused connection waits for; nothing is read from it meanwhile.
@@ -269,23 +171,7 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::{Assembly, Pushed, Queue};
-    use bytes::Bytes;
-
-    #[test]
-    fn a_queue_is_bounded_and_replaces_what_is_outdated() {
-        let mut queue = Queue::default();
-        assert_eq!(queue.push(Bytes::from_static(b"aaaa"), 7, 10), Pushed::Added);
-        assert_eq!(queue.push(Bytes::from_static(b"bbbb"), 7, 10), Pushed::Added, "nothing is replaced while the socket keeps up");
-        queue.blocked_ms = Some(1);
-        assert_eq!(queue.push(Bytes::from_static(b"cc"), 7, 10), Pushed::Replaced);
-        assert_eq!(queue.bytes, 6);
-        assert_eq!(queue.push(Bytes::from_static(b"ddddd"), 0, 10), Pushed::Overflow);
-        queue.advance(2);
-        queue.clear();
-        assert_eq!(queue.bytes, 2, "the begun frame stays");
-        assert_eq!(queue.push(Bytes::from_static(b"e"), 7, 10), Pushed::Added);
-    }
+    use super::Assembly;
 
     #[test]
     fn text_is_checked_as_it_arrives() {

@@ -38,10 +38,10 @@ impl Shard {
             _ => 0,
         };
         let delivery = Delivery { frame: frame.clone(), skip: Some(self.reference(slot)), filter, coalesce };
-        self.deliver(room.index, &delivery, None);
         if self.shards.len() > 1 {
             room.publish(&delivery, self.index, &self.shards);
         }
+        self.deliver(room.index, delivery, None);
     }
 
     /// D8, D13: to one identity, where the rule lets it; otherwise nowhere, silently or with one uniform answer (decision: unreachable).

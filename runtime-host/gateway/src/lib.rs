@@ -16,6 +16,8 @@ mod hub;
 mod identify;
 mod membership;
 mod metrics;
+mod outbox;
+mod queue;
 pub mod rate;
 mod reading;
 mod room;

@@ -3,6 +3,7 @@
 use crate::{
     conn::{Pending, Place},
     edge::{Answer, JoinAnswer, JoinQuestion, Question},
+    outbox::Member,
     room::{Entrant, Page, Room},
     shard::Shard,
     view::ServerView,
@@ -123,12 +124,13 @@ impl Shard {
         if local.told.0 < current.revision {
             local.told = (current.revision, current.plugins_digest);
         }
+        let at = local.joined.len() as u32;
         match roster.0 {
-            Some(sequence) => local.joined.push((slot, sequence)),
+            Some(since) => local.joined.push(Member { slot, since, from: local.outbox.len() }),
             None => local.viewing.push(slot),
         }
         if let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) {
-            session.rooms.push(Place { room, joined: !look });
+            session.rooms.push(Place { room, joined: !look, at });
         }
         self.note_rooms(slot);
         self.push(slot, roster.1, 0);
@@ -146,6 +148,7 @@ impl Shard {
 
     /// Leaves a server, or ends viewing it (W17).
     pub(crate) fn leave(&mut self, slot: u32, server_id: &str) {
+        self.settle(slot);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         let Some(at) = session.rooms.iter().position(|place| *place.room.server_id == *server_id) else { return };
         let place = session.rooms.remove(at);
@@ -154,15 +157,23 @@ impl Shard {
     }
 
     fn vacate(&mut self, slot: u32, place: &Place) {
-        let (hub, reference) = (self.hub.clone(), self.reference(slot));
-        if let Some(local) = self.rooms.get_mut(&place.room.index) {
-            if place.joined {
-                local.joined.retain(|(member, _)| *member != slot);
-            } else {
+        let (hub, reference, index) = (self.hub.clone(), self.reference(slot), place.room.index);
+        if let Some(local) = self.rooms.get_mut(&index) {
+            let at = place.at as usize;
+            let mut moved = None;
+            if !place.joined {
                 local.viewing.retain(|viewer| *viewer != slot);
+            } else if local.joined.get(at).is_some_and(|member| member.slot == slot) {
+                local.joined.swap_remove(at);
+                moved = local.joined.get(at).map(|member| member.slot);
             }
             if local.joined.is_empty() && local.viewing.is_empty() {
-                self.rooms.remove(&place.room.index);
+                self.rooms.remove(&index);
+            }
+            // Whoever took the free place has to know.
+            let session = moved.and_then(|moved| self.conn(moved)).and_then(|conn| conn.session.as_mut());
+            if let Some(its) = session.and_then(|session| session.rooms.iter_mut().find(|its| its.room.index == index)) {
+                its.at = place.at;
             }
         }
         if place.joined {
@@ -177,6 +188,7 @@ impl Shard {
 
     /// The connection is over: it leaves everything (W10), and its identity.
     pub(crate) fn part(&mut self, slot: u32) {
+        self.settle(slot);
         let (hub, reference) = (self.hub.clone(), self.reference(slot));
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         session.pending = None;
@@ -197,7 +209,7 @@ impl Shard {
         }
         let plugins_changed = local.told.1 != view.plugins_digest;
         local.told = (view.revision, view.plugins_digest);
-        let here: Vec<u32> = local.joined.iter().map(|(slot, _)| *slot).chain(local.viewing.iter().copied()).collect();
+        let here: Vec<u32> = local.joined.iter().map(|member| member.slot).chain(local.viewing.iter().copied()).collect();
         for slot in here {
             let Some(user_id) = self.user_id(slot) else { continue };
             if view.gone {

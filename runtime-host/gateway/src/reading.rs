@@ -56,6 +56,8 @@ impl Shard {
                 }
                 Ok(length) => {
                     budget = budget.saturating_sub(length);
+                    // A short read has emptied the socket: what comes later raises a new event (epoll(7), edge-triggered).
+                    conn.readable = length == buffer.len() || conn.hung_up;
                     if conn.unread.is_empty() {
                         self.buffer = self.consume_from(slot, buffer, length);
                     } else {

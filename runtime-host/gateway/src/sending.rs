@@ -1,34 +1,40 @@
-//! From frames to sockets: queued while a turn lasts, flushed with one vectored write at its end.
+//! From frames to sockets: gathered while a turn lasts, written once at its end.
 
 use crate::{
-    conn::{Phase, Pushed},
+    conn::Phase,
     frame::{self, close},
     metrics::Metrics,
+    outbox::{LocalRoom, Outbox},
+    queue::{Pushed, Queue},
     shard::{Delivery, Filter, Shard},
 };
 use bytes::Bytes;
-use std::net::Shutdown;
+use limits::socket::OUTBOX_BYTES_MAX;
+use std::{
+    io::{self, Write},
+    net::Shutdown,
+};
+
+const TOO_MUCH: &str = "slow: too much was waiting for this connection";
 
 impl Shard {
-    /// Queues a frame for a connection; flushed at the end of this turn.
+    /// Queues a frame for one connection; flushed at the end of this turn.
     pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
+        if !self.dirty_rooms.is_empty() {
+            self.settle(slot);
+        }
         let bytes_max = self.hub.config.socket.queue_bytes_max;
         let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
         if conn.phase != Phase::Open {
             return;
         }
-        match conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max) {
-            Pushed::Added => {
-                self.hub.metrics.delivered.inc();
-                if !conn.dirty {
-                    conn.dirty = true;
-                    self.dirty.push(slot);
-                }
-            }
-            Pushed::Replaced => {
-                self.hub.metrics.coalesced.inc();
-            }
-            Pushed::Overflow => self.close(slot, close::SLOW, "slow: too much was waiting for this connection"),
+        let pushed = conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max);
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(slot);
+        }
+        if self.tally.count(pushed) {
+            self.close(slot, close::SLOW, TOO_MUCH);
         }
     }
 
@@ -37,11 +43,129 @@ impl Shard {
         self.push(slot, frame::text(envelope), 0);
     }
 
+    /// Delivers to the joined connections of a room on this shard.
+    pub(crate) fn deliver(&mut self, room: u64, delivery: Delivery, sequence: Option<u64>) {
+        let index = self.index;
+        let Some(local) = self.rooms.get_mut(&room) else { return };
+        let skip = delivery.skip.filter(|skip| skip.shard == index).map(|skip| skip.slot);
+        if delivery.filter == Filter::All {
+            if local.outbox.is_empty() {
+                self.dirty_rooms.push(room);
+                self.rooms_dirty_ms.get_or_insert(self.now_ms);
+            }
+            local.outbox.push(delivery, skip, sequence);
+            if let Some(conn) = skip.and_then(|skip| self.slots.get_mut(skip as usize)).and_then(|slot| slot.conn.as_mut()) {
+                conn.spoke = self.flushes;
+            }
+            if local.outbox.bytes() > OUTBOX_BYTES_MAX {
+                self.flush_room(room);
+            }
+            return;
+        }
+        let receivers: Vec<u32> = local.joined.iter().map(|member| member.slot).filter(|slot| Some(*slot) != skip).collect();
+        for slot in receivers {
+            if self.accepts(slot, &delivery.filter) {
+                self.push(slot, delivery.frame.clone(), delivery.coalesce);
+            }
+        }
+    }
+
+    /// Moves what its rooms have for a connection into its own queue, so that what is sent to it alone comes after.
+    pub(crate) fn settle(&mut self, slot: u32) {
+        let bytes_max = self.hub.config.socket.queue_bytes_max;
+        let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
+        let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else { return };
+        let mut overflow = false;
+        for place in session.rooms.iter().filter(|place| place.joined) {
+            let Some(local) = self.rooms.get_mut(&place.room.index).filter(|local| !local.outbox.is_empty()) else { continue };
+            let LocalRoom { joined, outbox, .. } = local;
+            let Some(member) = joined.get_mut(place.at as usize) else { continue };
+            for entry in outbox.due(*member) {
+                let queue = conn.queue.get_or_insert_default();
+                overflow |= self.tally.count(queue.push(entry.frame.clone(), entry.coalesce, bytes_max));
+            }
+            member.from = outbox.len();
+        }
+        if conn.queue.is_some() && !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(slot);
+        }
+        if overflow {
+            self.close(slot, close::SLOW, TOO_MUCH);
+        }
+    }
+
+    /// Writes everything that was gathered; rooms wait for the linger that the operator grants them.
     pub(crate) fn flush_dirty(&mut self) {
-        while !self.dirty.is_empty() {
+        let lingers = self.rooms_linger_ms().is_some_and(|left_ms| left_ms > 0);
+        while !self.dirty.is_empty() || !(lingers || self.dirty_rooms.is_empty()) {
+            if !lingers {
+                self.rooms_dirty_ms = None;
+                for room in std::mem::take(&mut self.dirty_rooms) {
+                    self.flush_room(room);
+                }
+                self.flushes = self.flushes.wrapping_add(1);
+            }
             for slot in std::mem::take(&mut self.dirty) {
                 self.flush(slot);
             }
+        }
+        self.tally.settle(&self.hub.metrics);
+    }
+
+    /// How long the rooms' frames may still wait; `None` when none wait.
+    pub(crate) fn rooms_linger_ms(&self) -> Option<u32> {
+        let waited_ms = self.now_ms.wrapping_sub(self.rooms_dirty_ms?);
+        Some((self.hub.config.socket.linger_ms as u32).saturating_sub(waited_ms))
+    }
+
+    /// Writes a room's frames to its members: one shared piece of memory and one write for whoever keeps up.
+    fn flush_room(&mut self, room: u64) {
+        let (now_ms, flushes, bytes_max) = (self.now_ms, self.flushes, self.hub.config.socket.queue_bytes_max);
+        let Some(local) = self.rooms.get_mut(&room).filter(|local| !local.outbox.is_empty()) else { return };
+        let LocalRoom { joined, outbox, .. } = local;
+        let wire = outbox.wire();
+        let (mut slow, mut gone) = (Vec::new(), Vec::new());
+        for member in joined.iter_mut() {
+            let mine = std::mem::replace(member, crate::outbox::Member { from: 0, ..*member });
+            let Some(conn) = self.slots.get_mut(mine.slot as usize).and_then(|slot| slot.conn.as_mut()) else { continue };
+            if conn.queue.is_none() && conn.spoke != flushes && outbox.all_due(mine) {
+                self.tally.delivered += u64::from(outbox.len());
+                match conn.stream.write(&wire) {
+                    Ok(written) if written == wire.len() => continue,
+                    Ok(written) => conn.queue = Some(rest(outbox, written, now_ms)),
+                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                        conn.queue = Some(rest(outbox, 0, now_ms));
+                    }
+                    Err(_) => {
+                        gone.push(mine.slot);
+                        continue;
+                    }
+                }
+                if conn.queue.as_ref().is_some_and(|queue| queue.bytes > bytes_max) {
+                    slow.push(mine.slot);
+                }
+                continue;
+            }
+            let mut overflow = false;
+            for entry in outbox.due(mine) {
+                let queue = conn.queue.get_or_insert_default();
+                overflow |= self.tally.count(queue.push(entry.frame.clone(), entry.coalesce, bytes_max));
+            }
+            if overflow {
+                slow.push(mine.slot);
+            }
+            if conn.queue.is_some() && !conn.dirty {
+                conn.dirty = true;
+                self.dirty.push(mine.slot);
+            }
+        }
+        outbox.clear();
+        for slot in slow {
+            self.close(slot, close::SLOW, TOO_MUCH);
+        }
+        for slot in gone {
+            self.drop_conn(slot);
         }
     }
 
@@ -82,7 +206,8 @@ impl Shard {
             return;
         }
         let queue = conn.queue.get_or_insert_default();
-        if !answered {
+        if code == close::SLOW {
+            // It did not read what waits; only a frame that is begun has to be ended before the close frame.
             queue.clear();
         }
         let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
@@ -96,23 +221,6 @@ impl Shard {
         Metrics::count(&self.hub.metrics.closed, code.to_string());
     }
 
-    /// Delivers to the joined connections of a room on this shard.
-    pub(crate) fn deliver(&mut self, room: u64, delivery: &Delivery, sequence: Option<u64>) {
-        let Some(local) = self.rooms.get(&room) else { return };
-        let skip = delivery.skip.filter(|skip| skip.shard == self.index).map(|skip| skip.slot);
-        let receivers: Vec<u32> = local
-            .joined
-            .iter()
-            .filter(|(slot, since)| Some(*slot) != skip && sequence.is_none_or(|sequence| sequence > *since))
-            .map(|(slot, _)| *slot)
-            .collect();
-        for slot in receivers {
-            if self.accepts(slot, &delivery.filter) {
-                self.push(slot, delivery.frame.clone(), delivery.coalesce);
-            }
-        }
-    }
-
     pub(crate) fn accepts(&mut self, slot: u32, filter: &Filter) -> bool {
         if *filter == Filter::All {
             return true;
@@ -123,5 +231,36 @@ impl Shard {
             Filter::User(user) => person.profile.user_id == *user,
             Filter::Plugin(plugin) => person.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == **plugin)),
         })
+    }
+}
+
+/// The frames of a room's outbox that a socket did not take, `written` bytes of them being gone.
+fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
+    let frames = outbox.due(crate::outbox::Member { slot: u32::MAX, since: 0, from: 0 });
+    Box::new(Queue::behind(frames.map(|entry| (entry.frame.clone(), entry.coalesce)), written, now_ms))
+}
+
+/// What a turn did, added to the counters at its end: threads share the counters, and a delivery is a short thing.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub delivered: u64,
+    pub coalesced: u64,
+}
+
+impl Tally {
+    /// Counts a frame; whether its queue has overflown.
+    fn count(&mut self, pushed: Pushed) -> bool {
+        self.delivered += u64::from(pushed == Pushed::Added);
+        self.coalesced += u64::from(pushed == Pushed::Replaced);
+        pushed == Pushed::Overflow
+    }
+
+    fn settle(&mut self, metrics: &Metrics) {
+        if self.delivered > 0 {
+            metrics.delivered.inc_by(std::mem::take(&mut self.delivered));
+        }
+        if self.coalesced > 0 {
+            metrics.coalesced.inc_by(std::mem::take(&mut self.coalesced));
+        }
     }
 }

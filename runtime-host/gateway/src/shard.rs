@@ -9,7 +9,9 @@ use crate::{
     frame::{self, close},
     hub::{ConnRef, Hub, ShardHandle},
     metrics::Metrics,
+    outbox::LocalRoom,
     room::Room,
+    sending::Tally,
     server::Handover,
     view::ServerView,
 };
@@ -84,16 +86,6 @@ pub(crate) enum Filter {
     Plugin(Arc<str>),
 }
 
-/// A room as far as this shard has connections in it.
-#[derive(Debug, Default)]
-pub(crate) struct LocalRoom {
-    /// Slot, and the last presence event that was part of the roster it got.
-    pub joined: Vec<(u32, u64)>,
-    pub viewing: Vec<u32>,
-    /// Revision and plugins last told here.
-    pub told: (u64, u64),
-}
-
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub generation: u32,
@@ -115,6 +107,12 @@ pub(crate) struct Shard {
     pub(crate) inbox: Vec<Message>,
     pub(crate) ready: Vec<u32>,
     pub(crate) dirty: Vec<u32>,
+    /// Rooms whose outbox holds something, and since when the first of them.
+    pub(crate) dirty_rooms: Vec<u64>,
+    pub(crate) rooms_dirty_ms: Option<u32>,
+    /// Counts the flushes of rooms; see [`Conn::spoke`].
+    pub(crate) flushes: u32,
+    pub(crate) tally: Tally,
     pub(crate) ticked_ms: u32,
     pub(crate) draining_ms: Option<u32>,
     pub(crate) buffer: Vec<u8>,
@@ -146,6 +144,10 @@ impl Shard {
             inbox: Vec::new(),
             ready: Vec::new(),
             dirty: Vec::new(),
+            dirty_rooms: Vec::new(),
+            rooms_dirty_ms: None,
+            flushes: 1,
+            tally: Tally::default(),
             ticked_ms: now_ms,
             draining_ms: None,
             buffer: vec![0; READ_BYTES_PER_TURN],
@@ -156,19 +158,16 @@ impl Shard {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
-            let wait = if self.ready.is_empty() { Duration::from_millis(LIVENESS_TICK_MS / 4) } else { Duration::ZERO };
-            match self.poll.poll(&mut events, Some(wait)) {
+            let idle_ms = self.rooms_linger_ms().map_or(LIVENESS_TICK_MS / 4, u64::from);
+            let wait_ms = if self.ready.is_empty() { idle_ms } else { 0 };
+            match self.poll.poll(&mut events, Some(Duration::from_millis(wait_ms))) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             self.now_ms = self.hub.monotonic_ms();
             for event in &events {
                 if event.token() != WAKER {
-                    self.on_event(
-                        event.token().0 as u32,
-                        event.is_readable() || event.is_read_closed() || event.is_error(),
-                        event.is_writable(),
-                    );
+                    self.on_event(event);
                 }
             }
             self.take_inbox();
@@ -232,6 +231,8 @@ impl Shard {
             readable: false,
             dirty: false,
             ready: false,
+            hung_up: false,
+            spoke: 0,
         });
     }
 
@@ -256,16 +257,19 @@ impl Shard {
 
     // ---- readiness
 
-    pub(crate) fn on_event(&mut self, slot: u32, readable: bool, writable: bool) {
+    fn on_event(&mut self, event: &mio::event::Event) {
+        let slot = event.token().0 as u32;
         let Some(conn) = self.conn(slot) else { return };
-        if readable {
+        let hung_up = event.is_read_closed() || event.is_error();
+        if event.is_readable() || hung_up {
             conn.readable = true;
+            conn.hung_up |= hung_up;
             if !conn.ready {
                 conn.ready = true;
                 self.ready.push(slot);
             }
         }
-        if writable {
+        if event.is_writable() && self.conn(slot).is_some_and(|conn| conn.queue.is_some()) {
             self.flush(slot);
         }
     }
@@ -284,7 +288,7 @@ impl Shard {
                         self.push(slot, frame, 0);
                     }
                 }
-                Message::Room { room, delivery, sequence } => self.deliver(room.index, &delivery, sequence),
+                Message::Room { room, delivery, sequence } => self.deliver(room.index, delivery, sequence),
                 Message::Revised { room, view } => self.revised(&room, &view),
                 Message::Answer { to, answer } => self.answered(to, answer),
                 Message::Drain => self.draining_ms = Some(self.now_ms),

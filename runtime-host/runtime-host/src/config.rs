@@ -174,6 +174,9 @@ impl Config {
         if !(1_024..=limits::socket::MESSAGE_BYTES_MAX).contains(&socket.message_bytes_max) {
             bail!("socket.message_bytes_max ({}) must be from 1024 to {}", socket.message_bytes_max, limits::socket::MESSAGE_BYTES_MAX);
         }
+        if socket.linger_ms > limits::socket::LINGER_MAX_MS {
+            bail!("socket.linger_ms ({}) must be at most {}", socket.linger_ms, limits::socket::LINGER_MAX_MS);
+        }
         if socket.shards > 64 {
             bail!("socket.shards ({}) must be at most 64", socket.shards);
         }

@@ -36,6 +36,12 @@ pub mod socket {
     pub const QUEUE_BYTES_MAX: usize = MIB;
     /// Age of the oldest waiting byte after which a connection counts as slow (close 4013).
     pub const WRITE_STALL_MAX_MS: u64 = 5_000;
+    /// How long a server's messages wait for more to go out with them, unless the operator grants it: not at all.
+    pub const LINGER_MS: u64 = 0;
+    /// Longest such wait that may be configured: people notice a tenth of a second.
+    pub const LINGER_MAX_MS: u64 = 100;
+    /// Bytes that one server's messages of one turn may have before they are written without waiting for the turn's end.
+    pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
     /// Time for the peer to answer a close frame before the socket is cut.
     pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
     /// Connections from one address; a household behind one address fits, a flood does not.

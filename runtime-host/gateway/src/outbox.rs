@@ -1,0 +1,128 @@
+//! What a room sends in one turn: frames gathered as they come, written to every member once.
+//!
+//! What it is not: per connection. A member that keeps up gets all of a turn's frames in one write of bytes that all members share; only
+//! who is behind, has just entered or is a sender itself is served frame by frame. Invariant: a connection gets a room's frames in their
+//! order, and before anything that was sent to it alone after them.
+
+use crate::shard::Delivery;
+use bytes::{Bytes, BytesMut};
+
+/// A room as far as this shard has connections in it.
+#[derive(Debug, Default)]
+pub(crate) struct LocalRoom {
+    pub joined: Vec<Member>,
+    pub viewing: Vec<u32>,
+    /// Revision and plugins last told here.
+    pub told: (u64, u64),
+    pub outbox: Outbox,
+}
+
+/// A joined connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member {
+    pub slot: u32,
+    /// The last presence event that was part of the roster it got.
+    pub since: u64,
+    /// Frames of the outbox before this one are not for it, or were given to it already.
+    pub from: u32,
+}
+
+/// Frames for all members, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    entries: Vec<Entry>,
+    bytes: usize,
+    /// The oldest presence event among the entries.
+    oldest: Option<u64>,
+}
+
+/// One frame and who does not get it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub frame: Bytes,
+    /// 0, or what it is the latest of.
+    pub coalesce: u64,
+    /// The sending connection's slot, when it is on this shard.
+    skip: Option<u32>,
+    /// Place in the room's order of presence events.
+    sequence: Option<u64>,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.entries.len() as u32
+    }
+
+    /// Bytes that wait here.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn push(&mut self, delivery: Delivery, skip: Option<u32>, sequence: Option<u64>) {
+        self.bytes += delivery.frame.len();
+        self.oldest = self.oldest.or(sequence);
+        self.entries.push(Entry { frame: delivery.frame, coalesce: delivery.coalesce, skip, sequence });
+    }
+
+    /// The entries that `member` has not got and may get.
+    pub(crate) fn due(&self, member: Member) -> impl Iterator<Item = &Entry> {
+        let due = self.entries.get(member.from as usize..).unwrap_or_default();
+        due.iter().filter(move |entry| entry.skip != Some(member.slot) && entry.sequence.is_none_or(|sequence| sequence > member.since))
+    }
+
+    /// Whether `member`, unless it is a sender, gets every entry.
+    pub(crate) fn all_due(&self, member: Member) -> bool {
+        member.from == 0 && self.oldest.is_none_or(|oldest| oldest > member.since)
+    }
+
+    /// All frames as they go over the wire.
+    pub(crate) fn wire(&self) -> Bytes {
+        match &self.entries[..] {
+            [only] => only.frame.clone(),
+            entries => {
+                let mut wire = BytesMut::with_capacity(self.bytes);
+                entries.iter().for_each(|entry| wire.extend_from_slice(&entry.frame));
+                wire.freeze()
+            }
+        }
+    }
+
+    /// Empties it, keeping its room for the next turn.
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        (self.bytes, self.oldest) = (0, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Member, Outbox};
+    use crate::shard::{Delivery, Filter};
+    use bytes::Bytes;
+
+    #[test]
+    fn members_get_what_is_due_to_them() {
+        let mut outbox = Outbox::default();
+        let delivery = |text: &'static str| Delivery { frame: Bytes::from_static(text.as_bytes()), skip: None, filter: Filter::All, coalesce: 0 };
+        outbox.push(delivery("a"), Some(1), None);
+        outbox.push(delivery("b"), None, Some(5));
+        outbox.push(delivery("c"), None, Some(6));
+        let due = |slot, since, from| -> String {
+            outbox.due(Member { slot, since, from }).map(|entry| std::str::from_utf8(&entry.frame).expect("text")).collect()
+        };
+        assert_eq!(due(0, 4, 0), "abc");
+        assert_eq!(due(1, 4, 0), "bc", "the sender does not hear itself");
+        assert_eq!(due(0, 5, 0), "ac", "what the roster said already is not told again");
+        assert_eq!(due(0, 0, 2), "c", "what was given already is not given again");
+        assert_eq!(due(0, 0, 9), "");
+        assert!(outbox.all_due(Member { slot: 0, since: 4, from: 0 }));
+        assert!(!outbox.all_due(Member { slot: 0, since: 5, from: 0 }));
+        assert_eq!((outbox.wire(), outbox.bytes(), outbox.len()), (Bytes::from_static(b"abc"), 3, 3));
+        outbox.clear();
+        assert!(outbox.is_empty() && outbox.all_due(Member { slot: 0, since: 9, from: 0 }));
+    }
+}
