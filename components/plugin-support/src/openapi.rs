@@ -2,7 +2,7 @@
 //! answers with; the schemas of bodies and answers stand in `schemas.json` beside this file.
 
 use crate::route::{Needs, Query, ROUTES, Route};
-use limits::directory::{AUDIT_PAGE_MAX, CHANGES_PAGE_MAX};
+use limits::directory::{AUDIT_PAGE_MAX, CHANGES_PAGE_MAX, NOTED_PAGE_MAX};
 use limits::rest::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -206,5 +206,6 @@ fn query_parameters(query: Query) -> Vec<Parameter> {
             limit(PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX),
         ],
         Query::Changes => vec![seq("after", "The last position that is known."), limit(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX)],
+        Query::Noted => vec![after(), limit(NOTED_PAGE_MAX, NOTED_PAGE_MAX)],
     }
 }

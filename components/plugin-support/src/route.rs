@@ -61,6 +61,8 @@ pub(crate) enum Query {
     Audit,
     /// `after`, `limit`.
     Changes,
+    /// `after`, `limit`: identities.
+    Noted,
 }
 
 /// One route.
@@ -159,6 +161,7 @@ routes! {
 
     GET "/api/internal/servers/{serverId}" Service, "internalServer", None, None => 200 "InternalServer", internal::server, "Everything a gateway decides on, at one revision.";
     POST "/api/internal/servers/{serverId}/join" Service, "internalJoin", None, Some("InternalJoinBody") => 200 "InternalJoin", joining::ask, "Whether an identity may join or view; a right password or invite makes it a member.";
+    GET "/api/internal/users" Service, "internalUsers", Noted, None => 200 "NotedUsers", internal::users, "Identities that something is known of; everybody else needs no proof and blocks nobody.";
     GET "/api/internal/users/{userId}" Service, "internalUser", None, None => 200 "User", internal::user, "Whether an identity needs proof, its keys, whom it blocks.";
     PUT "/api/internal/users/{userId}/key" Service, "internalBindKey", None, Some("BindBody") => 200 "User", users::bind, "Bind a key that was seen proven.";
     GET "/api/internal/changes" Service, "internalChanges", Changes, None => 200 "ChangePage", internal::changes, "The feed of changes.";

@@ -27,6 +27,10 @@ pub struct Socket {
     pub shards: usize,
     /// Connections at once; 0 = computed from the open-file limit.
     pub connections_max: usize,
+    /// Connections accepted: more wait in the system's queue.
+    pub accepts: RateSetting,
+    /// Handshakes of one address: more are refused with 429.
+    pub handshakes_per_address: RateSetting,
     /// Connections of one address.
     pub connections_per_address_max: usize,
     /// Connections of one identity.
@@ -77,6 +81,8 @@ impl Default for Socket {
         Self {
             shards: 0,
             connections_max: 0,
+            accepts: socket::ACCEPTS.into(),
+            handshakes_per_address: socket::HANDSHAKES_PER_ADDRESS.into(),
             connections_per_address_max: socket::CONNECTIONS_PER_ADDRESS_MAX,
             connections_per_identity_max: socket::CONNECTIONS_PER_IDENTITY_MAX,
             message_bytes_max: socket::MESSAGE_BYTES_MAX,
@@ -94,6 +100,14 @@ impl Default for Socket {
             trusted_proxies: Vec::new(),
             compat: Compat::default(),
         }
+    }
+}
+
+impl Config {
+    /// KiB that a connection may cause to be sent on; the largest message fits.
+    pub(crate) fn volume(&self) -> Rate {
+        let kib = (self.rates.bytes_per_second / limits::KIB as u32).max(1);
+        Rate { per_second: kib, burst: kib.max((self.socket.message_bytes_max / limits::KIB) as u32) }
     }
 }
 
@@ -168,6 +182,11 @@ impl Rates {
     #[must_use]
     pub fn by_class(&self) -> [Rate; 7] {
         [self.all, self.typing, self.chat, self.membership, self.signalling, self.direct, self.plugin_event].map(Rate::from)
+    }
+
+    /// How many identities a connection may address for the first time.
+    pub(crate) fn new_targets(&self) -> Rate {
+        Rate { per_second: self.new_targets_per_minute.div_ceil(60), burst: self.new_targets_per_minute }
     }
 }
 

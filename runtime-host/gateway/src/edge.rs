@@ -11,12 +11,13 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use limits::directory::{EDGE_TIMEOUT_MS, POLL_INTERVAL_MS, SNAPSHOTS_CACHED_MAX};
-use parking_lot::Mutex;
+use limits::directory::{EDGE_TIMEOUT_MS, NOTED_USERS_MAX, POLL_INTERVAL_MS, SNAPSHOTS_CACHED_MAX};
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
+    hash::{BuildHasher, RandomState},
     pin::Pin,
     sync::{
         Arc,
@@ -131,6 +132,11 @@ pub struct Asker {
 struct Known {
     servers: Mutex<HashMap<Arc<str>, Arc<ServerView>>>,
     users: Mutex<HashMap<Arc<str>, Arc<UserView>>>,
+    /// Hashes of the identities that the edge knows something of; `None` while they are not known, or are too many.
+    noted: RwLock<Option<HashSet<u64>>>,
+    hasher: RandomState,
+    /// The view of everybody else.
+    nobody: Arc<UserView>,
     /// Counts changes of identities, so that an answer that was on its way meanwhile is not kept.
     user_epoch: AtomicU64,
     /// Changes are followed: what is known is current.
@@ -147,7 +153,13 @@ impl Asker {
     /// The identity, if it is at hand and current.
     #[must_use]
     pub fn known_user(&self, user_id: &str) -> Option<Arc<UserView>> {
-        self.known.users.lock().get(user_id).cloned()
+        if let Some(view) = self.known.users.lock().get(user_id) {
+            return Some(view.clone());
+        }
+        // Two identities with one hash cost a question, never an answer.
+        let known = &self.known;
+        let unknown = known.noted.read().as_ref().is_some_and(|noted| !noted.contains(&known.hasher.hash_one(user_id)));
+        (unknown && self.is_following()).then(|| known.nobody.clone())
     }
 
     /// Whether the edge answers and its changes are followed.
@@ -351,7 +363,10 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
     let Changes { changes, latest, reset } = read(&response)?;
     if reset || after.is_none() {
         edge.known.user_epoch.fetch_add(1, Ordering::AcqRel);
+        *edge.known.noted.write() = None;
         edge.known.users.lock().clear();
+        let noted = noted_users(edge).await?;
+        *edge.known.noted.write() = noted;
         let mut followed = hub.open_servers();
         followed.extend(edge.known.servers.lock().keys().cloned());
         followed.sort_unstable();
@@ -372,6 +387,9 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
             }
             "user" => {
                 edge.known.user_epoch.fetch_add(1, Ordering::AcqRel);
+                if let Some(noted) = edge.known.noted.write().as_mut() {
+                    noted.insert(edge.known.hasher.hash_one(change.id.as_str()));
+                }
                 edge.known.users.lock().remove(&*change.id);
                 if hub.is_connected(&change.id) {
                     let view = edge.user(&change.id.as_str().into()).await?;
@@ -383,6 +401,32 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
         *after = Some(change.seq);
     }
     Ok(after.is_some_and(|after| after < latest) && !changes.is_empty())
+}
+
+#[derive(Deserialize)]
+struct NotedUsers {
+    users: Vec<String>,
+    next: Option<String>,
+}
+
+/// Whom the edge knows something of, page by page. What changes meanwhile is in the feed, which is read from before this began.
+async fn noted_users(edge: &Edge) -> Result<Option<HashSet<u64>>, Unreachable> {
+    let (mut noted, mut after) = (HashSet::new(), String::new());
+    loop {
+        let page: NotedUsers = read(&edge.call(Method::GET, &format!("/api/internal/users?after={}", escape(&after)), None).await?)?;
+        noted.extend(page.users.iter().map(|user| edge.known.hasher.hash_one(user.as_str())));
+        if noted.len() > NOTED_USERS_MAX {
+            tracing::warn!(
+                most = NOTED_USERS_MAX,
+                "the edge knows something of too many identities to remember; each new one is asked for"
+            );
+            return Ok(None);
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(Some(noted)),
+        }
+    }
 }
 
 async fn refresh_server(edge: &Edge, hub: &Hub, server_id: &str) -> Result<(), Unreachable> {

@@ -2,7 +2,6 @@
 
 use crate::{
     hub::ConnRef,
-    session::new_targets,
     shard::{Delivery, Filter, Message, Shard},
 };
 use bytes::Bytes;
@@ -52,7 +51,7 @@ impl Shard {
         let (from, wants_errors) = (person.profile.user_id.clone(), person.wants_errors);
         let target = key(&user_id);
         if !session.targets.contains(&target) {
-            if let Err(wait_ms) = session.new_targets.take(new_targets(&hub), now_ms) {
+            if let Err(wait_ms) = session.new_targets.take(hub.new_targets, now_ms) {
                 return self.over_rate(slot, "new targets", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id.as_deref());
             }
             session.targets.push_back(target);

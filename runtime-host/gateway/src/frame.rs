@@ -148,7 +148,24 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
 /// A whole unfragmented frame as the server sends it: one allocation, shared by all receivers.
 #[must_use]
 pub fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
-    let mut frame = BytesMut::with_capacity(payload.len() + 10);
+    assemble(opcode, &[payload])
+}
+
+/// A text frame.
+#[must_use]
+pub fn text(json: &[u8]) -> Bytes {
+    assemble(Opcode::Text, &[json])
+}
+
+/// A text frame of several pieces.
+#[must_use]
+pub fn joined(pieces: &[&[u8]]) -> Bytes {
+    assemble(Opcode::Text, pieces)
+}
+
+fn assemble(opcode: Opcode, pieces: &[&[u8]]) -> Bytes {
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    let mut frame = BytesMut::with_capacity(length + 10);
     frame.put_u8(
         0x80 | match opcode {
             Opcode::Continuation => 0,
@@ -159,25 +176,19 @@ pub fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {
             Opcode::Pong => 10,
         },
     );
-    match payload.len() {
-        length @ 0..=125 => frame.put_u8(length as u8),
-        length @ 126..=65_535 => {
+    match length {
+        0..=125 => frame.put_u8(length as u8),
+        126..=65_535 => {
             frame.put_u8(126);
             frame.put_u16(length as u16);
         }
-        length => {
+        _ => {
             frame.put_u8(127);
             frame.put_u64(length as u64);
         }
     }
-    frame.put_slice(payload);
+    pieces.iter().for_each(|piece| frame.put_slice(piece));
     frame.freeze()
-}
-
-/// A text frame.
-#[must_use]
-pub fn text(json: &[u8]) -> Bytes {
-    encode(Opcode::Text, json)
 }
 
 /// A close frame; the reason is cut to what a control frame holds, at a character's boundary.

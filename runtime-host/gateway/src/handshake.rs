@@ -1,6 +1,6 @@
 //! The HTTP head at the start of a socket: an upgrade to WebSocket (RFC 6455 section 4), or something for the HTTP server.
 
-use crate::config::Socket;
+use crate::{config::Socket, hub::NoPlace};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use limits::socket::{HEAD_BYTES_MAX, HEADERS_MAX, RETRY_AFTER_SECONDS};
 use sha1::{Digest, Sha1};
@@ -93,11 +93,19 @@ pub(crate) fn accepted(accept: &str) -> String {
     format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")
 }
 
-/// The answer at a cap, before the upgrade (W12).
+/// The answer to who gets no place, before the upgrade (W12), with a time to come back that is not the same for all.
 #[must_use]
-pub(crate) fn full(reason: &'static str, message: &str) -> Request {
-    let retry = format!("Retry-After: {RETRY_AFTER_SECONDS}\r\n");
-    refused(reason, 503, "Service Unavailable", "CONNECTIONS_FULL", message, &retry)
+pub(crate) fn no_place(why: NoPlace) -> Request {
+    let (reason, status, phrase, code, message, wait_seconds) = match why {
+        NoPlace::Draining => ("draining", 503, "Service Unavailable", "DRAINING", "the server is shutting down", 0),
+        NoPlace::Address => ("address", 503, "Service Unavailable", "CONNECTIONS_FULL", "too many connections from this address", 0),
+        NoPlace::Full => ("full", 503, "Service Unavailable", "CONNECTIONS_FULL", "the server has reached its connection limit", 0),
+        NoPlace::TooFast(wait_ms) => {
+            ("rate", 429, "Too Many Requests", "RATE_LIMITED", "too many handshakes from this address", u64::from(wait_ms.div_ceil(1_000)))
+        }
+    };
+    let spread = u64::from(uuid::Uuid::new_v4().as_fields().0) % RETRY_AFTER_SECONDS;
+    refused(reason, status, phrase, code, message, &format!("Retry-After: {}\r\n", wait_seconds + RETRY_AFTER_SECONDS + spread))
 }
 
 fn refused(reason: &'static str, status: u16, phrase: &str, code: &str, message: &str, headers: &str) -> Request {

@@ -7,12 +7,13 @@ use crate::{
     config::{Config, Direct},
     edge::Asker,
     metrics::Metrics,
+    rate::Addresses,
     room::Room,
     shard::Message,
     view::{ServerView, UserView},
 };
 use envelope::verdict::ForwardClass;
-use limits::socket::SHARD_INBOX_MAX;
+use limits::{rate::Rate, socket::SHARD_INBOX_MAX};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use std::{
@@ -76,6 +77,19 @@ impl ShardHandle {
     pub(crate) fn take(&self, into: &mut Vec<Message>) {
         std::mem::swap(&mut *self.inbox.lock(), into);
     }
+}
+
+/// Why a connection gets no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// The process is about to end.
+    Draining,
+    /// The address has as many connections as it may.
+    Address,
+    /// The cap on all connections.
+    Full,
+    /// The address comes too often; milliseconds until it may come again.
+    TooFast(u32),
 }
 
 /// A connection of an identity, as others find it.
@@ -155,6 +169,12 @@ pub struct Hub {
     pub advertised: serde_json::Value,
     /// The origin that key proofs name; known once the listener is bound.
     pub origin: RwLock<Arc<str>>,
+    /// The rates of one connection, by class.
+    pub(crate) rates: [Rate; 7],
+    /// KiB that one connection may cause to be sent on.
+    pub(crate) volume: Rate,
+    /// Identities that one connection may address for the first time.
+    pub(crate) new_targets: Rate,
     /// The cap on connections.
     pub connections_max: usize,
     /// Connections now.
@@ -167,6 +187,7 @@ pub struct Hub {
     room_index: AtomicU64,
     users: Striped<User>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
+    handshakes: Addresses,
     relations: Mutex<Relations>,
     ages: AtomicU64,
 }
@@ -177,6 +198,10 @@ impl Hub {
     pub fn new(config: Config, metrics: Metrics, edge: Asker, verifier: identity::Verifier, connections_max: usize) -> Self {
         let advertised = crate::advertised::limits(&config);
         Self {
+            rates: config.rates.by_class(),
+            volume: config.volume(),
+            new_targets: config.rates.new_targets(),
+            handshakes: Addresses::new(config.socket.handshakes_per_address.into()),
             config,
             metrics,
             edge,
@@ -222,19 +247,20 @@ impl Hub {
     /// Takes a place for a connection from `address`.
     ///
     /// # Errors
-    /// Why there is none: for the counter, and for people.
-    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), (&'static str, &'static str)> {
+    /// Why there is none.
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), NoPlace> {
         if self.draining.load(Ordering::Acquire) {
-            return Err(("draining", "the server is shutting down"));
+            return Err(NoPlace::Draining);
         }
+        self.handshakes.take(address, self.monotonic_ms()).map_err(NoPlace::TooFast)?;
         let mut addresses = self.addresses.lock();
         let mine = addresses.get(&address).copied().unwrap_or(0);
         if mine >= self.config.socket.connections_per_address_max {
-            return Err(("address", "too many connections from this address"));
+            return Err(NoPlace::Address);
         }
         if self.connections.fetch_add(1, Ordering::AcqRel) >= self.connections_max {
             self.connections.fetch_sub(1, Ordering::AcqRel);
-            return Err(("full", "the server has reached its connection limit"));
+            return Err(NoPlace::Full);
         }
         addresses.insert(address, mine + 1);
         drop(addresses);

@@ -32,4 +32,4 @@ pub use config::Config;
 pub use handshake::client_address;
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
-pub use server::{Gateway, Handover, Passed, connections_max};
+pub use server::{Gateway, Handover, Passed, bind, connections_max};

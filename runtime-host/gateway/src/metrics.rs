@@ -1,5 +1,6 @@
 //! Counters and gauges in the Prometheus format. No identity and no server is ever a label.
 
+use envelope::catalogue::{CATALOGUE, EnvelopeType};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -23,12 +24,16 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Accepted WebSocket connections.
     pub accepted: Counter,
+    /// Pauses of the acceptor because connections came faster than the operator lets them.
+    pub accepts_paced: Counter,
     /// Handshakes refused, by reason.
     pub handshakes_refused: Counters,
     /// Closed connections, by code.
     pub closed: Counters,
     /// Envelopes received, by type.
     pub received: Counters,
+    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: looking one up by its label costs more than judging.
+    received_by_type: Vec<Counter>,
     /// Envelopes refused, by code.
     pub refused: Counters,
     /// Frames delivered to sockets.
@@ -68,13 +73,18 @@ impl Default for Metrics {
             }};
         }
         let judge_seconds = Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
-        registry.register_with_unit("judge", "Time of one judgement", Unit::Seconds, judge_seconds.clone());
+        registry.register_with_unit("judge", "Time of one judgement; some are timed", Unit::Seconds, judge_seconds.clone());
+        let received: Counters = metric!("envelopes_received", "Envelopes received by type", Counters);
+        let names = CATALOGUE.iter().map(|envelope| envelope.name).chain(["unknown"]);
+        let received_by_type = names.map(|kind| received.get_or_create(&Label { kind: kind.into() }).clone()).collect();
         Self {
             connections: metric!("connections", "Open WebSocket connections", Gauge),
             accepted: metric!("connections_accepted", "Accepted WebSocket connections", Counter),
+            accepts_paced: metric!("accepts_paced", "Pauses of the acceptor at its rate", Counter),
             handshakes_refused: metric!("handshakes_refused", "Refused handshakes by reason", Counters),
             closed: metric!("connections_closed", "Closed connections by close code", Counters),
-            received: metric!("envelopes_received", "Envelopes received by type", Counters),
+            received,
+            received_by_type,
             refused: metric!("envelopes_refused", "Envelopes refused by code", Counters),
             delivered: metric!("frames_delivered", "Frames handed to sockets", Counter),
             coalesced: metric!("frames_coalesced", "Waiting frames replaced by newer ones", Counter),
@@ -104,6 +114,12 @@ impl Metrics {
             text.clear();
         }
         text
+    }
+
+    /// Counts a received envelope; `None` is one of an unknown type.
+    pub(crate) fn receive(&self, envelope: Option<&'static EnvelopeType>) {
+        let position = envelope.and_then(|envelope| CATALOGUE.iter().position(|known| std::ptr::eq(known, envelope)));
+        self.received_by_type[position.unwrap_or(CATALOGUE.len())].inc();
     }
 
     /// Adds one to the counter of `kind` in `counters`.

@@ -107,7 +107,8 @@ mod tests {
     #[test]
     fn members_get_what_is_due_to_them() {
         let mut outbox = Outbox::default();
-        let delivery = |text: &'static str| Delivery { frame: Bytes::from_static(text.as_bytes()), skip: None, filter: Filter::All, coalesce: 0 };
+        let delivery =
+            |text: &'static str| Delivery { frame: Bytes::from_static(text.as_bytes()), skip: None, filter: Filter::All, coalesce: 0 };
         outbox.push(delivery("a"), Some(1), None);
         outbox.push(delivery("b"), None, Some(5));
         outbox.push(delivery("c"), None, Some(6));

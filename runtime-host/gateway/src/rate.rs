@@ -1,6 +1,8 @@
 //! Token buckets: how often something may happen. No clock of their own; the caller passes milliseconds.
 
-use limits::rate::Rate;
+use limits::{rate::Rate, socket::ADDRESSES_MAX};
+use parking_lot::Mutex;
+use std::{collections::HashMap, net::IpAddr};
 
 /// One bucket. Thousandths of a token are kept, so that slow refills do not round away.
 #[derive(Debug, Clone, Copy)]
@@ -42,9 +44,37 @@ impl Bucket {
     }
 }
 
+/// One bucket for each address, [`ADDRESSES_MAX`] of them at most.
+#[derive(Debug)]
+pub struct Addresses {
+    rate: Rate,
+    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+}
+
+impl Addresses {
+    /// Full buckets for everyone.
+    #[must_use]
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, buckets: Mutex::default() }
+    }
+
+    /// Takes a token of an address.
+    ///
+    /// # Errors
+    /// Milliseconds until there is one.
+    pub fn take(&self, address: IpAddr, now_ms: u32) -> Result<(), u32> {
+        let mut buckets = self.buckets.lock();
+        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
+            // Forgetting everyone refills their buckets once; a flood of addresses cannot fill the memory.
+            buckets.clear();
+        }
+        buckets.entry(address).or_insert_with(|| Bucket::full(self.rate, now_ms)).take(self.rate, now_ms)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Bucket;
+    use super::{Addresses, Bucket};
     use limits::rate::Rate;
 
     #[test]
@@ -58,5 +88,14 @@ mod tests {
         assert_eq!(bucket.take(rate, 189), Ok(()), "the clock wrapped and 200 ms passed");
         assert_eq!(bucket.take(rate, 189), Err(200));
         assert_eq!(bucket.take_many(rate, 100_000, 50), Ok(()), "larger than the bucket empties it");
+    }
+    #[test]
+    fn addresses_do_not_share_their_buckets() {
+        let addresses = Addresses::new(Rate { per_second: 1, burst: 1 });
+        let [one, other] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(std::net::IpAddr::from);
+        assert_eq!(addresses.take(one, 0), Ok(()));
+        assert_eq!(addresses.take(one, 0), Err(1_000));
+        assert_eq!(addresses.take(other, 0), Ok(()));
+        assert_eq!(addresses.take(one, 1_000), Ok(()));
     }
 }

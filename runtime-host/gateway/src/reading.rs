@@ -144,8 +144,8 @@ impl Shard {
                 None
             }
             handshake::Request::Upgrade { accept, address, head_bytes } => {
-                if let Err((reason, message)) = hub.admit(address) {
-                    if let handshake::Request::Refused { reason, response } = handshake::full(reason, message) {
+                if let Err(why) = hub.admit(address) {
+                    if let handshake::Request::Refused { reason, response } = handshake::no_place(why) {
                         self.refuse_head(slot, reason, &response);
                     }
                     return None;

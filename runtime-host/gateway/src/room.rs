@@ -4,14 +4,17 @@
 //! receivers see them in one order; each carries a sequence number, and a connection that joined later than an event never gets it.
 
 use crate::{
+    frame,
     hub::{ConnRef, ShardHandle},
     shard::{Delivery, Filter, Message},
     view::ServerView,
 };
 use bytes::Bytes;
 use envelope::verdict::Status;
+use indexmap::IndexMap;
 use parking_lot::{Mutex, RwLock};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
 use std::{
     collections::HashMap,
     sync::{
@@ -35,19 +38,33 @@ pub(crate) struct Profile {
     pub verified: bool,
 }
 
+/// A roster entry as it goes over the wire.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    oder_id: &'a str,
+    display_name: &'a str,
+    status: &'a str,
+    verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_updated_at: Option<&'a RawValue>,
+}
+
 impl Profile {
-    /// The roster entry, without its braces, ready to be put into an object.
-    fn members(&self, status: Status) -> String {
-        let mut entry =
-            json!({"oderId": &*self.user_id, "displayName": &*self.display_name, "status": status.as_str(), "verified": self.verified});
-        if let Some(description) = &self.description {
-            entry["description"] = (&**description).into();
-        }
-        if let Some(at) = self.profile_updated_at.as_deref().and_then(|raw| serde_json::from_str::<serde_json::Value>(raw).ok()) {
-            entry["profileUpdatedAt"] = at;
-        }
-        let text = entry.to_string();
-        text[1..text.len() - 1].to_owned()
+    /// The roster entry, with its braces.
+    fn entry(&self, status: Status) -> Arc<str> {
+        let entry = Entry {
+            oder_id: &self.user_id,
+            display_name: &self.display_name,
+            status: status.as_str(),
+            verified: self.verified,
+            description: self.description.as_deref(),
+            profile_updated_at: self.profile_updated_at.as_deref().and_then(|raw| serde_json::from_str(raw).ok()),
+        };
+        // Texts, a flag and checked JSON: there is nothing that could not be written.
+        serde_json::to_string(&entry).unwrap_or_default().into()
     }
 }
 
@@ -73,13 +90,15 @@ impl Member {
     }
 
     fn refresh(&mut self) {
-        self.entry = format!("{{{}}}", self.profile.members(self.status())).into();
+        self.entry = self.profile.entry(self.status());
     }
 }
 
 #[derive(Debug, Default)]
 struct State {
-    members: HashMap<Arc<str>, Member>,
+    members: IndexMap<Arc<str>, Member>,
+    /// The entries of the first page with commas between them, kept while members only come: joiners share it.
+    first_page: Option<String>,
     /// How many joined and viewing connections each shard has here.
     shards: HashMap<u16, usize>,
     icons: HashMap<Arc<str>, u64>,
@@ -186,23 +205,31 @@ impl Room {
                 member.profile = entrant.profile.clone();
                 member.refresh();
                 let after = member.status();
+                state.first_page = None;
                 if after != before {
                     self.tell(&mut state, &status_update(&self.server_id, user_id, after), shards);
                 }
             }
             None => {
-                let mut member = Member { profile: entrant.profile.clone(), devices: vec![device], entry: "".into() };
-                member.refresh();
-                let joined = format!(
-                    r#"{{"type":"user_joined","serverId":{},{}}}"#,
-                    json!(&*self.server_id),
-                    entrant.profile.members(member.status())
-                );
+                // The roster is what was there before: nobody is in the roster that it gets (D4).
+                let roster = roster(&self.server_id, &mut state, user_id, page);
+                let entry = entrant.profile.entry(device.status);
+                let room_left = state.members.len() < page.entries_max;
+                if let Some(text) = state.first_page.as_mut().filter(|_| room_left) {
+                    if !text.is_empty() {
+                        text.push(',');
+                    }
+                    text.push_str(&entry);
+                }
+                let joined = format!(r#"{{"type":"user_joined","serverId":{},{}"#, json!(&*self.server_id), &entry[1..]);
+                let member = Member { profile: entrant.profile.clone(), devices: vec![device], entry };
                 state.members.insert(user_id.clone(), member);
                 self.tell(&mut state, joined.as_bytes(), shards);
+                return Some(Entered { sequence: state.sequence, roster });
             }
         }
-        Some(Entered { sequence: state.sequence, roster: roster(&self.server_id, &state, user_id, page) })
+        let roster = roster(&self.server_id, &mut state, user_id, page);
+        Some(Entered { sequence: state.sequence, roster })
     }
 
     /// Lets a connection look: it hears of revisions only. `None` when the room has just closed.
@@ -212,12 +239,12 @@ impl Room {
             return None;
         }
         *state.shards.entry(conn.shard).or_default() += 1;
-        Some(roster(&self.server_id, &state, user_id, page))
+        Some(roster(&self.server_id, &mut state, user_id, page))
     }
 
     /// The roster once more, for a further page.
     pub(crate) fn roster(&self, user_id: &str, page: Page) -> Bytes {
-        roster(&self.server_id, &self.state.lock(), user_id, page)
+        roster(&self.server_id, &mut self.state.lock(), user_id, page)
     }
 
     /// A viewing connection goes.
@@ -235,10 +262,13 @@ impl Room {
         if member.devices.len() == devices_before {
             return;
         }
-        if member.devices.is_empty() {
+        let last = member.devices.is_empty();
+        state.first_page = None;
+        let Some(member) = state.members.get_mut(user_id) else { return };
+        if last {
             let left =
                 json!({"type": "user_left", "serverId": &*self.server_id, "oderId": user_id, "displayName": &*member.profile.display_name});
-            state.members.remove(user_id);
+            state.members.swap_remove(user_id);
             state.icons.remove(user_id);
             release(&mut state.shards, conn.shard);
             self.tell(&mut state, left.to_string().as_bytes(), shards);
@@ -263,6 +293,7 @@ impl Room {
         member.profile = profile.clone();
         member.refresh();
         let after = member.status();
+        state.first_page = None;
         if after != before {
             self.tell(&mut state, &status_update(&self.server_id, &profile.user_id, after), shards);
         }
@@ -310,7 +341,7 @@ impl Room {
     /// Puts a presence event into the inbox of every shard with somebody here, in one order for all.
     fn tell(self: &Arc<Self>, state: &mut State, envelope: &[u8], shards: &[ShardHandle]) {
         state.sequence += 1;
-        let delivery = Delivery { frame: crate::frame::text(envelope), skip: None, filter: Filter::All, coalesce: 0 };
+        let delivery = Delivery { frame: frame::text(envelope), skip: None, filter: Filter::All, coalesce: 0 };
         for shard in state.shards.keys() {
             shards[usize::from(*shard)].send(Message::Room {
                 room: self.clone(),
@@ -334,21 +365,34 @@ fn status_update(server_id: &str, user_id: &str, status: Status) -> Vec<u8> {
     envelope::reply::bytes(&json!({"type": "status_update", "serverId": server_id, "oderId": user_id, "status": status.as_str()}))
 }
 
-/// `server_users`: the others, never the receiver (D4); cut to a page, which then says `total` and `offset`.
-fn roster(server_id: &str, state: &State, own: &str, page: Page) -> Bytes {
-    let others = || state.members.iter().filter(|(user, _)| ***user != *own).map(|(_, member)| &*member.entry);
-    let total = state.members.len() - usize::from(state.members.contains_key(own));
-    let mut text = format!(r#"{{"type":"server_users","serverId":{},"users":["#, json!(server_id));
-    for (at, entry) in others().skip(page.offset).take(page.entries_max).enumerate() {
-        if at > 0 {
+/// `server_users`: the others, never the receiver (D4); cut to a page, which then says `total` and `offset`. The order is that of coming,
+/// apart from those who took the place of one who left.
+fn roster(server_id: &str, state: &mut State, own: &str, page: Page) -> Bytes {
+    let own_at = state.members.get_index_of(own);
+    let total = state.members.len() - usize::from(own_at.is_some());
+    let mut tail = String::from("]");
+    if page.offset > 0 || total > page.entries_max {
+        tail = format!(r#"],"total":{total},"offset":{}"#, page.offset);
+    }
+    tail.push('}');
+    let head = format!(r#"{{"type":"server_users","serverId":{},"users":["#, json!(server_id));
+    let State { members, first_page, .. } = state;
+    if page.offset == 0 && own_at.is_none_or(|at| at >= page.entries_max) {
+        let text = first_page.get_or_insert_with(|| entries(members.values().take(page.entries_max)));
+        return frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
+    }
+    let others = members.iter().filter(|(user, _)| ***user != *own).map(|(_, member)| member);
+    let text = entries(others.skip(page.offset).take(page.entries_max));
+    frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
+}
+
+fn entries<'a>(members: impl Iterator<Item = &'a Member>) -> String {
+    let mut text = String::new();
+    for member in members {
+        if !text.is_empty() {
             text.push(',');
         }
-        text.push_str(entry);
+        text.push_str(&member.entry);
     }
-    text.push(']');
-    if page.offset > 0 || total > page.entries_max {
-        text.push_str(&format!(r#","total":{total},"offset":{}"#, page.offset));
-    }
-    text.push('}');
-    crate::frame::text(text.as_bytes())
+    text
 }

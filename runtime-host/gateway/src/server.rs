@@ -2,14 +2,19 @@
 
 use crate::{
     hub::{Hub, ShardHandle},
+    rate::Bucket,
     shard::{Message, Shard, WAKER},
 };
 use envelope::Judge;
-use limits::{rest::IN_FLIGHT_MAX, socket::DESCRIPTORS_RESERVED};
+use limits::{
+    rest::IN_FLIGHT_MAX,
+    socket::{BACKLOG, DESCRIPTORS_RESERVED},
+};
 use mio::{Poll, Waker, net::TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io::{self, Write},
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
@@ -54,6 +59,28 @@ impl Handover {
             );
         }
     }
+}
+
+/// Listens at `address` (`host:port`) with a queue that a storm of reconnects fits.
+///
+/// # Errors
+/// The name has no address, or none of its addresses can be listened at.
+pub fn bind(address: &str) -> io::Result<std::net::TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
+    for address in address.to_socket_addrs()? {
+        let listen = || {
+            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(socket.into())
+        };
+        match listen() {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// A running gateway.
@@ -125,10 +152,20 @@ impl Gateway {
     }
 }
 
+/// Longest sleep of the acceptor, so that it hears of the end soon.
+const ACCEPT_PAUSE_MAX_MS: u64 = 50;
+
 /// Accepts connections and deals them out to the shards in turn.
 fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
     let mut turn = 0;
+    let rate = hub.config.socket.accepts.into();
+    let mut bucket = Bucket::full(rate, hub.monotonic_ms());
     loop {
+        // Whoever comes too early waits in the system's queue.
+        while let Err(wait_ms) = bucket.take(rate, hub.monotonic_ms()) {
+            hub.metrics.accepts_paced.inc();
+            std::thread::sleep(Duration::from_millis(u64::from(wait_ms).clamp(1, ACCEPT_PAUSE_MAX_MS)));
+        }
         let accepted = listener.accept();
         if hub.draining.load(Ordering::Acquire) {
             return;

@@ -17,19 +17,20 @@ use envelope::{
     verdict::{self, Context, Decision, Effect, JudgeError, Membership, Refusal, Verdict},
 };
 use limits::{
-    rate::{Rate, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS},
+    rate::{STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS},
     socket::FRAGMENTS_MAX,
 };
 use std::{sync::Arc, time::Instant};
+
+/// Of this many judgements one is timed for the histogram.
+const JUDGEMENTS_PER_SAMPLE: u32 = 16;
 
 impl Shard {
     /// The upgrade is accepted: the answer, then `connected` (W1).
     pub(crate) fn open(&mut self, slot: u32, accept: &str) {
         let (hub, now_ms) = (self.hub.clone(), self.now_ms);
-        let rates = hub.config.rates.by_class();
         let connection_id = uuid::Uuid::new_v4().to_string();
         let server_time_ms = Hub::now_ms();
-        let volume = volume(&hub);
         let Some(conn) = self.conn(slot) else { return };
         conn.phase = Phase::Open;
         (conn.since_ms, conn.seen_ms, conn.pinged_ms) = (now_ms, now_ms, now_ms);
@@ -37,9 +38,9 @@ impl Shard {
             connection_id: connection_id.as_str().into(),
             server_time_ms,
             person: None,
-            buckets: rates.map(|rate| Bucket::full(rate, now_ms)),
-            volume: Bucket::full(volume, now_ms),
-            new_targets: Bucket::full(new_targets(&hub), now_ms),
+            buckets: hub.rates.map(|rate| Bucket::full(rate, now_ms)),
+            volume: Bucket::full(hub.volume, now_ms),
+            new_targets: Bucket::full(hub.new_targets, now_ms),
             targets: Default::default(),
             strikes: 0,
             strike_ms: now_ms,
@@ -161,11 +162,10 @@ impl Shard {
 
     /// Takes tokens for one frame of a class; refused ones cost a strike, and strikes cost the connection. Whether it may go on.
     pub(crate) fn charge(&mut self, slot: u32, class: RateClass, kind: Option<&str>, request_id: Option<&str>) -> bool {
-        let (hub, now_ms) = (self.hub.clone(), self.now_ms);
-        let rates = hub.config.rates.by_class();
-        let index = RateClass::ALL.iter().position(|known| *known == class).unwrap_or(0);
+        let index = class as usize;
+        let (rate, now_ms) = (self.hub.rates[index], self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
-        match session.buckets[index].take(rates[index], now_ms) {
+        match session.buckets[index].take(rate, now_ms) {
             Ok(()) => true,
             Err(wait_ms) => {
                 self.over_rate(slot, class.name(), u64::from(wait_ms), kind, request_id);
@@ -205,7 +205,7 @@ impl Shard {
         }
         let hint = Hint::scan(bytes);
         let envelope = hint.kind.as_deref().and_then(catalogue::find);
-        Metrics::count(&self.hub.metrics.received, envelope.map_or("unknown", |envelope| envelope.name));
+        self.hub.metrics.receive(envelope);
         let class = envelope.map_or(RateClass::Other, |envelope| envelope.rate);
         if class != RateClass::Other && !self.charge(slot, class, hint.kind.as_deref(), hint.request_id.as_deref()) {
             return;
@@ -215,12 +215,16 @@ impl Shard {
 
     /// Asks the judge, teaching it the server's definitions first where it lacks them, and does what it says.
     fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
-        let asked = Instant::now();
+        // A clock costs as much as the rest of the accounting: one judgement of many is timed.
+        self.judged = self.judged.wrapping_add(1);
+        let asked = (self.judged % JUDGEMENTS_PER_SAMPLE == 0).then(Instant::now);
         let verdict = match self.ask_judge(slot, bytes, hint) {
             Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
             verdict => verdict,
         };
-        self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
+        if let Some(asked) = asked {
+            self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
+        }
         match verdict {
             Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, hint, envelope),
             Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
@@ -327,7 +331,7 @@ impl Shard {
     }
 
     pub(crate) fn charge_volume(&mut self, slot: u32, bytes: usize, hint: &Hint<'_>) -> bool {
-        let (rate, now_ms) = (volume(&self.hub), self.now_ms);
+        let (rate, now_ms) = (self.hub.volume, self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
         match session.volume.take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32) {
             Ok(()) => true,
@@ -403,16 +407,6 @@ impl Shard {
             self.answered(reference, crate::edge::Answer::Unavailable);
         }
     }
-}
-
-fn volume(hub: &Hub) -> Rate {
-    let kib = (hub.config.rates.bytes_per_second / limits::KIB as u32).max(1);
-    Rate { per_second: kib, burst: kib.max((hub.config.socket.message_bytes_max / limits::KIB) as u32) }
-}
-
-pub(crate) fn new_targets(hub: &Hub) -> Rate {
-    let per_minute = hub.config.rates.new_targets_per_minute;
-    Rate { per_second: per_minute.div_ceil(60), burst: per_minute }
 }
 
 /// The chain of judges broke its contract.

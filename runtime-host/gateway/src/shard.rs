@@ -113,6 +113,8 @@ pub(crate) struct Shard {
     /// Counts the flushes of rooms; see [`Conn::spoke`].
     pub(crate) flushes: u32,
     pub(crate) tally: Tally,
+    /// Counts judgements, of which some are timed.
+    pub(crate) judged: u32,
     pub(crate) ticked_ms: u32,
     pub(crate) draining_ms: Option<u32>,
     pub(crate) buffer: Vec<u8>,
@@ -148,6 +150,7 @@ impl Shard {
             rooms_dirty_ms: None,
             flushes: 1,
             tally: Tally::default(),
+            judged: 0,
             ticked_ms: now_ms,
             draining_ms: None,
             buffer: vec![0; READ_BYTES_PER_TURN],

@@ -4,24 +4,19 @@ use crate::door::Door;
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
-use gateway::{Gateway, Hub, Passed, rate::Bucket};
+use gateway::{Gateway, Hub, Passed, rate::Addresses};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::{Role, ServiceCredential};
-use limits::{
-    rate::Rate,
-    rest::{ADDRESSES_MAX, PAGE_ITEMS_MAX},
-    socket::HEAD_TIMEOUT_MS,
-};
+use limits::{rest::PAGE_ITEMS_MAX, socket::HEAD_TIMEOUT_MS, socket::READY_BELOW_PERCENT};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
     convert::Infallible,
     io::Cursor,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -43,11 +38,9 @@ pub(crate) struct Site {
     /// What a wake-up has to present.
     pub credential: ServiceCredential,
     /// Requests of one address.
-    pub per_address: Rate,
+    pub per_address: Addresses,
     /// Requests in work.
     pub places: Semaphore,
-    /// Buckets by address.
-    pub buckets: Mutex<HashMap<IpAddr, Bucket>>,
     /// Whether the gateway's threads live.
     pub gateway: Arc<Mutex<Option<Gateway>>>,
 }
@@ -117,7 +110,7 @@ impl Site {
                 text(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", self.hub.metrics.render())
             }
             (Method::POST, "/internal/wake") => self.wake(&request),
-            _ if !self.admit(client) => {
+            _ if self.per_address.take(client, self.hub.monotonic_ms()).is_err() => {
                 let mut response = error(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many requests from this address");
                 response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
                 response
@@ -157,7 +150,7 @@ impl Site {
         if self.hub.draining.load(Ordering::Acquire) {
             return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}));
         }
-        if open * 10 >= self.hub.connections_max * 9 {
+        if open * 100 >= self.hub.connections_max * READY_BELOW_PERCENT {
             let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max});
             return answer(StatusCode::SERVICE_UNAVAILABLE, &body);
         }
@@ -187,16 +180,6 @@ impl Site {
             Some(Err(failed)) => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", &failed.to_string()),
             None => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "connections are shown to a token with the role admin"),
         }
-    }
-
-    fn admit(&self, address: IpAddr) -> bool {
-        let now_ms = self.hub.monotonic_ms();
-        let mut buckets = self.buckets.lock();
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
-            // Forgetting everyone refills their buckets once; a flood of addresses cannot fill the memory.
-            buckets.clear();
-        }
-        buckets.entry(address).or_insert_with(|| Bucket::full(self.per_address, now_ms)).take(self.per_address, now_ms).is_ok()
     }
 }
 

@@ -17,13 +17,14 @@ use envelope::Judge;
 use gateway::{
     Gateway, Handover, Hub, Metrics,
     edge::{self, Transport},
+    rate::Addresses,
 };
 use identity::{Expectations, KeySet, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use parking_lot::Mutex;
 use plugin_host::judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     env,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let telemetry = telemetry::start(&config, runtime.handle())?;
     let lock = edge_host::lock(&args.data)?;
     keys::init(&args.data)?;
-    let listener = TcpListener::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = gateway::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     if config.identity.mode == Mode::Open && !address.ip().is_loopback() && !args.force_open {
         bail!("identity mode `open` lets anybody be anybody: listen on a loopback address, or say --force-open");
@@ -136,9 +137,8 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
         door: door.clone(),
         wake,
         credential,
-        per_address: ground.config.rest.per_address.into(),
+        per_address: Addresses::new(ground.config.rest.per_address.into()),
         places: Semaphore::new(ground.config.rest.in_flight_max),
-        buckets: Mutex::new(HashMap::new()),
         gateway: place.clone(),
     };
     runtime.spawn(http::serve(Arc::new(site), passed));

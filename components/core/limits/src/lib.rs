@@ -44,6 +44,17 @@ pub mod socket {
     pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
     /// Time for the peer to answer a close frame before the socket is cut.
     pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
+    /// Connections accepted each second, and the burst: more wait in the system's queue, so that a storm of reconnects does not starve those
+    /// who are connected.
+    pub const ACCEPTS: super::rate::Rate = super::rate::Rate { per_second: 2_000, burst: 2_000 };
+    /// Handshakes of one address each second, and the burst; more are refused with 503 and advice when to come back.
+    pub const HANDSHAKES_PER_ADDRESS: super::rate::Rate = super::rate::Rate { per_second: 20, burst: 200 };
+    /// Addresses whose handshakes, or whose requests, are counted at once; when there are more, all counts are forgotten.
+    pub const ADDRESSES_MAX: usize = 65_536;
+    /// Connections that may wait in the system's queue: a storm of reconnects fits.
+    pub const BACKLOG: i32 = 4_096;
+    /// Share of the connection cap, in percent, above which the host says that it is not ready for more.
+    pub const READY_BELOW_PERCENT: usize = 90;
     /// Connections from one address; a household behind one address fits, a flood does not.
     pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
     /// Connections of one identity: a person has no more devices and tabs than this.
@@ -259,8 +270,6 @@ pub mod rest {
     pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
     /// Requests of one address each second, and the burst.
     pub const PER_ADDRESS: super::rate::Rate = super::rate::Rate { per_second: 100, burst: 200 };
-    /// Addresses whose rate is remembered at once.
-    pub const ADDRESSES_MAX: usize = 65_536;
     /// HTTP requests in work at once in the native host.
     pub const IN_FLIGHT_MAX: usize = 1_024;
     /// Items of one page.
@@ -313,6 +322,10 @@ pub mod directory {
     pub const POLL_INTERVAL_MS: u64 = 1_000;
     /// Servers whose snapshot a gateway keeps at hand.
     pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
+    /// Identities of one page of those that something is known of.
+    pub const NOTED_PAGE_MAX: usize = 10_000;
+    /// Identities a gateway remembers as ones that something is known of, eight bytes each; with more of them it asks for everyone.
+    pub const NOTED_USERS_MAX: usize = 1_000_000;
     /// Time a gateway waits for an answer of the edge.
     pub const EDGE_TIMEOUT_MS: u64 = 5_000;
     /// Members of one server that hold a role.

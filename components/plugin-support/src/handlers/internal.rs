@@ -7,7 +7,7 @@ use crate::store::Want;
 use directory::server::Server;
 use directory::snapshot::Internal;
 use directory::{Code, Kind, Refusal, Scope, etag};
-use limits::directory::CHANGES_PAGE_MAX;
+use limits::directory::{CHANGES_PAGE_MAX, NOTED_PAGE_MAX};
 use serde_json::json;
 
 /// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
@@ -26,6 +26,14 @@ pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
 /// `GET /api/internal/users/{userId}`; unknown ones need no proof.
 pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::ok(&super::users::about(call, &call.user_id(0)?).await?))
+}
+
+/// `GET /api/internal/users`: whom something is known of, by id. Of everybody else a gateway need not ask.
+pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
+    let limit = call.limit_of(NOTED_PAGE_MAX, NOTED_PAGE_MAX)?;
+    let users = call.store.noted_users(call.after()?, limit).await.map_err(|fault| refused(&fault))?;
+    let next = users.last().filter(|_| users.len() as u64 == limit).cloned();
+    Ok(Answer::ok(&json!({"users": users, "next": next})))
 }
 
 /// `GET /api/internal/changes`: the feed above `after`. `reset` says that `after` is older than what is kept or newer than what there is, so

@@ -147,6 +147,19 @@ impl Store {
         Ok(UserFacts { owns: number(0) > 0, holds_role: number(1) > 0 })
     }
 
+    /// One page of the identities that something is known of, by id: owners, holders of roles, and whoever has a scope of their own.
+    pub(crate) async fn noted_users(&self, after: &str, limit: u64) -> Result<Vec<String>, Fault> {
+        let branches = [
+            "SELECT DISTINCT owner AS id FROM scope WHERE owner > ?1 ORDER BY id LIMIT ?2",
+            "SELECT DISTINCT key AS id FROM entry WHERE kind = 'grant' AND key > ?1 ORDER BY id LIMIT ?2",
+            "SELECT id FROM scope WHERE kind = 'user' AND id > ?1 ORDER BY id LIMIT ?2",
+        ];
+        let union: Vec<_> = branches.iter().enumerate().map(|(at, branch)| format!("SELECT id FROM ({branch}) AS branch_{at}")).collect();
+        let statement = format!("SELECT id FROM ({}) AS noted ORDER BY id LIMIT ?2", union.join(" UNION "));
+        let rows = self.run(&statement, vec![after.into(), limit.into()]).await?;
+        Ok(rows.iter().filter_map(|row| Some(row.first()?.text())).collect())
+    }
+
     /// The changes above `after`.
     pub(crate) async fn changes(&self, after: u64, limit: u64) -> Result<Changes, Fault> {
         let ends = self.run("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM change", Vec::new()).await?;
