@@ -3,15 +3,18 @@
 //! What it is not: a part of the product; it links nothing of the host and finds everything out from outside. Invariant: no wait has an
 //! upper bound that a busy machine could break; [`PATIENCE`] only turns a hang into a failure.
 
+pub mod bystander;
 pub mod cache;
 pub mod case;
 pub mod client;
+pub mod conformance;
 pub mod dry_run;
 pub mod foreign;
 pub mod frames;
 pub mod host;
 pub mod http;
 pub mod matcher;
+pub mod measures;
 pub mod raw;
 pub mod spin;
 

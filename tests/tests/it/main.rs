@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod access;
+mod conformance;
 mod directory;
 mod documents;
 mod edge;
