@@ -1,7 +1,7 @@
 //! From frames to sockets: gathered while a turn lasts, written once at its end.
 
 use crate::{
-    conn::Phase,
+    conn::{Assembly, Phase},
     frame::{self, close},
     metrics::Metrics,
     outbox::{LocalRoom, Outbox},
@@ -213,7 +213,7 @@ impl Shard {
         let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
         conn.phase = Phase::Closing { answered };
         conn.since_ms = now_ms;
-        conn.assembly = None;
+        Assembly::forget(&mut conn.assembly);
         if !conn.dirty {
             conn.dirty = true;
             self.dirty.push(slot);
