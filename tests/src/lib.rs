@@ -26,6 +26,16 @@ use std::{
 /// How long anything may take before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Configuration with rates that no test reaches, for tests about something else.
+#[must_use]
+pub fn limits_raised() -> &'static str {
+    "[rates]\nbytes_per_second = 1000000000\nnew_targets_per_minute = 1000000\n\
+     all = { per_second = 100000, burst = 100000 }\ntyping = { per_second = 100000, burst = 100000 }\n\
+     chat = { per_second = 100000, burst = 100000 }\nmembership = { per_second = 100000, burst = 100000 }\n\
+     signalling = { per_second = 100000, burst = 100000 }\ndirect = { per_second = 100000, burst = 100000 }\n\
+     plugin_event = { per_second = 100000, burst = 100000 }\n"
+}
+
 /// The workspace's root.
 ///
 /// # Panics

@@ -118,6 +118,16 @@ impl Raw {
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
 
+    /// Everything up to the end of the stream.
+    ///
+    /// # Errors
+    /// It is cut by a reset.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest)?;
+        Ok(rest)
+    }
+
     /// The next frame; `None` when the connection is over.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod access;
+mod closing;
 mod conformance;
 mod directory;
 mod documents;
