@@ -7,12 +7,10 @@ use crate::{
     metrics::Metrics,
     shard::{Shard, Slot},
 };
+use bytes::Bytes;
 use envelope::catalogue::RateClass;
 use limits::socket::{FRAGMENTS_MAX, READ_BYTES_PER_TURN};
-use std::{
-    io::{self, Read, Write},
-    net::Shutdown,
-};
+use std::io::{self, Read};
 
 impl Shard {
     /// Puts a connection on the list of those to read from, when it was paused and goes on.
@@ -52,8 +50,13 @@ impl Shard {
             let read = conn.stream.read(&mut buffer);
             match read {
                 Ok(0) => {
+                    let wants_the_rest = conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
+                    // It has ended its side and may still read; the end is read again once everything is written.
+                    conn.readable = !wants_the_rest;
                     self.buffer = buffer;
-                    self.drop_conn(slot);
+                    if !wants_the_rest {
+                        self.drop_conn(slot);
+                    }
                     return;
                 }
                 Ok(length) => {
@@ -250,10 +253,14 @@ impl Shard {
 
     pub(crate) fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
         Metrics::count(&self.hub.metrics.handshakes_refused, reason);
-        if let Some(mut stream) = self.drop_conn(slot) {
-            // The answer fits the empty socket buffer; a peer that is gone already has no use for it.
-            let _ = stream.write(response.as_bytes());
-            let _ = stream.shutdown(Shutdown::Write);
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return };
+        let _ = conn.queue.get_or_insert_default().push(Bytes::copy_from_slice(response.as_bytes()), 0, usize::MAX);
+        conn.phase = Phase::Closing { answered: true };
+        conn.since_ms = now_ms;
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(slot);
         }
     }
 }
