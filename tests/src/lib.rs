@@ -3,15 +3,18 @@
 //! What it is not: a part of the product; it links nothing of the host and finds everything out from outside. Invariant: no wait has an
 //! upper bound that a busy machine could break; [`PATIENCE`] only turns a hang into a failure.
 
+pub mod bystander;
 pub mod cache;
 pub mod case;
 pub mod client;
+pub mod conformance;
 pub mod dry_run;
 pub mod foreign;
 pub mod frames;
 pub mod host;
 pub mod http;
 pub mod matcher;
+pub mod measures;
 pub mod raw;
 pub mod spin;
 
@@ -22,6 +25,16 @@ use std::{
 
 /// How long anything may take before it counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Configuration with rates that no test reaches, for tests about something else.
+#[must_use]
+pub fn limits_raised() -> &'static str {
+    "[rates]\nbytes_per_second = 1000000000\nnew_targets_per_minute = 1000000\n\
+     all = { per_second = 100000, burst = 100000 }\ntyping = { per_second = 100000, burst = 100000 }\n\
+     chat = { per_second = 100000, burst = 100000 }\nmembership = { per_second = 100000, burst = 100000 }\n\
+     signalling = { per_second = 100000, burst = 100000 }\ndirect = { per_second = 100000, burst = 100000 }\n\
+     plugin_event = { per_second = 100000, burst = 100000 }\n"
+}
 
 /// The workspace's root.
 ///

@@ -70,7 +70,17 @@ impl Raw {
     pub fn dial(host: &Host) -> Self {
         let stream = TcpStream::connect(host.address()).expect("the host listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        stream.set_nodelay(true).expect("a socket takes a flag");
         Self { stream }
+    }
+
+    /// A second handle of the same connection, to write in one thread and read in another.
+    ///
+    /// # Panics
+    /// When the system has no more handles.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        Self { stream: self.stream.try_clone().expect("a second handle") }
     }
 
     /// Writes bytes; a peer that has closed is found out by reading.
@@ -78,24 +88,17 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Whether the host has still taken everything written, as [`Raw::write`] without forgiving.
+    ///
+    /// # Errors
+    /// The connection is over, or the write timeout has passed.
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
     /// Writes a frame with the mask of a client.
     pub fn frame(&mut self, first_byte: u8, payload: &[u8]) {
-        let mut bytes = vec![first_byte];
-        match payload.len() {
-            length @ 0..126 => bytes.push(0x80 | length as u8),
-            length @ 126..65_536 => {
-                bytes.push(0x80 | 126);
-                bytes.extend_from_slice(&(length as u16).to_be_bytes());
-            }
-            length => {
-                bytes.push(0x80 | 127);
-                bytes.extend_from_slice(&(length as u64).to_be_bytes());
-            }
-        }
-        let mask = [0x37, 0xfa, 0x21, 0x3d];
-        bytes.extend_from_slice(&mask);
-        bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
-        self.write(&bytes);
+        self.write(&masked(first_byte, payload));
     }
 
     /// Writes a whole text message.
@@ -115,6 +118,16 @@ impl Raw {
         Ok(String::from_utf8_lossy(&head).into_owned())
     }
 
+    /// Everything up to the end of the stream.
+    ///
+    /// # Errors
+    /// It is cut by a reset.
+    pub fn rest(&mut self) -> io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        self.stream.read_to_end(&mut rest)?;
+        Ok(rest)
+    }
+
     /// The next frame; `None` when the connection is over.
     ///
     /// # Panics
@@ -124,6 +137,37 @@ impl Raw {
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => None,
             _ => panic!("nothing came: {error}"),
         })
+    }
+
+    /// How the connection ends: whatever still comes is a whole frame and is dropped, then the stream must end. False when it was cut by a
+    /// reset, or amidst a frame.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn ends_cleanly(&mut self) -> bool {
+        let mut byte = [0];
+        loop {
+            match self.stream.peek(&mut byte) {
+                Ok(0) => return true,
+                Ok(_) if self.read_frame().is_ok() => {}
+                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => panic!("it does not end"),
+                Ok(_) | Err(_) => return false,
+            }
+        }
+    }
+
+    /// Whether nothing comes and nothing ends for so long.
+    #[must_use]
+    pub fn is_quiet(&self, patience: Duration) -> bool {
+        self.set_patience(patience);
+        let peeked = self.stream.peek(&mut [0]);
+        self.set_patience(PATIENCE);
+        peeked.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+    }
+
+    /// Ends the sending side.
+    pub fn finish(&self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
     /// Skips frames up to the close frame and returns its code; 1006 when the connection just ends.
@@ -163,4 +207,25 @@ impl Raw {
         self.stream.read_exact(&mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// A frame with the mask of a client.
+#[must_use]
+pub fn masked(first_byte: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first_byte];
+    match payload.len() {
+        length @ 0..126 => bytes.push(0x80 | length as u8),
+        length @ 126..65_536 => {
+            bytes.push(0x80 | 126);
+            bytes.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        length => {
+            bytes.push(0x80 | 127);
+            bytes.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+    let mask = [0x37, 0xfa, 0x21, 0x3d];
+    bytes.extend_from_slice(&mask);
+    bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
+    bytes
 }

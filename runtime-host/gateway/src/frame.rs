@@ -59,6 +59,14 @@ pub enum Opcode {
     Pong,
 }
 
+impl Opcode {
+    /// Whether it is about the connection and not part of a message.
+    #[must_use]
+    pub fn is_control(self) -> bool {
+        matches!(self, Self::Close | Self::Ping | Self::Pong)
+    }
+}
+
 /// The header of a client's frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -98,7 +106,7 @@ impl Header {
             return Err(violation(close::PROTOCOL, "a client's frame must be masked"));
         }
         let short = usize::from(second & 0x7f);
-        if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) {
+        if opcode.is_control() {
             if !fin {
                 return Err(violation(close::PROTOCOL, "control frames must not be fragmented"));
             }
@@ -118,7 +126,10 @@ impl Header {
             127 => {
                 let Some(bytes) = rest.first_chunk::<8>() else { return Ok(None) };
                 let length = u64::from_be_bytes(*bytes);
-                if length < 65_536 || length >> 63 != 0 {
+                if length >> 63 != 0 {
+                    return Err(violation(close::PROTOCOL, "the highest bit of a payload length must be 0"));
+                }
+                if length < 65_536 {
                     return Err(violation(close::PROTOCOL, "payload length is not in its shortest form"));
                 }
                 (length, 8)

@@ -1,16 +1,16 @@
 //! From a readable socket to whole things: request heads and frames. What is not whole yet stays with its connection.
 
 use crate::{
-    conn::{Conn, Phase},
+    conn::{Arriving, Assembly, Conn, Phase},
+    frame::{self, Header, Opcode, Violation, close},
     handshake,
     metrics::Metrics,
     shard::{Shard, Slot},
 };
-use limits::socket::READ_BYTES_PER_TURN;
-use std::{
-    io::{self, Read, Write},
-    net::Shutdown,
-};
+use bytes::Bytes;
+use envelope::catalogue::RateClass;
+use limits::socket::{FRAGMENTS_MAX, READ_BYTES_PER_TURN};
+use std::io::{self, Read};
 
 impl Shard {
     /// Puts a connection on the list of those to read from, when it was paused and goes on.
@@ -50,8 +50,13 @@ impl Shard {
             let read = conn.stream.read(&mut buffer);
             match read {
                 Ok(0) => {
+                    let wants_the_rest = conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
+                    // It has ended its side and may still read; the end is read again once everything is written.
+                    conn.readable = !wants_the_rest;
                     self.buffer = buffer;
-                    self.drop_conn(slot);
+                    if !wants_the_rest {
+                        self.drop_conn(slot);
+                    }
                     return;
                 }
                 Ok(length) => {
@@ -125,6 +130,94 @@ impl Shard {
         }
     }
 
+    // ---- frames
+
+    /// Handles one frame at the start of `bytes`, or what has come of one; how many bytes it took, `None` when more are needed.
+    ///
+    /// A whole text message is read where it lies. Everything else is collected as it comes, and text is checked as it comes.
+    fn read_frame(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
+        let (bytes_max, now_ms) = (self.hub.config.socket.message_bytes_max, self.now_ms);
+        let conn = self.conn(slot)?;
+        if conn.assembly.as_ref().is_some_and(|assembly| assembly.arriving.is_some()) {
+            return (!bytes.is_empty()).then(|| self.read_payload(slot, bytes));
+        }
+        let collected = conn.assembly.as_ref().map_or(0, |assembly| assembly.bytes.len());
+        let header = match Header::read(bytes, bytes_max.saturating_sub(collected)) {
+            Ok(header) => header?,
+            Err(violation) => {
+                self.violated(slot, violation);
+                return Some(bytes.len());
+            }
+        };
+        let whole = header.header_bytes + header.payload_bytes;
+        let payload = bytes.get_mut(header.header_bytes..whole);
+        if header.opcode.is_control() {
+            let payload = payload?;
+            frame::unmask(payload, header.mask);
+            conn.seen_ms = now_ms;
+            let open = conn.phase == Phase::Open;
+            match header.opcode {
+                Opcode::Close => self.on_close(slot, payload),
+                Opcode::Ping if open => self.on_ping(slot, payload),
+                Opcode::Pong if open => {
+                    self.charge(slot, RateClass::Other, None, None);
+                }
+                _ => {}
+            }
+            return Some(whole);
+        }
+        if conn.phase == Phase::Open
+            && let Some(violation) = misplaced(header.opcode, conn.assembly.as_deref())
+        {
+            self.violated(slot, violation);
+            return Some(bytes.len());
+        }
+        if header.opcode == Opcode::Binary {
+            self.close(slot, close::UNSUPPORTED, "binary messages are not part of the contract");
+        }
+        let conn = self.conn(slot)?;
+        if let Some(payload) = payload
+            && header.opcode == Opcode::Text
+            && header.fin
+            && conn.phase == Phase::Open
+        {
+            conn.seen_ms = now_ms;
+            frame::unmask(payload, header.mask);
+            match std::str::from_utf8(payload) {
+                Ok(_) => self.on_message(slot, payload),
+                Err(_) => self.violated(slot, NOT_UTF8),
+            }
+            return Some(whole);
+        }
+        let assembly = conn.assembly.get_or_insert_default();
+        assembly.fragments += 1;
+        assembly.arriving = Some(Arriving { fin: header.fin, mask: header.mask, missing: header.payload_bytes });
+        Some(header.header_bytes + self.read_payload(slot, &mut bytes[header.header_bytes..]))
+    }
+
+    /// Takes what has come of the arriving frame's payload.
+    fn read_payload(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return bytes.len() };
+        conn.seen_ms = now_ms;
+        let open = conn.phase == Phase::Open;
+        let Some(assembly) = &mut conn.assembly else { return bytes.len() };
+        let taken = assembly.take(bytes, open);
+        let finished = assembly.finish();
+        if !open {
+            if finished.is_some() {
+                conn.assembly = None;
+            }
+        } else if !assembly.check(finished == Some(true)) {
+            self.violated(slot, NOT_UTF8);
+        } else if finished == Some(true)
+            && let Some(assembly) = conn.assembly.take()
+        {
+            self.on_message(slot, &assembly.bytes);
+        }
+        taken
+    }
+
     // ---- the request head
 
     pub(crate) fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
@@ -160,10 +253,14 @@ impl Shard {
 
     pub(crate) fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
         Metrics::count(&self.hub.metrics.handshakes_refused, reason);
-        if let Some(mut stream) = self.drop_conn(slot) {
-            // The answer fits the empty socket buffer; a peer that is gone already has no use for it.
-            let _ = stream.write(response.as_bytes());
-            let _ = stream.shutdown(Shutdown::Write);
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return };
+        let _ = conn.queue.get_or_insert_default().push(Bytes::copy_from_slice(response.as_bytes()), 0, usize::MAX);
+        conn.phase = Phase::Closing { answered: true };
+        conn.since_ms = now_ms;
+        if !conn.dirty {
+            conn.dirty = true;
+            self.dirty.push(slot);
         }
     }
 }
@@ -172,4 +269,17 @@ fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
     if let Some(conn) = slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
         act(conn);
     }
+}
+
+const NOT_UTF8: Violation = Violation { code: close::INVALID_UTF8, reason: "text is not UTF-8" };
+
+/// What is wrong with a data frame at this place of a message (RFC 6455 section 5.4).
+fn misplaced(opcode: Opcode, assembly: Option<&Assembly>) -> Option<Violation> {
+    let (code, reason) = match (opcode, assembly) {
+        (Opcode::Continuation, None) => (close::PROTOCOL, "continuation of nothing"),
+        (Opcode::Text | Opcode::Binary, Some(_)) => (close::PROTOCOL, "a message began inside another"),
+        (_, Some(assembly)) if assembly.fragments >= FRAGMENTS_MAX => (close::TOO_BIG, "too many fragments"),
+        _ => return None,
+    };
+    Some(Violation { code, reason })
 }

@@ -1,7 +1,7 @@
 //! From frames to sockets: gathered while a turn lasts, written once at its end.
 
 use crate::{
-    conn::Phase,
+    conn::{Assembly, Phase},
     frame::{self, close},
     metrics::Metrics,
     outbox::{LocalRoom, Outbox},
@@ -181,9 +181,11 @@ impl Shard {
             Ok(true) => {
                 conn.queue = None;
                 if conn.phase == (Phase::Closing { answered: true }) {
-                    // RFC 6455 section 7.1.1: the server closes first.
-                    let _ = conn.stream.shutdown(Shutdown::Both);
-                    self.drop_conn(slot);
+                    // RFC 6455 section 7.1.1: the server closes first. The socket goes when the peer's end is read, or at the deadline:
+                    // closed with bytes unread, it would be reset, and the reset may overtake the close frame.
+                    let _ = conn.stream.shutdown(Shutdown::Write);
+                    conn.readable = true;
+                    self.make_ready(slot);
                 }
             }
             Ok(false) => {}
@@ -213,7 +215,7 @@ impl Shard {
         let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
         conn.phase = Phase::Closing { answered };
         conn.since_ms = now_ms;
-        conn.assembly = None;
+        Assembly::forget(&mut conn.assembly);
         if !conn.dirty {
             conn.dirty = true;
             self.dirty.push(slot);

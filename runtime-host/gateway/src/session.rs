@@ -1,8 +1,8 @@
 //! An open WebSocket: frames become messages, messages are judged, and what the judge allows is performed.
 
 use crate::{
-    conn::{Assembly, Pending, Phase, Session},
-    frame::{self, Header, Opcode, close},
+    conn::{Pending, Phase, Session},
+    frame::{self, Opcode, close},
     handshake,
     hub::Hub,
     metrics::{Metrics, code_label},
@@ -16,10 +16,7 @@ use envelope::{
     reply::{self, code},
     verdict::{self, Context, Decision, Effect, JudgeError, Membership, Refusal, Verdict},
 };
-use limits::{
-    rate::{STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS},
-    socket::FRAGMENTS_MAX,
-};
+use limits::rate::{STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
 use std::{sync::Arc, time::Instant};
 
 /// Of this many judgements one is timed for the histogram.
@@ -55,41 +52,6 @@ impl Shard {
         self.reply(slot, &connected);
     }
 
-    /// Handles one frame at the start of `bytes`; how many bytes it took, `None` when it is not whole yet.
-    pub(crate) fn read_frame(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
-        let (bytes_max, now_ms) = (self.hub.config.socket.message_bytes_max, self.now_ms);
-        let conn = self.conn(slot)?;
-        let collected = conn.assembly.as_ref().map_or(0, |assembly| assembly.bytes.len());
-        let header = match Header::read(bytes, bytes_max.saturating_sub(collected)) {
-            Ok(header) => header?,
-            Err(violation) => {
-                self.violated(slot, violation);
-                return Some(bytes.len());
-            }
-        };
-        let whole = header.header_bytes + header.payload_bytes;
-        if bytes.len() < whole {
-            // Room for the rest at once, instead of growing bit by bit; the header was checked against the limit.
-            conn.unread.reserve_exact(whole.min(bytes_max + header.header_bytes));
-            return None;
-        }
-        conn.seen_ms = now_ms;
-        let payload = &mut bytes[header.header_bytes..whole];
-        frame::unmask(payload, header.mask);
-        let closing = conn.phase != Phase::Open;
-        match header.opcode {
-            Opcode::Close => self.on_close(slot, payload),
-            _ if closing => {}
-            Opcode::Ping => self.on_ping(slot, payload),
-            Opcode::Pong => {
-                self.charge(slot, RateClass::Other, None, None);
-            }
-            Opcode::Binary => self.close(slot, close::UNSUPPORTED, "binary messages are not part of the contract"),
-            Opcode::Text | Opcode::Continuation => self.on_data(slot, &header, payload),
-        }
-        Some(whole)
-    }
-
     pub(crate) fn violated(&mut self, slot: u32, violation: frame::Violation) {
         match self.conn(slot).map(|conn| conn.phase) {
             Some(Phase::Open) => {
@@ -122,41 +84,6 @@ impl Shard {
     pub(crate) fn on_ping(&mut self, slot: u32, payload: &[u8]) {
         if self.charge(slot, RateClass::Other, None, None) {
             self.push(slot, frame::encode(Opcode::Pong, payload), 0);
-        }
-    }
-
-    pub(crate) fn on_data(&mut self, slot: u32, header: &Header, payload: &[u8]) {
-        let Some(conn) = self.conn(slot) else { return };
-        let violation = |code, reason| frame::Violation { code, reason };
-        let fault = match (&mut conn.assembly, header.opcode) {
-            (None, Opcode::Continuation) => Some(violation(close::PROTOCOL, "continuation of nothing")),
-            (Some(_), Opcode::Text) => Some(violation(close::PROTOCOL, "a message began inside another")),
-            (None, _) if header.fin => {
-                if std::str::from_utf8(payload).is_ok() {
-                    self.on_message(slot, payload);
-                    return;
-                }
-                Some(violation(close::INVALID_UTF8, "text is not UTF-8"))
-            }
-            (assembly, _) => {
-                let assembly = assembly.get_or_insert_with(Box::<Assembly>::default);
-                assembly.bytes.extend_from_slice(payload);
-                assembly.fragments += 1;
-                if assembly.fragments > FRAGMENTS_MAX {
-                    Some(violation(close::TOO_BIG, "too many fragments"))
-                } else if !assembly.check(header.fin) {
-                    Some(violation(close::INVALID_UTF8, "text is not UTF-8"))
-                } else {
-                    None
-                }
-            }
-        };
-        if let Some(fault) = fault {
-            self.violated(slot, fault);
-        } else if header.fin
-            && let Some(assembly) = self.conn(slot).and_then(|conn| conn.assembly.take())
-        {
-            self.on_message(slot, &assembly.bytes);
         }
     }
 

@@ -2,6 +2,8 @@
 #![allow(missing_docs)]
 
 mod access;
+mod closing;
+mod conformance;
 mod directory;
 mod documents;
 mod edge;

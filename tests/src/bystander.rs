@@ -1,0 +1,1 @@
+//! Somebody whom an attack on others must not trouble.

@@ -1,0 +1,44 @@
+//! RFC 6455 to the letter, over a real socket: the catalogue of cases, and what the catalogue does not ask.
+
+use std::collections::BTreeMap;
+use tests::{
+    conformance::{Witness, cases, run},
+    host::Settings,
+    measures::Counters,
+};
+
+/// Cases of each section of the catalogue.
+const CATALOGUE: [(&str, usize); 8] = [("1", 16), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("10", 1)];
+
+#[test]
+fn every_case_of_the_catalogue_is_here_once() {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut ids = std::collections::BTreeSet::new();
+    for case in cases() {
+        let section = case.id.split('.').next().expect("a section").to_owned();
+        *counts.entry(section).or_default() += 1;
+        assert!(ids.insert(case.id.clone()), "{} stands twice", case.id);
+        assert!(case.deviation.as_ref().is_none_or(|why| !why.is_empty()), "{}: a deviation needs a reason", case.id);
+    }
+    let wanted: BTreeMap<String, usize> = CATALOGUE.iter().map(|(section, count)| ((*section).to_owned(), *count)).collect();
+    assert_eq!(counts, wanted);
+}
+
+#[test]
+fn the_catalogue_of_cases_frame_by_frame() {
+    let host = Settings::new().start();
+    let mut witness = Witness::connect(&host, "witness");
+    let before = Counters::of(&host);
+    let mut failures = Vec::new();
+    let mut ends: BTreeMap<u16, f64> = BTreeMap::new();
+    for case in cases() {
+        *ends.entry(case.end).or_default() += 1.0;
+        if let Err(why) = run(&host, &case, &mut witness) {
+            failures.push(format!("{} ({}): {why}", case.id, case.title));
+        }
+    }
+    assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
+    for (code, count) in ends {
+        before.until_grown(&host, "connections_closed_total", &code.to_string(), count);
+    }
+}
