@@ -65,7 +65,7 @@ pub(crate) fn run() -> Result<()> {
                         floor.finish(at);
                     }
                     if event.is_readable() {
-                        floor.read(at, &mut buffer);
+                        floor.read(at, event.is_read_closed(), &mut buffer);
                     }
                 }
             }
@@ -91,7 +91,7 @@ impl Floor {
         }
     }
 
-    fn read(&mut self, at: usize, buffer: &mut [u8]) {
+    fn read(&mut self, at: usize, ends: bool, buffer: &mut [u8]) {
         loop {
             let Some(conn) = self.conns.get_mut(at).and_then(Option::as_mut) else { return };
             let kept = conn.unread.len();
@@ -112,7 +112,7 @@ impl Floor {
             {
                 conn.unread = buffer[taken..whole].to_vec();
             }
-            if kept + count < buffer.len() {
+            if !ends && whole < buffer.len() {
                 return;
             }
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// Bytes of an ordinary chat envelope.
 pub(crate) const CHAT_BYTES: usize = 200;
 /// Silence after which everything about arrivals has been told.
-const QUIET: Duration = Duration::from_millis(150);
+pub(crate) const QUIET: Duration = Duration::from_millis(150);
 
 /// What one measurement saw.
 #[derive(Debug, Clone, Default)]
@@ -67,11 +67,23 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Starts a server and fills `rooms` rooms with `members` guests each.
     pub(crate) fn gather(kind: Kind, place: &Place, environment: &[(&str, &str)], rooms: usize, members: usize) -> Result<Self> {
+        Self::gather_as(kind, place, environment, rooms, members, |guest| guest)
+    }
+
+    /// The same, with a last look at each guest before it comes in.
+    pub(crate) fn gather_as(
+        kind: Kind,
+        place: &Place,
+        environment: &[(&str, &str)],
+        rooms: usize,
+        members: usize,
+        dress: impl Fn(Guest) -> Guest,
+    ) -> Result<Self> {
         let server = Server::start(kind, place, environment)?;
         let names = room_names(rooms);
         server.make_rooms(&names)?;
         let mut swarm = Swarm::new(server.address())?;
-        swarm.enter(guests(&names, members), ENTERING_MAX)?;
+        swarm.enter(guests(&names, members).map(dress), ENTERING_MAX)?;
         swarm.settle(QUIET)?;
         let room = |(at, name): (usize, &String)| Room {
             name: name.clone(),
@@ -212,11 +224,12 @@ pub(crate) fn room_names(count: usize) -> Vec<String> {
 
 /// `members` guests for each room, room by room.
 pub(crate) fn guests(rooms: &[String], members: usize) -> impl Iterator<Item = Guest> {
-    (0..rooms.len() * members).map(move |at| Guest {
-        user: format!("user-{at:05}"),
-        room: Some(rooms[at / members].clone()),
-        receive_bytes: None,
-    })
+    (0..rooms.len() * members).map(move |at| guest(at, Some(rooms[at / members].clone())))
+}
+
+/// An ordinary guest.
+pub(crate) fn guest(at: usize, room: Option<String>) -> Guest {
+    Guest { user: format!("user-{at:05}"), room, features: "[]", receive_bytes: None }
 }
 
 /// A chat envelope of `bytes` bytes with a number in it, as a frame.

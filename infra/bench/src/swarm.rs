@@ -26,6 +26,8 @@ pub(crate) struct Guest {
     pub user: String,
     /// The server to join; without one the guest only identifies.
     pub room: Option<String>,
+    /// What the client announces in `identify.features`, as JSON.
+    pub features: &'static str,
     /// Receive buffer of the socket, bytes; the system's own choice when missing.
     pub receive_bytes: Option<usize>,
 }
@@ -122,11 +124,6 @@ impl Swarm {
         Ok(())
     }
 
-    /// How many connections there have been.
-    pub(crate) fn len(&self) -> usize {
-        self.conns.len()
-    }
-
     /// Close code of a connection that is over: 1005 for a close frame without one, 1006 without a close frame.
     pub(crate) fn closed(&self, at: usize) -> Option<u16> {
         match self.conns[at].phase {
@@ -180,9 +177,9 @@ impl Swarm {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
-        let ready: Vec<usize> = self.events.iter().map(|event| event.token().0).collect();
-        for at in ready {
-            while self.read(at, &mut on_text)? {}
+        let ready: Vec<(usize, bool)> = self.events.iter().map(|event| (event.token().0, event.is_read_closed())).collect();
+        for (at, ends) in ready {
+            while self.read(at, ends, &mut on_text)? {}
         }
         Ok(())
     }
@@ -199,7 +196,7 @@ impl Swarm {
     }
 
     /// One read. Whether there may be more.
-    fn read(&mut self, at: usize, on_text: &mut impl FnMut(usize, &[u8])) -> Result<bool> {
+    fn read(&mut self, at: usize, ends: bool, on_text: &mut impl FnMut(usize, &[u8])) -> Result<bool> {
         let conn = &mut self.conns[at];
         if !conn.reading || matches!(conn.phase, Phase::Closed(_)) {
             return Ok(false);
@@ -229,8 +226,8 @@ impl Swarm {
             self.conns[at].unread = bytes;
         }
         self.buffer = buffer;
-        // A read that does not fill the buffer has emptied a stream socket; see epoll(7).
-        Ok(count == self.buffer.len())
+        // A read that does not fill the buffer has emptied a stream socket, see epoll(7); the end is read all the same.
+        Ok(ends || count == self.buffer.len())
     }
 
     /// Handles the whole frames at the start of `bytes`; how many bytes those are.
@@ -290,8 +287,10 @@ impl Swarm {
 /// What a client says first: who it is, and where it wants to be. Without a room it asks for a sign of life, which shows that it was heard.
 fn introduction(guest: &Guest) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let user = &guest.user;
-    let identify = format!(r#"{{"type":"identify","oderId":"{user}","displayName":"{user}","connectionScope":"ws://bench.example"}}"#);
+    let Guest { user, features, .. } = guest;
+    let identify = format!(
+        r#"{{"type":"identify","oderId":"{user}","displayName":"{user}","connectionScope":"ws://bench.example","features":{features}}}"#
+    );
     frame::put_masked(&mut bytes, TEXT, identify.as_bytes());
     let next = match &guest.room {
         Some(room) => format!(r#"{{"type":"join_server","serverId":"{room}"}}"#),

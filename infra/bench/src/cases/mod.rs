@@ -1,7 +1,9 @@
 //! Which cases there are, and how a run goes through them.
 
+mod entering;
 mod fan_out;
 mod pairs;
+mod stalling;
 
 use crate::{
     figure::{Figure, Table},
@@ -14,7 +16,18 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 5] = ["G1", "G9", "G3", "G2", "G4"];
+const CASES: [&str; 9] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8"];
+
+/// What measures them; each leaves out what nobody wants.
+const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
+    fan_out::large_room,
+    fan_out::small_rooms,
+    fan_out::paced,
+    entering::memory,
+    entering::small_rooms,
+    entering::large_room,
+    stalling::half_a_room,
+];
 
 /// What to measure, and with what.
 #[derive(Args)]
@@ -43,6 +56,8 @@ pub(crate) struct Bench {
     quick: bool,
     pairs: usize,
     wanted: Vec<String>,
+    /// Open files that this process may have.
+    descriptors: u64,
     begin: Instant,
 }
 
@@ -64,7 +79,9 @@ impl Bench {
         };
         ensure!(place.subject.exists(), "{} is missing; `cargo xtask bench` builds it", place.subject.display());
         let pairs = options.pairs.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
-        Ok(Self { place, quick: options.quick, pairs, wanted: if wanted.is_empty() { known } else { wanted }, begin: Instant::now() })
+        let wanted = if wanted.is_empty() { known } else { wanted };
+        let descriptors = process::raise_descriptors()?;
+        Ok(Self { place, quick: options.quick, pairs, wanted, descriptors, begin: Instant::now() })
     }
 
     /// Whether a case was asked for.
@@ -89,13 +106,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Before this process binds itself to one processor.
     let machine = process::machine();
     install_packages(&bench)?;
-    process::raise_descriptors()?;
     process::pin(bench.place.cores.load)?;
     if bench.place.cores.server == bench.place.cores.load {
         eprintln!("only one processor: servers and load share it, and latencies mean nothing");
     }
     let mut figures: Vec<Figure> = Vec::new();
-    for group in [fan_out::large_room, fan_out::small_rooms, fan_out::paced] {
+    for group in GROUPS {
         figures.extend(group(&bench)?);
     }
     bench.say("done");

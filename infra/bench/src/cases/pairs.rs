@@ -19,7 +19,8 @@ impl Series {
         self.0.entry(kind).or_default().push(value);
     }
 
-    fn of(&self, kind: Kind) -> &[f64] {
+    /// What the turns of one server gave.
+    pub(crate) fn of(&self, kind: Kind) -> &[f64] {
         self.0.get(&kind).map_or(&[], Vec::as_slice)
     }
 
@@ -53,6 +54,17 @@ impl Series {
             note: format!("{}, {}", show(Kind::Subject), show(reference)),
         }
     }
+}
+
+/// Lets each of `kinds` have its turn `pairs` times, with a server of its own each time.
+pub(crate) fn fresh_turns(bench: &Bench, case: &str, pairs: usize, kinds: &[Kind], mut turn: impl FnMut(Kind) -> Result<()>) -> Result<()> {
+    for pair in 1..=pairs {
+        for kind in kinds {
+            bench.say(&format!("{case}: pair {pair} of {pairs}, {}", kind.name()));
+            turn(*kind).with_context(|| format!("{case}: {}", kind.name()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Crowds of all servers, alive at once: those that do not have their turn only sleep.
