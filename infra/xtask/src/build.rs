@@ -6,7 +6,11 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use std::{collections::BTreeSet, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The target of components.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
@@ -52,13 +56,18 @@ pub(crate) fn host(release: bool) -> Result<()> {
 }
 
 /// Where cargo puts the binary.
-pub(crate) fn host_binary(release: bool) -> Result<std::path::PathBuf> {
-    let metadata = metadata()?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(std::path::Path::new(target).join(if release { "release" } else { "debug" }).join("jackfield"))
+pub(crate) fn host_binary(release: bool) -> Result<PathBuf> {
+    Ok(output_folder(release)?.join("jackfield"))
 }
 
-/// The workspace's members that are no default members: they build for WebAssembly only.
+/// Where cargo puts native binaries.
+pub(crate) fn output_folder(release: bool) -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(Path::new(target).join(if release { "release" } else { "debug" }))
+}
+
+/// The workspace's members that are no default members, outside `infra`: they build for WebAssembly only.
 pub(crate) fn component_packages(guests: Guests) -> Result<Vec<String>> {
     let metadata = metadata()?;
     let ids = |key: &str| -> BTreeSet<String> {
@@ -68,8 +77,8 @@ pub(crate) fn component_packages(guests: Guests) -> Result<Vec<String>> {
     let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
     let named = packages.iter().filter(|package| {
         let id = package["id"].as_str().unwrap_or_default();
-        let of_the_product = package["manifest_path"].as_str().is_some_and(|path| path.contains("/components/"));
-        members.contains(id) && !native.contains(id) && (guests == Guests::All || of_the_product)
+        let lies_in = |folder: &str| package["manifest_path"].as_str().is_some_and(|path| path.contains(folder));
+        members.contains(id) && !native.contains(id) && !lies_in("/infra/") && (guests == Guests::All || lies_in("/components/"))
     });
     Ok(named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
 }

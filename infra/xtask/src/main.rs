@@ -3,6 +3,7 @@
 //! What it is not: part of the product. Invariant: every verb says what it is doing while it does it, runs ordinary commands that a
 //! person could type, and fails with the command that failed.
 
+mod bench;
 mod build;
 #[allow(unreachable_pub, reason = "shared with the library of the tests, where it is public")]
 #[path = "../../../tests/src/cache.rs"]
@@ -55,6 +56,8 @@ enum Verb {
         /// Only tests whose name contains this text.
         filter: Option<String>,
     },
+    /// Measures the gateway and the components against two references, in release builds; docs/reference/performance.md says how to read it.
+    Bench(bench::Bench),
     /// Writes the generated reference in docs/reference.
     Gen {
         /// Writes nothing; fails when a file is stale.
@@ -84,6 +87,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Build { release } => build::all(release),
         Verb::Up(up) => up.run(),
         Verb::Test { quick, long, filter } => test::run(&test::Choice { quick, long, filter }),
+        Verb::Bench(bench) => bench.run(),
         Verb::Gen { check } => generate::run(check),
         Verb::Tidy => tidy::run(),
         Verb::Ci => {

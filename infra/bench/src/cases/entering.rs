@@ -1,0 +1,137 @@
+//! G5-G7: what a connection costs that has come in, and what it costs to let it in.
+
+use super::{
+    Bench,
+    pairs::{Series, fresh_turns},
+};
+use crate::{
+    figure::{Bound, Figure, Unit},
+    load::{QUIET, guest, guests, room_names},
+    server::{Kind, Server},
+    swarm::{ENTERING_MAX, Guest, Swarm},
+};
+use anyhow::{Result, ensure};
+use std::time::Duration;
+
+/// Connections before the first look at the memory: what a server sets up once is there by then.
+const WARM: usize = 500;
+
+/// G5: memory of an idle identified connection.
+pub(crate) fn memory(bench: &Bench) -> Result<Vec<Figure>> {
+    if !bench.wants("G5") {
+        return Ok(Vec::new());
+    }
+    let count = if bench.quick { 3_000 } else { 10_000 };
+    ensure!(
+        bench.descriptors > count as u64 + 100,
+        "G5 needs {count} open files, and the limit is {}; raise it with `ulimit -n`",
+        bench.descriptors
+    );
+    let mut bytes = Series::default();
+    fresh_turns(bench, "G5", bench.pairs, &Kind::TURNS, |kind| {
+        let server = Server::start(kind, &bench.place, &[])?;
+        let mut swarm = Swarm::new(server.address())?;
+        let mut look = |from: usize, to: usize| {
+            swarm.enter((from..to).map(|at| guest(at, None)), ENTERING_MAX)?;
+            swarm.settle(Duration::from_secs(1))?;
+            server.memory_bytes()
+        };
+        let before = look(0, WARM)?;
+        let after = look(WARM, count)?;
+        bytes.add(kind, (after as f64 - before as f64) / (count - WARM) as f64);
+        Ok(())
+    })?;
+    let absolute = Figure {
+        case: "G5",
+        what: format!("own memory of an idle identified connection, at {count}"),
+        value: bytes.median(Kind::Subject),
+        unit: Unit::Bytes,
+        aim: Some(Bound::AtMost(1_000.0)),
+        must: None,
+        note: format!("floor {}", Unit::Bytes.show(bytes.median(Kind::Floor))),
+    };
+    let what = format!("own memory of an idle identified connection, at {count}");
+    Ok(vec![absolute, bytes.against("G5", &what, Kind::Seed, Unit::Bytes, (None, Some(0.25)))])
+}
+
+/// G6: accept, handshake, identify and join, in rooms of ten.
+pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
+    const MEMBERS: usize = 10;
+    const WARM_ROOMS: usize = 20;
+    if !bench.wants("G6") {
+        return Ok(Vec::new());
+    }
+    let rooms = room_names(if bench.quick { 120 } else { 220 });
+    let mut cost = Series::default();
+    fresh_turns(bench, "G6", bench.pairs, &Kind::TURNS, |kind| {
+        let server = Server::start(kind, &bench.place, &[])?;
+        server.make_rooms(&rooms)?;
+        let mut swarm = Swarm::new(server.address())?;
+        let mut guests = guests(&rooms, MEMBERS);
+        swarm.enter(guests.by_ref().take(WARM_ROOMS * MEMBERS), ENTERING_MAX)?;
+        let count = (rooms.len() - WARM_ROOMS) * MEMBERS;
+        cost.add(kind, cost_of_entering(&server, &mut swarm, guests, count)?);
+        Ok(())
+    })?;
+    let what = "processor time of accept, identify and join, rooms of 10";
+    Ok(vec![
+        cost.against("G6", what, Kind::Seed, Unit::Nanoseconds, (Some(0.25), Some(0.5))),
+        cost.against("G6", what, Kind::Floor, Unit::Nanoseconds, (None, None)),
+    ])
+}
+
+/// G7: joining a room that is full already. The clients announce `roster-paging`, which only the subject knows.
+pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
+    const BATCH: usize = 100;
+    if !bench.wants("G7") {
+        return Ok(Vec::new());
+    }
+    let rooms = room_names(1);
+    let arrivals = |from: usize, to: usize| -> Vec<Guest> {
+        (from..to).map(|at| Guest { features: r#"["roster-paging"]"#, ..guest(at, Some(rooms[0].clone())) }).collect()
+    };
+    // Filling a room of 10,000 is 50 million deliveries; twice is enough to see how a curve bends.
+    let (mut cost, mut growth, growths) = (Series::default(), Series::default(), if bench.quick { 0 } else { 2 });
+    let pairs = bench.pairs.min(if bench.quick { 1 } else { 5 });
+    fresh_turns(bench, "G7", pairs, &Kind::TURNS, |kind| {
+        let server = Server::start(kind, &bench.place, &[])?;
+        server.make_rooms(&rooms)?;
+        let mut swarm = Swarm::new(server.address())?;
+        swarm.enter(arrivals(0, 1_000 - BATCH), ENTERING_MAX)?;
+        let at_thousand = cost_of_entering(&server, &mut swarm, arrivals(1_000 - BATCH, 1_000), BATCH)?;
+        cost.add(kind, at_thousand);
+        if kind == Kind::Subject && growth.of(kind).len() < growths {
+            bench.say("G7: on to 10000 members");
+            swarm.enter(arrivals(1_000, 10_000 - BATCH), ENTERING_MAX)?;
+            let at_ten_thousand = cost_of_entering(&server, &mut swarm, arrivals(10_000 - BATCH, 10_000), BATCH)?;
+            growth.add(kind, at_ten_thousand / at_thousand);
+        }
+        Ok(())
+    })?;
+    let what = "processor time of the 1000th join of a room";
+    let mut figures = vec![
+        cost.against("G7", what, Kind::Seed, Unit::Nanoseconds, (Some(0.05), Some(0.2))),
+        cost.against("G7", what, Kind::Floor, Unit::Nanoseconds, (None, None)),
+    ];
+    if !growth.of(Kind::Subject).is_empty() {
+        figures.push(Figure {
+            case: "G7",
+            what: "processor time of the 10000th join / of the 1000th".into(),
+            value: growth.median(Kind::Subject),
+            unit: Unit::Times,
+            aim: Some(Bound::AtMost(1.5)),
+            must: None,
+            note: format!("median of {}", growth.of(Kind::Subject).len()),
+        });
+    }
+    Ok(figures)
+}
+
+/// Processor time for each of `count` guests who come in, with everything that the others are told about them.
+fn cost_of_entering(server: &Server, swarm: &mut Swarm, guests: impl IntoIterator<Item = Guest>, count: usize) -> Result<f64> {
+    swarm.settle(QUIET)?;
+    let before = server.cpu_ns()?;
+    swarm.enter(guests, ENTERING_MAX)?;
+    swarm.settle(QUIET)?;
+    Ok((server.cpu_ns()? - before) as f64 / count as f64)
+}

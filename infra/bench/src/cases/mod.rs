@@ -1,0 +1,139 @@
+//! Which cases there are, and how a run goes through them.
+
+mod entering;
+mod fan_out;
+mod pairs;
+mod stalling;
+
+use crate::{
+    figure::{Figure, Table},
+    process::{self, Cores},
+    server::Place,
+};
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
+
+/// All cases, in the order in which they run: those that share a crowd together.
+const CASES: [&str; 9] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8"];
+
+/// What measures them; each leaves out what nobody wants.
+const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
+    fan_out::large_room,
+    fan_out::small_rooms,
+    fan_out::paced,
+    entering::memory,
+    entering::small_rooms,
+    entering::large_room,
+    stalling::half_a_room,
+];
+
+/// What to measure, and with what.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A minute's look: two short pairs of everything instead of five or more.
+    #[arg(long)]
+    quick: bool,
+    /// Only these cases, such as `G1,G3`.
+    #[arg(long, value_delimiter = ',')]
+    case: Vec<String>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// The subject; the `jackfield` beside this program when missing.
+    #[arg(long)]
+    subject: Option<PathBuf>,
+    /// Pairs of measurements of each figure.
+    #[arg(long)]
+    pairs: Option<usize>,
+}
+
+/// What every case gets.
+pub(crate) struct Bench {
+    /// Programs and processors.
+    place: Place,
+    quick: bool,
+    pairs: usize,
+    wanted: Vec<String>,
+    /// Open files that this process may have.
+    descriptors: u64,
+    begin: Instant,
+}
+
+impl Bench {
+    fn new(options: &Options) -> Result<Self> {
+        let known: Vec<String> = CASES.iter().map(|case| (*case).to_owned()).collect();
+        let wanted: Vec<String> = options.case.iter().map(|case| case.to_uppercase()).collect();
+        if let Some(unknown) = wanted.iter().find(|case| !known.contains(case)) {
+            bail!("there is no case '{unknown}'; there are {}", known.join(", "));
+        }
+        let folder = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
+        let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let place = Place {
+            subject: options.subject.clone().unwrap_or_else(|| folder.join("jackfield")),
+            root: manifest.ancestors().nth(2).context("infra/bench lies two folders deep")?.to_owned(),
+            seed: manifest.join("seed"),
+            cache: folder.join("bench-cache"),
+            cores: Cores::find()?,
+        };
+        ensure!(place.subject.exists(), "{} is missing; `cargo xtask bench` builds it", place.subject.display());
+        let pairs = options.pairs.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
+        let wanted = if wanted.is_empty() { known } else { wanted };
+        let descriptors = process::raise_descriptors()?;
+        Ok(Self { place, quick: options.quick, pairs, wanted, descriptors, begin: Instant::now() })
+    }
+
+    /// Whether a case was asked for.
+    fn wants(&self, case: &str) -> bool {
+        self.wanted.iter().any(|wanted| wanted == case)
+    }
+
+    /// A duration of the full run, or the shorter one of a quick look.
+    fn time(&self, full_ms: u64, quick_ms: u64) -> Duration {
+        Duration::from_millis(if self.quick { quick_ms } else { full_ms })
+    }
+
+    /// Says what is being done.
+    fn say(&self, what: &str) {
+        eprintln!("[{:6.1} s] {what}", self.begin.elapsed().as_secs_f64());
+    }
+}
+
+/// Measures what was asked for and prints it.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let bench = Bench::new(options)?;
+    // Before this process binds itself to one processor.
+    let machine = process::machine();
+    install_packages(&bench)?;
+    process::pin(bench.place.cores.load)?;
+    if bench.place.cores.server == bench.place.cores.load {
+        eprintln!("only one processor: servers and load share it, and latencies mean nothing");
+    }
+    let mut figures: Vec<Figure> = Vec::new();
+    for group in GROUPS {
+        figures.extend(group(&bench)?);
+    }
+    bench.say("done");
+    if options.json {
+        let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
+        println!("{:#}", json!({"machine": machine, "quick": bench.quick, "pairs": bench.pairs, "figures": figures}));
+    } else {
+        println!("{machine}\n\n{}", Table(&figures));
+    }
+    Ok(())
+}
+
+/// npm packages of the references, as their lock file names them.
+fn install_packages(bench: &Bench) -> Result<()> {
+    let folder = &bench.place.seed;
+    let lock = std::fs::read_to_string(folder.join("package-lock.json"))?;
+    let stamp = folder.join("node_modules/.installed-lock");
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    bench.say("npm packages of the references");
+    let status = Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder).status();
+    ensure!(status.context("npm does not start; the reference in Node needs it")?.success(), "npm ci failed in {}", folder.display());
+    Ok(std::fs::write(&stamp, &lock)?)
+}

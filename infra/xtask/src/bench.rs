@@ -1,0 +1,44 @@
+//! Measuring: release builds of everything, then the program that measures.
+
+use crate::{
+    build,
+    command::{cargo, run, step},
+};
+use anyhow::Result;
+use clap::Args;
+use std::process::Command;
+
+/// `cargo xtask bench`.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// A minute's look: two short pairs of everything instead of five.
+    #[arg(long)]
+    quick: bool,
+    /// Only these cases, such as `G1,G3`.
+    #[arg(long, value_name = "CASES")]
+    case: Option<String>,
+    /// Prints JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    /// Builds and measures.
+    pub(crate) fn run(self) -> Result<()> {
+        build::components(build::Guests::Product)?;
+        build::host(true)?;
+        step("bench", || run(cargo().args(["build", "--release", "-p", "bench"])))?;
+        let mut command = Command::new(build::output_folder(true)?.join("bench"));
+        command.arg("run");
+        if self.quick {
+            command.arg("--quick");
+        }
+        if self.json {
+            command.arg("--json");
+        }
+        if let Some(cases) = &self.case {
+            command.args(["--case", cases]);
+        }
+        run(&mut command)
+    }
+}
