@@ -109,8 +109,8 @@ pub fn cases() -> Vec<Case> {
         fs::read_dir(root().join("tests/cases/websocket")).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     let read = |path: &std::path::PathBuf| -> Vec<Case> {
-        let cases: Vec<Case> = serde_json::from_str(&fs::read_to_string(path).expect("a file"))
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let cases: Vec<Case> =
+            serde_json::from_str(&fs::read_to_string(path).expect("a file")).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let section = name.split('-').next().unwrap_or_default().trim_start_matches('0');
         assert!(cases.iter().all(|case| case.id.split('.').next() == Some(section)), "{name} holds another section's case");

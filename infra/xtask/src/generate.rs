@@ -26,10 +26,13 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("asyncapi.json".into(), pretty(&envelope_docs::asyncapi())?),
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
-        ("limits.md".into(), reference::limits(&source("limits/src/lib.rs")?)?),
+        ("limits.md".into(), reference::limits(&source("components/core/limits/src/lib.rs")?)?),
         ("manifest.md".into(), plugin_manifest::reference_markdown()),
         ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
-        ("errors.md".into(), reference::errors(&source("envelope/src/reply.rs")?)?),
+        (
+            "errors.md".into(),
+            reference::errors(&source("components/core/envelope/src/reply.rs")?, &source("runtime-host/gateway/src/frame.rs")?)?,
+        ),
     ]);
     for (path, schema) in envelope_docs::schemas() {
         files.insert(Path::new("schemas").join(path), pretty(&schema)?);
@@ -38,8 +41,7 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
 }
 
 fn source(path: &str) -> Result<String> {
-    let path = Path::new("components/core").join(path);
-    fs::read_to_string(&path).with_context(|| path.display().to_string())
+    fs::read_to_string(path).with_context(|| path.to_owned())
 }
 
 fn pretty(value: &Value) -> Result<String> {

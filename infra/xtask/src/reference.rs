@@ -37,7 +37,7 @@ pub(crate) fn limits(source: &str) -> Result<String> {
 }
 
 /// The page of refusals over the socket.
-pub(crate) fn errors(source: &str) -> Result<String> {
+pub(crate) fn errors(source: &str, frames: &str) -> Result<String> {
     let codes: Vec<Constant> =
         constants(source).into_iter().filter(|constant| constant.module == "code" && constant.kind == "&str").collect();
     if codes.is_empty() {
@@ -53,20 +53,30 @@ pub(crate) fn errors(source: &str) -> Result<String> {
     for code in codes {
         let _ = writeln!(out, "| `{}` | {} |", code.value.trim_matches('"'), code.doc);
     }
-    out.push_str(CLOSE_CODES);
+    out.push_str(&close_codes(frames)?);
     Ok(out)
 }
 
-const CLOSE_CODES: &str = "\n## Close codes\n\n\
-| code | when |\n|---|---|\n\
-| 1001 | The server shuts down; the reason text advises when to reconnect. |\n\
-| 1002 | The frames break RFC 6455. |\n\
-| 1003 | A binary message: envelopes are text. |\n\
-| 1007 | A text message that is not UTF-8. |\n\
-| 1009 | A message above the limit, or in too many fragments. |\n\
-| 1013 | The server is full; try again later. |\n\
-| 4008 | Over the rate again and again. |\n\
-| 4013 | The client reads too slowly. |\n";
+/// The table of close codes: when, and what a client does then.
+fn close_codes(source: &str) -> Result<String> {
+    let mut out = String::from(
+        "\n## Close codes\n\nWhat ends a whole connection. A client that comes back joins its servers again and gets their present state. Who comes back at once\n\
+         after each end is held off by the handshakes that one address may make (`socket.handshakes_per_address`).\n\n\
+         | code | when | retry or stop |\n|---|---|---|\n",
+    );
+    let codes: Vec<Constant> =
+        constants(source).into_iter().filter(|constant| constant.module == "close" && constant.kind == "u16").collect();
+    if codes.is_empty() {
+        bail!("the gateway shows no close codes");
+    }
+    for code in codes {
+        let at = ["Retry", "Stop"].iter().filter_map(|word| code.doc.rfind(*word)).max();
+        let Some(at) = at else { bail!("the close code {} says neither Retry nor Stop", code.name) };
+        let (when, then) = code.doc.split_at(at);
+        let _ = writeln!(out, "| {} | {} | {} |", code.value, when.trim(), then.trim());
+    }
+    Ok(out)
+}
 
 /// Every public constant in order of appearance. Knows the shape that rustfmt gives these files, and nothing more.
 fn constants(source: &str) -> Vec<Constant> {

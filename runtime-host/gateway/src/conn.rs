@@ -134,7 +134,7 @@ impl Assembly {
 /// What an open WebSocket has beside its socket.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub connection_id: Box<str>,
+    pub connection_id: Arc<str>,
     /// `serverTime` of `connected`: part of what a key proof signs.
     pub server_time_ms: u64,
     pub person: Option<Person>,

@@ -5,27 +5,27 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Close codes this server uses; docs/reference/errors.md says what a client should do.
+/// Close codes this server uses. The last sentence of each says what a client does then; docs/reference/errors.md is made of them.
 pub mod close {
-    /// Normal end.
+    /// The client ended the connection. Stop.
     pub const NORMAL: u16 = 1000;
-    /// The server shuts down; reconnect after the time in the reason.
+    /// The server shuts down. Retry after the milliseconds that the reason names as `reconnectAfterMs`.
     pub const GOING_AWAY: u16 = 1001;
-    /// The peer broke RFC 6455.
+    /// The client's frames break RFC 6455. Stop: the same program would do it again.
     pub const PROTOCOL: u16 = 1002;
-    /// Binary messages are not part of the contract.
+    /// A binary message: envelopes are text. Stop: the same program would do it again.
     pub const UNSUPPORTED: u16 = 1003;
-    /// Text that is not UTF-8.
+    /// A text message that is not UTF-8. Stop: the same program would do it again.
     pub const INVALID_UTF8: u16 = 1007;
-    /// The connection may not go on: identity required and not given.
+    /// Identity is required here and `identify` did not come in time. Stop until there is a token or a key.
     pub const POLICY: u16 = 1008;
-    /// A message over the limit.
+    /// A message above the limit, or in too many fragments. Retry, without that message.
     pub const TOO_BIG: u16 = 1009;
-    /// Overloaded; try again later.
+    /// The server was so far behind that something for this connection was lost. Retry after a random time of up to ten seconds.
     pub const TRY_LATER: u16 = 1013;
-    /// Sustained abuse of the rates.
+    /// Over the rates again and again. Retry after ten seconds or more, and slower.
     pub const RATE: u16 = 4008;
-    /// The peer reads too slowly.
+    /// The client read too slowly: more waited for it than the server keeps. Retry: joining again brings the present state.
     pub const SLOW: u16 = 4013;
 }
 

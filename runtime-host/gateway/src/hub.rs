@@ -16,8 +16,9 @@ use envelope::verdict::ForwardClass;
 use limits::{rate::Rate, socket::SHARD_INBOX_MAX};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
@@ -41,9 +42,26 @@ pub struct ConnRef {
 /// A shard's inbox: many writers, one reader, one wake per batch.
 #[derive(Debug, Clone)]
 pub(crate) struct ShardHandle {
-    inbox: Arc<Mutex<Vec<Message>>>,
+    inbox: Arc<Mutex<Inbox>>,
     waker: Arc<mio::Waker>,
     dropped: prometheus_client::metrics::counter::Counter,
+}
+
+/// What waits for a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub messages: Vec<Message>,
+    /// Whose content found no place.
+    pub lost: HashSet<Lost>,
+}
+
+/// Who did not get content because the shard was too far behind; never left in the belief of having seen everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Lost {
+    /// The joined connections of a room.
+    Room(u64),
+    /// One connection.
+    Conn(ConnRef),
 }
 
 impl ShardHandle {
@@ -55,8 +73,8 @@ impl ShardHandle {
     /// Leaves a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
     pub(crate) fn send(&self, message: Message) {
         let mut inbox = self.inbox.lock();
-        inbox.push(message);
-        if inbox.len() == 1 {
+        inbox.messages.push(message);
+        if inbox.messages.len() == 1 {
             drop(inbox);
             if let Err(error) = self.waker.wake() {
                 tracing::error!(%error, "a shard could not be woken");
@@ -64,17 +82,25 @@ impl ShardHandle {
         }
     }
 
-    /// Leaves content, unless the shard is hopelessly behind; then it is dropped and counted.
+    /// Leaves content, unless the shard is hopelessly behind; then it is dropped and counted, and who misses it is remembered.
     pub(crate) fn send_content(&self, message: Message) {
-        if self.inbox.lock().len() >= SHARD_INBOX_MAX {
-            self.dropped.inc();
-            return;
+        {
+            let mut inbox = self.inbox.lock();
+            if inbox.messages.len() >= SHARD_INBOX_MAX {
+                self.dropped.inc();
+                match message {
+                    Message::Room { room, .. } => inbox.lost.insert(Lost::Room(room.index)),
+                    Message::Direct { to, .. } => inbox.lost.insert(Lost::Conn(to)),
+                    _ => false,
+                };
+                return;
+            }
         }
         self.send(message);
     }
 
     /// Takes everything.
-    pub(crate) fn take(&self, into: &mut Vec<Message>) {
+    pub(crate) fn take(&self, into: &mut Inbox) {
         std::mem::swap(&mut *self.inbox.lock(), into);
     }
 }
@@ -100,7 +126,7 @@ struct Presence {
     age: u64,
     /// Joined and viewed rooms.
     rooms: Vec<u64>,
-    connection_id: Box<str>,
+    connection_id: Arc<str>,
     scope: Option<Box<str>>,
     since_ms: u64,
 }
@@ -167,6 +193,8 @@ pub struct Hub {
     pub verifier: RwLock<Arc<identity::Verifier>>,
     /// What `connected.protocol.limits` says.
     pub advertised: serde_json::Value,
+    /// What `connected` says of the protocol.
+    pub(crate) protocol: Box<RawValue>,
     /// The origin that key proofs name; known once the listener is bound.
     pub origin: RwLock<Arc<str>>,
     /// The rates of one connection, by class.
@@ -203,6 +231,7 @@ impl Hub {
             new_targets: config.rates.new_targets(),
             handshakes: Addresses::new(config.socket.handshakes_per_address.into()),
             config,
+            protocol: envelope::reply::protocol(&advertised),
             metrics,
             edge,
             verifier: RwLock::new(Arc::new(verifier)),
@@ -294,7 +323,7 @@ impl Hub {
         conn: ConnRef,
         user_id: &Arc<str>,
         view: Arc<UserView>,
-        connection_id: &str,
+        connection_id: &Arc<str>,
         scope: Option<&str>,
     ) -> Result<(), ()> {
         let mut users = self.users.stripe(user_id).lock();
@@ -304,11 +333,13 @@ impl Hub {
         }
         user.view = view;
         let age = self.ages.fetch_add(1, Ordering::Relaxed);
+        // Most identities have one connection; a vector's first growth would make room for four.
+        user.connections.reserve_exact(1);
         user.connections.push(Presence {
             conn,
             age,
             rooms: Vec::new(),
-            connection_id: connection_id.into(),
+            connection_id: connection_id.clone(),
             scope: scope.map(Into::into),
             since_ms: Self::now_ms(),
         });
@@ -322,7 +353,7 @@ impl Hub {
         for stripe in &self.users.stripes {
             for (user_id, user) in stripe.lock().iter() {
                 list.extend(user.connections.iter().map(|presence| ConnectionInfo {
-                    connection_id: presence.connection_id.clone(),
+                    connection_id: (&*presence.connection_id).into(),
                     oder_id: (&**user_id).into(),
                     connection_scope: presence.scope.clone(),
                     identified_at: presence.since_ms,

@@ -48,7 +48,7 @@ impl Shard {
             peers: Default::default(),
         }));
         self.push(slot, Bytes::from(handshake::accepted(accept)), 0);
-        let connected = reply::connected(&connection_id, server_time_ms, &hub.advertised);
+        let connected = reply::connected(&connection_id, server_time_ms, &hub.protocol);
         self.reply(slot, &connected);
     }
 

@@ -7,7 +7,7 @@ use crate::{
     conn::{Conn, Phase},
     edge::Answer,
     frame::{self, close},
-    hub::{ConnRef, Hub, ShardHandle},
+    hub::{ConnRef, Hub, Inbox, Lost, ShardHandle},
     metrics::Metrics,
     outbox::LocalRoom,
     room::Room,
@@ -104,7 +104,7 @@ pub(crate) struct Shard {
     pub(crate) free: Vec<u32>,
     pub(crate) handover: Handover,
     pub(crate) poll: Poll,
-    pub(crate) inbox: Vec<Message>,
+    pub(crate) inbox: Inbox,
     pub(crate) ready: Vec<u32>,
     pub(crate) dirty: Vec<u32>,
     /// Rooms whose outbox holds something, and since when the first of them.
@@ -143,7 +143,7 @@ impl Shard {
             free: Vec::new(),
             handover,
             poll,
-            inbox: Vec::new(),
+            inbox: Inbox::default(),
             ready: Vec::new(),
             dirty: Vec::new(),
             dirty_rooms: Vec::new(),
@@ -282,7 +282,7 @@ impl Shard {
     pub(crate) fn take_inbox(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.shards[usize::from(self.index)].take(&mut inbox);
-        for message in inbox.drain(..) {
+        for message in inbox.messages.drain(..) {
             match message {
                 Message::Accept(stream, address) => self.accept(stream, address),
                 Message::Direct { to, frame, from } => {
@@ -295,6 +295,17 @@ impl Shard {
                 Message::Revised { room, view } => self.revised(&room, &view),
                 Message::Answer { to, answer } => self.answered(to, answer),
                 Message::Drain => self.draining_ms = Some(self.now_ms),
+            }
+        }
+        for lost in inbox.lost.drain() {
+            let slots: Vec<u32> = match lost {
+                Lost::Room(room) => {
+                    self.rooms.get(&room).map(|local| local.joined.iter().map(|member| member.slot).collect()).unwrap_or_default()
+                }
+                Lost::Conn(to) => self.resolve(to).into_iter().collect(),
+            };
+            for slot in slots {
+                self.close(slot, close::TRY_LATER, "overloaded: something that was meant for this connection was lost");
             }
         }
         self.inbox = inbox;

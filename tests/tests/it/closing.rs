@@ -82,7 +82,8 @@ fn the_rest_of_a_frame_is_passed_over_while_closing() {
 
 #[test]
 fn a_close_frame_behind_a_full_queue_comes_after_whole_frames() {
-    let host = Settings::new().config(limits_raised()).config("[socket]\nqueue_bytes_max = 67108864\nwrite_stall_max_ms = 600000\n").start();
+    let host =
+        Settings::new().config(limits_raised()).config("[socket]\nqueue_bytes_max = 67108864\nwrite_stall_max_ms = 600000\n").start();
     let mut stalled = identified(&host, "stalled");
     let mut sender = Client::identified(&host, "sender");
     const COUNT: usize = 64;

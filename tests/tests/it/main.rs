@@ -9,6 +9,7 @@ mod documents;
 mod edge;
 mod judges;
 mod liveness;
+mod order;
 mod process;
 mod refusals;
 mod session;

@@ -2,7 +2,7 @@
 
 use crate::{catalogue, verdict::Refusal};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 use std::borrow::Cow;
 
 /// Codes of refusals (requirements 6.E), in the order in which they are checked.
@@ -145,20 +145,30 @@ pub fn access_denied(server_id: &str, code: &str, reason: &str, request_id: Opti
     bytes(&body)
 }
 
-/// The `connected` envelope; `limits` is what the shell configured.
+/// What `connected` says of the protocol, written once for all connections; `limits` is what the shell configured.
 #[must_use]
-pub fn connected(connection_id: &str, server_time_ms: u64, limits: &Value) -> Vec<u8> {
-    bytes(&json!({
-        "type": "connected",
-        "connectionId": connection_id,
-        "serverTime": server_time_ms,
-        "protocol": {
-            "version": catalogue::PROTOCOL_VERSION,
-            "min": catalogue::PROTOCOL_VERSION_MIN,
-            "features": catalogue::FEATURES,
-            "limits": limits,
-        },
-    }))
+pub fn protocol(limits: &Value) -> Box<RawValue> {
+    let protocol = json!({
+        "version": catalogue::PROTOCOL_VERSION,
+        "min": catalogue::PROTOCOL_VERSION_MIN,
+        "features": catalogue::FEATURES,
+        "limits": limits,
+    });
+    serde_json::value::to_raw_value(&protocol).expect("texts and numbers always serialize")
+}
+
+/// The `connected` envelope (W1).
+#[must_use]
+pub fn connected(connection_id: &str, server_time_ms: u64, protocol: &RawValue) -> Vec<u8> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Connected<'a> {
+        r#type: &'a str,
+        connection_id: &'a str,
+        server_time: u64,
+        protocol: &'a RawValue,
+    }
+    bytes(&Connected { r#type: "connected", connection_id, server_time: server_time_ms, protocol })
 }
 
 /// JSON bytes of a value that cannot fail to serialize: texts, numbers, maps with text keys.
