@@ -52,7 +52,7 @@ impl Shard {
         let target = key(&user_id);
         if !session.targets.contains(&target) {
             if let Err(wait_ms) = session.new_targets.take(hub.new_targets, now_ms) {
-                return self.over_rate(slot, "new targets", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id.as_deref());
+                return self.over_rate(slot, "new targets", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id().as_deref());
             }
             session.targets.push_back(target);
             if session.targets.len() > TARGETS_REMEMBERED {
@@ -67,7 +67,7 @@ impl Shard {
             hub.metrics.unreachable.inc();
             if wants_errors {
                 let message = "the target cannot be reached";
-                self.refuse(slot, &reply::refuse(code::NOT_REACHABLE, message, hint.kind.as_deref(), hint.request_id.as_deref()));
+                self.refuse(slot, &reply::refuse(code::NOT_REACHABLE, message, hint.kind.as_deref(), hint.request_id().as_deref()));
             }
             return;
         }

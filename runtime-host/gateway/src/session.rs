@@ -134,7 +134,7 @@ impl Shard {
         let envelope = hint.kind.as_deref().and_then(catalogue::find);
         self.hub.metrics.receive(envelope);
         let class = envelope.map_or(RateClass::Other, |envelope| envelope.rate);
-        if class != RateClass::Other && !self.charge(slot, class, hint.kind.as_deref(), hint.request_id.as_deref()) {
+        if class != RateClass::Other && !self.charge(slot, class, hint.kind.as_deref(), hint.request_id().as_deref()) {
             return;
         }
         self.judge(slot, bytes, &hint, envelope);
@@ -200,7 +200,7 @@ impl Shard {
         Metrics::count(&self.hub.metrics.judge_failures, kind);
         tracing::warn!(%error, "an envelope could not be judged");
         let message = "a component failed on this envelope; it was not sent";
-        self.refuse(slot, &reply::refuse(code::INTERNAL, message, hint.kind.as_deref(), hint.request_id.as_deref()));
+        self.refuse(slot, &reply::refuse(code::INTERNAL, message, hint.kind.as_deref(), hint.request_id().as_deref()));
     }
 
     /// Teaches the judge a server's definitions.
@@ -263,7 +263,7 @@ impl Shard {
         match session.volume.take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32) {
             Ok(()) => true,
             Err(wait_ms) => {
-                self.over_rate(slot, "bytes", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id.as_deref());
+                self.over_rate(slot, "bytes", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id().as_deref());
                 false
             }
         }
@@ -277,13 +277,12 @@ impl Shard {
         hint: &Hint<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) {
-        let request_id = hint.request_id.as_deref();
         match (effect, frame) {
-            (Effect::Identify(wish), _) => self.identify(slot, wish.clone(), request_id),
+            (Effect::Identify(wish), _) => self.identify(slot, wish.clone(), hint.request_id().as_deref()),
             (Effect::Keepalive, _) => self.keepalive(slot),
             (Effect::SetStatus(status), _) => self.set_status(slot, *status),
-            (Effect::Join(access), _) => self.enter(slot, access.clone(), false, request_id),
-            (Effect::View(access), _) => self.enter(slot, access.clone(), true, request_id),
+            (Effect::Join(access), _) => self.enter(slot, access.clone(), false, hint.request_id().as_deref()),
+            (Effect::View(access), _) => self.enter(slot, access.clone(), true, hint.request_id().as_deref()),
             (Effect::Leave(server_id), _) => self.leave(slot, server_id),
             (Effect::Broadcast(server_id), Some(frame)) => self.broadcast(slot, server_id, frame, Filter::All, envelope),
             (Effect::SendToMember { server_id, user_id }, Some(frame)) => {

@@ -1,6 +1,8 @@
 //! Prints what a call costs: nanoseconds of processor time, the median of 31 batches. Run it with `--release`.
 //!
-//! `cargo run --release -p plugin-host --example measure -- target/wasm32-wasip2/component/envelope_validator.wasm`
+//! `cargo run --release -p plugin-host --example measure -- target/wasm32-wasip2/component chat`
+//!
+//! The folder holds the components (this one is the default); a name measures that case alone, which is of use under a profiler.
 
 use envelope::{
     Context, Verdict,
@@ -10,8 +12,20 @@ use envelope_judge::NativeJudge;
 use identifiers::{EventName, PluginId};
 use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
 use rustix::time::{ClockId, clock_gettime};
+use std::path::PathBuf;
 
 const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["poll","votes"],"properties":{"poll":{"type":"string","pattern":"^[a-z0-9-]{1,64}$"},"closed":{"type":"boolean"},"votes":{"type":"array","maxItems":2000,"items":{"type":"object","required":["user","choice","weight"],"properties":{"user":{"type":"string","minLength":1,"maxLength":64},"choice":{"enum":["yes","no","abstain"]},"weight":{"type":"number","minimum":0,"maximum":10},"comment":{"type":"string","maxLength":200},"tags":{"type":"array","items":{"type":"string"},"maxItems":8}},"additionalProperties":false}}},"additionalProperties":false}"#;
+
+const CONTEXT: Context<'static> = Context {
+    now_ms: 1_777_470_000_000,
+    connection_id: "6f0f8dc4-7d59-4d5a-9f0c-0a4a8f0b3a11",
+    user_id: Some("alice"),
+    display_name: "Alice",
+    server_id: Some("s1"),
+    server_implied: false,
+    server_revision: 1,
+    membership: Membership::Joined,
+};
 
 fn event(payload_bytes: usize) -> Vec<u8> {
     let mut votes = String::new();
@@ -32,48 +46,83 @@ fn event(payload_bytes: usize) -> Vec<u8> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let validator = std::env::args().nth(1).unwrap_or_else(|| "target/wasm32-wasip2/component/envelope_validator.wasm".to_owned());
-    let cache = std::env::temp_dir().join("jackfield-measure-cache");
-    let engine = JudgeEngine::new(cache)?;
-    let factory = ChainFactory::load(&engine, &ChainConfig { filters: Vec::new(), validator: validator.into() })?;
+    let mut arguments = std::env::args().skip(1);
+    let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "target/wasm32-wasip2/component".to_owned()));
+    let wanted = arguments.next();
+    let engine = JudgeEngine::new(std::env::temp_dir().join("jackfield-measure-cache"))?;
+    let load = |component: &str| ChainFactory::load(&engine, &ChainConfig { filters: Vec::new(), validator: folder.join(component) });
+    let factory = load("envelope_validator.wasm")?;
     let mut component = factory.instance()?;
     let mut native = NativeJudge::new();
-    let snapshot = Snapshot {
-        server_id: "s1".to_owned(),
-        revision: 1,
-        requirements: Vec::new(),
-        definitions: vec![Definition {
-            plugin_id: PluginId::new("example.polls")?,
-            event_name: EventName::new("poll:votes")?,
-            direction: EventDirection::ServerRelay,
-            scope: EventScope::Server,
-            schema: Some(SCHEMA.to_owned()),
-            payload_bytes_max: 262_144,
-        }],
-    };
-    component.learn(&snapshot)?;
-    native.learn(&snapshot)?;
+    component.learn(&snapshot(1, SCHEMA)?)?;
+    native.learn(&snapshot(1, SCHEMA)?)?;
     let chat = br#"{"type":"chat_message","serverId":"s1","message":"a message of usual length, about as long as this one","senderId":"alice","senderName":"Alice","timestamp":1777470000000}"#;
-    let keepalive = br#"{"type":"keepalive"}"#;
     for (name, bytes) in [
-        ("keepalive", keepalive.to_vec()),
+        ("keepalive", br#"{"type":"keepalive"}"#.to_vec()),
         ("chat", chat.to_vec()),
         ("plugin_event 1 KiB", event(1_024)),
         ("plugin_event 64 KiB", event(65_536)),
     ] {
-        let (inside, outside) = (median(&mut component, &bytes)?, median(&mut native, &bytes)?);
+        if wanted.as_deref().is_some_and(|wanted| wanted != name) {
+            continue;
+        }
+        let (inside, outside) = (median(&mut component, &CONTEXT, &bytes)?, median(&mut native, &CONTEXT, &bytes)?);
         println!(
             "{name:20} {:>6} bytes: component {inside:>8} ns, native {outside:>8} ns, ratio {:.2}",
             bytes.len(),
             inside as f64 / outside as f64
         );
     }
-    let started = cpu_ns();
-    for _ in 0..100 {
-        factory.instance()?;
+    if wanted.as_deref().is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists() {
+        // A judge that decides without looking: what is left is the way in and out.
+        let mut passes = load("judge_passes.wasm")?.instance()?;
+        let asked = Context { connection_id: "patch at the end", ..CONTEXT };
+        println!("boundary, 1 KiB: {} ns", median(&mut passes, &asked, &event(1_024))?);
     }
-    println!("fresh instance: {} ns", (cpu_ns() - started) / 100);
+    if wanted.as_deref().is_none_or(|wanted| wanted == "registration") {
+        println!("registration: component {} ns, native {} ns", registration(&mut component)?, registration(&mut native)?);
+    }
+    if wanted.is_none() {
+        let started = cpu_ns();
+        for _ in 0..100 {
+            factory.instance()?;
+        }
+        println!("fresh instance: {} ns", (cpu_ns() - started) / 100);
+    }
     Ok(())
+}
+
+fn snapshot(revision: u64, schema: &str) -> anyhow::Result<Snapshot> {
+    Ok(Snapshot {
+        server_id: "s1".to_owned(),
+        revision,
+        requirements: Vec::new(),
+        definitions: vec![Definition {
+            plugin_id: PluginId::new("example.polls")?,
+            event_name: EventName::new("poll:votes")?,
+            direction: EventDirection::ServerRelay,
+            scope: EventScope::Server,
+            schema: Some(schema.to_owned()),
+            payload_bytes_max: 262_144,
+        }],
+    })
+}
+
+/// Learning a schema that is new, and the first event that is checked against it, which is when it is compiled.
+fn registration(judge: &mut dyn Judge) -> anyhow::Result<u128> {
+    let bytes = event(200);
+    let mut times = Vec::new();
+    for revision in 2..300 {
+        let schema = SCHEMA.replacen('{', &format!(r#"{{"$comment":"{revision}","#), 1);
+        let snapshot = snapshot(revision, &schema)?;
+        let started = cpu_ns();
+        judge.learn(&snapshot)?;
+        let verdict = judge.judge(&CONTEXT, &bytes)?;
+        times.push(cpu_ns() - started);
+        anyhow::ensure!(matches!(verdict, Verdict::Route(_)), "{verdict:?}");
+    }
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
 }
 
 /// Processor time of this thread: other work on the machine disturbs it least.
@@ -82,23 +131,13 @@ fn cpu_ns() -> u128 {
     time.tv_sec.unsigned_abs() as u128 * 1_000_000_000 + time.tv_nsec.unsigned_abs() as u128
 }
 
-fn median(judge: &mut dyn Judge, bytes: &[u8]) -> anyhow::Result<u128> {
-    let context = Context {
-        now_ms: 1_777_470_000_000,
-        connection_id: "6f0f8dc4-7d59-4d5a-9f0c-0a4a8f0b3a11",
-        user_id: Some("alice"),
-        display_name: "Alice",
-        server_id: Some("s1"),
-        server_implied: false,
-        server_revision: 1,
-        membership: Membership::Joined,
-    };
+fn median(judge: &mut dyn Judge, context: &Context<'_>, bytes: &[u8]) -> anyhow::Result<u128> {
     let rounds = (4_000_000 / (bytes.len() + 400)).clamp(20, 4_000) as u128;
     let mut batches = Vec::new();
     for _ in 0..31 {
         let started = cpu_ns();
         for _ in 0..rounds {
-            let verdict = judge.judge(&context, bytes)?;
+            let verdict = judge.judge(context, bytes)?;
             anyhow::ensure!(matches!(verdict, Verdict::Route(_)), "{verdict:?}");
         }
         batches.push((cpu_ns() - started) / rounds);

@@ -3,7 +3,10 @@
 //! Both are caches with bounds: the server and the schema that were used longest ago go first, and what is gone is asked for or
 //! compiled again. Schemas are compiled at first use; a new revision keeps those whose text stayed the same.
 
-use envelope::verdict::{Definition, Requirement, Snapshot};
+use envelope::{
+    tape::Tape,
+    verdict::{Definition, Requirement, Snapshot},
+};
 use limits::plugin_event::{
     COMPILED_SCHEMAS_MAX, DEFINITIONS_PER_SERVER_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX, REQUIREMENTS_PER_SERVER_MAX,
 };
@@ -20,6 +23,8 @@ pub struct Definitions {
     /// Counts uses; the order of use is the order of these numbers.
     clock: u64,
     next_id: u64,
+    /// Storage for reading payloads, kept from call to call.
+    tape: Tape,
 }
 
 /// What is known about one server.
@@ -100,6 +105,15 @@ impl Definitions {
         }
         self.schemas.insert(id, Compiled { schema: schema.clone(), used: self.clock });
         Some(schema)
+    }
+
+    /// Lends the storage for one call.
+    pub(crate) fn lend_tape(&mut self) -> Tape {
+        std::mem::take(&mut self.tape)
+    }
+
+    pub(crate) fn take_back(&mut self, tape: Tape) {
+        self.tape = tape;
     }
 
     fn forget(&mut self, server_id: &str) -> Option<Learned> {

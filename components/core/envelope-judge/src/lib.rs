@@ -22,6 +22,7 @@ use envelope::{
     catalogue::Routing,
     decode::shorten,
     reply::{self, EventNames, code},
+    tape::Tape,
     verdict::{Decision, Effect, Judge, JudgeError, Membership, Refusal, Snapshot},
 };
 use fields::{Fields, invalid, longer, word};
@@ -50,12 +51,19 @@ impl Stop {
 /// the server's definitions in the revision of `context` have not been learned.
 #[must_use]
 pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
-    let envelope = match Envelope::decode(bytes) {
+    let mut tape = known.lend_tape();
+    let verdict = judge_with(known, &mut tape, context, bytes);
+    known.take_back(tape);
+    verdict
+}
+
+fn judge_with(known: &mut Definitions, tape: &mut Tape, context: &Context<'_>, bytes: &[u8]) -> Verdict {
+    let envelope = match Envelope::decode_taping(bytes, tape, PLUGIN_EVENT, plugin_event::PAYLOAD) {
         Ok(envelope) => envelope,
         Err(error) => return Verdict::Refuse(reply::refuse(code::BAD_JSON, &error.to_string(), None, None)),
     };
     let kind = envelope.text("type");
-    match decide(known, context, &envelope, kind.as_deref()) {
+    match decide(known, tape, context, &envelope, kind.as_deref()) {
         Ok(decision) => Verdict::Route(decision),
         Err(Stop::NeedSnapshot(server_id)) => Verdict::NeedSnapshot(server_id),
         Err(Stop::Refuse { code, message, violations }) => {
@@ -64,7 +72,13 @@ pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Ve
     }
 }
 
-fn decide(known: &mut Definitions, context: &Context<'_>, envelope: &Envelope<'_>, kind: Option<&str>) -> Result<Decision, Stop> {
+fn decide(
+    known: &mut Definitions,
+    tape: &mut Tape,
+    context: &Context<'_>,
+    envelope: &Envelope<'_>,
+    kind: Option<&str>,
+) -> Result<Decision, Stop> {
     let kind = kind.ok_or_else(|| Stop::refuse(code::BAD_JSON, "not an envelope: the member \"type\" must be a text".to_owned()))?;
     let kind = envelope::find(kind)
         .filter(|kind| kind.direction.from_client())
@@ -82,10 +96,10 @@ fn decide(known: &mut Definitions, context: &Context<'_>, envelope: &Envelope<'_
     if kind.name != PLUGIN_EVENT {
         turn.request_id()?;
     }
-    route(known, kind, &turn)
+    route(known, tape, kind, &turn)
 }
 
-fn route(known: &mut Definitions, kind: &EnvelopeType, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+fn route(known: &mut Definitions, tape: &mut Tape, kind: &EnvelopeType, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     match kind.name {
         "identify" => identify::judge(turn),
         "keepalive" => Ok(Decision { patches: Vec::new(), effects: vec![Effect::Keepalive] }),
@@ -99,7 +113,7 @@ fn route(known: &mut Definitions, kind: &EnvelopeType, turn: &Turn<'_, '_>) -> R
         "server_icon_available" => content::icon(turn, true, |server_id, updated_at| Effect::IconAvailable { server_id, updated_at }),
         "server_icon_sync_request" => content::icon(turn, false, |server_id, updated_at| Effect::IconPeers { server_id, updated_at }),
         PLUGIN_EVENT => {
-            let decision = plugin_event::judge(known, turn)?;
+            let decision = plugin_event::judge(known, tape, turn)?;
             turn.request_id()?;
             Ok(decision)
         }

@@ -5,15 +5,21 @@ use crate::{
     definitions::Definitions,
     fields::{Fields, invalid, word},
 };
+use ::plugin_event::Violation;
 use envelope::{
     reply::code,
+    tape::Tape,
     verdict::{Decision, Effect, EventDirection, EventScope},
 };
 use identifiers::{EventName, PluginId};
 use limits::envelope::{CHANNEL_ID_CHARS_MAX, PLUGIN_EVENT_WRAPPER_BYTES_MAX};
 use std::borrow::Cow;
 
-pub(crate) fn judge(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+/// The member that schemas speak about.
+pub(crate) const PAYLOAD: &str = "payload";
+
+/// `tape` holds the payload, unless it stood before the type.
+pub(crate) fn judge(known: &mut Definitions, tape: &mut Tape, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.named_server()?;
     turn.must_be_joined(&server_id)?;
@@ -45,9 +51,14 @@ pub(crate) fn judge(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Deci
 
     let target = addressees(&fields, scope)?;
     let voice = fields.text("sourcePluginUserId")?;
-    let payload = fields.0.member("payload").map_or("null", |member| member.raw);
+    let payload = fields.0.member(PAYLOAD).map_or("null", |member| member.raw);
     within_limits(turn, payload, payload_bytes_max)?;
-    conforms(known, &server_id, &plugin_id, &event_name, payload)?;
+    if let Some(schema) = known.schema(&server_id, &plugin_id, &event_name) {
+        let schema = schema
+            .map_err(|error| Stop::refuse(code::INTERNAL, format!("the schema of event {} cannot be used: {error}", word(&event_name))))?;
+        let checked = if tape.is_empty() { schema.check(payload) } else { schema.check_tape(turn.envelope.as_str(), tape) };
+        checked.map_err(|violations| violated(&event_name, violations))?;
+    }
 
     let mut stamp = turn.stamp();
     if voice.is_some_and(|voice| voice != format!("plugin:{plugin_id}") && Some(voice.as_ref()) != own_voice.as_deref()) {
@@ -86,7 +97,7 @@ fn addressees<'b>(fields: &Fields<'_, 'b>, scope: EventScope) -> Result<Option<C
 
 /// T54: the payload as compact JSON, and what surrounds it as it is written.
 fn within_limits(turn: &Turn<'_, '_>, payload: &str, payload_bytes_max: usize) -> Result<(), Stop> {
-    if plugin_event::size::exceeds(payload, payload_bytes_max) {
+    if ::plugin_event::size::exceeds(payload, payload_bytes_max) {
         let message = format!("payload has more than {payload_bytes_max} bytes of compact JSON");
         return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
     }
@@ -97,14 +108,9 @@ fn within_limits(turn: &Turn<'_, '_>, payload: &str, payload_bytes_max: usize) -
     Ok(())
 }
 
-fn conforms(known: &mut Definitions, server_id: &str, plugin_id: &str, event_name: &str, payload: &str) -> Result<(), Stop> {
-    let Some(schema) = known.schema(server_id, plugin_id, event_name) else { return Ok(()) };
-    let schema = schema
-        .map_err(|error| Stop::refuse(code::INTERNAL, format!("the schema of event {} cannot be used: {error}", word(event_name))))?;
-    schema.check(payload).map_err(|violations| {
-        let first = violations.first().map(|violation| violation.message.as_str()).unwrap_or_default();
-        let at = violations.first().map(|violation| violation.pointer.as_str()).unwrap_or_default();
-        let message = format!("payload{at} breaks the schema of event {}: {first}", word(event_name));
-        Stop::Refuse { code: code::SCHEMA_VIOLATION, message, violations }
-    })
+fn violated(event_name: &str, violations: Vec<Violation>) -> Stop {
+    let first = violations.first().map(|violation| violation.message.as_str()).unwrap_or_default();
+    let at = violations.first().map(|violation| violation.pointer.as_str()).unwrap_or_default();
+    let message = format!("payload{at} breaks the schema of event {}: {first}", word(event_name));
+    Stop::Refuse { code: code::SCHEMA_VIOLATION, message, violations }
 }

@@ -8,11 +8,15 @@
 
 pub mod catalogue;
 pub mod decode;
+pub mod hint;
+pub mod json;
 pub mod reply;
+pub mod tape;
 pub mod verdict;
 
 pub use catalogue::{CATALOGUE, EnvelopeType, find};
 pub use decode::{DecodeError, Envelope};
+pub use hint::Hint;
 pub use verdict::{Context, Judge, Verdict};
 
 /// Cap of the server's own long answers; they are not read from a client.

@@ -1,6 +1,6 @@
-//! A [`Tape`] as a representation of JSON that the schema validator understands.
+//! A tape as a representation of JSON that the schema validator understands.
 
-use crate::tape::{Kind, Slot, Tape};
+use envelope::tape::{Kind, Slot, Tape, View};
 use jsonschema::{
     JsonType,
     json::{Array, Json, JsonNumber, Node, NodeIdentity, Object},
@@ -14,7 +14,7 @@ pub(crate) struct Borrowed;
 impl Json for Borrowed {
     type Node<'a> = Cursor<'a>;
     type PreparedKey = Box<str>;
-    type StringBuffer = Tape<'static>;
+    type StringBuffer = Tape;
 
     const KEYS_PER_LOOKUP: usize = 2;
 
@@ -22,21 +22,21 @@ impl Json for Borrowed {
         key.into()
     }
 
-    fn with_string_node<T>(buffer: &mut Tape<'static>, string: &str, f: impl FnOnce(Cursor<'_>) -> T) -> T {
+    fn with_string_node<T>(buffer: &mut Tape, string: &str, f: impl FnOnce(Cursor<'_>) -> T) -> T {
         buffer.become_text(string);
-        f(Cursor::root(buffer))
+        f(Cursor::root(&buffer.view("")))
     }
 }
 
-/// One value of a tape.
+/// One value of a tape that was proven.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
-    tape: &'a Tape<'a>,
+    tape: &'a View<'a>,
     at: u32,
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn root(tape: &'a Tape<'a>) -> Self {
+    pub(crate) fn root(tape: &'a View<'a>) -> Self {
         Self { tape, at: 0 }
     }
 
@@ -60,8 +60,8 @@ impl<'a> Cursor<'a> {
             Kind::Null => Value::Null,
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
-            Kind::Number => Value::Number(Literal(self.tape.text(slot)).number()),
-            Kind::Text | Kind::Decoded => Value::String(self.tape.text(slot).to_owned()),
+            Kind::Number | Kind::Wide => Value::Number(Literal(self.tape.text(slot)).number()),
+            Kind::Text | Kind::Escaped | Kind::Decoded => Value::String(self.tape.text(slot).to_owned()),
             Kind::Array => Value::Array(self.elements().map(Self::value).collect()),
             Kind::Object => Value::Object(self.members().map(|(key, value)| (key.to_owned(), value.value())).collect()),
         }
@@ -113,16 +113,16 @@ impl<'a> Node<'a, Borrowed> for Cursor<'a> {
         match self.slot().kind {
             Kind::Null => JsonType::Null,
             Kind::True | Kind::False => JsonType::Boolean,
-            Kind::Number => JsonType::Number,
-            Kind::Text | Kind::Decoded => JsonType::String,
+            Kind::Number | Kind::Wide => JsonType::Number,
+            Kind::Text | Kind::Escaped | Kind::Decoded => JsonType::String,
             Kind::Array => JsonType::Array,
             Kind::Object => JsonType::Object,
         }
     }
 
     fn string_length(&self) -> Option<u64> {
-        // A character begins at each byte that continues none.
-        self.string().map(|text| text.bytes().filter(|byte| byte & 0xc0 != 0x80).count() as u64)
+        let slot = self.slot();
+        matches!(slot.kind, Kind::Text | Kind::Decoded).then(|| self.tape.chars(slot))
     }
 
     fn equals_value(&self, expected: &Value) -> bool {
@@ -159,7 +159,7 @@ impl<'a> Object<'a, Borrowed> for Cursor<'a> {
     }
 
     fn members(&self) -> Members<'a> {
-        Members { tape: self.tape, at: self.at + 1, end: self.slot().end }
+        Members { tape: self.tape, at: self.at + 1, end: self.tape.end(self.at) }
     }
 }
 
@@ -172,13 +172,13 @@ impl<'a> Array<'a, Borrowed> for Cursor<'a> {
     }
 
     fn elements(&self) -> Elements<'a> {
-        Elements { tape: self.tape, at: self.at + 1, end: self.slot().end }
+        Elements { tape: self.tape, at: self.at + 1, end: self.tape.end(self.at) }
     }
 }
 
 /// The members of an object.
 pub(crate) struct Members<'a> {
-    tape: &'a Tape<'a>,
+    tape: &'a View<'a>,
     at: u32,
     end: u32,
 }
@@ -198,7 +198,7 @@ impl<'a> Iterator for Members<'a> {
 
 /// The elements of an array.
 pub(crate) struct Elements<'a> {
-    tape: &'a Tape<'a>,
+    tape: &'a View<'a>,
     at: u32,
     end: u32,
 }
@@ -236,7 +236,7 @@ impl JsonNumber for Literal<'_> {
     }
 
     fn as_f64(&self) -> Option<f64> {
-        self.0.parse().ok()
+        short_decimal(self.0).or_else(|| self.0.parse().ok())
     }
 
     fn as_str(&self) -> Cow<'_, str> {
@@ -249,5 +249,43 @@ impl JsonNumber for Literal<'_> {
 
     fn is_integer(&self) -> bool {
         self.0.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) || jsonschema::json::JsonNumber::is_integer(&self.number())
+    }
+}
+
+/// A decimal number of up to 15 digits without exponent. Such digits and such powers of ten are exact in 64-bit floating point, so that one
+/// division rounds correctly; most numbers of payloads are of this kind, and bounds ask for each of them twice.
+fn short_decimal(text: &str) -> Option<f64> {
+    const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    let positive = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    if positive.len() >= TENS.len() {
+        return None;
+    }
+    let (mut digits, mut decimals, mut step) = (0u64, 0, 0);
+    for byte in positive {
+        match byte {
+            b'0'..=b'9' => {
+                digits = digits * 10 + u64::from(byte - b'0');
+                decimals += step;
+            }
+            b'.' => step = 1,
+            _ => return None,
+        }
+    }
+    let value = digits as f64 / TENS[decimals];
+    Some(if text.len() > positive.len() { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_decimal;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn short_decimals_are_what_the_standard_library_reads(text in "-?(0|[1-9][0-9]{0,9})(\\.[0-9]{1,9})?") {
+            let expected: f64 = text.parse().expect("a number");
+            prop_assert!(short_decimal(&text).is_none_or(|value| value.to_bits() == expected.to_bits()), "{}", text);
+            prop_assert_eq!(short_decimal(&text).is_some(), text.trim_start_matches('-').len() < 16);
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     error::SchemaError,
     fanout::{self, Shape},
 };
-use envelope::decode::depth_exceeds;
+use envelope::json::depth_exceeds;
 use jsonschema::Draft;
 use limits::plugin_event::{
     SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX, SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX,

@@ -13,11 +13,14 @@ mod error;
 mod fanout;
 mod guard;
 pub mod size;
-mod tape;
 
 pub use error::SchemaError;
 
 use cursor::{Borrowed, Cursor};
+use envelope::{
+    json::{Fault, space},
+    tape::Tape,
+};
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
 use serde::Serialize;
@@ -70,9 +73,22 @@ impl Schema {
     /// # Errors
     /// At most [`VIOLATIONS_MAX`] violations, at least one.
     pub fn check(&self, payload: &str) -> Result<(), Vec<Violation>> {
-        let tape = tape::Tape::parse(payload)
-            .map_err(|error| vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: error.to_string() }])?;
-        let root = Cursor::root(&tape);
+        let mut tape = Tape::with_room(payload.len());
+        match tape.read(payload, 0, 0).map(|end| space(payload.as_bytes(), end)) {
+            Ok(end) if end == payload.len() => self.check_tape(payload, &mut tape),
+            Ok(end) => Err(unreadable(&format!("is not JSON: {}", Fault::Syntax(end)))),
+            Err(fault) => Err(unreadable(&format!("is not JSON: {fault}"))),
+        }
+    }
+
+    /// Checks a payload that was read already: what is on `tape`, which was read from `text`.
+    ///
+    /// # Errors
+    /// As [`Schema::check`].
+    pub fn check_tape(&self, text: &str, tape: &mut Tape) -> Result<(), Vec<Violation>> {
+        tape.prove(text).map_err(|flaw| unreadable(&flaw.to_string()))?;
+        let view = tape.view(text);
+        let root = Cursor::root(&view);
         if self.rules.is_valid(root) {
             return Ok(());
         }
@@ -82,6 +98,11 @@ impl Schema {
         }
         Err(self.rules.iter_errors(root).take(VIOLATIONS_MAX).map(|error| violation(&error)).collect())
     }
+}
+
+/// The one violation of a payload that cannot be read, or that two readers could understand differently.
+fn unreadable(reason: &str) -> Vec<Violation> {
+    vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: format!("the payload {reason}") }]
 }
 
 fn violation(error: &ValidationError<'_>) -> Violation {

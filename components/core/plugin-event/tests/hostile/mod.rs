@@ -1,0 +1,60 @@
+//! The cases of `tests/cases/schemas/hostile.json`, and how they are run; shared with the tests of the component.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+/// One event definition.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Case {
+    case: String,
+    name: String,
+    schema: Value,
+    #[serde(default)]
+    refused: Option<String>,
+    #[serde(default)]
+    payloads: Vec<Payload>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payload {
+    text: Value,
+    verdict: String,
+}
+
+/// A list of parts joined; anything else as JSON, a text as itself.
+fn assemble(source: &Value) -> String {
+    match source {
+        Value::Array(parts) => parts.iter().map(part).collect(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn part(part: &Value) -> String {
+    let (text, times) = (part["text"].as_str().expect("a text"), part["times"].as_u64().expect("a number"));
+    (0..times).map(|at| text.replace('%', &at.to_string()).replace('^', &(at + 1).to_string())).collect()
+}
+
+/// Runs every case of the named row through `ask(schema, payload)`, which answers `refused <code>`, `ok`, `violation` or `bad-json`.
+pub(crate) fn run(row: &str, mut ask: impl FnMut(&str, &str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("spin.toml").exists()).expect("the root");
+    let text = std::fs::read_to_string(path.join("tests/cases/schemas/hostile.json")).expect("the cases");
+    let cases: Vec<Case> = serde_json::from_str(&text).expect("cases");
+    let mut count = 0;
+    for case in cases.iter().filter(|case| case.case == row) {
+        let schema = assemble(&case.schema);
+        if let Some(code) = &case.refused {
+            assert!(case.payloads.is_empty(), "{}: a refused schema checks nothing", case.name);
+            assert_eq!(ask(&schema, "null"), format!("refused {code}"), "{row}: {}", case.name);
+            count += 1;
+        }
+        for payload in &case.payloads {
+            assert_eq!(ask(&schema, &assemble(&payload.text)), payload.verdict, "{row}: {}", case.name);
+            count += 1;
+        }
+    }
+    assert!(count > 0, "no case is named {row}");
+}
