@@ -52,7 +52,7 @@ impl Shard {
         let target = key(&user_id);
         if !session.targets.contains(&target) {
             if let Err(wait_ms) = session.new_targets.take(hub.new_targets, now_ms) {
-                return self.over_rate(slot, "new targets", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id().as_deref());
+                return self.over_rate(slot, "new targets", wait_ms, || hint.clone());
             }
             session.targets.push_back(target);
             if session.targets.len() > TARGETS_REMEMBERED {

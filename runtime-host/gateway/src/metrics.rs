@@ -36,6 +36,8 @@ pub struct Metrics {
     received_by_type: Vec<Counter>,
     /// Envelopes refused, by code.
     pub refused: Counters,
+    /// Messages over a rate, by what was exceeded.
+    pub rate_limited: Counters,
     /// Frames delivered to sockets.
     pub delivered: Counter,
     /// Frames replaced by newer ones while they waited.
@@ -86,6 +88,7 @@ impl Default for Metrics {
             received,
             received_by_type,
             refused: metric!("envelopes_refused", "Envelopes refused by code", Counters),
+            rate_limited: metric!("rate_limited", "Messages over a rate by what was exceeded", Counters),
             delivered: metric!("frames_delivered", "Frames handed to sockets", Counter),
             coalesced: metric!("frames_coalesced", "Waiting frames replaced by newer ones", Counter),
             inbox_dropped: metric!("shard_inbox_dropped", "Deliveries dropped at a full shard inbox", Counter),

@@ -160,7 +160,7 @@ impl Shard {
                 Opcode::Close => self.on_close(slot, payload),
                 Opcode::Ping if open => self.on_ping(slot, payload),
                 Opcode::Pong if open => {
-                    self.charge(slot, RateClass::Other, None, None);
+                    self.charge(slot, RateClass::Other, b"");
                 }
                 _ => {}
             }

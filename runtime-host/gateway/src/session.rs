@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::{
-    catalogue::{self, EnvelopeType, RateClass},
+    catalogue::{EnvelopeType, RateClass},
     decode::Hint,
     reply::{self, code},
     verdict::{self, Context, Decision, Effect, JudgeError, Membership, Refusal, Verdict},
@@ -82,26 +82,28 @@ impl Shard {
     }
 
     pub(crate) fn on_ping(&mut self, slot: u32, payload: &[u8]) {
-        if self.charge(slot, RateClass::Other, None, None) {
+        if self.charge(slot, RateClass::Other, b"") {
             self.push(slot, frame::encode(Opcode::Pong, payload), 0);
         }
     }
 
-    /// Takes tokens for one frame of a class; refused ones cost a strike, and strikes cost the connection. Whether it may go on.
-    pub(crate) fn charge(&mut self, slot: u32, class: RateClass, kind: Option<&str>, request_id: Option<&str>) -> bool {
+    /// Takes a token for a frame of a class, of which `about` are the bytes that an answer may name; refused ones cost a strike, and strikes
+    /// cost the connection. Whether it may go on.
+    pub(crate) fn charge(&mut self, slot: u32, class: RateClass, about: &[u8]) -> bool {
         let index = class as usize;
         let (rate, now_ms) = (self.hub.rates[index], self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
         match session.buckets[index].take(rate, now_ms) {
             Ok(()) => true,
             Err(wait_ms) => {
-                self.over_rate(slot, class.name(), u64::from(wait_ms), kind, request_id);
+                self.over_rate(slot, class.name(), wait_ms, || Hint::scan(about));
                 false
             }
         }
     }
 
-    pub(crate) fn over_rate(&mut self, slot: u32, what: &str, wait_ms: u64, kind: Option<&str>, request_id: Option<&str>) {
+    pub(crate) fn over_rate<'a>(&mut self, slot: u32, what: &'static str, wait_ms: u32, about: impl FnOnce() -> Hint<'a>) {
+        Metrics::count(&self.hub.metrics.rate_limited, what);
         let (now_ms, strikes_max) = (self.now_ms, self.hub.config.rates.strikes_max);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         let since = now_ms.wrapping_sub(session.strike_ms);
@@ -121,23 +123,23 @@ impl Shard {
             return;
         }
         let message = format!("over the rate of '{what}'; see connected.protocol.limits.rates");
-        let body = reply::error(code::RATE_LIMITED, &message, kind, request_id, Some(wait_ms.max(1)));
+        let about = about();
+        let retry_after_ms = Some(u64::from(wait_ms.max(1)));
+        let body = reply::error(code::RATE_LIMITED, &message, about.kind.as_deref(), about.request_id().as_deref(), retry_after_ms);
         self.refuse(slot, &Refusal { code: code::RATE_LIMITED.into(), reply: body });
     }
 
-    /// One whole text message.
+    /// One whole text message: paid for before anything of it but its type is read, then judged.
     pub(crate) fn on_message(&mut self, slot: u32, bytes: &[u8]) {
-        if !self.charge(slot, RateClass::Other, None, None) {
+        if !self.charge(slot, RateClass::Other, bytes) {
             return;
         }
-        let hint = Hint::scan(bytes);
-        let envelope = hint.kind.as_deref().and_then(catalogue::find);
+        let envelope = Hint::kind_only(bytes);
         self.hub.metrics.receive(envelope);
         let class = envelope.map_or(RateClass::Other, |envelope| envelope.rate);
-        if class != RateClass::Other && !self.charge(slot, class, hint.kind.as_deref(), hint.request_id().as_deref()) {
-            return;
+        if class == RateClass::Other || self.charge(slot, class, bytes) {
+            self.judge(slot, bytes, &Hint::scan(bytes), envelope);
         }
-        self.judge(slot, bytes, &hint, envelope);
     }
 
     /// Asks the judge, teaching it the server's definitions first where it lacks them, and does what it says.
@@ -263,7 +265,7 @@ impl Shard {
         match session.volume.take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32) {
             Ok(()) => true,
             Err(wait_ms) => {
-                self.over_rate(slot, "bytes", u64::from(wait_ms), hint.kind.as_deref(), hint.request_id().as_deref());
+                self.over_rate(slot, "bytes", wait_ms, || hint.clone());
                 false
             }
         }

@@ -40,7 +40,8 @@ fn a_schema_exists_exactly_where_the_table_lets_a_type_go() {
 #[test]
 fn the_servers_own_words_satisfy_their_schemas() {
     let parse = |bytes: Vec<u8>| serde_json::from_slice::<Value>(&bytes).expect("JSON");
-    let connected = reply::connected("0b5f6c9e-52d4-4f3e-9d6f-0d2f5a6f8f11", 1_777_470_000_000, &reply::protocol(&json!({"messageBytesMax": 1})));
+    let connected =
+        reply::connected("0b5f6c9e-52d4-4f3e-9d6f-0d2f5a6f8f11", 1_777_470_000_000, &reply::protocol(&json!({"messageBytesMax": 1})));
     sound("connected", Way::ServerToClient, &parse(connected));
     sound("error", Way::ServerToClient, &parse(reply::error("BAD_JSON", "not a JSON object", None, None, None)));
     sound("error", Way::ServerToClient, &parse(reply::error("RATE_LIMITED", "too fast", Some("typing"), Some("1"), Some(200))));
