@@ -13,8 +13,8 @@ pub(crate) enum Request {
     Partial,
     /// An upgrade that may be accepted with this value of `Sec-WebSocket-Accept`.
     Upgrade {
-        /// Value of the answer's header.
-        accept: String,
+        /// The answer that completes it.
+        answer: String,
         /// The client's address, as far as trusted proxies tell.
         address: IpAddr,
         /// Bytes of the head; what follows are frames.
@@ -31,6 +31,8 @@ pub(crate) enum Request {
     },
 }
 
+/// The subprotocol that a client may offer and never needs to.
+const SUBPROTOCOL: &str = "jackfield.v1";
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Reads the head at the start of `bytes`, sent by `peer`.
@@ -84,13 +86,17 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         return refused("origin", 403, "Forbidden", "ORIGIN_NOT_ALLOWED", "this origin is not allowed to connect", "");
     }
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
-    Request::Upgrade { accept, address: client_address(peer, header("x-forwarded-for"), config), head_bytes }
+    let offered = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("sec-websocket-protocol"));
+    let spoken = offered.filter_map(|header| std::str::from_utf8(header.value).ok()).any(|value| lists(value, SUBPROTOCOL));
+    Request::Upgrade { answer: accepted(&accept, spoken), address: client_address(peer, header("x-forwarded-for"), config), head_bytes }
 }
 
-/// The answer that completes an upgrade.
-#[must_use]
-pub(crate) fn accepted(accept: &str) -> String {
-    format!("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n")
+/// The answer that completes an upgrade; it names the subprotocol where the client offers it, since browsers insist on an answer.
+fn accepted(accept: &str, subprotocol: bool) -> String {
+    let protocol = if subprotocol { format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n") } else { String::new() };
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+    )
 }
 
 /// The answer to who gets no place, before the upgrade (W12), with a time to come back that is not the same for all.
@@ -159,8 +165,20 @@ mod tests {
 
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
-        let Request::Upgrade { accept, address, head_bytes } = upgrade("", &Socket::default()) else { panic!("not accepted") };
-        assert_eq!((accept.as_str(), address, head_bytes), ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", PEER, HEAD.len() + 2));
+        let Request::Upgrade { answer, address, head_bytes } = upgrade("", &Socket::default()) else { panic!("not accepted") };
+        assert!(answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"), "{answer}");
+        assert_eq!((address, head_bytes), (PEER, HEAD.len() + 2));
+        assert!(!answer.contains("Sec-WebSocket-Protocol"), "{answer}");
+    }
+
+    #[test]
+    fn the_subprotocol_is_named_where_it_is_offered() {
+        let answered = |offer: &str| match upgrade(&format!("Sec-WebSocket-Protocol: {offer}\r\n"), &Socket::default()) {
+            Request::Upgrade { answer, .. } => answer.contains("Sec-WebSocket-Protocol: jackfield.v1\r\n"),
+            other => panic!("{other:?}"),
+        };
+        assert!(answered("jackfield.v1") && answered("chat, jackfield.v1"));
+        assert!(!answered("jackfield.v2") && !answered("mqtt"));
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Shard {
                 self.refuse_head(slot, reason, &response);
                 None
             }
-            handshake::Request::Upgrade { accept, address, head_bytes } => {
+            handshake::Request::Upgrade { answer, address, head_bytes } => {
                 if let Err(why) = hub.admit(address) {
                     if let handshake::Request::Refused { reason, response } = handshake::no_place(why) {
                         self.refuse_head(slot, reason, &response);
@@ -245,7 +245,7 @@ impl Shard {
                 }
                 conn.admitted = true;
                 conn.address = address;
-                self.open(slot, &accept);
+                self.open(slot, answer);
                 Some(head_bytes)
             }
         }

@@ -3,7 +3,6 @@
 use crate::{
     conn::{Pending, Phase, Session},
     frame::{self, Opcode, close},
-    handshake,
     hub::Hub,
     metrics::{Metrics, code_label},
     rate::Bucket,
@@ -24,7 +23,7 @@ const JUDGEMENTS_PER_SAMPLE: u32 = 16;
 
 impl Shard {
     /// The upgrade is accepted: the answer, then `connected` (W1).
-    pub(crate) fn open(&mut self, slot: u32, accept: &str) {
+    pub(crate) fn open(&mut self, slot: u32, answer: String) {
         let (hub, now_ms) = (self.hub.clone(), self.now_ms);
         let connection_id = uuid::Uuid::new_v4().to_string();
         let server_time_ms = Hub::now_ms();
@@ -47,7 +46,7 @@ impl Shard {
             rooms: Vec::new(),
             peers: Default::default(),
         }));
-        self.push(slot, Bytes::from(handshake::accepted(accept)), 0);
+        self.push(slot, Bytes::from(answer), 0);
         let connected = reply::connected(&connection_id, server_time_ms, &hub.protocol);
         self.reply(slot, &connected);
     }
