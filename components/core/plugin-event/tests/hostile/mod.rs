@@ -1,4 +1,5 @@
 //! The cases of `tests/cases/schemas/hostile.json`, and how they are run; shared with the tests of the component.
+#![allow(clippy::disallowed_methods, reason = "cases are files")]
 
 use serde::Deserialize;
 use serde_json::Value;
