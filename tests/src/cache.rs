@@ -7,12 +7,23 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// Neither `JACKFIELD_CACHE` nor `HOME` is set.
 pub fn python_environment() -> Result<PathBuf, std::io::Error> {
-    let folder = match (std::env::var_os("JACKFIELD_CACHE"), std::env::var_os("HOME")) {
-        (Some(cache), _) => PathBuf::from(cache),
-        (None, Some(home)) => Path::new(&home).join(".cache/jackfield"),
-        (None, None) => return Err(std::io::Error::other("neither JACKFIELD_CACHE nor HOME is set")),
-    };
-    Ok(folder.join("python"))
+    Ok(folder()?.join("python"))
+}
+
+/// The official test suite of JSON Schema, a folder for each draft: `$JACKFIELD_CACHE/json-schema-suite`.
+///
+/// # Errors
+/// Neither `JACKFIELD_CACHE` nor `HOME` is set.
+pub fn schema_suite() -> Result<PathBuf, std::io::Error> {
+    Ok(folder()?.join("json-schema-suite"))
+}
+
+fn folder() -> Result<PathBuf, std::io::Error> {
+    match (std::env::var_os("JACKFIELD_CACHE"), std::env::var_os("HOME")) {
+        (Some(cache), _) => Ok(PathBuf::from(cache)),
+        (None, Some(home)) => Ok(Path::new(&home).join(".cache/jackfield")),
+        (None, None) => Err(std::io::Error::other("neither JACKFIELD_CACHE nor HOME is set")),
+    }
 }
 
 /// The browser: `$JACKFIELD_CHROMIUM`, else the Debian package's.

