@@ -86,11 +86,10 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         return refused("origin", 403, "Forbidden", "ORIGIN_NOT_ALLOWED", "this origin is not allowed to connect", "");
     }
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
-    let spoken = all("sec-websocket-protocol").filter_map(|header| std::str::from_utf8(header.value).ok()).any(|value| lists(value, SUBPROTOCOL));
-    // Several lines are one list (RFC 9110 section 5.3): a proxy may add a line of its own below what a client made up.
-    let forwarded: Vec<&str> = all("x-forwarded-for").map(|header| std::str::from_utf8(header.value).unwrap_or("?")).collect();
-    let forwarded = (!forwarded.is_empty()).then(|| forwarded.join(","));
-    Request::Upgrade { answer: accepted(&accept, spoken), address: client_address(peer, forwarded.as_deref(), config), head_bytes }
+    let mut protocols = all("sec-websocket-protocol").filter_map(|header| std::str::from_utf8(header.value).ok());
+    let spoken = protocols.any(|value| lists(value, SUBPROTOCOL));
+    let forwarded = all("x-forwarded-for").map(|header| header.value);
+    Request::Upgrade { answer: accepted(&accept, spoken), address: client_address(peer, forwarded, config), head_bytes }
 }
 
 /// The answer that completes an upgrade; it names the subprotocol where the client offers it, since browsers insist on an answer.
@@ -133,14 +132,15 @@ fn origin_allowed(origin: &str, config: &Socket) -> bool {
     config.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin.trim()))
 }
 
-/// The last address in `X-Forwarded-For` that is not a trusted proxy's, when the peer is one.
+/// The last address in the lines of `X-Forwarded-For` that is not a trusted proxy's, when the peer is one. Several lines are one list
+/// (RFC 9110 section 5.3): a proxy may add a line of its own below what a client made up.
 #[must_use]
-pub fn client_address(peer: IpAddr, forwarded: Option<&str>, config: &Socket) -> IpAddr {
+pub fn client_address<'l>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'l [u8]>, config: &Socket) -> IpAddr {
     let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|net| net.contains(address));
     if !trusted(&peer) {
         return peer;
     }
-    let hops = forwarded.into_iter().flat_map(|value| value.rsplit(','));
+    let hops = forwarded.rev().flat_map(|line| std::str::from_utf8(line).unwrap_or("?").rsplit(','));
     let mut last = peer;
     for hop in hops {
         let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
