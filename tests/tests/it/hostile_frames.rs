@@ -136,7 +136,7 @@ fn a_flood_of_pings_ends_its_connection() {
     assert_eq!(code, 4008, "case 63");
     drop(raw);
     flooding.join().expect("the flood ends");
-    let limited = before.growth(&host, "envelopes_refused_total", "RATE_LIMITED");
+    let limited = before.growth(&host, "rate_limited_total", "all");
     assert!(limited > 0.0 && pongs > 0.0 && limited > pongs, "{limited} pings were not answered, {pongs} were");
     before.until_grown(&host, "connections_closed_total", "4008", 1.0);
     bystander.undisturbed();

@@ -12,6 +12,7 @@ mod hostile_frames;
 mod hostile_identity;
 mod hostile_load;
 mod judges;
+mod limits_hold;
 mod liveness;
 mod order;
 mod process;
