@@ -188,7 +188,8 @@ fn messages_that_are_no_envelopes_cost_only_themselves() {
     let mut client = Client::identified(&host, "nonsense");
     // Case 75.
     let long = format!(r#"{{"type":"{}"}}"#, "x".repeat(limits::socket::MESSAGE_BYTES_MAX - 11));
-    let broken = ["[]", "null", "1", "1e400", "\"text\"", "true", "", " ", r#"{"type":{}}"#, r#"{"type":[]}"#, r#"{"type":null}"#, r#"{"type":1}"#];
+    let broken =
+        ["[]", "null", "1", "1e400", "\"text\"", "true", "", " ", r#"{"type":{}}"#, r#"{"type":[]}"#, r#"{"type":null}"#, r#"{"type":1}"#];
     for text in broken {
         client.send_text(text);
         client.refusal("BAD_JSON");

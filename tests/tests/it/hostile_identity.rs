@@ -187,7 +187,8 @@ fn a_page_from_elsewhere_does_not_connect() {
     let host = attacked("[socket]\norigins = [\"https://chat.example\"]\n");
     let before = Counters::of(&host);
     // Case 78.
-    let foreign = ["https://evil.example", "https://chat.example.evil.example", "http://chat.example", "https://chat.example:444", "null", ""];
+    let foreign =
+        ["https://evil.example", "https://chat.example.evil.example", "http://chat.example", "https://chat.example:444", "null", ""];
     for origin in foreign {
         let (_, head) = Raw::shake(&host, &format!("origin: {origin}\r\n"));
         assert!(head.starts_with("HTTP/1.1 403"), "{origin:?}: {head}");
