@@ -55,9 +55,8 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         }
         Err(_) => return refused("http", 400, "Bad Request", "BAD_REQUEST", "this is no HTTP/1.1 request", ""),
     };
-    let header = |name: &str| {
-        head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).and_then(|header| std::str::from_utf8(header.value).ok())
-    };
+    let all = |name: &'static str| head.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    let header = |name: &'static str| all(name).next().and_then(|header| std::str::from_utf8(header.value).ok());
     if !header("upgrade").is_some_and(|value| lists(value, "websocket")) {
         return Request::Http;
     }
@@ -79,16 +78,18 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         );
     }
     let key = header("sec-websocket-key").unwrap_or_default().trim();
-    if STANDARD.decode(key).map_or(true, |nonce| nonce.len() != 16) {
+    if all("sec-websocket-key").count() != 1 || STANDARD.decode(key).map_or(true, |nonce| nonce.len() != 16) {
         return refused("key", 400, "Bad Request", "BAD_UPGRADE", "Sec-WebSocket-Key must be 16 bytes in base64", "");
     }
-    if !header("origin").is_none_or(|origin| origin_allowed(origin, config)) {
+    // Every one, legible or not: an allowed origin does not vouch for another beside it.
+    if !all("origin").all(|header| std::str::from_utf8(header.value).is_ok_and(|origin| origin_allowed(origin, config))) {
         return refused("origin", 403, "Forbidden", "ORIGIN_NOT_ALLOWED", "this origin is not allowed to connect", "");
     }
     let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
-    let offered = head.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("sec-websocket-protocol"));
-    let spoken = offered.filter_map(|header| std::str::from_utf8(header.value).ok()).any(|value| lists(value, SUBPROTOCOL));
-    Request::Upgrade { answer: accepted(&accept, spoken), address: client_address(peer, header("x-forwarded-for"), config), head_bytes }
+    let mut protocols = all("sec-websocket-protocol").filter_map(|header| std::str::from_utf8(header.value).ok());
+    let spoken = protocols.any(|value| lists(value, SUBPROTOCOL));
+    let forwarded = all("x-forwarded-for").map(|header| header.value);
+    Request::Upgrade { answer: accepted(&accept, spoken), address: client_address(peer, forwarded, config), head_bytes }
 }
 
 /// The answer that completes an upgrade; it names the subprotocol where the client offers it, since browsers insist on an answer.
@@ -131,14 +132,15 @@ fn origin_allowed(origin: &str, config: &Socket) -> bool {
     config.origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin.trim()))
 }
 
-/// The last address in `X-Forwarded-For` that is not a trusted proxy's, when the peer is one.
+/// The last address in the lines of `X-Forwarded-For` that is not a trusted proxy's, when the peer is one. Several lines are one list
+/// (RFC 9110 section 5.3): a proxy may add a line of its own below what a client made up.
 #[must_use]
-pub fn client_address(peer: IpAddr, forwarded: Option<&str>, config: &Socket) -> IpAddr {
+pub fn client_address<'l>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'l [u8]>, config: &Socket) -> IpAddr {
     let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|net| net.contains(address));
     if !trusted(&peer) {
         return peer;
     }
-    let hops = forwarded.into_iter().flat_map(|value| value.rsplit(','));
+    let hops = forwarded.rev().flat_map(|line| std::str::from_utf8(line).unwrap_or("?").rsplit(','));
     let mut last = peer;
     for hop in hops {
         let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
@@ -203,6 +205,9 @@ mod tests {
         assert_eq!(reason(read(format!("{}\r\n", HEAD.replace("/ws", "/chat")).as_bytes(), PEER, &strict)), "path");
         assert_eq!(reason(read(format!("{}\r\n", HEAD.replace("13", "8")).as_bytes(), PEER, &strict)), "version");
         assert_eq!(reason(read(format!("{}\r\n", HEAD.replace("dGhl", "****")).as_bytes(), PEER, &strict)), "key");
+        assert_eq!(reason(upgrade("Origin: null\r\nOrigin: https://evil.example\r\n", &strict)), "origin");
+        assert_eq!(reason(read(&[HEAD.as_bytes(), b"Origin: \xff\r\n\r\n"].concat(), PEER, &strict)), "origin");
+        assert_eq!(reason(upgrade("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", &strict)), "key");
         assert_eq!(reason(read(&vec![b'a'; 9000], PEER, &strict)), "head");
         assert_eq!(reason(read(b"\x16\x03\x01\x02\x00\x01\x00", PEER, &strict)), "http");
     }
@@ -217,5 +222,6 @@ mod tests {
         assert_eq!(seen("X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.2\r\n", &config), "203.0.113.7");
         assert_eq!(seen("X-Forwarded-For: 203.0.113.7\r\n", &Socket::default()), "127.0.0.1");
         assert_eq!(seen("X-Forwarded-For: nonsense\r\n", &config), "127.0.0.1");
+        assert_eq!(seen("X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.7\r\n", &config), "203.0.113.7", "the last line counts");
     }
 }

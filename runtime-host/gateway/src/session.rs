@@ -145,7 +145,7 @@ impl Shard {
     fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
         // A clock costs as much as the rest of the accounting: one judgement of many is timed.
         self.judged = self.judged.wrapping_add(1);
-        let asked = (self.judged % JUDGEMENTS_PER_SAMPLE == 0).then(Instant::now);
+        let asked = self.judged.is_multiple_of(JUDGEMENTS_PER_SAMPLE).then(Instant::now);
         let verdict = match self.ask_judge(slot, bytes, hint) {
             Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
             verdict => verdict,

@@ -100,7 +100,7 @@ impl Site {
     }
 
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok());
+        let forwarded = request.headers().get_all("x-forwarded-for").iter().map(|value| value.as_bytes());
         let client = gateway::client_address(peer.ip(), forwarded, &self.hub.config.socket);
         let path = request.uri().path();
         match (request.method().clone(), path) {
