@@ -47,6 +47,8 @@ impl Kind {
 pub(crate) struct Place {
     /// The subject's binary.
     pub subject: PathBuf,
+    /// What measures the components: an example of plugin-host.
+    pub measure: PathBuf,
     /// The workspace: the subject finds its `spin.toml` there.
     pub root: PathBuf,
     /// The folder of the seed, with its packages installed.

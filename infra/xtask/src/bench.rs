@@ -26,7 +26,9 @@ impl Bench {
     /// Builds and measures.
     pub(crate) fn run(self) -> Result<()> {
         build::components(build::Guests::Product)?;
-        build::host(true)?;
+        build::component("judge-passes")?;
+        // The example has the features of the binaries, so that the engine is compiled once.
+        step("host", || run(cargo().args(["build", "--release", "--bins", "--example", "measure"])))?;
         step("bench", || run(cargo().args(["build", "--release", "-p", "bench"])))?;
         let mut command = Command::new(build::output_folder(true)?.join("bench"));
         command.arg("run");

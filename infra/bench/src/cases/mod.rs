@@ -1,5 +1,6 @@
 //! Which cases there are, and how a run goes through them.
 
+mod components;
 mod entering;
 mod fan_out;
 mod pairs;
@@ -16,10 +17,10 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 9] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8"];
+const CASES: [&str; 14] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5"];
 
 /// What measures them; each leaves out what nobody wants.
-const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
+const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 8] = [
     fan_out::large_room,
     fan_out::small_rooms,
     fan_out::paced,
@@ -27,6 +28,7 @@ const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
     entering::small_rooms,
     entering::large_room,
     stalling::half_a_room,
+    components::validator,
 ];
 
 /// What to measure, and with what.
@@ -72,6 +74,7 @@ impl Bench {
         let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let place = Place {
             subject: options.subject.clone().unwrap_or_else(|| folder.join("jackfield")),
+            measure: folder.join("examples/measure"),
             root: manifest.ancestors().nth(2).context("infra/bench lies two folders deep")?.to_owned(),
             seed: manifest.join("seed"),
             cache: folder.join("bench-cache"),
