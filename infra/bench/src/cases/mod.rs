@@ -4,10 +4,12 @@ mod components;
 mod entering;
 mod fan_out;
 mod pairs;
+mod requests;
 mod stalling;
 
 use crate::{
     figure::{Figure, Table},
+    page,
     process::{self, Cores},
     server::Place,
 };
@@ -17,10 +19,10 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 14] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5"];
+const CASES: [&str; 16] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C12", "C13"];
 
 /// What measures them; each leaves out what nobody wants.
-const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 8] = [
+const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 9] = [
     fan_out::large_room,
     fan_out::small_rooms,
     fan_out::paced,
@@ -29,6 +31,7 @@ const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 8] = [
     entering::large_room,
     stalling::half_a_room,
     components::validator,
+    requests::http,
 ];
 
 /// What to measure, and with what.
@@ -46,6 +49,9 @@ pub(crate) struct Options {
     /// The subject; the `jackfield` beside this program when missing.
     #[arg(long)]
     subject: Option<PathBuf>,
+    /// Writes the result as a page to this file as well.
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Pairs of measurements of each figure.
     #[arg(long)]
     pairs: Option<usize>,
@@ -118,6 +124,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         figures.extend(group(&bench)?);
     }
     bench.say("done");
+    if let Some(path) = &options.page {
+        std::fs::write(path, page::write(&machine, bench.pairs, &figures)).with_context(|| path.display().to_string())?;
+    }
     if options.json {
         let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
         println!("{:#}", json!({"machine": machine, "quick": bench.quick, "pairs": bench.pairs, "figures": figures}));
