@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use rustix::{
-    process::{Resource, getrlimit, setrlimit},
+    process::{Pid, Resource, Signal, getrlimit, kill_process, setrlimit},
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 use std::{fs, path::Path};
@@ -41,8 +41,34 @@ pub(crate) fn raise_descriptors() -> Result<u64> {
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
-/// Nanoseconds of processor time that all living threads of a process have used.
+/// A process and those that it has started, and they, and so on.
+pub(crate) fn family(process: u32) -> Vec<u32> {
+    let mut found = vec![process];
+    let mut at = 0;
+    while let Some(parent) = found.get(at).copied() {
+        for entry in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(entry.path().join("children")).unwrap_or_default();
+            found.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+        at += 1;
+    }
+    found
+}
+
+/// Ends a process that a server of this run has started.
+pub(crate) fn kill(process: u32) {
+    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        // One that has ended by itself is fine too.
+        let _ = kill_process(process, Signal::KILL);
+    }
+}
+
+/// Nanoseconds of processor time that all living threads of a process and of its children have used.
 pub(crate) fn cpu_ns(process: u32) -> Result<u64> {
+    family(process).into_iter().map(own_cpu_ns).sum()
+}
+
+fn own_cpu_ns(process: u32) -> Result<u64> {
     let mut sum = 0;
     for entry in fs::read_dir(format!("/proc/{process}/task")).context("the process is gone")? {
         // A thread that ends while we look takes its time with it; the servers keep theirs.

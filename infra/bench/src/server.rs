@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -26,6 +26,10 @@ pub(crate) enum Kind {
     Seed,
     /// The gateway.
     Subject,
+    /// The subject with an instance of its own for every HTTP request.
+    Fresh,
+    /// The subject's components under `spin up`.
+    Spin,
 }
 
 impl Kind {
@@ -38,6 +42,8 @@ impl Kind {
             Self::Floor => "floor",
             Self::Seed => "seed",
             Self::Subject => "jackfield",
+            Self::Fresh => "jackfield with fresh instances",
+            Self::Spin => "spin",
         }
     }
 }
@@ -47,6 +53,8 @@ impl Kind {
 pub(crate) struct Place {
     /// The subject's binary.
     pub subject: PathBuf,
+    /// What measures the components: an example of plugin-host.
+    pub measure: PathBuf,
     /// The workspace: the subject finds its `spin.toml` there.
     pub root: PathBuf,
     /// The folder of the seed, with its packages installed.
@@ -81,6 +89,8 @@ impl Server {
                 command
             }
             Kind::Subject => subject(place, folder.path(), environment)?,
+            Kind::Fresh => subject(place, folder.path(), &[("JACKFIELD_EDGE__REQUESTS_PER_INSTANCE_MAX", "1")])?,
+            Kind::Spin => return Self::start_spin(place, folder),
         };
         let log = folder.path().join("log");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
@@ -99,6 +109,25 @@ impl Server {
         let mut server = Self { child, folder, address, token: String::new() };
         if kind == Kind::Subject {
             server.token = token(place, server.folder.path())?;
+        }
+        Ok(server)
+    }
+
+    /// Spin picks no port by itself and does not say when it is ready.
+    fn start_spin(place: &Place, folder: TempDir) -> Result<Self> {
+        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = Command::new("spin");
+        command.args(["up", "--quiet", "--listen", &address.to_string(), "--state-dir"]).arg(folder.path()).current_dir(&place.root);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.path().join("log"))?);
+        process::pin(place.cores.server)?;
+        let spawned = command.spawn();
+        process::pin(place.cores.load)?;
+        let mut server = Self { child: spawned.context("cannot start spin")?, folder, address, token: String::new() };
+        let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
+        while TcpStream::connect(address).is_err() {
+            let over = server.child.try_wait()?.is_some() || Instant::now() > end;
+            ensure!(!over, "`spin up` does not get ready:\n{}", server.log());
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(server)
     }
@@ -167,6 +196,10 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // Spin's trigger is a child of its own, which ends when Spin is asked to end.
+        for process in process::family(self.child.id()) {
+            process::kill(process);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -182,7 +215,7 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
     fs::write(
         &config,
         format!(
-            "[socket]\nshards = 1\nconnections_per_address_max = 1000000\n\
+            "[socket]\nshards = 1\nconnections_per_address_max = 1000000\naccepts = {rate}\nhandshakes_per_address = {rate}\n\
              [rates]\nbytes_per_second = 4000000000\nnew_targets_per_minute = 4000000\n{rates}\
              [rest]\nservers_per_owner = 1000000\nper_address = {rate}\n\
              [edge]\ncache = {:?}\n[log]\nfilter = \"warn\"\n",

@@ -11,7 +11,7 @@ use std::process::Command;
 /// `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// A minute's look: two short pairs of everything instead of five.
+    /// A quick look: two short pairs instead of five. A full run of all cases writes docs/reference/performance.md, any other only prints.
     #[arg(long)]
     quick: bool,
     /// Only these cases, such as `G1,G3`.
@@ -26,7 +26,9 @@ impl Bench {
     /// Builds and measures.
     pub(crate) fn run(self) -> Result<()> {
         build::components(build::Guests::Product)?;
-        build::host(true)?;
+        build::component("judge-passes")?;
+        // The example has the features of the binaries, so that the engine is compiled once.
+        step("host", || run(cargo().args(["build", "--release", "--bins", "--example", "measure"])))?;
         step("bench", || run(cargo().args(["build", "--release", "-p", "bench"])))?;
         let mut command = Command::new(build::output_folder(true)?.join("bench"));
         command.arg("run");
@@ -38,6 +40,9 @@ impl Bench {
         }
         if let Some(cases) = &self.case {
             command.args(["--case", cases]);
+        }
+        if !self.quick && self.case.is_none() {
+            command.args(["--page", "docs/reference/performance.md"]);
         }
         run(&mut command)
     }

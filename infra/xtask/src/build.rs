@@ -35,11 +35,14 @@ pub(crate) fn components(guests: Guests) -> Result<()> {
     setup::wasm_target()?;
     let packages = component_packages(guests)?;
     for (at, package) in packages.iter().enumerate() {
-        step(&format!("component {} of {}: {package}", at + 1, packages.len()), || {
-            run(cargo().args(["build", "-p", package, "--target", TARGET, "--profile", "component"]))
-        })?;
+        step(&format!("component {} of {}: {package}", at + 1, packages.len()), || component(package))?;
     }
     Ok(())
+}
+
+/// One component.
+pub(crate) fn component(package: &str) -> Result<()> {
+    run(cargo().args(["build", "-p", package, "--target", TARGET, "--profile", "component"]))
 }
 
 /// The binary `jackfield`.

@@ -39,5 +39,10 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
             command.arg("--include-ignored");
         }
         command::run(&mut command)
-    })
+    })?;
+    if choice.filter.is_some() {
+        return Ok(());
+    }
+    // No default member, so that ordinary builds leave it out; it reaches no engine and takes seconds.
+    step("tests of the bench", || command::run(cargo().args(["test", "-p", "bench", "--", "--quiet"])))
 }

@@ -56,6 +56,7 @@ async fn main() -> Result<()> {
         data_dir: arguments.data,
         variables: arguments.variables.into_iter().collect::<BTreeMap<_, _>>(),
         build_missing: arguments.build,
+        requests_per_instance_max: 0,
     })
     .await?;
     let listener = TcpListener::bind(arguments.listen).await.with_context(|| format!("cannot listen on {}", arguments.listen))?;

@@ -35,6 +35,8 @@ pub struct Options {
     pub variables: BTreeMap<String, String>,
     /// Run the build command of a component whose file is missing.
     pub build_missing: bool,
+    /// Requests one instance serves before it is replaced, 1 to [`limits::edge_host::REQUESTS_PER_INSTANCE_MAX`]; 0 stands for the most.
+    pub requests_per_instance_max: usize,
 }
 
 /// What a loaded application consists of.
@@ -51,12 +53,23 @@ pub(crate) struct Loaded {
 /// # Errors
 /// With a text that names the file, component, variable, interface or database at fault.
 pub(crate) fn load(options: &Options) -> Result<Loaded> {
+    let most = limits::edge_host::REQUESTS_PER_INSTANCE_MAX;
+    let requests_per_instance_max = match options.requests_per_instance_max {
+        0 => most,
+        count if count <= most => count,
+        count => anyhow::bail!("an instance may serve at most {most} requests, not {count}"),
+    };
     let manifest = Manifest::read(&options.manifest)?;
     let resolver = Resolver::new(&manifest.variables, &options.variables)?;
     let router = routes(&manifest)?;
     make_private_dir(&options.data_dir)?;
     let runtime = Runtime::new(&options.cache_dir)?;
-    let shared = Arc::new(Shared { http: HttpClient::new()?, postgres: Arc::new(PostgresPools::default()), ending: false.into() });
+    let shared = Arc::new(Shared {
+        http: HttpClient::new()?,
+        postgres: Arc::new(PostgresPools::default()),
+        ending: false.into(),
+        requests_per_instance_max,
+    });
     let mut stores = Stores { data_dir: &options.data_dir, databases: HashMap::new(), key_values: HashMap::new() };
     let mut handlers = Vec::new();
     for id in manifest.served() {

@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) postgres: Arc<PostgresPools>,
     /// The host is going down: instances that end now end because of that.
     pub(crate) ending: std::sync::atomic::AtomicBool,
+    /// Requests one instance serves before it is replaced.
+    pub(crate) requests_per_instance_max: usize,
 }
 
 /// State of one store.

@@ -119,7 +119,7 @@ impl WorkerState for Worker {
     type RequestData = ();
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
-        if total >= bounds::REQUESTS_PER_INSTANCE_MAX {
+        if total >= self.shared.requests_per_instance_max {
             ShouldAccept::Never
         } else if concurrent >= bounds::CONCURRENT_PER_INSTANCE_MAX {
             ShouldAccept::No

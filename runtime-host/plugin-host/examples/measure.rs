@@ -2,7 +2,8 @@
 //!
 //! `cargo run --release -p plugin-host --example measure -- target/wasm32-wasip2/component chat`
 //!
-//! The folder holds the components (this one is the default); a name measures that case alone, which is of use under a profiler.
+//! The folder holds the components (this one is the default); a name measures that case alone, which is of use under a profiler. With
+//! `--json` the last line holds all of it for programs, with the schema and the events themselves.
 
 use envelope::{
     Context, Verdict,
@@ -46,7 +47,9 @@ fn event(payload_bytes: usize) -> Vec<u8> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let mut arguments = std::env::args().skip(1);
+    let json = std::env::args().any(|argument| argument == "--json");
+    let mut report = serde_json::json!({"schema": SCHEMA, "events": []});
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--json");
     let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "target/wasm32-wasip2/component".to_owned()));
     let wanted = arguments.next();
     let engine = JudgeEngine::new(std::env::temp_dir().join("jackfield-measure-cache"))?;
@@ -67,6 +70,9 @@ fn main() -> anyhow::Result<()> {
             continue;
         }
         let (inside, outside) = (median(&mut component, &CONTEXT, &bytes)?, median(&mut native, &CONTEXT, &bytes)?);
+        report["events"].as_array_mut().expect("made above").push(serde_json::json!({
+            "name": name, "text": String::from_utf8_lossy(&bytes), "componentNs": inside as u64, "nativeNs": outside as u64,
+        }));
         println!(
             "{name:20} {:>6} bytes: component {inside:>8} ns, native {outside:>8} ns, ratio {:.2}",
             bytes.len(),
@@ -77,17 +83,26 @@ fn main() -> anyhow::Result<()> {
         // A judge that decides without looking: what is left is the way in and out.
         let mut passes = load("judge_passes.wasm")?.instance()?;
         let asked = Context { connection_id: "patch at the end", ..CONTEXT };
-        println!("boundary, 1 KiB: {} ns", median(&mut passes, &asked, &event(1_024))?);
+        let boundary = median(&mut passes, &asked, &event(1_024))?;
+        report["boundaryNs"] = (boundary as u64).into();
+        println!("boundary, 1 KiB: {boundary} ns");
     }
     if wanted.as_deref().is_none_or(|wanted| wanted == "registration") {
-        println!("registration: component {} ns, native {} ns", registration(&mut component)?, registration(&mut native)?);
+        let (inside, outside) = (registration(&mut component)?, registration(&mut native)?);
+        report["registrationNs"] = (inside as u64).into();
+        println!("registration: component {inside} ns, native {outside} ns");
     }
     if wanted.is_none() {
         let started = cpu_ns();
         for _ in 0..100 {
             factory.instance()?;
         }
-        println!("fresh instance: {} ns", (cpu_ns() - started) / 100);
+        let fresh = (cpu_ns() - started) / 100;
+        report["freshInstanceNs"] = (fresh as u64).into();
+        println!("fresh instance: {fresh} ns");
+    }
+    if json {
+        println!("{report}");
     }
     Ok(())
 }

@@ -104,6 +104,9 @@ pub(crate) struct Edge {
     pub cache: String,
     /// What gateways present to the edge; empty = the file `service-credential` in the data directory, made when missing.
     pub service_credential: String,
+    /// Requests one instance of a component serves before it is replaced, at most 128; 1 gives every request an instance of its own, which
+    /// costs each of them one; 0 = the most.
+    pub requests_per_instance_max: usize,
     /// Base URLs of further gateways that are woken after each change.
     pub gateway_urls: Vec<String>,
     /// Variables of the edge app; they win over what this file says elsewhere.

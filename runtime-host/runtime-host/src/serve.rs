@@ -199,6 +199,7 @@ async fn open_door(ground: &Ground, address: SocketAddr) -> Result<Door> {
         cache_dir: ground.cache.clone(),
         variables: variables(ground, address)?,
         build_missing: false,
+        requests_per_instance_max: ground.config.edge.requests_per_instance_max,
     };
     Ok(Door::Here(EdgeHost::load(options).await?))
 }

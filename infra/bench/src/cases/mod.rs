@@ -1,12 +1,15 @@
 //! Which cases there are, and how a run goes through them.
 
+mod components;
 mod entering;
 mod fan_out;
 mod pairs;
+mod requests;
 mod stalling;
 
 use crate::{
     figure::{Figure, Table},
+    page,
     process::{self, Cores},
     server::Place,
 };
@@ -16,10 +19,10 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 9] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8"];
+const CASES: [&str; 16] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C12", "C13"];
 
 /// What measures them; each leaves out what nobody wants.
-const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
+const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 9] = [
     fan_out::large_room,
     fan_out::small_rooms,
     fan_out::paced,
@@ -27,6 +30,8 @@ const GROUPS: [fn(&Bench) -> Result<Vec<Figure>>; 7] = [
     entering::small_rooms,
     entering::large_room,
     stalling::half_a_room,
+    components::validator,
+    requests::http,
 ];
 
 /// What to measure, and with what.
@@ -44,6 +49,9 @@ pub(crate) struct Options {
     /// The subject; the `jackfield` beside this program when missing.
     #[arg(long)]
     subject: Option<PathBuf>,
+    /// Writes the result as a page to this file as well.
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Pairs of measurements of each figure.
     #[arg(long)]
     pairs: Option<usize>,
@@ -72,6 +80,7 @@ impl Bench {
         let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let place = Place {
             subject: options.subject.clone().unwrap_or_else(|| folder.join("jackfield")),
+            measure: folder.join("examples/measure"),
             root: manifest.ancestors().nth(2).context("infra/bench lies two folders deep")?.to_owned(),
             seed: manifest.join("seed"),
             cache: folder.join("bench-cache"),
@@ -115,6 +124,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         figures.extend(group(&bench)?);
     }
     bench.say("done");
+    if let Some(path) = &options.page {
+        std::fs::write(path, page::write(&machine, bench.pairs, &figures)).with_context(|| path.display().to_string())?;
+    }
     if options.json {
         let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
         println!("{:#}", json!({"machine": machine, "quick": bench.quick, "pairs": bench.pairs, "figures": figures}));

@@ -105,7 +105,6 @@ fn turn(bench: &Bench, kind: Kind) -> Result<Seen> {
         counts: &|member| member < READERS,
         counted: READERS as u64,
     };
-    let before = crowd.server.memory_bytes()?;
     // In slices, to look at the memory in between; both halves alike. The first one does not count.
     let slices = |crowd: &mut Crowd, count: usize| -> Result<(Sample, u64)> {
         let (mut all, mut most) = (Sample::default(), 0);
@@ -117,6 +116,7 @@ fn turn(bench: &Bench, kind: Kind) -> Result<Seen> {
     };
     slices(&mut crowd, 1)?;
     let (undisturbed, _) = slices(&mut crowd, if bench.quick { 4 } else { 12 })?;
+    let before = crowd.server.memory_bytes()?;
     for member in READERS..MEMBERS {
         crowd.swarm.stall(member);
     }

@@ -1,17 +1,18 @@
 //! Requests, answers, and components that fail.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use edge_host::{ClientAddress, EdgeHost};
+use edge_host::{ClientAddress, EdgeHost, Options};
 use futures::future::join_all;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use limits::edge_host as bounds;
 
-use crate::support::{Answer, App, get, load, logged, probe_manifest, send};
+use crate::support::{Answer, App, get, load, logged, options, probe_manifest, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn components_see_spins_headers_and_no_forged_ones() {
@@ -100,6 +101,21 @@ async fn an_instance_is_reused_and_then_replaced() {
     }
     assert_eq!(seen.iter().max(), Some(&(bounds::REQUESTS_PER_INSTANCE_MAX as u64)));
     assert!(seen.iter().filter(|count| **count == 1).count() >= 2, "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_may_give_every_request_an_instance_of_its_own() {
+    let app = App::probe("").await;
+    let (dir, manifest) = (tempfile::tempdir().expect("directory"), app.dir.path().join("spin.toml"));
+    let options = Options { requests_per_instance_max: 1, ..options(dir.path(), manifest, BTreeMap::new()) };
+    let host = EdgeHost::load(options.clone()).await.expect("application");
+    for _ in 0..3 {
+        assert_eq!(get(&host, "/probe/seen").await.json(), 1, "no instance has seen another request");
+    }
+    drop(host);
+    let too_many = Options { requests_per_instance_max: bounds::REQUESTS_PER_INSTANCE_MAX + 1, ..options };
+    let refusal = EdgeHost::load(too_many).await.err().expect("a refusal").to_string();
+    assert_eq!(refusal, "an instance may serve at most 128 requests, not 129");
 }
 
 /// Requests that arrive one after the other share instances; a burst gets an instance each.

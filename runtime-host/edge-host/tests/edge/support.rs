@@ -62,8 +62,13 @@ pub(crate) async fn load_with(dir: &Path, cache_dir: PathBuf, manifest: &str, va
     let path = dir.join("spin.toml");
     std::fs::write(&path, manifest)?;
     let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let options = Options { manifest: path, data_dir: dir.join("data"), cache_dir, variables, build_missing: false };
-    EdgeHost::load(options).await
+    EdgeHost::load(Options { cache_dir, ..options(dir, path, variables) }).await
+}
+
+/// What an application in `dir` is loaded with.
+pub(crate) fn options(dir: &Path, manifest: PathBuf, variables: BTreeMap<String, String>) -> Options {
+    let (data_dir, cache_dir) = (dir.join("data"), cache());
+    Options { manifest, data_dir, cache_dir, variables, build_missing: false, requests_per_instance_max: 0 }
 }
 
 impl App {
