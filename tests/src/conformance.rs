@@ -99,7 +99,20 @@ fn yes() -> bool {
     true
 }
 
-/// The case files of one section of the catalogue, or of all.
+impl Case {
+    /// One plain message, to find out whether something came before it.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn probe() -> Self {
+        let text = r#"{"id":"last","title":"one more message","message":{"text":"last"},"expect":["message"],"end":1000,
+            "steps":[{"op":"text","part":[0,1]},{"close":1000}]}"#;
+        serde_json::from_str(text).expect("a case")
+    }
+}
+
+/// The cases of all files.
 ///
 /// # Panics
 /// When a file is no list of cases, or an id stands in the wrong file.
@@ -107,6 +120,7 @@ fn yes() -> bool {
 pub fn cases() -> Vec<Case> {
     let mut files: Vec<_> =
         fs::read_dir(root().join("tests/cases/websocket")).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     let read = |path: &std::path::PathBuf| -> Vec<Case> {
         let cases: Vec<Case> =
@@ -138,7 +152,7 @@ impl Witness {
     ///
     /// # Panics
     /// When the connection ends instead.
-    pub fn next(&mut self) -> Vec<u8> {
+    pub fn next_message(&mut self) -> Vec<u8> {
         loop {
             let frame = self.raw.next_frame().expect("the witness stays connected");
             match frame.opcode {
@@ -190,7 +204,7 @@ pub fn run(host: &Host, case: &Case, witness: &mut Witness) -> Result<(), String
         let sent = sent.as_ref().ok_or("the case names no such message")?;
         let mut wanted = sent[..sent.len() - 1].to_vec();
         wanted.extend_from_slice(br#","fromUserId":"sender"}"#);
-        let came = witness.next();
+        let came = witness.next_message();
         if came != wanted {
             return Err(format!("the witness got {} bytes: {}", came.len(), String::from_utf8_lossy(&came[..came.len().min(200)])));
         }
@@ -207,7 +221,7 @@ struct Running<'c> {
     expected: std::collections::VecDeque<&'c str>,
     /// Written with the next flush, frame by frame.
     waiting: Vec<Vec<u8>>,
-    /// The last frame that was sent in part, its payload's start, and how much was sent.
+    /// How many bytes were sent of the last frame that was sent in part, and that frame.
     last: Vec<u8>,
     said_close: bool,
 }
