@@ -207,6 +207,8 @@ pub struct Hub {
     pub connections_max: usize,
     /// Connections now.
     pub connections: AtomicUsize,
+    /// Sockets whose request head is not complete.
+    pub(crate) half_open: AtomicUsize,
     /// New connections are refused; the process is about to end.
     pub draining: AtomicBool,
     started: Instant,
@@ -239,6 +241,7 @@ impl Hub {
             origin: RwLock::new("".into()),
             connections_max,
             connections: AtomicUsize::new(0),
+            half_open: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             started: Instant::now(),
             shards: RwLock::new(Arc::from([])),

@@ -253,15 +253,13 @@ impl Shard {
 
     pub(crate) fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
         Metrics::count(&self.hub.metrics.handshakes_refused, reason);
-        let now_ms = self.now_ms;
         let Some(conn) = self.conn(slot) else { return };
         let _ = conn.queue.get_or_insert_default().push(Bytes::copy_from_slice(response.as_bytes()), 0, usize::MAX);
-        conn.phase = Phase::Closing { answered: true };
-        conn.since_ms = now_ms;
         if !conn.dirty {
             conn.dirty = true;
             self.dirty.push(slot);
         }
+        self.end_head(slot, Phase::Closing { answered: true });
     }
 }
 

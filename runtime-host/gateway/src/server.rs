@@ -2,13 +2,14 @@
 
 use crate::{
     hub::{Hub, ShardHandle},
+    metrics::Metrics,
     rate::Bucket,
     shard::{Message, Shard, WAKER},
 };
 use envelope::Judge;
 use limits::{
     rest::IN_FLIGHT_MAX,
-    socket::{BACKLOG, DESCRIPTORS_RESERVED},
+    socket::{BACKLOG, DESCRIPTORS_RESERVED, HALF_OPEN_MAX},
 };
 use mio::{Poll, Waker, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -171,11 +172,13 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             return;
         }
         match accepted {
+            Ok(_) if hub.half_open.load(Ordering::Acquire) >= HALF_OPEN_MAX => Metrics::count(&hub.metrics.handshakes_refused, "half_open"),
             Ok((stream, peer)) => {
                 // Frames are flushed once per turn already; waiting for more would only delay them.
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
                     continue;
                 }
+                hub.half_open.fetch_add(1, Ordering::AcqRel);
                 shards[turn % shards.len()].send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
                 turn += 1;
             }
@@ -191,6 +194,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
 /// How many connections fit the process: what was configured, or the limit of open files less what the host needs itself.
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
-    let room = descriptors.saturating_sub(DESCRIPTORS_RESERVED).max(1);
+    let eighth = descriptors / 8;
+    let room = descriptors.saturating_sub(DESCRIPTORS_RESERVED + HALF_OPEN_MAX.min(eighth) + IN_FLIGHT_MAX.min(eighth)).max(1);
     if configured == 0 { room } else { configured.min(room) }
 }

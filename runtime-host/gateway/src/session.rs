@@ -28,8 +28,7 @@ impl Shard {
         let connection_id = uuid::Uuid::new_v4().to_string();
         let server_time_ms = Hub::now_ms();
         let Some(conn) = self.conn(slot) else { return };
-        conn.phase = Phase::Open;
-        (conn.since_ms, conn.seen_ms, conn.pinged_ms) = (now_ms, now_ms, now_ms);
+        (conn.seen_ms, conn.pinged_ms) = (now_ms, now_ms);
         conn.session = Some(Box::new(Session {
             connection_id: connection_id.as_str().into(),
             server_time_ms,
@@ -46,6 +45,7 @@ impl Shard {
             rooms: Vec::new(),
             peers: Default::default(),
         }));
+        self.end_head(slot, Phase::Open);
         self.push(slot, Bytes::from(answer), 0);
         let connected = reply::connected(&connection_id, server_time_ms, &hub.protocol);
         self.reply(slot, &connected);

@@ -17,9 +17,18 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::Judge;
-use limits::socket::{CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS};
+use limits::socket::{
+    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HALF_OPEN_MAX, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN,
+    RECONNECT_SPREAD_MS,
+};
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{collections::HashMap, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// What arrives in a shard's inbox.
 #[derive(Debug)]
@@ -207,6 +216,17 @@ impl Shard {
         (slot.generation == reference.generation && slot.conn.is_some()).then_some(reference.slot)
     }
 
+    /// The request head is over, one way or the other.
+    pub(crate) fn end_head(&mut self, slot: u32, phase: Phase) {
+        let now_ms = self.now_ms;
+        let Some(conn) = self.conn(slot) else { return };
+        let was = std::mem::replace(&mut conn.phase, phase);
+        conn.since_ms = now_ms;
+        if was == Phase::Head {
+            self.hub.half_open.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     pub(crate) fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
@@ -214,6 +234,7 @@ impl Shard {
         });
         if let Err(error) = self.poll.registry().register(&mut stream, Token(slot as usize), Interest::READABLE | Interest::WRITABLE) {
             tracing::warn!(%error, "a socket could not be registered");
+            self.hub.half_open.fetch_sub(1, Ordering::AcqRel);
             self.free.push(slot);
             return;
         }
@@ -249,8 +270,10 @@ impl Shard {
         if conn.admitted {
             self.hub.release(conn.address);
         }
-        if conn.phase == Phase::Open {
-            Metrics::count(&self.hub.metrics.closed, "1006");
+        match conn.phase {
+            Phase::Open => Metrics::count(&self.hub.metrics.closed, "1006"),
+            Phase::Head => _ = self.hub.half_open.fetch_sub(1, Ordering::AcqRel),
+            Phase::Closing { .. } => {}
         }
         if let Err(error) = self.poll.registry().deregister(&mut conn.stream) {
             tracing::debug!(%error, "a socket could not be deregistered");
@@ -317,6 +340,7 @@ impl Shard {
             self.drain_batch();
         }
         let now = self.now_ms;
+        let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > HALF_OPEN_MAX;
         for slot in 0..self.slots.len() as u32 {
             let socket = &self.hub.config.socket;
             let (ping_ms, silence_ms, stall_ms) =
@@ -326,12 +350,16 @@ impl Shard {
             let Some(conn) = self.conn(slot) else { continue };
             let age = now.wrapping_sub(conn.since_ms);
             match conn.phase {
-                Phase::Head if age >= head_ms => {
+                Phase::Head if age >= if crowded { head_ms / 5 } else { head_ms } => {
                     Metrics::count(&self.hub.metrics.handshakes_refused, "timeout");
                     self.drop_conn(slot);
                 }
-                Phase::Closing { .. } if age >= CLOSE_TIMEOUT_MS as u32 => {
-                    self.drop_conn(slot);
+                Phase::Closing { .. } => {
+                    let waiting_ms =
+                        conn.queue.as_ref().and_then(|queue| queue.blocked_ms).map_or(age, |since| now.wrapping_sub(since).min(age));
+                    if waiting_ms >= CLOSE_TIMEOUT_MS as u32 || age >= CLOSE_TIMEOUT_MAX_MS as u32 {
+                        self.drop_conn(slot);
+                    }
                 }
                 Phase::Open => {
                     let anonymous = conn.session.as_ref().is_none_or(|session| session.person.is_none());

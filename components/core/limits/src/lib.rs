@@ -42,8 +42,12 @@ pub mod socket {
     pub const LINGER_MAX_MS: u64 = 100;
     /// Bytes that one server's messages of one turn may have before they are written without waiting for the turn's end.
     pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
-    /// Time for the peer to answer a close frame before the socket is cut.
+    /// Time for the peer to answer a close frame, or to take more of what comes before it, until the socket is cut.
     pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
+    /// Time for the whole end of a connection, however steadily the peer reads.
+    pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
+    /// Sockets whose request head is not complete; more are cut at once, and above half of it the time for a head is a fifth.
+    pub const HALF_OPEN_MAX: usize = 1_024;
     /// Connections accepted each second, and the burst: more wait in the system's queue, so that a storm of reconnects does not starve those
     /// who are connected.
     pub const ACCEPTS: super::rate::Rate = super::rate::Rate { per_second: 2_000, burst: 2_000 };
@@ -59,7 +63,8 @@ pub mod socket {
     pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
     /// Connections of one identity: a person has no more devices and tabs than this.
     pub const CONNECTIONS_PER_IDENTITY_MAX: usize = 16;
-    /// File descriptors the host keeps for itself (databases, logs, components, upstreams) when it computes its connection cap.
+    /// File descriptors the host keeps for itself (databases, logs, components, upstreams) when it computes its connection cap; those of half
+    /// open sockets and of requests come on top, as far as they fit an eighth each.
     pub const DESCRIPTORS_RESERVED: usize = 256;
     /// Servers one connection may have joined.
     pub const JOINED_SERVERS_MAX: usize = 256;

@@ -45,6 +45,7 @@ pub(crate) fn first_schema(row: &str) -> String {
     assemble(&load().iter().find(|case| case.case == row).expect("a case").schema)
 }
 
+#[allow(clippy::disallowed_methods, reason = "a test reads its cases")]
 fn load() -> Vec<Case> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("spin.toml").exists()).expect("the root");
     let text = std::fs::read_to_string(root.join("tests/cases/schemas/hostile.json")).expect("the cases");
