@@ -17,5 +17,7 @@ mod liveness;
 mod order;
 mod process;
 mod refusals;
+mod rest_hostile;
+mod roles;
 mod session;
 mod socket;
