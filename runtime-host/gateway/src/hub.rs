@@ -13,7 +13,10 @@ use crate::{
     view::{ServerView, UserView},
 };
 use envelope::verdict::ForwardClass;
-use limits::{rate::Rate, socket::SHARD_INBOX_MAX};
+use limits::{
+    rate::Rate,
+    socket::{HALF_OPEN_MAX, HALF_OPEN_MIN, SHARD_INBOX_MAX},
+};
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -209,6 +212,8 @@ pub struct Hub {
     pub connections: AtomicUsize,
     /// Sockets whose request head is not complete.
     pub(crate) half_open: AtomicUsize,
+    /// The cap on them.
+    pub(crate) half_open_max: usize,
     /// New connections are refused; the process is about to end.
     pub draining: AtomicBool,
     started: Instant,
@@ -242,6 +247,7 @@ impl Hub {
             connections_max,
             connections: AtomicUsize::new(0),
             half_open: AtomicUsize::new(0),
+            half_open_max: (connections_max / 7).clamp(HALF_OPEN_MIN, HALF_OPEN_MAX),
             draining: AtomicBool::new(false),
             started: Instant::now(),
             shards: RwLock::new(Arc::from([])),

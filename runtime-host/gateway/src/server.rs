@@ -172,7 +172,9 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             return;
         }
         match accepted {
-            Ok(_) if hub.half_open.load(Ordering::Acquire) >= HALF_OPEN_MAX => Metrics::count(&hub.metrics.handshakes_refused, "half_open"),
+            Ok(_) if hub.half_open.load(Ordering::Acquire) >= hub.half_open_max => {
+                Metrics::count(&hub.metrics.handshakes_refused, "half_open")
+            }
             Ok((stream, peer)) => {
                 // Frames are flushed once per turn already; waiting for more would only delay them.
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {

@@ -18,8 +18,7 @@ use crate::{
 use bytes::Bytes;
 use envelope::Judge;
 use limits::socket::{
-    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HALF_OPEN_MAX, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN,
-    RECONNECT_SPREAD_MS,
+    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
@@ -340,7 +339,7 @@ impl Shard {
             self.drain_batch();
         }
         let now = self.now_ms;
-        let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > HALF_OPEN_MAX;
+        let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max;
         for slot in 0..self.slots.len() as u32 {
             let socket = &self.hub.config.socket;
             let (ping_ms, silence_ms, stall_ms) =

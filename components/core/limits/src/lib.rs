@@ -46,8 +46,11 @@ pub mod socket {
     pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
     /// Time for the whole end of a connection, however steadily the peer reads.
     pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
-    /// Sockets whose request head is not complete; more are cut at once, and above half of it the time for a head is a fifth.
-    pub const HALF_OPEN_MAX: usize = 1_024;
+    /// Sockets whose request head is not complete, at most a seventh of the connection cap; more are cut at once, and above half of it the
+    /// time for a head is a fifth.
+    pub const HALF_OPEN_MAX: usize = 4_096;
+    /// The least that [`HALF_OPEN_MAX`] comes down to where the connection cap is small.
+    pub const HALF_OPEN_MIN: usize = 64;
     /// Connections accepted each second, and the burst: more wait in the system's queue, so that a storm of reconnects does not starve those
     /// who are connected.
     pub const ACCEPTS: super::rate::Rate = super::rate::Rate { per_second: 2_000, burst: 2_000 };
