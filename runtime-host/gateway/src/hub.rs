@@ -527,3 +527,28 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ConnRef, Inbox, Lost, ShardHandle};
+    use crate::{metrics::Metrics, shard::Message};
+    use bytes::Bytes;
+    use limits::socket::SHARD_INBOX_MAX;
+
+    #[test]
+    fn a_full_inbox_remembers_who_misses_something() {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let handle = ShardHandle::new(waker.into(), &Metrics::default());
+        let [kept, missed] = [1, 2].map(|slot| ConnRef { shard: 0, slot, generation: 0 });
+        let direct = |to| Message::Direct { to, frame: Bytes::new(), from: ("somebody".into(), kept) };
+        (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));
+        handle.send_content(direct(missed));
+        handle.send(Message::Drain);
+        let mut inbox = Inbox::default();
+        handle.take(&mut inbox);
+        assert_eq!(inbox.messages.len(), SHARD_INBOX_MAX + 1, "control goes in still");
+        assert_eq!(inbox.lost.into_iter().collect::<Vec<_>>(), [Lost::Conn(missed)]);
+        assert_eq!(handle.dropped.get(), 1);
+    }
+}
