@@ -9,6 +9,7 @@ use std::{
 use tests::{
     bystander::Bystander,
     client::Client,
+    host::Settings,
     limits_raised,
     measures::{Counters, processor_ticks, resident_bytes},
     raw::Raw,
