@@ -122,7 +122,7 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
             unit: Unit::Times,
             aim: Some(Bound::AtMost(1.5)),
             must: None,
-            note: format!("median of {}", growth.of(Kind::Subject).len()),
+            note: format!("rooms filled: {}", growth.of(Kind::Subject).len()),
         });
     }
     Ok(figures)
