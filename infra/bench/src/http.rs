@@ -13,9 +13,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// No answer that is asked for here is longer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// Sends `GET path` over `connections` connections for `time`; how many good answers came, each of them a whole one.
-pub(crate) fn load(address: SocketAddr, path: &str, connections: usize, time: Duration) -> Result<u64> {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
+/// Sends `request`, such as `GET /path`, over `connections` connections for `time`; how many good answers came, each of them a whole one.
+pub(crate) fn load(address: SocketAddr, request: &str, connections: usize, time: Duration) -> Result<u64> {
+    let line = request;
+    let request = format!("{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(connections);
     let mut conns = Vec::new();
@@ -49,7 +50,7 @@ pub(crate) fn load(address: SocketAddr, path: &str, connections: usize, time: Du
                 }
             }
             if is_whole(answer)? {
-                ensure!(answer.starts_with(b"HTTP/1.1 200"), "GET {path}: {}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
+                ensure!(answer.starts_with(b"HTTP/1.1 20"), "{line}: {}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
                 answer.clear();
                 (answers, last) = (answers + 1, Instant::now());
                 if begin.elapsed() < time {
@@ -59,7 +60,7 @@ pub(crate) fn load(address: SocketAddr, path: &str, connections: usize, time: Du
                 }
             }
         }
-        ensure!(last.elapsed() < PATIENCE, "no answer to GET {path} any more, after {answers}");
+        ensure!(last.elapsed() < PATIENCE, "no answer to {line} any more, after {answers}");
     }
     Ok(answers)
 }
@@ -75,6 +76,9 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     if header("transfer-encoding:").is_some_and(|coding| coding == "chunked") {
         return Ok(body.ends_with(b"0\r\n\r\n"));
+    }
+    if head.starts_with("http/1.1 204") {
+        return Ok(true);
     }
     let length: usize = header("content-length:").and_then(|length| length.parse().ok()).context("an answer without a length")?;
     Ok(body.len() >= length)
@@ -92,6 +96,7 @@ mod tests {
             assert!(is_whole(whole).expect("an answer"));
             assert!((0..whole.len()).all(|short| !is_whole(&whole[..short]).expect("a part of an answer")));
         }
+        assert!(is_whole(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer without a body"));
         assert!(is_whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "no length");
     }
 }
