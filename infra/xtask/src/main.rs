@@ -9,6 +9,7 @@ mod build;
 #[path = "../../../tests/src/cache.rs"]
 mod cache;
 mod command;
+mod fuzz;
 mod generate;
 mod links;
 mod reference;
@@ -58,6 +59,8 @@ enum Verb {
     },
     /// Measures the gateway and the components against two references, in release builds; docs/reference/performance.md says how to read it.
     Bench(bench::Bench),
+    /// Fuzzes the parsers of what strangers write, a minute each; the kept inputs are replayed by the ordinary tests.
+    Fuzz(fuzz::Fuzz),
     /// Writes the generated reference in docs/reference.
     Gen {
         /// Writes nothing; fails when a file is stale.
@@ -88,6 +91,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Up(up) => up.run(),
         Verb::Test { quick, long, filter } => test::run(&test::Choice { quick, long, filter }),
         Verb::Bench(bench) => bench.run(),
+        Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Gen { check } => generate::run(check),
         Verb::Tidy => tidy::run(),
         Verb::Ci => {

@@ -3,8 +3,8 @@
 //! Small on purpose: an idle connection holds no buffer, and everything that only an identified client needs is behind one pointer.
 
 use crate::{
+    assembly::Assembly,
     edge::JoinQuestion,
-    frame::unmask,
     hub::ConnRef,
     queue::Queue,
     rate::Bucket,
@@ -57,78 +57,6 @@ pub(crate) struct Conn {
     pub hung_up: bool,
     /// In which flush of rooms it last sent to one: it does not get its own frames back.
     pub spoke: u32,
-}
-
-/// A text message on its way in: in fragments, or in a frame that is not whole yet.
-#[derive(Debug, Default)]
-pub(crate) struct Assembly {
-    pub bytes: Vec<u8>,
-    /// Frames so far.
-    pub fragments: usize,
-    /// How far the text is known to be UTF-8.
-    checked: usize,
-    /// The frame whose payload is still arriving.
-    pub arriving: Option<Arriving>,
-}
-
-/// What is missing of a data frame whose header has been read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Arriving {
-    /// Last frame of its message.
-    pub fin: bool,
-    /// Masking key, turned so that its first byte is for the next byte.
-    pub mask: [u8; 4],
-    /// Bytes still to come.
-    pub missing: usize,
-}
-
-impl Assembly {
-    /// Takes what `bytes` holds of the arriving frame's payload, unmasked in place; how many bytes that were. Nothing is collected of a
-    /// message that nobody will read (`keep`).
-    pub(crate) fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
-        let Some(arriving) = &mut self.arriving else { return 0 };
-        let taken = arriving.missing.min(bytes.len());
-        if keep {
-            let payload = &mut bytes[..taken];
-            unmask(payload, arriving.mask);
-            // A header is only a claim: room is made for what came, doubled, and never for more than was claimed.
-            let room = self.bytes.len().max(taken).min(arriving.missing);
-            if self.bytes.capacity() - self.bytes.len() < taken {
-                self.bytes.reserve_exact(room);
-            }
-            self.bytes.extend_from_slice(payload);
-        }
-        arriving.mask.rotate_left(taken % 4);
-        arriving.missing -= taken;
-        taken
-    }
-
-    /// Whether the arriving frame is whole; it is over then. `Some(true)` when its message is over as well.
-    pub(crate) fn finish(&mut self) -> Option<bool> {
-        let fin = self.arriving.filter(|arriving| arriving.missing == 0)?.fin;
-        self.arriving = None;
-        Some(fin)
-    }
-
-    /// Checks what has arrived so far (RFC 6455 section 8.1); false when it can never become UTF-8.
-    pub(crate) fn check(&mut self, last: bool) -> bool {
-        match std::str::from_utf8(&self.bytes[self.checked..]) {
-            Ok(_) => {
-                self.checked = self.bytes.len();
-                true
-            }
-            Err(error) => {
-                self.checked += error.valid_up_to();
-                !last && error.error_len().is_none()
-            }
-        }
-    }
-
-    /// Forgets the message, and only knows where the arriving frame ends: what follows is still understood.
-    pub(crate) fn forget(assembly: &mut Option<Box<Self>>) {
-        let arriving = assembly.take().and_then(|assembly| assembly.arriving);
-        *assembly = arriving.map(|arriving| Box::new(Self { arriving: Some(arriving), ..Self::default() }));
-    }
 }
 
 /// What an open WebSocket has beside its socket.
@@ -214,55 +142,5 @@ impl Session {
     /// How many servers are joined, or viewed.
     pub(crate) fn count(&self, joined: bool) -> usize {
         self.rooms.iter().filter(|place| place.joined == joined).count()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Arriving, Assembly};
-
-    #[test]
-    fn text_is_checked_as_it_arrives() {
-        let with = |bytes: &[u8]| Assembly { bytes: bytes.to_vec(), ..Assembly::default() };
-        let half = &"ä".as_bytes()[..1];
-        assert!(with(half).check(false), "half a character may be completed");
-        assert!(!with(half).check(true), "but not at the end");
-        let mut assembly = with(half);
-        assert!(assembly.check(false));
-        assembly.bytes.push(0xff);
-        assert!(!assembly.check(false), "what can never be UTF-8 is refused at once");
-    }
-
-    #[test]
-    fn a_payload_may_arrive_in_any_pieces() {
-        let plain: Vec<u8> = (0..50).collect();
-        let mask = [7, 200, 3, 99];
-        for piece in 1..=plain.len() {
-            let mut masked = plain.clone();
-            crate::frame::unmask(&mut masked, mask);
-            masked.extend_from_slice(b"next frame");
-            let arriving = Some(Arriving { fin: true, mask, missing: plain.len() });
-            let mut assembly = Assembly { arriving, ..Assembly::default() };
-            let mut at = 0;
-            while assembly.finish().is_none() {
-                let end = (at + piece).min(masked.len());
-                at += assembly.take(&mut masked[at..end], true);
-            }
-            assert_eq!((at, assembly.bytes.as_slice()), (plain.len(), plain.as_slice()), "pieces of {piece}");
-            assert!(assembly.bytes.capacity() <= plain.len(), "no room for more than was claimed");
-        }
-    }
-
-    #[test]
-    fn what_nobody_reads_is_counted_and_not_kept() {
-        let arriving = Some(Arriving { fin: false, mask: [1; 4], missing: 10 });
-        let mut assembly = Some(Box::new(Assembly { bytes: vec![0; 100], fragments: 3, arriving, ..Assembly::default() }));
-        Assembly::forget(&mut assembly);
-        let mut assembly = assembly.expect("a frame is still arriving");
-        assert_eq!((assembly.take(&mut [0; 64], false), assembly.bytes.capacity()), (10, 0));
-        assert_eq!(assembly.finish(), Some(false));
-        let mut whole = Some(Box::new(Assembly { bytes: vec![0; 100], ..Assembly::default() }));
-        Assembly::forget(&mut whole);
-        assert!(whole.is_none());
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod advertised;
+pub mod assembly;
 pub mod config;
 mod conn;
 pub mod edge;

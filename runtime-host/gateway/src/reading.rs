@@ -1,15 +1,16 @@
 //! From a readable socket to whole things: request heads and frames. What is not whole yet stays with its connection.
 
 use crate::{
-    conn::{Arriving, Assembly, Conn, Phase},
-    frame::{self, Header, Opcode, Violation, close},
+    assembly::{Arriving, NOT_UTF8, misplaced},
+    conn::{Conn, Phase},
+    frame::{self, Header, Opcode, close},
     handshake,
     metrics::Metrics,
     shard::{Shard, Slot},
 };
 use bytes::Bytes;
 use envelope::catalogue::RateClass;
-use limits::socket::{FRAGMENTS_MAX, READ_BYTES_PER_TURN};
+use limits::socket::READ_BYTES_PER_TURN;
 use std::io::{self, Read};
 
 impl Shard {
@@ -267,17 +268,4 @@ fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
     if let Some(conn) = slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
         act(conn);
     }
-}
-
-const NOT_UTF8: Violation = Violation { code: close::INVALID_UTF8, reason: "text is not UTF-8" };
-
-/// What is wrong with a data frame at this place of a message (RFC 6455 section 5.4).
-fn misplaced(opcode: Opcode, assembly: Option<&Assembly>) -> Option<Violation> {
-    let (code, reason) = match (opcode, assembly) {
-        (Opcode::Continuation, None) => (close::PROTOCOL, "continuation of nothing"),
-        (Opcode::Text | Opcode::Binary, Some(_)) => (close::PROTOCOL, "a message began inside another"),
-        (_, Some(assembly)) if assembly.fragments >= FRAGMENTS_MAX => (close::TOO_BIG, "too many fragments"),
-        _ => return None,
-    };
-    Some(Violation { code, reason })
 }

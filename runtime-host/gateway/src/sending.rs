@@ -1,7 +1,8 @@
 //! From frames to sockets: gathered while a turn lasts, written once at its end.
 
 use crate::{
-    conn::{Assembly, Phase},
+    assembly::Assembly,
+    conn::Phase,
     frame::{self, close},
     metrics::Metrics,
     outbox::{LocalRoom, Outbox},

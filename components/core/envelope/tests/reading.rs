@@ -1,60 +1,11 @@
 //! The reader of envelopes against `serde_json`: the same texts are accepted, and the same members are found in them.
 
-use envelope::{DecodeError, Envelope, Hint};
+#[path = "same/mod.rs"]
+mod same;
+
 use proptest::prelude::*;
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::{Value, value::RawValue};
-
-/// What `serde_json` finds: keys and the texts of their values.
-struct Reference;
-
-impl<'de> Visitor<'de> for Reference {
-    type Value = Vec<(String, &'de str)>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members: Self::Value = Vec::new();
-        while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
-            if members.iter().any(|(other, _)| *other == key) {
-                return Err(serde::de::Error::custom("twice"));
-            }
-            members.push((key, value.get()));
-        }
-        Ok(members)
-    }
-}
-
-fn reference(bytes: &[u8]) -> Option<Vec<(String, &str)>> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let members = reader.deserialize_map(Reference).ok()?;
-    std::str::from_utf8(bytes).ok().and(reader.end().ok()).map(|()| members)
-}
-
-fn same(bytes: &[u8]) {
-    let ours = Envelope::decode(bytes);
-    if matches!(ours, Err(DecodeError::Depth | DecodeError::Members)) {
-        return;
-    }
-    let expected = reference(bytes);
-    let shown = String::from_utf8_lossy(bytes);
-    assert_eq!(ours.is_ok(), expected.is_some(), "{shown:?}: {ours:?}");
-    let (Ok(ours), Some(expected)) = (ours, expected) else { return };
-    let found: Vec<_> = ours.members().iter().map(|member| (member.key.clone().into_owned(), member.raw)).collect();
-    assert_eq!(found, expected, "{shown:?}");
-    for member in ours.members() {
-        assert_eq!(&bytes[member.span.clone()], member.raw.as_bytes());
-        let text = serde_json::from_str::<String>(member.raw).ok();
-        assert_eq!(ours.text(&member.key).as_deref(), text.as_deref(), "{shown:?}");
-    }
-    // The host's look agrees with the reading.
-    let hint = Hint::scan(bytes);
-    assert_eq!(hint.kind, ours.text("type"), "{shown:?}");
-    assert_eq!(hint.server_id, ours.text("serverId"), "{shown:?}");
-    assert_eq!(hint.request_id(), ours.text("requestId"), "{shown:?}");
-}
+use same::same;
+use serde_json::Value;
 
 #[test]
 fn texts_that_readers_disagree_about() {

@@ -12,6 +12,7 @@ mod cursor;
 mod error;
 mod fanout;
 mod guard;
+mod rules;
 pub mod size;
 
 pub use error::SchemaError;
@@ -21,8 +22,8 @@ use envelope::{
     json::{Fault, space},
     tape::Tape,
 };
-use jsonschema::{PatternOptions, ValidationError, Validator};
-use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
+use jsonschema::{ValidationError, Validator};
+use limits::plugin_event::{VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
 use serde::Serialize;
 use std::fmt;
 
@@ -57,14 +58,7 @@ impl Schema {
     /// The first bound or rule that the document breaks; see [`SchemaError`].
     pub fn compile(text: &str) -> Result<Self, SchemaError> {
         let (document, draft, shape) = guard::inspect(text)?;
-        let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
-        let rules = jsonschema::options_for::<Borrowed>()
-            .with_draft(draft)
-            .with_pattern_options(patterns)
-            .should_validate_formats(false)
-            .offline()
-            .build(&document)
-            .map_err(|error| refusal(&error))?;
+        let rules = rules::compile(&document, draft).map_err(|error| refusal(&error))?;
         Ok(Self { rules, branches: shape.branches() })
     }
 

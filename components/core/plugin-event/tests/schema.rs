@@ -250,3 +250,24 @@ proptest! {
         prop_assert_eq!(ours.is_ok() || twice, serde_json::from_str::<Value>(&text).is_ok(), "{:?}", text);
     }
 }
+
+#[test]
+fn a_name_means_the_same_whatever_it_is() {
+    for (text, expected) in [
+        // Names that the library, or this crate, gives to documents without one.
+        (r#"{"$id":"json-schema:///","type":"string"}"#, "ok"),
+        (r#"{"$id":"json-schema:///root","type":"string"}"#, "ok"),
+        (r#"{"$id":"json-schema:///document","type":"string"}"#, "ok"),
+        (r#"{"$id":"event","type":"string"}"#, "ok"),
+        (r##"{"$id":"https://example.com/event#","type":"string"}"##, "ok"),
+        (r##"{"$schema":"http://json-schema.org/draft-07/schema#","$id":"#event","type":"string"}"##, "ok"),
+        (r#"{"$id":"http://[","type":"string"}"#, "SCHEMA_INVALID"),
+        (r##"{"$id":"#event","type":"string"}"##, "SCHEMA_INVALID"),
+        (r#"{"$id":7,"type":"string"}"#, "SCHEMA_INVALID"),
+    ] {
+        assert_eq!(code(text), expected, "{text}");
+        if let Ok(schema) = Schema::compile(text) {
+            assert!(schema.check(r#""x""#).is_ok() && schema.check("1").is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! A schema, and behind the last line break a payload.
+
+use crate::{budget, two_parts};
+use jsonschema::{Draft, PatternOptions, Validator};
+use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATIONS_MAX};
+use plugin_event::Schema;
+use serde_json::Value;
+
+/// Fails when the guard lets through what costs without a bound, or when document or payload are judged otherwise than by the library
+/// that is given the document as it is and the payload as a tree.
+pub fn check(bytes: &[u8]) {
+    let Some((document, payload)) = two_parts(bytes) else { return };
+    let schema = match budget::within("compiling", || Schema::compile(document)) {
+        Ok(schema) => schema,
+        Err(error) => {
+            assert!(!error.code().is_empty() && error.to_string().len() < 4_096, "{error}");
+            if error.code() == "SCHEMA_INVALID" {
+                assert!(plain(document).is_none(), "{error}");
+            }
+            return;
+        }
+    };
+    let reference = plain(document).expect("what is accepted compiles");
+    let verdict = budget::within("checking", || schema.check(payload));
+    let value = serde_json::from_str::<Value>(payload);
+    match (&verdict, value) {
+        (Ok(()), value) => {
+            let value = value.expect("what conforms is JSON");
+            assert!(budget::within("checking a tree", || reference.is_valid(&value)), "only the borrowed reader accepts");
+        }
+        (Err(violations), Ok(value)) => {
+            assert!(!violations.is_empty() && violations.len() <= VIOLATIONS_MAX);
+            // What two readers could understand differently is refused before the schema is asked.
+            if violations[0].keyword != "json" {
+                assert!(
+                    !budget::within("checking a tree", || reference.is_valid(&value)),
+                    "only the borrowed reader refuses: {violations:?}"
+                );
+            }
+        }
+        (Err(violations), Err(_)) => assert_eq!(violations[0].keyword, "json", "{violations:?}"),
+    }
+}
+
+/// The document compiled in one step, for payloads as trees.
+fn plain(document: &str) -> Option<Validator> {
+    let document: Value = serde_json::from_str(document).ok()?;
+    let document = match document.as_str() {
+        Some(inner) => serde_json::from_str(inner).ok()?,
+        None => document,
+    };
+    let dialect = document.get("$schema").and_then(Value::as_str).unwrap_or_default();
+    let draft = if dialect.contains("draft-07") { Draft::Draft7 } else { Draft::Draft202012 };
+    let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
+    let options = jsonschema::options().with_draft(draft).with_pattern_options(patterns).should_validate_formats(false).offline();
+    options.build(&document).ok()
+}
