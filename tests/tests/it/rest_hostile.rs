@@ -222,7 +222,8 @@ fn compressed_and_foreign_bodies_are_not_looked_into() {
         let answer = put(&[("content-type", "application/json"), ("content-encoding", coding)], &bomb);
         assert_eq!((answer.status, &answer.json()["code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{coding}");
     }
-    for kind in ["text/json", "application/json-patch+json", "application/xml", "multipart/form-data; boundary=x", "application/jsonx", ""] {
+    for kind in ["text/json", "application/json-patch+json", "application/xml", "multipart/form-data; boundary=x", "application/jsonx", ""]
+    {
         assert_eq!(put(&[("content-type", kind)], &json).status, 415, "{kind:?}");
     }
     // gzip as a transfer coding is not HTTP/1.1 that anybody here speaks.
