@@ -24,6 +24,7 @@ pub const SERVICE_CREDENTIAL: &str = "tests-service-credential-0123456789abcdef"
 pub struct Settings {
     config: toml::Table,
     data: Option<PathBuf>,
+    log: Option<PathBuf>,
     arguments: Vec<String>,
 }
 
@@ -61,6 +62,13 @@ impl Settings {
         self
     }
 
+    /// Writes the log to this file instead of one in the host's own folder.
+    #[must_use]
+    pub fn log(mut self, file: &Path) -> Self {
+        self.log = Some(file.to_owned());
+        self
+    }
+
     /// Adds arguments of `jackfield serve`.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
@@ -86,12 +94,9 @@ impl Settings {
     /// When it neither ends nor gets ready.
     pub fn try_start(self) -> Result<Host, Failure> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
-        let config = folder.path().join("jackfield.toml");
-        fs::write(&config, toml::to_string(&self.config).expect("TOML")).expect("a written configuration");
-        let log = folder.path().join("log");
-        let mut command = jackfield();
-        command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(&data).arg("--config").arg(&config).args(&self.arguments);
+        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let log = self.log.clone().unwrap_or_else(|| folder.path().join("log"));
+        let mut command = self.command(folder.path(), &data);
         let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file")).spawn().expect("the binary starts");
         let output = child.stdout.take().expect("a piped output");
         let (sender, lines) = channel();
@@ -113,6 +118,29 @@ impl Settings {
                 panic!("the host never got ready:\n{}", fs::read_to_string(&log).unwrap_or_default())
             }
         }
+    }
+
+    /// Starts a host and kills it without warning after so long, ready or not.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn start_and_kill(self, after: std::time::Duration) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let mut command = self.command(folder.path(), &data);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        std::thread::sleep(after);
+        child.kill().expect("a running host");
+        child.wait().expect("a killed host ends");
+    }
+
+    /// `jackfield serve` with its configuration in `folder`.
+    fn command(&self, folder: &Path, data: &Path) -> Command {
+        let config = folder.join("jackfield.toml");
+        fs::write(&config, toml::to_string(&self.config).expect("TOML")).expect("a written configuration");
+        let mut command = jackfield();
+        command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(data).arg("--config").arg(&config).args(&self.arguments);
+        command
     }
 }
 

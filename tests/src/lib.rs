@@ -16,6 +16,8 @@ pub mod http;
 pub mod matcher;
 pub mod measures;
 pub mod raw;
+pub mod rng;
+pub mod soak;
 pub mod spin;
 
 use std::{

@@ -129,6 +129,7 @@ fn refusals(route: &Route) -> Vec<(&'static str, &'static str)> {
     ];
     if route.method != "GET" {
         all.extend([
+            ("408", "The body did not arrive in time."),
             ("409", "It contradicts what there is, or a limit is reached."),
             ("412", "`If-Match` names another revision."),
             ("413", "The body is too large."),

@@ -14,6 +14,7 @@ mod generate;
 mod links;
 mod reference;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 mod up;
@@ -61,6 +62,8 @@ enum Verb {
     Bench(bench::Bench),
     /// Fuzzes the parsers of what strangers write, a minute each; the kept inputs are replayed by the ordinary tests.
     Fuzz(fuzz::Fuzz),
+    /// Connections that come, talk, stall and go at random, against a model of who must have seen what.
+    Soak(soak::Soak),
     /// Writes the generated reference in docs/reference.
     Gen {
         /// Writes nothing; fails when a file is stale.
@@ -92,6 +95,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Test { quick, long, filter } => test::run(&test::Choice { quick, long, filter }),
         Verb::Bench(bench) => bench.run(),
         Verb::Fuzz(fuzz) => fuzz.run(),
+        Verb::Soak(soak) => soak.run(),
         Verb::Gen { check } => generate::run(check),
         Verb::Tidy => tidy::run(),
         Verb::Ci => {

@@ -97,7 +97,7 @@ impl EdgeHost {
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`),
-    /// 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
+    /// 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
     ///
     /// Put [`ClientAddress`] into the request's extensions so that components see who called.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
@@ -118,6 +118,9 @@ impl EdgeHost {
         let answer = self.call(handler, request).await;
         if watch.too_large() {
             return too_large();
+        }
+        if watch.late() {
+            return late();
         }
         answer.unwrap_or_else(|failed| failed.answer(&handler.state().grants.id))
     }
@@ -182,4 +185,9 @@ impl Failed {
 fn too_large() -> Response<Body> {
     let text = format!("the request body exceeds the limit of {} bytes", bounds::REQUEST_BYTES_MAX);
     response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
+}
+
+fn late() -> Response<Body> {
+    let text = format!("the request body did not arrive within {} ms", bounds::BODY_TIMEOUT_MS);
+    response::error(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", &text)
 }

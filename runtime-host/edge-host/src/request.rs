@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -14,7 +15,8 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use limits::edge_host::REQUEST_BYTES_MAX;
+use limits::edge_host::{BODY_TIMEOUT_MS, REQUEST_BYTES_MAX};
+use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::network::outbound::strip_hop_by_hop;
@@ -35,12 +37,23 @@ pub(crate) enum Refused {
 
 /// What is known about the body while it streams.
 #[derive(Clone, Default)]
-pub(crate) struct BodyWatch(Arc<AtomicBool>);
+pub(crate) struct BodyWatch(Arc<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    too_large: AtomicBool,
+    late: AtomicBool,
+}
 
 impl BodyWatch {
     /// The body turned out longer than allowed.
     pub(crate) fn too_large(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.too_large.load(Ordering::Relaxed)
+    }
+
+    /// The body did not arrive in time.
+    pub(crate) fn late(&self) -> bool {
+        self.0.late.load(Ordering::Relaxed)
     }
 }
 
@@ -66,7 +79,8 @@ where
     let client = head.extensions.get::<ClientAddress>().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
     add_spin_headers(&mut head.headers, &head.uri, found, client);
     let watch = BodyWatch::default();
-    let body = Bounded { body: body.boxed_unsync(), left: REQUEST_BYTES_MAX, watch: watch.clone() };
+    let end = Box::pin(tokio::time::sleep(Duration::from_millis(BODY_TIMEOUT_MS)));
+    let body = Bounded { body: body.boxed_unsync(), left: REQUEST_BYTES_MAX, end, watch: watch.clone() };
     Ok((Request::from_parts(head, body.boxed_unsync()), watch))
 }
 
@@ -112,6 +126,7 @@ fn add_spin_headers(headers: &mut HeaderMap, uri: &Uri, found: &Match<'_>, clien
 struct Bounded<B> {
     body: B,
     left: usize,
+    end: Pin<Box<Sleep>>,
     watch: BodyWatch,
 }
 
@@ -124,14 +139,20 @@ where
     type Error = Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = match std::task::ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => {
+        let frame = match Pin::new(&mut self.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => frame,
+            Poll::Ready(Some(Err(error))) => {
                 let error: anyhow::Error = error.into();
                 tracing::debug!("request body ended early: {error:#}");
                 return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
             }
-            None => return Poll::Ready(None),
+            Poll::Ready(None) => return Poll::Ready(None),
+            // Only who waits for the client looks at the clock: what is here already is never late.
+            Poll::Pending => {
+                std::task::ready!(self.end.as_mut().poll(context));
+                self.watch.0.late.store(true, Ordering::Relaxed);
+                return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
+            }
         };
         match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
             Some(left) => {
@@ -139,7 +160,7 @@ where
                 Poll::Ready(Some(Ok(frame)))
             }
             None => {
-                self.watch.0.store(true, Ordering::Relaxed);
+                self.watch.0.too_large.store(true, Ordering::Relaxed);
                 Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(REQUEST_BYTES_MAX as u64)))))
             }
         }

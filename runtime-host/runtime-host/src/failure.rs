@@ -35,6 +35,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         ErrorKind::AddrInUse => Some("PORT_IN_USE"),
         ErrorKind::AddrNotAvailable => Some("ADDRESS_NOT_HERE"),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some("DISK_FULL"),
+        ErrorKind::FileTooLarge => Some("FILE_SIZE_LIMIT"),
         ErrorKind::ReadOnlyFilesystem => Some("DISK_READ_ONLY"),
         ErrorKind::PermissionDenied => Some("PERMISSION_DENIED"),
         ErrorKind::NotFound => Some("NOT_FOUND"),

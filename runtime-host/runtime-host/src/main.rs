@@ -16,7 +16,7 @@ mod telemetry;
 mod token;
 
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 /// A community server whose plugins cannot hurt it.
 #[derive(Parser)]
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error[{}]: {error:#}", failure::code(&error));
+            let _ = writeln!(std::io::stderr(), "error[{}]: {error:#}", failure::code(&error));
             ExitCode::FAILURE
         }
     }

@@ -26,6 +26,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     collections::BTreeMap,
     env,
+    io::Write as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
@@ -33,7 +34,7 @@ use std::{
 };
 use tokio::{
     runtime::Runtime,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::Semaphore,
 };
 
@@ -79,6 +80,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")?;
     let telemetry = telemetry::start(&config, runtime.handle())?;
+    runtime.block_on(async { outlive_file_size_limit() })?;
     let lock = edge_host::lock(&args.data)?;
     keys::init(&args.data)?;
     let listener = gateway::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
@@ -144,9 +146,12 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     runtime.spawn(http::serve(Arc::new(site), passed));
     let shards = judges.len();
     *place.lock() = Some(Gateway::start(hub, ground.listener, judges, &handover).context("the gateway does not start")?);
+    // Before anybody can know that it runs: who ends it at once, ends it well.
+    let end = runtime.block_on(async { End::listen() })?;
     tracing::info!(url = ground.url, data = %ground.data.display(), shards, connections_max, mode = ground.config.identity.mode.as_str(), "ready");
-    println!("ready {}", ground.url);
-    runtime.block_on(asked_to_end())?;
+    // Whoever started this and does not listen any more is no reason to end.
+    let _ = writeln!(std::io::stdout(), "ready {}", ground.url);
+    runtime.block_on(end.asked());
     tracing::info!("ending: connections are told to come back later");
     if let Some(gateway) = place.lock().take() {
         gateway.drain();
@@ -157,22 +162,37 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// A write beyond RLIMIT_FSIZE (`LimitFSIZE` of systemd) fails like one on a full disk, instead of ending the process: a handler that does
+/// nothing is enough, and it stays when what it is told to is dropped.
+fn outlive_file_size_limit() -> Result<()> {
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("no handler for SIGXFSZ").map(drop)
+}
+
 /// SIGTERM or SIGINT. A second one ends the process at once.
-async fn asked_to_end() -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn listen() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    tokio::spawn(async move {
+
+    async fn next(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        std::process::exit(130);
-    });
-    Ok(())
+    }
+
+    async fn asked(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            std::process::exit(130);
+        });
+    }
 }
 
 /// The configured `spin.toml`, or the first one beside the binary, above it, or in the working directory.

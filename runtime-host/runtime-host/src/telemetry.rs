@@ -12,7 +12,10 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use std::{env, io::IsTerminal};
+use std::{
+    env,
+    io::{IsTerminal, Write as _},
+};
 use tokio::runtime::Handle;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -27,7 +30,7 @@ impl Drop for Telemetry {
         if let Some(provider) = self.0.take()
             && let Err(error) = provider.shutdown()
         {
-            eprintln!("the last spans could not be sent: {error}");
+            let _ = writeln!(std::io::stderr(), "the last spans could not be sent: {error}");
         }
     }
 }
@@ -39,7 +42,8 @@ impl Drop for Telemetry {
 pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Telemetry> {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| config.log.filter.clone());
     let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter {filter:?}"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A log that cannot be written, on a full disk for one, must not end the thread that logs; saying so would, for it goes the same way.
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
     let lines = match config.log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),

@@ -4,6 +4,7 @@
 mod access;
 mod closing;
 mod conformance;
+mod crash;
 mod directory;
 mod documents;
 mod edge;
@@ -20,4 +21,5 @@ mod refusals;
 mod rest_hostile;
 mod roles;
 mod session;
+mod soak;
 mod socket;

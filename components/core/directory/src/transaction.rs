@@ -4,9 +4,13 @@
 //! A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole: checks, edits, the scope's new revision,
 //! the rows of the changes feed and the audit row (decision: owner of truth).
 
+use crate::event::Definition;
+use crate::person::{Ban, BoundKey, Invite, JoinRequest, Member};
+use crate::requirement::Requirement;
+use crate::role::{Grant, Role};
 use identifiers::{ServerId, UserId};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::json;
 
 /// A server or a user.
@@ -112,6 +116,24 @@ impl Entry {
     #[must_use]
     pub fn read<T: DeserializeOwned>(&self) -> Option<T> {
         serde_json::from_str(&self.doc).ok()
+    }
+
+    /// Whether the document is what this kind holds. A store that finds one that is not is damaged, and must say so: a ban or a requirement
+    /// that is left out is as bad as one that was never there.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match self.kind {
+            Kind::Member => self.read::<Member>().is_some(),
+            Kind::Grant => self.read::<Grant>().is_some(),
+            Kind::Role => self.read::<Role>().is_some(),
+            Kind::Ban => self.read::<Ban>().is_some(),
+            Kind::Invite => self.read::<Invite>().is_some(),
+            Kind::Request => self.read::<JoinRequest>().is_some(),
+            Kind::Requirement => self.read::<Requirement>().is_some(),
+            Kind::Event => self.read::<Definition>().is_some(),
+            Kind::Key => self.read::<BoundKey>().is_some(),
+            Kind::Block => self.read::<IgnoredAny>().is_some(),
+        }
     }
 }
 

@@ -448,6 +448,9 @@ pub mod edge_host {
     pub const INSTANCES_MAX: u32 = 256;
     /// Wall time of one request in a component.
     pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+    /// Time in which a request's body has to arrive: shorter than [`REQUEST_TIMEOUT_MS`], so that a client that drips is told so by the host,
+    /// and the component that waits for it, with everybody else in it, goes on.
+    pub const BODY_TIMEOUT_MS: u64 = 20_000;
     /// Time that work without a pause may take before it is interrupted.
     pub const BUSY_TIMEOUT_MS: u64 = 5_000;
     /// Rows one query may return to a component.
@@ -511,6 +514,11 @@ pub mod edge_host {
     /// Compiled code kept on disk; above it the least used goes first.
     pub const CODE_CACHE_BYTES_MAX: u64 = 512 * MIB as u64;
 
+    /// Database files up to this size are checked whole when the host starts, indices against their tables too; beyond it the check leaves
+    /// the indices out, because the start would take seconds.
+    pub const INTEGRITY_CHECK_BYTES_MAX: u64 = 64 * MIB as u64;
+
     const _: () = assert!(BUSY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a busy component is stopped before its callers give up");
+    const _: () = assert!(BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a slow client is told so before its component is given up");
     const _: () = assert!(REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX, "an escaped envelope fits");
 }

@@ -1,6 +1,7 @@
 //! The queries: the same text for both databases, apart from the commit.
 
 use super::{Cell, Fault, Row, Store};
+use directory::person::User;
 use directory::requirement::bytes_max;
 use directory::{Entry, Head, HeadEdit, Kind, Scope, State, Transaction};
 use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
@@ -105,9 +106,12 @@ impl Store {
         let mut state = State::default();
         for row in self.run(&statement, parameters).await? {
             match row.first().map(Cell::text).as_deref() {
-                Some("head") => state.head = head(&row[2..]),
+                Some("head") => state.head = sound_head(scope, &row[2..])?,
                 Some("members") => state.members = row.get(2).map_or(0, Cell::int),
-                Some(kind) => state.entries.extend(Kind::parse(kind).and_then(|kind| entry(kind, &row))),
+                Some(kind) => {
+                    let kind = Kind::parse(kind).ok_or_else(|| Fault::Corrupt(format!("an entry of the unknown kind {kind:?}")))?;
+                    state.entries.push(entry(kind, &row)?);
+                }
                 None => {}
             }
         }
@@ -121,7 +125,7 @@ impl Store {
         let statement = "SELECT kind, key, 0, version, 0, NULL, 0, 0, doc FROM entry \
             WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = ?3 AND key > ?4 ORDER BY key LIMIT ?5";
         let parameters = vec![scope.kind().into(), scope.id().into(), kind.as_str().into(), after.into(), limit.into()];
-        Ok(self.run(statement, parameters).await?.iter().filter_map(|row| entry(kind, row)).collect())
+        self.run(statement, parameters).await?.iter().map(|row| entry(kind, row)).collect()
     }
 
     /// One page of servers, by id.
@@ -267,6 +271,20 @@ fn head(cells: &[Cell]) -> Option<Head> {
     })
 }
 
-fn entry(kind: Kind, row: &Row) -> Option<Entry> {
-    Some(Entry { kind, key: row.get(1)?.text(), version: row.get(3)?.int(), doc: row.get(8)?.text() })
+/// As [`head`]; the document of a user must be readable, because a lock that is not read is no lock. (`Server::of` sees to those of servers.)
+fn sound_head(scope: &Scope, cells: &[Cell]) -> Result<Option<Head>, Fault> {
+    let head = head(cells);
+    match (scope, &head) {
+        (Scope::User(user), Some(head)) if serde_json::from_str::<User>(&head.doc).is_err() => {
+            Err(Fault::Corrupt(format!("the document of the user {:?} cannot be read: damaged", user.as_str())))
+        }
+        _ => Ok(head),
+    }
+}
+
+fn entry(kind: Kind, row: &Row) -> Result<Entry, Fault> {
+    let damaged = |what: &str| Fault::Corrupt(format!("the document of an entry, {} {what:?}, cannot be read: damaged", kind.as_str()));
+    let [_, key, _, version, _, _, _, _, doc] = row.as_slice() else { return Err(damaged("without columns")) };
+    let entry = Entry { kind, key: key.text(), version: version.int(), doc: doc.text() };
+    if entry.is_sound() { Ok(entry) } else { Err(damaged(&entry.key)) }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use limits::edge_host as bounds;
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OpenFlags};
 
@@ -32,6 +33,8 @@ impl Open {
     pub(super) fn new(path: &Path) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
+        // A file that cannot even be opened is left as it is, too: closing must not move its log into it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(Duration::from_millis(bounds::SQLITE_BUSY_TIMEOUT_MS))?;
         connection.set_prepared_statement_cache_capacity(bounds::SQLITE_STATEMENTS_MAX);
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
@@ -48,6 +51,7 @@ impl Open {
                 end != 0 && since.elapsed().as_micros() as u64 > end
             }),
         )?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok(Self { connection, marked, deadline, since })
     }
 

@@ -1,0 +1,71 @@
+//! Databases of every version that there was, and migrations that did not come to their end.
+
+use super::{assert_whole, database, put, settings, stop};
+use rusqlite::Connection;
+use serde_json::Value;
+use std::{fs, path::Path};
+use tests::{host::token, http::Request, root};
+
+/// A database made of SQL text.
+fn database_of(data: &Path, sql: &str) {
+    fs::create_dir_all(data).expect("a folder");
+    Connection::open(database(data)).and_then(|connection| connection.execute_batch(sql)).expect("SQL");
+}
+
+fn cases() -> std::path::PathBuf {
+    root().join("tests/cases/crash")
+}
+
+/// `schema-N.sql` is a database as version N left it, and never changes; `schema-N.json` is what its server says, by path.
+#[test]
+fn every_older_database_opens_and_loses_nothing() {
+    let mut versions = 0;
+    for entry in fs::read_dir(cases()).expect("the cases") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "sql") {
+            continue;
+        }
+        versions += 1;
+        let folder = tempfile::tempdir().expect("a folder");
+        database_of(folder.path(), &fs::read_to_string(&path).expect("SQL"));
+        let expected: Value = serde_json::from_str(&fs::read_to_string(path.with_extension("json")).expect("its answers")).expect("JSON");
+        // Twice: migrated, and as the migration left it.
+        for start in 0..2 {
+            let host = settings(folder.path()).start();
+            let token = token(folder.path(), "olga", "admin");
+            for (path, wanted) in expected.as_object().expect("answers by path") {
+                let answer = host.send(&Request::new("GET", path).bearer(&token)).expect(200).json();
+                assert_eq!(&answer, wanted, "{path}, start {start}");
+            }
+            stop(host);
+        }
+        let host = settings(folder.path()).start();
+        let _ = put(&host, &token(folder.path(), "olga", "client"), "plugin-new", 1).expect(200);
+        drop(host);
+        assert_whole(folder.path());
+    }
+    assert!(versions >= 1, "no databases in {}", cases().display());
+}
+
+/// A migration that was broken off behind any of its statements, before its version was noted, is finished by the next start.
+#[test]
+fn a_migration_that_broke_off_is_finished() {
+    let migrations = root().join("components/plugin-support/migrations/sqlite");
+    let sql = fs::read_to_string(migrations.join("0001.sql")).expect("the first migration");
+    let statements: Vec<&str> = sql.split("\n--;\n").collect();
+    assert!(statements.len() > 5, "statements are separated by lines of `--;`");
+    for done in 0..=statements.len() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let begun = "CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
+        database_of(folder.path(), &[&[begun], &statements[..done]].concat().join(";\n"));
+        let host = settings(folder.path()).start();
+        host.create_server("olga", "durable");
+        let _ = put(&host, &host.token("olga", "client"), "x.y", 1).expect(200);
+        drop(host);
+        assert_whole(folder.path());
+        let connection = Connection::open(database(folder.path())).expect("a database");
+        let version: i64 =
+            connection.query_row("SELECT value FROM meta WHERE name = 'schema_version'", [], |row| row.get(0)).expect("a version");
+        assert_eq!(version, 1, "{done} statements were done");
+    }
+}
