@@ -6,6 +6,7 @@
 use crate::{
     config::{Config, Direct},
     edge::Asker,
+    inbox::ShardHandle,
     metrics::Metrics,
     rate::Addresses,
     room::Room,
@@ -15,13 +16,13 @@ use crate::{
 use envelope::verdict::ForwardClass;
 use limits::{
     rate::Rate,
-    socket::{HALF_OPEN_MAX, HALF_OPEN_MIN, SHARD_INBOX_MAX},
+    socket::{HALF_OPEN_MAX, HALF_OPEN_MIN},
 };
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
@@ -40,72 +41,6 @@ pub struct ConnRef {
     pub slot: u32,
     /// Counts the users of that place.
     pub generation: u32,
-}
-
-/// A shard's inbox: many writers, one reader, one wake per batch.
-#[derive(Debug, Clone)]
-pub(crate) struct ShardHandle {
-    inbox: Arc<Mutex<Inbox>>,
-    waker: Arc<mio::Waker>,
-    dropped: prometheus_client::metrics::counter::Counter,
-}
-
-/// What waits for a shard.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    pub messages: Vec<Message>,
-    /// Whose content found no place.
-    pub lost: HashSet<Lost>,
-}
-
-/// Who did not get content because the shard was too far behind; never left in the belief of having seen everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Lost {
-    /// The joined connections of a room.
-    Room(u64),
-    /// One connection.
-    Conn(ConnRef),
-}
-
-impl ShardHandle {
-    /// A handle whose reader is woken by `waker`.
-    pub(crate) fn new(waker: Arc<mio::Waker>, metrics: &Metrics) -> Self {
-        Self { inbox: Arc::default(), waker, dropped: metrics.inbox_dropped.clone() }
-    }
-
-    /// Leaves a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
-    pub(crate) fn send(&self, message: Message) {
-        let mut inbox = self.inbox.lock();
-        inbox.messages.push(message);
-        if inbox.messages.len() == 1 {
-            drop(inbox);
-            if let Err(error) = self.waker.wake() {
-                tracing::error!(%error, "a shard could not be woken");
-            }
-        }
-    }
-
-    /// Leaves content, unless the shard is hopelessly behind; then it is dropped and counted, and who misses it is remembered.
-    pub(crate) fn send_content(&self, message: Message) {
-        {
-            let mut inbox = self.inbox.lock();
-            if inbox.messages.len() >= SHARD_INBOX_MAX {
-                self.dropped.inc();
-                match message {
-                    Message::Room { room, .. } => inbox.lost.insert(Lost::Room(room.index)),
-                    Message::Direct { to, .. } => inbox.lost.insert(Lost::Conn(to)),
-                    _ => false,
-                };
-                return;
-            }
-        }
-        self.send(message);
-    }
-
-    /// Takes everything.
-    pub(crate) fn take(&self, into: &mut Inbox) {
-        std::mem::swap(&mut *self.inbox.lock(), into);
-    }
 }
 
 /// Why a connection gets no place.
@@ -525,30 +460,5 @@ impl Hub {
         for shard in self.shards().iter() {
             shard.send(Message::Drain);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ConnRef, Inbox, Lost, ShardHandle};
-    use crate::{metrics::Metrics, shard::Message};
-    use bytes::Bytes;
-    use limits::socket::SHARD_INBOX_MAX;
-
-    #[test]
-    fn a_full_inbox_remembers_who_misses_something() {
-        let poll = mio::Poll::new().expect("a poll");
-        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
-        let handle = ShardHandle::new(waker.into(), &Metrics::default());
-        let [kept, missed] = [1, 2].map(|slot| ConnRef { shard: 0, slot, generation: 0 });
-        let direct = |to| Message::Direct { to, frame: Bytes::new(), from: ("somebody".into(), kept) };
-        (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));
-        handle.send_content(direct(missed));
-        handle.send(Message::Drain);
-        let mut inbox = Inbox::default();
-        handle.take(&mut inbox);
-        assert_eq!(inbox.messages.len(), SHARD_INBOX_MAX + 1, "control goes in still");
-        assert_eq!(inbox.lost.into_iter().collect::<Vec<_>>(), [Lost::Conn(missed)]);
-        assert_eq!(handle.dropped.get(), 1);
     }
 }

@@ -15,6 +15,7 @@ pub mod frame;
 mod handshake;
 mod hub;
 mod identify;
+mod inbox;
 mod membership;
 mod metrics;
 mod outbox;

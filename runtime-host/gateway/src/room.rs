@@ -5,7 +5,8 @@
 
 use crate::{
     frame,
-    hub::{ConnRef, ShardHandle},
+    hub::ConnRef,
+    inbox::ShardHandle,
     shard::{Delivery, Filter, Message},
     view::ServerView,
 };

@@ -1,7 +1,8 @@
 //! Starts and stops the gateway: the listener, the shard threads, and the hand-over of ordinary HTTP.
 
 use crate::{
-    hub::{Hub, ShardHandle},
+    hub::Hub,
+    inbox::ShardHandle,
     metrics::Metrics,
     rate::Bucket,
     shard::{Message, Shard, WAKER},
