@@ -22,7 +22,7 @@ use envelope::{
     json::{Fault, space},
     tape::Tape,
 };
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use limits::plugin_event::{VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
 use serde::Serialize;
 use std::fmt;
@@ -109,11 +109,19 @@ fn violation(error: &ValidationError<'_>) -> Violation {
 
 fn refusal(error: &ValidationError<'_>) -> SchemaError {
     let pointer = cut(error.instance_path().as_str());
-    let last = pointer.rsplit('/').next().unwrap_or_default();
-    if last == "pattern" || pointer.contains("/patternProperties") || matches!(error.kind().keyword(), "pattern" | "format") {
+    if is_about_a_pattern(error.kind()) {
         return SchemaError::PatternUnsupported { pointer };
     }
     SchemaError::Invalid { pointer, reason: cut(&error.masked().to_string()) }
+}
+
+/// Compiler and meta-schema (of draft-07) say it in the same words.
+fn is_about_a_pattern(kind: &ValidationErrorKind) -> bool {
+    match kind {
+        ValidationErrorKind::Format { format } => format == "regex",
+        ValidationErrorKind::PropertyNames { error } => is_about_a_pattern(error.kind()),
+        _ => false,
+    }
 }
 
 /// A text cut to [`VIOLATION_CHARS_MAX`] characters.

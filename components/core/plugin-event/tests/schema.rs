@@ -271,3 +271,25 @@ fn a_name_means_the_same_whatever_it_is() {
         }
     }
 }
+
+#[test]
+fn only_a_pattern_is_refused_as_a_pattern() {
+    for dialect in ["https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#"] {
+        for (member, expected) in [
+            (r#""pattern":"(""#, "SCHEMA_PATTERN_UNSUPPORTED"),
+            (r#""properties":{"a":{"patternProperties":{"(":true}}}"#, "SCHEMA_PATTERN_UNSUPPORTED"),
+            (r#""pattern":7"#, "SCHEMA_INVALID"),
+            (r#""properties":{"pattern":7}"#, "SCHEMA_INVALID"),
+            (r#""patternProperties":{"a":{"type":"integr"}}"#, "SCHEMA_INVALID"),
+            (r#""$id":"http://[""#, "SCHEMA_INVALID"),
+            (r#""$comment":7"#, "SCHEMA_INVALID"),
+        ] {
+            let text = format!(r#"{{"$schema":"{dialect}",{member}}}"#);
+            assert_eq!(code(&text), expected, "{text}");
+        }
+    }
+    let pointer = |text: &str| Schema::compile(text).expect_err("illegal").pointer().map(str::to_owned);
+    assert_eq!(pointer(r#"{"properties":{"a":{"pattern":"("}}}"#).as_deref(), Some("/properties/a/pattern"));
+    assert_eq!(pointer(r#"{"properties":{"a":{"type":"integr"}}}"#).as_deref(), Some("/properties/a/type"));
+    assert_eq!(code(r#"{"$anchor":"1"}"#), "SCHEMA_INVALID", "the meta-schema has patterns of its own");
+}
