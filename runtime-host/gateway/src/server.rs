@@ -3,7 +3,6 @@
 use crate::{
     hub::Hub,
     inbox::ShardHandle,
-    metrics::Metrics,
     rate::Bucket,
     shard::{Message, Shard, WAKER},
 };
@@ -173,9 +172,6 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             return;
         }
         match accepted {
-            Ok(_) if hub.half_open.load(Ordering::Acquire) >= hub.half_open_max => {
-                Metrics::count(&hub.metrics.handshakes_refused, "half_open")
-            }
             Ok((stream, peer)) => {
                 // Frames are flushed once per turn already; waiting for more would only delay them.
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {

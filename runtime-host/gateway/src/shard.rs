@@ -23,7 +23,7 @@ use limits::socket::{
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::IpAddr,
     sync::{Arc, atomic::Ordering},
@@ -111,6 +111,8 @@ pub(crate) struct Shard {
     pub rooms: HashMap<u64, LocalRoom>,
     pub now_ms: u32,
     pub(crate) free: Vec<u32>,
+    /// Connections whose request head was awaited, oldest first; those at the front still are.
+    pub(crate) heads: VecDeque<ConnRef>,
     pub(crate) handover: Handover,
     pub(crate) poll: Poll,
     pub(crate) inbox: Inbox,
@@ -150,6 +152,7 @@ impl Shard {
             rooms: HashMap::new(),
             now_ms,
             free: Vec::new(),
+            heads: VecDeque::new(),
             handover,
             poll,
             inbox: Inbox::default(),
@@ -258,6 +261,26 @@ impl Shard {
             hung_up: false,
             spoke: 0,
         });
+        let newest = self.reference(slot);
+        self.heads.push_back(newest);
+        self.cut_half_open(newest);
+    }
+
+    /// Where too many heads are awaited, whoever takes longest makes room: a head that is meant to end takes milliseconds.
+    fn cut_half_open(&mut self, newest: ConnRef) {
+        while let Some(oldest) = self.heads.front().copied() {
+            let slot =
+                self.resolve(oldest).filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Head));
+            match slot {
+                None => {}
+                Some(slot) if oldest != newest && self.hub.half_open.load(Ordering::Acquire) > self.hub.half_open_max => {
+                    Metrics::count(&self.hub.metrics.handshakes_refused, "half_open");
+                    self.drop_conn(slot);
+                }
+                Some(_) => return,
+            }
+            self.heads.pop_front();
+        }
     }
 
     /// The socket goes, and with it everything the connection was part of.
