@@ -11,7 +11,7 @@ use std::net::IpAddr;
 pub(crate) enum Request {
     /// More bytes are needed.
     Partial,
-    /// An upgrade that may be accepted with this value of `Sec-WebSocket-Accept`.
+    /// An upgrade that may be accepted.
     Upgrade {
         /// The answer that completes it.
         answer: String,

@@ -256,10 +256,7 @@ impl Shard {
         Metrics::count(&self.hub.metrics.handshakes_refused, reason);
         let Some(conn) = self.conn(slot) else { return };
         let _ = conn.queue.get_or_insert_default().push(Bytes::copy_from_slice(response.as_bytes()), 0, usize::MAX);
-        if !conn.dirty {
-            conn.dirty = true;
-            self.dirty.push(slot);
-        }
+        self.mark_dirty(slot);
         self.end_head(slot, Phase::Closing { answered: true });
     }
 }

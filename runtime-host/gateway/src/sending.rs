@@ -2,10 +2,10 @@
 
 use crate::{
     assembly::Assembly,
-    conn::Phase,
+    conn::{Conn, Phase},
     frame::{self, close},
     metrics::Metrics,
-    outbox::{LocalRoom, Outbox},
+    outbox::{LocalRoom, Member, Outbox},
     queue::{Pushed, Queue},
     shard::{Delivery, Filter, Shard},
 };
@@ -30,10 +30,7 @@ impl Shard {
             return;
         }
         let pushed = conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max);
-        if !conn.dirty {
-            conn.dirty = true;
-            self.dirty.push(slot);
-        }
+        mark(&mut self.dirty, conn, slot);
         if self.tally.count(pushed) {
             self.close(slot, close::SLOW, TOO_MUCH);
         }
@@ -81,15 +78,11 @@ impl Shard {
             let Some(local) = self.rooms.get_mut(&place.room.index).filter(|local| !local.outbox.is_empty()) else { continue };
             let LocalRoom { joined, outbox, .. } = local;
             let Some(member) = joined.get_mut(place.at as usize) else { continue };
-            for entry in outbox.due(*member) {
-                let queue = conn.queue.get_or_insert_default();
-                overflow |= self.tally.count(queue.push(entry.frame.clone(), entry.coalesce, bytes_max));
-            }
+            overflow |= queue_due(&mut conn.queue, outbox, *member, bytes_max, &mut self.tally);
             member.from = outbox.len();
         }
-        if conn.queue.is_some() && !conn.dirty {
-            conn.dirty = true;
-            self.dirty.push(slot);
+        if conn.queue.is_some() {
+            mark(&mut self.dirty, conn, slot);
         }
         if overflow {
             self.close(slot, close::SLOW, TOO_MUCH);
@@ -128,7 +121,8 @@ impl Shard {
         let wire = outbox.wire();
         let (mut slow, mut gone) = (Vec::new(), Vec::new());
         for member in joined.iter_mut() {
-            let mine = std::mem::replace(member, crate::outbox::Member { from: 0, ..*member });
+            let mine = *member;
+            member.from = 0;
             let Some(conn) = self.slots.get_mut(mine.slot as usize).and_then(|slot| slot.conn.as_mut()) else { continue };
             if conn.queue.is_none() && conn.spoke != flushes && outbox.all_due(mine) {
                 self.tally.delivered += u64::from(outbox.len());
@@ -148,17 +142,11 @@ impl Shard {
                 }
                 continue;
             }
-            let mut overflow = false;
-            for entry in outbox.due(mine) {
-                let queue = conn.queue.get_or_insert_default();
-                overflow |= self.tally.count(queue.push(entry.frame.clone(), entry.coalesce, bytes_max));
-            }
-            if overflow {
+            if queue_due(&mut conn.queue, outbox, mine, bytes_max, &mut self.tally) {
                 slow.push(mine.slot);
             }
-            if conn.queue.is_some() && !conn.dirty {
-                conn.dirty = true;
-                self.dirty.push(mine.slot);
+            if conn.queue.is_some() {
+                mark(&mut self.dirty, conn, mine.slot);
             }
         }
         outbox.clear();
@@ -167,6 +155,13 @@ impl Shard {
         }
         for slot in gone {
             self.drop_conn(slot);
+        }
+    }
+
+    /// Puts a connection on the list of those with something to write.
+    pub(crate) fn mark_dirty(&mut self, slot: u32) {
+        if let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
+            mark(&mut self.dirty, conn, slot);
         }
     }
 
@@ -217,10 +212,7 @@ impl Shard {
         conn.phase = Phase::Closing { answered };
         conn.since_ms = now_ms;
         Assembly::forget(&mut conn.assembly);
-        if !conn.dirty {
-            conn.dirty = true;
-            self.dirty.push(slot);
-        }
+        self.mark_dirty(slot);
         Metrics::count(&self.hub.metrics.closed, code.to_string());
     }
 
@@ -237,9 +229,25 @@ impl Shard {
     }
 }
 
+fn mark(dirty: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
+    if !conn.dirty {
+        conn.dirty = true;
+        dirty.push(slot);
+    }
+}
+
+/// Moves what is due to `member` into its connection's queue; whether that has overflown.
+fn queue_due(queue: &mut Option<Box<Queue>>, outbox: &Outbox, member: Member, bytes_max: usize, tally: &mut Tally) -> bool {
+    let mut overflow = false;
+    for entry in outbox.due(member) {
+        overflow |= tally.count(queue.get_or_insert_default().push(entry.frame.clone(), entry.coalesce, bytes_max));
+    }
+    overflow
+}
+
 /// The frames of a room's outbox that a socket did not take, `written` bytes of them being gone.
 fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
-    let frames = outbox.due(crate::outbox::Member { slot: u32::MAX, since: 0, from: 0 });
+    let frames = outbox.due(Member { slot: u32::MAX, since: 0, from: 0 });
     Box::new(Queue::behind(frames.map(|entry| (entry.frame.clone(), entry.coalesce)), written, now_ms))
 }
 

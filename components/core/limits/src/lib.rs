@@ -46,8 +46,8 @@ pub mod socket {
     pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
     /// Time for the whole end of a connection, however steadily the peer reads.
     pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
-    /// Sockets whose request head is not complete, at most a seventh of the connection cap; more are cut at once, and above half of it the
-    /// time for a head is a fifth.
+    /// Sockets whose request head is not complete, at most a seventh of the connection cap; the oldest of more make room, and above half
+    /// of it the time for a head is a fifth.
     pub const HALF_OPEN_MAX: usize = 4_096;
     /// The least that [`HALF_OPEN_MAX`] comes down to where the connection cap is small.
     pub const HALF_OPEN_MIN: usize = 64;

@@ -134,17 +134,23 @@ fn word(bytes: &[u8]) -> u32 {
 mod tests {
     use super::finding;
     use rusqlite::Connection;
+    use std::path::{Path, PathBuf};
 
-    /// A log of ten commits, one or two frames each.
-    fn log() -> Vec<u8> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
+    /// A database in `folder` with a log of ten commits, one or two frames each, and where the log is.
+    fn logging(folder: &Path) -> (Connection, PathBuf) {
+        let path = folder.join("a.db");
         let connection = Connection::open(&path).expect("a database");
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)").expect("a table");
         for at in 0..9 {
             connection.execute("INSERT INTO t VALUES (?1)", [at]).expect("a row");
         }
-        std::fs::read(folder.path().join("a.db-wal")).expect("a log")
+        (connection, folder.join("a.db-wal"))
+    }
+
+    fn log() -> Vec<u8> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (_open, log) = logging(folder.path());
+        std::fs::read(log).expect("a log")
     }
 
     fn of(bytes: &[u8]) -> Option<String> {
@@ -182,15 +188,10 @@ mod tests {
     fn an_older_log_behind_a_newer_one_is_no_damage() {
         // A log that began anew: other salts, fewer frames, the old ones behind.
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.db");
-        let connection = Connection::open(&path).expect("a database");
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)").expect("a table");
-        for at in 0..9 {
-            connection.execute("INSERT INTO t VALUES (?1)", [at]).expect("a row");
-        }
+        let (connection, log) = logging(folder.path());
         connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).expect("a checkpoint");
         connection.execute("INSERT INTO t VALUES (1)", []).expect("a row");
-        let log = std::fs::read(folder.path().join("a.db-wal")).expect("a log");
+        let log = std::fs::read(log).expect("a log");
         assert!(log.len() > 6 * 4120, "the old frames are still there");
         assert_eq!(of(&log), None);
     }
