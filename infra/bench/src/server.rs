@@ -89,7 +89,11 @@ impl Server {
                 command
             }
             Kind::Subject => subject(place, folder.path(), environment)?,
-            Kind::Fresh => subject(place, folder.path(), &[("JACKFIELD_EDGE__REQUESTS_PER_INSTANCE_MAX", "1")])?,
+            Kind::Fresh => {
+                let mut command = subject(place, folder.path(), environment)?;
+                command.env("JACKFIELD_EDGE__REQUESTS_PER_INSTANCE_MAX", "1");
+                command
+            }
             Kind::Spin => return Self::start_spin(place, folder),
         };
         let log = folder.path().join("log");
@@ -224,7 +228,7 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
     )?;
     let mut command = Command::new(&place.subject);
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config).arg("--data").arg(folder.join("data"));
-    command.current_dir(&place.root).env_remove("RUST_LOG").envs(environment.iter().copied());
+    command.current_dir(&place.root).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").envs(environment.iter().copied());
     Ok(command)
 }
 

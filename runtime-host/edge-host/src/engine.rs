@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
 use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Engine, PoolingAllocationConfig};
+use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig};
 
 use crate::lock::make_private_dir;
 use crate::spin;
@@ -118,7 +118,9 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(64)
         .max_memory_size(bounds::MEMORY_BYTES_MAX)
         .linear_memory_keep_resident(bounds::MEMORY_KEPT_BYTES)
-        .table_keep_resident(bounds::TABLE_KEPT_BYTES);
+        .table_keep_resident(bounds::TABLE_KEPT_BYTES)
+        // The kernel tells which pages were written (Linux 6.7 and later), and only those are reset: a fifth of a fresh request's cost.
+        .pagemap_scan(Enabled::Auto);
     pool
 }
 
