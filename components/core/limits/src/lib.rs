@@ -522,3 +522,5 @@ pub mod edge_host {
     const _: () = assert!(BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a slow client is told so before its component is given up");
     const _: () = assert!(REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX, "an escaped envelope fits");
 }
+
+pub mod plugin;
