@@ -10,6 +10,10 @@ pub const KIB: usize = 1024;
 /// Mebibyte, in bytes.
 pub const MIB: usize = 1024 * KIB;
 
+pub mod capability;
+pub mod egress;
+pub mod lifecycle;
+
 /// WebSocket transport.
 pub mod socket {
     use super::{KIB, MIB};
