@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+pub mod dispatch;
+
 /// Kibibyte, in bytes.
 pub const KIB: usize = 1024;
 /// Mebibyte, in bytes.
