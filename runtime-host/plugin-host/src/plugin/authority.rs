@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
 use limits::plugin as bounds;
 use std::sync::Arc;
-use storage::{AuditDecision, AuditEntry, ConsentState, PluginStore};
+use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 
 /// What decides about one plugin.
 pub(crate) struct Authority {
@@ -44,26 +44,32 @@ impl Authority {
             return Ok(());
         }
         self.store.audit(self.entry(&asked, decision, 1));
-        let code = match decision.ground.refusal() {
-            _ if decision.outcome == Outcome::Ask => return Err(self.ask(&asked, decision).await),
-            Refusal::NotDeclared => ErrorCode::NotDeclared,
-            Refusal::NotGranted => ErrorCode::NotGranted,
-            Refusal::Policy => ErrorCode::Denied,
+        let code = match decision.refusal() {
+            Some(Refusal::ConsentPending) => return Err(self.ask(&asked, decision).await),
+            Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
+            Some(Refusal::Denied) => ErrorCode::Denied,
+            Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
         };
-        Err(super::imports::error(code, format!("{id}{}: {}", shown(&asked.target), decision.ground.reason())))
+        Err(super::imports::error(code, format!("{id} ({target}): {}", decision.reason())))
     }
 
     /// Asks a person; equal questions are one.
     async fn ask(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
-        let target = asked.target.to_string();
-        let reason = decision.ground.reason();
-        match self.store.ask_consent(&self.plugin, asked.id, &target, reason).await {
+        // A person is asked about another machine by its name, and about anything else as a whole: nobody is asked once for each key.
+        let target = match (asked.target.host, asked.target.port) {
+            (Some(host), Some(port)) => Target::host(host, port).to_string(),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => String::new(),
+        };
+        let question =
+            NewConsent { plugin: self.plugin.to_string(), capability: asked.id, target: target.clone(), reason: Some(decision.reason().to_owned()) };
+        match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => {
-                super::imports::error(ErrorCode::NotGranted, format!("{}{}: a person refused it", asked.id, shown(&asked.target)))
+                super::imports::error(ErrorCode::NotGranted, format!("{} ({target}): a person refused it", asked.id))
             }
             Ok(consent) => PluginError {
                 code: ErrorCode::ConsentPending,
-                message: format!("{}{}: a person has to allow it first", asked.id, shown(&asked.target)),
+                message: format!("{} ({target}): a person has to allow it first", asked.id),
                 details: Some(serde_json::json!({"consent": consent.id}).to_string()),
             },
             Err(error) => super::imports::stored(&error),
@@ -75,23 +81,17 @@ impl Authority {
             at_ms: super::now_ms(),
             plugin: self.plugin.to_string(),
             capability: asked.id.as_str().to_owned(),
-            target: asked.target.to_string(),
+            target: (asked.target != Target::ANY).then(|| asked.target.to_string()),
+            action: if count > 1 { format!("{count} calls") } else { "call".to_owned() },
             decision: match decision.outcome {
                 Outcome::Allow => AuditDecision::Allowed,
                 Outcome::Deny => AuditDecision::Denied,
                 Outcome::Ask => AuditDecision::NeedsApproval,
             },
             layer: decision.layer,
-            reason: decision.ground.reason().to_owned(),
-            count,
+            reason: decision.reason().to_owned(),
+            duration_us: None,
         }
-    }
-}
-
-fn shown(target: &Target<'_>) -> String {
-    match target {
-        Target::Any => String::new(),
-        target => format!(" ({target})"),
     }
 }
 
@@ -101,7 +101,8 @@ pub(crate) struct Folds(Vec<Fold>);
 
 struct Fold {
     id: CapabilityId,
-    target: Box<str>,
+    /// Another machine; keys and names are not told apart, or each would be an entry of its own.
+    host: Option<Box<str>>,
     since_ms: u64,
     count: u64,
 }
@@ -110,7 +111,7 @@ impl Folds {
     /// Counts an allowed decision; the entry that is due, if one is.
     fn allowed(&mut self, authority: &Authority, asked: &Asked<'_>, decision: Decision) -> Option<AuditEntry> {
         let now_ms = super::now_ms();
-        let known = self.0.iter_mut().find(|fold| fold.id == asked.id && asked.target.is(&fold.target));
+        let known = self.0.iter_mut().find(|fold| fold.id == asked.id && fold.host.as_deref() == asked.target.host);
         if let Some(fold) = known {
             fold.count += 1;
             if now_ms.saturating_sub(fold.since_ms) < bounds::AUDIT_FOLD_MS {
@@ -123,7 +124,7 @@ impl Folds {
         if self.0.len() == bounds::AUDIT_FOLDS_MAX {
             self.0.remove(0);
         }
-        self.0.push(Fold { id: asked.id, target: asked.target.to_string().into(), since_ms: now_ms, count: 0 });
+        self.0.push(Fold { id: asked.id, host: asked.target.host.map(Into::into), since_ms: now_ms, count: 0 });
         Some(authority.entry(asked, decision, 1))
     }
 }

@@ -12,7 +12,7 @@ use std::{
     task::{Context, Poll},
     time::Instant,
 };
-use storage::{LogEntry, LogLevel, PluginStore};
+use storage::{Level, LogEntry, PluginStore};
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
@@ -44,7 +44,7 @@ impl Diary {
     }
 
     /// Writes a line, cut to [`bounds::LOG_LINE_BYTES_MAX`]; beyond the rate it is counted instead.
-    pub(crate) fn line(&self, level: LogLevel, text: &str, fields: Option<String>) {
+    pub(crate) fn line(&self, level: Level, text: &str, fields: Option<String>) {
         let fields = fields.filter(|fields| fields.len() <= bounds::LOG_LINE_BYTES_MAX);
         let cut = text.len().saturating_sub(bounds::LOG_LINE_BYTES_MAX);
         let kept = &text[..text.floor_char_boundary(bounds::LOG_LINE_BYTES_MAX)];
@@ -53,7 +53,7 @@ impl Diary {
         if let Some((lines, dropped_bytes)) = missed {
             let message = format!("{lines} log lines of {dropped_bytes} bytes were dropped: more than {} bytes a second", bounds::LOG_BYTES_PER_SECOND);
             let fields = serde_json::json!({"dropped_lines": lines, "dropped_bytes": dropped_bytes}).to_string();
-            self.write(LogLevel::Warn, message, Some(fields));
+            self.write(Level::Warn, message, Some(fields));
         }
         let message = if cut > 0 { format!("{kept} [{cut} bytes cut]") } else { kept.to_owned() };
         self.write(level, message, fields);
@@ -78,12 +78,12 @@ impl Diary {
         Some(missed)
     }
 
-    fn write(&self, level: LogLevel, message: String, fields: Option<String>) {
+    fn write(&self, level: Level, message: String, fields: Option<String>) {
         self.0.store.log(LogEntry { plugin: self.0.plugin.to_string(), at_ms: super::now_ms(), level, message, fields });
     }
 
     /// Standard output or error of an instance.
-    pub(crate) fn stream(&self, level: LogLevel) -> LineStream {
+    pub(crate) fn stream(&self, level: Level) -> LineStream {
         LineStream(Arc::new(Mutex::new(Line { diary: self.clone(), level, bytes: Vec::new(), cut: 0 })))
     }
 }
@@ -94,7 +94,7 @@ pub(crate) struct LineStream(Arc<Mutex<Line>>);
 
 struct Line {
     diary: Diary,
-    level: LogLevel,
+    level: Level,
     bytes: Vec<u8>,
     cut: usize,
 }

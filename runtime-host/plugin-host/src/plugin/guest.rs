@@ -3,7 +3,7 @@
 //! A trap, a spent budget or a missed deadline ends the instance: its store is dropped with everything in it, and what it had open is closed.
 
 use super::{
-    bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, tools},
+    bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools},
     load::Loaded,
     shared::Shared,
     state::{Scope, State, tick},
@@ -100,12 +100,9 @@ impl Armed {
 }
 
 impl Guest {
-    /// Makes an instance and activates it.
-    pub(crate) async fn start(loaded: &Loaded, shared: &Arc<Shared>, scope: &Scope, number: u64) -> Result<Self, Crash> {
-        let mut store = Store::new(loaded.engine.wasmtime(), State::new(shared.clone(), scope.clone(), number));
-        store.limiter(|state| state);
-        store.epoch_deadline_callback(tick);
-        store.set_hostcall_fuel(bounds::HOST_CALL_BYTES_MAX);
+    /// Makes an instance; it is not active yet.
+    pub(crate) async fn instantiate(loaded: &Loaded, shared: &Arc<Shared>, scope: &Scope, number: u64) -> Result<Self, Crash> {
+        let mut store = store(loaded, State::new(shared.clone(), scope.clone(), number));
         let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
         let starting = async {
             let instance = loaded.instance.instantiate_async(&mut store).await?;
@@ -119,12 +116,12 @@ impl Guest {
             wasmtime::Result::Ok((lifecycle, http, events, chat, hooks, tools))
         };
         let (lifecycle, http, events, chat, hooks, tools) = armed.run("start", starting).await?;
-        let mut guest = Self { store, lifecycle, http, events, chat, hooks, tools };
-        guest.activate(shared, scope).await?;
-        Ok(guest)
+        Ok(Self { store, lifecycle, http, events, chat, hooks, tools })
     }
 
-    async fn activate(&mut self, shared: &Shared, scope: &Scope) -> Result<(), Crash> {
+    /// The first call.
+    pub(crate) async fn activate(&mut self) -> Result<(), Crash> {
+        let State { shared, scope, .. } = self.store.data();
         let context = lifecycle::Context {
             plugin_id: shared.id.to_string(),
             instance_id: shared.instance_id.clone(),
@@ -166,4 +163,29 @@ fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
         tracing::error!("fuel cannot be set: {error:#}");
     }
     Armed { deadline_ms, fuel }
+}
+
+/// Asks a component who it is, with little to spend and nothing to reach.
+///
+/// # Errors
+/// It cannot be instantiated, or it crashes.
+pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<PluginInfo, Crash> {
+    let mut store = store(loaded, State::new(shared.clone(), Scope::Host, 0));
+    let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
+    let (fuel, asked) = (bounds::FUEL_META, &loaded.exports.meta);
+    let asking = async {
+        let instance = loaded.instance.instantiate_async(&mut store).await?;
+        let meta = asked.load(&mut store, &instance)?;
+        store.set_fuel(fuel)?;
+        meta.call_get_info(&mut store).await
+    };
+    armed.run("get-info", asking).await
+}
+
+fn store(loaded: &Loaded, state: State) -> Store<State> {
+    let mut store = Store::new(loaded.engine.wasmtime(), state);
+    store.limiter(|state| state);
+    store.epoch_deadline_callback(tick);
+    store.set_hostcall_fuel(bounds::HOST_CALL_BYTES_MAX);
+    store
 }

@@ -15,7 +15,7 @@ use super::{
     guest::{Crash, Guest},
 };
 use limits::plugin as bounds;
-use storage::LogLevel;
+use storage::Level;
 use tokio::sync::oneshot;
 
 /// Where an answer goes. Nobody listens any more: the answer is not needed.
@@ -58,7 +58,7 @@ impl Job {
                 match (reply, answer) {
                     (Some(reply), answer) => settle(reply, answer),
                     (None, Err(error)) => {
-                        guest.store.data().diary.line(LogLevel::Error, &format!("on-event: {}", error.message), error.details);
+                        guest.store.data().diary.line(Level::Error, &format!("on-event: {}", error.message), error.details);
                         Ok(())
                     }
                     (None, Ok(_)) => Ok(()),

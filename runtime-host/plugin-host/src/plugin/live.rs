@@ -6,6 +6,7 @@
 use super::{
     bindings::exports::jackfield::plugin::{event_handler::BusMessage, lifecycle::DataChange},
     bus,
+    diary::Diary,
     guest::{Crash, Guest},
     jobs::Job,
     load::Loaded,
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, mpsc, watch},
     time::timeout,
 };
@@ -45,6 +47,10 @@ pub enum Busy {
 pub(crate) struct Mail {
     loaded: Arc<Loaded>,
     pub(crate) shared: Arc<Shared>,
+    /// What the host itself has to say about the plugin.
+    diary: Diary,
+    /// Instances are also made on behalf of threads that have no runtime of their own.
+    runtime: Handle,
     places: Mutex<Option<HashMap<Scope, Place>>>,
     numbers: AtomicU64,
     /// The first crash; whoever supervises hears of it.
@@ -62,22 +68,33 @@ struct Place {
 
 impl Mail {
     /// A generation without instances.
-    pub(crate) fn new(loaded: Arc<Loaded>, shared: impl FnOnce(Weak<Self>) -> Shared) -> Arc<Self> {
-        Arc::new_cyclic(|mail| Self {
+    pub(crate) fn new(loaded: Arc<Loaded>, runtime: Handle, shared: impl FnOnce(Weak<Self>) -> Shared) -> Arc<Self> {
+        Arc::new_cyclic(|mail| {
+            let shared = Arc::new(shared(mail.clone()));
+            Self {
             loaded,
-            shared: Arc::new(shared(mail.clone())),
+            diary: Diary::new(shared.id.clone(), shared.store.clone()),
+            shared,
+            runtime,
             places: Mutex::new(Some(HashMap::new())),
             numbers: AtomicU64::new(1),
             crashed: watch::Sender::new(None),
             ready: AtomicBool::new(false),
             alive: Arc::new(Semaphore::new(bounds::INSTANCES_PER_PLUGIN_MAX)),
+            }
         })
     }
 
-    /// Makes the instance for requests and activates it.
-    pub(crate) async fn start(self: &Arc<Self>) -> Result<(), Crash> {
+    /// Makes the instance for requests; it is not active yet.
+    pub(crate) async fn prepare(&self) -> Result<Guest, Crash> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let guest = Guest::start(&self.loaded, &self.shared, &Scope::Host, number).await?;
+        Guest::instantiate(&self.loaded, &self.shared, &Scope::Host, number).await
+    }
+
+    /// Activates what [`Mail::prepare`] made, and gives it its place.
+    pub(crate) async fn activate(self: &Arc<Self>, mut guest: Guest) -> Result<(), Crash> {
+        guest.activate().await?;
+        let number = guest.store.data().number;
         let mut places = self.places.lock();
         if let Some(places) = places.as_mut()
             && let Ok(place) = self.employ(Scope::Host, number, Some(guest))
@@ -85,6 +102,11 @@ impl Mail {
             places.insert(Scope::Host, place);
         }
         Ok(())
+    }
+
+    /// The plugin's log.
+    pub(crate) fn diary(&self) -> &Diary {
+        &self.diary
     }
 
     /// Tells the instances that all plugins are active.
@@ -155,7 +177,7 @@ impl Mail {
         let alive = self.alive.clone().try_acquire_owned().map_err(|_| Busy::Instances)?;
         let (jobs, mailbox) = mpsc::channel(bounds::MAILBOX_JOBS_MAX);
         let mail = self.clone();
-        tokio::spawn(async move {
+        self.runtime.spawn(async move {
             mail.work(scope, number, guest, mailbox).await;
             drop(alive);
         });
@@ -183,7 +205,8 @@ impl Mail {
         let mut guest = match guest {
             Some(guest) => guest,
             None => {
-                let mut guest = Guest::start(&self.loaded, &self.shared, scope, number).await?;
+                let mut guest = Guest::instantiate(&self.loaded, &self.shared, scope, number).await?;
+                guest.activate().await?;
                 if self.ready.load(Ordering::Acquire) {
                     guest.ready().await?;
                 }

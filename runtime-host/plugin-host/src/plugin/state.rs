@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use storage::LogLevel;
+use storage::Level;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -55,8 +55,8 @@ impl State {
     pub(crate) fn new(shared: Arc<Shared>, scope: Scope, number: u64) -> Self {
         let diary = Diary::new(shared.id.clone(), shared.store.clone());
         let wasi = WasiCtx::builder()
-            .stdout(diary.stream(LogLevel::Info))
-            .stderr(diary.stream(LogLevel::Error))
+            .stdout(diary.stream(Level::Info))
+            .stderr(diary.stream(Level::Error))
             .max_random_size(bounds::RANDOM_BYTES_MAX)
             .build();
         let mut table = ResourceTable::new();

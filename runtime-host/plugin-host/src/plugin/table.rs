@@ -24,7 +24,7 @@ use std::{
     },
     time::Duration,
 };
-use storage::LogLevel;
+use storage::Level;
 use tokio::{runtime::Handle, sync::Semaphore, sync::oneshot, time::timeout};
 
 /// What can be listened to, each a bit.
@@ -209,7 +209,7 @@ async fn judge_chat(table: &Table, mut message: ChatMessage, hops: u8) -> Decisi
             }
             Some(Judgement::Flag(reason)) => {
                 let fields = serde_json::json!({"flag": reason, "sender": message.sender_id, "server": message.server_id}).to_string();
-                listener.mail.diary().line(LogLevel::Warn, "flagged a message", Some(fields));
+                listener.mail.diary().line(Level::Warn, "flagged a message", Some(fields));
             }
             Some(Judgement::Refuse(reason)) => return Decision::Refuse { plugin_id: listener.id.clone(), reason },
         }
@@ -230,5 +230,5 @@ async fn wait<T>(listener: &Listener, call: &'static str, answer: oneshot::Recei
 }
 
 fn failed(listener: &Listener, call: &'static str, why: &str) {
-    listener.mail.diary().line(LogLevel::Error, &format!("{call}: {why}; the envelope goes on"), None);
+    listener.mail.diary().line(Level::Error, &format!("{call}: {why}; the envelope goes on"), None);
 }

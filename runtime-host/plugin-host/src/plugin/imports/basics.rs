@@ -5,20 +5,20 @@ use crate::plugin::bindings::jackfield::plugin::{
     capabilities, log, settings,
     types::{self, ErrorCode, PluginError},
 };
-use capability::{Asked, CapabilityId, Outcome, Target};
+use capability::{Asked, CapabilityId, Outcome, ScopeKey, Target};
 use std::str::FromStr;
-use storage::LogLevel;
+use storage::Level;
 
 impl types::Host for State {}
 
 impl log::Host for State {
     async fn write(&mut self, level: log::Level, message: String, fields: Option<String>) -> wasmtime::Result<()> {
         let level = match level {
-            log::Level::Trace => LogLevel::Trace,
-            log::Level::Debug => LogLevel::Debug,
-            log::Level::Info => LogLevel::Info,
-            log::Level::Warn => LogLevel::Warn,
-            log::Level::Error => LogLevel::Error,
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
         };
         self.diary.line(level, &message, fields);
         Ok(())
@@ -41,13 +41,18 @@ impl capabilities::Host for State {
             Ok(id) => id,
             Err(unknown) => return Ok(Err(error(ErrorCode::InvalidArgument, unknown.to_string()))),
         };
-        let target = target.as_deref().map_or(Target::Any, |target| Target::read(id, target));
+        let target = match target.as_deref() {
+            None => Target::ANY,
+            Some(host) if id.entry().scope.contains(&ScopeKey::Hosts) => Target { host: Some(host), ..Target::ANY },
+            Some(path) if id.entry().scope.contains(&ScopeKey::Paths) => Target::path(path),
+            Some(name) => Target::name(name),
+        };
         let decision = self.shared.authority.decide(&Asked { id, target });
         let outcome = match decision.outcome {
             Outcome::Allow => capabilities::Outcome::Allow,
             Outcome::Deny => capabilities::Outcome::Deny,
             Outcome::Ask => capabilities::Outcome::Ask,
         };
-        Ok(Ok(capabilities::Decision { outcome, layer: decision.layer, reason: decision.ground.reason().to_owned() }))
+        Ok(Ok(capabilities::Decision { outcome, layer: decision.layer, reason: decision.reason().to_owned() }))
     }
 }

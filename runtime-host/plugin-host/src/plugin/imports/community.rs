@@ -23,7 +23,7 @@ impl events::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::EventsServerPublish, Target::Name(&event_name)).await {
+        if let Err(refused) = self.demand(CapabilityId::EventsServerPublish, Target::name(&event_name)).await {
             return Ok(Err(refused));
         }
         let publication = Publication {
@@ -41,7 +41,7 @@ impl events::Host for State {
 
 impl bus::Host for State {
     async fn publish(&mut self, topic: String, payload: String) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::EventsP2pPublish, Target::Name(&topic)).await {
+        if let Err(refused) = self.demand(CapabilityId::EventsP2pPublish, Target::name(&topic)).await {
             return Ok(Err(refused));
         }
         if let Err(refused) = bounded("payload", payload.len(), bounds::PAYLOAD_BYTES_MAX) {
@@ -51,7 +51,7 @@ impl bus::Host for State {
     }
 
     async fn subscribe(&mut self, topic: String, options: bus::Options) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::EventsP2pSubscribe, Target::Name(&topic)).await {
+        if let Err(refused) = self.demand(CapabilityId::EventsP2pSubscribe, Target::name(&topic)).await {
             return Ok(Err(refused));
         }
         let replay = (options.replay as usize).min(bounds::TOPIC_REPLAY_MAX);
@@ -70,7 +70,7 @@ impl messages::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::MessagesSend, Target::Any).await {
+        if let Err(refused) = self.demand(CapabilityId::MessagesSend, Target::ANY).await {
             return Ok(Err(refused));
         }
         if let Err(refused) = bounded("text", text.len(), bounds::CHAT_TEXT_BYTES_MAX) {
@@ -93,7 +93,7 @@ impl channels::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::ChannelsRead, Target::Any).await {
+        if let Err(refused) = self.demand(CapabilityId::ChannelsRead, Target::ANY).await {
             return Ok(Err(refused));
         }
         Ok(self.shared.community.channels(&server_id).map_err(not_done))
@@ -105,7 +105,7 @@ impl users::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::UsersRead, Target::Any).await {
+        if let Err(refused) = self.demand(CapabilityId::UsersRead, Target::ANY).await {
             return Ok(Err(refused));
         }
         let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);
@@ -127,7 +127,7 @@ impl users::Host for State {
 
 impl server::Host for State {
     async fn open(&mut self) -> wasmtime::Result<Result<Vec<server::Info>, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::ServerRead, Target::Any).await {
+        if let Err(refused) = self.demand(CapabilityId::ServerRead, Target::ANY).await {
             return Ok(Err(refused));
         }
         let own = self.scope.server_id();

@@ -16,7 +16,7 @@ impl State {
             true => CapabilityId::StorageKv,
             false => CapabilityId::StorageLocal,
         };
-        self.demand(id, Target::Name(key)).await
+        self.demand(id, Target::name(key)).await
     }
 }
 
@@ -108,7 +108,7 @@ impl kv::Host for State {
 
 impl secrets::Host for State {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsRead, Target::Name(&name)).await {
+        if let Err(refused) = self.demand(CapabilityId::SecretsRead, Target::name(&name)).await {
             return Ok(Err(refused));
         }
         let secret = self.shared.store.secret_get(&self.shared.id, &name).await;
@@ -116,7 +116,7 @@ impl secrets::Host for State {
     }
 
     async fn set(&mut self, name: String, value: Vec<u8>) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::Name(&name)).await {
+        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::name(&name)).await {
             return Ok(Err(refused));
         }
         if value.is_empty() {
@@ -126,7 +126,7 @@ impl secrets::Host for State {
     }
 
     async fn delete(&mut self, name: String) -> wasmtime::Result<Result<bool, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::Name(&name)).await {
+        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::name(&name)).await {
             return Ok(Err(refused));
         }
         Ok(self.shared.store.secret_delete(&self.shared.id, &name).await.map_err(|failed| stored(&failed)))
