@@ -5,16 +5,16 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+pub mod capability;
 pub mod dispatch;
+pub mod egress;
+pub mod lifecycle;
+pub mod plugin;
 
 /// Kibibyte, in bytes.
 pub const KIB: usize = 1024;
 /// Mebibyte, in bytes.
 pub const MIB: usize = 1024 * KIB;
-
-pub mod capability;
-pub mod egress;
-pub mod lifecycle;
 
 /// WebSocket transport.
 pub mod socket {
@@ -528,5 +528,3 @@ pub mod edge_host {
     const _: () = assert!(BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a slow client is told so before its component is given up");
     const _: () = assert!(REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX, "an escaped envelope fits");
 }
-
-pub mod plugin;
