@@ -26,7 +26,7 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("asyncapi.json".into(), pretty(&envelope_docs::asyncapi())?),
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
-        ("limits.md".into(), reference::limits(&source("components/core/limits/src/lib.rs")?)?),
+        ("limits.md".into(), reference::limits(&limits()?)?),
         ("manifest.md".into(), plugin_manifest::reference_markdown()),
         ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
         (
@@ -38,6 +38,17 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         files.insert(Path::new("schemas").join(path), pretty(&schema)?);
     }
     Ok(files)
+}
+
+/// The limits crate as one text: a module in a file of its own as if it stood in the library's file.
+fn limits() -> Result<String> {
+    let folder = "components/core/limits/src";
+    let mut text = source(&format!("{folder}/lib.rs"))?;
+    let modules: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned())).collect();
+    for module in modules {
+        text += &format!("\npub mod {module} {{\n{}\n}}\n", source(&format!("{folder}/{module}.rs"))?);
+    }
+    Ok(text)
 }
 
 fn source(path: &str) -> Result<String> {

@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+pub mod plugin_api;
+pub mod plugin_store;
+
 /// Kibibyte, in bytes.
 pub const KIB: usize = 1024;
 /// Mebibyte, in bytes.
