@@ -26,7 +26,8 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("asyncapi.json".into(), pretty(&envelope_docs::asyncapi())?),
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
-        ("limits.md".into(), reference::limits(&limits()?)?),
+        ("lifecycle.md".into(), plugin_lifecycle::lifecycle_markdown()),
+        ("limits.md".into(), limits_page()?),
         ("manifest.md".into(), plugin_manifest::reference_markdown()),
         ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
         (
@@ -40,15 +41,18 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
-/// The limits crate as one text: a module in a file of its own as if it stood in the library's file.
-fn limits() -> Result<String> {
-    let folder = "components/core/limits/src";
-    let mut text = source(&format!("{folder}/lib.rs"))?;
-    let modules: Vec<String> = text.lines().filter_map(|line| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned())).collect();
-    for module in modules {
-        text += &format!("\npub mod {module} {{\n{}\n}}\n", source(&format!("{folder}/{module}.rs"))?);
+fn limits_page() -> Result<String> {
+    const FOLDER: &str = "components/core/limits/src";
+    let mut files = Vec::new();
+    for entry in fs::read_dir(FOLDER).context(FOLDER)? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(|name| name.to_str()).context("a file of the limits has a name")?;
+        if name != "lib" {
+            files.push((name.to_owned(), source(path.to_str().context("a path is text")?)?));
+        }
     }
-    Ok(text)
+    files.sort();
+    reference::limits(&source(&format!("{FOLDER}/lib.rs"))?, &files)
 }
 
 fn source(path: &str) -> Result<String> {

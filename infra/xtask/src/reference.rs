@@ -12,15 +12,18 @@ struct Constant {
     doc: String,
 }
 
-/// The page of all limits.
-pub(crate) fn limits(source: &str) -> Result<String> {
+/// The page of all limits: what the library itself holds, then each of its files by its name.
+pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String> {
     let mut out = String::from(
         "# Limits\n\n<!-- Generated from components/core/limits by `cargo xtask gen`; do not edit. -->\n\n\
          Every number of the system with its reason. Those that an operator may change are in the configuration\n\
          ([config.toml](config.toml)), with these as defaults. `KIB` is 1024 bytes, `MIB` 1024 of those.\n",
     );
     let mut module = None;
-    for constant in constants(source) {
+    let of_files = files.iter().flat_map(|(name, source)| {
+        constants(source).into_iter().map(|constant| Constant { module: name.clone(), ..constant })
+    });
+    for constant in constants(library).into_iter().chain(of_files) {
         if constant.module.is_empty() {
             continue;
         }
@@ -88,8 +91,8 @@ fn constants(source: &str) -> Vec<Constant> {
                 doc.push(' ');
             }
             doc.push_str(sentence.trim());
-        } else if let Some(name) = text.strip_prefix("pub mod ") {
-            module = name.trim_end_matches([' ', '{']).to_owned();
+        } else if let Some(name) = text.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(" {")) {
+            module = name.to_owned();
             doc.clear();
         } else if line == "}" {
             module.clear();

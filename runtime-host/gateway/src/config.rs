@@ -43,6 +43,8 @@ pub struct Socket {
     pub write_stall_max_ms: u64,
     /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
     pub linger_ms: u64,
+    /// Time that plugins have to decide about an envelope, while its connection waits; then it is refused.
+    pub decision_max_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
     /// Time to `identify`, in identity mode `required`.
@@ -89,6 +91,7 @@ impl Default for Socket {
             queue_bytes_max: socket::QUEUE_BYTES_MAX,
             write_stall_max_ms: socket::WRITE_STALL_MAX_MS,
             linger_ms: socket::LINGER_MS,
+            decision_max_ms: limits::dispatch::DECISION_MAX_MS,
             head_timeout_ms: socket::HEAD_TIMEOUT_MS,
             identify_timeout_ms: socket::IDENTIFY_TIMEOUT_MS,
             ping_interval_ms: socket::PING_INTERVAL_MS,

@@ -8,13 +8,15 @@ use crate::{
     edge::Asker,
     inbox::ShardHandle,
     metrics::Metrics,
-    rate::Addresses,
+    plugins::Plugins,
+    rate::{Addresses, Bucket},
     room::Room,
     shard::Message,
     view::{ServerView, UserView},
 };
 use envelope::verdict::ForwardClass;
 use limits::{
+    dispatch::ALARMS,
     rate::Rate,
     socket::{HALF_OPEN_MAX, HALF_OPEN_MIN},
 };
@@ -26,7 +28,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -160,6 +162,11 @@ pub struct Hub {
     handshakes: Addresses,
     relations: Mutex<Relations>,
     ages: AtomicU64,
+    /// Who runs plugins, where anybody does.
+    pub(crate) plugins: OnceLock<Arc<dyn Plugins>>,
+    /// What plugins sent and no shard has taken yet.
+    pub(crate) publications: AtomicUsize,
+    alarms: Mutex<Bucket>,
 }
 
 impl Hub {
@@ -192,6 +199,9 @@ impl Hub {
             addresses: Mutex::default(),
             relations: Mutex::default(),
             ages: AtomicU64::new(0),
+            plugins: OnceLock::new(),
+            publications: AtomicUsize::new(0),
+            alarms: Mutex::new(Bucket::full(ALARMS, 0)),
         }
     }
 
@@ -213,6 +223,13 @@ impl Hub {
     #[must_use]
     pub fn now_ms() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+    }
+
+    /// Writes to the log what strangers can cause, unless it was written often just now; the counters miss nothing.
+    pub(crate) fn alarm(&self, say: impl FnOnce()) {
+        if self.alarms.lock().take(ALARMS, self.monotonic_ms()).is_ok() {
+            say();
+        }
     }
 
     // ---- connections
@@ -411,7 +428,7 @@ impl Hub {
             }
         };
         if existed {
-            room.revise(view, &self.shards());
+            self.revise_room(&room, view);
         }
         room
     }
@@ -437,10 +454,26 @@ impl Hub {
 
     /// A newer view of a server arrived.
     pub(crate) fn revise(&self, view: &Arc<ServerView>) {
-        let room = self.rooms.lock().get(&view.server_id).cloned();
-        if let Some(room) = room {
-            room.revise(view, &self.shards());
+        if let Some(room) = self.room(&view.server_id) {
+            self.revise_room(&room, view);
         }
+    }
+
+    fn revise_room(&self, room: &Arc<Room>, view: &Arc<ServerView>) {
+        let plugins_changed = room.revise(view, &self.shards());
+        if let Some(plugins) = self.plugins.get().filter(|_| plugins_changed && !view.gone) {
+            plugins.requirements_changed(&view.server_id, &crate::frame::payload(&view.requirements));
+        }
+    }
+
+    /// The room of a server with somebody present.
+    pub(crate) fn room(&self, server_id: &str) -> Option<Arc<Room>> {
+        self.rooms.lock().get(server_id).cloned()
+    }
+
+    /// Open rooms, at most `rooms_max`, in no order.
+    pub(crate) fn first_rooms(&self, rooms_max: usize) -> Vec<Arc<Room>> {
+        self.rooms.lock().values().take(rooms_max).cloned().collect()
     }
 
     /// Whether somebody is present in a server.

@@ -45,7 +45,7 @@ impl fmt::Display for ScopeKey {
 }
 
 /// How far a capability reaches; an absent key does not narrow, an empty list admits nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scope {
     /// Host patterns, as written.

@@ -5,6 +5,11 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+pub mod capability;
+pub mod dispatch;
+pub mod egress;
+pub mod lifecycle;
+pub mod plugin;
 pub mod plugin_api;
 pub mod plugin_store;
 

@@ -1,0 +1,200 @@
+//! The decision as its users see it: J14 to J20, H29, T26, T27, T30.
+
+use capability::{
+    Asked, CapabilityId, Decision, Grant, Ground, Mode, Outcome, PluginRules, Policy, PolicySettings, Profile, Refusal, Request, Rules,
+    Scope, Target, Terminal, decide, decide_named,
+};
+use serde::Deserialize;
+
+const ID: CapabilityId = CapabilityId::HttpFetch;
+
+fn rules(held: bool) -> Rules {
+    if held { Rules::whole([ID]) } else { Rules::default() }
+}
+
+#[test]
+fn every_combination_of_the_lists_with_every_mode() {
+    let table = include_str!("../../../../tests/cases/capability/chain.txt");
+    let rows: Vec<&str> = table.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(rows.len(), 64, "2^4 combinations in four modes");
+    for row in rows {
+        let words: Vec<&str> = row.split_whitespace().collect();
+        let [denied, global, granted, default, mode, "|", layer, outcome, reason @ ..] = words.as_slice() else { panic!("{row}") };
+        let plugin =
+            PluginRules { declared: rules(true), denied: rules(*denied == "1"), granted: rules(*granted == "1"), ..PluginRules::default() };
+        let policy =
+            Policy { deny: rules(*global == "1"), allow: rules(*default == "1"), mode: mode.parse().unwrap(), ..Policy::default() };
+        let decision = decide(&Asked::any(ID), &plugin, &policy);
+        assert_eq!(serde_json::to_value(decision.outcome).unwrap(), *outcome, "{row}");
+        assert_eq!((decision.layer.to_string(), decision.reason()), ((*layer).to_owned(), &*reason.join(" ")), "{row}");
+        let undeclared = PluginRules { declared: Rules::default(), ..plugin };
+        assert_eq!(decide(&Asked::any(ID), &undeclared, &policy).outcome, Outcome::Deny, "{row}");
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Question {
+    id: CapabilityId,
+    host: Option<String>,
+    port: Option<u16>,
+    method: Option<String>,
+    path: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    says: String,
+    declared: Vec<Request>,
+    #[serde(default)]
+    denied: Vec<Request>,
+    granted: Vec<Request>,
+    asked: Question,
+    reason: String,
+}
+
+#[test]
+fn scopes_reach_as_far_as_they_say() {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/cases/capability/scopes.json")).unwrap();
+    for case in cases {
+        let compiled = |requests: &[Request]| Rules::from_requests(requests).unwrap();
+        let plugin = PluginRules {
+            declared: compiled(&case.declared),
+            denied: compiled(&case.denied),
+            granted: compiled(&case.granted),
+            ..PluginRules::default()
+        };
+        let Question { id, host, port, method, path, name } = &case.asked;
+        let target = Target { host: host.as_deref(), port: *port, method: method.as_deref(), path: path.as_deref(), name: name.as_deref() };
+        let decision = decide(&Asked::new(*id, target), &plugin, &Policy::default());
+        assert_eq!(decision.reason(), case.reason, "{}", case.says);
+    }
+}
+
+#[test]
+fn the_operators_default_and_the_plugins_mode() {
+    let declared = PluginRules { declared: rules(true), ..PluginRules::default() };
+    let ground = |plugin: &PluginRules, policy: &Policy| decide(&Asked::any(ID), plugin, policy).ground;
+    for (terminal, expected, text) in [
+        (Terminal::Allow, Ground::DefaultAllow, "allowed by default"),
+        (Terminal::Deny, Ground::DefaultDeny, "denied by default"),
+        (Terminal::Ask, Ground::DefaultAsk, "requires approval"),
+    ] {
+        for mode in [Mode::Permissive, Mode::Prompt, Mode::Strict] {
+            let decision = decide(&Asked::any(ID), &declared, &Policy { terminal: Some(terminal), mode, ..Policy::default() });
+            assert_eq!((decision.ground, decision.layer, decision.reason()), (expected, 4, text));
+        }
+    }
+    let permissive = Policy { mode: Mode::Permissive, ..Policy::default() };
+    let strict = PluginRules { mode: Some(Mode::Strict), ..declared.clone() };
+    assert_eq!(ground(&strict, &permissive), Ground::Strict, "a plugin's mode overrides the policy's (J15)");
+    let lenient = PluginRules { mode: Some(Mode::Permissive), ..declared.clone() };
+    assert_eq!(ground(&lenient, &Policy::default()), Ground::Permissive);
+    let off = Policy { mode: Mode::Disabled, ..Policy::default() };
+    assert_eq!(ground(&lenient, &off), Ground::Killed, "but it does not lift a kill switch");
+    assert_eq!(ground(&PluginRules { killed: true, granted: rules(true), ..declared }, &permissive), Ground::Killed);
+}
+
+#[test]
+fn refusals_tell_what_would_help() {
+    for (ground, refusal) in [
+        (Ground::NotDeclared, Some("not-declared")),
+        (Ground::OutsideDeclaration, Some("not-declared")),
+        (Ground::UnknownCapability, Some("not-declared")),
+        (Ground::Strict, Some("not-granted")),
+        (Ground::DefaultDeny, Some("not-granted")),
+        (Ground::Prompt, Some("consent-pending")),
+        (Ground::DefaultAsk, Some("consent-pending")),
+        (Ground::GlobalDeny, Some("denied")),
+        (Ground::PluginDeny, Some("denied")),
+        (Ground::Killed, Some("denied")),
+        (Ground::Granted, None),
+        (Ground::Permissive, None),
+    ] {
+        let decision = Decision::on(ground);
+        assert_eq!(decision.refusal().map(Refusal::code), refusal, "{ground:?}");
+        assert_eq!(decision.is_allowed(), refusal.is_none(), "{ground:?}");
+    }
+    let asked = Decision::on(Ground::Prompt).without_asking();
+    assert_eq!((asked.outcome, asked.reason()), (Outcome::Deny, "requires approval"), "nobody to ask (J20)");
+    assert_eq!(Decision::on(Ground::Granted).without_asking().ground, Ground::Granted);
+}
+
+#[test]
+fn a_capability_named_by_text_is_trimmed_and_read_without_case() {
+    let plugin = PluginRules { declared: rules(true), granted: rules(true), ..PluginRules::default() };
+    let ground = |name: &str| decide_named(name, Target::ANY, &plugin, &Policy::default()).ground;
+    assert_eq!(ground(" HTTP.Fetch "), Ground::Granted);
+    assert_eq!(ground(" "), Ground::EmptyCapability);
+    assert_eq!(Ground::EmptyCapability.reason(), "empty_capability");
+    assert_eq!(ground("http.*"), Ground::UnknownCapability);
+    assert_eq!(ground("shell.exec"), Ground::NotDeclared);
+}
+
+#[test]
+fn a_consent_allows_what_was_asked_and_revoking_ends_it() {
+    let declared = Rules::from_requests(&[Request::of(ID)]).unwrap();
+    let asked = Asked::new(ID, Target::host("a.org", 443).with_method("GET").with_path("/x"));
+    let grant = Grant::of(&asked).unwrap();
+    for wide in [Target::host("*", 443), Target::name("a*"), Target::path("*")] {
+        assert_eq!(Grant::of(&Asked::new(ID, wide)), None, "a star in a question becomes no rule");
+    }
+    assert_eq!(
+        serde_json::to_value(&grant).unwrap(),
+        serde_json::json!({"capability": "http.fetch", "scope": {"hosts": ["a.org"], "ports": [443]}})
+    );
+    let granted = PluginRules { declared: declared.clone(), granted: Rules::from_grants(&[grant]).unwrap(), ..PluginRules::default() };
+    let outcome = |plugin: &PluginRules, target| decide(&Asked::new(ID, target), plugin, &Policy::default()).outcome;
+    assert_eq!(outcome(&granted, asked.target), Outcome::Allow);
+    assert_eq!(outcome(&granted, Target::host("a.org", 443).with_method("POST").with_path("/y")), Outcome::Allow);
+    assert_eq!(outcome(&granted, Target::host("a.org", 80)), Outcome::Ask);
+    assert_eq!(outcome(&granted, Target::host("b.org", 443)), Outcome::Ask);
+    assert_eq!(outcome(&PluginRules { declared, ..PluginRules::default() }, asked.target), Outcome::Ask);
+    let whole: Grant = serde_json::from_str(r#"{"capability":"storage.kv"}"#).unwrap();
+    assert_eq!(whole, Grant::whole(CapabilityId::StorageKv));
+}
+
+#[test]
+fn profiles_and_configuration_make_a_policy() {
+    for (profile, mode) in [(Profile::Safe, Mode::Strict), (Profile::Standard, Mode::Prompt), (Profile::Permissive, Mode::Permissive)] {
+        let policy = profile.policy();
+        assert_eq!(policy.mode, mode);
+        let everything = PluginRules {
+            declared: Rules::whole(CapabilityId::all()),
+            granted: Rules::whole(CapabilityId::all()),
+            ..PluginRules::default()
+        };
+        for id in Profile::DENIED {
+            assert_eq!(decide(&Asked::any(id), &everything, &policy).ground, Ground::GlobalDeny, "{profile:?} {id}");
+        }
+    }
+    let settings: PolicySettings =
+        serde_json::from_str(r#"{"profile":"safe","deny":[{"id":"http.fetch","hosts":["*.evil.com"]}],"allow":["storage.kv"]}"#).unwrap();
+    let policy = settings.compile().unwrap();
+    let plugin = PluginRules { declared: Rules::whole(CapabilityId::all()), ..PluginRules::default() };
+    let ground = |id, target| decide(&Asked::new(id, target), &plugin, &policy).ground;
+    assert_eq!(ground(ID, Target::host("a.evil.com", 443)), Ground::GlobalDeny);
+    assert_eq!(ground(ID, Target::host("a.org", 443)), Ground::Strict);
+    assert_eq!(ground(CapabilityId::StorageKv, Target::name("k")), Ground::DefaultList);
+    assert_eq!(ground(CapabilityId::ShellExec, Target::name("rm")), Ground::Strict, "an own list replaces the profile's");
+    assert!(serde_json::from_str::<PolicySettings>(r#"{"denied":[]}"#).is_err());
+}
+
+#[test]
+fn rules_that_could_never_match_are_refused() {
+    let compile = |scope: Scope| Rules::new([(ID, &scope)]).map_err(|error| (error.code(), error.to_string()));
+    let text = |text: &str| Some(vec![text.to_owned()]);
+    for (scope, code) in [
+        (Scope { hosts: text("https://a.org"), ..Scope::default() }, "bad-host-pattern"),
+        (Scope { paths: text("/a/*/b"), ..Scope::default() }, "bad-star"),
+        (Scope { paths: text("/a*"), ..Scope::default() }, "bad-star"),
+        (Scope { names: text("a*b"), ..Scope::default() }, "bad-star"),
+    ] {
+        assert_eq!(compile(scope).unwrap_err().0, code);
+    }
+    let many = Scope { ports: Some(vec![1]), ..Scope::default() };
+    let error = Rules::new(std::iter::repeat_n((ID, &many), limits::capability::RULES_MAX + 1)).unwrap_err();
+    assert_eq!((error.code(), &*error.to_string()), ("too-many-rules", "more than 10000 rules"));
+}
