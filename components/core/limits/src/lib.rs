@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod egress;
 pub mod lifecycle;
 pub mod plugin;
+pub mod plugin_api;
 pub mod plugin_store;
 
 /// Kibibyte, in bytes.
