@@ -66,6 +66,7 @@ struct Recorder {
     wish: Wish,
     offers: Sender<Offered>,
     snapshots: Sender<(Arc<str>, Bytes)>,
+    closed: Sender<Arc<str>>,
     /// There is room for offers.
     room: AtomicBool,
 }
@@ -85,6 +86,10 @@ impl Plugins for Recorder {
 
     fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
         let _ = self.snapshots.send((server_id.clone(), snapshot.clone()));
+    }
+
+    fn server_closed(&self, server_id: &Arc<str>) {
+        let _ = self.closed.send(server_id.clone());
     }
 }
 
@@ -106,6 +111,7 @@ pub(crate) struct Ground {
     recorder: Arc<Recorder>,
     offers: Receiver<Offered>,
     snapshots: Receiver<(Arc<str>, Bytes)>,
+    closed: Receiver<Arc<str>>,
 }
 
 impl Ground {
@@ -128,7 +134,9 @@ impl Ground {
         let hub = Arc::new(Hub::new(config, Metrics::default(), asker, verifier, 1_000));
         let (offers, received) = channel();
         let (snapshots, told) = channel();
-        let recorder = Arc::new(Recorder { wish: wish.unwrap_or(|_| Interest::None), offers, snapshots, room: AtomicBool::new(true) });
+        let (closed, closures) = channel();
+        let recorder =
+            Arc::new(Recorder { wish: wish.unwrap_or(|_| Interest::None), offers, snapshots, closed, room: AtomicBool::new(true) });
         if wish.is_some() {
             assert!(hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()), "once");
         }
@@ -137,7 +145,7 @@ impl Ground {
         let (handover, _) = Handover::new();
         let listener = bind("127.0.0.1:0").expect("a listener");
         let gateway = Gateway::start(hub.clone(), listener, judges, &handover).expect("a gateway");
-        Self { hub, runtime, gateway: Some(gateway), edge, wake, recorder, offers: received, snapshots: told }
+        Self { hub, runtime, gateway: Some(gateway), edge, wake, recorder, offers: received, snapshots: told, closed: closures }
     }
 
     /// A client that has joined [`SERVER`].
@@ -175,6 +183,11 @@ impl Ground {
         let (server_id, snapshot) = self.snapshots.recv_timeout(PATIENCE).expect("a snapshot");
         assert_eq!(&*server_id, SERVER);
         serde_json::from_slice(&snapshot).expect("JSON")
+    }
+
+    /// The next server that everybody has left.
+    pub(crate) fn closed(&self) -> Arc<str> {
+        self.closed.recv_timeout(PATIENCE).expect("a server without anybody")
     }
 
     /// Decides.
@@ -227,6 +240,7 @@ fn server(revision: u64, definitions: &[Value]) -> Value {
         definition("vote:tally", "serverRelay", "server"),
         definition("vote:mine", "serverRelay", "user"),
         definition("vote:here", "serverRelay", "channel"),
+        definition("vote:app", "serverRelay", "plugin"),
         definition("vote:hint", "p2pHint", "server"),
     ];
     let definitions = if definitions.is_empty() { &standard } else { definitions };

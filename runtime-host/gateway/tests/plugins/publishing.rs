@@ -58,6 +58,10 @@ fn scopes_are_honoured() {
     assert_eq!(bob.expect("plugin_event")["payload"]["option"], 1);
     assert_eq!(bob.expect("plugin_event")["channelId"], "general");
     assert_eq!(alice.expect("plugin_event")["payload"]["option"], 2, "the first was not for her");
+    publish(&ground, &SPEAKER, "vote:app", json!({"option": 4}), &[]).expect("sent");
+    for client in [&mut alice, &mut bob] {
+        assert_eq!(client.expect("plugin_event")["eventName"], "vote:app", "nobody declared the plugin: everybody is meant");
+    }
     let without = publish(&ground, &SPEAKER, "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
     assert_eq!(without.code(), "INVALID_FIELD");
 }
@@ -173,6 +177,11 @@ fn plugins_may_ask_who_is_there() {
     assert_eq!(&*ground.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id, "bob");
     let server = ground.hub.open_server(SERVER).expect("open");
     assert_eq!((server.people, server.revision, ground.hub.open_server_list()), (2, 1, vec![server.clone()]));
+    alice.send(json!({"type": "leave_server", "serverId": SERVER}));
+    bob.expect("user_left");
+    assert_eq!(ground.hub.roster(SERVER, 0, 10).expect("open").total, 1);
+    bob.close();
+    assert_eq!((&*ground.closed(), ground.hub.open_server(SERVER)), (SERVER, None));
 }
 
 #[test]
