@@ -521,6 +521,13 @@ impl Plugins {
         }
     }
 
+    /// Nobody is on a server any more: the instances that worked for it are let go.
+    pub fn server_closed(&self, server_id: &str) {
+        for listener in &self.host.dispatch.table().all {
+            listener.mail.server_closed(server_id);
+        }
+    }
+
     /// What would be decided about a plugin's use of a capability now.
     ///
     /// # Errors
