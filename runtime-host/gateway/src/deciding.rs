@@ -2,7 +2,8 @@
 //!
 //! What it is not: a decision. Invariant: one question is open for a connection at most; while it is, nothing further is read from that
 //! connection and from that one alone, so its envelopes keep their order; and every question ends, by an answer, at its deadline, or with
-//! its connection.
+//! its connection. A client that says goodbye is heard after what it sent before; one that is torn away, or sent away, takes with it what
+//! nobody has decided about.
 
 use crate::{
     conn::Pending,
@@ -21,7 +22,7 @@ use envelope::{
     verdict::{self, Decision, Effect, EventDirection, Refusal, Verdict},
 };
 use limits::{
-    dispatch::{DECISION_LIMIT_MS, REASON_CHARS_MAX, RETRY_AFTER_MS},
+    dispatch::{REASON_CHARS_MAX, RETRY_AFTER_MS},
     judge::CODE_CHARS_MAX,
 };
 use std::sync::Arc;
@@ -151,18 +152,17 @@ impl Shard {
         self.next_ticket += 1;
         let envelope = Bytes::from(envelope);
         let asked = Asked { ticket: ask.ticket, kind: matter.kind.clone(), envelope: envelope.clone(), effects, r#type };
-        let taken = match self.offered(slot, matter, envelope, Some(ask)) {
-            Some(offered) => self.hub.offer(offered, "decide"),
-            None => return,
-        };
-        if !taken {
-            return self.postpone(slot, &asked, "plugins have no room for it");
-        }
         let since_ms = self.now_ms;
+        let Some(offered) = self.offered(slot, matter, envelope, Some(ask)) else { return };
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
         session.pending = Some(Box::new(Pending::Plugins(asked)));
         self.waiting.insert(ask.ticket, Waiting { slot, since_ms });
         self.hub.metrics.plugin_waiting.inc();
+        if !self.hub.offer(offered, "decide")
+            && let Some(asked) = self.take_asked(slot, ask.ticket)
+        {
+            self.postpone(slot, &asked, "plugins have no room for it");
+        }
     }
 
     /// Plugins have decided.
@@ -207,7 +207,7 @@ impl Shard {
         if self.waiting.is_empty() {
             return;
         }
-        let (now_ms, most_ms) = (self.now_ms, self.hub.config.socket.decision_max_ms.min(DECISION_LIMIT_MS) as u32);
+        let (now_ms, most_ms) = (self.now_ms, self.hub.config.decision_max_ms());
         let is_late = |waiting: &Waiting| now_ms.wrapping_sub(waiting.since_ms) >= most_ms;
         let late: Vec<(u64, u32)> =
             self.waiting.iter().filter(|(_, waiting)| is_late(waiting)).map(|(ticket, waiting)| (*ticket, waiting.slot)).collect();

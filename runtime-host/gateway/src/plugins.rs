@@ -183,4 +183,10 @@ pub trait Plugins: Send + Sync + fmt::Debug {
     fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
         let _ = (server_id, snapshot);
     }
+
+    /// The last connection has left a server: what was kept for it alone may go. Somebody may be there again by the time this is heard;
+    /// [`Hub::open_server`](crate::Hub::open_server) knows.
+    fn server_closed(&self, server_id: &Arc<str>) {
+        let _ = server_id;
+    }
 }

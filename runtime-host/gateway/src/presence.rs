@@ -73,10 +73,11 @@ impl Hub {
         self.room(server_id).map(|room| room.recent_channels())
     }
 
-    /// The `plugin_requirements` envelope of a server. `None` when nobody is there.
+    /// The `plugin_requirements` envelope of a server. `None` when nobody is there, or the server was deleted.
     #[must_use]
     pub fn requirements(&self, server_id: &str) -> Option<Bytes> {
-        self.room(server_id).map(|room| crate::frame::payload(&room.view().requirements))
+        let view = self.room(server_id)?.view();
+        (!view.gone).then(|| crate::frame::payload(&view.requirements))
     }
 }
 

@@ -180,6 +180,9 @@ impl Config {
         if socket.linger_ms > limits::socket::LINGER_MAX_MS {
             bail!("socket.linger_ms ({}) must be at most {}", socket.linger_ms, limits::socket::LINGER_MAX_MS);
         }
+        if !(1..=limits::dispatch::DECISION_LIMIT_MS).contains(&socket.decision_max_ms) {
+            bail!("socket.decision_max_ms ({}) must be from 1 to {}", socket.decision_max_ms, limits::dispatch::DECISION_LIMIT_MS);
+        }
         if socket.shards > 64 {
             bail!("socket.shards ({}) must be at most 64", socket.shards);
         }

@@ -152,6 +152,17 @@ impl Mail {
         self.tell_all(by_instance, || Job::Data(DataChange { key: key.to_owned(), by: by.to_owned(), removed }));
     }
 
+    /// The requirements of a server have changed: its instance is told, where there is one (T35).
+    pub(crate) fn requirements_changed(&self, server_id: &str, snapshot: &str) {
+        let scope = Scope::Server(server_id.into());
+        let places = self.places.lock();
+        let Some(place) = places.as_ref().and_then(|places| places.get(&scope)) else { return };
+        let job = Job::Requirements { server_id: server_id.to_owned(), snapshot: snapshot.to_owned() };
+        if place.jobs.try_send(job).is_err() {
+            tracing::warn!(plugin = &*self.shared.id, server_id, "an instance is too busy to be told of changed requirements");
+        }
+    }
+
     /// A message for one instance; a full mailbox is the plugin's own and is told to its log.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
         let places = self.places.lock();

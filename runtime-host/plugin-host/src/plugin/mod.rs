@@ -82,8 +82,7 @@ pub struct Setup {
     pub store: PluginStore,
     /// Who owns the connections.
     pub community: Arc<dyn Community>,
-    /// Sends plugins' requests.
-    pub client: outbound::Client,
+
 }
 
 /// What all plugins share.
@@ -94,7 +93,7 @@ pub(crate) struct Host {
     policy: Arc<ArcSwap<Policy>>,
     store: PluginStore,
     community: Arc<dyn Community>,
-    client: outbound::Client,
+
     dispatch: Arc<Dispatch>,
     runtime: Handle,
     compilations: Arc<Semaphore>,
@@ -178,7 +177,7 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be made.
     pub fn new(setup: Setup) -> Result<Self> {
-        let Setup { directory, compiler, policy, store, community, client } = setup;
+        let Setup { directory, compiler, policy, store, community } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let host = Host {
@@ -188,7 +187,6 @@ impl Plugins {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             community,
-            client,
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
@@ -565,11 +563,13 @@ impl Plugins {
         if let Some(listener) = table.routes.get(segment) {
             return route::forward(listener, path, request, caller).await;
         }
-        let owner = self.host.plugins.read().values().find(|plugin| {
+        let has_route = |plugin: &&Arc<Plugin>| {
             let manifest = plugin.package.load().manifest.clone();
             manifest.route.as_deref().is_some_and(|route| route.trim_matches('/') == segment)
-        });
-        let owner = owner.cloned();
+        };
+        let plugins = self.host.plugins.read();
+        let owner = plugins.values().find(has_route).cloned();
+        drop(plugins);
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
             Some((plugin, State::Failed | State::Loading | State::Ready)) => {
                 route::refused(StatusCode::SERVICE_UNAVAILABLE, "PLUGIN_RESTARTING", "the plugin is being started again", Some(&plugin.id))

@@ -168,7 +168,7 @@ impl Plugin {
             settings: ArcSwap::from_pointee(settings),
             store: host.store.clone(),
             community: host.community.clone(),
-            fetcher: host.fetcher(&self.id),
+            fetcher: super::fetch::Fetcher,
             bus: Bus::new(mail.clone()),
             mail,
             manifest,

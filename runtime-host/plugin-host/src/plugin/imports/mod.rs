@@ -9,7 +9,7 @@ mod values;
 
 use super::{
     bindings::{
-        Plugin_ as World,
+        Plugin as World,
         jackfield::plugin::types::{ErrorCode, PluginError},
     },
     community::NotDone,
