@@ -1,7 +1,7 @@
 //! Errors: a code for programs, a text for people.
 
-use crate::bindings::jackfield::plugin::types::PluginError;
 pub use crate::bindings::jackfield::plugin::types::ErrorCode;
+use crate::bindings::jackfield::plugin::types::PluginError;
 
 /// A result of the host or of the plugin.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -29,7 +29,9 @@ pub use bindings::{
         hook_handler::{Action, HookResult},
         lifecycle::{Context, DataChange},
     },
-    jackfield::plugin::{bus, capabilities, channels, events, http_body, http_client, kv, log, messages, secrets, server, settings, types, users},
+    jackfield::plugin::{
+        bus, capabilities, channels, events, http_body, http_client, kv, log, messages, secrets, server, settings, types, users,
+    },
 };
 pub use error::{Error, ErrorCode, Result};
 pub use http::{Answer, Request, Response};

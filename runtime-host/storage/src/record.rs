@@ -1,6 +1,6 @@
 //! What is known about a plugin besides its files: whether it is enabled, what it was approved for, its settings.
 
-use limits::plugin_store::{DOCUMENT_BYTES_MAX, RECORDS_MAX};
+use limits::plugin_store::{DOCUMENT_BYTES_MAX, RECORDS_MAX, TEXT_BYTES_MAX};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::secret::random;
@@ -78,35 +78,51 @@ impl PluginStore {
         self.readers().read(list).await
     }
 
+    /// Changes what is known about a plugin, without overtaking or being overtaken by another change; `change` may run twice.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], and as [`PluginStore::save`].
+    pub async fn change_record<F>(&self, plugin: &str, change: F) -> Result<PluginRecord, StoreError>
+    where
+        F: Fn(&mut PluginRecord) + Send + 'static,
+    {
+        let plugin = plugin.to_owned();
+        let work = move |connection: &Connection| {
+            let found = connection.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?.query_row([&plugin], record).optional()?;
+            let mut found = found.ok_or(StoreError::NotFound { what: "plugin" })?;
+            change(&mut found);
+            keep(connection, &found)?;
+            Ok((found, None))
+        };
+        self.writer().write(DOCUMENT_BYTES_MAX, work).await
+    }
+
     /// Keeps a record; it replaces the former one.
     ///
     /// # Errors
     /// A field that is too long, more than [`RECORDS_MAX`] plugins, a token of another plugin, a database that fails.
     pub async fn save(&self, record: PluginRecord) -> Result<(), StoreError> {
-        text::plugin(&record.id)?;
-        let reason = record.reason.as_deref().map(|reason| text::short("reason", reason)).transpose()?;
-        text::at_most("instance id", record.instance_id.len(), limits::plugin_store::TEXT_BYTES_MAX)?;
-        let settings = serde_json::Value::from(record.settings.clone()).to_string();
-        text::at_most("settings", settings.len(), DOCUMENT_BYTES_MAX)?;
-        let approved_bytes = record.approved.as_ref().map_or(0, String::len);
-        text::at_most("approved", approved_bytes, DOCUMENT_BYTES_MAX)?;
-        let bytes = settings.len() + approved_bytes;
-        let keep = move |connection: &Connection| {
-            let sql = "INSERT INTO plugins (id, enabled, reason, instance_id, token_digest, approved, settings)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-                ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, reason = excluded.reason, instance_id = excluded.instance_id,
-                token_digest = excluded.token_digest, approved = excluded.approved, settings = excluded.settings";
-            let PluginRecord { id, enabled, instance_id, token_digest, approved, .. } = &record;
-            let values = params![id, enabled, reason, instance_id, token_digest, approved, settings];
-            connection.prepare_cached(sql)?.execute(values)?;
-            let count: i64 = connection.prepare_cached("SELECT count(*) FROM plugins")?.query_row([], |row| row.get(0))?;
-            if count > RECORDS_MAX as i64 {
-                return Err(StoreError::QuotaExceeded { field: "plugins", max: RECORDS_MAX as u64 });
-            }
-            Ok(((), None))
-        };
-        self.writer().write(bytes, keep).await
+        self.writer().write(DOCUMENT_BYTES_MAX, move |connection| Ok((keep(connection, &record)?, None))).await
     }
+}
+
+fn keep(connection: &Connection, record: &PluginRecord) -> Result<(), StoreError> {
+    let PluginRecord { id, enabled, instance_id, token_digest, approved, .. } = record;
+    text::plugin(id)?;
+    let reason = record.reason.as_deref().map(|reason| text::short("reason", reason)).transpose()?;
+    text::at_most("instance id", instance_id.len(), TEXT_BYTES_MAX)?;
+    let settings = serde_json::Value::from(record.settings.clone()).to_string();
+    text::at_most("settings", settings.len(), DOCUMENT_BYTES_MAX)?;
+    text::at_most("approved", approved.as_ref().map_or(0, String::len), DOCUMENT_BYTES_MAX)?;
+    let sql = "INSERT INTO plugins (id, enabled, reason, instance_id, token_digest, approved, settings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, reason = excluded.reason, instance_id = excluded.instance_id,
+        token_digest = excluded.token_digest, approved = excluded.approved, settings = excluded.settings";
+    connection.prepare_cached(sql)?.execute(params![id, enabled, reason, instance_id, token_digest, approved, settings])?;
+    let count: i64 = connection.prepare_cached("SELECT count(*) FROM plugins")?.query_row([], |row| row.get(0))?;
+    if count > RECORDS_MAX as i64 {
+        return Err(StoreError::QuotaExceeded { field: "plugins", max: RECORDS_MAX as u64 });
+    }
+    Ok(())
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<PluginRecord> {

@@ -6,6 +6,8 @@ use super::{KIB, MIB};
 pub const KV_BODY_BYTES_MAX: usize = 4 * MIB;
 /// Body of any other request.
 pub const BODY_BYTES_MAX: usize = 256 * KIB;
+/// Script that a plugin brings for pages.
+pub const BUNDLE_BYTES_MAX: usize = 8 * MIB;
 /// Time in which a body has to arrive.
 pub const BODY_TIMEOUT_MS: u64 = 20_000;
 /// Logs that are followed at once; each holds a connection.

@@ -32,6 +32,13 @@ async fn records_survive_and_are_found_by_token() {
     store.save(record.clone()).await.unwrap();
     let all: Vec<_> = store.records().await.unwrap().into_iter().map(|record| (record.id, record.enabled)).collect();
     assert_eq!(all, [("a.b".into(), false), ("c.d".into(), false)]);
+    let count = |record: &mut PluginRecord| record.settings["limit"] = (record.settings["limit"].as_u64().unwrap_or_default() + 1).into();
+    let changes = (0..20).map(|_| store.clone()).map(|store| tokio::spawn(async move { store.change_record("a.b", count).await }));
+    for change in changes.collect::<Vec<_>>() {
+        change.await.expect("it ends").expect("it changes");
+    }
+    assert_eq!(store.record("a.b").await.unwrap().unwrap().settings["limit"], 25);
+    assert_eq!(code(store.change_record("un.known", |_| {}).await), "NOT_FOUND");
     let mut thief = PluginRecord::new("e.f", true).unwrap();
     thief.token_digest = record.token_digest;
     assert!(store.save(thief).await.is_err(), "two plugins cannot have one token");
