@@ -1,7 +1,7 @@
 //! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
 
 use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, event};
-use gateway::plugins::{Interest, OfferedKind, Outcome};
+use gateway::plugins::{Interest, OfferedKind, Outcome, Topic};
 use serde_json::{Value, json};
 
 #[test]
@@ -19,6 +19,27 @@ fn without_interest_the_bytes_are_the_same() {
     });
     assert_eq!(texts[0], texts[1]);
     assert_eq!(texts[0].1["sourceUserId"], "alice");
+}
+
+#[test]
+fn what_nobody_listens_to_is_not_looked_at() {
+    let ground = Ground::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let mut in_channel = chat("x");
+    in_channel["channelId"] = "general".into();
+    // Which topics, how often interest is asked for then, and whether the channel is remembered.
+    for (topics, interests, channels) in
+        [(&[][..], 0, 0), (&[Topic::PluginEvent], 1, 0), (&[Topic::Channels], 0, 1), (&[Topic::Chat], 1, 1)]
+    {
+        ground.set_topics(topics);
+        let before = ground.interests();
+        alice.send(in_channel.clone());
+        alice.send(event("vote:cast", 1));
+        bob.expect("chat_message");
+        bob.expect("plugin_event");
+        assert_eq!(ground.interests() - before, interests, "{topics:?}");
+        assert_eq!(ground.hub.recent_channels(SERVER).map(|known| known.len()), Some(channels), "{topics:?}");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -69,14 +69,19 @@ struct Recorder {
     closed: Sender<Arc<str>>,
     /// There is room for offers.
     room: AtomicBool,
+    /// What is listened to, a bit for each topic.
+    topics: AtomicU8,
+    /// How often interest was asked for.
+    interests: AtomicUsize,
 }
 
 impl Plugins for Recorder {
-    fn listens(&self, _topic: Topic) -> bool {
-        true
+    fn listens(&self, topic: Topic) -> bool {
+        self.topics.load(Ordering::Acquire) & 1 << topic as u8 != 0
     }
 
     fn interest(&self, subject: &Subject<'_>) -> Interest {
+        self.interests.fetch_add(1, Ordering::AcqRel);
         (self.wish)(subject)
     }
 
@@ -135,8 +140,15 @@ impl Ground {
         let (offers, received) = channel();
         let (snapshots, told) = channel();
         let (closed, closures) = channel();
-        let recorder =
-            Arc::new(Recorder { wish: wish.unwrap_or(|_| Interest::None), offers, snapshots, closed, room: AtomicBool::new(true) });
+        let recorder = Arc::new(Recorder {
+            wish: wish.unwrap_or(|_| Interest::None),
+            offers,
+            snapshots,
+            closed,
+            room: AtomicBool::new(true),
+            topics: AtomicU8::new(u8::MAX),
+            interests: AtomicUsize::new(0),
+        });
         if wish.is_some() {
             assert!(hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()), "once");
         }
@@ -198,6 +210,16 @@ impl Ground {
     /// From now on there is, or is no, room for offers.
     pub(crate) fn set_room(&self, room: bool) {
         self.recorder.room.store(room, Ordering::Release);
+    }
+
+    /// From now on these topics are listened to.
+    pub(crate) fn set_topics(&self, topics: &[Topic]) {
+        self.recorder.topics.store(topics.iter().fold(0, |bits, topic| bits | 1 << *topic as u8), Ordering::Release);
+    }
+
+    /// How often interest was asked for.
+    pub(crate) fn interests(&self) -> usize {
+        self.recorder.interests.load(Ordering::Acquire)
     }
 
     /// Changes the server as the directory knows it.
