@@ -20,9 +20,8 @@ pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String
          ([config.toml](config.toml)), with these as defaults. `KIB` is 1024 bytes, `MIB` 1024 of those.\n",
     );
     let mut module = None;
-    let of_files = files.iter().flat_map(|(name, source)| {
-        constants(source).into_iter().map(|constant| Constant { module: name.clone(), ..constant })
-    });
+    let of_files =
+        files.iter().flat_map(|(name, source)| constants(source).into_iter().map(|constant| Constant { module: name.clone(), ..constant }));
     for constant in constants(library).into_iter().chain(of_files) {
         if constant.module.is_empty() {
             continue;
