@@ -818,6 +818,8 @@ export interface ServerPluginError {
     /** A sentence for people. */
     message: string;
   }> | null;
+  /** When trying again makes sense. */
+  retryAfterMs?: number | null;
   /** The refused envelope's `requestId`. */
   requestId?: string | null;
 }

@@ -2,7 +2,11 @@
 
 use identity::Mode;
 use ipnet::IpNet;
-use limits::{rate::Rate, socket};
+use limits::{
+    dispatch::{DECISION_LIMIT_MS, DECISION_MAX_MS},
+    rate::Rate,
+    socket,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything the gateway is told at start.
@@ -43,6 +47,9 @@ pub struct Socket {
     pub write_stall_max_ms: u64,
     /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
     pub linger_ms: u64,
+    /// Time that plugins have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
+    /// `silence_max_ms`: who waits is not read, and must not look silent because of it.
+    pub decision_max_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
     /// Time to `identify`, in identity mode `required`.
@@ -89,6 +96,7 @@ impl Default for Socket {
             queue_bytes_max: socket::QUEUE_BYTES_MAX,
             write_stall_max_ms: socket::WRITE_STALL_MAX_MS,
             linger_ms: socket::LINGER_MS,
+            decision_max_ms: DECISION_MAX_MS,
             head_timeout_ms: socket::HEAD_TIMEOUT_MS,
             identify_timeout_ms: socket::IDENTIFY_TIMEOUT_MS,
             ping_interval_ms: socket::PING_INTERVAL_MS,
@@ -104,6 +112,12 @@ impl Default for Socket {
 }
 
 impl Config {
+    /// Milliseconds that plugins have to decide.
+    pub(crate) fn decision_max_ms(&self) -> u32 {
+        let Socket { decision_max_ms, silence_max_ms, .. } = self.socket;
+        decision_max_ms.min(DECISION_LIMIT_MS).min(silence_max_ms / 2) as u32
+    }
+
     /// KiB that a connection may cause to be sent on; the largest message fits.
     pub(crate) fn volume(&self) -> Rate {
         let kib = (self.rates.bytes_per_second / limits::KIB as u32).max(1);

@@ -4,6 +4,7 @@
 
 use crate::{
     assembly::Assembly,
+    deciding::Asked,
     edge::JoinQuestion,
     hub::ConnRef,
     queue::Queue,
@@ -113,6 +114,8 @@ pub(crate) enum Pending {
     Server { access: Access, look: bool, request_id: Option<String> },
     /// The decision of the edge about a guarded server.
     Join { question: JoinQuestion, access: Access, request_id: Option<String> },
+    /// The decision of plugins about an envelope.
+    Plugins(Asked),
 }
 
 /// What a proof has shown.

@@ -2,6 +2,7 @@
 
 use crate::{
     hub::ConnRef,
+    room::Room,
     shard::{Delivery, Filter, Message, Shard},
 };
 use bytes::Bytes;
@@ -28,15 +29,21 @@ impl Shard {
             tracing::warn!("a judge wants to send to a server that the sender has not joined");
             return;
         };
-        let filter = match filter {
-            Filter::Plugin(plugin) if !room.declares(&plugin) => Filter::All,
-            filter => filter,
-        };
         let coalesce = match envelope {
             Some(kind) if kind.coalesce && kind.routing == Routing::Server => key(&(kind.name, &*user_id, slot, room.index)),
             _ => 0,
         };
         let delivery = Delivery { frame: frame.clone(), skip: Some(self.reference(slot)), filter, coalesce };
+        self.spread(&room, delivery);
+    }
+
+    /// To the joined connections of a room on all shards; where nobody declared the plugin that is meant, everybody is (decision: scopes).
+    pub(crate) fn spread(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
+        if let Filter::Plugin(plugin) = &delivery.filter
+            && !room.declares(plugin)
+        {
+            delivery.filter = Filter::All;
+        }
         if self.shards.len() > 1 {
             room.publish(&delivery, self.index, &self.shards);
         }

@@ -202,6 +202,17 @@ fn assemble(opcode: Opcode, pieces: &[&[u8]]) -> Bytes {
     frame.freeze()
 }
 
+/// What a frame of [`text`] carries, sharing its memory.
+#[must_use]
+pub fn payload(frame: &Bytes) -> Bytes {
+    let header_bytes = match frame.get(1) {
+        Some(126) => 4,
+        Some(127) => 10,
+        _ => 2,
+    };
+    frame.slice(header_bytes.min(frame.len())..)
+}
+
 /// A close frame; the reason is cut to what a control frame holds, at a character's boundary.
 #[must_use]
 pub fn closing(code: u16, reason: &str) -> Bytes {
@@ -234,7 +245,7 @@ pub fn close_answer(payload: &[u8]) -> Result<u16, Violation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Header, Opcode, close, close_answer, closing, encode, unmask};
+    use super::{Header, Opcode, close, close_answer, closing, encode, payload, unmask};
 
     #[test]
     fn headers_need_all_their_bytes() {
@@ -278,7 +289,8 @@ mod tests {
     #[test]
     fn lengths_are_written_in_their_shortest_form() {
         for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
-            assert_eq!(encode(Opcode::Text, &vec![0; length]).len(), header + length);
+            let frame = encode(Opcode::Text, &vec![7; length]);
+            assert_eq!((frame.len(), payload(&frame).as_ref()), (header + length, &*vec![7; length]));
         }
     }
 

@@ -8,13 +8,15 @@ use crate::{
     edge::Asker,
     inbox::ShardHandle,
     metrics::Metrics,
-    rate::Addresses,
+    plugins::Plugins,
+    rate::{Addresses, Bucket},
     room::Room,
     shard::Message,
-    view::{ServerView, UserView},
+    view::UserView,
 };
 use envelope::verdict::ForwardClass;
 use limits::{
+    dispatch::ALARMS,
     rate::Rate,
     socket::{HALF_OPEN_MAX, HALF_OPEN_MIN},
 };
@@ -26,7 +28,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -153,13 +155,19 @@ pub struct Hub {
     pub draining: AtomicBool,
     started: Instant,
     shards: RwLock<Arc<[ShardHandle]>>,
-    rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
-    room_index: AtomicU64,
+    /// Servers with somebody present or looking.
+    pub(crate) rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
+    pub(crate) room_index: AtomicU64,
     users: Striped<User>,
     addresses: Mutex<HashMap<IpAddr, usize>>,
     handshakes: Addresses,
     relations: Mutex<Relations>,
     ages: AtomicU64,
+    /// Who runs plugins, where anybody does.
+    pub(crate) plugins: OnceLock<Arc<dyn Plugins>>,
+    /// What plugins sent and no shard has taken yet.
+    pub(crate) publications: AtomicUsize,
+    alarms: Mutex<Bucket>,
 }
 
 impl Hub {
@@ -192,6 +200,9 @@ impl Hub {
             addresses: Mutex::default(),
             relations: Mutex::default(),
             ages: AtomicU64::new(0),
+            plugins: OnceLock::new(),
+            publications: AtomicUsize::new(0),
+            alarms: Mutex::new(Bucket::full(ALARMS, 0)),
         }
     }
 
@@ -213,6 +224,13 @@ impl Hub {
     #[must_use]
     pub fn now_ms() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+    }
+
+    /// Writes to the log what strangers can cause, unless it was written often just now; the counters miss nothing.
+    pub(crate) fn alarm(&self, say: impl FnOnce()) {
+        if self.alarms.lock().take(ALARMS, self.monotonic_ms()).is_ok() {
+            say();
+        }
     }
 
     // ---- connections
@@ -392,66 +410,6 @@ impl Hub {
                 relations.seen.remove(&oldest);
             }
         }
-    }
-
-    // ---- rooms
-
-    /// The room of a server, opened with `view` where it is not open. A newer view is taken.
-    pub(crate) fn open_room(&self, view: &Arc<ServerView>) -> Arc<Room> {
-        let (room, existed) = {
-            let mut rooms = self.rooms.lock();
-            match rooms.get(&view.server_id) {
-                Some(room) => (room.clone(), true),
-                None => {
-                    let room = Arc::new(Room::new(self.room_index.fetch_add(1, Ordering::Relaxed), view.clone()));
-                    rooms.insert(view.server_id.clone(), room.clone());
-                    self.metrics.rooms.set(rooms.len() as i64);
-                    (room, false)
-                }
-            }
-        };
-        if existed {
-            room.revise(view, &self.shards());
-        }
-        room
-    }
-
-    /// Closes a room that is empty.
-    pub(crate) fn close_if_empty(&self, room: &Arc<Room>) {
-        let mut rooms = self.rooms.lock();
-        if rooms.get(&room.server_id).is_some_and(|open| Arc::ptr_eq(open, room)) && room.close_if_empty() {
-            rooms.remove(&room.server_id);
-            self.metrics.rooms.set(rooms.len() as i64);
-        }
-    }
-
-    /// Enters a room; a room that closes at that moment is opened anew.
-    pub(crate) fn enter<T>(&self, view: &Arc<ServerView>, mut enter: impl FnMut(&Arc<Room>) -> Option<T>) -> (Arc<Room>, T) {
-        loop {
-            let room = self.open_room(view);
-            if let Some(entered) = enter(&room) {
-                return (room, entered);
-            }
-        }
-    }
-
-    /// A newer view of a server arrived.
-    pub(crate) fn revise(&self, view: &Arc<ServerView>) {
-        let room = self.rooms.lock().get(&view.server_id).cloned();
-        if let Some(room) = room {
-            room.revise(view, &self.shards());
-        }
-    }
-
-    /// Whether somebody is present in a server.
-    pub(crate) fn is_open(&self, server_id: &str) -> bool {
-        self.rooms.lock().contains_key(server_id)
-    }
-
-    /// Servers with somebody present.
-    #[must_use]
-    pub fn open_servers(&self) -> Vec<Arc<str>> {
-        self.rooms.lock().keys().cloned().collect()
     }
 
     /// Tells every shard to end its connections (W37).

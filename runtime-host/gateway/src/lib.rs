@@ -1,7 +1,7 @@
 //! The gateway: owns every socket, speaks RFC 6455 and the envelope contract, and sends what the judges allow to whom it concerns.
 //!
 //! What it is not: it names no component engine, decides nothing that a judge decides, and stores nothing. Data flows one way:
-//! bytes → [`frame`] → [`envelope::Judge`] → effects → the hub's live state → frames.
+//! bytes → [`frame`] → [`envelope::Judge`] → [`plugins`] → effects → the hub's live state → frames.
 //! A few shard threads own the sockets in readiness loops; what waits for the edge waits in [`edge`], on the caller's async runtime.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ mod advertised;
 pub mod assembly;
 pub mod config;
 mod conn;
+mod deciding;
 pub mod edge;
 mod forwarding;
 pub mod frame;
@@ -19,14 +20,20 @@ mod inbox;
 mod membership;
 mod metrics;
 mod outbox;
+pub mod plugins;
+mod presence;
+mod publish_error;
+mod publishing;
 mod queue;
 pub mod rate;
 mod reading;
 mod room;
+mod rooms;
 mod sending;
 mod server;
 mod session;
 mod shard;
+mod traffic;
 mod view;
 
 pub use advertised::limits as advertised_limits;
@@ -34,4 +41,7 @@ pub use config::Config;
 pub use handshake::client_address;
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
+pub use presence::{OpenServer, People, Person};
+pub use publish_error::{PublishError, Violation};
+pub use publishing::{ChatMessage, PluginEvent, Speaker};
 pub use server::{Gateway, Handover, Passed, bind, connections_max};

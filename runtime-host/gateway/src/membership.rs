@@ -191,8 +191,11 @@ impl Shard {
         self.settle(slot);
         let (hub, reference) = (self.hub.clone(), self.reference(slot));
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
-        session.pending = None;
+        let pending = session.pending.take();
         let places = std::mem::take(&mut session.rooms);
+        if let Some(Pending::Plugins(asked)) = pending.as_deref() {
+            self.forget_ticket(asked.ticket);
+        }
         for place in &places {
             self.vacate(slot, place);
         }
@@ -227,7 +230,9 @@ impl Shard {
     /// The edge has answered: what was paused goes on.
     pub(crate) fn answered(&mut self, to: crate::hub::ConnRef, answer: Answer) {
         let Some(slot) = self.resolve(to) else { return };
-        let Some(pending) = self.conn(slot).and_then(|conn| conn.session.as_mut()).and_then(|session| session.pending.take()) else {
+        let session = self.conn(slot).and_then(|conn| conn.session.as_mut());
+        let waits_for_edge = |pending: &mut Box<Pending>| !matches!(**pending, Pending::Plugins(_));
+        let Some(pending) = session.and_then(|session| session.pending.take_if(waits_for_edge)) else {
             return;
         };
         self.make_ready(slot);
@@ -261,6 +266,7 @@ impl Shard {
             Pending::Server { access, request_id, .. } | Pending::Join { access, request_id, .. } => {
                 self.deny(slot, &access.server_id, code::EDGE_UNAVAILABLE, reason, request_id.as_deref(), Some(EDGE_RETRY_MS));
             }
+            Pending::Plugins(_) => {}
             Pending::Identify { .. } | Pending::Bind { .. } => {
                 let body = reply::error(code::EDGE_UNAVAILABLE, reason, Some("identify"), None, Some(EDGE_RETRY_MS));
                 self.refuse(slot, &envelope::verdict::Refusal { code: code::EDGE_UNAVAILABLE.into(), reply: body });

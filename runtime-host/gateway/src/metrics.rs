@@ -56,6 +56,16 @@ pub struct Metrics {
     pub edge_up: Gauge,
     /// Forwards that reached nobody, whatever the reason.
     pub unreachable: Counter,
+    /// Envelopes offered to plugins, by how.
+    pub plugin_offers: Counters,
+    /// Decisions of plugins, by outcome.
+    pub plugin_decisions: Counters,
+    /// Time of decisions, from the question to its end.
+    pub plugin_decision_seconds: Histogram,
+    /// Connections that wait for plugins.
+    pub plugin_waiting: Gauge,
+    /// What plugins sent, by how it ended.
+    pub plugin_publications: Counters,
 }
 
 impl fmt::Debug for Metrics {
@@ -76,6 +86,9 @@ impl Default for Metrics {
         }
         let judge_seconds = Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
         registry.register_with_unit("judge", "Time of one judgement; some are timed", Unit::Seconds, judge_seconds.clone());
+        let plugin_decision_seconds = Histogram::new([1e-3, 5e-3, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0]);
+        let help = "Time that a connection waited for a decision of plugins";
+        registry.register_with_unit("plugin_decision", help, Unit::Seconds, plugin_decision_seconds.clone());
         let received: Counters = metric!("envelopes_received", "Envelopes received by type", Counters);
         let names = CATALOGUE.iter().map(|envelope| envelope.name).chain(["unknown"]);
         let received_by_type = names.map(|kind| received.get_or_create(&Label { kind: kind.into() }).clone()).collect();
@@ -98,6 +111,11 @@ impl Default for Metrics {
             edge_questions: metric!("edge_questions", "Questions to the edge by outcome", Counters),
             edge_up: metric!("edge_up", "Whether the edge answers", Gauge),
             unreachable: metric!("forwards_unreachable", "Forwards that reached nobody", Counter),
+            plugin_offers: metric!("plugin_offers", "Envelopes offered to plugins by how: to inform, to decide, or dropped", Counters),
+            plugin_decisions: metric!("plugin_decisions", "Decisions of plugins by outcome", Counters),
+            plugin_decision_seconds,
+            plugin_waiting: metric!("plugin_waiting", "Connections that wait for a decision of plugins", Gauge),
+            plugin_publications: metric!("plugin_publications", "Events and messages of plugins by how they ended", Counters),
             registry,
         }
     }
@@ -156,6 +174,8 @@ pub(crate) fn code_label(code: &str) -> Cow<'static, str> {
         known::IDENTITY_FIXED,
         known::LIMIT_REACHED,
         known::EDGE_UNAVAILABLE,
+        known::PLUGIN_REFUSED,
+        known::PLUGIN_UNAVAILABLE,
     ];
     Cow::Borrowed(KNOWN.iter().find(|known| **known == code).copied().unwrap_or("other"))
 }

@@ -7,12 +7,15 @@ use crate::{
     frame,
     hub::ConnRef,
     inbox::ShardHandle,
+    presence::{People, Person},
     shard::{Delivery, Filter, Message},
+    traffic::Traffic,
     view::ServerView,
 };
 use bytes::Bytes;
 use envelope::verdict::Status;
 use indexmap::IndexMap;
+use limits::rate::Rate;
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
@@ -149,6 +152,7 @@ pub(crate) struct Room {
     view: RwLock<Arc<ServerView>>,
     revision: AtomicU64,
     state: Mutex<State>,
+    traffic: Mutex<Traffic>,
 }
 
 impl Room {
@@ -159,6 +163,7 @@ impl Room {
             revision: AtomicU64::new(view.revision),
             view: RwLock::new(view),
             state: Mutex::default(),
+            traffic: Mutex::default(),
         }
     }
 
@@ -174,19 +179,20 @@ impl Room {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Takes a newer view and tells every shard with somebody here. Whether it was newer.
+    /// Takes a newer view and tells every shard with somebody here. Whether requirements or definitions changed with it.
     pub(crate) fn revise(self: &Arc<Self>, view: &Arc<ServerView>, shards: &[ShardHandle]) -> bool {
         let mut current = self.view.write();
         if view.revision <= current.revision && !view.gone {
             return false;
         }
+        let plugins_changed = current.plugins_digest != view.plugins_digest;
         *current = view.clone();
         self.revision.store(view.revision, Ordering::Release);
         drop(current);
         for shard in self.state.lock().shards.keys() {
             shards[usize::from(*shard)].send(Message::Revised { room: self.clone(), view: view.clone() });
         }
-        true
+        plugins_changed
     }
 
     /// Lets a connection in: it is in the roster from now on, and the others hear of it if its identity was not there
@@ -312,6 +318,47 @@ impl Room {
         let state = self.state.lock();
         let declared = |device: &Device| device.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == *plugin_id));
         state.members.values().any(|member| member.devices.iter().any(declared))
+    }
+
+    /// People from `offset` on, and how many there are.
+    pub(crate) fn people(&self, offset: usize, people_max: usize) -> People {
+        let state = self.state.lock();
+        let person = |member: &Member| Person {
+            user_id: member.profile.user_id.clone(),
+            display_name: member.profile.display_name.clone(),
+            status: member.status(),
+            verified: member.profile.verified,
+        };
+        People { people: state.members.values().skip(offset).take(people_max).map(person).collect(), total: state.members.len() }
+    }
+
+    /// Identities that have joined.
+    pub(crate) fn people_count(&self) -> usize {
+        self.state.lock().members.len()
+    }
+
+    /// Remembers a channel that a message named; the newest comes first.
+    pub(crate) fn note_channel(&self, channel_id: &str) {
+        self.traffic.lock().note_channel(channel_id);
+    }
+
+    /// Channels that messages named lately, newest first.
+    pub(crate) fn recent_channels(&self) -> Vec<Box<str>> {
+        self.traffic.lock().channels.iter().cloned().collect()
+    }
+
+    /// Takes one token of `rate` and `volume.1` KiB of `volume` from what a plugin may send here.
+    ///
+    /// # Errors
+    /// What there was too much of, and milliseconds until there is more.
+    pub(crate) fn charge_speaker(
+        &self,
+        plugin_id: &str,
+        now_ms: u32,
+        rate: (&'static str, Rate),
+        volume: (Rate, u32),
+    ) -> Result<(), (&'static str, u32)> {
+        self.traffic.lock().charge(plugin_id, now_ms, rate, volume)
     }
 
     /// An identity offers the server's icon in this version.

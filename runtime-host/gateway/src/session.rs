@@ -141,15 +141,12 @@ impl Shard {
         }
     }
 
-    /// Asks the judge, teaching it the server's definitions first where it lacks them, and does what it says.
+    /// Asks the judge and does what it says.
     fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
         // A clock costs as much as the rest of the accounting: one judgement of many is timed.
         self.judged = self.judged.wrapping_add(1);
         let asked = self.judged.is_multiple_of(JUDGEMENTS_PER_SAMPLE).then(Instant::now);
-        let verdict = match self.ask_judge(slot, bytes, hint) {
-            Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
-            verdict => verdict,
-        };
+        let verdict = self.verdict(slot, bytes, hint);
         if let Some(asked) = asked {
             self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
         }
@@ -163,7 +160,15 @@ impl Shard {
         }
     }
 
-    pub(crate) fn ask_judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
+    /// What the judge says, taught where it lacked the server's definitions.
+    pub(crate) fn verdict(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
+        match self.ask_judge(slot, bytes, hint) {
+            Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
+            verdict => verdict,
+        }
+    }
+
+    fn ask_judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
         // The session is lent to the judge's context for the call, so that no text is copied.
         let Some(session) = self.slots[slot as usize].conn.as_ref().and_then(|conn| conn.session.as_ref()) else {
             return Ok(Verdict::Pass);
@@ -193,12 +198,7 @@ impl Shard {
     }
 
     pub(crate) fn judge_failed(&mut self, slot: u32, error: &JudgeError, hint: &Hint<'_>) {
-        let kind = match error {
-            JudgeError::Deadline { .. } => "deadline",
-            JudgeError::Trap { .. } => "trap",
-            JudgeError::Contract { .. } => "contract",
-        };
-        Metrics::count(&self.hub.metrics.judge_failures, kind);
+        Metrics::count(&self.hub.metrics.judge_failures, failure_label(error));
         tracing::warn!(%error, "an envelope could not be judged");
         let message = "a component failed on this envelope; it was not sent";
         self.refuse(slot, &reply::refuse(code::INTERNAL, message, hint.kind.as_deref(), hint.request_id().as_deref()));
@@ -243,7 +243,7 @@ impl Shard {
         let passed_on = |effect: &Effect| {
             matches!(effect, Effect::Broadcast(_) | Effect::SendToMember { .. } | Effect::SendToPlugin { .. } | Effect::Forward { .. })
         };
-        let mut frame = None;
+        let (mut frame, mut informs) = (None, None);
         if decision.effects.iter().any(passed_on) {
             let Some(outgoing) = verdict::apply(bytes, &decision.patches) else {
                 return self.judge_failed(slot, &broken("its patches do not fit the envelope".into()), hint);
@@ -251,10 +251,18 @@ impl Shard {
             if !self.charge_volume(slot, outgoing.len(), hint) {
                 return;
             }
+            let matter = self.matter(slot, decision, &outgoing, envelope);
+            if let (Some(matter), Some(kind)) = (matter.as_ref().filter(|matter| matter.decides), envelope) {
+                return self.ask_plugins(slot, matter, outgoing, decision.effects.clone(), kind);
+            }
             frame = Some(frame::text(&outgoing));
+            informs = matter.map(|matter| (matter, outgoing));
         }
         for effect in &decision.effects {
             self.perform_one(slot, effect, frame.as_ref(), hint, envelope);
+        }
+        if let Some((matter, outgoing)) = informs {
+            self.inform(slot, &matter, outgoing);
         }
     }
 
@@ -336,7 +344,16 @@ impl Shard {
     }
 }
 
+/// A label for the counter of judges' failures.
+pub(crate) fn failure_label(error: &JudgeError) -> &'static str {
+    match error {
+        JudgeError::Deadline { .. } => "deadline",
+        JudgeError::Trap { .. } => "trap",
+        JudgeError::Contract { .. } => "contract",
+    }
+}
+
 /// The chain of judges broke its contract.
-fn broken(reason: String) -> JudgeError {
+pub(crate) fn broken(reason: String) -> JudgeError {
     JudgeError::Contract { component: "chain".into(), reason }
 }

@@ -5,12 +5,15 @@
 
 use crate::{
     conn::{Conn, Phase},
+    deciding::Waiting,
     edge::Answer,
     frame::{self, close},
     hub::{ConnRef, Hub},
     inbox::{Inbox, Lost, ShardHandle},
     metrics::Metrics,
     outbox::LocalRoom,
+    plugins::Outcome,
+    publishing::Publication,
     room::Room,
     sending::Tally,
     server::Handover,
@@ -67,6 +70,17 @@ pub(crate) enum Message {
         /// The answer.
         answer: Answer,
     },
+    /// What plugins decided about an envelope of this connection.
+    Decided {
+        /// Who waits.
+        to: ConnRef,
+        /// Under which ticket.
+        ticket: u64,
+        /// The decision.
+        outcome: Outcome,
+    },
+    /// An envelope of a plugin.
+    Publish(Box<Publication>),
     /// The process ends.
     Drain,
 }
@@ -126,6 +140,9 @@ pub(crate) struct Shard {
     pub(crate) tally: Tally,
     /// Counts judgements, of which some are timed.
     pub(crate) judged: u32,
+    /// Questions to plugins that are open, by ticket: one for a connection at most.
+    pub(crate) waiting: HashMap<u64, Waiting>,
+    pub(crate) next_ticket: u64,
     pub(crate) ticked_ms: u32,
     pub(crate) draining_ms: Option<u32>,
     pub(crate) buffer: Vec<u8>,
@@ -163,6 +180,8 @@ impl Shard {
             flushes: 1,
             tally: Tally::default(),
             judged: 0,
+            waiting: HashMap::new(),
+            next_ticket: 0,
             ticked_ms: now_ms,
             draining_ms: None,
             buffer: vec![0; READ_BYTES_PER_TURN],
@@ -340,6 +359,8 @@ impl Shard {
                 Message::Room { room, delivery, sequence } => self.deliver(room.index, delivery, sequence),
                 Message::Revised { room, view } => self.revised(&room, &view),
                 Message::Answer { to, answer } => self.answered(to, answer),
+                Message::Decided { to, ticket, outcome } => self.decided(to, ticket, outcome),
+                Message::Publish(publication) => self.publish(*publication),
                 Message::Drain => self.draining_ms = Some(self.now_ms),
             }
         }
@@ -362,6 +383,7 @@ impl Shard {
         if self.draining_ms.is_some() {
             self.drain_batch();
         }
+        self.end_overdue_decisions();
         let now = self.now_ms;
         let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max;
         for slot in 0..self.slots.len() as u32 {

@@ -26,7 +26,7 @@ pub struct ServerView {
     pub requirements: Bytes,
     /// Digest of requirements and definitions: a revision that leaves them alone is not told to clients.
     pub plugins_digest: u64,
-    /// What judges learn.
+    /// What judges learn; the definitions are ordered by plugin and event.
     pub judged: Snapshot,
 }
 
@@ -58,7 +58,8 @@ impl ServerView {
     pub fn read(json: &[u8]) -> Result<Self, NotUnderstood> {
         let Wire { server_id, revision, private, password, bans, mut requirements, event_definitions } =
             serde_json::from_slice(json).map_err(|error| NotUnderstood(error.to_string()))?;
-        let definitions = event_definitions.iter().map(definition).collect::<Result<_, _>>()?;
+        let mut definitions = event_definitions.iter().map(definition).collect::<Result<Vec<_>, _>>()?;
+        definitions.sort_by(|left, right| names(left).cmp(&names(right)));
         let judged = requirements.iter().map(requirement).collect::<Result<_, _>>()?;
         let required = requirements
             .iter()
@@ -87,6 +88,13 @@ impl ServerView {
         })
     }
 
+    /// The direction of an event; `None` where no such event is registered.
+    pub(crate) fn direction(&self, plugin_id: &str, event_name: &str) -> Option<EventDirection> {
+        let definitions = &self.judged.definitions;
+        let found = definitions.binary_search_by(|definition| names(definition).cmp(&(plugin_id, event_name)));
+        found.ok().map(|at| definitions[at].direction)
+    }
+
     /// The view of a server that is no more.
     #[must_use]
     pub fn gone(server_id: &str) -> Self {
@@ -102,6 +110,11 @@ impl ServerView {
             judged: Snapshot::default(),
         }
     }
+}
+
+/// What definitions are ordered by.
+fn names(definition: &Definition) -> (&str, &str) {
+    (definition.plugin_id.as_str(), definition.event_name.as_str())
 }
 
 fn snapshot_rows(snapshot: &Value, key: &str) -> String {

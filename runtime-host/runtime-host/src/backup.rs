@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     for file in edge_host::backup(&args.data, &args.to)? {
         println!("{}", file.display());
     }
-    for name in [SIGNING_KEY_FILE, RETIRED_KEYS_FILE, SERVICE_CREDENTIAL_FILE] {
+    for name in [SIGNING_KEY_FILE, RETIRED_KEYS_FILE, SERVICE_CREDENTIAL_FILE, storage::SECRETS_KEY_FILE] {
         let from = args.data.join(name);
         if from.exists() {
             let to = args.to.join(name);

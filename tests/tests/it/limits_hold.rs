@@ -12,9 +12,13 @@ use tests::{
 };
 
 /// Settings that are no limits, or none that a client reaches, each with the reason.
-const NOT_REACHED: [(&str, &str); 5] = [
+const NOT_REACHED: [(&str, &str); 6] = [
     ("socket.shards", "threads of the host"),
     ("socket.linger_ms", "a wish of the operator about batching"),
+    (
+        "socket.decision_max_ms",
+        "plugins have to run; the gateway's own tests: what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing",
+    ),
     ("socket.ping_interval_ms", "liveness::the_server_pings; nothing is refused by it"),
     ("socket.trusted_proxies", "whose word counts; see the row of connections_per_address_max"),
     ("socket.compat", "who is told of refusals; see the row of rates.all for `guarded`"),

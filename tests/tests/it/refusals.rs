@@ -11,9 +11,11 @@ const SERVER: &str = "refusals";
 const PLUGIN: &str = "example.polls";
 
 /// Codes that need a host of another kind, each with the test that provokes it.
-const ELSEWHERE: [&str; 2] = [
-    "INTERNAL",         // judges::a_trap_costs_one_refusal_and_nothing_else
-    "EDGE_UNAVAILABLE", // edge::the_gateway_survives_the_death_of_its_edge
+const ELSEWHERE: [&str; 4] = [
+    "INTERNAL",           // judges::a_trap_costs_one_refusal_and_nothing_else
+    "EDGE_UNAVAILABLE",   // edge::the_gateway_survives_the_death_of_its_edge
+    "PLUGIN_REFUSED",     // the gateway's own tests: a_plugin_may_consume_or_refuse_what_waits
+    "PLUGIN_UNAVAILABLE", // the gateway's own tests: what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing
 ];
 
 /// Tests with clients that `cargo xtask setup` installs.

@@ -658,6 +658,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
                 false,
                 "What the schema says against the payload."
             ),
+            field("retryAfterMs", Kind::Count, Side::Server, false, "When trying again makes sense."),
             REQUEST_ID_SAID,
         ]
     ),

@@ -49,7 +49,13 @@ impl<'a> Hint<'a> {
     /// `requestId`, for answers. It is looked for when it is asked for.
     #[must_use]
     pub fn request_id(&self) -> Option<Cow<'a, str>> {
-        Walk::new(self.bytes).find(|member| *member.key == *b"requestId")?.text(self.bytes)
+        self.text("requestId")
+    }
+
+    /// The text of any member, looked for when it is asked for; `None` when it is absent or no text.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
+        Walk::new(self.bytes).find(|member| *member.key == *key.as_bytes())?.text(self.bytes)
     }
 }
 
@@ -167,6 +173,14 @@ mod tests {
         {
             assert_eq!(scan(nonsense), (None, None, None), "{nonsense}");
         }
+    }
+
+    #[test]
+    fn any_member_that_is_a_text() {
+        let text =
+            |key: &str| Hint::scan(br#"{"type":"plugin_event","payload":{"eventName":"no"},"eventName":"v\u006fte","n":1}"#).text(key);
+        assert_eq!(text("eventName").as_deref(), Some("vote"));
+        assert_eq!((text("n"), text("payload"), text("absent")), (None, None, None));
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub mod code {
     pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
     /// The edge does not answer; trying again makes sense.
     pub const EDGE_UNAVAILABLE: &str = "EDGE_UNAVAILABLE";
+    /// A plugin of the server decided against it; the message is the plugin's reason.
+    pub const PLUGIN_REFUSED: &str = "PLUGIN_REFUSED";
+    /// A plugin that decides about such envelopes did not answer in time; nothing was sent, trying again makes sense.
+    pub const PLUGIN_UNAVAILABLE: &str = "PLUGIN_UNAVAILABLE";
 
     /// All of them, in this order.
     pub const ALL: &[&str] = &[
@@ -70,6 +74,8 @@ pub mod code {
         IDENTITY_FIXED,
         LIMIT_REACHED,
         EDGE_UNAVAILABLE,
+        PLUGIN_REFUSED,
+        PLUGIN_UNAVAILABLE,
     ];
 }
 
@@ -119,6 +125,16 @@ pub struct EventNames<'a> {
 /// A refusal by a `plugin_error` envelope; `violations` are left out when there are none.
 #[must_use]
 pub fn refuse_event<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, violations: &[V]) -> Refusal {
+    event_error(code, message, names, violations, None)
+}
+
+/// A refusal by a `plugin_error` envelope that may be tried again after `retry_after_ms`.
+#[must_use]
+pub fn postpone_event(code: &str, message: &str, names: &EventNames<'_>, retry_after_ms: Option<u64>) -> Refusal {
+    event_error::<()>(code, message, names, &[], retry_after_ms)
+}
+
+fn event_error<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, violations: &[V], retry_after_ms: Option<u64>) -> Refusal {
     #[derive(Serialize)]
     struct PluginError<'a, V> {
         r#type: &'static str,
@@ -128,8 +144,11 @@ pub fn refuse_event<V: Serialize>(code: &str, message: &str, names: &EventNames<
         names: &'a EventNames<'a>,
         #[serde(skip_serializing_if = "<[V]>::is_empty")]
         violations: &'a [V],
+        #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
+        retry_after_ms: Option<u64>,
     }
-    Refusal { code: code.to_owned(), reply: bytes(&PluginError { r#type: "plugin_error", code, message, names, violations }) }
+    let reply = bytes(&PluginError { r#type: "plugin_error", code, message, names, violations, retry_after_ms });
+    Refusal { code: code.to_owned(), reply }
 }
 
 /// An `access_denied` envelope.

@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+pub mod capability;
+pub mod dispatch;
+pub mod egress;
+pub mod lifecycle;
+pub mod plugin;
+pub mod plugin_api;
+pub mod plugin_store;
+
 /// Kibibyte, in bytes.
 pub const KIB: usize = 1024;
 /// Mebibyte, in bytes.
 pub const MIB: usize = 1024 * KIB;
-
-pub mod capability;
-pub mod egress;
-pub mod lifecycle;
 
 /// WebSocket transport.
 pub mod socket {

@@ -13,8 +13,6 @@ use std::fs::File;
 use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result};
-
 use super::Unusable;
 
 const HEAD_BYTES: usize = 32;
@@ -26,25 +24,25 @@ const PAGE_BYTES_MAX: usize = 65_536;
 /// Checks the log of a database, if there is one.
 ///
 /// # Errors
-/// [`Unusable`] with `DATABASE_CORRUPT`; when the file cannot be read.
-pub(super) fn check(database: &Path) -> Result<()> {
+/// `DATABASE_CORRUPT`; when the file cannot be read.
+pub(super) fn check(database: &Path) -> Result<(), Unusable> {
     let mut path = database.as_os_str().to_owned();
     path.push("-wal");
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", Path::new(&path).display())),
+        Err(error) => return Err(Unusable::beside(Path::new(&path), &error)),
     };
     let bytes = file.metadata().map_or(0, |found| found.len());
     if bytes <= HEAD_BYTES as u64 {
         return Ok(());
     }
     if std::fs::metadata(database).map_or(0, |found| found.len()) < PAGE_BYTES_MIN as u64 {
-        return Err(Unusable::corrupt(database, "the file is empty and its write-ahead log is not").into());
+        return Err(Unusable::corrupt(database, "the file is empty and its write-ahead log is not"));
     }
-    match finding(&mut BufReader::new(file)).with_context(|| format!("cannot read {}", Path::new(&path).display()))? {
+    match finding(&mut BufReader::new(file)).map_err(|error| Unusable::beside(Path::new(&path), &error))? {
         None => Ok(()),
-        Some(finding) => Err(Unusable::corrupt(database, format!("its write-ahead log {finding}")).into()),
+        Some(finding) => Err(Unusable::corrupt(database, format!("its write-ahead log {finding}"))),
     }
 }
 

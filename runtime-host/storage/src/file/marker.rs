@@ -6,8 +6,6 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-
 use super::Unusable;
 
 fn mark(database: &Path) -> PathBuf {
@@ -17,8 +15,8 @@ fn mark(database: &Path) -> PathBuf {
 /// Refuses a database that was in use and is gone or empty now.
 ///
 /// # Errors
-/// [`Unusable`] with `DATABASE_MISSING`; when the file system does not answer.
-pub(super) fn check(database: &Path) -> Result<()> {
+/// `DATABASE_MISSING`.
+pub(super) fn check(database: &Path) -> Result<(), Unusable> {
     let empty = match fs::metadata(database) {
         Ok(found) => found.len() == 0,
         Err(error) if error.kind() == ErrorKind::NotFound => true,
@@ -30,18 +28,18 @@ pub(super) fn check(database: &Path) -> Result<()> {
     }
     let advice = "was in use and is gone; restore it from a backup";
     let cause = format!("to begin anew without it, remove {}", mark(database).display());
-    Err(Unusable::new(database, "DATABASE_MISSING", advice, cause).into())
+    Err(Unusable::new(database, "DATABASE_MISSING", advice, cause))
 }
 
 /// Leaves the mark of a database that could be opened and written.
 ///
 /// # Errors
 /// When the directory cannot be written.
-pub(super) fn leave(database: &Path) -> Result<()> {
+pub(super) fn leave(database: &Path) -> Result<(), Unusable> {
     let mark = mark(database);
     if mark.exists() {
         return Ok(());
     }
     let left = File::create(&mark).and_then(|file| file.sync_all());
-    left.with_context(|| format!("cannot write {}", mark.display()))
+    left.map_err(|error| Unusable::beside(&mark, &error))
 }

@@ -1,0 +1,88 @@
+//! Polls: a question with up to twenty answers, votes by plugin event, results over a route and to everybody.
+//!
+//! `POST /api/plugins/route/polls/` with `{"server","question","choices"}` asks; `GET …/<poll>` shows. A client votes with the plugin event
+//! `vote` of this plugin, `{"poll","choice"}`; the vote is consumed here, and everybody on the server hears `results`.
+
+pub mod poll;
+
+use plugin_sdk::{Context, Disposition, Error, Event, Plugin, Request, Response, Result, events, values};
+use poll::Poll;
+use serde::Deserialize;
+use serde_json::json;
+
+/// One instance: for requests, or for one chat server.
+struct Polls;
+
+/// A question as it is asked.
+#[derive(Deserialize)]
+struct Asked {
+    server: String,
+    question: String,
+    choices: Vec<String>,
+}
+
+/// A vote as it is cast.
+#[derive(Deserialize)]
+struct Vote {
+    poll: String,
+    choice: usize,
+}
+
+fn key(poll: &str) -> String {
+    format!("poll/{poll}")
+}
+
+impl Plugin for Polls {
+    fn activate(_: Context) -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn on_request(&mut self, request: Request) -> Result<Response> {
+        match (request.method.as_str(), request.segments().as_slice()) {
+            ("POST", []) => ask(&request),
+            ("GET", []) => {
+                let keys = plugin_sdk::kv::keys("poll/", None, 100)?.keys;
+                Response::json(200, &json!({"polls": keys.iter().filter_map(|key| key.strip_prefix("poll/")).collect::<Vec<_>>()}))
+            }
+            ("GET", [poll]) => match values::get::<Poll>(&key(poll))? {
+                Some(found) => Response::json(200, &found.results(poll)),
+                None => Ok(Response::error(404, "POLL_NOT_FOUND", &format!("there is no poll {poll:?}"))),
+            },
+            _ => Ok(Response::error(405, "METHOD_NOT_ALLOWED", "GET / and GET /<poll> show, POST / asks")),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) -> Result<Disposition> {
+        if event.event_name != "vote" {
+            return Ok(Disposition::Relay);
+        }
+        let vote: Vote = serde_json::from_str(&event.payload)?;
+        let voter = event.source_user_id.unwrap_or_default();
+        let counted = values::update(&key(&vote.poll), |poll: &mut Option<Poll>| {
+            let poll = poll.as_mut().filter(|poll| poll.server == event.server_id);
+            let poll = poll.ok_or_else(|| Error::not_found(format!("there is no poll {:?} on this server", vote.poll)))?;
+            poll.vote(&voter, vote.choice).map_err(Error::invalid)?;
+            Ok(poll.results(&vote.poll))
+        });
+        match counted {
+            Ok(results) => events::publish(&event.server_id, "results", &results.to_string(), None).map(|()| Disposition::Consume),
+            Err(error) => Ok(Disposition::Reject(error.message)),
+        }
+    }
+}
+
+fn ask(request: &Request) -> Result<Response> {
+    let asked: Asked = match request.json() {
+        Ok(asked) => asked,
+        Err(error) => return Ok(Response::error(400, "BAD_POLL", &error.message)),
+    };
+    let number = plugin_sdk::kv::add("polls", 1)?;
+    let poll = match Poll::new(asked.server, asked.question, asked.choices) {
+        Ok(poll) => poll,
+        Err(rule) => return Ok(Response::error(400, "BAD_POLL", &rule)),
+    };
+    values::set(&key(&number.to_string()), &poll)?;
+    Response::json(201, &json!({"poll": number.to_string()}))
+}
+
+plugin_sdk::plugin!(Polls);

@@ -1,0 +1,259 @@
+//! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
+
+use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, event};
+use gateway::plugins::{Interest, OfferedKind, Outcome, Topic};
+use serde_json::{Value, json};
+
+#[test]
+fn without_interest_the_bytes_are_the_same() {
+    let texts = [None, Some((|_| Interest::None) as crate::ground::Wish)].map(|wish| {
+        let ground = Ground::start(2, wish);
+        let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+        alice.send(chat("hello"));
+        alice.send(event("vote:cast", 1));
+        let chat = bob.expect_text("chat_message");
+        let mut voted = bob.expect("plugin_event");
+        assert!(voted["emittedAt"].take().is_u64(), "the server's clock");
+        assert!(ground.nothing_offered());
+        (chat, voted)
+    });
+    assert_eq!(texts[0], texts[1]);
+    assert_eq!(texts[0].1["sourceUserId"], "alice");
+}
+
+#[test]
+fn what_nobody_listens_to_is_not_looked_at() {
+    let ground = Ground::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let mut in_channel = chat("x");
+    in_channel["channelId"] = "general".into();
+    // Which topics, how often interest is asked for then, and whether the channel is remembered.
+    for (topics, interests, channels) in
+        [(&[][..], 0, 0), (&[Topic::PluginEvent], 1, 0), (&[Topic::Channels], 0, 1), (&[Topic::Chat], 1, 1)]
+    {
+        ground.set_topics(topics);
+        let before = ground.interests();
+        alice.send(in_channel.clone());
+        alice.send(event("vote:cast", 1));
+        bob.expect("chat_message");
+        bob.expect("plugin_event");
+        assert_eq!(ground.interests() - before, interests, "{topics:?}");
+        assert_eq!(ground.hub.recent_channels(SERVER).map(|known| known.len()), Some(channels), "{topics:?}");
+    }
+}
+
+#[test]
+fn whoever_listens_gets_a_copy_of_what_was_sent() {
+    let ground = Ground::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    alice.send(chat("hello"));
+    let sent = bob.expect_text("chat_message");
+    let offered = ground.offered();
+    assert_eq!((&*offered.server_id, &offered.kind, &*offered.envelope), (SERVER, &OfferedKind::Chat, sent.as_bytes()));
+    assert_eq!((&*offered.sender_id, &*offered.sender_name), ("alice", "ALICE"));
+    assert_eq!((offered.ask, offered.hops, offered.author), (None, 0, None));
+    alice.send(event("vote:tally", 1));
+    let kind = OfferedKind::PluginEvent { plugin_id: PLUGIN.into(), event_name: "vote:tally".into(), client_to_server: false };
+    assert_eq!(ground.offered().kind, kind);
+    alice.send(event("vote:cast", 1));
+    let kind = OfferedKind::PluginEvent { plugin_id: PLUGIN.into(), event_name: "vote:cast".into(), client_to_server: true };
+    assert_eq!(ground.offered().kind, kind);
+    // What judges refuse is nobody's to hear.
+    alice.send(event("vote:hint", 1));
+    assert_eq!(alice.expect("plugin_error")["code"], "DIRECTION_NOT_ALLOWED");
+    assert!(ground.nothing_offered());
+}
+
+#[test]
+fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
+    let ground = Ground::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    // Nobody takes the offers: what is sent arrives all the same.
+    (0..10).for_each(|at| alice.send(chat(&at.to_string())));
+    assert_eq!(bob.chats(10), (0..10).map(|at| at.to_string()).collect::<Vec<_>>());
+    (0..10).for_each(|_| drop(ground.offered()));
+    ground.set_room(false);
+    alice.send(chat("unheard"));
+    assert_eq!(bob.chats(1), ["unheard"]);
+    alice.send(chat("unheard too"));
+    assert_eq!(bob.chats(1), ["unheard too"]);
+    assert!(ground.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1, "what was lost is counted");
+    assert!(ground.nothing_offered());
+}
+
+#[test]
+fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
+    for shards in [1, 2] {
+        let ground = Ground::start(shards, Some(decide));
+        let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|name| ground.join(name));
+        alice.send(chat("first"));
+        let (first, ask) = ground.asked();
+        assert_eq!((&first["message"], &first["senderId"], &first["senderName"]), (&json!("first"), &json!("alice"), &json!("ALICE")));
+        for text in ["second", "third"] {
+            alice.send(chat(text));
+        }
+        // A whole message of somebody else goes round meanwhile, on the same thread.
+        bob.send(chat("bob's"));
+        let (bobs, bobs_ask) = ground.asked();
+        assert_eq!(bobs["message"], "bob's", "the next message of the paused connection is not even read");
+        ground.decide(bobs_ask, Outcome::Relay);
+        assert_eq!(carol.chats(1), ["bob's"]);
+        assert!(ground.nothing_offered());
+        assert_eq!(ground.metric("jackfield_plugin_waiting"), 1);
+
+        ground.decide(ask, Outcome::Relay);
+        for text in ["second", "third"] {
+            let (next, next_ask) = ground.asked();
+            assert_eq!(next["message"], *text);
+            // An answer counts once, and not for what waits next.
+            ground.decide(ask, Outcome::Consume);
+            ground.decide(next_ask, Outcome::Relay);
+        }
+        assert_eq!(carol.chats(3), ["first", "second", "third"]);
+        assert_eq!(bob.chats(3), ["first", "second", "third"]);
+        assert!(!alice.has("chat_message") && !alice.has("error"));
+        assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+        let decisions = |kind: &str| ground.metric(&format!("jackfield_plugin_decisions_total{{kind=\"{kind}\"}}"));
+        assert_eq!((decisions("relay"), decisions("late"), decisions("consume")), (4, 2, 0));
+    }
+}
+
+/// What a plugin makes of an envelope.
+type Change = fn(&mut Value);
+
+#[test]
+fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
+    let ground = Ground::start(2, Some(decide));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let rewrite = |alice: &mut Client, envelope: &Value, change: Change| {
+        alice.send(envelope.clone());
+        let (mut waiting, ask) = ground.asked();
+        change(&mut waiting);
+        ground.decide(ask, Outcome::Rewrite(waiting.to_string().into()));
+    };
+    rewrite(&mut alice, &chat("heck"), |chat| chat["message"] = "****".into());
+    assert_eq!(bob.chats(1), ["****"]);
+    rewrite(&mut alice, &chat("mine"), |chat| (chat["senderId"], chat["senderName"]) = ("bob".into(), "BOB".into()));
+    let forged = bob.expect("chat_message");
+    assert_eq!((&forged["senderId"], &forged["senderName"]), (&json!("alice"), &json!("ALICE")), "stamped anew");
+    rewrite(&mut alice, &event("vote:cast", 1), |event| event["payload"]["option"] = 2.into());
+    assert_eq!(bob.expect("plugin_event")["payload"], json!({"option": 2}));
+
+    let illegal: [(Value, Change); 7] = [
+        (chat("x"), |chat| chat["type"] = "typing".into()),
+        (chat("x"), |chat| chat["serverId"] = "elsewhere".into()),
+        (chat("x"), |chat| chat["message"] = "x".repeat(70_000).into()),
+        (chat("x"), |chat| *chat = json!([chat.take()])),
+        (event("vote:cast", 1), |event| event["payload"]["option"] = "two".into()),
+        (event("vote:cast", 1), |event| event["eventName"] = "vote:tally".into()),
+        (event("vote:cast", 1), |event| event["pluginId"] = "example.other".into()),
+    ];
+    for (envelope, change) in illegal {
+        rewrite(&mut alice, &envelope, change);
+        let (told, _) = alice.next_of(&["error", "plugin_error"]);
+        assert_eq!((&told["code"], &told["requestId"]), (&json!("INTERNAL"), &json!("r")));
+    }
+    assert!(!bob.has("chat_message") && !bob.has("plugin_event"));
+    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"bad_rewrite\"}"), 7);
+}
+
+#[test]
+fn a_plugin_may_consume_or_refuse_what_waits() {
+    let ground = Ground::start(2, Some(decide));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let settle = |alice: &mut Client, envelope: Value, outcome: Outcome| {
+        alice.send(envelope);
+        ground.decide(ground.asked().1, outcome);
+    };
+    settle(&mut alice, event("vote:cast", 1), Outcome::Consume);
+    let refuse = |code: &str| Outcome::Refuse { code: code.into(), message: "one vote each".repeat(100) };
+    settle(&mut alice, event("vote:cast", 2), refuse("ALREADY_VOTED"));
+    let told = alice.expect("plugin_error");
+    assert_eq!(
+        (&told["code"], &told["pluginId"], &told["eventName"], &told["serverId"], &told["requestId"]),
+        (&json!("ALREADY_VOTED"), &json!(PLUGIN), &json!("vote:cast"), &json!(SERVER), &json!("r"))
+    );
+    assert_eq!(told["message"].as_str().map(str::len), Some(limits::dispatch::REASON_CHARS_MAX), "cut");
+    settle(&mut alice, chat("spam"), refuse("not a code"));
+    let told = alice.expect("error");
+    assert_eq!((&told["code"], &told["ref"], &told["requestId"]), (&json!("PLUGIN_REFUSED"), &json!("chat_message"), &json!("r")));
+    settle(&mut alice, chat("nobody knows"), Outcome::Failed);
+    let told = alice.expect("error");
+    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    settle(&mut alice, chat("fine"), Outcome::Relay);
+    assert_eq!(bob.chats(1), ["fine"]);
+    assert!(!bob.has("plugin_event") && !alice.has("plugin_error"), "what is consumed is told to nobody");
+}
+
+#[test]
+fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
+    let ground = Ground::with(1, Some(decide), |config| config.socket.decision_max_ms = 1);
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    alice.send(event("vote:cast", 1));
+    let (_, late) = ground.asked();
+    let told = alice.expect("plugin_error");
+    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    ground.decide(late, Outcome::Relay);
+    // The connection goes on; here nobody has to decide.
+    alice.send(event("vote:tally", 2));
+    assert_eq!(bob.expect("plugin_event")["payload"], json!({"option": 2}), "the late one is not sent");
+    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}"), 1);
+    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"late\"}"), 1);
+    assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+}
+
+#[test]
+fn where_plugins_have_no_room_the_sender_may_try_again() {
+    let ground = Ground::start(1, Some(decide));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    ground.set_room(false);
+    alice.send(chat("lost"));
+    let told = alice.expect("error");
+    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    ground.set_room(true);
+    alice.send(chat("again"));
+    let (waiting, ask) = ground.asked();
+    assert_eq!(waiting["message"], "again");
+    ground.decide(ask, Outcome::Relay);
+    assert_eq!(bob.chats(1), ["again"]);
+}
+
+#[test]
+fn a_connection_may_end_while_it_waits() {
+    let mut ground = Ground::start(2, Some(decide));
+    let [mut alice, mut bob, mut carol, mut dave] = ["alice", "bob", "carol", "dave"].map(|name| ground.join(name));
+    // The client says goodbye: what it sent before is decided first.
+    alice.send(chat("last words"));
+    let (_, ask) = ground.asked();
+    alice.close();
+    ground.decide(ask, Outcome::Relay);
+    assert_eq!((bob.chats(1), dave.chats(1)), (vec!["last words".into()], vec!["last words".into()]));
+    assert_eq!(bob.expect("user_left")["oderId"], "alice");
+    ground.decide(ask, Outcome::Relay);
+    // The client is torn away; its place may be somebody else's when the decision comes.
+    let mut eve = ground.join("eve");
+    eve.send(event("vote:cast", 1));
+    let (_, ask) = ground.asked();
+    drop(eve);
+    let mut fred = ground.join("fred");
+    ground.decide(ask, Outcome::Refuse { code: "NOT_FOR_FRED".into(), message: String::new() });
+    assert_eq!(dave.next_of(&["user_left"]).0["oderId"], "alice");
+    assert_eq!(dave.expect("user_left")["oderId"], "eve");
+    fred.send(event("vote:tally", 1));
+    assert_eq!(dave.expect("plugin_event")["sourceUserId"], "fred");
+    assert!(ground.offered().ask.is_none() && !fred.has("plugin_error"));
+    // The server sends the sender away: what it sent goes no further.
+    carol.send(chat("too late"));
+    let (_, ask) = ground.asked();
+    ground.revise(2, &[], json!({"bans": ["carol"]}));
+    assert_eq!(carol.expect("access_denied")["code"], "BANNED");
+    ground.decide(ask, Outcome::Relay);
+    assert_eq!(carol.expect("error")["code"], "NOT_A_MEMBER");
+    // The host ends.
+    bob.send(chat("never"));
+    let (_, ask) = ground.asked();
+    ground.end();
+    ground.decide(ask, Outcome::Relay);
+    assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+    assert!(!dave.until_closed().contains(&"\"chat_message\"".to_owned()), "what nobody decided about is not sent");
+}

@@ -1,0 +1,367 @@
+//! A gateway with real sockets, a directory that the test writes, and plugins that do what the test says.
+
+use bytes::Bytes;
+use envelope_judge::NativeJudge;
+use gateway::{
+    Config, Gateway, Handover, Hub, Metrics, bind,
+    edge::{self, Answering, Transport},
+    plugins::{Ask, Interest, Offered, Outcome, Plugins, Subject, SubjectKind, Topic},
+};
+use http::{Request, Response};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use std::{
+    collections::{HashMap, VecDeque},
+    io::ErrorKind,
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    time::Duration,
+};
+use tokio::{runtime::Runtime, sync::Notify};
+use tungstenite::{Message, WebSocket};
+
+/// How long anything may take before it counts as hanging.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The plugin of these tests.
+pub(crate) const PLUGIN: &str = "example.polls";
+/// The server of these tests.
+pub(crate) const SERVER: &str = "lobby";
+
+/// The directory's answers.
+#[derive(Debug, Default)]
+struct Directory {
+    servers: HashMap<String, Value>,
+    changes: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct FakeEdge(Arc<Mutex<Directory>>);
+
+impl Transport for FakeEdge {
+    fn call(&self, request: Request<Bytes>) -> Answering<'_> {
+        let directory = self.0.lock();
+        let path = request.uri().path();
+        let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
+            "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
+            "users" => json!({"users": [], "next": null}),
+            user if user.starts_with("users/") => json!({"proofRequired": false}),
+            server => directory.servers.get(server.trim_start_matches("servers/")).cloned().unwrap_or(Value::Null),
+        };
+        let status = if body.is_null() { 404 } else { 200 };
+        let response = Response::builder().status(status).body(Bytes::from(body.to_string())).expect("a response");
+        Box::pin(async { Ok(response) })
+    }
+}
+
+/// What the plugins of a test want.
+pub(crate) type Wish = fn(&Subject<'_>) -> Interest;
+
+/// Plugins that want what the test says and pass on to it whatever they are offered.
+#[derive(Debug)]
+struct Recorder {
+    wish: Wish,
+    offers: Sender<Offered>,
+    snapshots: Sender<(Arc<str>, Bytes)>,
+    closed: Sender<Arc<str>>,
+    /// There is room for offers.
+    room: AtomicBool,
+    /// What is listened to, a bit for each topic.
+    topics: AtomicU8,
+    /// How often interest was asked for.
+    interests: AtomicUsize,
+}
+
+impl Plugins for Recorder {
+    fn listens(&self, topic: Topic) -> bool {
+        self.topics.load(Ordering::Acquire) & 1 << topic as u8 != 0
+    }
+
+    fn interest(&self, subject: &Subject<'_>) -> Interest {
+        self.interests.fetch_add(1, Ordering::AcqRel);
+        (self.wish)(subject)
+    }
+
+    fn offer(&self, offered: Offered) -> bool {
+        self.room.load(Ordering::Acquire) && self.offers.send(offered).is_ok()
+    }
+
+    fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
+        let _ = self.snapshots.send((server_id.clone(), snapshot.clone()));
+    }
+
+    fn server_closed(&self, server_id: &Arc<str>) {
+        let _ = self.closed.send(server_id.clone());
+    }
+}
+
+/// Wants to decide about chat and about what clients send to the server; to hear of everything else.
+pub(crate) fn decide(subject: &Subject<'_>) -> Interest {
+    match subject.kind {
+        SubjectKind::Chat | SubjectKind::PluginEvent { client_to_server: true, .. } => Interest::Decide,
+        SubjectKind::PluginEvent { .. } => Interest::Inform,
+    }
+}
+
+/// A running gateway.
+pub(crate) struct Ground {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) runtime: Runtime,
+    gateway: Option<Gateway>,
+    edge: FakeEdge,
+    wake: Arc<Notify>,
+    recorder: Arc<Recorder>,
+    offers: Receiver<Offered>,
+    snapshots: Receiver<(Arc<str>, Bytes)>,
+    closed: Receiver<Arc<str>>,
+}
+
+impl Ground {
+    /// A gateway with so many shards, whose plugins, where there are any, have this wish.
+    pub(crate) fn start(shards: usize, wish: Option<Wish>) -> Self {
+        Self::with(shards, wish, |_| {})
+    }
+
+    /// The same with another configuration.
+    pub(crate) fn with(shards: usize, wish: Option<Wish>, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        // Clients of a test answer pings only while the test reads from them.
+        config.socket.silence_max_ms = 10 * PATIENCE.as_millis() as u64;
+        configure(&mut config);
+        let runtime = Runtime::new().expect("a runtime");
+        let edge = FakeEdge::default();
+        edge.0.lock().servers.insert(SERVER.into(), server(1, &[]));
+        let (asker, edge_task, wake) = edge::door(Box::new(edge.clone()), "credential".into());
+        let verifier = identity::Verifier::new(identity::Expectations { audience: None, issuer: None });
+        let hub = Arc::new(Hub::new(config, Metrics::default(), asker, verifier, 1_000));
+        let (offers, received) = channel();
+        let (snapshots, told) = channel();
+        let (closed, closures) = channel();
+        let recorder = Arc::new(Recorder {
+            wish: wish.unwrap_or(|_| Interest::None),
+            offers,
+            snapshots,
+            closed,
+            room: AtomicBool::new(true),
+            topics: AtomicU8::new(u8::MAX),
+            interests: AtomicUsize::new(0),
+        });
+        if wish.is_some() {
+            assert!(hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()), "once");
+        }
+        runtime.spawn(edge_task.run(hub.clone()));
+        let judges = (0..shards).map(|_| Box::new(NativeJudge::new()) as Box<dyn envelope::Judge>).collect();
+        let (handover, _) = Handover::new();
+        let listener = bind("127.0.0.1:0").expect("a listener");
+        let gateway = Gateway::start(hub.clone(), listener, judges, &handover).expect("a gateway");
+        Self { hub, runtime, gateway: Some(gateway), edge, wake, recorder, offers: received, snapshots: told, closed: closures }
+    }
+
+    /// A client that has joined [`SERVER`].
+    pub(crate) fn join(&self, name: &str) -> Client {
+        let address = self.gateway.as_ref().expect("it runs").address();
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        let (socket, _) = tungstenite::client(format!("ws://{address}/ws"), stream).expect("an upgrade");
+        let mut client = Client { socket, waiting: VecDeque::new() };
+        client.send(json!({"type": "identify", "oderId": name, "displayName": name.to_uppercase()}));
+        client.send(json!({"type": "join_server", "serverId": SERVER}));
+        client.expect("plugin_requirements");
+        client
+    }
+
+    /// The next envelope that plugins were offered.
+    pub(crate) fn offered(&self) -> Offered {
+        self.offers.recv_timeout(PATIENCE).expect("an offer")
+    }
+
+    /// The next envelope that waits for a decision, with its question.
+    pub(crate) fn asked(&self) -> (Value, Ask) {
+        let offered = self.offered();
+        let envelope = serde_json::from_slice(&offered.envelope).expect("JSON");
+        (envelope, offered.ask.expect("a question"))
+    }
+
+    /// Nothing was offered besides what was taken already.
+    pub(crate) fn nothing_offered(&self) -> bool {
+        self.offers.try_recv().is_err()
+    }
+
+    /// The next snapshot that plugins were told.
+    pub(crate) fn snapshot(&self) -> Value {
+        let (server_id, snapshot) = self.snapshots.recv_timeout(PATIENCE).expect("a snapshot");
+        assert_eq!(&*server_id, SERVER);
+        serde_json::from_slice(&snapshot).expect("JSON")
+    }
+
+    /// The next server that everybody has left.
+    pub(crate) fn closed(&self) -> Arc<str> {
+        self.closed.recv_timeout(PATIENCE).expect("a server without anybody")
+    }
+
+    /// Decides.
+    pub(crate) fn decide(&self, ask: Ask, outcome: Outcome) {
+        self.hub.decided(ask.conn, ask.ticket, outcome);
+    }
+
+    /// From now on there is, or is no, room for offers.
+    pub(crate) fn set_room(&self, room: bool) {
+        self.recorder.room.store(room, Ordering::Release);
+    }
+
+    /// From now on these topics are listened to.
+    pub(crate) fn set_topics(&self, topics: &[Topic]) {
+        self.recorder.topics.store(topics.iter().fold(0, |bits, topic| bits | 1 << *topic as u8), Ordering::Release);
+    }
+
+    /// How often interest was asked for.
+    pub(crate) fn interests(&self) -> usize {
+        self.recorder.interests.load(Ordering::Acquire)
+    }
+
+    /// Changes the server as the directory knows it.
+    pub(crate) fn revise(&self, revision: u64, definitions: &[Value], further: Value) {
+        let mut row = server(revision, definitions);
+        row.as_object_mut().expect("an object").extend(further.as_object().expect("an object").clone());
+        let mut directory = self.edge.0.lock();
+        directory.servers.insert(SERVER.into(), row);
+        let seq = directory.changes.len() + 1;
+        directory.changes.push(json!({"seq": seq, "kind": "server", "id": SERVER}));
+        drop(directory);
+        self.wake.notify_one();
+    }
+
+    /// The value of a counter or gauge.
+    pub(crate) fn metric(&self, line: &str) -> u64 {
+        let text = self.hub.metrics.render();
+        let value = text.lines().find_map(|each| each.strip_prefix(line)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().expect("a number"))
+    }
+
+    /// Ends the gateway.
+    pub(crate) fn end(&mut self) {
+        self.gateway.take().expect("it runs").drain();
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.drain();
+        }
+    }
+}
+
+/// A server's row, with these definitions.
+fn server(revision: u64, definitions: &[Value]) -> Value {
+    let standard = [
+        definition("vote:cast", "clientToServer", "server"),
+        definition("vote:tally", "serverRelay", "server"),
+        definition("vote:mine", "serverRelay", "user"),
+        definition("vote:here", "serverRelay", "channel"),
+        definition("vote:app", "serverRelay", "plugin"),
+        definition("vote:hint", "p2pHint", "server"),
+    ];
+    let definitions = if definitions.is_empty() { &standard } else { definitions };
+    json!({
+        "serverId": SERVER, "revision": revision, "private": false, "password": false,
+        "requirements": [{"pluginId": PLUGIN, "status": "optional"}], "eventDefinitions": definitions,
+    })
+}
+
+/// An event of [`PLUGIN`] whose payload has a number.
+pub(crate) fn definition(name: &str, direction: &str, scope: &str) -> Value {
+    json!({
+        "pluginId": PLUGIN, "eventName": name, "direction": direction, "scope": scope, "maxPayloadBytes": 64,
+        "schema": {"type": "object", "properties": {"option": {"type": "integer"}}, "required": ["option"]},
+    })
+}
+
+/// An event of [`PLUGIN`] as a client sends it.
+pub(crate) fn event(name: &str, option: u32) -> Value {
+    json!({"type": "plugin_event", "serverId": SERVER, "pluginId": PLUGIN, "eventName": name, "payload": {"option": option}, "requestId": "r"})
+}
+
+/// A chat message as a client sends it.
+pub(crate) fn chat(text: &str) -> Value {
+    json!({"type": "chat_message", "serverId": SERVER, "message": text, "requestId": "r"})
+}
+
+/// A client.
+pub(crate) struct Client {
+    socket: WebSocket<TcpStream>,
+    waiting: VecDeque<(Value, String)>,
+}
+
+impl Client {
+    /// Sends an envelope.
+    pub(crate) fn send(&mut self, envelope: Value) {
+        self.socket.send(Message::text(envelope.to_string())).expect("sent");
+    }
+
+    /// Says goodbye, and reads no answer.
+    pub(crate) fn close(&mut self) {
+        self.socket.close(None).expect("a close frame");
+    }
+
+    /// The next envelope of this type; others are left aside.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, kind: &str) -> Value {
+        self.next_of(&[kind]).0
+    }
+
+    /// The same as it came over the wire.
+    #[track_caller]
+    pub(crate) fn expect_text(&mut self, kind: &str) -> String {
+        self.next_of(&[kind]).1
+    }
+
+    /// The next envelope of one of these types.
+    #[track_caller]
+    pub(crate) fn next_of(&mut self, kinds: &[&str]) -> (Value, String) {
+        let wanted = |envelope: &Value| kinds.iter().any(|kind| envelope["type"] == **kind);
+        if let Some(at) = self.waiting.iter().position(|(envelope, _)| wanted(envelope)) {
+            return self.waiting.remove(at).expect("it is there");
+        }
+        loop {
+            let frame = self.socket.read().unwrap_or_else(|error| panic!("waiting for {kinds:?}: {error}"));
+            let Message::Text(text) = frame else { continue };
+            let envelope: Value = serde_json::from_str(&text).expect("JSON");
+            if wanted(&envelope) {
+                return (envelope, text.to_string());
+            }
+            self.waiting.push_back((envelope, text.to_string()));
+        }
+    }
+
+    /// The texts of the next chat messages.
+    #[track_caller]
+    pub(crate) fn chats(&mut self, count: usize) -> Vec<String> {
+        let mut texts = Vec::new();
+        while texts.len() < count {
+            texts.push(self.expect("chat_message")["message"].as_str().expect("a text").to_owned());
+        }
+        texts
+    }
+
+    /// Types of everything that comes until the server has closed the connection.
+    pub(crate) fn until_closed(&mut self) -> Vec<String> {
+        let mut types: Vec<String> = self.waiting.drain(..).map(|(envelope, _)| envelope["type"].to_string()).collect();
+        loop {
+            match self.socket.read() {
+                Ok(Message::Text(text)) => types.push(serde_json::from_str::<Value>(&text).expect("JSON")["type"].to_string()),
+                Ok(_) => {}
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => panic!("it is not closed"),
+                Err(_) => return types,
+            }
+        }
+    }
+
+    /// Whether anything of this type came and was left aside.
+    pub(crate) fn has(&self, kind: &str) -> bool {
+        self.waiting.iter().any(|(envelope, _)| envelope["type"] == *kind)
+    }
+}

@@ -1,0 +1,5 @@
+//! What plugins hear, decide and send, through real sockets.
+
+mod deciding;
+mod ground;
+mod publishing;

@@ -1,0 +1,138 @@
+//! Questions about what would be: a manifest checked, a capability decided, and what has been switched off.
+
+use capability::{Asked, CapabilityId, KillSwitches, Policy, Target};
+use http::Response;
+use limits::manifest::BYTES_MAX;
+use limits::plugin_api::BODY_BYTES_MAX;
+use plugin_manifest::import::import;
+use plugin_manifest::{Options, Severity};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::PluginApi;
+use crate::answer::{Body, Refusal, ok};
+use crate::call::Call;
+
+/// `GET /api/plugins/check`.
+pub(crate) async fn directory(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
+    let errors: Map<String, Value> = api.plugins.errors().iter().map(|(name, error)| (name.clone(), error.as_str().into())).collect();
+    Ok(ok(&json!({"directory": api.plugins.directory().display().to_string(), "errors": errors})))
+}
+
+/// `POST /api/plugins/check`: the body is the manifest itself; `name` says which file it stands in.
+pub(crate) async fn manifest(_api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+    let strict = call.flag("strict")?;
+    let name = call.asked("name").unwrap_or("jackfield.json").to_owned();
+    // One byte more than allowed, so that the checker says what is wrong.
+    let bytes = call.bytes(BYTES_MAX + 1).await?;
+    let imported = import(&name, &bytes, Options { strict });
+    let violation = |violation: &plugin_manifest::Violation| {
+        let (line, column) = violation.position(&bytes);
+        json!({
+            "code": violation.code, "severity": violation.severity, "pointer": violation.pointer, "message": violation.message,
+            "help": violation.help, "line": line, "column": column,
+        })
+    };
+    let passed = !imported.violations.iter().any(|violation| violation.severity == Severity::Error);
+    let violations: Vec<Value> = imported.violations.iter().map(violation).collect();
+    let id = imported.manifest.as_ref().map(|manifest| manifest.id.as_str());
+    Ok(ok(&json!({"ok": passed, "form": imported.form, "id": id, "violations": violations})))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskBody {
+    plugin: String,
+    capability: String,
+    #[serde(default)]
+    target: TargetBody,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct TargetBody {
+    host: Option<String>,
+    port: Option<u16>,
+    method: Option<String>,
+    path: Option<String>,
+    name: Option<String>,
+}
+
+/// `POST /api/capabilities/check`.
+pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+    let body: AskBody = call.json(BODY_BYTES_MAX).await?;
+    let name = body.capability.trim();
+    let id = CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name));
+    let id = id.ok_or_else(|| match name.parse::<CapabilityId>() {
+        Err(error) => Refusal::bad(error.to_string()),
+        Ok(id) => Refusal::bad(id.to_string()),
+    })?;
+    let TargetBody { host, port, method, path, name } = &body.target;
+    let target = Target { host: host.as_deref(), port: *port, method: method.as_deref(), path: path.as_deref(), name: name.as_deref() };
+    let decision = api.plugins.would(&body.plugin, &Asked::new(id, target)).await?;
+    let outcome = match decision.outcome {
+        capability::Outcome::Allow => "allow",
+        capability::Outcome::Deny => "deny",
+        capability::Outcome::Ask => "ask",
+    };
+    Ok(ok(&json!({
+        "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": outcome, "layer": decision.layer,
+        "reason": decision.reason(),
+    })))
+}
+
+/// `GET /api/plugins/kill-switch`.
+pub(crate) async fn switches(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
+    Ok(shown(api))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KillBody {
+    /// The plugin; absent: all.
+    plugin: Option<String>,
+    /// Whether it is off.
+    off: bool,
+}
+
+/// `POST /api/plugins/kill-switch` (J32). What one source has switched off no other switches on.
+pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+    let body: KillBody = call.json(BODY_BYTES_MAX).await?;
+    let by = call.caller.name();
+    let _one = api.switching.lock().await;
+    let mut policy = Policy::clone(&api.plugins.policy());
+    let elsewhere =
+        || Refusal::conflict("SWITCHED_OFF_ELSEWHERE", "the host's environment has switched this off; change it there and restart");
+    match (&body.plugin, body.off) {
+        (Some(plugin), true) => {
+            api.plugins.get(plugin)?;
+            policy.kill.kill(plugin).map_err(|error| Refusal::conflict("TOO_MANY_KILLED", error.to_string()))?;
+        }
+        (Some(plugin), false) if api.switched_off.kills(plugin) => return Err(elsewhere()),
+        (Some(plugin), false) => policy.kill.spare(plugin),
+        (None, true) => policy.kill.disable = policy.kill.disable.take().or_else(|| Some(format!("REST, by {by}").into())),
+        (None, false) if api.switched_off.disable.is_some() => return Err(elsewhere()),
+        (None, false) => policy.kill.disable = None,
+    }
+    tracing::warn!(plugin = body.plugin.as_deref().unwrap_or("all"), off = body.off, by, "kill switch");
+    api.store().audit(storage::AuditEntry {
+        at_ms: super::now_ms(),
+        plugin: body.plugin.clone().unwrap_or_else(|| "all".to_owned()),
+        capability: "kill-switch".to_owned(),
+        target: None,
+        action: if body.off { "switch off" } else { "switch on" }.to_owned(),
+        decision: storage::AuditDecision::Allowed,
+        layer: 0,
+        reason: format!("REST, by {by}"),
+        duration_us: None,
+    });
+    api.plugins.set_policy(policy).await.map_err(plugin_host::plugin::Refused::Failed)?;
+    Ok(shown(api))
+}
+
+fn shown(api: &PluginApi) -> Response<Body> {
+    let kill: &KillSwitches = &api.plugins.policy().kill;
+    let killed: Vec<String> =
+        api.plugins.list().iter().map(|summary| summary.manifest.id.to_string()).filter(|id| kill.kills(id)).collect();
+    ok(&json!({"all": kill.disable, "hooks": kill.skip_hooks, "teamWorker": kill.team_worker, "plugins": killed}))
+}

@@ -1,0 +1,130 @@
+//! What one plugin may do now: its manifest, its grants and the operator's policy, asked at every call that needs a capability.
+//!
+//! What it is not: the decision itself, which is [`capability::decide`] and nothing else. Invariant: grants and revocations act at the next
+//! call (T27), and every decision is in the audit log, equal allowed ones of a minute as one entry with a count.
+
+use super::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
+use arc_swap::ArcSwap;
+use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
+use limits::plugin as bounds;
+use std::sync::Arc;
+use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
+
+/// What decides about one plugin.
+pub(crate) struct Authority {
+    plugin: Arc<str>,
+    /// Replaced when a grant changes.
+    pub(crate) rules: ArcSwap<PluginRules>,
+    /// Replaced when a kill switch or the operator's policy changes.
+    policy: Arc<ArcSwap<Policy>>,
+    store: PluginStore,
+}
+
+impl Authority {
+    pub(crate) fn new(plugin: Arc<str>, rules: PluginRules, policy: Arc<ArcSwap<Policy>>, store: PluginStore) -> Self {
+        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store }
+    }
+
+    /// What would be decided now.
+    pub(crate) fn decide(&self, asked: &Asked<'_>) -> Decision {
+        capability::decide(asked, &self.rules.load(), &self.policy.load())
+    }
+
+    /// Decides about a call and notes the decision; a call that needs a person's consent asks for it.
+    ///
+    /// # Errors
+    /// `not-declared`, `not-granted`, `denied` or `consent-pending`, with the capability, the target and the reason.
+    pub(crate) async fn demand(&self, folds: &mut Folds, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+        let asked = Asked { id, target };
+        let decision = self.decide(&asked);
+        if decision.outcome == Outcome::Allow {
+            if let Some(entry) = folds.allowed(self, &asked, decision) {
+                self.store.audit(entry);
+            }
+            return Ok(());
+        }
+        self.store.audit(self.entry(&asked, decision, 1));
+        let code = match decision.refusal() {
+            Some(Refusal::ConsentPending) => return Err(self.ask(&asked, decision).await),
+            Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
+            Some(Refusal::Denied) => ErrorCode::Denied,
+            Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
+        };
+        Err(super::imports::error(code, format!("{id} ({target}): {}", decision.reason())))
+    }
+
+    /// Asks a person; equal questions are one.
+    async fn ask(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
+        // A person is asked about another machine by its name, and about anything else as a whole: nobody is asked once for each key.
+        let target = match (asked.target.host, asked.target.port) {
+            (Some(host), Some(port)) => Target::host(host, port).to_string(),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => String::new(),
+        };
+        let question =
+            NewConsent { plugin: self.plugin.to_string(), capability: asked.id, target: target.clone(), reason: Some(decision.reason().to_owned()) };
+        match self.store.ask_consent(question).await {
+            Ok(consent) if consent.state == ConsentState::Denied => {
+                super::imports::error(ErrorCode::NotGranted, format!("{} ({target}): a person refused it", asked.id))
+            }
+            Ok(consent) => PluginError {
+                code: ErrorCode::ConsentPending,
+                message: format!("{} ({target}): a person has to allow it first", asked.id),
+                details: Some(serde_json::json!({"consent": consent.id}).to_string()),
+            },
+            Err(error) => super::imports::stored(&error),
+        }
+    }
+
+    fn entry(&self, asked: &Asked<'_>, decision: Decision, count: u64) -> AuditEntry {
+        AuditEntry {
+            at_ms: super::now_ms(),
+            plugin: self.plugin.to_string(),
+            capability: asked.id.as_str().to_owned(),
+            target: (asked.target != Target::ANY).then(|| asked.target.to_string()),
+            action: if count > 1 { format!("{count} calls") } else { "call".to_owned() },
+            decision: match decision.outcome {
+                Outcome::Allow => AuditDecision::Allowed,
+                Outcome::Deny => AuditDecision::Denied,
+                Outcome::Ask => AuditDecision::NeedsApproval,
+            },
+            layer: decision.layer,
+            reason: decision.reason().to_owned(),
+            duration_us: None,
+        }
+    }
+}
+
+/// Allowed decisions of one instance that are alike and close together, so that a busy plugin does not drown the log.
+#[derive(Default)]
+pub(crate) struct Folds(Vec<Fold>);
+
+struct Fold {
+    id: CapabilityId,
+    /// Another machine; keys and names are not told apart, or each would be an entry of its own.
+    host: Option<Box<str>>,
+    since_ms: u64,
+    count: u64,
+}
+
+impl Folds {
+    /// Counts an allowed decision; the entry that is due, if one is.
+    fn allowed(&mut self, authority: &Authority, asked: &Asked<'_>, decision: Decision) -> Option<AuditEntry> {
+        let now_ms = super::now_ms();
+        let known = self.0.iter_mut().find(|fold| fold.id == asked.id && fold.host.as_deref() == asked.target.host);
+        if let Some(fold) = known {
+            fold.count += 1;
+            if now_ms.saturating_sub(fold.since_ms) < bounds::AUDIT_FOLD_MS {
+                return None;
+            }
+            let count = std::mem::take(&mut fold.count);
+            fold.since_ms = now_ms;
+            return Some(authority.entry(asked, decision, count));
+        }
+        if self.0.len() == bounds::AUDIT_FOLDS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(Fold { id: asked.id, host: asked.target.host.map(Into::into), since_ms: now_ms, count: 0 });
+        Some(authority.entry(asked, decision, 1))
+    }
+}

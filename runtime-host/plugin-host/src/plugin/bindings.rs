@@ -1,0 +1,14 @@
+//! What wasmtime makes of the world `plugin`. A plugin exports a part of it; each interface is looked up by itself.
+#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+
+wasmtime::component::bindgen!({
+    path: "../../wit/plugin/0.1.0",
+    world: "jackfield:plugin/plugin",
+    imports: { default: async | trappable },
+    exports: { default: async },
+    with: {
+        "jackfield:plugin/http-body.reader": crate::plugin::body::Reader,
+        "jackfield:plugin/http-body.writer": crate::plugin::body::Writer,
+    },
+    additional_derives: [Clone],
+});

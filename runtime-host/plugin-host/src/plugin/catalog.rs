@@ -1,0 +1,153 @@
+//! Which plugins lie in the plugins directory (T20 to T23, R3 to R5).
+//!
+//! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`, `name.json`). What it is
+//! not: loading; nothing runs here. Invariant: every file that is read lies below the directory, links included.
+
+use anyhow::{Context, Result, bail, ensure};
+use limits::{
+    manifest::{BYTES_MAX, COMPONENT_BYTES_MAX},
+    plugin as bounds,
+};
+use plugin_manifest::{
+    Manifest, Options, Severity,
+    import::{self, LOOKUP_ORDER},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// A plugin as it lies in the directory.
+#[derive(Debug, Clone)]
+pub struct Package {
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// The manifest's file.
+    pub manifest_path: PathBuf,
+    /// The component; none for a plugin that only clients run.
+    pub component: Option<PathBuf>,
+    /// Changes when the manifest or the component changes.
+    pub fingerprint: [u8; 32],
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Plugins by the name of their folder or file.
+    pub packages: BTreeMap<String, Package>,
+    /// What is wrong with the others, by name (T22).
+    pub errors: BTreeMap<String, String>,
+}
+
+/// Looks through `directory`, which is made when it is missing (R3).
+///
+/// # Errors
+/// The directory cannot be made or read; what is wrong with a single plugin is part of the catalog.
+pub fn discover(directory: &Path) -> Result<Catalog> {
+    fs::create_dir_all(directory).with_context(|| format!("cannot make the plugins directory {}", directory.display()))?;
+    let root = directory.canonicalize().with_context(|| format!("cannot use the plugins directory {}", directory.display()))?;
+    let mut names = Vec::new();
+    for entry in fs::read_dir(&root)? {
+        let name = entry?.file_name();
+        ensure!(names.len() < bounds::DIRECTORY_ENTRIES_MAX, "{} has more than {} entries", root.display(), bounds::DIRECTORY_ENTRIES_MAX);
+        names.push(name);
+    }
+    names.sort();
+    let mut catalog = Catalog::default();
+    for name in names {
+        let shown = name.to_string_lossy().into_owned();
+        if shown.starts_with('.') {
+            continue;
+        }
+        match package(&root, &root.join(&name)) {
+            Ok(Some(package)) => drop(catalog.packages.insert(shown, package)),
+            Ok(None) => {}
+            Err(error) => drop(catalog.errors.insert(shown, format!("{error:#}"))),
+        }
+    }
+    Ok(catalog)
+}
+
+/// One entry; none when it is no plugin at all.
+fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
+    let about = fs::metadata(path).context("cannot be read")?;
+    if about.is_dir() {
+        let found = LOOKUP_ORDER.iter().map(|name| path.join(name)).find(|path| path.is_file());
+        let Some(manifest) = found else { bail!("holds no manifest; one of {} is expected", LOOKUP_ORDER.join(", ")) };
+        return read(root, path, &manifest, None).map(Some);
+    }
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("wasm") => {
+            let manifest = path.with_extension("json");
+            ensure!(manifest.is_file(), "has no manifest beside it; {} is expected", manifest.display());
+            let folder = path.parent().unwrap_or(root);
+            read(root, folder, &manifest, Some(path)).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn read(root: &Path, folder: &Path, manifest_path: &Path, component: Option<&Path>) -> Result<Package> {
+    let bytes = bounded(root, manifest_path, BYTES_MAX)?;
+    let name = match component {
+        // A manifest beside a component may have any name; its form is ours.
+        Some(_) => LOOKUP_ORDER[0],
+        None => manifest_path.file_name().and_then(|name| name.to_str()).unwrap_or(LOOKUP_ORDER[0]),
+    };
+    let imported = import::import(name, &bytes, Options::default());
+    let Some(manifest) = imported.manifest else {
+        let first = imported.violations.iter().find(|violation| violation.severity == Severity::Error);
+        let why = first.map_or("it is no manifest", |violation| violation.message.as_str());
+        bail!("{}: {why}", manifest_path.display());
+    };
+    let entry = manifest.entry.server.as_ref().or(manifest.entry.both.as_ref()).or(manifest.entrypoint.as_ref());
+    let component = component.map(Path::to_owned).or_else(|| {
+        let entry = entry.filter(|entry| entry.as_str().ends_with(".wasm"))?;
+        Some(entry.segments().fold(folder.to_owned(), |path, segment| path.join(segment)))
+    });
+    let mut digest = Sha256::new();
+    digest.update(&bytes);
+    if let Some(component) = &component {
+        inside(root, component)?;
+        let about = fs::metadata(component).with_context(|| format!("{} cannot be read", component.display()))?;
+        digest.update(about.len().to_le_bytes());
+        let changed = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+        digest.update(changed.as_nanos().to_le_bytes());
+    }
+    Ok(Package {
+        manifest: Arc::new(manifest),
+        manifest_path: manifest_path.to_owned(),
+        component,
+        fingerprint: digest.finalize().into(),
+    })
+}
+
+/// Refuses a path that leads out of the plugins directory (R5, case 30).
+fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
+    let real = path.canonicalize().with_context(|| format!("{} cannot be read", path.display()))?;
+    ensure!(real.starts_with(root), "{} leads out of the plugins directory", path.display());
+    Ok(real)
+}
+
+/// A file's bytes, never more than `bytes_max`.
+fn bounded(root: &Path, path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
+    let file = fs::File::open(inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))?;
+    let too_large = || format!("{} has more than {bytes_max} bytes", path.display());
+    ensure!(file.metadata()?.len() <= bytes_max as u64, too_large());
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() <= bytes_max, too_large());
+    Ok(bytes)
+}
+
+/// The bytes of a package's component.
+///
+/// # Errors
+/// It cannot be read, leads out of the directory, or is longer than a component may be.
+pub(crate) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<u8>> {
+    bounded(&directory.canonicalize()?, component, COMPONENT_BYTES_MAX)
+}

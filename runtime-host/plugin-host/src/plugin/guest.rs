@@ -1,0 +1,191 @@
+//! One running instance: calls with a deadline, fuel and a typed end.
+//!
+//! A trap, a spent budget or a missed deadline ends the instance: its store is dropped with everything in it, and what it had open is closed.
+
+use super::{
+    bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools},
+    load::Loaded,
+    shared::Shared,
+    state::{Scope, State, tick},
+};
+use limits::plugin as bounds;
+use std::{future::Future, sync::Arc, time::Duration};
+use wasmtime::{Store, Trap};
+
+/// Why an instance ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Crash {
+    /// It trapped.
+    #[error("trap in {during}: {reason}")]
+    Trap {
+        /// The call.
+        during: &'static str,
+        /// What wasmtime says.
+        reason: String,
+    },
+    /// The call took too long.
+    #[error("deadline of {limit_ms} ms exceeded in {during}")]
+    Deadline {
+        /// The call.
+        during: &'static str,
+        /// Its limit.
+        limit_ms: u64,
+    },
+    /// The call computed too much.
+    #[error("all fuel consumed in {during} ({fuel} instructions)")]
+    Fuel {
+        /// The call.
+        during: &'static str,
+        /// Its limit.
+        fuel: u64,
+    },
+    /// `activate` or `ready` answered an error.
+    #[error("{during} failed: {reason}")]
+    Refused {
+        /// The call.
+        during: &'static str,
+        /// What the plugin says.
+        reason: String,
+    },
+}
+
+impl Crash {
+    /// A stable word for metrics and the database.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::Deadline { .. } => "deadline",
+            Self::Fuel { .. } => "fuel",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
+/// An instance and what it exports.
+pub(crate) struct Guest {
+    pub(crate) store: Store<State>,
+    pub(crate) lifecycle: lifecycle::Guest,
+    pub(crate) http: Option<http_handler::Guest>,
+    pub(crate) events: Option<event_handler::Guest>,
+    pub(crate) chat: Option<chat_handler::Guest>,
+    pub(crate) hooks: Option<hook_handler::Guest>,
+    pub(crate) tools: Option<tools::Guest>,
+}
+
+/// A call that may begin: its time runs.
+pub(crate) struct Armed {
+    deadline_ms: u64,
+    fuel: u64,
+}
+
+impl Armed {
+    /// Runs the call. An error means that the instance is of no use any more.
+    pub(crate) async fn run<T>(self, during: &'static str, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Crash> {
+        match tokio::time::timeout(Duration::from_millis(self.deadline_ms), call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.crash(&error, during)),
+            Err(_) => Err(Crash::Deadline { during, limit_ms: self.deadline_ms }),
+        }
+    }
+
+    fn crash(&self, error: &wasmtime::Error, during: &'static str) -> Crash {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Crash::Deadline { during, limit_ms: self.deadline_ms },
+            Some(Trap::OutOfFuel) => Crash::Fuel { during, fuel: self.fuel },
+            Some(trap) => Crash::Trap { during, reason: trap.to_string() },
+            None => Crash::Trap { during, reason: error.root_cause().to_string() },
+        }
+    }
+}
+
+impl Guest {
+    /// Makes an instance; it is not active yet.
+    pub(crate) async fn instantiate(loaded: &Loaded, shared: &Arc<Shared>, scope: &Scope, number: u64) -> Result<Self, Crash> {
+        let mut store = store(loaded, State::new(shared.clone(), scope.clone(), number));
+        let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
+        let starting = async {
+            let instance = loaded.instance.instantiate_async(&mut store).await?;
+            let exports = &loaded.exports;
+            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+            let http = exports.http.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let events = exports.events.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let chat = exports.chat.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let hooks = exports.hooks.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let tools = exports.tools.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            wasmtime::Result::Ok((lifecycle, http, events, chat, hooks, tools))
+        };
+        let (lifecycle, http, events, chat, hooks, tools) = armed.run("start", starting).await?;
+        Ok(Self { store, lifecycle, http, events, chat, hooks, tools })
+    }
+
+    /// The first call.
+    pub(crate) async fn activate(&mut self) -> Result<(), Crash> {
+        let State { shared, scope, .. } = self.store.data();
+        let context = lifecycle::Context {
+            plugin_id: shared.id.to_string(),
+            instance_id: shared.instance_id.clone(),
+            host_version: env!("CARGO_PKG_VERSION").to_owned(),
+            server_id: scope.server_id().map(str::to_owned),
+            manifest: shared.manifest_text.to_string(),
+            settings: shared.settings_text(),
+        };
+        let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
+        let answer = armed.run("activate", self.lifecycle.call_activate(&mut self.store, &context)).await?;
+        answer.map_err(|error| Crash::Refused { during: "activate", reason: error.message })
+    }
+
+    /// Tells the instance that all plugins of this start are active.
+    pub(crate) async fn ready(&mut self) -> Result<(), Crash> {
+        let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
+        let answer = armed.run("ready", self.lifecycle.call_ready(&mut self.store)).await?;
+        answer.map_err(|error| Crash::Refused { during: "ready", reason: error.message })
+    }
+
+    /// The last call.
+    pub(crate) async fn deactivate(&mut self) -> Result<(), Crash> {
+        let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
+        armed.run("deactivate", self.lifecycle.call_deactivate(&mut self.store)).await
+    }
+
+    /// Starts the clock of a call that `hops` events led to.
+    pub(crate) fn arm(&mut self, deadline_ms: u64, hops: u8) -> Armed {
+        arm(&mut self.store, deadline_ms, hops)
+    }
+}
+
+fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
+    let fuel = store.data().shared.fuel();
+    store.data_mut().arm(Duration::from_millis(deadline_ms), hops);
+    store.set_epoch_deadline(1);
+    // Fails only for an engine without fuel, and this one has it.
+    if let Err(error) = store.set_fuel(fuel) {
+        tracing::error!("fuel cannot be set: {error:#}");
+    }
+    Armed { deadline_ms, fuel }
+}
+
+/// Asks a component who it is, with little to spend and nothing to reach.
+///
+/// # Errors
+/// It cannot be instantiated, or it crashes.
+pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<PluginInfo, Crash> {
+    let mut store = store(loaded, State::new(shared.clone(), Scope::Host, 0));
+    let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
+    let (fuel, asked) = (bounds::FUEL_META, &loaded.exports.meta);
+    let asking = async {
+        let instance = loaded.instance.instantiate_async(&mut store).await?;
+        let meta = asked.load(&mut store, &instance)?;
+        store.set_fuel(fuel)?;
+        meta.call_get_info(&mut store).await
+    };
+    armed.run("get-info", asking).await
+}
+
+fn store(loaded: &Loaded, state: State) -> Store<State> {
+    let mut store = Store::new(loaded.engine.wasmtime(), state);
+    store.limiter(|state| state);
+    store.epoch_deadline_callback(tick);
+    store.set_hostcall_fuel(bounds::HOST_CALL_BYTES_MAX);
+    store
+}

@@ -1,0 +1,58 @@
+//! What every plugin holds: its log, its settings, and the question what it may do.
+
+use super::{State, error};
+use crate::plugin::bindings::jackfield::plugin::{
+    capabilities, log, settings,
+    types::{self, ErrorCode, PluginError},
+};
+use capability::{Asked, CapabilityId, Outcome, ScopeKey, Target};
+use std::str::FromStr;
+use storage::Level;
+
+impl types::Host for State {}
+
+impl log::Host for State {
+    async fn write(&mut self, level: log::Level, message: String, fields: Option<String>) -> wasmtime::Result<()> {
+        let level = match level {
+            log::Level::Trace => Level::Trace,
+            log::Level::Debug => Level::Debug,
+            log::Level::Info => Level::Info,
+            log::Level::Warn => Level::Warn,
+            log::Level::Error => Level::Error,
+        };
+        self.diary.line(level, &message, fields);
+        Ok(())
+    }
+}
+
+impl settings::Host for State {
+    async fn all(&mut self) -> wasmtime::Result<String> {
+        Ok(self.shared.settings_text())
+    }
+
+    async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.shared.settings.load().get(&key).map(ToString::to_string))
+    }
+}
+
+impl capabilities::Host for State {
+    async fn check(&mut self, capability: String, target: Option<String>) -> wasmtime::Result<Result<capabilities::Decision, PluginError>> {
+        let id = match CapabilityId::from_str(&capability) {
+            Ok(id) => id,
+            Err(unknown) => return Ok(Err(error(ErrorCode::InvalidArgument, unknown.to_string()))),
+        };
+        let target = match target.as_deref() {
+            None => Target::ANY,
+            Some(host) if id.entry().scope.contains(&ScopeKey::Hosts) => Target { host: Some(host), ..Target::ANY },
+            Some(path) if id.entry().scope.contains(&ScopeKey::Paths) => Target::path(path),
+            Some(name) => Target::name(name),
+        };
+        let decision = self.shared.authority.decide(&Asked { id, target });
+        let outcome = match decision.outcome {
+            Outcome::Allow => capabilities::Outcome::Allow,
+            Outcome::Deny => capabilities::Outcome::Deny,
+            Outcome::Ask => capabilities::Outcome::Ask,
+        };
+        Ok(Ok(capabilities::Decision { outcome, layer: decision.layer, reason: decision.reason().to_owned() }))
+    }
+}

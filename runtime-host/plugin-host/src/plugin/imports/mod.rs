@@ -1,0 +1,96 @@
+//! What a plugin may call. Each call that needs a capability asks [`Authority`](super::authority::Authority) first and answers a typed error.
+//!
+//! Invariant: no call panics or traps for what a plugin passes; a call that is refused has no effect.
+
+mod basics;
+mod community;
+mod http;
+mod values;
+
+use super::{
+    bindings::{
+        Plugin as World,
+        jackfield::plugin::types::{ErrorCode, PluginError},
+    },
+    community::NotDone,
+    state::State,
+};
+use anyhow::Result;
+use capability::{CapabilityId, Target};
+use storage::StoreError;
+use wasmtime::{
+    Engine,
+    component::{HasSelf, Linker},
+};
+
+/// An error with a code and a text.
+pub(crate) fn error(code: ErrorCode, message: impl Into<String>) -> PluginError {
+    PluginError { code, message: message.into(), details: None }
+}
+
+/// An error of the store, as the plugin sees it; faults of the database itself are told without their details.
+pub(crate) fn stored(failed: &StoreError) -> PluginError {
+    let code = match failed.code() {
+        "TOO_LARGE" => ErrorCode::TooLarge,
+        "QUOTA_EXCEEDED" => ErrorCode::QuotaExceeded,
+        "INVALID_KEY" | "INVALID_VALUE" => ErrorCode::InvalidArgument,
+        "NOT_FOUND" => ErrorCode::NotFound,
+        _ => {
+            tracing::error!(error = %failed, "the plugin store failed");
+            return error(ErrorCode::Unavailable, "the store cannot be used now");
+        }
+    };
+    error(code, failed.to_string())
+}
+
+/// An error of the community, as the plugin sees it.
+fn not_done(failed: NotDone) -> PluginError {
+    let message = failed.to_string();
+    let code = match &failed {
+        NotDone::NotOpen(_) | NotDone::NotRegistered(_) => ErrorCode::NotFound,
+        NotDone::Refused { .. } => ErrorCode::InvalidArgument,
+        NotDone::TooLarge(_) => ErrorCode::TooLarge,
+        NotDone::RateLimited(_) => ErrorCode::RateLimited,
+        NotDone::Loop(_) => ErrorCode::Denied,
+        NotDone::Unavailable(_) => ErrorCode::Unavailable,
+    };
+    let details = match failed {
+        NotDone::Refused { details, .. } => Some(details),
+        _ => None,
+    };
+    PluginError { code, message, details }
+}
+
+impl State {
+    /// Asks whether the plugin may; notes the answer.
+    async fn demand(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+        let shared = self.shared.clone();
+        shared.authority.demand(&mut self.folds, id, target).await
+    }
+
+    /// An instance of one chat server acts on that server alone.
+    fn own_server(&self, server_id: &str) -> Result<(), PluginError> {
+        match self.scope.server_id() {
+            Some(own) if own != server_id => {
+                Err(error(ErrorCode::Denied, format!("this instance works for server {own} and may not act on another one")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A text argument within its bound.
+fn bounded(what: &str, bytes: usize, bytes_max: usize) -> Result<(), PluginError> {
+    if bytes <= bytes_max { Ok(()) } else { Err(error(ErrorCode::TooLarge, format!("{what} exceeds the limit of {bytes_max} bytes"))) }
+}
+
+/// Everything that a plugin may import.
+///
+/// # Errors
+/// The bindings do not fit the engine.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Ok(linker)
+}

@@ -1,0 +1,108 @@
+//! What one instance of a plugin carries: its WASI context without anything behind it, its limits, its deadline, its share of the host.
+//!
+//! Invariant: two instances share nothing but what is behind [`Shared`], which is one plugin's; instances of different chat servers share only
+//! the plugin's stored values.
+
+use super::{authority::Folds, diary::Diary, shared::Shared};
+use limits::plugin as bounds;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use storage::Level;
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// What an instance is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Requests, tools and hooks; acts for no chat server in particular.
+    Host,
+    /// One chat server.
+    Server(Arc<str>),
+}
+
+impl Scope {
+    /// The chat server.
+    #[must_use]
+    pub fn server_id(&self) -> Option<&str> {
+        match self {
+            Self::Host => None,
+            Self::Server(id) => Some(id),
+        }
+    }
+}
+
+/// What a store holds besides its instance.
+pub(crate) struct State {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) scope: Scope,
+    /// Names the instance on the bus.
+    pub(crate) number: u64,
+    pub(crate) table: ResourceTable,
+    pub(crate) diary: Diary,
+    pub(crate) folds: Folds,
+    /// How many events led to the running call.
+    pub(crate) hops: u8,
+    wasi: WasiCtx,
+    memory_bytes: usize,
+    memory_bytes_max: usize,
+    table_elements: usize,
+    ends: Instant,
+}
+
+impl State {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope, number: u64) -> Self {
+        let diary = Diary::new(shared.id.clone(), shared.store.clone());
+        let wasi = WasiCtx::builder()
+            .stdout(diary.stream(Level::Info))
+            .stderr(diary.stream(Level::Error))
+            .max_random_size(bounds::RANDOM_BYTES_MAX)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(bounds::RESOURCES_MAX);
+        let memory_bytes_max = shared.memory_bytes_max();
+        let (folds, ends) = (Folds::default(), Instant::now());
+        Self { shared, scope, number, table, diary, folds, hops: 0, wasi, memory_bytes: 0, memory_bytes_max, table_elements: 0, ends }
+    }
+
+    /// Starts the clock of a call.
+    pub(crate) fn arm(&mut self, deadline: Duration, hops: u8) {
+        self.ends = Instant::now() + deadline;
+        self.hops = hops;
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl ResourceLimiter for State {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
+        let fits = total <= self.memory_bytes_max;
+        if fits {
+            self.memory_bytes = total;
+        }
+        Ok(fits)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements - current.min(self.table_elements) + desired;
+        let fits = total <= bounds::TABLE_ELEMENTS_MAX;
+        if fits {
+            self.table_elements = total;
+        }
+        Ok(fits)
+    }
+}
+
+/// Runs at each tick while a plugin computes: others get their turn, and a call whose time is over ends.
+pub(crate) fn tick(context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    match Instant::now() >= context.data().ends {
+        true => Ok(UpdateDeadline::Interrupt),
+        false => Ok(UpdateDeadline::Yield(1)),
+    }
+}

@@ -1,0 +1,57 @@
+//! The threads that read. They see what was committed, and never wait for the writer.
+//!
+//! Invariant: a read changes nothing, and reads that wait are bounded.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use limits::plugin_store::{READERS, READS_WAITING_MAX};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{StoreError, connection};
+
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Hands reads to the threads; they end when this is dropped.
+pub(crate) struct Readers(mpsc::Sender<Read>);
+
+impl Readers {
+    /// Starts the threads.
+    pub(crate) fn start(path: &Path) -> Result<(Self, Vec<JoinHandle<()>>), StoreError> {
+        let (reads, waiting) = mpsc::channel::<Read>(READS_WAITING_MAX);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let mut threads = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            let (connection, waiting) = (connection::reader(path)?, waiting.clone());
+            let serve = move || {
+                loop {
+                    // One thread waits for work, the others for it.
+                    let next = waiting.lock().blocking_recv();
+                    let Some(read) = next else { return };
+                    read(&connection);
+                }
+            };
+            threads.push(thread::Builder::new().name("plugin-reader".into()).spawn(serve).map_err(|_| StoreError::Closed)?);
+        }
+        Ok((Self(reads), threads))
+    }
+
+    /// Does `work` in one transaction, so that all of it sees the same state.
+    pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let read: Read = Box::new(move |connection| {
+            let outcome = connection.unchecked_transaction().map_err(StoreError::from).and_then(|transaction| work(&transaction));
+            // Who asked may have gone.
+            let _ = reply.send(outcome);
+        });
+        self.0.send(read).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
