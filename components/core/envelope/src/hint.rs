@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn any_member_that_is_a_text() {
-        let text = |key: &str| Hint::scan(br#"{"type":"plugin_event","payload":{"eventName":"no"},"eventName":"v\u006fte","n":1}"#).text(key);
+        let text =
+            |key: &str| Hint::scan(br#"{"type":"plugin_event","payload":{"eventName":"no"},"eventName":"v\u006fte","n":1}"#).text(key);
         assert_eq!(text("eventName").as_deref(), Some("vote"));
         assert_eq!((text("n"), text("payload"), text("absent")), (None, None, None));
     }
