@@ -281,6 +281,10 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
             let told: Vec<usize> =
                 (0..count).map(|_| person.expect("error")["message"].as_str().expect("a text").parse().expect("a number")).collect();
             assert!(told.is_sorted(), "seed {seed}: {told:?}");
+            // Whoever's event arrives waits for nothing any more.
+            person.send(event("vote:tally", 1));
+            witness.expect("plugin_event");
+            assert_eq!(ground.offered().ask, None);
         }
         assert!(ground.nothing_offered());
         assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
