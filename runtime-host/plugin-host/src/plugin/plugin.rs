@@ -182,9 +182,9 @@ impl Plugin {
         let Some((mail, guest)) = life.waiting.take() else { return Ok(()) };
         match mail.activate(guest).await {
             Ok(()) => {
-                self.step(host, life, Event::Activate, None).await?;
+                // It serves before it is said to.
                 self.install(host, mail);
-                Ok(())
+                self.step(host, life, Event::Activate, None).await.map(drop)
             }
             Err(crash) => self.step(host, life, Event::Crash, Some(&crash.to_string())).await.map(drop),
         }

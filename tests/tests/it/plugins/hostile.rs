@@ -11,7 +11,6 @@ fn stage(directory: &Directory) -> (Host, Bystander) {
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("tests.probe");
     host.grant_all("jackfield.polls");
-    host.create_server("olga", "calm");
     let bystander = Bystander::start(&host, "calm");
     (host, bystander)
 }
@@ -48,7 +47,6 @@ fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
-    host.create_server("olga", "calm");
     let bystander = Bystander::start(&host, "calm");
     dies(&host, "spin", "fuel");
     dies(&host, "spin-calling", "fuel");

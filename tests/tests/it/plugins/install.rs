@@ -96,7 +96,7 @@ fn what_stands_against_a_plugin_is_said() {
     directory.install("plugin-probe", |manifest| manifest["version"] = "9.9.9".into());
     directory.put("text", &json!({"id": "tests.text", "entrypoint": "x.wasm"}), &directory.path().join("tests.probe/jackfield.json"));
     let host = directory.settings().start();
-    let reason = |plugin: &str| host.plugin_in(plugin, "blocked")["reason"].as_str().unwrap_or_default().to_owned();
+    let reason = |plugin: &str| host.plugin_in(plugin, "blocked")["lastError"].as_str().unwrap_or_default().to_owned();
     let undeclared = reason("tests.undeclared");
     assert!(undeclared.contains("users needs users.read") && undeclared.contains("events needs events.server.publish"), "{undeclared}");
     assert!(reason("tests.alone").contains("missing_dependency:tests.absent"));
