@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail};
 use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
+use egress::GuardSettings;
 use gateway::config::{Forward, Identity, RateSetting, Rates, Socket};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf};
@@ -127,11 +128,13 @@ pub(crate) struct PluginSettings {
     /// What they may do when nobody said so: profile `safe` denies, `standard` asks, `permissive` allows; lists of capabilities that are denied
     /// and allowed to all of them.
     pub policy: PolicySettings,
+    /// Where their requests may go beyond public addresses and ordinary ports.
+    pub network: GuardSettings,
 }
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { enabled: true, directory: String::new(), policy: PolicySettings::default() }
+        Self { enabled: true, directory: String::new(), policy: PolicySettings::default(), network: GuardSettings::default() }
     }
 }
 

@@ -16,6 +16,8 @@ use plugin_host::plugin::{
     ChatMessage, Community, Compiler, Decided, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying,
     Setup, Topic,
 };
+use egress::Guard;
+use outbound::{Client, SystemResolver};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{
@@ -50,6 +52,11 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
         policy,
         store: PluginStore::open(&data.join(PLUGINS_FILE))?,
         community: Arc::new(Live(hub.clone())),
+        client: Client::new(
+            outbound::Config::default(),
+            Arc::new(Guard::new(&config.plugins.network).context("plugins.network")?),
+            Arc::new(SystemResolver::default()),
+        )?,
     })
 }
 

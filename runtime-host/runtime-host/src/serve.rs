@@ -21,6 +21,7 @@ use gateway::{
 };
 use identity::{Expectations, KeySet, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use parking_lot::Mutex;
+use plugin_api::PluginApi;
 use plugin_host::{
     judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine},
     plugin::Plugins,
@@ -141,6 +142,7 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     let site = Site {
         hub: hub.clone(),
         door: door.clone(),
+        plugins: plugins.clone().map(|plugins| plugin_api(plugins, &ground, &hub)),
         wake,
         credential,
         per_address: Addresses::new(ground.config.rest.per_address.into()),
@@ -167,6 +169,12 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
         edge.end();
     }
     Ok(())
+}
+
+fn plugin_api(plugins: Plugins, ground: &Ground, hub: &Arc<Hub>) -> PluginApi {
+    let hub = hub.clone();
+    let verify: plugin_api::Verify = Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
+    PluginApi::new(plugins, verify, ground.config.rest.cors_origins.clone())
 }
 
 /// Starts the plugins, in the background: the gateway never waits for them.

@@ -130,6 +130,8 @@ impl Ground {
         let mut config = Config::default();
         // Clients of a test answer pings only while the test reads from them.
         config.socket.silence_max_ms = 10 * PATIENCE.as_millis() as u64;
+        // Long enough for a busy machine.
+        config.socket.decision_max_ms = limits::dispatch::DECISION_LIMIT_MS;
         configure(&mut config);
         let runtime = Runtime::new().expect("a runtime");
         let edge = FakeEdge::default();
@@ -183,6 +185,13 @@ impl Ground {
         let offered = self.offered();
         let envelope = serde_json::from_slice(&offered.envelope).expect("JSON");
         (envelope, offered.ask.expect("a question"))
+    }
+
+    /// All questions that have come; waits for one where `needed`.
+    pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ask)> {
+        let first = needed.then(|| self.offered());
+        let offers = first.into_iter().chain(self.offers.try_iter());
+        offers.map(|offered| (serde_json::from_slice(&offered.envelope).expect("JSON"), offered.ask.expect("a question"))).collect()
     }
 
     /// Nothing was offered besides what was taken already.

@@ -82,6 +82,8 @@ pub struct Setup {
     pub store: PluginStore,
     /// Who owns the connections.
     pub community: Arc<dyn Community>,
+    /// Sends plugins' requests.
+    pub client: outbound::Client,
 
 }
 
@@ -94,6 +96,7 @@ pub(crate) struct Host {
     store: PluginStore,
     community: Arc<dyn Community>,
 
+    client: outbound::Client,
     dispatch: Arc<Dispatch>,
     runtime: Handle,
     compilations: Arc<Semaphore>,
@@ -177,7 +180,7 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be made.
     pub fn new(setup: Setup) -> Result<Self> {
-        let Setup { directory, compiler, policy, store, community } = setup;
+        let Setup { directory, compiler, policy, store, community, client } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let host = Host {
@@ -187,6 +190,7 @@ impl Plugins {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             community,
+            client,
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
@@ -476,6 +480,15 @@ impl Plugins {
         Ok(summary(&plugin))
     }
 
+    /// What is known about a plugin besides its files; made on first sight.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn record(&self, id: &str) -> Result<PluginRecord, Refused> {
+        self.plugin(id)?;
+        Ok(self.host.record(id).await?)
+    }
+
     /// Takes over what the store says about a plugin's grants; acts at its next call (T27).
     ///
     /// # Errors
@@ -485,7 +498,7 @@ impl Plugins {
         let grants = self.host.store.grants(id).await.map_err(anyhow::Error::from)?;
         if let Some(mail) = plugin.mail.load_full() {
             let rules = rules::of(&mail.shared.manifest, &grants, &self.host.policy.load())?;
-            mail.shared.authority.rules.store(Arc::new(rules));
+            mail.shared.authority.replace(rules);
         }
         Ok(())
     }
