@@ -131,6 +131,7 @@ impl Failed {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(Refused { rule: Rule::BadUrl | Rule::UrlTooLong | Rule::Header, .. }) | Self::Method => "invalid-argument",
+            Self::Refused(Refused { rule: Rule::NoAddress, .. }) => "unavailable",
             Self::Refused(_) => "denied",
             Self::Capability { decision, .. } => match decision.refusal() {
                 Some(refusal) => refusal.code(),
