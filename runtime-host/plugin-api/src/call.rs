@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use limits::plugin_api::BODY_TIMEOUT_MS;
+use parking_lot::Mutex;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -18,13 +19,14 @@ pub(crate) struct Call {
     /// Values of the placeholders in the path, decoded.
     pub(crate) values: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
-    body: Option<Body>,
+    /// Never locked: bodies may not be looked at from two threads, and the mutex makes sure that a whole call may.
+    body: Mutex<Option<Body>>,
 }
 
 impl Call {
     pub(crate) fn new(caller: Caller, values: Vec<String>, query: Option<&str>, body: Body) -> Self {
         let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { caller, values, query, body: Some(body) }
+        Self { caller, values, query, body: Mutex::new(Some(body)) }
     }
 
     /// The plugin that the path names, or what else its first placeholder holds.
@@ -66,7 +68,7 @@ impl Call {
     /// # Errors
     /// 413, 408, 400.
     pub(crate) async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Refusal> {
-        let Some(body) = self.body.take() else { return Ok(Bytes::new()) };
+        let Some(body) = self.body.get_mut().take() else { return Ok(Bytes::new()) };
         let body = timeout(Duration::from_millis(BODY_TIMEOUT_MS), Limited::new(body, bytes_max).collect()).await;
         match body {
             Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -19,7 +19,7 @@ use http::{HeaderValue, Method, Request, Response, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::plugin::{self, Plugins};
-use storage::{PluginRecord, PluginStore};
+use storage::PluginStore;
 use tokio::sync::{Mutex, Semaphore};
 
 pub use answer::Body;
@@ -113,16 +113,6 @@ impl PluginApi {
         let role = if claims.role == Role::Admin { "admin" } else { "client" };
         let caller = plugin::Caller { user_id: claims.user_id.to_string(), role };
         Ok(self.plugins.route(segment, &path, request, caller).await)
-    }
-
-    /// What is known about a plugin that is installed; made where nothing was.
-    async fn record(&self, id: &str) -> Result<PluginRecord, Refusal> {
-        if let Some(record) = self.store().record(id).await? {
-            return Ok(record);
-        }
-        let record = PluginRecord::new(id, true)?;
-        self.store().save(record.clone()).await?;
-        Ok(record)
     }
 
     fn store(&self) -> &PluginStore {

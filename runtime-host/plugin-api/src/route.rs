@@ -82,7 +82,7 @@ routes! {
 ///
 /// # Errors
 /// 400, 403, 404, 405.
-pub(crate) async fn ask(api: &PluginApi, method: &Method, segments: &[String], call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn ask(api: &PluginApi, method: &Method, segments: &[String], mut call: Call) -> Result<Response<Body>, Refusal> {
     let found: Vec<(&Route, Vec<String>)> = ROUTES.iter().filter_map(|route| Some((route, matched(route.path, segments)?))).collect();
     // The most specific path is the first one.
     let Some((first, _)) = found.first() else {
@@ -96,7 +96,8 @@ pub(crate) async fn ask(api: &PluginApi, method: &Method, segments: &[String], c
     };
     values.iter().try_for_each(|value| name(value))?;
     route.needs.admit(&call.caller, values.first().map(String::as_str))?;
-    (route.handler)(api, Call { values, ..call }).await
+    call.values = values;
+    (route.handler)(api, call).await
 }
 
 fn with_allow(refusal: Refusal, methods: &str) -> Response<Body> {

@@ -14,7 +14,7 @@ use crate::call::Call;
 /// `GET /api/plugins/{pluginId}/settings`.
 pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
-    let set = api.record(call.id()).await?.settings;
+    let set = api.plugins.record(call.id()).await?.settings;
     Ok(ok(&shown(&manifest, &set)))
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn change(api: &PluginApi, mut call: Call) -> Result<Response<B
         let setting = setting.ok_or_else(|| Refusal::bad(format!("{:?} is no setting of {}", shorten(key), manifest.id)))?;
         fits(setting, value).map_err(|rule| Refusal::bad(format!("setting '{key}' {rule}")))?;
     }
-    api.record(call.id()).await?;
+    api.plugins.record(call.id()).await?;
     let apply = move |record: &mut storage::PluginRecord| {
         for (key, value) in &changes {
             match value {

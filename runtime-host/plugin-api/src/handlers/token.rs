@@ -32,7 +32,7 @@ pub(crate) async fn end(api: &PluginApi, call: Call) -> Result<Response<Body>, R
 /// Keeps a token's digest; whether there was one before.
 async fn keep(api: &PluginApi, id: &str, digest: Option<String>) -> Result<bool, Refusal> {
     api.plugins.get(id)?;
-    let before = api.record(id).await?.token_digest.is_some();
+    let before = api.plugins.record(id).await?.token_digest.is_some();
     api.store().change_record(id, move |record| record.token_digest.clone_from(&digest)).await?;
     Ok(before)
 }

@@ -476,6 +476,15 @@ impl Plugins {
         Ok(summary(&plugin))
     }
 
+    /// What is known about a plugin besides its files; made on first sight.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn record(&self, id: &str) -> Result<PluginRecord, Refused> {
+        self.plugin(id)?;
+        Ok(self.host.record(id).await?)
+    }
+
     /// Takes over what the store says about a plugin's grants; acts at its next call (T27).
     ///
     /// # Errors
