@@ -15,6 +15,7 @@ pub mod host;
 pub mod http;
 pub mod matcher;
 pub mod measures;
+pub mod plugins;
 pub mod raw;
 pub mod rng;
 pub mod soak;

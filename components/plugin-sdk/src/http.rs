@@ -100,6 +100,12 @@ impl Response {
         Self::new(200, "text/plain; charset=utf-8", text.into())
     }
 
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// JSON with a status.
     ///
     /// # Errors

@@ -103,18 +103,21 @@ impl Shard {
         if !listens {
             return None;
         }
+        let (plugin_id, event_name) = match topic {
+            Topic::PluginEvent => (hint.text("pluginId")?, hint.text("eventName")?),
+            _ => Default::default(),
+        };
         let kind = match topic {
             Topic::PluginEvent => {
-                let (plugin_id, event_name) = (hint.text("pluginId")?, hint.text("eventName")?);
                 let direction = room.view().direction(&plugin_id, &event_name);
                 let client_to_server = direction == Some(EventDirection::ClientToServer);
-                OfferedKind::PluginEvent { plugin_id: (&*plugin_id).into(), event_name: (&*event_name).into(), client_to_server }
+                SubjectKind::PluginEvent { plugin_id: &plugin_id, event_name: &event_name, client_to_server }
             }
-            _ => OfferedKind::Chat,
+            _ => SubjectKind::Chat,
         };
-        match plugins.interest(&Subject { server_id, kind: kind.as_subject() }) {
+        match plugins.interest(&Subject { server_id, kind }) {
             Interest::None => None,
-            interest => Some(Matter { room, user_id, kind, decides: interest == Interest::Decide }),
+            interest => Some(Matter { room, user_id, kind: kind.into(), decides: interest == Interest::Decide }),
         }
     }
 

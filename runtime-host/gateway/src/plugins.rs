@@ -86,6 +86,17 @@ impl OfferedKind {
     }
 }
 
+impl From<SubjectKind<'_>> for OfferedKind {
+    fn from(kind: SubjectKind<'_>) -> Self {
+        match kind {
+            SubjectKind::Chat => Self::Chat,
+            SubjectKind::PluginEvent { plugin_id, event_name, client_to_server } => {
+                Self::PluginEvent { plugin_id: plugin_id.into(), event_name: event_name.into(), client_to_server }
+            }
+        }
+    }
+}
+
 /// A question that the gateway waits for; answered by [`Hub::decided`](crate::Hub::decided).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ask {

@@ -3,6 +3,8 @@
 //! `JACKFIELD_<TABLE>__<KEY>` sets one key, such as `JACKFIELD_SOCKET__CONNECTIONS_MAX=5000`. An unknown key is an error that names it.
 
 use anyhow::{Context, Result, bail};
+use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
+use egress::GuardSettings;
 use gateway::config::{Forward, Identity, RateSetting, Rates, Socket};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf};
@@ -25,6 +27,8 @@ pub(crate) struct Config {
     pub judge: Judge,
     /// The edge app.
     pub edge: Edge,
+    /// Third-party plugins.
+    pub plugins: PluginSettings,
     /// What is logged.
     pub log: Log,
 }
@@ -111,6 +115,47 @@ pub(crate) struct Edge {
     pub gateway_urls: Vec<String>,
     /// Variables of the edge app; they win over what this file says elsewhere.
     pub variables: BTreeMap<String, String>,
+}
+
+/// Third-party plugins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PluginSettings {
+    /// Whether this host runs plugins.
+    pub enabled: bool,
+    /// Where they lie; empty = `plugins` in the data directory.
+    pub directory: String,
+    /// What they may do when nobody said so: profile `safe` denies, `standard` asks, `permissive` allows; lists of capabilities that are denied
+    /// and allowed to all of them.
+    pub policy: PolicySettings,
+    /// Where their requests may go beyond public addresses and ordinary ports.
+    pub network: GuardSettings,
+}
+
+impl Default for PluginSettings {
+    fn default() -> Self {
+        Self { enabled: true, directory: String::new(), policy: PolicySettings::default(), network: GuardSettings::default() }
+    }
+}
+
+impl PluginSettings {
+    /// The policy, with what the environment says on top: it only ever forbids more (J31).
+    ///
+    /// # Errors
+    /// A list that cannot be understood.
+    pub(crate) fn policy(&self, environment: &Environment) -> Result<Policy> {
+        let mut policy = self.policy.compile().context("plugins.policy")?;
+        policy.kill = environment.kill.clone();
+        policy.mode = Mode::effective(environment.mode, Some(policy.mode), None);
+        if !environment.deny.is_empty() {
+            let requests = self.policy.deny.clone().unwrap_or_else(|| Profile::DENIED.map(Request::of).into());
+            let mut denied: Vec<Grant> =
+                requests.into_iter().map(|request| Grant { capability: request.id, scope: request.scope }).collect();
+            denied.extend(environment.deny.iter().cloned());
+            policy.deny = Rules::from_grants(&denied).context("the variable PLUGIN_DENY")?;
+        }
+        Ok(policy)
+    }
 }
 
 /// What is logged, to standard error.

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::{Role, ServiceCredential};
 use limits::{rest::PAGE_ITEMS_MAX, socket::HEAD_TIMEOUT_MS, socket::READY_BELOW_PERCENT};
 use parking_lot::Mutex;
+use plugin_api::PluginApi;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
@@ -37,6 +38,8 @@ pub(crate) struct Site {
     pub wake: Arc<Notify>,
     /// What a wake-up has to present.
     pub credential: ServiceCredential,
+    /// Plugins over REST, where this host runs any.
+    pub plugins: Option<PluginApi>,
     /// Requests of one address.
     pub per_address: Addresses,
     /// Requests in work.
@@ -119,7 +122,12 @@ impl Site {
             (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, &self.hub.advertised),
             (Method::GET | Method::HEAD, "/api/connections") => self.connections(&request),
             (_, path) if path.starts_with("/api/") => match self.places.try_acquire() {
-                Ok(_place) => self.door.answer(request, SocketAddr::new(client, peer.port())).await,
+                Ok(_place) => match &self.plugins {
+                    Some(plugins) if PluginApi::takes(request.uri()) => {
+                        plugins.answer(request.map(|body| body.map_err(anyhow::Error::from).boxed_unsync())).await
+                    }
+                    _ => self.door.answer(request, SocketAddr::new(client, peer.port())).await,
+                },
                 Err(_) => {
                     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "too many requests are in work");
                     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));

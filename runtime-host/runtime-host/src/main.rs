@@ -11,6 +11,7 @@ mod door;
 mod failure;
 mod http;
 mod keys;
+mod plugins;
 mod serve;
 mod telemetry;
 mod token;
@@ -40,6 +41,9 @@ enum Command {
     Config(config_command::Args),
     /// Copies the databases and keys of a data directory, also while it is being served.
     Backup(backup::Args),
+    /// Compiles a plugin: a component on standard input becomes native code on standard output. The host runs this in a process of its own.
+    #[command(hide = true)]
+    CompilePlugin,
 }
 
 fn main() -> ExitCode {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Check(args) => return check::run(&args),
         Command::Config(args) => config_command::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::CompilePlugin => plugin_host::plugin::compile_standard_input(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

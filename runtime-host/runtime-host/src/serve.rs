@@ -7,7 +7,7 @@ use crate::{
     door::Door,
     failure::Coded,
     http::{self, Site},
-    keys, telemetry,
+    keys, plugins, telemetry,
 };
 use ::http::{Request, StatusCode, header};
 use anyhow::{Context, Result, bail};
@@ -21,7 +21,11 @@ use gateway::{
 };
 use identity::{Expectations, KeySet, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use parking_lot::Mutex;
-use plugin_host::judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine};
+use plugin_api::PluginApi;
+use plugin_host::{
+    judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine},
+    plugin::Plugins,
+};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::{
     collections::BTreeMap,
@@ -132,11 +136,13 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     if !ground.config.identity.jwks_url.is_empty() {
         runtime.spawn(follow_keys(hub.clone(), ground.config.clone(), ground.data.clone()));
     }
+    let plugins = runtime.block_on(run_plugins(&ground, &hub))?;
     let (handover, passed) = Handover::new();
     let place = Arc::new(Mutex::new(None));
     let site = Site {
         hub: hub.clone(),
         door: door.clone(),
+        plugins: plugins.clone().map(|plugins| plugin_api(plugins, &ground, &hub)),
         wake,
         credential,
         per_address: Addresses::new(ground.config.rest.per_address.into()),
@@ -156,10 +162,36 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     if let Some(gateway) = place.lock().take() {
         gateway.drain();
     }
+    if let Some(plugins) = plugins {
+        runtime.block_on(plugins.stop());
+    }
     if let Door::Here(edge) = &door {
         edge.end();
     }
     Ok(())
+}
+
+fn plugin_api(plugins: Plugins, ground: &Ground, hub: &Arc<Hub>) -> PluginApi {
+    let hub = hub.clone();
+    let verify: plugin_api::Verify = Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
+    PluginApi::new(plugins, verify, ground.config.rest.cors_origins.clone())
+}
+
+/// Starts the plugins, in the background: the gateway never waits for them.
+async fn run_plugins(ground: &Ground, hub: &Arc<Hub>) -> Result<Option<Plugins>> {
+    if !ground.config.plugins.enabled {
+        return Ok(None);
+    }
+    let plugins = plugins::open(&ground.config, &ground.data, &ground.cache, hub)?;
+    plugins::Door::connect(&plugins, hub);
+    let starting = plugins.clone();
+    tokio::spawn(async move {
+        if let Err(error) = starting.look().await {
+            tracing::error!("plugins cannot be started: {error:#}");
+        }
+        starting.watch().await;
+    });
+    Ok(Some(plugins))
 }
 
 /// A write beyond RLIMIT_FSIZE (`LimitFSIZE` of systemd) fails like one on a full disk, instead of ending the process: a handler that does

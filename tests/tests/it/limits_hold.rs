@@ -236,8 +236,11 @@ fn direct(host: &Host) {
 
 fn plugin_event(host: &Host) {
     host.define("olga", "one", "example.polls", "vote:cast", &json!({"direction": "serverRelay", "scope": "server"}));
-    let mut client = Client::joined(host, "voter", "one");
-    client.find("the event", |frame| frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([])).is_object();
+    let mut client = Client::identified(host, "voter");
+    // The gateway hears of the event before the client joins, or after it.
+    if client.join("one").1["eventDefinitions"] == json!([]) {
+        client.find("the event", |frame| frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([]));
+    }
     exceeds(
         &mut client,
         "plugin_event",

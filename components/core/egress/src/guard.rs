@@ -1,6 +1,6 @@
 //! The guard in front of the network, with what an operator opened (H34).
 //!
-//! What it is not: the allow-list of a plugin; that is decided before, by capability. Invariant: what the operator did not name is as closed as
+//! What it is not: the allow-list of a plugin; that is decided by capability. Invariant: what the operator did not name is as closed as
 //! without any configuration.
 
 use crate::{Destination, Refused, Rule, Scheme, denied_by_default, special};

@@ -3,7 +3,7 @@
 //! Three questions in this order, and all of them again for each redirect: is the text a URL to somewhere ([`Destination::parse`]), may its
 //! scheme, port and name be used ([`Guard::check`]), and may each address be connected to that the name resolves to
 //! ([`Guard::check_address`])?
-//! What it is not: the capability decision, which comes first, or a client; nothing is resolved or sent here. Invariants: what is judged is the
+//! What it is not: the capability decision, or a client; nothing is resolved or sent here. Invariants: what is judged is the
 //! parsed form, the address that was checked is the one to connect to, and what no rule knows is refused.
 #![forbid(unsafe_code)]
 

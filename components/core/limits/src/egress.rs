@@ -1,6 +1,6 @@
 //! Requests of plugins to other machines.
 
-use super::{KIB, MIB, rate::Rate};
+use super::{KIB, MIB};
 
 /// Bytes of a URL.
 pub const URL_BYTES_MAX: usize = 8 * KIB;
@@ -32,8 +32,8 @@ pub const RESPONSE_HEADERS_MAX: usize = 128;
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * KIB;
 /// Body of an answer, as it comes: nothing is unpacked here, so a small answer stays small.
 pub const RESPONSE_BYTES_MAX: usize = 4 * MIB;
-/// Requests of one plugin within a minute (H31); as many at once, one more each second.
-pub const PER_PLUGIN: Rate = Rate { per_second: 1, burst: 60 };
+/// Requests of one plugin within a minute unless it or the operator says less (H31): as many at once, and as many a minute come back.
+pub const REQUESTS_PER_MINUTE: u32 = 60;
 /// Requests of one plugin in work at once.
 pub const IN_FLIGHT_PER_PLUGIN_MAX: usize = 10;
 

@@ -74,6 +74,10 @@ pub const RESPONSE_BYTES_MAX: usize = 16 * MIB;
 pub const BODY_PIECE_BYTES_MAX: usize = MIB;
 /// Pieces of an answer that wait for a slow client.
 pub const BODY_PIECES_MAX: usize = 4;
+/// Submitted requests of one plugin that are on their way or wait for consent.
+pub const SUBMITTED_MAX: usize = 16;
+/// Time that a submitted request waits for a person's consent.
+pub const CONSENT_WAIT_MS: u64 = 3_600_000;
 /// Bytes of a bus message, and of a tool's or a hook's input and output.
 pub const PAYLOAD_BYTES_MAX: usize = 256 * KIB;
 /// Characters of a bus topic.

@@ -3,7 +3,7 @@
 //! The first post to a host waits until a person allows it; `submit` sends it then by itself. What became of it is in the plugin's log.
 
 use plugin_sdk::{
-    BusMessage, Context, Disposition, Error, ErrorCode, Event, Plugin, Request, Response, Result, bus, http_client, log, settings,
+    BusMessage, Context, Disposition, Error, ErrorCode, Event, Plugin, Request, Response, Result, http_client, log, settings,
 };
 use serde_json::{Value, json};
 
@@ -26,11 +26,6 @@ fn post(server: &str, from: &str, text: &str) -> Result<http_client::Request> {
 
 impl Plugin for Notifier {
     fn activate(_: Context) -> Result<Self> {
-        bus::subscribe("http-response", bus::Options { replay: 0, since: None, include_self: true }).or_else(|error| match error.code {
-            // Without it notifications go out all the same; only their outcome is not heard of.
-            ErrorCode::NotGranted | ErrorCode::ConsentPending => Ok(()),
-            _ => Err(error),
-        })?;
         Ok(Self)
     }
 

@@ -1,7 +1,7 @@
 //! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
 
 use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, event};
-use gateway::plugins::{Interest, OfferedKind, Outcome};
+use gateway::plugins::{Interest, OfferedKind, Outcome, Topic};
 use serde_json::{Value, json};
 
 #[test]
@@ -19,6 +19,27 @@ fn without_interest_the_bytes_are_the_same() {
     });
     assert_eq!(texts[0], texts[1]);
     assert_eq!(texts[0].1["sourceUserId"], "alice");
+}
+
+#[test]
+fn what_nobody_listens_to_is_not_looked_at() {
+    let ground = Ground::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let mut in_channel = chat("x");
+    in_channel["channelId"] = "general".into();
+    // Which topics, how often interest is asked for then, and whether the channel is remembered.
+    for (topics, interests, channels) in
+        [(&[][..], 0, 0), (&[Topic::PluginEvent], 1, 0), (&[Topic::Channels], 0, 1), (&[Topic::Chat], 1, 1)]
+    {
+        ground.set_topics(topics);
+        let before = ground.interests();
+        alice.send(in_channel.clone());
+        alice.send(event("vote:cast", 1));
+        bob.expect("chat_message");
+        bob.expect("plugin_event");
+        assert_eq!(ground.interests() - before, interests, "{topics:?}");
+        assert_eq!(ground.hub.recent_channels(SERVER).map(|known| known.len()), Some(channels), "{topics:?}");
+    }
 }
 
 #[test]
@@ -195,6 +216,79 @@ fn where_plugins_have_no_room_the_sender_may_try_again() {
     assert_eq!(waiting["message"], "again");
     ground.decide(ask, Outcome::Relay);
     assert_eq!(bob.chats(1), ["again"]);
+}
+
+/// Four people, thirty messages each, decided in any order and in every way: each connection keeps its order, and each message has one end.
+#[test]
+fn whatever_is_decided_when_each_connection_keeps_its_order() {
+    const PEOPLE: usize = 4;
+    const MESSAGES: usize = 30;
+    for seed in 1..=3_u64 {
+        let ground = Ground::with(2, Some(decide), |config| {
+            (config.rates.all.burst, config.rates.chat.burst) = (10_000, 10_000);
+        });
+        let mut witness = ground.join("witness");
+        let mut people: Vec<Client> = (0..PEOPLE).map(|at| ground.join(&format!("person-{at}"))).collect();
+        for at in 0..MESSAGES {
+            people.iter_mut().for_each(|person| person.send(chat(&at.to_string())));
+        }
+        let mut random = seed;
+        let mut draw = |below: usize| {
+            // Knuth's multiplier: any order will do, as long as it is the same each time.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize % below
+        };
+        let (mut open, mut relayed, mut refused) = (Vec::new(), vec![Vec::new(); PEOPLE], vec![0; PEOPLE]);
+        for _ in 0..PEOPLE * MESSAGES {
+            // One question of a person is open at most: what has come is collected, and one of them, any, is answered.
+            if open.is_empty() || draw(2) == 0 {
+                open.extend(ground.asked_by_now(open.is_empty()));
+            }
+            assert!(open.len() <= PEOPLE);
+            let (envelope, ask) = open.swap_remove(draw(open.len()));
+            let who: usize =
+                envelope["senderId"].as_str().and_then(|id| id.strip_prefix("person-")).expect("a person").parse().expect("a number");
+            let text = envelope["message"].as_str().expect("a text").to_owned();
+            let outcome = match draw(4) {
+                0 => Outcome::Consume,
+                1 => {
+                    refused[who] += 1;
+                    Outcome::Refuse { code: "NO".into(), message: text }
+                }
+                2 => {
+                    let rewritten = format!("{text}, rewritten");
+                    relayed[who].push(rewritten.clone());
+                    let mut envelope = envelope;
+                    envelope["message"] = rewritten.into();
+                    Outcome::Rewrite(envelope.to_string().into())
+                }
+                _ => {
+                    relayed[who].push(text);
+                    Outcome::Relay
+                }
+            };
+            ground.decide(ask, outcome);
+        }
+        let mut heard = vec![Vec::new(); PEOPLE];
+        for _ in 0..relayed.iter().map(Vec::len).sum() {
+            let chat = witness.expect("chat_message");
+            let who: usize =
+                chat["senderId"].as_str().and_then(|id| id.strip_prefix("person-")).expect("a person").parse().expect("a number");
+            heard[who].push(chat["message"].as_str().expect("a text").to_owned());
+        }
+        assert_eq!(heard, relayed, "seed {seed}");
+        for (person, count) in people.iter_mut().zip(refused) {
+            let told: Vec<usize> =
+                (0..count).map(|_| person.expect("error")["message"].as_str().expect("a text").parse().expect("a number")).collect();
+            assert!(told.is_sorted(), "seed {seed}: {told:?}");
+            // Whoever's event arrives waits for nothing any more.
+            person.send(event("vote:tally", 1));
+            witness.expect("plugin_event");
+            assert_eq!(ground.offered().ask, None);
+        }
+        assert!(ground.nothing_offered());
+        assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+    }
 }
 
 #[test]

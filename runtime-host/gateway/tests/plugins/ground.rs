@@ -16,7 +16,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     time::Duration,
@@ -69,14 +69,19 @@ struct Recorder {
     closed: Sender<Arc<str>>,
     /// There is room for offers.
     room: AtomicBool,
+    /// What is listened to, a bit for each topic.
+    topics: AtomicU8,
+    /// How often interest was asked for.
+    interests: AtomicUsize,
 }
 
 impl Plugins for Recorder {
-    fn listens(&self, _topic: Topic) -> bool {
-        true
+    fn listens(&self, topic: Topic) -> bool {
+        self.topics.load(Ordering::Acquire) & 1 << topic as u8 != 0
     }
 
     fn interest(&self, subject: &Subject<'_>) -> Interest {
+        self.interests.fetch_add(1, Ordering::AcqRel);
         (self.wish)(subject)
     }
 
@@ -125,6 +130,8 @@ impl Ground {
         let mut config = Config::default();
         // Clients of a test answer pings only while the test reads from them.
         config.socket.silence_max_ms = 10 * PATIENCE.as_millis() as u64;
+        // Long enough for a busy machine.
+        config.socket.decision_max_ms = limits::dispatch::DECISION_LIMIT_MS;
         configure(&mut config);
         let runtime = Runtime::new().expect("a runtime");
         let edge = FakeEdge::default();
@@ -135,8 +142,15 @@ impl Ground {
         let (offers, received) = channel();
         let (snapshots, told) = channel();
         let (closed, closures) = channel();
-        let recorder =
-            Arc::new(Recorder { wish: wish.unwrap_or(|_| Interest::None), offers, snapshots, closed, room: AtomicBool::new(true) });
+        let recorder = Arc::new(Recorder {
+            wish: wish.unwrap_or(|_| Interest::None),
+            offers,
+            snapshots,
+            closed,
+            room: AtomicBool::new(true),
+            topics: AtomicU8::new(u8::MAX),
+            interests: AtomicUsize::new(0),
+        });
         if wish.is_some() {
             assert!(hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()), "once");
         }
@@ -173,6 +187,13 @@ impl Ground {
         (envelope, offered.ask.expect("a question"))
     }
 
+    /// All questions that have come; waits for one where `needed`.
+    pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ask)> {
+        let first = needed.then(|| self.offered());
+        let offers = first.into_iter().chain(self.offers.try_iter());
+        offers.map(|offered| (serde_json::from_slice(&offered.envelope).expect("JSON"), offered.ask.expect("a question"))).collect()
+    }
+
     /// Nothing was offered besides what was taken already.
     pub(crate) fn nothing_offered(&self) -> bool {
         self.offers.try_recv().is_err()
@@ -198,6 +219,16 @@ impl Ground {
     /// From now on there is, or is no, room for offers.
     pub(crate) fn set_room(&self, room: bool) {
         self.recorder.room.store(room, Ordering::Release);
+    }
+
+    /// From now on these topics are listened to.
+    pub(crate) fn set_topics(&self, topics: &[Topic]) {
+        self.recorder.topics.store(topics.iter().fold(0, |bits, topic| bits | 1 << *topic as u8), Ordering::Release);
+    }
+
+    /// How often interest was asked for.
+    pub(crate) fn interests(&self) -> usize {
+        self.recorder.interests.load(Ordering::Acquire)
     }
 
     /// Changes the server as the directory knows it.

@@ -8,21 +8,40 @@ use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
 use limits::plugin as bounds;
 use std::sync::Arc;
+use tokio::sync::watch;
 use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 
 /// What decides about one plugin.
 pub(crate) struct Authority {
     plugin: Arc<str>,
     /// Replaced when a grant changes.
-    pub(crate) rules: ArcSwap<PluginRules>,
+    rules: ArcSwap<PluginRules>,
     /// Replaced when a kill switch or the operator's policy changes.
     policy: Arc<ArcSwap<Policy>>,
     store: PluginStore,
+    /// Counts changes of the rules, for what waits for one.
+    changes: watch::Sender<u64>,
 }
 
 impl Authority {
     pub(crate) fn new(plugin: Arc<str>, rules: PluginRules, policy: Arc<ArcSwap<Policy>>, store: PluginStore) -> Self {
-        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store }
+        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store, changes: watch::Sender::new(0) }
+    }
+
+    /// Takes other rules; acts at the next call (T27).
+    pub(crate) fn replace(&self, rules: PluginRules) {
+        self.rules.store(Arc::new(rules));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Hears of each change of the rules.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Notes a decision that was made elsewhere with [`Authority::decide`].
+    pub(crate) fn note(&self, asked: &Asked<'_>, decision: Decision) {
+        self.store.audit(self.entry(asked, decision, 1));
     }
 
     /// What would be decided now.
@@ -54,7 +73,7 @@ impl Authority {
     }
 
     /// Asks a person; equal questions are one.
-    async fn ask(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
+    pub(crate) async fn ask(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
         // A person is asked about another machine by its name, and about anything else as a whole: nobody is asked once for each key.
         let target = match (asked.target.host, asked.target.port) {
             (Some(host), Some(port)) => Target::host(host, port).to_string(),

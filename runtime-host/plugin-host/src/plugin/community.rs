@@ -2,40 +2,36 @@
 //!
 //! What it is not: a decision. Whether a plugin may is settled before; here it is done, by whoever owns the connections.
 
+use futures::future::BoxFuture;
 use std::sync::Arc;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotDone {
     /// Nobody is on that server, or it does not exist.
-    #[error("server {0} has nobody on it")]
+    #[error("server {0:?} has nobody on it")]
     NotOpen(String),
     /// The event is not registered for the plugin on that server (T52).
-    #[error("event {0} is not registered on that server")]
+    #[error("{0}")]
     NotRegistered(String),
-    /// The payload breaks a rule of the event; the reasons are JSON.
-    #[error("the payload breaks a rule of the event")]
+    /// It breaks a rule: of the event's schema, or of the envelope.
+    #[error("{message}")]
     Refused {
-        /// The code of the refusal, as a client would see it.
-        code: String,
-        /// The refusal, as JSON.
+        /// For people.
+        message: String,
+        /// The code, and the violations where there are some, as JSON.
         details: String,
     },
     /// Something is longer than it may be.
-    #[error("{what} exceeds the limit of {limit} bytes")]
-    TooLarge {
-        /// What.
-        what: &'static str,
-        /// Its limit.
-        limit: usize,
-    },
+    #[error("{0}")]
+    TooLarge(String),
     /// Too many of them lately.
-    #[error("too many in a short time")]
-    RateLimited,
+    #[error("{0}")]
+    RateLimited(String),
     /// Events cause each other in a loop (T25).
-    #[error("events cause each other: the chain was cut after {0} steps")]
-    Loop(u8),
-    /// There is no such thing here.
+    #[error("{0}")]
+    Loop(String),
+    /// It cannot be done now.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -49,6 +45,8 @@ pub struct Publication {
     pub plugin_id: Arc<str>,
     /// The plugin's own identity.
     pub plugin_user_id: Arc<str>,
+    /// The name that others see.
+    pub display_name: Arc<str>,
     /// The event.
     pub event_name: String,
     /// The payload, JSON.
@@ -64,6 +62,8 @@ pub struct Publication {
 pub struct Saying {
     /// The server.
     pub server_id: String,
+    /// The plugin.
+    pub plugin_id: Arc<str>,
     /// The channel.
     pub channel_id: Option<String>,
     /// The plugin's own identity.
@@ -100,18 +100,18 @@ pub struct OpenServer {
     pub users: usize,
 }
 
-/// Who owns the connections. Calls return at once.
+/// Who owns the connections.
 pub trait Community: Send + Sync {
     /// Validates and sends an event as a client's would be.
     ///
     /// # Errors
     /// [`NotDone`].
-    fn publish(&self, publication: Publication) -> Result<(), NotDone>;
+    fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>>;
     /// Sends a chat message.
     ///
     /// # Errors
     /// [`NotDone`].
-    fn say(&self, saying: Saying) -> Result<(), NotDone>;
+    fn say(&self, saying: Saying) -> BoxFuture<'_, Result<(), NotDone>>;
     /// Up to `max` people of a server from `offset` on, and how many there are.
     ///
     /// # Errors

@@ -163,6 +163,13 @@ impl Mail {
         }
     }
 
+    /// Nobody is on a server any more: its instance finishes what waits and ends.
+    pub(crate) fn server_closed(&self, server_id: &str) {
+        if let Some(places) = self.places.lock().as_mut() {
+            places.remove(&Scope::Server(server_id.into()));
+        }
+    }
+
     /// A message for one instance; a full mailbox is the plugin's own and is told to its log.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
         let places = self.places.lock();

@@ -82,6 +82,8 @@ pub struct Setup {
     pub store: PluginStore,
     /// Who owns the connections.
     pub community: Arc<dyn Community>,
+    /// Sends plugins' requests.
+    pub client: outbound::Client,
 
 }
 
@@ -94,6 +96,7 @@ pub(crate) struct Host {
     store: PluginStore,
     community: Arc<dyn Community>,
 
+    client: outbound::Client,
     dispatch: Arc<Dispatch>,
     runtime: Handle,
     compilations: Arc<Semaphore>,
@@ -177,7 +180,7 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be made.
     pub fn new(setup: Setup) -> Result<Self> {
-        let Setup { directory, compiler, policy, store, community } = setup;
+        let Setup { directory, compiler, policy, store, community, client } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let host = Host {
@@ -187,6 +190,7 @@ impl Plugins {
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             community,
+            client,
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
@@ -494,7 +498,7 @@ impl Plugins {
         let grants = self.host.store.grants(id).await.map_err(anyhow::Error::from)?;
         if let Some(mail) = plugin.mail.load_full() {
             let rules = rules::of(&mail.shared.manifest, &grants, &self.host.policy.load())?;
-            mail.shared.authority.rules.store(Arc::new(rules));
+            mail.shared.authority.replace(rules);
         }
         Ok(())
     }
@@ -527,6 +531,13 @@ impl Plugins {
     pub fn requirements_changed(&self, server_id: &str, snapshot: &str) {
         for listener in &self.host.dispatch.table().all {
             listener.mail.requirements_changed(server_id, snapshot);
+        }
+    }
+
+    /// Nobody is on a server any more: the instances that worked for it are let go.
+    pub fn server_closed(&self, server_id: &str) {
+        for listener in &self.host.dispatch.table().all {
+            listener.mail.server_closed(server_id);
         }
     }
 

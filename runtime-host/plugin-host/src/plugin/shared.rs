@@ -1,6 +1,6 @@
 //! What all instances of one plugin share.
 
-use super::{authority::Authority, bus::Bus, community::Community, live::Mail};
+use super::{authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail};
 use arc_swap::ArcSwap;
 use limits::{MIB, plugin as bounds};
 use plugin_manifest::Manifest;
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) settings: ArcSwap<Map<String, Value>>,
     pub(crate) store: PluginStore,
     pub(crate) community: Arc<dyn Community>,
-    pub(crate) fetcher: super::fetch::Fetcher,
+    pub(crate) fetcher: Fetcher,
     pub(crate) bus: Bus,
     /// The running instances; none once the plugin is gone.
     pub(crate) mail: Weak<Mail>,

@@ -30,12 +30,13 @@ impl events::Host for State {
             server_id,
             plugin_id: self.shared.id.clone(),
             plugin_user_id: self.shared.plugin_user_id.clone(),
+            display_name: self.shared.display_name.clone(),
             event_name,
             payload,
             target_user_id,
-            hops: self.hops + 1,
+            hops: self.hops,
         };
-        Ok(self.shared.community.publish(publication).map_err(not_done))
+        Ok(self.shared.community.publish(publication).await.map_err(not_done))
     }
 }
 
@@ -78,13 +79,14 @@ impl messages::Host for State {
         }
         let saying = Saying {
             server_id,
+            plugin_id: self.shared.id.clone(),
             channel_id,
             plugin_user_id: self.shared.plugin_user_id.clone(),
             display_name: self.shared.display_name.clone(),
             text,
-            hops: self.hops + 1,
+            hops: self.hops,
         };
-        Ok(self.shared.community.say(saying).map_err(not_done))
+        Ok(self.shared.community.say(saying).await.map_err(not_done))
     }
 }
 

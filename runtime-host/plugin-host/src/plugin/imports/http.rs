@@ -55,11 +55,12 @@ impl http_body::HostWriter for State {
 }
 
 impl http_client::Host for State {
-    async fn fetch(&mut self, _request: http_client::Request) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
-        Ok(Err(error(ErrorCode::Unsupported, "outbound requests are not wired yet")))
+    async fn fetch(&mut self, request: http_client::Request) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
+        let shared = self.shared.clone();
+        Ok(shared.fetcher.fetch(&shared, request).await)
     }
 
-    async fn submit(&mut self, _request: http_client::Request) -> wasmtime::Result<Result<String, PluginError>> {
-        Ok(Err(error(ErrorCode::Unsupported, "outbound requests are not wired yet")))
+    async fn submit(&mut self, request: http_client::Request) -> wasmtime::Result<Result<String, PluginError>> {
+        Ok(self.shared.fetcher.submit(&self.shared, self.scope.clone(), self.number, request))
     }
 }

@@ -49,8 +49,8 @@ fn not_done(failed: NotDone) -> PluginError {
     let code = match &failed {
         NotDone::NotOpen(_) | NotDone::NotRegistered(_) => ErrorCode::NotFound,
         NotDone::Refused { .. } => ErrorCode::InvalidArgument,
-        NotDone::TooLarge { .. } => ErrorCode::TooLarge,
-        NotDone::RateLimited => ErrorCode::RateLimited,
+        NotDone::TooLarge(_) => ErrorCode::TooLarge,
+        NotDone::RateLimited(_) => ErrorCode::RateLimited,
         NotDone::Loop(_) => ErrorCode::Denied,
         NotDone::Unavailable(_) => ErrorCode::Unavailable,
     };

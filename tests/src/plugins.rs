@@ -1,0 +1,108 @@
+//! Plugins under test: installed into the folder of a host, and asked over REST.
+
+use crate::{
+    PATIENCE,
+    host::{Host, Settings},
+    http::{Request, Response},
+    output_folder, root,
+};
+use serde_json::{Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+use tempfile::TempDir;
+
+/// A plugins directory, filled before or while a host runs.
+#[derive(Debug)]
+pub struct Directory(TempDir);
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+}
+
+impl Directory {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Installs a plugin of the workspace: its manifest, changed by `change`, and its component.
+    pub fn install(&self, package: &str, change: impl FnOnce(&mut Value)) {
+        let source = ["components/examples", "tests/test-components"].map(|folder| root().join(folder).join(package));
+        let source = source.iter().find(|folder| folder.is_dir()).unwrap_or_else(|| panic!("there is no plugin {package}"));
+        let text = fs::read_to_string(source.join("jackfield.json")).expect("a manifest");
+        let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
+        change(&mut manifest);
+        let name = manifest["id"].as_str().expect("an id").to_owned();
+        self.put(&name, &manifest, &component(package));
+    }
+
+    /// Puts a folder with a manifest and a component; the manifest comes last, so that nobody finds half a plugin.
+    pub fn put(&self, name: &str, manifest: &Value, component: &Path) {
+        let folder = self.path().join(name);
+        fs::create_dir_all(&folder).expect("a folder");
+        let file = manifest["entrypoint"].as_str().expect("an entrypoint");
+        fs::copy(component, folder.join(file)).expect("a component");
+        fs::write(folder.join("jackfield.json"), manifest.to_string()).expect("a manifest is written");
+    }
+
+    /// A host that runs what lies here.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        let directory = toml::Value::from(self.path().display().to_string());
+        Settings::new().config(&format!("[plugins]\ndirectory = {directory}\n"))
+    }
+}
+
+/// A component that `cargo xtask build` made.
+#[must_use]
+pub fn component(package: &str) -> PathBuf {
+    let name = package.replace('-', "_");
+    let path = output_folder().parent().expect("the target folder").join("wasm32-wasip2/component").join(format!("{name}.wasm"));
+    assert!(path.exists(), "{} is missing; run `cargo xtask build` first", path.display());
+    path
+}
+
+impl Host {
+    /// A request in the name of an administrator.
+    #[must_use]
+    pub fn admin(&self, method: &str, path: &str, body: &Value) -> Response {
+        let request = Request::new(method, path).bearer(&self.token("root", "admin"));
+        self.send(&if body.is_null() { request } else { request.json(body) })
+    }
+
+    /// Grants all that a plugin declares.
+    pub fn grant_all(&self, plugin: &str) {
+        let _ = self.admin("PUT", &format!("/api/plugins/{plugin}/grants"), &json!({"all": true})).expect(200);
+    }
+
+    /// Waits until a plugin is in a state; its details.
+    ///
+    /// # Panics
+    /// When it does not get there.
+    pub fn plugin_in(&self, plugin: &str, state: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            let answer = self.admin("GET", &format!("/api/plugins/{plugin}"), &Value::Null);
+            let about = if answer.status == 200 { answer.json() } else { Value::Null };
+            if about["state"] == state {
+                return about;
+            }
+            assert!(began.elapsed() < PATIENCE, "{plugin} is not {state} but {about}\n{}", self.log());
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+
+    /// Asks a plugin on its route, as a client.
+    #[must_use]
+    pub fn ask_plugin(&self, method: &str, path: &str, body: &[u8]) -> Response {
+        let mut request = Request::new(method, &format!("/api/plugins/route{path}")).bearer(&self.token("alice", "client"));
+        request.body = Some(body.to_vec());
+        self.send(&request)
+    }
+}

@@ -1,0 +1,161 @@
+//! Plugin events and chat: who hears them, who decides, and what becomes of loops.
+
+use serde_json::{Value, json};
+use tests::{client::Client, host::Host, plugins::Directory};
+
+const SERVER: &str = "plaza";
+
+/// A host with the probe, its events registered on a server, and two people there.
+fn stage(directory: &Directory) -> (Host, Client, Client) {
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.grant_all("tests.probe");
+    host.create_server("olga", SERVER);
+    host.require("olga", SERVER, "tests.probe", &json!({"status": "optional"}));
+    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
+    host.define("olga", SERVER, "tests.probe", "tell", &json!({"direction": "serverRelay", "scope": "server"}));
+    let alice = Client::joined(&host, "alice", SERVER);
+    let bob = Client::joined(&host, "bob", SERVER);
+    (host, alice, bob)
+}
+
+fn ask(payload: Value) -> Value {
+    json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": payload})
+}
+
+fn chat(text: &str) -> Value {
+    json!({"type": "chat_message", "serverId": SERVER, "message": text})
+}
+
+#[test]
+fn a_plugin_sees_client_events_first_and_decides() {
+    let directory = Directory::default();
+    let (_host, mut alice, mut bob) = stage(&directory);
+    alice.send(ask(json!({"n": 1})));
+    assert_eq!(bob.expect("plugin_event")["payload"]["n"], 1, "relayed");
+    alice.send(ask(json!({"do": "consume", "n": 2})));
+    alice.send(ask(json!({"n": 3})));
+    assert_eq!(bob.expect("plugin_event")["payload"]["n"], 3, "the one in between was consumed");
+    let refused = alice.refused(ask(json!({"do": "reject"})), "PLUGIN_REFUSED");
+    assert!(refused.to_string().contains("told to"), "{refused}");
+}
+
+#[test]
+fn a_plugin_speaks_in_its_own_name() {
+    let directory = Directory::default();
+    let (_host, mut alice, mut bob) = stage(&directory);
+    alice.send(ask(json!({"do": "say", "text": "from the plugin"})));
+    let said = bob.expect("chat_message");
+    assert_eq!((&said["message"], &said["senderId"]), (&json!("from the plugin"), &json!("plugin:tests.probe")), "T17, D9");
+    assert_eq!(alice.expect("chat_message")["message"], "from the plugin");
+}
+
+#[test]
+fn loops_are_cut() {
+    let directory = Directory::default();
+    let (host, mut alice, mut bob) = stage(&directory);
+    alice.send(ask(json!({"do": "echo", "n": 0})));
+    let mut heard = 0;
+    // The loop ends by itself; a marker sent afterwards comes after all of it.
+    loop {
+        let event = bob.expect("plugin_event");
+        if event["eventName"] == "tell" {
+            heard += 1;
+            if heard >= 7 {
+                break;
+            }
+        }
+    }
+    alice.send(chat("marker"));
+    bob.find("the marker", |frame| frame["message"] == "marker");
+    assert!(host.metric("jackfield_plugin_publications_total") > 0.0 || heard <= 9, "case 26");
+    host.plugin_in("tests.probe", "loaded");
+}
+
+#[test]
+fn chat_is_rewritten_refused_and_flagged_and_the_rest_is_untouched() {
+    let directory = Directory::default();
+    let (host, mut alice, mut bob) = stage(&directory);
+    alice.send(json!({"type": "chat_message", "serverId": SERVER, "message": "!rewrite this", "zebra": [1, 2], "apple": null}));
+    let got = bob.expect("chat_message");
+    assert_eq!((&got["message"], &got["zebra"], &got["apple"]), (&json!("rewritten this"), &json!([1, 2]), &Value::Null));
+    alice.send(json!({"type": "chat_message", "serverId": SERVER, "message": {"content": "!rewrite that", "format": "plain"}}));
+    assert_eq!(bob.expect("chat_message")["message"], json!({"content": "rewritten that", "format": "plain"}), "D1");
+    let refused = alice.refused(chat("!refuse too rude"), "PLUGIN_REFUSED");
+    assert!(refused.to_string().contains("too rude"), "{refused}");
+    alice.send(chat("!flag look"));
+    assert_eq!(bob.expect("chat_message")["message"], "!flag look");
+    let logs = host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null).expect(200).text();
+    assert!(logs.contains("flagged a message"), "{logs}");
+}
+
+#[test]
+fn instances_of_two_servers_share_values_and_nothing_else() {
+    let directory = Directory::default();
+    let (host, mut alice, mut bob) = stage(&directory);
+    host.create_server("olga", "annex");
+    for event in ["ask", "tell"] {
+        let direction = if event == "ask" { "clientToServer" } else { "serverRelay" };
+        host.define("olga", "annex", "tests.probe", event, &json!({"direction": direction, "scope": "server"}));
+    }
+    let mut carol = Client::joined(&host, "carol", "annex");
+    let mut dave = Client::joined(&host, "dave", "annex");
+    alice.send(ask(json!({"secret": "of the plaza"})));
+    bob.expect("plugin_event");
+    carol.send(json!({"type": "plugin_event", "serverId": "annex", "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": "heard"}}));
+    let told = dave.find("what the instance heard", |frame| frame["eventName"] == "tell");
+    let heard = told["payload"].to_string();
+    assert!(heard.contains("annex") && !heard.contains("of the plaza"), "case 28: {heard}");
+}
+
+#[test]
+fn the_bus_replays_to_its_own_server_alone() {
+    let directory = Directory::default();
+    let (_host, mut alice, mut bob) = stage(&directory);
+    for n in 0..3 {
+        alice.send(ask(json!({"do": "publish", "message": {"n": n}})));
+        bob.expect("plugin_event");
+    }
+    alice.send(ask(json!({"do": "subscribe", "replay": 2})));
+    bob.expect("plugin_event");
+    alice.send(ask(json!({"do": "heard"})));
+    let told = bob.find("what the instance heard", |frame| frame["eventName"] == "tell");
+    let messages: Vec<u64> = told["payload"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|heard| heard["what"] == "message")
+        .filter_map(|heard| heard["details"]["payload"]["n"].as_u64())
+        .collect();
+    assert_eq!(messages, [1, 2], "T39: the latest two, in order");
+}
+
+#[test]
+fn polls_count_votes_and_show_results() {
+    let directory = Directory::default();
+    directory.install("polls", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("jackfield.polls", "loaded");
+    host.grant_all("jackfield.polls");
+    host.create_server("olga", SERVER);
+    for (event, direction) in [("vote", "clientToServer"), ("results", "serverRelay")] {
+        host.define("olga", SERVER, "jackfield.polls", event, &json!({"direction": direction, "scope": "server"}));
+    }
+    let mut alice = Client::joined(&host, "alice", SERVER);
+    let mut bob = Client::joined(&host, "bob", SERVER);
+    let asked = json!({"server": SERVER, "question": "tea?", "choices": ["yes", "no"]}).to_string();
+    let poll = host.ask_plugin("POST", "/polls/", asked.as_bytes()).expect(201).json()["poll"].as_str().expect("an id").to_owned();
+    let vote = |choice: u64| {
+        let payload = json!({"poll": poll, "choice": choice});
+        json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "jackfield.polls", "eventName": "vote", "payload": payload})
+    };
+    alice.send(vote(1));
+    let results = bob.find("the results", |frame| frame["eventName"] == "results");
+    assert_eq!(results["payload"]["choices"][1]["votes"], 1);
+    bob.send(vote(1));
+    alice.find("both votes", |frame| frame["payload"]["votes"] == 2);
+    let shown = host.ask_plugin("GET", &format!("/polls/{poll}"), b"").expect(200).json();
+    assert_eq!(shown["choices"][1]["votes"], 2);
+    alice.refused(vote(7), "PLUGIN_REFUSED");
+}

@@ -1,0 +1,135 @@
+//! Plugins that misbehave: each ends itself at most, and a bystander notices nothing.
+
+use serde_json::{Value, json};
+use tests::{bystander::Bystander, host::Host, plugins::Directory};
+
+fn stage(directory: &Directory) -> (Host, Bystander) {
+    directory.install("plugin-probe", |_| {});
+    directory.install("polls", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.plugin_in("jackfield.polls", "loaded");
+    host.grant_all("tests.probe");
+    host.grant_all("jackfield.polls");
+    host.create_server("olga", "calm");
+    let bystander = Bystander::start(&host, "calm");
+    (host, bystander)
+}
+
+/// Asks for a deed that must end the instance; the plugin comes back by itself.
+fn dies(host: &Host, deed: &str, why: &str) {
+    let answer = host.ask_plugin("GET", &format!("/probe/{deed}"), b"");
+    assert_eq!(answer.status, 502, "{deed}: {}", answer.text());
+    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+    assert!(events.contains("crashed") && events.contains(why), "{deed}: {events}");
+    assert_eq!(host.ask_plugin("GET", "/polls/", b"").status, 200, "another plugin goes on");
+    host.plugin_in("tests.probe", "loaded");
+}
+
+#[test]
+fn traps_memory_and_recursion_end_the_instance_alone() {
+    let directory = Directory::default();
+    let (host, bystander) = stage(&directory);
+    dies(&host, "panic", "unreachable");
+    dies(&host, "recurse", "stack");
+    let hog = host.ask_plugin("GET", "/probe/hog/200", b"");
+    assert_eq!(hog.status, 502, "{}", hog.text());
+    assert!(hog.text().contains("no memory after"), "growth is refused at the limit, the guest goes on: {}", hog.text());
+    host.plugin_in("tests.probe", "loaded");
+    bystander.undisturbed();
+}
+
+#[test]
+fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 500_000_000}));
+    directory.install("polls", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.plugin_in("jackfield.polls", "loaded");
+    host.grant_all("jackfield.polls");
+    host.create_server("olga", "calm");
+    let bystander = Bystander::start(&host, "calm");
+    dies(&host, "spin", "fuel");
+    dies(&host, "spin-calling", "fuel");
+    bystander.undisturbed();
+}
+
+#[test]
+fn a_slow_answer_is_a_timeout() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"responseTimeoutMs": 300}));
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    let answer = host.ask_plugin("GET", "/probe/spin", b"");
+    assert!(matches!(answer.status, 502 | 504), "R28: {}", answer.text());
+    host.plugin_in("tests.probe", "loaded");
+}
+
+#[test]
+fn answers_without_end_are_cut() {
+    let directory = Directory::default();
+    let (host, bystander) = stage(&directory);
+    let request = tests::http::Request::new("GET", "/api/plugins/route/probe/endless").bearer(&host.token("alice", "client"));
+    // The head says 200 before the end is known; the body breaks off.
+    assert!(request.send(&host.address()).is_err(), "case 13: a part is not taken for the whole");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
+    bystander.undisturbed();
+}
+
+#[test]
+fn logs_are_bounded_and_inert() {
+    let directory = Directory::default();
+    let (host, _bystander) = stage(&directory);
+    let _ = host.ask_plugin("POST", "/probe/log/1", b"\x1b[31mred\x1b]0;title\x07\nsecond").expect(200);
+    let _ = host.ask_plugin("POST", "/probe/log/2000", &[b'x'; 4_000]).expect(200);
+    let _ = host.ask_plugin("POST", "/probe/log/1", b"afterwards").expect(200);
+    let page = |at: usize| host.admin("GET", &format!("/api/plugins/tests.probe/logs?page={at}&page_size=100"), &Value::Null).expect(200);
+    let first = page(0).json();
+    assert!(first["total"].as_u64().unwrap_or(u64::MAX) < 200, "case 9: {}", first["total"]);
+    let all: String = (0..3).map(|at| page(at).text()).collect();
+    assert!(!all.contains('\u{1b}') && !all.contains("\\u001b"), "case 10");
+}
+
+#[test]
+fn storage_has_an_end_and_nothing_is_half_written() {
+    let directory = Directory::default();
+    let (host, _bystander) = stage(&directory);
+    let full = host.ask_plugin("GET", "/probe/kv-many/70", b"").expect(200).json();
+    assert_eq!(full["error"], "ErrorCode::QuotaExceeded", "case 11: {full}");
+    let answer = host.ask_plugin("GET", "/probe/kv-then-panic/half", b"");
+    assert_eq!(answer.status, 502);
+    host.plugin_in("tests.probe", "loaded");
+    assert_eq!(host.ask_plugin("GET", "/probe/kv-get/half", b"").json(), Value::Null, "case 14");
+    let long = host.ask_plugin("POST", &format!("/probe/kv-set/{}", "k".repeat(600)), b"v").json();
+    assert_eq!(long["error"], "ErrorCode::InvalidArgument", "{long}");
+    for key in ["../polls/1", "a%00b"] {
+        let answer = host.ask_plugin("POST", &format!("/probe/kv-set/{key}"), b"v").expect(200).json();
+        assert!(answer.is_null() || answer["error"] == "ErrorCode::InvalidArgument", "case 25: {answer}");
+    }
+    assert_eq!(host.ask_plugin("GET", "/polls/", b"").json(), json!({"polls": []}), "case 25: another plugin's values are not touched");
+}
+
+#[test]
+fn there_is_nothing_to_see_in_a_sandbox() {
+    let directory = Directory::default();
+    let (host, _bystander) = stage(&directory);
+    assert_eq!(host.ask_plugin("GET", "/probe/environment", b"").json(), json!({"variables": 0, "arguments": 0}), "case 24, H35");
+    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"] {
+        let answer = host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
+        let code = answer["error"].as_str().unwrap_or_default();
+        assert!(["ErrorCode::Denied", "ErrorCode::InvalidArgument", "ErrorCode::NotDeclared"].contains(&code), "{url}: {answer}");
+    }
+}
+
+#[test]
+fn a_plugin_that_crashes_ten_times_in_a_row_is_switched_off() {
+    let directory = Directory::default();
+    // It declares a hook deadline of nothing: activation is what fails, each time.
+    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 1_000}));
+    let host = directory.settings().start();
+    let failed = host.plugin_in("tests.probe", "failed");
+    assert!(failed["retryAt"].is_string() || failed["retryAt"].is_u64(), "{failed}");
+    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+    assert!(events.contains("restarting") && events.contains("\"delay_ms\":1000"), "R17: {events}");
+}

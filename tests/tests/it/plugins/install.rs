@@ -1,0 +1,118 @@
+//! From a folder to a running plugin, and away again.
+
+use serde_json::{Value, json};
+use std::fs;
+use tests::{http::Request, plugins::Directory};
+
+#[test]
+fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    let about = host.plugin_in("tests.probe", "loaded");
+    assert_eq!((&about["enabled"], &about["running"], &about["health"]), (&json!(true), &json!(true), &json!("healthy")));
+    let request = Request::new("PATCH", "/api/plugins/route/probe/request?a=1&b=%20x").bearer(&host.token("alice", "client"));
+    let seen = host.send(&Request { body: Some(b"hi".to_vec()), ..request.header("x-mine", "1").header("cookie", "secret") });
+    let seen = seen.expect(200).json();
+    assert_eq!((&seen["method"], &seen["path"], &seen["query"]), (&json!("PATCH"), &json!("/request"), &json!("a=1&b=%20x")), "R25, R26, R29");
+    assert_eq!((&seen["user"], &seen["role"], &seen["body"]), (&json!("alice"), &json!("client"), &json!("hi")));
+    let headers = seen["headers"].to_string();
+    assert!(headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"), "credentials stay here: {headers}");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R12");
+    assert_eq!(host.ask_plugin("GET", "/probe", b"").status, 502, "no deed: the plugin answers an error");
+}
+
+#[test]
+fn routes_want_credentials_and_say_what_is_wrong() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    assert_eq!(host.get("/api/plugins/route/probe/request").status, 401, "R46");
+    assert_eq!(host.get("/api/plugins").status, 401);
+    assert_eq!(host.ask_plugin("GET", "/nobody/x", b"").status, 404, "R27");
+    for path in ["/..%2Fx/", "/%2e%2e/x"] {
+        assert_eq!(host.ask_plugin("GET", path, b"").status, 400, "R45: {path}");
+    }
+    let client = Request::new("POST", "/api/plugins/tests.probe/disable").bearer(&host.token("alice", "client"));
+    assert_eq!(host.send(&client).status, 403, "R46");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "it was not disabled");
+}
+
+#[test]
+fn bodies_stream_both_ways() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    let body: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let answer = host.ask_plugin("POST", "/probe/stream", &body).expect(200);
+    assert!(answer.body == body, "three megabytes came back changed");
+}
+
+#[test]
+fn disabling_takes_routes_away_and_outlives_a_restart() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let data = tempfile::tempdir().unwrap();
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "loaded");
+    let _ = host.admin("POST", "/api/plugins/tests.probe/disable", &Value::Null).expect(200);
+    assert_eq!(host.ask_plugin("GET", "/probe/request", b"").status, 404, "R22");
+    assert_eq!(host.admin("GET", "/api/plugins/tests.probe", &Value::Null).json()["enabled"], false);
+    assert!(host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null).text().contains("deactivate"), "it was told first");
+    host.kill();
+    let host = directory.settings().data(data.path()).start();
+    let about = host.plugin_in("tests.probe", "disabled");
+    assert_eq!(about["enabled"], false, "R23, R24: listed and off");
+    let _ = host.admin("POST", "/api/plugins/tests.probe/enable", &Value::Null).expect(200);
+    host.plugin_in("tests.probe", "loaded");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R21");
+}
+
+#[test]
+fn a_plugin_that_is_dropped_in_is_noticed_and_one_that_is_removed_goes() {
+    let directory = Directory::default();
+    let host = directory.settings().start();
+    directory.install("polls", |_| {});
+    host.plugin_in("jackfield.polls", "loaded");
+    fs::remove_dir_all(directory.path().join("jackfield.polls")).unwrap();
+    while host.admin("GET", "/api/plugins/jackfield.polls", &Value::Null).status != 404 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_stands_against_a_plugin_is_said() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| {
+        manifest["id"] = "tests.undeclared".into();
+        manifest["capabilities"] = json!(["http.serve", "storage.kv"]);
+    });
+    directory.install("plugin-probe", |manifest| {
+        manifest["id"] = "tests.alone".into();
+        manifest["relationships"] = json!({"requires": [{"id": "tests.absent"}]});
+    });
+    directory.install("plugin-probe", |manifest| manifest["version"] = "9.9.9".into());
+    directory.put("text", &json!({"id": "tests.text", "entrypoint": "x.wasm"}), &directory.path().join("tests.probe/jackfield.json"));
+    let host = directory.settings().start();
+    let reason = |plugin: &str| host.plugin_in(plugin, "blocked")["reason"].as_str().unwrap_or_default().to_owned();
+    let undeclared = reason("tests.undeclared");
+    assert!(undeclared.contains("users needs users.read") && undeclared.contains("events needs events.server.publish"), "{undeclared}");
+    assert!(reason("tests.alone").contains("missing_dependency:tests.absent"));
+    assert!(reason("tests.probe").contains("0.1.0"), "the component says another version (H5)");
+    let bad = host.admin("GET", "/api/plugins/check", &Value::Null).expect(200).text();
+    assert!(bad.contains("\"text\""), "{bad}");
+}
+
+#[test]
+fn a_reload_takes_new_bytes_and_keeps_serving() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    directory.install("plugin-probe", |manifest| manifest["title"] = "Probe, again".into());
+    let _ = host.admin("POST", "/api/plugins/tests.probe/reload", &Value::Null).expect(200);
+    assert_eq!(host.plugin_in("tests.probe", "loaded")["name"], "Probe, again", "T38");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
+}

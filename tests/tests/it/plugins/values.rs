@@ -1,0 +1,98 @@
+//! Capabilities, values, settings, audit: what a plugin holds, and who gave it.
+
+use serde_json::{Value, json};
+use tests::{host::Host, http::Request, plugins::Directory};
+
+fn probe(directory: &Directory) -> Host {
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host
+}
+
+#[test]
+fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
+    let directory = Directory::default();
+    let host = probe(&directory);
+    let refused = host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200).json();
+    assert_eq!(refused["error"], "ErrorCode::ConsentPending", "{refused}");
+    let again = host.ask_plugin("POST", "/probe/kv-set/b", b"1").expect(200).json();
+    assert_eq!(refused["details"], again["details"], "one question, not one for each key (H27)");
+    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).json();
+    let id = consents["consents"][0]["id"].as_str().unwrap_or_else(|| panic!("{consents}")).to_owned();
+    let _ = host.admin("POST", &format!("/api/consents/{id}"), &json!({"decision": "allow", "remember": true})).expect(200);
+    assert_eq!(host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200).json(), Value::Null, "T27: without a restart");
+    assert_eq!(host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json(), "1");
+    let _ = host.admin("DELETE", "/api/plugins/tests.probe/grants?capability=storage.kv", &Value::Null).expect(200);
+    let revoked = host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json();
+    assert_eq!(revoked["error"], "ErrorCode::ConsentPending", "T27: the next call fails");
+    let audit = host.admin("GET", "/api/audit?recent=100&plugin=tests.probe", &Value::Null).expect(200).text();
+    assert!(audit.contains("needs_approval") && audit.contains("allowed") && audit.contains("storage.kv"), "J33: {audit}");
+}
+
+#[test]
+fn refusals_tell_not_declared_from_not_granted() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().config("[plugins.policy]\nprofile = \"safe\"\n").start();
+    host.plugin_in("tests.probe", "loaded");
+    let asked = host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json();
+    assert_eq!(asked["error"], "ErrorCode::NotGranted", "{asked}");
+    let fetch = host.ask_plugin("POST", "/probe/fetch", b"https://elsewhere.test/").expect(200).json();
+    assert_eq!(fetch["error"], "ErrorCode::NotDeclared", "{fetch}");
+    let undeclared = host.admin("PUT", "/api/plugins/tests.probe/grants", &json!({"capability": "shell.exec"}));
+    assert_eq!(undeclared.status, 409, "T30: {}", undeclared.text());
+    let check = host.ask_plugin("GET", "/probe/check/storage.kv", b"").expect(200).json();
+    assert_eq!((&check["layer"], &check["reason"]), (&json!(5), &json!("strict mode")));
+}
+
+#[test]
+fn values_belong_to_their_plugin_and_outlive_a_kill() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    directory.install("polls", |_| {});
+    let data = tempfile::tempdir().unwrap();
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "loaded");
+    host.plugin_in("jackfield.polls", "loaded");
+    host.grant_all("tests.probe");
+    let _ = host.ask_plugin("POST", "/probe/kv-set/kept", b"value").expect(200);
+    let act = |host: &Host, body: Value| host.admin("POST", "/api/plugins/tests.probe/kv", &body);
+    assert_eq!(act(&host, json!({"action": "get", "key": "kept"})).expect(200).json()["value"], "value", "R36");
+    let other = host.admin("POST", "/api/plugins/jackfield.polls/kv", &json!({"action": "get", "key": "kept"}));
+    assert_eq!(other.expect(200).json()["value"], Value::Null, "R39");
+    let token = host.admin("POST", "/api/plugins/jackfield.polls/token", &Value::Null).expect(200).json();
+    let token = token["token"].as_str().unwrap_or_else(|| panic!("{token}"));
+    let foreign = Request::new("POST", "/api/plugins/tests.probe/kv").bearer(token).json(&json!({"action": "get", "key": "kept"}));
+    assert_eq!(host.send(&foreign).status, 403, "R40");
+    host.kill();
+    let host = directory.settings().data(data.path()).start();
+    assert_eq!(act(&host, json!({"action": "get", "key": "kept"})).expect(200).json()["value"], "value", "R41");
+}
+
+#[test]
+fn settings_and_changed_values_are_told() {
+    let directory = Directory::default();
+    let host = probe(&directory);
+    host.grant_all("tests.probe");
+    assert_eq!(host.ask_plugin("GET", "/probe/setting/greeting", b"").json(), "hello", "the manifest's default");
+    let _ = host.admin("PUT", "/api/plugins/tests.probe/settings", &json!({"greeting": "hi"})).expect(200);
+    assert_eq!(host.ask_plugin("GET", "/probe/setting/greeting", b"").json(), "hi");
+    let _ = host.admin("POST", "/api/plugins/tests.probe/kv", &json!({"action": "set", "key": "k", "value": "v"})).expect(200);
+    let heard = host.ask_plugin("GET", "/probe/heard", b"").json().to_string();
+    assert!(heard.contains(r#""greeting":"hi""#), "H7: {heard}");
+    assert!(heard.contains(r#""key":"k""#), "T35: {heard}");
+}
+
+#[test]
+fn secrets_do_not_lie_in_the_open() {
+    let directory = Directory::default();
+    let host = probe(&directory);
+    host.grant_all("tests.probe");
+    let _ = host.ask_plugin("POST", "/probe/secret-set/key", b"very-secret-value").expect(200);
+    assert_eq!(host.ask_plugin("GET", "/probe/secret-get/key", b"").json(), "very-secret-value");
+    let bytes = std::fs::read(host.data().join("plugins.db")).unwrap();
+    let log = std::fs::read(host.data().join("plugins.db-wal")).unwrap_or_default();
+    let open = [bytes, log].concat().windows(17).any(|window| window == b"very-secret-value");
+    assert!(!open, "H24");
+}
