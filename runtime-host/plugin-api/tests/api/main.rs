@@ -8,10 +8,13 @@ mod values;
 
 use bytes::Bytes;
 use capability::Policy;
+use egress::{Guard, GuardSettings};
+use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use identifiers::UserId;
 use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
+use outbound::{Client, SystemResolver};
 use plugin_api::{Body, PluginApi};
 use plugin_host::plugin::{Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup};
 use serde_json::{Value, json};
@@ -34,11 +37,11 @@ struct Ground {
 struct Nobody;
 
 impl Community for Nobody {
-    fn publish(&self, _: Publication) -> Result<(), NotDone> {
-        Err(NotDone::NotOpen("nobody".into()))
+    fn publish(&self, _: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
+        Box::pin(async { Err(NotDone::NotOpen("nobody".into())) })
     }
-    fn say(&self, _: Saying) -> Result<(), NotDone> {
-        Err(NotDone::NotOpen("nobody".into()))
+    fn say(&self, _: Saying) -> BoxFuture<'_, Result<(), NotDone>> {
+        Box::pin(async { Err(NotDone::NotOpen("nobody".into())) })
     }
     fn roster(&self, _: &str, _: usize, _: usize) -> Result<(Vec<Person>, usize), NotDone> {
         Err(NotDone::NotOpen("nobody".into()))
@@ -91,8 +94,10 @@ impl Ground {
     async fn over(folder: tempfile::TempDir) -> Self {
         let store = PluginStore::open(&folder.path().join(PLUGINS_FILE)).expect("a store");
         let compiler = Compiler::new("/nonexistent".into(), &folder.path().join("code"), [0; 32]).expect("a compiler");
-        let setup =
-            Setup { directory: folder.path().join("plugins"), compiler, policy: Policy::default(), store, community: Arc::new(Nobody) };
+        let (guard, resolver) = (Guard::new(&GuardSettings::default()).expect("a guard"), SystemResolver::default());
+        let client = Client::new(outbound::Config::default(), Arc::new(guard), Arc::new(resolver)).expect("a client");
+        let (directory, community) = (folder.path().join("plugins"), Arc::new(Nobody));
+        let setup = Setup { directory, compiler, policy: Policy::default(), store, community, client };
         let plugins = Plugins::new(setup).expect("plugins");
         plugins.look().await.expect("a look");
         let verifier = Verifier::new(Expectations::default()).with_public_key(&SigningKey::from_seed(&SEED).public_key());

@@ -115,7 +115,8 @@ fn there_is_nothing_to_see_in_a_sandbox() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     assert_eq!(host.ask_plugin("GET", "/probe/environment", b"").json(), json!({"variables": 0, "arguments": 0}), "case 24, H35");
-    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"] {
+    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"]
+    {
         let answer = host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
         let code = answer["error"].as_str().unwrap_or_default();
         assert!(["ErrorCode::Denied", "ErrorCode::InvalidArgument", "ErrorCode::NotDeclared"].contains(&code), "{url}: {answer}");
