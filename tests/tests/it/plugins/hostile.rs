@@ -11,7 +11,6 @@ fn stage(directory: &Directory) -> (Host, Bystander) {
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("tests.probe");
     host.grant_all("jackfield.polls");
-    host.create_server("olga", "calm");
     let bystander = Bystander::start(&host, "calm");
     (host, bystander)
 }
@@ -48,7 +47,6 @@ fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
-    host.create_server("olga", "calm");
     let bystander = Bystander::start(&host, "calm");
     dies(&host, "spin", "fuel");
     dies(&host, "spin-calling", "fuel");
@@ -115,8 +113,7 @@ fn there_is_nothing_to_see_in_a_sandbox() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     assert_eq!(host.ask_plugin("GET", "/probe/environment", b"").json(), json!({"variables": 0, "arguments": 0}), "case 24, H35");
-    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"]
-    {
+    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"] {
         let answer = host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
         let code = answer["error"].as_str().unwrap_or_default();
         assert!(["ErrorCode::Denied", "ErrorCode::InvalidArgument", "ErrorCode::NotDeclared"].contains(&code), "{url}: {answer}");
