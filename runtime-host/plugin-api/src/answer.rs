@@ -3,6 +3,7 @@
 //! Invariant: a refusal's text names what is wrong and never holds a token, a value or a secret.
 
 use bytes::Bytes;
+use capability::UnknownCapability;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use plugin_host::plugin::Refused;
@@ -79,6 +80,13 @@ impl From<StoreError> for Refusal {
             }
         };
         Self::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<UnknownCapability> for Refusal {
+    fn from(error: UnknownCapability) -> Self {
+        let meant = error.suggestion.map(|id| format!("; did you mean {id}?")).unwrap_or_default();
+        Self::bad(format!("{error}{meant}"))
     }
 }
 

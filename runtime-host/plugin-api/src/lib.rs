@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 pub use answer::Body;
 pub use auth::Verify;
-pub use openapi::extend as extend_openapi;
+pub use openapi::{extend as extend_openapi, extend_answer};
 pub use route::RESERVED_IDS;
 
 use answer::Refusal;

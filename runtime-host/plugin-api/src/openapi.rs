@@ -1,7 +1,11 @@
 //! What this crate adds to the OpenAPI document of the directory, made from the table of routes; schemas stand in `schemas.json` beside this.
 
+use http::{Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use limits::rest::RESPONSE_BYTES_MAX;
 use serde_json::{Map, Value, json};
 
+use crate::answer::{Body, Refusal, full};
 use crate::auth::Needs;
 use crate::route::{ROUTES, Route};
 
@@ -10,6 +14,22 @@ const PLUGIN_ID: &str = "^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$";
 
 /// Methods that plugins may answer on their routes.
 const FORWARDED: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The directory's answer with the routes about plugins in it. What is no such document goes on as it is.
+pub async fn extend_answer(response: Response<Body>) -> Response<Body> {
+    if response.status() != StatusCode::OK {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(bytes) = Limited::new(body, RESPONSE_BYTES_MAX).collect().await.map(|body| body.to_bytes()) else {
+        return Refusal::new(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", "the document broke off").into_response();
+    };
+    let Ok(mut document) = serde_json::from_slice::<Value>(&bytes) else { return Response::from_parts(head, full(bytes)) };
+    extend(&mut document);
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.remove(header::ETAG);
+    Response::from_parts(head, full(document.to_string().into()))
+}
 
 /// Adds the routes about plugins to a document.
 pub fn extend(document: &mut Value) {

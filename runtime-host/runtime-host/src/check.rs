@@ -23,22 +23,29 @@ const UNUSABLE: u8 = 2;
 /// Check a plugin's manifest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The plugin's folder, or the file that describes it
-    pub path: PathBuf,
+    #[command(flatten)]
+    pub check: CheckArgs,
     /// Print the findings as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What is checked, and how strictly.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The plugin's folder, or the file that describes it
+    pub path: PathBuf,
     /// Refuse unknown fields instead of warning about them
     #[arg(long)]
     pub strict: bool,
 }
 
 /// Runs the command.
-pub(crate) fn run(args: &Args) -> ExitCode {
+pub(crate) fn run(args: &CheckArgs, json: bool) -> ExitCode {
     let mut out = io::stdout().lock();
     match examine(&args.path, Options { strict: args.strict }) {
         Ok(examined) => {
-            let text = if args.json { examined.json() } else { examined.text(wants_colour(&out)) };
+            let text = if json { examined.json() } else { examined.text(wants_colour(&out)) };
             // A closed pipe is the reader's choice; the verdict is in the exit code.
             let _ = writeln!(out, "{text}");
             ExitCode::from(u8::from(!examined.is_ok()))

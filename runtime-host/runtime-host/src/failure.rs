@@ -2,6 +2,7 @@
 
 use edge_host::{InUse, Unusable};
 use std::io::{self, ErrorKind};
+use storage::StoreError;
 
 /// A failure that knows its own code.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     if let Some(unusable) = cause.downcast_ref::<Unusable>() {
         return Some(unusable.code);
+    }
+    if let Some(error) = cause.downcast_ref::<StoreError>() {
+        return Some(error.code());
     }
     if cause.is::<InUse>() {
         return Some("DATA_IN_USE");

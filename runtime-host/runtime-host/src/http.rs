@@ -126,6 +126,9 @@ impl Site {
                     Some(plugins) if PluginApi::takes(request.uri()) => {
                         plugins.answer(request.map(|body| body.map_err(anyhow::Error::from).boxed_unsync())).await
                     }
+                    Some(_) if path == "/api/openapi.json" && request.method() == Method::GET => {
+                        plugin_api::extend_answer(self.door.answer(request, SocketAddr::new(client, peer.port())).await).await
+                    }
                     _ => self.door.answer(request, SocketAddr::new(client, peer.port())).await,
                 },
                 Err(_) => {

@@ -11,12 +11,13 @@ mod door;
 mod failure;
 mod http;
 mod keys;
+mod plugin_command;
 mod plugins;
 mod serve;
 mod telemetry;
 mod token;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::{io::Write as _, process::ExitCode};
 
 /// A community server whose plugins cannot hurt it.
@@ -41,6 +42,13 @@ enum Command {
     Config(config_command::Args),
     /// Copies the databases and keys of a data directory, also while it is being served.
     Backup(backup::Args),
+    /// Manages the plugins of a running host.
+    Plugin(Box<plugin_command::Args>),
+    /// Prints a script that completes this program's commands in a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Compiles a plugin: a component on standard input becomes native code on standard output. The host runs this in a process of its own.
     #[command(hide = true)]
     CompilePlugin,
@@ -51,9 +59,17 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Keys(args) => keys::run(&args),
-        Command::Check(args) => return check::run(&args),
+        Command::Check(args) => return check::run(&args.check, args.json),
         Command::Config(args) => config_command::run(&args),
         Command::Backup(args) => backup::run(&args),
+        Command::Plugin(args) => match plugin_command::run(&args) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut std::io::stdout());
+            Ok(())
+        }
         Command::CompilePlugin => plugin_host::plugin::compile_standard_input(),
     };
     match outcome {

@@ -16,6 +16,7 @@ mod judges;
 mod limits_hold;
 mod liveness;
 mod order;
+mod plugin_commands;
 mod plugins;
 mod process;
 mod refusals;

@@ -65,7 +65,7 @@ pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body
 pub(crate) async fn delete(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     api.plugins.get(call.id())?;
     let name = call.asked("capability").ok_or_else(|| Refusal::bad("name the 'capability' in the query"))?;
-    let capability: CapabilityId = name.parse().map_err(|error: capability::UnknownCapability| Refusal::bad(error.to_string()))?;
+    let capability: CapabilityId = name.parse()?;
     let body = call.bytes(BODY_BYTES_MAX).await?;
     let scope: Option<Scope> = match &*body {
         [] => None,
@@ -78,7 +78,7 @@ pub(crate) async fn delete(api: &PluginApi, mut call: Call) -> Result<Response<B
 
 /// A capability that may be granted: one that the manifest declares.
 fn declared(manifest: &Manifest, name: &str) -> Result<CapabilityId, Refusal> {
-    let id: CapabilityId = name.parse().map_err(|error: capability::UnknownCapability| Refusal::bad(error.to_string()))?;
+    let id: CapabilityId = name.parse()?;
     if manifest.declares(id) {
         return Ok(id);
     }
