@@ -51,6 +51,9 @@ pub fn extend(document: &mut Value) {
         // The same path answers about plugins when one of these is given.
         parameters.extend(["recent", "plugin"].map(query));
     }
+    if let Some(schema) = document.pointer_mut("/paths/~1api~1audit/get/responses/200/content/application~1json/schema") {
+        *schema = json!({"anyOf": [schema.take(), {"$ref": "#/components/schemas/AuditEntries"}]});
+    }
 }
 
 fn merge(into: &mut Value, from: Map<String, Value>) {

@@ -11,6 +11,7 @@ mod door;
 mod failure;
 mod http;
 mod keys;
+mod new_command;
 mod plugin_command;
 mod plugins;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Begins something new: `new plugin hello`.
+    New(new_command::Args),
     /// Compiles a plugin: a component on standard input becomes native code on standard output. The host runs this in a process of its own.
     #[command(hide = true)]
     CompilePlugin,
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut std::io::stdout());
             Ok(())
         }
+        Command::New(args) => new_command::run(&args),
         Command::CompilePlugin => plugin_host::plugin::compile_standard_input(),
     };
     match outcome {
