@@ -15,7 +15,7 @@ use tungstenite::{Message, WebSocket, client::IntoClientRequest as _, protocol::
 pub enum Event {
     /// A text frame.
     Frame(String),
-    /// The connection is over, with the server's close code and reason; 1006 when there was no close frame.
+    /// The connection is over, with the server's close code and reason; 1006 and the library's reason when there was no close frame.
     Closed(u16, String),
 }
 
@@ -277,8 +277,8 @@ impl Transport for Native {
                 }
                 Ok(_) => {}
                 Err(tungstenite::Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(_) => {
-                    let (code, reason) = said.unwrap_or((1006, String::new()));
+                Err(error) => {
+                    let (code, reason) = said.unwrap_or_else(|| (1006, error.to_string()));
                     return Some(Event::Closed(code, reason));
                 }
             }

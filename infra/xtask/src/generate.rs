@@ -28,6 +28,7 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
         ("lifecycle.md".into(), plugin_lifecycle::lifecycle_markdown()),
         ("limits.md".into(), limits_page()?),
+        ("refusals.md".into(), reference::refusals(&capability::decisions_markdown(), &egress::rules_markdown())),
         ("manifest.md".into(), plugin_manifest::reference_markdown()),
         ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
         (

@@ -38,6 +38,17 @@ pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String
     Ok(out)
 }
 
+/// The page of what plugins are refused, and why.
+pub(crate) fn refusals(decisions: &str, rules: &str) -> String {
+    format!(
+        "# Why a plugin was refused\n\n<!-- Generated from components/core/{{capability,egress}} by `cargo xtask gen`; do not edit. -->\n\n\
+         Every refusal names its ground: in the answer that the plugin gets, in the audit (`jackfield plugin audit`) and, where a network rule\n\
+         was broken, in the log.\n\n## Capabilities\n\n{decisions}\n## Network rules\n\n\
+         A request to another machine passes these as well, on the URL, on every address that its name has, and again for every redirect. The\n\
+         plugin sees `denied`, or `invalid-argument` where the text is at fault. Private hosts and networks are opened in the configuration.\n\n{rules}"
+    )
+}
+
 /// The page of refusals over the socket.
 pub(crate) fn errors(source: &str, frames: &str) -> Result<String> {
     let codes: Vec<Constant> =

@@ -150,7 +150,7 @@ impl Client {
         let decision = permit(to, method);
         match decision.outcome {
             Outcome::Allow => Ok(()),
-            Outcome::Deny | Outcome::Ask => Err(Failed::Capability { decision, target: to.to_string() }),
+            Outcome::Deny | Outcome::Ask => Err(Failed::Capability { decision, to: Box::new(to.clone()) }),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use capability::{Decision, Refusal};
-use egress::{Refused, Rule, is_forbidden_header};
+use egress::{Destination, Refused, Rule, is_forbidden_header};
 use http::{HeaderMap, Method, StatusCode};
 use limits::egress::{REQUEST_BYTES_MAX, REQUEST_HEADER_BYTES_MAX, REQUEST_HEADERS_MAX};
 use std::time::Duration;
@@ -78,12 +78,12 @@ pub enum Failed {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The capability was denied, or somebody has to be asked.
-    #[error("http.fetch of {target}: {}", decision.reason())]
+    #[error("http.fetch of {to}: {}", decision.reason())]
     Capability {
         /// What was decided.
         decision: Decision,
-        /// Scheme, host and port of the hop.
-        target: String,
+        /// The hop that it was decided about: the one to ask a person about.
+        to: Box<Destination>,
     },
     /// The method is none of those that are spoken.
     #[error("method must be GET, HEAD, POST, PUT, PATCH or DELETE")]
@@ -131,6 +131,7 @@ impl Failed {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Refused(Refused { rule: Rule::BadUrl | Rule::UrlTooLong | Rule::Header, .. }) | Self::Method => "invalid-argument",
+            Self::Refused(Refused { rule: Rule::NoAddress, .. }) => "unavailable",
             Self::Refused(_) => "denied",
             Self::Capability { decision, .. } => match decision.refusal() {
                 Some(refusal) => refusal.code(),

@@ -7,17 +7,17 @@ use crate::config::Config;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use capability::Environment;
+use egress::Guard;
 use futures::future::BoxFuture;
 use gateway::{
     Hub, PublishError, Speaker,
     plugins::{self as door, Interest, Offered, OfferedKind, Outcome, Subject, SubjectKind},
 };
+use outbound::{Client, SystemResolver};
 use plugin_host::plugin::{
     ChatMessage, Community, Compiler, Decided, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying,
     Setup, Topic,
 };
-use egress::Guard;
-use outbound::{Client, SystemResolver};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{
@@ -256,8 +256,10 @@ struct Live(Arc<Hub>);
 impl Community for Live {
     fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
         Box::pin(async move {
-            let payload: &RawValue = serde_json::from_str(&publication.payload)
-                .map_err(|error| NotDone::Refused { message: format!("payload is not JSON: {error}"), details: json!({"code": "BAD_JSON"}).to_string() })?;
+            let payload: &RawValue = serde_json::from_str(&publication.payload).map_err(|error| NotDone::Refused {
+                message: format!("payload is not JSON: {error}"),
+                details: json!({"code": "BAD_JSON"}).to_string(),
+            })?;
             let speaker = Speaker {
                 plugin_id: &publication.plugin_id,
                 plugin_user_id: Some(&publication.plugin_user_id),
@@ -283,7 +285,8 @@ impl Community for Live {
                 display_name: &saying.display_name,
                 hops: saying.hops,
             };
-            let message = gateway::ChatMessage { server_id: &saying.server_id, channel_id: saying.channel_id.as_deref(), text: &saying.text };
+            let message =
+                gateway::ChatMessage { server_id: &saying.server_id, channel_id: saying.channel_id.as_deref(), text: &saying.text };
             self.0.send_chat(&speaker, &message).await.map_err(not_done)
         })
     }

@@ -12,17 +12,20 @@ mod frames;
 mod manifests;
 mod ranges;
 mod schemas;
+mod urls;
 
 pub use frames::check as frame;
 pub use manifests::check as manifest;
 pub use ranges::check as range;
 pub use schemas::check as schema;
+pub use urls::check as url;
 
 /// A check, by the name of its fuzz target and of the folder of its inputs.
 pub type Named = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Named; 5] = [("frame", frame), ("envelope", envelope), ("manifest", manifest), ("schema", schema), ("range", range)];
+pub const ALL: [Named; 6] =
+    [("frame", frame), ("envelope", envelope), ("manifest", manifest), ("schema", schema), ("range", range), ("url", url)];
 
 /// Bytes as one envelope: read as `serde_json` reads them, and the host's look at them agrees.
 pub fn envelope(bytes: &[u8]) {

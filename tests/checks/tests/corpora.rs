@@ -57,6 +57,11 @@ fn ranges() {
 }
 
 #[test]
+fn urls() {
+    replay("url");
+}
+
+#[test]
 fn each_check_has_a_target_and_a_corpus_of_bounded_size() {
     let expected: BTreeSet<String> = checks::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
     let names =

@@ -86,6 +86,27 @@ pub enum Ground {
 }
 
 impl Ground {
+    /// All of them, by layer.
+    pub const ALL: [Self; 17] = [
+        Self::Killed,
+        Self::EmptyCapability,
+        Self::UnknownCapability,
+        Self::NotDeclared,
+        Self::OutsideDeclaration,
+        Self::PluginDeny,
+        Self::GlobalDeny,
+        Self::Granted,
+        Self::Always,
+        Self::DefaultList,
+        Self::DefaultAllow,
+        Self::DefaultDeny,
+        Self::DefaultAsk,
+        Self::Strict,
+        Self::Prompt,
+        Self::Permissive,
+        Self::NobodyToAsk,
+    ];
+
     /// Which layer it belongs to, what follows from it, and its text in audit and answers.
     const fn facts(self) -> (u8, Outcome, &'static str) {
         use Outcome::{Allow, Ask, Deny};
@@ -107,6 +128,30 @@ impl Ground {
             Self::Prompt => (5, Ask, "prompt mode"),
             Self::Permissive => (5, Allow, "permissive mode"),
             Self::NobodyToAsk => (5, Deny, "requires approval"),
+        }
+    }
+
+    /// What would help, for people.
+    pub(crate) const fn advice(self) -> &'static str {
+        match self {
+            Self::Killed => "A kill switch is on, or the mode is `disabled`: somebody stopped plugins, or this one, on purpose.",
+            Self::EmptyCapability | Self::UnknownCapability => "There is no capability of this name.",
+            Self::NotDeclared => "Declare the capability in the manifest; then it can be granted.",
+            Self::OutsideDeclaration => {
+                "The manifest declares the capability for other hosts, methods, ports, paths or names. No grant reaches further."
+            }
+            Self::PluginDeny => "A person refused it to this plugin, or the server blocks the plugin.",
+            Self::GlobalDeny => "The operator's policy denies it to all plugins.",
+            Self::Granted => "A grant, or a consent that is remembered.",
+            Self::Always => "Nobody has to grant it.",
+            Self::DefaultList => "The operator's policy lists it for all plugins that declare it.",
+            Self::DefaultAllow => "The operator's policy allows what no list names.",
+            Self::DefaultDeny => "The operator's policy denies what no list names; a grant allows it.",
+            Self::DefaultAsk => "The operator's policy asks about what no list names.",
+            Self::Strict => "In this mode only what is granted is allowed; a grant allows it.",
+            Self::Prompt => "A question waits for a person: `jackfield plugin consents`.",
+            Self::Permissive => "In this mode what is declared is allowed.",
+            Self::NobodyToAsk => "Somebody would have to be asked where nobody can be; a grant allows it.",
         }
     }
 

@@ -12,6 +12,7 @@ mod kill;
 mod nearest;
 mod network;
 mod policy;
+mod reference;
 mod ruleset;
 mod scope;
 mod sets;
@@ -25,6 +26,7 @@ pub use kill::{BadVariable, Environment, Kill, KillSwitches, TooManyKilled, swit
 pub use nearest::nearest;
 pub use network::{EffectiveHosts, effective_hosts};
 pub use policy::{Mode, PluginRules, Policy, PolicySettings, Profile, Terminal, UnknownMode};
+pub use reference::decisions_markdown;
 pub use ruleset::{BadRule, Grant, Rules};
 pub use scope::{BadScope, Request, Scope, ScopeKey};
 pub use target::{Asked, Target};

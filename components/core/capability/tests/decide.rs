@@ -123,6 +123,18 @@ fn refusals_tell_what_would_help() {
 }
 
 #[test]
+fn the_page_names_every_ground_and_no_two_grounds_are_alike() {
+    let page = capability::decisions_markdown();
+    let mut seen = std::collections::BTreeSet::new();
+    for ground in Ground::ALL {
+        let Decision { layer, .. } = Decision::on(ground);
+        assert!(page.contains(&format!("| {layer} | {} |", ground.reason())), "{ground:?}");
+        assert!(seen.insert((layer, ground.reason())), "{ground:?}");
+    }
+    assert_eq!(page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| layer")).count(), Ground::ALL.len());
+}
+
+#[test]
 fn a_capability_named_by_text_is_trimmed_and_read_without_case() {
     let plugin = PluginRules { declared: rules(true), granted: rules(true), ..PluginRules::default() };
     let ground = |name: &str| decide_named(name, Target::ANY, &plugin, &Policy::default()).ground;

@@ -13,6 +13,7 @@ mod guard;
 mod header;
 mod port;
 mod redirect;
+mod reference;
 mod rule;
 
 pub use address::special;
@@ -21,4 +22,5 @@ pub use guard::{BadEntry, Guard, GuardSettings};
 pub use header::{is_forbidden_header, travels_across_hosts};
 pub use port::denied_by_default;
 pub use redirect::{Onward, onward};
+pub use reference::rules_markdown;
 pub use rule::{Refused, Rule};

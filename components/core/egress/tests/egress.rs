@@ -1,6 +1,8 @@
 //! The guard from outside: cases 79 to 86, H31, H32, H34.
 
-use egress::{Destination, Guard, GuardSettings, Onward, Refused, Rule, is_forbidden_header, onward, special, travels_across_hosts};
+use egress::{
+    Destination, Guard, GuardSettings, Onward, Refused, Rule, is_forbidden_header, onward, rules_markdown, special, travels_across_hosts,
+};
 use proptest::prelude::*;
 use serde::Deserialize;
 use std::{
@@ -52,6 +54,8 @@ fn every_spelling_is_judged_by_what_it_means() {
 fn names_of_rules_are_different_and_refusals_keep_secrets() {
     let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), Rule::ALL.len());
+    let page = rules_markdown();
+    assert!(names.iter().all(|name| page.contains(&format!("| `{name}` |"))) && page.contains(" 6379,"), "{page}");
     let refused = judged(&Guard::default(), "http://127.0.0.1/path-secret?key=query-secret").unwrap_err();
     assert_eq!(refused.to_string(), "127.0.0.1 (127.0.0.1) is refused by the network rule loopback");
     let refused = Destination::parse("http://user-secret:pass-secret@good.example/").unwrap_err();

@@ -4,5 +4,3 @@
 pub const RULES_MAX: usize = 10_000;
 /// Words of `PLUGIN_DENY`, and plugins that are killed by name through the environment.
 pub const ENVIRONMENT_WORDS_MAX: usize = 1_000;
-/// Decisions kept in memory (J33); older ones are found in the store.
-pub const AUDIT_KEPT_MAX: usize = 1_000;

@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
 use limits::plugin as bounds;
 use std::sync::Arc;
-use tokio::sync::watch;
 use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
+use tokio::sync::watch;
 
 /// What decides about one plugin.
 pub(crate) struct Authority {
@@ -80,8 +80,12 @@ impl Authority {
             (Some(host), None) => host.to_owned(),
             (None, _) => String::new(),
         };
-        let question =
-            NewConsent { plugin: self.plugin.to_string(), capability: asked.id, target: target.clone(), reason: Some(decision.reason().to_owned()) };
+        let question = NewConsent {
+            plugin: self.plugin.to_string(),
+            capability: asked.id,
+            target: target.clone(),
+            reason: Some(decision.reason().to_owned()),
+        };
         match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => {
                 super::imports::error(ErrorCode::NotGranted, format!("{} ({target}): a person refused it", asked.id))

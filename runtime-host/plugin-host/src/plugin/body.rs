@@ -115,7 +115,15 @@ impl Writer {
 
 /// Fields that belong to a connection, not to an answer (RFC 9110 section 7.6.1).
 pub(crate) fn is_the_connections(name: &HeaderName) -> bool {
-    [header::CONNECTION, header::PROXY_AUTHENTICATE, header::PROXY_AUTHORIZATION, header::TE, header::TRAILER, header::TRANSFER_ENCODING, header::UPGRADE]
-        .contains(name)
+    [
+        header::CONNECTION,
+        header::PROXY_AUTHENTICATE,
+        header::PROXY_AUTHORIZATION,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ]
+    .contains(name)
         || name.as_str() == "keep-alive"
 }

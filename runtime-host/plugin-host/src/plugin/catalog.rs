@@ -118,12 +118,7 @@ fn read(root: &Path, folder: &Path, manifest_path: &Path, component: Option<&Pat
         let changed = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
         digest.update(changed.as_nanos().to_le_bytes());
     }
-    Ok(Package {
-        manifest: Arc::new(manifest),
-        manifest_path: manifest_path.to_owned(),
-        component,
-        fingerprint: digest.finalize().into(),
-    })
+    Ok(Package { manifest: Arc::new(manifest), manifest_path: manifest_path.to_owned(), component, fingerprint: digest.finalize().into() })
 }
 
 /// Refuses a path that leads out of the plugins directory (R5, case 30).

@@ -51,7 +51,10 @@ impl Diary {
         let bytes = kept.len() + fields.as_ref().map_or(0, String::len) + 1;
         let Some(missed) = self.pay(bytes, text.len()) else { return };
         if let Some((lines, dropped_bytes)) = missed {
-            let message = format!("{lines} log lines of {dropped_bytes} bytes were dropped: more than {} bytes a second", bounds::LOG_BYTES_PER_SECOND);
+            let message = format!(
+                "{lines} log lines of {dropped_bytes} bytes were dropped: more than {} bytes a second",
+                bounds::LOG_BYTES_PER_SECOND
+            );
             let fields = serde_json::json!({"dropped_lines": lines, "dropped_bytes": dropped_bytes}).to_string();
             self.write(Level::Warn, message, Some(fields));
         }

@@ -43,7 +43,7 @@ pub(crate) struct Fetcher {
     client: Client,
     account: Account,
     /// Hosts of the manifest's `network`; empty: as far as the capability reaches (H28).
-    hosts: Vec<HostPattern>,
+    hosts: Vec<Option<HostPattern>>,
     https_only: bool,
     submitted: Arc<Semaphore>,
     ids: AtomicU64,
@@ -61,7 +61,8 @@ struct Hop {
 impl Fetcher {
     pub(crate) fn new(client: Client, manifest: &Manifest) -> Self {
         let network = manifest.network.clone().unwrap_or_default();
-        let hosts = network.allowed_domains.iter().filter_map(|host| HostPattern::parse(host).ok());
+        // A pattern that cannot be understood matches nothing, and does not widen what the others allow.
+        let hosts = network.allowed_domains.iter().map(|host| HostPattern::parse(host).ok());
         Self {
             client,
             account: Account::new(manifest.id.as_str(), network.rate_limit_rpm),
@@ -85,7 +86,7 @@ impl Fetcher {
     }
 
     fn decide(&self, authority: &Authority, host: &str, port: u16, method: &Method, path: &str) -> Decision {
-        if !self.hosts.is_empty() && !self.hosts.iter().any(|pattern| pattern.matches(host)) {
+        if !self.hosts.is_empty() && !self.hosts.iter().flatten().any(|pattern| pattern.matches(host)) {
             return Decision::on(Ground::OutsideDeclaration);
         }
         let target = Target::host(host, port).with_method(method.as_str()).with_path(path);
@@ -97,13 +98,7 @@ impl Fetcher {
         let hops: Mutex<Vec<Hop>> = Mutex::default();
         let answer = self.client.send(&self.account, request, |to, method| {
             let decision = self.decide(&shared.authority, to.host(), to.port(), method, to.path());
-            let hop = Hop {
-                host: to.host().to_owned(),
-                port: to.port(),
-                method: method.to_string(),
-                path: to.path().to_owned(),
-                decision,
-            };
+            let hop = Hop { host: to.host().to_owned(), port: to.port(), method: method.to_string(), path: to.path().to_owned(), decision };
             hops.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(hop);
             decision
         });
@@ -200,13 +195,8 @@ impl Submitted {
             }
             Err(failed) => json!({"id": self.id, "err": {"code": code(failed.code), "message": failed.message}}),
         };
-        let message = Message {
-            topic: TOPIC.into(),
-            payload: payload.to_string().into(),
-            published_ms: super::now_ms(),
-            replayed: false,
-            hops: 0,
-        };
+        let message =
+            Message { topic: TOPIC.into(), payload: payload.to_string().into(), published_ms: super::now_ms(), replayed: false, hops: 0 };
         mail.message(&self.scope, self.number, message);
     }
 }

@@ -72,15 +72,15 @@ impl Mail {
         Arc::new_cyclic(|mail| {
             let shared = Arc::new(shared(mail.clone()));
             Self {
-            loaded,
-            diary: Diary::new(shared.id.clone(), shared.store.clone()),
-            shared,
-            runtime,
-            places: Mutex::new(Some(HashMap::new())),
-            numbers: AtomicU64::new(1),
-            crashed: watch::Sender::new(None),
-            ready: AtomicBool::new(false),
-            alive: Arc::new(Semaphore::new(bounds::INSTANCES_PER_PLUGIN_MAX)),
+                loaded,
+                diary: Diary::new(shared.id.clone(), shared.store.clone()),
+                shared,
+                runtime,
+                places: Mutex::new(Some(HashMap::new())),
+                numbers: AtomicU64::new(1),
+                crashed: watch::Sender::new(None),
+                ready: AtomicBool::new(false),
+                alive: Arc::new(Semaphore::new(bounds::INSTANCES_PER_PLUGIN_MAX)),
             }
         })
     }

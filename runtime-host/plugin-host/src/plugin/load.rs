@@ -4,8 +4,7 @@ use super::{
     bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools},
     compile::Compiler,
     engine::PluginEngine,
-    imports,
-    preflight,
+    imports, preflight,
     state::State,
 };
 use anyhow::{Context, Result, anyhow};

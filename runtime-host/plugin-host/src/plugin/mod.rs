@@ -84,7 +84,6 @@ pub struct Setup {
     pub community: Arc<dyn Community>,
     /// Sends plugins' requests.
     pub client: outbound::Client,
-
 }
 
 /// What all plugins share.
@@ -392,7 +391,8 @@ impl Plugins {
     async fn look_if_changed(&self) -> Result<()> {
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
-        let known: BTreeMap<_, _> = self.host.plugins.read().iter().map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint)).collect();
+        let known: BTreeMap<_, _> =
+            self.host.plugins.read().iter().map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint)).collect();
         let seen: BTreeMap<Arc<str>, [u8; 32]> =
             catalog.packages.values().map(|package| (package.manifest.id.as_str().into(), package.fingerprint)).collect();
         if known == seen && **self.errors.load() == catalog.errors { Ok(()) } else { self.look().await }

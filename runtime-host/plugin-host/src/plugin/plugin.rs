@@ -75,7 +75,8 @@ impl Plugin {
         for effect in &step.effects {
             match effect {
                 Effect::Record(record) => {
-                    let row = LifecycleEvent { plugin: self.id.to_string(), at_ms, kind: record.name().to_owned(), details: record.details() };
+                    let row =
+                        LifecycleEvent { plugin: self.id.to_string(), at_ms, kind: record.name().to_owned(), details: record.details() };
                     if let Err(error) = host.store.event(row).await {
                         tracing::error!(plugin = &*self.id, %error, "a lifecycle event was not written");
                     }
@@ -147,7 +148,8 @@ impl Plugin {
         let info = meta(loaded, &mail.shared).await.map_err(Refused::Crashed)?;
         let manifest = &mail.shared.manifest;
         if (info.id.as_str(), info.version.as_str()) != (manifest.id.as_str(), &*manifest.version.to_string()) {
-            let said = format!("the component says it is {} {}, its manifest says {} {}", info.id, info.version, manifest.id, manifest.version);
+            let said =
+                format!("the component says it is {} {}, its manifest says {} {}", info.id, info.version, manifest.id, manifest.version);
             return Err(Refused::Blocked(said));
         }
         mail.prepare().await.map_err(Refused::Crashed)
@@ -182,9 +184,9 @@ impl Plugin {
         let Some((mail, guest)) = life.waiting.take() else { return Ok(()) };
         match mail.activate(guest).await {
             Ok(()) => {
-                self.step(host, life, Event::Activate, None).await?;
+                // It serves before it is said to.
                 self.install(host, mail);
-                Ok(())
+                self.step(host, life, Event::Activate, None).await.map(drop)
             }
             Err(crash) => self.step(host, life, Event::Crash, Some(&crash.to_string())).await.map(drop),
         }
@@ -218,7 +220,11 @@ impl Plugin {
         }
         self.mail.store(None);
         host.commit();
-        mail.diary().line(storage::Level::Error, &format!("crashed: {crash}"), Some(serde_json::json!({"crash": crash.code()}).to_string()));
+        mail.diary().line(
+            storage::Level::Error,
+            &format!("crashed: {crash}"),
+            Some(serde_json::json!({"crash": crash.code()}).to_string()),
+        );
         tracing::warn!(plugin = &*self.id, %crash, "plugin crashed");
         let step = self.step(host, life, Event::Crash, Some(&crash.to_string())).await?;
         self.keep_disabled(host, &step).await

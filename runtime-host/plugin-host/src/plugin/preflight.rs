@@ -79,7 +79,9 @@ fn ours(name: &str) -> Result<Option<&str>> {
         Some(("filesystem" | "sockets" | "http", _)) => {
             bail!("imports {name}: a plugin has no files and no sockets; use kv and http-client of {PACKAGE}*@{VERSION}")
         }
-        _ => bail!("imports {name}, which this host does not offer; plugins import {PACKAGE}*@{VERSION} and WASI 0.2 without files and sockets"),
+        _ => bail!(
+            "imports {name}, which this host does not offer; plugins import {PACKAGE}*@{VERSION} and WASI 0.2 without files and sockets"
+        ),
     }
 }
 

@@ -84,8 +84,11 @@ impl Table {
         use capability::CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
         let declares = |listener: &&Listener, id| listener.mail.shared.manifest.declares(id);
         let chat: Vec<Listener> = all.iter().filter(|listener| declares(listener, MessagesModerate)).cloned().collect();
-        let events: HashMap<_, _> =
-            all.iter().filter(|listener| declares(listener, EventsServerSubscribe)).map(|listener| (listener.id.clone(), listener.clone())).collect();
+        let events: HashMap<_, _> = all
+            .iter()
+            .filter(|listener| declares(listener, EventsServerSubscribe))
+            .map(|listener| (listener.id.clone(), listener.clone()))
+            .collect();
         let routes = all.iter().filter_map(|listener| {
             let route = listener.mail.shared.manifest.route.as_deref()?;
             Some((route.trim_matches('/').to_owned(), listener.clone()))

@@ -53,9 +53,11 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
         "setting" => settings::get(argument).map_or(Value::Null, |value| serde_json::from_str(&value).unwrap_or_default()),
         "check" => {
             let (capability, target) = argument.split_once('/').map_or((argument, None), |(capability, target)| (capability, Some(target)));
-            outcome(capabilities::check(capability, target).map(|decision| {
-                json!({"outcome": format!("{:?}", decision.outcome), "layer": decision.layer, "reason": decision.reason})
-            }))
+            outcome(
+                capabilities::check(capability, target).map(
+                    |decision| json!({"outcome": format!("{:?}", decision.outcome), "layer": decision.layer, "reason": decision.reason}),
+                ),
+            )
         }
         "roster" => outcome(users::roster(argument, 0, 100).map(|page| {
             let ids: Vec<String> = page.users.into_iter().map(|user| user.id).collect();
@@ -63,9 +65,11 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
         })),
         "servers" => outcome(server::open().map(|open| open.into_iter().map(|server| server.id).collect::<Vec<_>>().into())),
         "channels" => outcome(channels::active(argument).map(Value::from)),
-        "fetch" => outcome(fetch(argument, request).and_then(|request| http_client::fetch(&request)).map(|response| {
-            json!({"status": response.status, "body": String::from_utf8_lossy(&response.body)})
-        })),
+        "fetch" => outcome(
+            fetch(argument, request)
+                .and_then(|request| http_client::fetch(&request))
+                .map(|response| json!({"status": response.status, "body": String::from_utf8_lossy(&response.body)})),
+        ),
         "submit" => outcome(fetch(argument, request).and_then(|request| http_client::submit(&request)).map(Value::from)),
         "log" => {
             let lines: usize = argument.parse().unwrap_or(1);

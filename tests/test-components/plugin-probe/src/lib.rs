@@ -84,7 +84,8 @@ impl Plugin for Probe {
     /// A client's `ask` says what to do with it; everything else is noted.
     fn on_event(&mut self, event: Event) -> Result<Disposition> {
         let payload: Value = serde_json::from_str(&event.payload)?;
-        self.heard.note("event", json!({"name": event.event_name, "payload": payload, "from": event.source_user_id, "decides": event.decides}));
+        self.heard
+            .note("event", json!({"name": event.event_name, "payload": payload, "from": event.source_user_id, "decides": event.decides}));
         match payload["do"].as_str() {
             Some("consume") => return Ok(Disposition::Consume),
             Some("reject") => return Ok(Disposition::Reject("told to".to_owned())),

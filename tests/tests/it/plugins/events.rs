@@ -103,7 +103,9 @@ fn instances_of_two_servers_share_values_and_nothing_else() {
     let mut dave = Client::joined(&host, "dave", "annex");
     alice.send(ask(json!({"secret": "of the plaza"})));
     bob.expect("plugin_event");
-    carol.send(json!({"type": "plugin_event", "serverId": "annex", "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": "heard"}}));
+    carol.send(
+        json!({"type": "plugin_event", "serverId": "annex", "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": "heard"}}),
+    );
     let told = dave.find("what the instance heard", |frame| frame["eventName"] == "tell");
     let heard = told["payload"].to_string();
     assert!(heard.contains("annex") && !heard.contains("of the plaza"), "case 28: {heard}");

@@ -1,12 +1,16 @@
 //! Plugins that misbehave: each ends itself at most, and a bystander notices nothing.
 
 use serde_json::{Value, json};
-use tests::{bystander::Bystander, host::Host, plugins::Directory};
+use tests::{
+    bystander::{Bystander, RATES},
+    host::Host,
+    plugins::Directory,
+};
 
 fn stage(directory: &Directory) -> (Host, Bystander) {
     directory.install("plugin-probe", |_| {});
     directory.install("polls", |_| {});
-    let host = directory.settings().start();
+    let host = directory.settings().config(RATES).start();
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("tests.probe");
@@ -19,9 +23,16 @@ fn stage(directory: &Directory) -> (Host, Bystander) {
 fn dies(host: &Host, deed: &str, why: &str) {
     let answer = host.ask_plugin("GET", &format!("/probe/{deed}"), b"");
     assert_eq!(answer.status, 502, "{deed}: {}", answer.text());
-    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
-    assert!(events.contains("crashed") && events.contains(why), "{deed}: {events}");
     assert_eq!(host.ask_plugin("GET", "/polls/", b"").status, 200, "another plugin goes on");
+    let began = std::time::Instant::now();
+    loop {
+        let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+        if events.contains("crashed") && events.contains(why) {
+            break;
+        }
+        assert!(began.elapsed() < tests::PATIENCE, "{deed}: {events}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     host.plugin_in("tests.probe", "loaded");
 }
 
@@ -43,7 +54,7 @@ fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 500_000_000}));
     directory.install("polls", |_| {});
-    let host = directory.settings().start();
+    let host = directory.settings().config(RATES).start();
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
@@ -113,7 +124,8 @@ fn there_is_nothing_to_see_in_a_sandbox() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     assert_eq!(host.ask_plugin("GET", "/probe/environment", b"").json(), json!({"variables": 0, "arguments": 0}), "case 24, H35");
-    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"] {
+    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"]
+    {
         let answer = host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
         let code = answer["error"].as_str().unwrap_or_default();
         assert!(["ErrorCode::Denied", "ErrorCode::InvalidArgument", "ErrorCode::NotDeclared"].contains(&code), "{url}: {answer}");

@@ -14,7 +14,11 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
     let request = Request::new("PATCH", "/api/plugins/route/probe/request?a=1&b=%20x").bearer(&host.token("alice", "client"));
     let seen = host.send(&Request { body: Some(b"hi".to_vec()), ..request.header("x-mine", "1").header("cookie", "secret") });
     let seen = seen.expect(200).json();
-    assert_eq!((&seen["method"], &seen["path"], &seen["query"]), (&json!("PATCH"), &json!("/request"), &json!("a=1&b=%20x")), "R25, R26, R29");
+    assert_eq!(
+        (&seen["method"], &seen["path"], &seen["query"]),
+        (&json!("PATCH"), &json!("/request"), &json!("a=1&b=%20x")),
+        "R25, R26, R29"
+    );
     assert_eq!((&seen["user"], &seen["role"], &seen["body"]), (&json!("alice"), &json!("client"), &json!("hi")));
     let headers = seen["headers"].to_string();
     assert!(headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"), "credentials stay here: {headers}");
@@ -88,10 +92,12 @@ fn what_stands_against_a_plugin_is_said() {
     directory.install("plugin-probe", |manifest| {
         manifest["id"] = "tests.undeclared".into();
         manifest["capabilities"] = json!(["http.serve", "storage.kv"]);
+        manifest["route"] = "/undeclared".into();
     });
     directory.install("plugin-probe", |manifest| {
         manifest["id"] = "tests.alone".into();
         manifest["relationships"] = json!({"requires": [{"id": "tests.absent"}]});
+        manifest["route"] = "/alone".into();
     });
     directory.install("plugin-probe", |manifest| manifest["version"] = "9.9.9".into());
     directory.put("text", &json!({"id": "tests.text", "entrypoint": "x.wasm"}), &directory.path().join("tests.probe/jackfield.json"));

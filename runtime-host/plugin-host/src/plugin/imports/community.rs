@@ -48,7 +48,11 @@ impl bus::Host for State {
         if let Err(refused) = bounded("payload", payload.len(), bounds::PAYLOAD_BYTES_MAX) {
             return Ok(Err(refused));
         }
-        Ok(self.shared.bus.publish(&self.scope, self.number, &topic, payload, self.hops + 1).map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
+        Ok(self
+            .shared
+            .bus
+            .publish(&self.scope, self.number, &topic, payload, self.hops + 1)
+            .map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
     }
 
     async fn subscribe(&mut self, topic: String, options: bus::Options) -> wasmtime::Result<Result<(), PluginError>> {
