@@ -52,7 +52,8 @@ pub fn extend(document: &mut Value) {
         parameters.extend(["recent", "plugin"].map(query));
     }
     if let Some(schema) = document.pointer_mut("/paths/~1api~1audit/get/responses/200/content/application~1json/schema") {
-        *schema = json!({"anyOf": [schema.take(), {"$ref": "#/components/schemas/AuditEntries"}]});
+        let of_directory = schema.take();
+        *schema = json!({"anyOf": [of_directory, reference("AuditEntries")]});
     }
 }
 
@@ -84,10 +85,7 @@ fn operation(route: &Route) -> Value {
 
 fn responses(route: &Route) -> Value {
     let kind = if route.id == "getPluginBundle" { "application/javascript" } else { "application/json" };
-    let mut content = json!({ kind: {"schema": reference(route.answer)} });
-    if route.query.contains(&"follow") {
-        content["text/event-stream"] = json!({"schema": {"type": "string"}});
-    }
+    let content = json!({ kind: {"schema": reference(route.answer)} });
     let mut responses = json!({"200": {"description": "Done.", "content": content}});
     let mut add = |status: &str, words: &str| {
         responses[status] = json!({"description": words, "content": {"application/json": {"schema": reference("Error")}}});
@@ -155,8 +153,6 @@ fn query(name: &str) -> Value {
         }
         "level" => ("At or above this level.", json!({"type": "string", "enum": ["trace", "debug", "info", "warn", "error"]})),
         "since" => ("At or after this time: milliseconds since 1970, or RFC 3339.", json!({"type": "string"})),
-        "follow" => ("Answer with server-sent events, and go on.", json!({"type": "boolean", "default": false})),
-        "lines" => ("How many lines of the past come first.", json!({"type": "integer", "minimum": 0, "maximum": page_max})),
         "recent" => ("How many decisions about plugins, newest first, of the latest ones.", json!({"type": "integer", "minimum": 0})),
         "plugin" => ("Of this plugin alone.", json!({"type": "string"})),
         "state" => ("In this state alone.", json!({"type": "string", "enum": ["pending", "allowed", "denied"]})),

@@ -23,7 +23,8 @@ pub(crate) struct Route {
     pub(crate) needs: Needs,
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
-    /// Names of the parameters of the query; `openapi` knows each.
+    /// Names of the parameters of the query; `openapi` knows each. What turns an answer into a stream without end is told in the summary, so
+    /// that tools which try every parameter do not wait for it.
     pub(crate) query: &'static [&'static str],
     /// Schema of the body.
     pub(crate) body: Option<&'static str>,
@@ -61,7 +62,7 @@ routes! {
     POST "/api/plugins/{pluginId}/reload" Admin "reloadPlugin" &[], None => "Switched" plugins::reload, "Load a plugin anew; the old one serves until the new one is ready (T38).";
     GET "/api/plugins/{pluginId}/health" Client "getPluginHealth" &[], None => "Health" plugins::health, "Whether a plugin works.";
     GET "/api/plugins/{pluginId}/bundle.js" Client "getPluginBundle" &[], None => "Script" plugins::bundle, "The script that an enabled plugin brings for pages (R30).";
-    GET "/api/plugins/{pluginId}/logs" Admin "listPluginLogs" &["page", "page_size", "level", "since", "follow", "lines"], None => "LogPage" logs::list, "A plugin's log, newest first (R47); with `follow`, the last lines and all that come, as server-sent events.";
+    GET "/api/plugins/{pluginId}/logs" Admin "listPluginLogs" &["page", "page_size", "level", "since"], None => "LogPage" logs::list, "A plugin's log, newest first (R47). With `follow=true` the last `lines` (50) and all that come after them, as server-sent events `log` and `missed`, until the token ends.";
     GET "/api/plugins/{pluginId}/events" Admin "listPluginEvents" &["page", "page_size"], None => "EventPage" events::list, "What happened in a plugin's life, newest first (R50).";
     GET "/api/plugins/{pluginId}/settings" Admin "getPluginSettings" &[], None => "Settings" settings::show, "A plugin's settings; secret ones are never shown.";
     PUT "/api/plugins/{pluginId}/settings" Admin "changePluginSettings" &[], Some("SettingValues") => "Settings" settings::change, "Change settings; those that are not named stay, null restores the default.";

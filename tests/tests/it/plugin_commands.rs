@@ -23,7 +23,7 @@ fn host(directory: &Directory) -> Host {
     fs::write(folder.join("main.js"), "").expect("a script");
     fs::write(folder.join("jackfield.json"), manifest.to_string()).expect("a manifest");
     let host = directory.settings().start();
-    host.plugin_in("tests.quiet", "loaded");
+    host.plugin_in("tests.quiet", "validated");
     host
 }
 
@@ -56,13 +56,13 @@ fn plugins_are_listed_shown_and_switched() {
     let table = says(&host, &["list"]);
     let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(rows[0][..3], ["ID", "VERSION", "STATE"], "{table}");
-    assert_eq!(rows[1][..4], ["tests.quiet", "1.2.3", "loaded", "healthy"], "{table}");
+    assert_eq!(rows[1][..3], ["tests.quiet", "1.2.3", "validated"], "{table}");
     let list: Value = serde_json::from_str(&says(&host, &["list", "--json"])).expect("JSON");
     assert_eq!((&list[0]["id"], &list[0]["capabilities"]), (&json!("tests.quiet"), &json!(["http.fetch", "storage.kv"])));
     assert!(says(&host, &["info", "tests.quiet"]).contains("name          Quiet"));
     assert!(says(&host, &["disable", "tests.quiet"]).starts_with("tests.quiet: disabled"));
     host.plugin_in("tests.quiet", "disabled");
-    assert!(says(&host, &["enable", "tests.quiet"]).starts_with("tests.quiet: loaded"));
+    assert!(says(&host, &["enable", "tests.quiet"]).starts_with("tests.quiet: validated"));
     assert!(says(&host, &["events", "tests.quiet"]).contains("enabled"));
 }
 
@@ -128,7 +128,7 @@ fn what_is_wrong_is_said_with_what_to_do() {
 fn the_doctor_finds_what_is_broken() {
     let directory = Directory::default();
     let host = host(&directory);
-    assert!(says(&host, &["doctor"]).contains("tests.quiet works"));
+    assert!(says(&host, &["doctor"]).contains("tests.quiet is validated"));
     fs::create_dir(directory.path().join("broken")).expect("a folder");
     fs::write(directory.path().join("broken/jackfield.json"), "{").expect("a file");
     let found = host.admin("POST", "/api/plugins/tests.quiet/reload", &Value::Null);
