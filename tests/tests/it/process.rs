@@ -110,6 +110,8 @@ fn database(data: &std::path::Path) -> std::path::PathBuf {
     fn search(folder: &std::path::Path) -> Option<std::path::PathBuf> {
         let mut entries: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
         entries.sort();
+        // What plugins keep lies beside it, in a file of its own.
+        entries.retain(|path| path.file_name().is_none_or(|name| name != "plugins.db"));
         entries.into_iter().find_map(|path| match path.is_dir() {
             true => search(&path),
             false => fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")).then_some(path),
