@@ -64,7 +64,7 @@ impl PluginApi {
     pub fn takes(uri: &Uri) -> bool {
         let path = uri.path();
         let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        ["/api/plugins", "/api/consents", "/api/capabilities"].into_iter().any(below) || is_audit(uri)
+        ["/api/plugins", "/api/consents", "/api/capabilities", "/api/tools", "/api/hooks"].into_iter().any(below) || is_audit(uri)
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer.

@@ -8,7 +8,7 @@ use http::{Method, Response, StatusCode, header};
 use crate::answer::{Body, Refusal};
 use crate::auth::Needs;
 use crate::call::{Call, name};
-use crate::handlers::{audit, check, consents, events, grants, kv, logs, plugins, settings, token};
+use crate::handlers::{audit, calls, check, consents, events, grants, kv, logs, plugins, settings, token};
 use crate::{PluginApi, cors};
 
 /// Ids that stand for something else below `/api/plugins`.
@@ -76,6 +76,10 @@ routes! {
     GET "/api/consents" Admin "listConsents" &["plugin", "state"], None => "Consents" consents::list, "Questions that plugins put to people (H27), newest first.";
     GET "/api/consents/{consentId}" Admin "getConsent" &[], None => "Consent" consents::show, "One question.";
     POST "/api/consents/{consentId}" Admin "decideConsent" &[], Some("DecisionBody") => "Consent" consents::decide, "Answer a question; what is not remembered holds for ten minutes.";
+    GET "/api/tools" Client "listTools" &[], None => "Tools" calls::tools, "The tools that running plugins offer.";
+    POST "/api/tools/{tool}" Admin "callTool" &[], Some("AnyObject") => "ToolAnswer" calls::call_tool, "Call a tool; the body is its arguments.";
+    GET "/api/hooks" Client "listHooks" &[], None => "Hooks" calls::hooks, "The hooks that plugins can take part in (J1).";
+    POST "/api/hooks/{hook}" Admin "fireHook" &[], Some("HookBody") => "HookRound" calls::fire, "Fire a hook: the plugins that take part are asked, those whose answer counts in load order.";
     POST "/api/capabilities/check" Admin "checkCapability" &[], Some("AskBody") => "CapabilityDecision" check::capability, "What would be decided about a plugin's use of a capability now, and why.";
 }
 

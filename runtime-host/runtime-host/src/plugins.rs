@@ -128,8 +128,9 @@ impl door::Plugins for Door {
 
     fn interest(&self, subject: &Subject<'_>) -> Interest {
         match subject.kind {
-            SubjectKind::Chat => Interest::Decide,
-            SubjectKind::PluginEvent { plugin_id, client_to_server, .. } => match self.dispatch.hears(plugin_id) {
+            SubjectKind::Chat if self.dispatch.moderates() => Interest::Decide,
+            SubjectKind::Chat => Interest::None,
+            SubjectKind::PluginEvent { plugin_id, event_name, client_to_server } => match self.dispatch.hears(plugin_id, event_name) {
                 true if client_to_server => Interest::Decide,
                 true => Interest::Inform,
                 false => Interest::None,
@@ -270,7 +271,7 @@ impl Community for Live {
                 server_id: &publication.server_id,
                 event_name: &publication.event_name,
                 payload,
-                channel_id: None,
+                channel_id: publication.channel_id.as_deref(),
                 target_user_id: publication.target_user_id.as_deref(),
             };
             self.0.publish_event(&speaker, &event).await.map_err(not_done)

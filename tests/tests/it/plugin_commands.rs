@@ -133,7 +133,7 @@ fn the_doctor_finds_what_is_broken() {
     fs::write(directory.path().join("broken/jackfield.json"), "{").expect("a file");
     let found = host.admin("POST", "/api/plugins/tests.quiet/reload", &Value::Null);
     assert_eq!(found.status, 200, "{}", found.text());
-    let mut doctor = || run(&mut command(&host, &["doctor", "--json"]));
+    let doctor = || run(&mut command(&host, &["doctor", "--json"]));
     let began = std::time::Instant::now();
     let output = loop {
         let output = doctor();

@@ -41,7 +41,9 @@ fn operations(host: &Host) -> Vec<Operation> {
     let document = host.get("/api/openapi.json").expect(200).json();
     let mut all = Vec::new();
     // What plugins are asked for is tried in the same way by `plugin-api`, whose table of routes the document is made from.
-    let of_plugins = |path: &str| ["/api/plugins", "/api/consents", "/api/capabilities"].iter().any(|prefix| path.starts_with(prefix));
+    let of_plugins = |path: &str| {
+        ["/api/plugins", "/api/consents", "/api/capabilities", "/api/tools", "/api/hooks"].iter().any(|prefix| path.starts_with(prefix))
+    };
     for (path, methods) in document["paths"].as_object().expect("paths").iter().filter(|(path, _)| !of_plugins(path)) {
         for (method, operation) in methods.as_object().expect("methods") {
             let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));

@@ -65,7 +65,7 @@ impl Plugin for Polls {
             Ok(poll.results(&vote.poll))
         });
         match counted {
-            Ok(results) => events::publish(&event.server_id, "results", &results.to_string(), None).map(|()| Disposition::Consume),
+            Ok(results) => events::publish(&event.server_id, "results", &results.to_string(), None, None).map(|()| Disposition::Consume),
             Err(error) => Ok(Disposition::Reject(error.message)),
         }
     }

@@ -1,6 +1,7 @@
 //! What each route does.
 
 pub(crate) mod audit;
+pub(crate) mod calls;
 pub(crate) mod check;
 pub(crate) mod consents;
 pub(crate) mod events;

@@ -17,6 +17,7 @@ fn operations() -> Vec<(String, String, String)> {
             let permission = operation["x-permission"].as_str().expect("every operation states its permission").to_owned();
             let path =
                 path.replace("{pluginId}", "first.plugin").replace("{consentId}", "x").replace("{route}", "r").replace("{path}", "p");
+            let path = path.replace("{tool}", "t").replace("{hook}", "Stop");
             all.push((method.to_uppercase(), path, permission));
         }
     }

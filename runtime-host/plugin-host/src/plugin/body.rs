@@ -29,6 +29,7 @@ pub(crate) enum BodyError {
 }
 
 /// The body of a request.
+#[allow(unreachable_pub, reason = "a part of the generated bindings, which are public in a private module")]
 pub struct Reader {
     body: Body,
     /// What came and was not asked for yet.
@@ -65,6 +66,7 @@ pub(crate) type Head = (StatusCode, HeaderMap);
 
 /// The answer to a request.
 #[derive(Debug)]
+#[allow(unreachable_pub, reason = "a part of the generated bindings, which are public in a private module")]
 pub struct Writer {
     head: Option<oneshot::Sender<Head>>,
     pieces: mpsc::Sender<Bytes>,

@@ -51,6 +51,8 @@ pub struct Publication {
     pub event_name: String,
     /// The payload, JSON.
     pub payload: String,
+    /// The channel, where the event's scope is one.
+    pub channel_id: Option<String>,
     /// Whom it is for; none for all that the event's scope names.
     pub target_user_id: Option<String>,
     /// How many events led to this one.

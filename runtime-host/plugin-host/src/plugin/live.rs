@@ -31,7 +31,7 @@ use tokio::{
 
 /// Why a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Busy {
+pub(crate) enum Busy {
     /// Too many jobs wait for that instance.
     #[error("{} jobs wait for it already", bounds::MAILBOX_JOBS_MAX)]
     Mailbox,

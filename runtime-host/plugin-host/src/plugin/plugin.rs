@@ -16,10 +16,15 @@ use super::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::{ArcSwap, ArcSwapOption};
+use capability::{Asked, CapabilityId, Outcome};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use std::{sync::Arc, time::Duration};
 use storage::{LifecycleEvent, PluginRecord};
 use tokio::sync::{Mutex, MutexGuard};
+
+/// Capabilities of hearing rather than doing.
+const HEARING: [CapabilityId; 4] =
+    [CapabilityId::EventsServerSubscribe, CapabilityId::MessagesModerate, CapabilityId::HooksSubscribe, CapabilityId::ToolsRegister];
 
 /// One plugin.
 pub(crate) struct Plugin {
@@ -196,6 +201,7 @@ impl Plugin {
     fn install(self: &Arc<Self>, host: &Arc<Host>, mail: Arc<Mail>) {
         self.mail.store(Some(mail.clone()));
         host.commit();
+        Self::ask_for_hearing(host, &mail);
         let (plugin, host) = (self.clone(), host.clone());
         let mut crashed = mail.crashed();
         host.runtime.clone().spawn(async move {
@@ -207,6 +213,20 @@ impl Plugin {
                 && let Err(error) = plugin.crashed(&host, &mail, &crash).await
             {
                 tracing::error!(plugin = &*plugin.id, "after a crash: {error:#}");
+            }
+        });
+    }
+
+    /// What the plugin will be told of needs a grant that nobody has to call for: a person is asked when it starts.
+    fn ask_for_hearing(host: &Arc<Host>, mail: &Arc<Mail>) {
+        let mail = mail.clone();
+        host.runtime.spawn(async move {
+            for id in HEARING {
+                let asked = Asked::any(id);
+                let decision = mail.shared.authority.decide(&asked);
+                if mail.shared.manifest.declares(id) && decision.outcome == Outcome::Ask {
+                    mail.shared.authority.ask(&asked, decision).await;
+                }
             }
         });
     }
@@ -235,10 +255,14 @@ impl Plugin {
         if step.to != State::Disabled {
             return Ok(());
         }
-        let mut record = host.record(&self.id).await?;
-        record.enabled = false;
-        record.reason = self.status.load().reason.as_deref().map(str::to_owned);
-        Ok(host.store.save(record).await?)
+        host.record(&self.id).await?;
+        let reason = self.status.load().reason.as_deref().map(str::to_owned);
+        let change = move |record: &mut PluginRecord| {
+            record.enabled = false;
+            record.reason.clone_from(&reason);
+        };
+        host.store.change_record(&self.id, change).await?;
+        Ok(())
     }
 
     fn retry_at(self: Arc<Self>, host: Arc<Host>, at_ms: u64) {

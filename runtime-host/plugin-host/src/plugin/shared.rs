@@ -50,6 +50,12 @@ impl Shared {
         self.manifest.limits.response_timeout_ms.unwrap_or(bounds::HTTP_DEADLINE_MS).min(bounds::HTTP_DEADLINE_MS)
     }
 
+    /// Milliseconds for a tool: what the manifest asks for, never more than an answer on the route may take.
+    pub(crate) fn tool_deadline_ms(&self) -> u64 {
+        let asked = self.manifest.limits.max_tool_duration_secs.map(|seconds| u64::from(seconds) * 1_000);
+        asked.unwrap_or(bounds::ACTION_DEADLINE_MS).min(bounds::HTTP_DEADLINE_MS)
+    }
+
     /// Tells the plugin's other instances that a value has changed (T35).
     pub(crate) fn changed(&self, by: u64, key: &str, removed: bool) {
         if let Some(mail) = self.mail.upgrade() {

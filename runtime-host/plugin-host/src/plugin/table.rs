@@ -15,6 +15,7 @@ use super::{
     state::Scope,
 };
 use arc_swap::ArcSwap;
+use capability::{Asked, CapabilityId, Target};
 use limits::plugin as bounds;
 use std::{
     collections::HashMap,
@@ -67,6 +68,21 @@ pub(crate) struct Listener {
     pub(crate) mail: Arc<Mail>,
 }
 
+impl Listener {
+    /// Whether the plugin may hear of it: declared is not enough, somebody has to have granted it.
+    pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
+        self.mail.shared.authority.decide(&Asked::new(id, target)).is_allowed()
+    }
+
+    fn may_hear(&self, event_name: &str) -> bool {
+        self.may(CapabilityId::EventsServerSubscribe, Target::name(event_name))
+    }
+
+    fn may_moderate(&self) -> bool {
+        self.may(CapabilityId::MessagesModerate, Target::ANY)
+    }
+}
+
 /// The running plugins by what they listen to.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -81,7 +97,7 @@ pub(crate) struct Table {
 impl Table {
     /// A table of plugins in load order.
     pub(crate) fn new(all: Vec<Listener>) -> Self {
-        use capability::CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
+        use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
         let declares = |listener: &&Listener, id| listener.mail.shared.manifest.declares(id);
         let chat: Vec<Listener> = all.iter().filter(|listener| declares(listener, MessagesModerate)).cloned().collect();
         let events: HashMap<_, _> = all
@@ -139,10 +155,16 @@ impl Dispatch {
         self.topics.load(Ordering::Acquire) & topic as u8 != 0
     }
 
-    /// Whether a plugin hears its events.
+    /// Whether a plugin hears an event of its own: it listens, and it may.
     #[must_use]
-    pub fn hears(&self, plugin_id: &str) -> bool {
-        self.listens(Topic::Events) && self.table.load().events.contains_key(plugin_id)
+    pub fn hears(&self, plugin_id: &str, event_name: &str) -> bool {
+        self.listens(Topic::Events) && self.table.load().events.get(plugin_id).is_some_and(|listener| listener.may_hear(event_name))
+    }
+
+    /// Whether any plugin looks at chat: it listens, and it may.
+    #[must_use]
+    pub fn moderates(&self) -> bool {
+        self.listens(Topic::Chat) && self.table.load().chat.iter().any(Listener::may_moderate)
     }
 
     /// Tells a plugin of an event that has been sent already. False: it is too busy.
@@ -198,7 +220,7 @@ impl Dispatch {
 async fn judge_chat(table: &Table, mut message: ChatMessage, hops: u8) -> Decision {
     let scope = Scope::Server(message.server_id.as_str().into());
     let mut rewritten = false;
-    for listener in &table.chat {
+    for listener in table.chat.iter().filter(|listener| listener.may_moderate()) {
         let (reply, answer) = oneshot::channel();
         if let Err(busy) = listener.mail.give(&scope, Job::Chat { message: message.clone(), hops, reply }) {
             failed(listener, "on-chat", &format!("was not asked: {busy}"));

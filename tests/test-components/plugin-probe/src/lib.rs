@@ -5,8 +5,8 @@ mod deeds;
 
 use deeds::Heard;
 use plugin_sdk::{
-    Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Event, Judgement, Plugin, Request, Response, Result, bus, events,
-    messages,
+    Action, Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Error, Event, HookResult, Judgement, Plugin, Request,
+    Response, Result, bus, events, messages,
 };
 use serde_json::{Value, json};
 
@@ -92,9 +92,9 @@ impl Plugin for Probe {
             Some("spin") => deeds::spin(),
             Some("panic") => panic!("told to panic"),
             // Whoever hears this says it again: a loop, which the host cuts.
-            Some("echo") => events::publish(&event.server_id, "tell", &event.payload, None)?,
+            Some("echo") => events::publish(&event.server_id, "tell", &event.payload, None, None)?,
             Some("say") => messages::send(&event.server_id, None, payload["text"].as_str().unwrap_or_default())?,
-            Some("heard") => events::publish(&event.server_id, "tell", &self.heard.all().to_string(), None)?,
+            Some("heard") => events::publish(&event.server_id, "tell", &self.heard.all().to_string(), None, None)?,
             Some("subscribe") => {
                 let replay = payload["replay"].as_u64().unwrap_or_default() as u32;
                 bus::subscribe("topic", bus::Options { replay, since: None, include_self: true })?;
@@ -108,6 +108,23 @@ impl Plugin for Probe {
     fn on_message(&mut self, message: BusMessage) {
         let payload: Value = serde_json::from_str(&message.payload).unwrap_or_default();
         self.heard.note("message", json!({"topic": message.topic, "payload": payload, "replayed": message.replayed}));
+    }
+
+    fn on_hook(&mut self, hook: &str, input: Value, output: Option<Value>) -> Result<HookResult> {
+        self.heard.note("hook", json!({"hook": hook, "input": input}));
+        let action = match input["tool_name"].as_str() {
+            Some("forbidden") => Action::Block("told to".to_owned()),
+            _ => Action::Proceed,
+        };
+        let output = output.map(|output| json!({"seen": output}).to_string());
+        Ok(HookResult { action, output })
+    }
+
+    fn on_tool(&mut self, name: &str, arguments: Value) -> Result<Value> {
+        match (name, arguments["number"].as_i64()) {
+            ("double", Some(number)) => Ok(json!(number * 2)),
+            _ => Err(Error::invalid("number must be a whole number")),
+        }
     }
 
     fn on_chat(&mut self, message: ChatMessage) -> Result<Judgement> {

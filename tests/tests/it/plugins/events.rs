@@ -161,3 +161,23 @@ fn polls_count_votes_and_show_results() {
     assert_eq!(shown["choices"][1]["votes"], 2);
     alice.refused(vote(7), "PLUGIN_REFUSED");
 }
+
+#[test]
+fn what_nobody_granted_is_not_heard() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.create_server("olga", SERVER);
+    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
+    let mut alice = Client::joined(&host, "alice", SERVER);
+    let mut bob = Client::joined(&host, "bob", SERVER);
+    alice.send(chat("!refuse this"));
+    assert_eq!(bob.expect("chat_message")["message"], "!refuse this", "it was not looked at");
+    alice.send(ask(json!({"do": "consume"})));
+    assert_eq!(bob.expect("plugin_event")["payload"]["do"], "consume", "it was not heard");
+    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).text();
+    assert!(consents.contains("messages.moderate") && consents.contains("events.server.subscribe"), "a person is asked: {consents}");
+    host.grant_all("tests.probe");
+    alice.refused(chat("!refuse this"), "PLUGIN_REFUSED");
+}

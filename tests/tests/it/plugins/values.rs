@@ -18,8 +18,10 @@ fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
     assert_eq!(refused["error"], "ErrorCode::ConsentPending", "{refused}");
     let again = host.ask_plugin("POST", "/probe/kv-set/b", b"1").expect(200).json();
     assert_eq!(refused["details"], again["details"], "one question, not one for each key (H27)");
-    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).json();
-    let id = consents["consents"][0]["id"].as_str().unwrap_or_else(|| panic!("{consents}")).to_owned();
+    let details: Value = serde_json::from_str(refused["details"].as_str().expect("details")).expect("JSON");
+    let id = details["consent"].as_str().expect("the question's id").to_owned();
+    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).text();
+    assert!(consents.contains(&id), "{consents}");
     let _ = host.admin("POST", &format!("/api/consents/{id}"), &json!({"decision": "allow", "remember": true})).expect(200);
     assert_eq!(host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200).json(), Value::Null, "T27: without a restart");
     assert_eq!(host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json(), "1");
@@ -95,4 +97,24 @@ fn secrets_do_not_lie_in_the_open() {
     let log = std::fs::read(host.data().join("plugins.db-wal")).unwrap_or_default();
     let open = [bytes, log].concat().windows(17).any(|window| window == b"very-secret-value");
     assert!(!open, "H24");
+}
+
+#[test]
+fn tools_are_called_and_hooks_fired() {
+    let directory = Directory::default();
+    let host = probe(&directory);
+    assert_eq!(host.admin("POST", "/api/tools/double", &json!({"number": 21})).status, 404, "declared, and nobody granted it");
+    host.grant_all("tests.probe");
+    assert_eq!(host.admin("POST", "/api/tools/double", &json!({"number": 21})).expect(200).json()["result"], 42);
+    assert_eq!(host.admin("POST", "/api/tools/double", &json!({})).status, 409);
+    assert_eq!(host.admin("GET", "/api/tools", &Value::Null).expect(200).json()["tools"][0]["tier"], "read");
+    let fire = |hook: &str, body: Value| host.admin("POST", &format!("/api/hooks/{hook}"), &body);
+    let round = fire("PreToolUse", json!({"input": {"tool_name": "allowed"}, "output": 1})).expect(200).json();
+    assert_eq!((&round["answers"][0]["action"], &round["output"]), (&json!("continue"), &json!({"seen": 1})), "J4");
+    let round = fire("PreToolUse", json!({"input": {"tool_name": "forbidden"}})).expect(200).json();
+    assert_eq!((&round["answers"][0]["action"], &round["answers"][0]["reason"]), (&json!("block"), &json!("told to")), "J3");
+    assert_eq!(fire("TurnEnd", json!({"input": {}})).expect(200).json()["answers"][0]["action"], "continue");
+    assert_eq!(fire("Stop", json!({"input": {}})).expect(200).json()["answers"], json!([]), "nobody takes part");
+    assert_eq!(fire("PreTooluse", json!({"input": {}})).status, 404, "J1");
+    assert_eq!(host.admin("GET", "/api/hooks", &Value::Null).json()["hooks"].as_array().map(Vec::len), Some(27), "J1");
 }

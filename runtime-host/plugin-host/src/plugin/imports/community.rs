@@ -18,6 +18,7 @@ impl events::Host for State {
         server_id: String,
         event_name: String,
         payload: String,
+        channel_id: Option<String>,
         target_user_id: Option<String>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
         if let Err(refused) = self.own_server(&server_id) {
@@ -33,6 +34,7 @@ impl events::Host for State {
             display_name: self.shared.display_name.clone(),
             event_name,
             payload,
+            channel_id,
             target_user_id,
             hops: self.hops,
         };

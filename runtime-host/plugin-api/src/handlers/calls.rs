@@ -1,0 +1,63 @@
+//! Tools and hooks: what plugins offer to whoever works with this server, and where they take part (J1 to J8).
+
+use http::{Response, StatusCode};
+use limits::plugin::PAYLOAD_BYTES_MAX;
+use plugin_host::plugin::Refused;
+use plugin_manifest::HOOKS;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::PluginApi;
+use crate::answer::{Body, Refusal, ok};
+use crate::call::Call;
+
+/// What a hook is fired with.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HookBody {
+    input: Value,
+    output: Option<Value>,
+}
+
+/// `GET /api/tools`.
+pub(crate) async fn tools(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
+    let tools: Vec<Value> = api
+        .plugins
+        .tools()
+        .into_iter()
+        .map(|tool| {
+            let plugin = tool.plugin_id;
+            json!({"plugin": plugin, "name": tool.name, "description": tool.description, "parameters": tool.parameters, "tier": tool.tier})
+        })
+        .collect();
+    Ok(ok(&json!({"tools": tools})))
+}
+
+/// `POST /api/tools/{tool}`: the body is the arguments.
+pub(crate) async fn call_tool(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+    let arguments: Value = call.json(PAYLOAD_BYTES_MAX).await?;
+    match api.plugins.call_tool(call.id(), &arguments).await {
+        Ok(result) => Ok(ok(&json!({"result": result}))),
+        Err(Refused::NotFound) => Err(missing("TOOL_NOT_FOUND", "no running plugin may offer this tool")),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// `GET /api/hooks`.
+pub(crate) async fn hooks(_api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
+    Ok(ok(&json!({"hooks": HOOKS})))
+}
+
+/// `POST /api/hooks/{hook}`.
+pub(crate) async fn fire(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+    let body: HookBody = call.json(PAYLOAD_BYTES_MAX).await?;
+    match api.plugins.fire(call.id(), &body.input, body.output).await {
+        Ok(round) => Ok(ok(&round.to_json())),
+        Err(Refused::NotFound) => Err(missing("HOOK_NOT_FOUND", "there is no hook of this name; GET /api/hooks lists them")),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn missing(code: &'static str, text: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, code, text)
+}
