@@ -120,7 +120,7 @@ async fn kill_switches_act_at_once() {
     assert_eq!(ground.done("POST", path, json!({"plugin": "first.plugin", "off": true})).await["plugins"], json!(["first.plugin"]));
     assert_eq!(reason().await, "disabled (kill switch)");
     let list = ground.done("GET", "/api/plugins", Value::Null).await;
-    assert_eq!((&list[0]["state"], &list[1]["state"] == &list[0]["state"]), (&json!("blocked"), false));
+    assert_eq!((&list[0]["state"], list[1]["state"] == list[0]["state"]), (&json!("blocked"), false));
     ground.done("POST", path, json!({"plugin": "first.plugin", "off": false})).await;
     assert_eq!(reason().await, "allowed by plugin allow list");
     assert_eq!(ground.done("POST", path, json!({"off": true})).await["all"], "REST, by olga");

@@ -44,7 +44,7 @@ pub(crate) fn load(engine: &PluginEngine, compiler: &Compiler, bytes: &[u8], man
     let linker = imports::linker(engine.wasmtime())?;
     let unfit = |error: wasmtime::Error| anyhow!("an import does not fit this host: {error:#}");
     let instance = linker.instantiate_pre(&component).map_err(unfit)?;
-    let has = |name: &str| component.get_export_index(None, &format!("{PACKAGE}{name}@{VERSION}")).is_some();
+    let has = |name: &str| component.get_export_index(None, format!("{PACKAGE}{name}@{VERSION}")).is_some();
     let fits = |name: &'static str| move || format!("exports {PACKAGE}{name}@{VERSION} with other functions or types than this host knows");
     macro_rules! optional {
         ($name:literal, $module:ident) => {

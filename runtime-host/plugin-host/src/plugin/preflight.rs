@@ -57,7 +57,7 @@ pub(crate) fn check(engine: &PluginEngine, component: &Component, manifest: &Man
         bail!("imports what its manifest does not declare: {}", undeclared.join("; "));
     }
     for interface in wanted_exports(manifest) {
-        if component.get_export_index(None, &format!("{PACKAGE}{interface}@{VERSION}")).is_none() {
+        if component.get_export_index(None, format!("{PACKAGE}{interface}@{VERSION}")).is_none() {
             bail!("{}", missing(interface));
         }
     }
