@@ -276,7 +276,9 @@ impl Transport for Native {
                     said = Some(frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned())));
                 }
                 Ok(_) => {}
-                Err(tungstenite::Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                // A read with a timeout is ended by whatever stops and continues the process, and is not begun again (signal(7)).
+                Err(tungstenite::Error::Io(error))
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
                 Err(error) => {
                     let (code, reason) = said.unwrap_or_else(|| (1006, error.to_string()));
                     return Some(Event::Closed(code, reason));

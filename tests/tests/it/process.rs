@@ -127,7 +127,8 @@ fn a_shutdown_tells_everyone_and_ends_well() {
     let mut clients: Vec<Client> = (0..3).map(|at| Client::joined(&host, &format!("guest-{at}"), "farewell")).collect();
     host.signal("TERM");
     for client in &mut clients {
-        assert_eq!(client.closed().0, 1001);
+        let (code, reason) = client.closed();
+        assert_eq!(code, 1001, "{reason}");
     }
     assert!(host.wait().success());
 }
