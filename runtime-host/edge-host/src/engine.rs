@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
+use sandbox::Clock;
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig};
 
@@ -40,19 +41,20 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// Builds the engine and starts its clock.
+    /// Builds the engine and starts its clock, which has to run as long as instances do.
     ///
     /// # Errors
     /// When the cache directory cannot be used or the engine cannot be made.
-    pub(crate) fn new(cache_dir: &Path) -> Result<Self> {
+    pub(crate) fn new(cache_dir: &Path) -> Result<(Self, Clock)> {
         let engine = engine(cache_dir)?;
-        start_clock(&engine).context("cannot start the clock thread")?;
+        let clock =
+            Clock::start(&engine, "edge-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS)).context("cannot start the clock thread")?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         spin::add_to_linker(&mut linker)?;
-        Ok(Self { engine, linker })
+        Ok((Self { engine, linker }, clock))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -122,18 +124,4 @@ fn pool() -> PoolingAllocationConfig {
         // The kernel tells which pages were written (Linux 6.7 and later), and only those are reset: a fifth of a fresh request's cost.
         .pagemap_scan(Enabled::Auto);
     pool
-}
-
-/// Ticks until the engine is gone.
-fn start_clock(engine: &Engine) -> std::io::Result<()> {
-    let engine = engine.weak();
-    let tick = Duration::from_millis(bounds::EPOCH_TICK_MS);
-    std::thread::Builder::new().name("edge-epoch".to_owned()).spawn(move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            std::thread::sleep(tick);
-        }
-    })?;
-    Ok(())
 }

@@ -63,12 +63,13 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     let resolver = Resolver::new(&manifest.variables, &options.variables)?;
     let router = routes(&manifest)?;
     make_private_dir(&options.data_dir)?;
-    let runtime = Runtime::new(&options.cache_dir)?;
+    let (runtime, clock) = Runtime::new(&options.cache_dir)?;
     let shared = Arc::new(Shared {
         http: HttpClient::new()?,
         postgres: Arc::new(PostgresPools::default()),
         ending: false.into(),
         requests_per_instance_max,
+        _clock: clock,
     });
     let mut stores = Stores { data_dir: &options.data_dir, databases: HashMap::new(), key_values: HashMap::new() };
     let mut handlers = Vec::new();
@@ -155,7 +156,7 @@ fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8
         let bytes = match (&dependency.component, &dependency.path) {
             (Some(other), _) => source(manifest, other, build_missing)?,
             (None, Some(path)) => {
-                read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?
+                sandbox::read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?
             }
             (None, None) => bail!("component `{id}`: the dependency `{import}` needs either `component` or `path`"),
         };
@@ -177,15 +178,7 @@ fn source(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>>
         }
         build(manifest, id, &commands)?;
     }
-    read(&path).with_context(|| format!("component `{id}`"))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if bytes.len() > limits::manifest::COMPONENT_BYTES_MAX {
-        bail!("{} has {} bytes; the limit is {}", path.display(), bytes.len(), limits::manifest::COMPONENT_BYTES_MAX);
-    }
-    Ok(bytes)
+    sandbox::read(&path).with_context(|| format!("component `{id}`: {}", path.display()))
 }
 
 fn build(manifest: &Manifest, id: &str, commands: &[&str]) -> Result<()> {

@@ -19,7 +19,6 @@ use limits::edge_host::{BODY_TIMEOUT_MS, REQUEST_BYTES_MAX};
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-use crate::network::outbound::strip_hop_by_hop;
 use crate::routes::Match;
 
 /// Who sent a request; put it into the request's extensions. Without it the client counts as `127.0.0.1:0`.
@@ -71,7 +70,7 @@ where
         return Err(Refused::TooLarge);
     }
     head.uri = absolute(head.uri, &head.headers)?;
-    strip_hop_by_hop(&mut head.headers);
+    outbound::strip_hop_by_hop(&mut head.headers);
     let forged: Vec<HeaderName> = head.headers.keys().filter(|name| name.as_str().starts_with("spin-")).cloned().collect();
     for name in forged {
         head.headers.remove(name);

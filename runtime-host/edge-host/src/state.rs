@@ -11,7 +11,7 @@ use wasmtime::{StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-use crate::log::{LineLog, Stream};
+use crate::log::Stream;
 use crate::network::allowed::AllowedHosts;
 use crate::network::outbound::{HttpClient, Outbound};
 use crate::spin::{KeyValueStore, PostgresPools};
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) ending: std::sync::atomic::AtomicBool,
     /// Requests one instance serves before it is replaced.
     pub(crate) requests_per_instance_max: usize,
+    /// Keeps the clock of the deadlines running.
+    pub(crate) _clock: sandbox::Clock,
 }
 
 /// State of one store.
@@ -60,7 +62,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(component: Arc<Grants>, shared: Arc<Shared>) -> Self {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(LineLog::new(component.id.clone(), Stream::Out)).stderr(LineLog::new(component.id.clone(), Stream::Error));
+        wasi.stdout(Stream::Out(component.id.clone()).lines()).stderr(Stream::Error(component.id.clone()).lines());
         wasi.envs(&component.environment);
         let limits = StoreLimitsBuilder::new().memory_size(bounds::MEMORY_BYTES_MAX).table_elements(bounds::TABLE_ELEMENTS_MAX).build();
         let outbound = Outbound::new(shared.http.clone(), component.allowed_hosts.clone(), component.id.clone());

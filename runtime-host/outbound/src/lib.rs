@@ -9,12 +9,14 @@ mod account;
 mod client;
 mod connect;
 mod exchange;
+mod hop;
 mod message;
 mod resolve;
 mod tls;
 
 pub use account::Account;
 pub use client::{Client, Config, Judge};
+pub use hop::{is_hop_by_hop, strip_hop_by_hop};
 pub use message::{Failed, Request, Response};
 pub use resolve::{Resolve, Resolving, SystemResolver};
-pub use tls::BadTls;
+pub use tls::{BadTls, client_config};

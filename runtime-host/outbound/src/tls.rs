@@ -21,7 +21,7 @@ pub enum BadTls {
 ///
 /// # Errors
 /// [`BadTls`].
-pub(crate) fn client_config(extra_root: Option<&str>) -> Result<Arc<ClientConfig>, BadTls> {
+pub fn client_config(extra_root: Option<&str>) -> Result<Arc<ClientConfig>, BadTls> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     // A machine without certificates of its own is normal (containers); Mozilla's roots remain.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -2,15 +2,19 @@
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use edge_host::{Body, ClientAddress, EdgeHost, network::outbound};
+use edge_host::{
+    Body, ClientAddress, EdgeHost,
+    network::outbound::{Connector, connector},
+};
 use gateway::edge::{Answering, Transport, Unreachable};
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, Uri, header, uri::Authority};
+use http::{Request, Response, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
 use limits::rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX};
+use outbound::strip_hop_by_hop;
 use std::{net::SocketAddr, time::Duration};
 
 /// The edge app.
@@ -25,21 +29,10 @@ pub(crate) enum Door {
 /// An edge app elsewhere.
 #[derive(Clone)]
 pub(crate) struct Remote {
-    client: Client<outbound::Connector, Body>,
+    client: Client<Connector, Body>,
     base: Uri,
     authority: Authority,
 }
-
-/// Headers about one connection only (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 impl Door {
     /// A door to the app at `url`.
@@ -50,7 +43,7 @@ impl Door {
         let base: Uri = url.trim_end_matches('/').parse().with_context(|| format!("edge URL {url:?}"))?;
         let authority = base.authority().cloned().filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
         let authority = authority.with_context(|| format!("edge URL {url:?} must be http://host[:port] or https://host[:port]"))?;
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(outbound::connector()?);
+        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector()?);
         Ok(Self::There(Box::new(Remote { client, base, authority })))
     }
 
@@ -86,28 +79,15 @@ impl Remote {
             .path_and_query(format!("{base_path}{path}"))
             .build()?;
         *request.uri_mut() = uri;
-        strip(request.headers_mut());
+        strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove(header::HOST);
         if let Some(client) = client {
             request.headers_mut().insert("x-forwarded-for", client.ip().to_string().parse()?);
         }
         let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), self.client.request(request));
         let mut response = answer.await.context("no answer in time")??;
-        strip(response.headers_mut());
+        strip_hop_by_hop(response.headers_mut());
         Ok(response.map(|body| Limited::new(body, RESPONSE_BYTES_MAX).map_err(|error| anyhow::anyhow!(error)).boxed_unsync()))
-    }
-}
-
-fn strip(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        headers.remove(name);
     }
 }
 
@@ -131,7 +111,7 @@ impl Transport for Door {
 /// # Errors
 /// There is no answer, it is no 200, or it is too long.
 pub(crate) async fn fetch(url: &str, bytes_max: usize) -> Result<Bytes> {
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(outbound::connector()?);
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector()?);
     let request = Request::get(url).body(Full::new(Bytes::new()).map_err(anyhow::Error::from).boxed_unsync())?;
     let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), async {
         let response = client.request(request).await?;

@@ -4,4 +4,3 @@
 
 pub mod allowed;
 pub mod outbound;
-pub(crate) mod tls;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::HOST;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
@@ -19,7 +19,6 @@ use limits::edge_host as bounds;
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 use super::allowed::AllowedHosts;
-use super::tls;
 
 /// Opens HTTP and HTTPS connections, within bounds.
 pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
@@ -34,7 +33,7 @@ pub fn connector() -> anyhow::Result<Connector> {
     http.set_nodelay(true);
     http.set_connect_timeout(Some(Duration::from_millis(bounds::OUTBOUND_CONNECT_TIMEOUT_MS)));
     Ok(hyper_rustls::HttpsConnectorBuilder::new()
-        .with_tls_config(tls::client_config(None)?)
+        .with_tls_config(Arc::unwrap_or_clone(outbound::client_config(None)?))
         .https_or_http()
         .enable_http1()
         .wrap_connector(http))
@@ -104,7 +103,7 @@ impl WasiHttpHooks for Outbound {
         if !self.is_allowed(request.uri()) {
             return Box::new(std::future::ready(Err(Error::HttpRequestDenied)));
         }
-        strip_hop_by_hop(request.headers_mut());
+        outbound::strip_hop_by_hop(request.headers_mut());
         // What a component wrote there could name another host than the one that was allowed.
         request.headers_mut().remove(HOST);
         let client = self.client.clone();
@@ -134,24 +133,6 @@ impl Waits {
             first_byte: options.first_byte_timeout.map_or(longest, |wait| (wait + connect).min(longest)),
             between_bytes: options.between_bytes_timeout.unwrap_or(longest).min(longest),
         }
-    }
-}
-
-/// Headers that speak about one connection only; the client sets its own.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("te"),
-    HeaderName::from_static("trailer"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// Removes what concerns one connection only.
-pub(crate) fn strip_hop_by_hop(headers: &mut http::HeaderMap) {
-    for name in HOP_BY_HOP {
-        headers.remove(name);
     }
 }
 

@@ -21,7 +21,6 @@ use super::postgres_pool::{Lease, PostgresPools, check_allowed};
 use super::postgres_values::{data_type, parameter, size, value};
 use super::stream::FromChannel;
 use crate::network::allowed::AllowedHosts;
-use crate::network::tls;
 use crate::state::State;
 
 /// An open connection of a component.
@@ -99,7 +98,7 @@ impl HostConnectionBuilder for State {
     }
 
     async fn set_ca_root(&mut self, builder: Resource<Builder>, certificate: String) -> wasmtime::Result<Result<(), Error>> {
-        if let Err(error) = tls::client_config(Some(&certificate)) {
+        if let Err(error) = outbound::client_config(Some(&certificate)) {
             return Ok(Err(Error::Other(format!("invalid root certificate: {error:#}"))));
         }
         self.table.get_mut(&builder)?.ca_root = Some(certificate);

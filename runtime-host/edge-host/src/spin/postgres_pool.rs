@@ -18,7 +18,6 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::network::allowed::AllowedHosts;
-use crate::network::tls;
 
 /// What is undone between two users; the statements that tokio-postgres prepared for itself must survive.
 const CLEAN: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
@@ -60,7 +59,7 @@ impl PostgresPools {
         let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(MakeRustlsConnect::new(tls::client_config(key.1.as_deref())?)),
+            _ => Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(outbound::client_config(key.1.as_deref())?))),
         };
         let permits = Arc::new(Semaphore::new(bounds::POSTGRES_CONNECTIONS_MAX));
         let pool = Arc::new(Pool { config, tls, idle: Mutex::default(), permits });

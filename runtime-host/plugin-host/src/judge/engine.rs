@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result};
 use limits::judge as bounds;
+use sandbox::Clock;
 use std::{path::Path, sync::Arc, time::Duration};
 use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -21,15 +22,6 @@ impl std::fmt::Debug for JudgeEngine {
     }
 }
 
-/// Stops the clock's thread when the last engine is dropped.
-struct Clock(Option<std::sync::mpsc::Sender<()>>);
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        self.0.take();
-    }
-}
-
 impl JudgeEngine {
     /// Builds the engine and starts its clock. Compiled code is kept in `cache_dir`, which is made when it is missing.
     ///
@@ -37,7 +29,8 @@ impl JudgeEngine {
     /// The directory cannot be used, or the machine lacks what the engine needs.
     pub fn new(cache_dir: impl AsRef<Path>) -> Result<Self> {
         let engine = engine(cache_dir.as_ref())?;
-        let clock = start_clock(&engine).context("cannot start the clock of the judges' deadlines")?;
+        let clock = Clock::start(&engine, "judge-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS))
+            .context("cannot start the clock of the judges' deadlines")?;
         Ok(Self { engine, _clock: Arc::new(clock) })
     }
 
@@ -83,18 +76,4 @@ fn pool() -> PoolingAllocationConfig {
         .max_tables_per_component(16)
         .max_memory_size(bounds::MEMORY_BYTES_MAX);
     pool
-}
-
-/// Ticks until the engine's last owner is gone.
-fn start_clock(engine: &Engine) -> Result<Clock> {
-    let engine = engine.weak();
-    let tick = Duration::from_millis(bounds::EPOCH_TICK_MS);
-    let (sender, receiver) = std::sync::mpsc::channel::<()>();
-    std::thread::Builder::new().name("judge-epoch".to_owned()).spawn(move || {
-        while receiver.recv_timeout(tick) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            let Some(engine) = engine.upgrade() else { return };
-            engine.increment_epoch();
-        }
-    })?;
-    Ok(Clock(Some(sender)))
 }

@@ -10,8 +10,7 @@ use super::{
     stats::Counters,
 };
 use anyhow::{Context, Result, bail};
-use limits::manifest::COMPONENT_BYTES_MAX;
-use std::{fs::File, io::Read, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// A compiled component, shared by all its instances.
@@ -34,8 +33,8 @@ pub(crate) fn load(engine: &JudgeEngine, name: &str, source: &Path, is_validator
 }
 
 fn prepare(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Loaded> {
-    let bytes = read(source)?;
-    check_preamble(&bytes)?;
+    let bytes = sandbox::read(source)?;
+    sandbox::check_preamble(&bytes)?;
     let component = Component::new(engine.wasmtime(), &bytes).map_err(anyhow::Error::from).context("is not a valid component")?;
     check_world(engine, &component, is_validator)?;
     let linker = linker(engine)?;
@@ -50,31 +49,6 @@ fn prepare(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) 
         .map_err(anyhow::Error::from)
         .with_context(|| format!("exports {DEFINITIONS} with other functions or types than this host knows"))?;
     Ok(Loaded { engine: engine.clone(), instance, judge, definitions, counters: Counters::new(name) })
-}
-
-/// Reads the file, but never more than a component may have.
-fn read(source: &Path) -> Result<Vec<u8>> {
-    let too_large = || anyhow::anyhow!("has more than {COMPONENT_BYTES_MAX} bytes, the limit of a component");
-    let file = File::open(source).context("cannot be opened")?;
-    let length = file.metadata().context("cannot be read")?.len();
-    if length > COMPONENT_BYTES_MAX as u64 {
-        return Err(too_large());
-    }
-    let mut bytes = Vec::with_capacity(length as usize);
-    file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot be read")?;
-    if bytes.len() > COMPONENT_BYTES_MAX { Err(too_large()) } else { Ok(bytes) }
-}
-
-/// The first eight bytes tell modules from components, and both from everything else.
-fn check_preamble(bytes: &[u8]) -> Result<()> {
-    match bytes.get(..8) {
-        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
-            bail!("is a core WebAssembly module; a component is needed (build it with --target wasm32-wasip2)")
-        }
-        _ if bytes.is_empty() => bail!("is empty"),
-        _ => bail!("is not a WebAssembly component"),
-    }
 }
 
 /// Names what is missing or too much, before wasmtime says it in its own words.

@@ -12,6 +12,7 @@ use limits::judge::{
     CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, LEARN_DEADLINE_MS, MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES,
     TABLE_ELEMENTS_MAX,
 };
+use sandbox::Account;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ pub(crate) struct State {
     table: ResourceTable,
     errors: MemoryOutputPipe,
     /// Bytes of all linear memories.
-    memory_bytes: usize,
+    memory_bytes: Account,
     deadline: Deadline,
 }
 
@@ -46,12 +47,7 @@ impl WasiView for State {
 
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
-        let fits = total <= MEMORY_BYTES_MAX;
-        if fits {
-            self.memory_bytes = total;
-        }
-        Ok(fits)
+        Ok(self.memory_bytes.grow(current, desired))
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
@@ -125,7 +121,7 @@ impl Slot {
         let live = self.live()?;
         live.arm(started, deadline);
         let result = call(live);
-        let memory_bytes = live.store.data().memory_bytes;
+        let memory_bytes = live.store.data().memory_bytes.used();
         self.loaded.counters.call(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
         match result {
             Ok(answer) => {
@@ -178,7 +174,7 @@ impl Live {
         let wasi = WasiCtx::builder().stderr(errors.clone()).wall_clock(Stopped).monotonic_clock(Stopped).build();
         let started = Instant::now();
         let deadline = Deadline { started, cpu_max: Duration::ZERO, wall_max: Duration::ZERO, cpu_at_first_look: None };
-        let state = State { wasi, table: ResourceTable::new(), errors, memory_bytes: 0, deadline };
+        let state = State { wasi, table: ResourceTable::new(), errors, memory_bytes: Account::new(MEMORY_BYTES_MAX), deadline };
         let mut store = Store::new(loaded.engine.wasmtime(), state);
         store.limiter(|state| state);
         store.epoch_deadline_callback(look_at_the_clock);

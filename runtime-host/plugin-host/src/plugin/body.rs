@@ -3,7 +3,7 @@
 //! Invariant: at most [`bounds::BODY_PIECES_MAX`] pieces wait for a slow client; a plugin that goes on writing waits with them.
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, combinators::UnsyncBoxBody};
 use limits::plugin as bounds;
 use tokio::sync::{mpsc, oneshot};
@@ -95,7 +95,7 @@ impl Writer {
         for (name, value) in fields {
             let known = HeaderName::try_from(name.as_str()).map_err(|_| BodyError::Bad(format!("header {name:?} has no valid name")))?;
             let value = HeaderValue::try_from(value).map_err(|_| BodyError::Bad(format!("header {name:?} has no valid value")))?;
-            if !is_the_connections(&known) {
+            if !outbound::is_hop_by_hop(&known) {
                 headers.append(known, value);
             }
         }
@@ -113,19 +113,4 @@ impl Writer {
         }
         self.pieces.send(Bytes::from(bytes)).await.map_err(|_| BodyError::Gone)
     }
-}
-
-/// Fields that belong to a connection, not to an answer (RFC 9110 section 7.6.1).
-pub(crate) fn is_the_connections(name: &HeaderName) -> bool {
-    [
-        header::CONNECTION,
-        header::PROXY_AUTHENTICATE,
-        header::PROXY_AUTHORIZATION,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ]
-    .contains(name)
-        || name.as_str() == "keep-alive"
 }

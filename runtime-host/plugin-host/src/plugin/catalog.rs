@@ -4,10 +4,7 @@
 //! not: loading; nothing runs here. Invariant: every file that is read lies below the directory, links included.
 
 use anyhow::{Context, Result, bail, ensure};
-use limits::{
-    manifest::{BYTES_MAX, COMPONENT_BYTES_MAX},
-    plugin as bounds,
-};
+use limits::{manifest::BYTES_MAX, plugin as bounds};
 use plugin_manifest::{
     Manifest, Options, Severity,
     import::{self, LOOKUP_ORDER},
@@ -92,7 +89,7 @@ fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
 }
 
 fn read(root: &Path, folder: &Path, manifest_path: &Path, component: Option<&Path>) -> Result<Package> {
-    let bytes = bounded(root, manifest_path, BYTES_MAX)?;
+    let bytes = manifest_bytes(root, manifest_path)?;
     let name = match component {
         // A manifest beside a component may have any name; its form is ours.
         Some(_) => LOOKUP_ORDER[0],
@@ -128,14 +125,14 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// A file's bytes, never more than `bytes_max`.
-fn bounded(root: &Path, path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
+/// A manifest's bytes, never more than a manifest may have.
+fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
     let file = fs::File::open(inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))?;
-    let too_large = || format!("{} has more than {bytes_max} bytes", path.display());
-    ensure!(file.metadata()?.len() <= bytes_max as u64, too_large());
+    let too_large = || format!("{} has more than {BYTES_MAX} bytes", path.display());
+    ensure!(file.metadata()?.len() <= BYTES_MAX as u64, too_large());
     let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= bytes_max, too_large());
+    file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    ensure!(bytes.len() <= BYTES_MAX, too_large());
     Ok(bytes)
 }
 
@@ -144,5 +141,6 @@ fn bounded(root: &Path, path: &Path, bytes_max: usize) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read, leads out of the directory, or is longer than a component may be.
 pub(crate) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<u8>> {
-    bounded(&directory.canonicalize()?, component, COMPONENT_BYTES_MAX)
+    let path = inside(&directory.canonicalize()?, component)?;
+    sandbox::read(&path).with_context(|| path.display().to_string())
 }

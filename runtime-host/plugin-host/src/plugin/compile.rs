@@ -48,7 +48,7 @@ impl Compiler {
     /// # Errors
     /// The bytes are no component, or compiling them takes more than it may.
     pub(crate) fn component(&self, engine: &PluginEngine, bytes: &[u8]) -> Result<Component> {
-        check_preamble(bytes)?;
+        sandbox::check_preamble(bytes)?;
         let name = self.name(engine, bytes);
         let path = self.directory.join(&name);
         if let Some(code) = self.cached(&path, &name) {
@@ -185,18 +185,6 @@ pub fn compile_standard_input() -> Result<()> {
 fn deserialize(engine: &PluginEngine, code: &[u8]) -> Result<Component> {
     // SAFETY: `code` is the output of `precompile_component` of this program, as the callers have made sure.
     unsafe { Component::deserialize(engine.wasmtime(), code) }.map_err(|error| anyhow!("compiled code cannot be loaded: {error:#}"))
-}
-
-/// The first eight bytes tell modules from components, and both from everything else.
-fn check_preamble(bytes: &[u8]) -> Result<()> {
-    match bytes.get(..8) {
-        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
-        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
-            bail!("is a core WebAssembly module; a component is needed (in Rust: build with --target wasm32-wasip2)")
-        }
-        _ if bytes.is_empty() => bail!("is empty"),
-        _ => bail!("is not a WebAssembly component"),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,16 +5,9 @@
 
 use limits::plugin as bounds;
 use parking_lot::Mutex;
-use std::{
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
-};
+use sandbox::{Lines, Sink};
+use std::{sync::Arc, time::Instant};
 use storage::{Level, LogEntry, PluginStore};
-use tokio::io::AsyncWrite;
-use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
 /// Seconds of log that may come at once.
 const BURST_SECONDS: usize = 4;
@@ -86,81 +79,19 @@ impl Diary {
     }
 
     /// Standard output or error of an instance.
-    pub(crate) fn stream(&self, level: Level) -> LineStream {
-        LineStream(Arc::new(Mutex::new(Line { diary: self.clone(), level, bytes: Vec::new(), cut: 0 })))
+    pub(crate) fn stream(&self, level: Level) -> Lines<Stream> {
+        Lines::new(bounds::LOG_LINE_BYTES_MAX, Stream { diary: self.clone(), level })
     }
 }
 
-/// One stream of one instance.
-#[derive(Clone)]
-pub(crate) struct LineStream(Arc<Mutex<Line>>);
-
-struct Line {
+/// Lines of one stream on their way into the log.
+pub(crate) struct Stream {
     diary: Diary,
     level: Level,
-    bytes: Vec<u8>,
-    cut: usize,
 }
 
-impl Line {
-    fn take(&mut self, written: &[u8]) {
-        for piece in written.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = match piece.split_last() {
-                Some((b'\n', text)) => (text, true),
-                _ => (piece, false),
-            };
-            let kept = text.len().min(bounds::LOG_LINE_BYTES_MAX - self.bytes.len());
-            self.bytes.extend_from_slice(&text[..kept]);
-            self.cut += text.len() - kept;
-            if ends {
-                self.emit();
-            }
-        }
-    }
-
-    fn emit(&mut self) {
-        if !self.bytes.is_empty() {
-            let mut text = String::from_utf8_lossy(&self.bytes).into_owned();
-            if self.cut > 0 {
-                text.push_str(&format!(" [{} bytes cut]", self.cut));
-            }
-            self.diary.line(self.level, &text, None);
-        }
-        self.bytes.clear();
-        self.cut = 0;
-    }
-}
-
-/// An unfinished last line (a panic's, often) must not be lost with the instance.
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.emit();
-    }
-}
-
-impl IsTerminal for LineStream {
-    fn is_terminal(&self) -> bool {
-        false
-    }
-}
-
-impl StdoutStream for LineStream {
-    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(self.clone())
-    }
-}
-
-impl AsyncWrite for LineStream {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.lock().take(bytes);
-        Poll::Ready(Ok(bytes.len()))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+impl Sink for Stream {
+    fn line(&self, text: &str) {
+        self.diary.line(self.level, text, None);
     }
 }

@@ -4,10 +4,8 @@
 
 use anyhow::{Context, Result};
 use limits::plugin as bounds;
-use std::{
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use sandbox::Clock;
+use std::{sync::Arc, time::Duration};
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Compiles and runs plugins. Clones share one engine; its clock ends with the last of them.
@@ -21,15 +19,6 @@ pub struct PluginEngine {
 impl std::fmt::Debug for PluginEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PluginEngine").finish_non_exhaustive()
-    }
-}
-
-/// Stops the clock's thread when the last engine is dropped.
-struct Clock(Option<mpsc::Sender<()>>);
-
-impl Drop for Clock {
-    fn drop(&mut self) {
-        self.0.take();
     }
 }
 
@@ -50,7 +39,8 @@ impl PluginEngine {
                 Engine::new(&config)?
             }
         };
-        let clock = start_clock(&engine).context("cannot start the clock of the plugins' deadlines")?;
+        let clock = Clock::start(&engine, "plugin-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS))
+            .context("cannot start the clock of the plugins' deadlines")?;
         Ok(Self { engine, _clock: Arc::new(clock) })
     }
 
@@ -97,18 +87,4 @@ fn pool() -> PoolingAllocationConfig {
         .linear_memory_keep_resident(bounds::MEMORY_KEPT_BYTES)
         .pagemap_scan(Enabled::Auto);
     pool
-}
-
-/// Ticks until the engine's last owner is gone.
-fn start_clock(engine: &Engine) -> Result<Clock> {
-    let engine = engine.weak();
-    let tick = Duration::from_millis(bounds::EPOCH_TICK_MS);
-    let (sender, receiver) = mpsc::channel::<()>();
-    std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn(move || {
-        while receiver.recv_timeout(tick) == Err(mpsc::RecvTimeoutError::Timeout) {
-            let Some(engine) = engine.upgrade() else { return };
-            engine.increment_epoch();
-        }
-    })?;
-    Ok(Clock(Some(sender)))
 }

@@ -5,6 +5,7 @@
 
 use super::{authority::Folds, diary::Diary, shared::Shared};
 use limits::plugin as bounds;
+use sandbox::Account;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -45,9 +46,8 @@ pub(crate) struct State {
     /// How many events led to the running call.
     pub(crate) hops: u8,
     wasi: WasiCtx,
-    memory_bytes: usize,
-    memory_bytes_max: usize,
-    table_elements: usize,
+    memory_bytes: Account,
+    table_elements: Account,
     ends: Instant,
 }
 
@@ -61,9 +61,10 @@ impl State {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(bounds::RESOURCES_MAX);
-        let memory_bytes_max = shared.memory_bytes_max();
+        let memory_bytes = Account::new(shared.memory_bytes_max());
+        let table_elements = Account::new(bounds::TABLE_ELEMENTS_MAX);
         let (folds, ends) = (Folds::default(), Instant::now());
-        Self { shared, scope, number, table, diary, folds, hops: 0, wasi, memory_bytes: 0, memory_bytes_max, table_elements: 0, ends }
+        Self { shared, scope, number, table, diary, folds, hops: 0, wasi, memory_bytes, table_elements, ends }
     }
 
     /// Starts the clock of a call.
@@ -81,21 +82,11 @@ impl WasiView for State {
 
 impl ResourceLimiter for State {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.memory_bytes - current.min(self.memory_bytes) + desired;
-        let fits = total <= self.memory_bytes_max;
-        if fits {
-            self.memory_bytes = total;
-        }
-        Ok(fits)
+        Ok(self.memory_bytes.grow(current, desired))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        let total = self.table_elements - current.min(self.table_elements) + desired;
-        let fits = total <= bounds::TABLE_ELEMENTS_MAX;
-        if fits {
-            self.table_elements = total;
-        }
-        Ok(fits)
+        Ok(self.table_elements.grow(current, desired))
     }
 }
 
