@@ -51,9 +51,15 @@ impl Directory {
         fs::write(folder.join("jackfield.json"), manifest.to_string()).expect("a manifest is written");
     }
 
-    /// A host that runs what lies here.
+    /// A host that runs what lies here, and whose operator lets every plugin that declares it answer on its route.
     #[must_use]
     pub fn settings(&self) -> Settings {
+        self.closed_settings().config("[plugins.policy]\nallow = [\"http.serve\"]\n")
+    }
+
+    /// A host that runs what lies here and allows nothing by itself.
+    #[must_use]
+    pub fn closed_settings(&self) -> Settings {
         let directory = toml::Value::from(self.path().display().to_string());
         Settings::new().config(&format!("[plugins]\ndirectory = {directory}\n"))
     }

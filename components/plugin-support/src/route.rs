@@ -191,7 +191,7 @@ pub(crate) fn find(method: &str, segments: &[String], preflight: bool) -> Result
     }
     let at_path: Vec<(&Route, Vec<String>)> = ROUTES.iter().filter_map(|route| Some((route, matched(route.path, segments)?))).collect();
     if at_path.is_empty() {
-        return Err(Refusal::not_found("path"));
+        return Err(if is_native_hosts(segments) { Code::UnsupportedOnEdge.into() } else { Refusal::not_found("path") });
     }
     let mut methods: Vec<&str> = at_path.iter().map(|(route, _)| route.method).collect();
     if methods.contains(&"GET") {
@@ -207,6 +207,12 @@ pub(crate) fn find(method: &str, segments: &[String], preflight: bool) -> Result
         Some((route, values)) => Ok(Found::Route(route, values)),
         None => Err(Refusal::from(Code::MethodNotAllowed).with("allow", allow)),
     }
+}
+
+/// What the native host answers before the edge is asked (7.5): without one, nobody can.
+fn is_native_hosts(segments: &[String]) -> bool {
+    const AREAS: [&str; 5] = ["plugins", "consents", "capabilities", "tools", "hooks"];
+    matches!(segments, [api, area, ..] if api == "api" && AREAS.contains(&area.as_str()))
 }
 
 fn is_plugin_data(segments: &[String]) -> bool {

@@ -14,13 +14,12 @@ mod route;
 
 use std::sync::Arc;
 
-use capability::KillSwitches;
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::plugin::{self, Plugins};
 use storage::PluginStore;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Semaphore;
 
 pub use answer::Body;
 pub use auth::Verify;
@@ -37,10 +36,6 @@ pub struct PluginApi {
     verify: Verify,
     origins: Vec<String>,
     followers: Arc<Semaphore>,
-    /// What was switched off before anybody could over REST; that stays off.
-    switched_off: KillSwitches,
-    /// The policy is read, changed and put in place by one request at a time.
-    switching: Mutex<()>,
 }
 
 impl std::fmt::Debug for PluginApi {
@@ -53,9 +48,8 @@ impl PluginApi {
     /// `verify` judges tokens of people; pages of `origins` may read answers (`*`: any).
     #[must_use]
     pub fn new(plugins: Plugins, verify: Verify, origins: Vec<String>) -> Self {
-        let switched_off = plugins.policy().kill.clone();
         let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
-        Self { plugins, verify, origins, followers, switched_off, switching: Mutex::new(()) }
+        Self { plugins, verify, origins, followers }
     }
 
     /// Whether a request is this crate's. `/api/audit` is shared with the directory: with `recent` or `plugin` in its query it is about

@@ -55,7 +55,7 @@ routes! {
     GET "/api/plugins/check" Admin "listBadPlugins" &[], None => "BadPlugins" check::directory, "What is wrong with entries of the plugins directory.";
     POST "/api/plugins/check" Client "checkManifest" &["name", "strict"], Some("AnyObject") => "Checked" check::manifest, "Check a manifest, and say all that is wrong with it.";
     GET "/api/plugins/kill-switch" Admin "getKillSwitch" &[], None => "KillSwitch" check::switches, "What has been switched off.";
-    POST "/api/plugins/kill-switch" Admin "setKillSwitch" &[], Some("KillBody") => "KillSwitch" check::kill, "Switch a plugin, or all, off at once, until the host restarts; or on again what was switched off here (J32).";
+    POST "/api/plugins/kill-switch" Admin "setKillSwitch" &[], Some("KillBody") => "KillSwitch" check::kill, "Switch a plugin, or all, off at once, or on again what was switched off here; it stays so when the host starts again (J32).";
     GET "/api/plugins/{pluginId}" Client "getPlugin" &[], None => "PluginDetails" plugins::show, "One plugin, its manifest included (R44).";
     POST "/api/plugins/{pluginId}/enable" Admin "enablePlugin" &[], None => "Switched" plugins::enable, "Enable a plugin and approve what it asks for; waits up to two seconds until it works (R21).";
     POST "/api/plugins/{pluginId}/disable" Admin "disablePlugin" &[], None => "Switched" plugins::disable, "Disable a plugin; its routes are gone afterwards (R22).";
@@ -80,6 +80,7 @@ routes! {
     POST "/api/tools/{tool}" Admin "callTool" &[], Some("AnyObject") => "ToolAnswer" calls::call_tool, "Call a tool; the body is its arguments.";
     GET "/api/hooks" Client "listHooks" &[], None => "Hooks" calls::hooks, "The hooks that plugins can take part in (J1).";
     POST "/api/hooks/{hook}" Admin "fireHook" &[], Some("HookBody") => "HookRound" calls::fire, "Fire a hook: the plugins that take part are asked, those whose answer counts in load order.";
+    GET "/api/capabilities" Admin "getPluginPolicy" &[], None => "PluginPolicy" check::policy, "What the operator's policy says about each capability of a plugin that declares it (J22).";
     POST "/api/capabilities/check" Admin "checkCapability" &[], Some("AskBody") => "CapabilityDecision" check::capability, "What would be decided about a plugin's use of a capability now, and why.";
 }
 

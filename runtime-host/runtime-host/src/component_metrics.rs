@@ -1,12 +1,18 @@
-//! Counters of the judges' components for `/metrics`. The label is the name in the operator's configuration.
+//! What components do, for `/metrics`: judges by the name in the operator's configuration, plugins by their id.
 
-use plugin_host::judge::{ChainFactory, ComponentStats};
+use plugin_host::{
+    judge::{ChainFactory, ComponentStats},
+    plugin::{PluginStats, Plugins},
+};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
 };
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// Reads the counters whenever metrics are asked for.
 pub(crate) struct JudgeComponents(pub ChainFactory);
@@ -17,9 +23,9 @@ impl fmt::Debug for JudgeComponents {
     }
 }
 
-type Read = fn(&ComponentStats) -> u64;
+type Read<T> = fn(&T) -> u64;
 
-const COUNTERS: [(&str, &str, Read); 6] = [
+const COUNTERS: [(&str, &str, Read<ComponentStats>); 6] = [
     ("component_calls", "Calls into a judge component", |stats| stats.calls),
     ("component_traps", "Calls that trapped", |stats| stats.traps),
     ("component_deadlines", "Calls that ran out of time", |stats| stats.deadlines),
@@ -29,15 +35,47 @@ const COUNTERS: [(&str, &str, Read); 6] = [
 ];
 
 impl Collector for JudgeComponents {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let components = self.0.stats();
-        for (name, help, read) in COUNTERS {
-            let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            for component in &components {
-                let labels = [("component", component.name.as_str())];
-                ConstCounter::new(read(component)).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        Ok(())
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        counters(encoder, "component", &COUNTERS, &self.0.stats(), |stats| &stats.name)
     }
+}
+
+/// Reads what plugins did whenever metrics are asked for; nothing before there are any.
+#[derive(Debug)]
+pub(crate) struct PluginComponents(pub Arc<OnceLock<Plugins>>);
+
+const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
+    ("plugin_calls", "Jobs that instances of a plugin have taken up", |stats| stats.calls),
+    ("plugin_busy_nanoseconds", "Time that instances of a plugin spent with them, waiting included", |stats| stats.busy_ns),
+    ("plugin_turned_away", "Jobs that were turned away because too many waited", |stats| stats.turned_away),
+    ("plugin_crashes", "Crashes of a plugin", |stats| stats.crashes),
+];
+
+impl Collector for PluginComponents {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let plugins = self.0.get().map(Plugins::stats).unwrap_or_default();
+        let mut family = encoder.encode_descriptor("plugin_instances", "Instances of a plugin that are alive", None, MetricType::Gauge)?;
+        for plugin in &plugins {
+            let labels = [("plugin", plugin.id.as_str())];
+            ConstGauge::new(plugin.instances).encode(family.encode_family(&labels)?)?;
+        }
+        counters(encoder, "plugin", &PLUGIN_COUNTERS, &plugins, |stats| &stats.id)
+    }
+}
+
+fn counters<T>(
+    mut encoder: DescriptorEncoder<'_>,
+    label: &str,
+    counters: &[(&str, &str, Read<T>)],
+    all: &[T],
+    name: fn(&T) -> &str,
+) -> Result<(), fmt::Error> {
+    for (metric, help, read) in counters {
+        let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
+        for one in all {
+            let labels = [(label, name(one))];
+            ConstCounter::new(read(one)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }

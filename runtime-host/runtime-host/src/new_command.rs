@@ -85,6 +85,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     writeln!(out, "  cd {}", folder.display())?;
     writeln!(out, "  cargo build --release --target wasm32-wasip2")?;
     writeln!(out, "  mkdir -p <data>/plugins/{id} && cp jackfield.json target/wasm32-wasip2/release/{file}.wasm <data>/plugins/{id}/")?;
+    writeln!(out, "Let it answer on its route:")?;
+    writeln!(out, "  jackfield plugin grants {id} give http.serve")?;
     writeln!(out, "Then GET /api/plugins/route/{} with a token answers.", plugin.name)?;
     Ok(())
 }

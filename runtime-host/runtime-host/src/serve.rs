@@ -1,7 +1,7 @@
 //! `jackfield serve`: reads the configuration, puts the parts together, and takes them apart at the end.
 
 use crate::{
-    component_metrics::JudgeComponents,
+    component_metrics::{JudgeComponents, PluginComponents},
     config::{Config, OnFailure},
     data,
     door::Door,
@@ -33,7 +33,7 @@ use std::{
     io::Write as _,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -124,6 +124,8 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     let judges = judges(&ground, &factory)?;
     let mut metrics = Metrics::default();
     metrics.collect(Box::new(JudgeComponents(factory)));
+    let counted = Arc::new(OnceLock::new());
+    metrics.collect(Box::new(PluginComponents(counted.clone())));
     let (asker, edge_task, wake) = edge::door(Box::new(door.clone()), ground.credential.clone());
     let verifier = verifier(&ground, None)?;
     let connections_max = gateway::connections_max(ground.config.socket.connections_max, raise_descriptors());
@@ -137,6 +139,9 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
         runtime.spawn(follow_keys(hub.clone(), ground.config.clone(), ground.data.clone()));
     }
     let plugins = runtime.block_on(run_plugins(&ground, &hub))?;
+    if let Some(plugins) = &plugins {
+        counted.get_or_init(|| plugins.clone());
+    }
     let (handover, passed) = Handover::new();
     let place = Arc::new(Mutex::new(None));
     let site = Site {
@@ -183,6 +188,7 @@ async fn run_plugins(ground: &Ground, hub: &Arc<Hub>) -> Result<Option<Plugins>>
         return Ok(None);
     }
     let plugins = plugins::open(&ground.config, &ground.data, &ground.cache, hub)?;
+    plugins.restore_switches().await.context("the kill switches cannot be read")?;
     plugins::Door::connect(&plugins, hub);
     let starting = plugins.clone();
     tokio::spawn(async move {

@@ -13,7 +13,7 @@ use crate::StoreError;
 use crate::file::{self, Unusable};
 
 /// Each step brings a database from the version of its place to the next.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
 
 /// Opens the file for writing: checked, marked, and in the newest shape. Makes it where it is missing. Blocks.
 ///

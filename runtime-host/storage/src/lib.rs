@@ -18,6 +18,7 @@ mod log;
 mod readers;
 mod record;
 mod secret;
+mod switch;
 mod text;
 mod writer;
 
@@ -35,6 +36,7 @@ pub use kv::{Change, KeyPage};
 pub use log::{Level, LogEntry, LogPage, LogQuery, Tail};
 pub use record::PluginRecord;
 pub use secret::SECRETS_KEY_FILE;
+pub use switch::Switch;
 
 use cache::Cache;
 use journal::{Journal, Storing};

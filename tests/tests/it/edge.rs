@@ -61,3 +61,14 @@ fn a_lost_push_is_healed_by_the_poll() {
     host.require("olga", "polled", "example.polls", &json!({"status": "optional"}));
     client.find("the requirement", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
 }
+
+/// Requirements 1: what the edge cannot do says so, rather than being absent.
+#[test]
+fn without_a_plugin_host_its_paths_say_so() {
+    let host = Settings::new().config("[plugins]\nenabled = false\n").start();
+    for path in ["/api/plugins", "/api/plugins/route/polls/x", "/api/consents/1", "/api/capabilities/check", "/api/tools/x", "/api/hooks"] {
+        let answer = host.get(path);
+        assert_eq!((answer.status, &answer.json()["code"]), (501, &json!("UNSUPPORTED_ON_EDGE")), "{path}: {}", answer.text());
+    }
+    assert_eq!(host.get("/api/pluginsx").status, 404);
+}

@@ -128,7 +128,9 @@ fn what_is_wrong_is_said_with_what_to_do() {
 fn the_doctor_finds_what_is_broken() {
     let directory = Directory::default();
     let host = host(&directory);
-    assert!(says(&host, &["doctor"]).contains("tests.quiet is validated"));
+    let said = says(&host, &["doctor"]);
+    assert!(said.contains("tests.quiet is validated"), "{said}");
+    assert!(said.contains("policy: what nobody granted is asked about") && said.contains("shell.exec is denied"), "J22: {said}");
     fs::create_dir(directory.path().join("broken")).expect("a folder");
     fs::write(directory.path().join("broken/jackfield.json"), "{").expect("a file");
     let found = host.admin("POST", "/api/plugins/tests.quiet/reload", &Value::Null);

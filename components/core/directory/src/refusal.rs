@@ -78,6 +78,7 @@ codes! {
     SchemaInvalid "SCHEMA_INVALID" 422 "The event's schema cannot be compiled; `reason` says why (T44).";
     RateLimited "RATE_LIMITED" 429 "Too many attempts; `retryAfterMs` says when to ask again.";
     Internal "INTERNAL" 500 "A fault of this host.";
+    UnsupportedOnEdge "UNSUPPORTED_ON_EDGE" 501 "Plugins run in the native host; an edge without one, or a host with `plugins.enabled = false`, has none.";
     NoKeys "NO_KEYS" 503 "No key is configured to verify tokens with, so nobody can prove an identity.";
     ServiceDisabled "SERVICE_DISABLED" 503 "No service credential is configured, so the internal API is off.";
     Misconfigured "MISCONFIGURED" 503 "A variable of this host cannot be used; its log says which.";

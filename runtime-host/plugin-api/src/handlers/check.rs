@@ -1,9 +1,10 @@
 //! Questions about what would be: a manifest checked, a capability decided, and what has been switched off.
 
-use capability::{Asked, CapabilityId, KillSwitches, Policy, Target};
+use capability::{Asked, CapabilityId, KillSwitches, PluginRules, Rules, Target};
 use http::Response;
 use limits::manifest::BYTES_MAX;
 use limits::plugin_api::BODY_BYTES_MAX;
+use plugin_host::plugin::NotSwitched;
 use plugin_manifest::import::import;
 use plugin_manifest::{Options, Severity};
 use serde::Deserialize;
@@ -68,15 +69,33 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     let TargetBody { host, port, method, path, name } = &body.target;
     let target = Target { host: host.as_deref(), port: *port, method: method.as_deref(), path: path.as_deref(), name: name.as_deref() };
     let decision = api.plugins.would(&body.plugin, &Asked::new(id, target)).await?;
-    let outcome = match decision.outcome {
-        capability::Outcome::Allow => "allow",
-        capability::Outcome::Deny => "deny",
-        capability::Outcome::Ask => "ask",
-    };
     Ok(ok(&json!({
-        "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": outcome, "layer": decision.layer,
+        "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": decision.outcome, "layer": decision.layer,
         "reason": decision.reason(),
     })))
+}
+
+/// `GET /api/capabilities` (J22): what the operator's policy alone says about each capability of a plugin that declares all of them.
+pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
+    let policy = api.plugins.policy();
+    let declared = PluginRules { declared: Rules::whole(CapabilityId::all()), ..PluginRules::default() };
+    let mut decisions: Vec<(capability::Decision, Vec<CapabilityId>)> = Vec::new();
+    for id in CapabilityId::all() {
+        let decision = capability::decide(&Asked::any(id), &declared, &policy);
+        match decisions.iter_mut().find(|(known, _)| *known == decision) {
+            Some((_, ids)) => ids.push(id),
+            None => decisions.push((decision, vec![id])),
+        }
+    }
+    decisions.sort_by_key(|(decision, _)| (decision.layer, decision.reason()));
+    let shown = |(decision, ids): &(capability::Decision, Vec<CapabilityId>)| json!({"outcome": decision.outcome, "layer": decision.layer, "reason": decision.reason(), "capabilities": ids});
+    // A rule that narrows says nothing about the whole of a capability.
+    let narrowed = |id: &CapabilityId| {
+        let partly = |rules: &Rules| rules.mentions(*id) && !rules.covers(&Asked::any(*id));
+        partly(&policy.deny) || partly(&policy.allow)
+    };
+    let partly: Vec<CapabilityId> = CapabilityId::all().filter(narrowed).collect();
+    Ok(ok(&json!({"mode": policy.mode, "decisions": decisions.iter().map(shown).collect::<Vec<_>>(), "partly": partly})))
 }
 
 /// `GET /api/plugins/kill-switch`.
@@ -93,25 +112,17 @@ struct KillBody {
     off: bool,
 }
 
-/// `POST /api/plugins/kill-switch` (J32). What one source has switched off no other switches on.
+/// `POST /api/plugins/kill-switch` (J32). What the environment has switched off nobody switches on here; what is switched off here stays off when
+/// the host starts again.
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;
     let by = call.caller.name();
-    let _one = api.switching.lock().await;
-    let mut policy = Policy::clone(&api.plugins.policy());
-    let elsewhere =
-        || Refusal::conflict("SWITCHED_OFF_ELSEWHERE", "the host's environment has switched this off; change it there and restart");
-    match (&body.plugin, body.off) {
-        (Some(plugin), true) => {
-            api.plugins.get(plugin)?;
-            policy.kill.kill(plugin).map_err(|error| Refusal::conflict("TOO_MANY_KILLED", error.to_string()))?;
-        }
-        (Some(plugin), false) if api.switched_off.kills(plugin) => return Err(elsewhere()),
-        (Some(plugin), false) => policy.kill.spare(plugin),
-        (None, true) => policy.kill.disable = policy.kill.disable.take().or_else(|| Some(format!("REST, by {by}").into())),
-        (None, false) if api.switched_off.disable.is_some() => return Err(elsewhere()),
-        (None, false) => policy.kill.disable = None,
-    }
+    let switched = api.plugins.switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}")).await;
+    switched.map_err(|error| match error {
+        NotSwitched::Elsewhere => Refusal::conflict("SWITCHED_OFF_ELSEWHERE", error.to_string()),
+        NotSwitched::TooMany(error) => Refusal::conflict("TOO_MANY_KILLED", error.to_string()),
+        NotSwitched::Refused(error) => error.into(),
+    })?;
     tracing::warn!(plugin = body.plugin.as_deref().unwrap_or("all"), off = body.off, by, "kill switch");
     api.store().audit(storage::AuditEntry {
         at_ms: super::now_ms(),
@@ -124,7 +135,6 @@ pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Bod
         reason: format!("REST, by {by}"),
         duration_us: None,
     });
-    api.plugins.set_policy(policy).await.map_err(plugin_host::plugin::Refused::Failed)?;
     Ok(shown(api))
 }
 

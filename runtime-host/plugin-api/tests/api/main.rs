@@ -99,6 +99,7 @@ impl Ground {
         let (directory, community) = (folder.path().join("plugins"), Arc::new(Nobody));
         let setup = Setup { directory, compiler, policy: Policy::default(), store, community, client };
         let plugins = Plugins::new(setup).expect("plugins");
+        plugins.restore_switches().await.expect("switches");
         plugins.look().await.expect("a look");
         let verifier = Verifier::new(Expectations::default()).with_public_key(&SigningKey::from_seed(&SEED).public_key());
         let verify = Box::new(move |token: &str| verifier.verify(token, now_s()));

@@ -127,8 +127,35 @@ async fn kill_switches_act_at_once() {
     assert_eq!(reason().await, "disabled (kill switch)");
     assert_eq!(ground.done("POST", path, json!({"off": false})).await["all"], Value::Null);
     assert_eq!(ground.admin("POST", path, json!({"plugin": "un.known", "off": true})).await.0, 404);
+    ground.done("POST", path, json!({"plugin": "second.plugin", "off": true})).await;
+    let ground = ground.again().await;
+    let kept = ground.done("GET", path, Value::Null).await;
+    assert_eq!((&kept["plugins"], &kept["all"]), (&json!(["second.plugin"]), &Value::Null), "what was switched off stays off");
+    ground.done("POST", path, json!({"plugin": "second.plugin", "off": false})).await;
+    let ground = ground.again().await;
+    assert_eq!(ground.done("GET", path, Value::Null).await["plugins"], json!([]));
     let audit = ground.done("GET", "/api/audit?recent=10", Value::Null).await;
-    assert_eq!(audit["entries"].as_array().map(|all| all.iter().filter(|entry| entry["capability"] == "kill-switch").count()), Some(4));
+    assert_eq!(audit["entries"].as_array().map(|all| all.iter().filter(|entry| entry["capability"] == "kill-switch").count()), Some(6));
+}
+
+/// J22.
+#[tokio::test]
+async fn the_policy_is_shown_as_it_acts() {
+    let ground = Ground::new().await;
+    let policy = ground.done("GET", "/api/capabilities", Value::Null).await;
+    assert_eq!(policy["mode"], "prompt");
+    let about = |capability: &str| {
+        let all = policy["decisions"].as_array().expect("a list");
+        let of = |decision: &&Value| decision["capabilities"].as_array().is_some_and(|ids| ids.contains(&capability.into()));
+        all.iter().find(of).unwrap_or_else(|| panic!("{capability}: {policy}")).clone()
+    };
+    assert_eq!((&about("storage.kv")["outcome"], &about("storage.kv")["reason"]), (&json!("ask"), &json!("prompt mode")));
+    ground.done("POST", "/api/plugins/kill-switch", json!({"off": true})).await;
+    let killed = ground.done("GET", "/api/capabilities", Value::Null).await;
+    assert_eq!(killed["decisions"].as_array().map(Vec::len), Some(1));
+    assert_eq!((&killed["decisions"][0]["outcome"], &killed["decisions"][0]["reason"]), (&json!("deny"), &json!("disabled (kill switch)")));
+    let (status, _) = ground.with(&token("mike", Role::Client), "GET", "/api/capabilities", Value::Null).await;
+    assert_eq!(status, 403);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
 use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
 use limits::plugin as bounds;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 use tokio::sync::watch;
@@ -19,13 +20,15 @@ pub(crate) struct Authority {
     /// Replaced when a kill switch or the operator's policy changes.
     policy: Arc<ArcSwap<Policy>>,
     store: PluginStore,
+    /// Of calls from outside, which no instance makes.
+    folds: Mutex<Folds>,
     /// Counts changes of the rules, for what waits for one.
     changes: watch::Sender<u64>,
 }
 
 impl Authority {
     pub(crate) fn new(plugin: Arc<str>, rules: PluginRules, policy: Arc<ArcSwap<Policy>>, store: PluginStore) -> Self {
-        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store, changes: watch::Sender::new(0) }
+        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store, folds: Mutex::default(), changes: watch::Sender::new(0) }
     }
 
     /// Takes other rules; acts at the next call (T27).
@@ -55,21 +58,43 @@ impl Authority {
     /// `not-declared`, `not-granted`, `denied` or `consent-pending`, with the capability, the target and the reason.
     pub(crate) async fn demand(&self, folds: &mut Folds, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
         let asked = Asked { id, target };
-        let decision = self.decide(&asked);
-        if decision.outcome == Outcome::Allow {
-            if let Some(entry) = folds.allowed(self, &asked, decision) {
-                self.store.audit(entry);
-            }
-            return Ok(());
+        match self.noted(folds, &asked) {
+            decision if decision.is_allowed() => Ok(()),
+            decision => Err(self.refusal(&asked, decision).await),
         }
-        self.store.audit(self.entry(&asked, decision, 1));
+    }
+
+    /// The same for what others want of the plugin, such as an answer on its route.
+    ///
+    /// # Errors
+    /// As [`Authority::demand`].
+    pub(crate) async fn admit(&self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+        let asked = Asked { id, target };
+        let decision = self.noted(&mut self.folds.lock(), &asked);
+        if decision.is_allowed() { Ok(()) } else { Err(self.refusal(&asked, decision).await) }
+    }
+
+    /// Decides, and notes the decision.
+    fn noted(&self, folds: &mut Folds, asked: &Asked<'_>) -> Decision {
+        let decision = self.decide(asked);
+        let entry = match decision.outcome {
+            Outcome::Allow => folds.allowed(self, asked, decision),
+            Outcome::Deny | Outcome::Ask => Some(self.entry(asked, decision, 1)),
+        };
+        if let Some(entry) = entry {
+            self.store.audit(entry);
+        }
+        decision
+    }
+
+    async fn refusal(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
         let code = match decision.refusal() {
-            Some(Refusal::ConsentPending) => return Err(self.ask(&asked, decision).await),
+            Some(Refusal::ConsentPending) => return self.ask(asked, decision).await,
             Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
             Some(Refusal::Denied) => ErrorCode::Denied,
             Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
         };
-        Err(super::imports::error(code, format!("{id} ({target}): {}", decision.reason())))
+        super::imports::error(code, format!("{} ({}): {}", asked.id, asked.target, decision.reason()))
     }
 
     /// Asks a person; equal questions are one.

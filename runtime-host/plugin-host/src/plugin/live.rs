@@ -21,7 +21,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     runtime::Handle,
@@ -104,6 +104,11 @@ impl Mail {
         Ok(())
     }
 
+    /// How many instances are alive.
+    pub(crate) fn instances(&self) -> usize {
+        bounds::INSTANCES_PER_PLUGIN_MAX - self.alive.available_permits()
+    }
+
     /// The plugin's log.
     pub(crate) fn diary(&self) -> &Diary {
         &self.diary
@@ -125,6 +130,10 @@ impl Mail {
     /// # Errors
     /// [`Busy`]; the job is dropped, and with it its reply.
     pub(crate) fn give(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
+        self.try_give(scope, job).inspect_err(|_| self.shared.tally.turn_away())
+    }
+
+    fn try_give(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
         let mut places = self.places.lock();
         let places = places.as_mut().ok_or(Busy::Gone)?;
         if !places.contains_key(scope) {
@@ -234,7 +243,12 @@ impl Mail {
         let idle = Duration::from_millis(bounds::INSTANCE_IDLE_MS);
         loop {
             match timeout(idle, mailbox.recv()).await {
-                Ok(Some(job)) => job.run(&mut guest).await?,
+                Ok(Some(job)) => {
+                    let started = Instant::now();
+                    let outcome = job.run(&mut guest).await;
+                    self.shared.tally.call(started.elapsed());
+                    outcome?;
+                }
                 Ok(None) => break,
                 Err(_) if *scope != Scope::Host && self.retire(scope, mailbox) => break,
                 Err(_) => {}

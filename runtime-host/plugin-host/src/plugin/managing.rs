@@ -36,6 +36,7 @@ impl Plugins {
             Ok(started) => started.context("starting was cancelled")??,
             Err(_) => tracing::info!(plugin = id, "plugin takes longer to start; it goes on in the background"),
         }
+        self.write_file().await;
         Ok(summary(&plugin))
     }
 
@@ -52,6 +53,7 @@ impl Plugins {
         };
         self.host.store.change_record(id, change).await.map_err(anyhow::Error::from)?;
         plugin.disable(&self.host, None).await?;
+        self.write_file().await;
         let _one = self.looking.lock().await;
         self.start_all().await?;
         Ok(summary(&plugin))

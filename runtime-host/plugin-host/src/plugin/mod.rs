@@ -29,7 +29,10 @@ mod rules;
 mod settling;
 mod shared;
 mod state;
+mod switchboard;
+mod switching;
 mod table;
+mod tally;
 
 pub use bindings::exports::jackfield::plugin::{chat_handler::ChatMessage, event_handler::PluginEvent};
 pub use body::Body;
@@ -42,11 +45,13 @@ pub use guest::Crash;
 pub use plugin_lifecycle::{Health, State, Status};
 pub use route::Caller;
 pub use state::Scope;
+pub use switching::NotSwitched;
 pub use table::{Decided, Decision, Dispatch, Topic};
+pub use tally::PluginStats;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use capability::Policy;
+use capability::{KillSwitches, Policy};
 use parking_lot::RwLock;
 use plugin::Plugin;
 use plugin_manifest::Manifest;
@@ -90,9 +95,10 @@ pub(crate) struct Host {
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
+    /// What was off before anybody could switch anything; that stays off.
+    switched_off: KillSwitches,
     store: PluginStore,
     community: Arc<dyn Community>,
-
     client: outbound::Client,
     dispatch: Arc<Dispatch>,
     runtime: Handle,
@@ -163,6 +169,9 @@ pub struct Plugins {
     errors: Arc<ArcSwap<BTreeMap<String, String>>>,
     /// One look at a time.
     looking: Arc<Mutex<()>>,
+    /// One change of the policy at a time.
+    switching: Arc<Mutex<()>>,
+    seen: Arc<Mutex<switchboard::Seen>>,
 }
 
 impl std::fmt::Debug for Plugins {
@@ -184,6 +193,7 @@ impl Plugins {
             engine: PluginEngine::new()?,
             compiler,
             directory,
+            switched_off: policy.kill.clone(),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             community,
@@ -194,7 +204,7 @@ impl Plugins {
             plugins: RwLock::default(),
             order: RwLock::default(),
         };
-        Ok(Self { host: Arc::new(host), errors: Arc::default(), looking: Arc::default() })
+        Ok(Self { host: Arc::new(host), errors: Arc::default(), looking: Arc::default(), switching: Arc::default(), seen: Arc::default() })
     }
 
     /// Hands envelopes to plugins.
@@ -225,6 +235,12 @@ impl Plugins {
     #[must_use]
     pub fn list(&self) -> Vec<Summary> {
         self.host.plugins.read().values().map(|plugin| summary(plugin)).collect()
+    }
+
+    /// What each plugin has done, by id.
+    #[must_use]
+    pub fn stats(&self) -> Vec<PluginStats> {
+        self.host.plugins.read().values().map(|plugin| plugin.stats()).collect()
     }
 
     /// One plugin.

@@ -13,6 +13,7 @@ use super::{
     load::{Loaded, load},
     now_ms, rules,
     shared::Shared,
+    tally::{PluginStats, Tally},
 };
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -23,8 +24,13 @@ use storage::{LifecycleEvent, PluginRecord};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Capabilities of hearing rather than doing.
-const HEARING: [CapabilityId; 4] =
-    [CapabilityId::EventsServerSubscribe, CapabilityId::MessagesModerate, CapabilityId::HooksSubscribe, CapabilityId::ToolsRegister];
+const HEARING: [CapabilityId; 5] = [
+    CapabilityId::EventsServerSubscribe,
+    CapabilityId::HttpServe,
+    CapabilityId::MessagesModerate,
+    CapabilityId::HooksSubscribe,
+    CapabilityId::ToolsRegister,
+];
 
 /// One plugin.
 pub(crate) struct Plugin {
@@ -33,6 +39,7 @@ pub(crate) struct Plugin {
     pub(crate) status: ArcSwap<Status>,
     /// What runs; none while nothing does.
     pub(crate) mail: ArcSwapOption<Mail>,
+    tally: Arc<Tally>,
     /// Taken for the time of a transition.
     life: Mutex<Life>,
 }
@@ -55,6 +62,7 @@ impl Plugin {
             package: ArcSwap::from_pointee(package),
             status: ArcSwap::from_pointee(machine.status(now_ms())),
             mail: ArcSwapOption::empty(),
+            tally: Arc::default(),
             life: Mutex::new(Life { machine, loaded: None, waiting: None }),
         })
     }
@@ -64,6 +72,11 @@ impl Plugin {
         self.status.load().state
     }
 
+    /// What it has done since the host started.
+    pub(crate) fn stats(&self) -> PluginStats {
+        self.tally.read(&self.id, self.mail.load().as_ref().map_or(0, |mail| mail.instances()))
+    }
+
     pub(crate) async fn life(&self) -> MutexGuard<'_, Life> {
         self.life.lock().await
     }
@@ -71,6 +84,9 @@ impl Plugin {
     /// Takes a step, writes down what follows, and shows it.
     async fn step(self: &Arc<Self>, host: &Arc<Host>, life: &mut Life, event: Event, reason: Option<&str>) -> Result<Step> {
         let at_ms = now_ms();
+        if event == Event::Crash {
+            self.tally.crash();
+        }
         let step = match reason {
             Some(reason) => life.machine.step_because(event, at_ms, reason),
             None => life.machine.step(event, at_ms),
@@ -178,6 +194,7 @@ impl Plugin {
             community: host.community.clone(),
             fetcher: Fetcher::new(host.client.clone(), &manifest),
             bus: Bus::new(mail.clone()),
+            tally: self.tally.clone(),
             mail,
             manifest,
         }))

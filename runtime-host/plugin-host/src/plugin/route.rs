@@ -3,14 +3,18 @@
 //! Invariant: a caller's credentials never reach a plugin, and a client hears at once of a plugin that ended in the middle.
 
 use super::{
-    bindings::exports::jackfield::plugin::http_handler::Request as GuestRequest,
-    body::{Answer, Body, Reader, Writer, is_the_connections},
+    bindings::{
+        exports::jackfield::plugin::http_handler::Request as GuestRequest,
+        jackfield::plugin::types::{ErrorCode, PluginError},
+    },
+    body::{Answer, Body, Reader, Writer},
     jobs::Job,
     live::Busy,
     state::Scope,
     table::Listener,
 };
 use bytes::Bytes;
+use capability::{CapabilityId, Target};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -45,12 +49,24 @@ pub(crate) fn refused(status: StatusCode, code: &str, text: &str, plugin: Option
     response
 }
 
-/// Asks the plugin. Never fails: what goes wrong is an answer with 502 (`PLUGIN_FAILED`), 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
+/// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502 (`PLUGIN_FAILED`),
+/// 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
 pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Body>, caller: Caller) -> Response<Body> {
     let (head, body) = request.into_parts();
+    let path = if path.is_empty() { "/" } else { path };
+    let target = Target::path(path).with_method(head.method.as_str());
+    if let Err(error) = listener.mail.shared.authority.admit(CapabilityId::HttpServe, target).await {
+        let code = match error.code {
+            ErrorCode::NotDeclared => "NOT_DECLARED",
+            ErrorCode::NotGranted => "NOT_GRANTED",
+            ErrorCode::ConsentPending => "CONSENT_PENDING",
+            _ => "DENIED",
+        };
+        return refused(StatusCode::FORBIDDEN, code, &format!("the plugin may not answer: {}", error.message), Some(&listener.id));
+    }
     let request = GuestRequest {
         method: head.method.as_str().to_owned(),
-        path: if path.is_empty() { "/".to_owned() } else { path.to_owned() },
+        path: path.to_owned(),
         query: head.uri.query().map(str::to_owned),
         headers: fields(&head.headers),
         user_id: caller.user_id,
@@ -100,18 +116,13 @@ pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Bo
 /// Headers of the request without those of the connection, the caller's credentials and what the host sets itself.
 fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let secret = [header::AUTHORIZATION, header::COOKIE, header::HOST];
-    let passed = headers.iter().filter(|(name, _)| !is_the_connections(name) && !secret.contains(name));
+    let passed = headers.iter().filter(|(name, _)| !outbound::is_hop_by_hop(name) && !secret.contains(name));
     passed.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
 }
 
 /// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not take a part for the
 /// whole.
-fn answered(
-    status: StatusCode,
-    headers: HeaderMap,
-    out: Answer,
-    done: oneshot::Receiver<Result<(), super::bindings::jackfield::plugin::types::PluginError>>,
-) -> Response<Body> {
+fn answered(status: StatusCode, headers: HeaderMap, out: Answer, done: oneshot::Receiver<Result<(), PluginError>>) -> Response<Body> {
     let pieces = futures::stream::unfold(Some((out.pieces, done)), async |state: Option<(mpsc::Receiver<Bytes>, _)>| {
         let (mut pieces, done) = state?;
         match pieces.recv().await {

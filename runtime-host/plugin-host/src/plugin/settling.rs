@@ -175,6 +175,7 @@ impl Plugins {
     /// Looks at the directory for ever (T20): a file that is dropped in is noticed.
     pub async fn watch(self) {
         loop {
+            self.reconcile_file().await;
             tokio::time::sleep(Duration::from_millis(bounds::DISCOVERY_INTERVAL_MS)).await;
             if let Err(error) = self.look_if_changed().await {
                 tracing::warn!("the plugins directory cannot be looked at: {error:#}");

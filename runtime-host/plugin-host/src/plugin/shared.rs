@@ -1,6 +1,6 @@
 //! What all instances of one plugin share.
 
-use super::{authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail};
+use super::{authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail, tally::Tally};
 use arc_swap::ArcSwap;
 use limits::{MIB, plugin as bounds};
 use plugin_manifest::Manifest;
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) community: Arc<dyn Community>,
     pub(crate) fetcher: Fetcher,
     pub(crate) bus: Bus,
+    pub(crate) tally: Arc<Tally>,
     /// The running instances; none once the plugin is gone.
     pub(crate) mail: Weak<Mail>,
 }

@@ -89,6 +89,10 @@ async fn plugins(client: &Client, findings: &mut Findings) {
         Ok(list) => list.as_array().into_iter().flatten().for_each(|plugin| one(plugin, findings)),
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
     }
+    match client.get("/api/capabilities").await {
+        Ok(policy) => the_policy(&policy, findings),
+        Err(error) => findings.say(Grade::Error, format!("{error:#}")),
+    }
     match client.get("/api/plugins/kill-switch").await {
         Ok(switches) => {
             for (name, words) in
@@ -107,6 +111,27 @@ async fn plugins(client: &Client, findings: &mut Findings) {
             count => findings.say(Grade::Warning, format!("{count} questions wait for an answer: `jackfield plugin consents` shows them")),
         },
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
+    }
+}
+
+/// What is decided about plugins that declare a capability and were granted nothing (J22).
+fn the_policy(policy: &Value, findings: &mut Findings) {
+    let names = |list: &Value| list.as_array().into_iter().flatten().map(table::cell).collect::<Vec<_>>();
+    let decisions = policy["decisions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let most = decisions.iter().map(|decision| names(&decision["capabilities"]).len()).max();
+    for decision in decisions {
+        let (capabilities, reason) = (names(&decision["capabilities"]), table::cell(&decision["reason"]));
+        let which = if Some(capabilities.len()) == most { "what nobody granted".to_owned() } else { capabilities.join(", ") };
+        let outcome = match decision["outcome"].as_str() {
+            Some("allow") => "allowed",
+            Some("ask") => "asked about",
+            _ => "denied",
+        };
+        findings.say(Grade::Ok, format!("policy: {which} is {outcome} ({reason})"));
+    }
+    let partly = names(&policy["partly"]);
+    if !partly.is_empty() {
+        findings.say(Grade::Ok, format!("policy: {} has rules for some targets", partly.join(", ")));
     }
 }
 

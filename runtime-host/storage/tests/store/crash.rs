@@ -92,7 +92,7 @@ async fn what_was_acknowledged_survives_a_kill() {
 fn a_database_of_a_newer_program_is_left_alone() {
     let ground = Ground::new();
     drop(ground.open());
-    for version in [2, -1] {
+    for version in [3, -1] {
         ground.sql().execute_batch(&format!("PRAGMA user_version = {version}")).expect("SQL");
         let before = fs::read(ground.file()).expect("a file");
         assert_eq!(code(PluginStore::open(&ground.file())), "DATABASE_NEWER");

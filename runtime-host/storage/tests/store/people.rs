@@ -3,7 +3,7 @@
 use crate::{Ground, code};
 use capability::{CapabilityId, Scope};
 use limits::plugin_store::{CONSENTS_WAITING_PER_PLUGIN_MAX, GRANTS_PER_PLUGIN_MAX};
-use storage::{ConsentState, Decision, Grant, NewConsent, PluginRecord, token_digest};
+use storage::{ConsentState, Decision, Grant, NewConsent, PluginRecord, Switch, token_digest};
 
 fn grant(plugin: &str, capability: CapabilityId, hosts: Option<&[&str]>) -> Grant {
     let hosts = hosts.map(|hosts| hosts.iter().map(|host| (*host).to_owned()).collect());
@@ -124,4 +124,24 @@ async fn a_plugin_cannot_flood_people_with_questions() {
     let shown = store.ask_consent(ask("q", "evil\u{1b}[2J\u{202e}")).await.unwrap();
     assert_eq!(shown.target, "evil\\u{1b}[2J\\u{202e}");
     assert_eq!(code(store.ask_consent(ask("q", &"x".repeat(5_000))).await), "TOO_LARGE");
+}
+
+#[tokio::test]
+async fn switches_stay_where_they_were() {
+    let ground = Ground::new();
+    let store = ground.open();
+    store.switch(Some("A_B"), Some("REST, by olga"), 5).await.unwrap();
+    store.switch(None, Some("REST, by olga"), 6).await.unwrap();
+    store.switch(None, Some("somebody else"), 7).await.unwrap();
+    drop(store);
+    let store = ground.open();
+    let on = |switches: Vec<Switch>| switches.into_iter().map(|switch| (switch.plugin, switch.by)).collect::<Vec<_>>();
+    let by = || "REST, by olga".to_owned();
+    assert_eq!(on(store.switches().await.unwrap()), [(None, by()), (Some("A_B".into()), by())], "who threw it first is named");
+    store.switch(None, None, 8).await.unwrap();
+    assert_eq!(on(store.switches().await.unwrap()), [(Some("A_B".into()), by())]);
+    for at in 1..=limits::capability::ENVIRONMENT_WORDS_MAX {
+        store.switch(Some(&format!("P{at}")), Some("olga"), 9).await.unwrap();
+    }
+    assert_eq!(code(store.switch(Some("ONE_MORE"), Some("olga"), 9).await), "QUOTA_EXCEEDED");
 }

@@ -24,6 +24,13 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
     assert!(headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"), "credentials stay here: {headers}");
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R12");
     assert_eq!(host.ask_plugin("GET", "/probe", b"").status, 502, "no deed: the plugin answers an error");
+    let metrics = host.get("/metrics").expect(200).text();
+    let of = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("jackfield_{name}{{plugin=\"tests.probe\"}} ")));
+        line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse::<u64>().expect("a number")
+    };
+    assert!(of("plugin_calls_total") >= 3 && of("plugin_busy_nanoseconds_total") > 0, "{metrics}");
+    assert_eq!((of("plugin_instances"), of("plugin_crashes_total"), of("plugin_turned_away_total")), (1, 0, 0));
 }
 
 #[test]
@@ -72,6 +79,63 @@ fn disabling_takes_routes_away_and_outlives_a_restart() {
     let _ = host.admin("POST", "/api/plugins/tests.probe/enable", &Value::Null).expect(200);
     host.plugin_in("tests.probe", "loaded");
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R21");
+}
+
+/// R23: the file is there for people and older tools, and what they write into it is done.
+#[test]
+fn the_file_of_switches_is_written_and_followed() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    directory.install("polls", |_| {});
+    let data = tempfile::tempdir().unwrap();
+    let file = directory.path().join(".metadata/config.json");
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "loaded");
+    assert!(!file.exists(), "absent means enabled");
+    let _ = host.admin("POST", "/api/plugins/tests.probe/disable", &Value::Null).expect(200);
+    let said = |file: &std::path::Path| serde_json::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(said(&file), json!({"plugins": {"jackfield.polls": true, "tests.probe": false}}));
+    fs::write(&file, r#"{"plugins": {"jackfield.polls": false, "tests.probe": true}}"#).unwrap();
+    host.plugin_in("tests.probe", "loaded");
+    host.plugin_in("jackfield.polls", "disabled");
+    host.kill();
+    fs::write(&file, r#"{"plugins": {"tests.probe": false}}"#).unwrap();
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "disabled");
+    fs::write(&file, "{").unwrap();
+    while fs::read_to_string(&file).unwrap() == "{" {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(said(&file)["plugins"]["tests.probe"], false, "what cannot be understood changes nothing");
+    assert_eq!(host.admin("GET", "/api/plugins/tests.probe", &Value::Null).json()["enabled"], false);
+}
+
+/// A route is answered only when somebody has granted `http.serve`; the refusal says what is missing.
+#[test]
+fn a_route_needs_its_grant() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.closed_settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    let refused = host.ask_plugin("GET", "/probe/status/418", b"");
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("CONSENT_PENDING")), "{}", refused.text());
+    let grants = "/api/plugins/tests.probe/grants";
+    let scoped = json!({"capability": "http.serve", "scope": {"paths": ["/status/*"]}});
+    let _ = host.admin("PUT", grants, &scoped).expect(200);
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
+    assert_eq!(host.ask_plugin("GET", "/probe/request", b"").status, 403, "outside the grant");
+    let _ = host.admin("DELETE", &format!("{grants}?capability=http.serve"), &Value::Null).expect(200);
+    let _ = host.admin("PUT", grants, &json!({"capability": "http.serve", "deny": true})).expect(200);
+    let refused = host.ask_plugin("GET", "/probe/status/418", b"").json();
+    assert_eq!(refused["code"], "DENIED", "{refused}");
+    directory.install("plugin-probe", |manifest| {
+        let list = manifest["capabilities"].as_array_mut().expect("a list");
+        list.retain(|one| one != "http.serve" && one["id"] != "http.serve");
+    });
+    let code = || host.ask_plugin("GET", "/probe/status/418", b"").json()["code"].clone();
+    while code() != "NOT_DECLARED" {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 #[test]
