@@ -298,10 +298,15 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        let ended = self.child.try_wait();
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the host at {}:\n{}", self.url, self.log());
+            let how = match ended {
+                Ok(Some(status)) => format!("which had ended by itself ({status})"),
+                _ => "which ran until now".to_owned(),
+            };
+            eprintln!("--- log of the host at {}, {how}:\n{}", self.url, self.log());
         }
     }
 }
