@@ -250,7 +250,7 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
     file.set_len(limits::manifest::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
     let config = ChainConfig { filters: Vec::new(), validator: path.clone() };
     let large = format!("{:#}", ChainFactory::load(engine(), &config).expect_err("refused"));
-    assert!(large.contains("33554432 bytes"), "{large}");
+    assert!(large.contains("the limit of a component is 33554432"), "{large}");
     let config = ChainConfig { filters: Vec::new(), validator: dir.path().join("absent.wasm") };
     assert!(format!("{:#}", ChainFactory::load(engine(), &config).expect_err("refused")).contains("cannot be opened"));
 }
