@@ -23,7 +23,9 @@ def told(work):
         except Err:
             raise
         except Exception as error:
-            log.write(Level.ERROR, f"{work.__name__}: {error!r}", json.dumps({"traceback": traceback.format_exc()}))
+            # A formatted traceback quotes the source, and there are no files to read it from.
+            lines = [f"{frame.f_code.co_name}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+            log.write(Level.ERROR, f"{work.__name__}: {error!r}", json.dumps({"at": lines}))
             raise
 
     return call

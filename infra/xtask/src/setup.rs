@@ -106,6 +106,8 @@ fn is_root() -> Result<bool> {
 }
 
 /// The packages of a folder's package-lock.json.
+///
+/// `install --no-save` rather than `ci`: the lock names the same versions and digests, and may lack the binaries of other systems.
 fn npm_packages(of: &str, folder: &Path) -> Result<()> {
     let lock = fs::read_to_string(folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-lock");
@@ -114,7 +116,7 @@ fn npm_packages(of: &str, folder: &Path) -> Result<()> {
     }
     step(&format!("npm packages of {of}"), || {
         let mut install = Command::new("npm");
-        install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        install.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
         run(&mut install).with_context(|| unreachable("npm", of))?;
         Ok(fs::write(&stamp, &lock)?)
     })
