@@ -6,11 +6,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 /// The target of components.
 pub(crate) const TARGET: &str = "wasm32-wasip2";

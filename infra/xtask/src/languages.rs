@@ -40,7 +40,7 @@ const PLUGINS: [(&str, Language, Guests); 4] = [
     ("components/examples/welcome-js", Language::JavaScript, Guests::Product),
     ("components/examples/welcome-py", Language::Python, Guests::Product),
     ("components/examples/welcome-c", Language::C, Guests::Product),
-    ("tests/test-components/trouble-js", Language::JavaScript, Guests::All),
+    ("tests/test-scripts/trouble-js", Language::JavaScript, Guests::All),
 ];
 
 /// Builds them. Those whose tools are not here are left out with a word about it, unless they are `needed`.

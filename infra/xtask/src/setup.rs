@@ -7,11 +7,7 @@ use crate::{
     languages,
 };
 use anyhow::{Context as _, Result, bail};
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 /// Everything that building and testing need.
 pub(crate) fn all() -> Result<()> {

@@ -153,7 +153,8 @@ fn what_a_script_does_wrong_ends_its_instance_and_is_said() {
     let host = directory.settings().start();
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
-    for (deed, cause) in [("spin", "all fuel consumed"), ("throw", "trap in handle"), ("recurse", "trap in handle"), ("hog", "trap in handle")]
+    for (deed, cause) in
+        [("spin", "all fuel consumed"), ("throw", "trap in handle"), ("recurse", "trap in handle"), ("hog", "trap in handle")]
     {
         host.plugin_in("tests.trouble-js", "loaded");
         let answer = host.ask_plugin("GET", &format!("/trouble-js/{deed}"), b"");
