@@ -10,6 +10,14 @@ pub fn python_environment() -> Result<PathBuf, std::io::Error> {
     Ok(folder()?.join("python"))
 }
 
+/// The Python environment that makes components of Python: `$JACKFIELD_CACHE/componentize-py`.
+///
+/// # Errors
+/// Neither `JACKFIELD_CACHE` nor `HOME` is set.
+pub fn python_componentizer() -> Result<PathBuf, std::io::Error> {
+    Ok(folder()?.join("componentize-py"))
+}
+
 /// The official test suite of JSON Schema, a folder for each draft: `$JACKFIELD_CACHE/json-schema-suite`.
 ///
 /// # Errors

@@ -33,7 +33,7 @@ impl Directory {
 
     /// Installs a plugin of the workspace: its manifest, changed by `change`, and its component.
     pub fn install(&self, package: &str, change: impl FnOnce(&mut Value)) {
-        let source = ["components/examples", "tests/test-components"].map(|folder| root().join(folder).join(package));
+        let source = ["components/examples", "tests/test-components", "tests/test-scripts"].map(|folder| root().join(folder).join(package));
         let source = source.iter().find(|folder| folder.is_dir()).unwrap_or_else(|| panic!("there is no plugin {package}"));
         let text = fs::read_to_string(source.join("jackfield.json")).expect("a manifest");
         let mut manifest: Value = serde_json::from_str(&text).expect("JSON");

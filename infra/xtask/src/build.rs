@@ -2,15 +2,11 @@
 
 use crate::{
     command::{cargo, read, run, step},
-    setup,
+    languages, setup,
 };
 use anyhow::{Context as _, Result};
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 /// The target of components.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
@@ -18,6 +14,7 @@ pub(crate) const TARGET: &str = "wasm32-wasip2";
 /// Components and host.
 pub(crate) fn all(release: bool) -> Result<()> {
     components(Guests::Product)?;
+    languages::components(Guests::Product, false)?;
     host(release)
 }
 
@@ -65,9 +62,17 @@ pub(crate) fn host_binary(release: bool) -> Result<PathBuf> {
 
 /// Where cargo puts native binaries.
 pub(crate) fn output_folder(release: bool) -> Result<PathBuf> {
+    Ok(target_folder()?.join(if release { "release" } else { "debug" }))
+}
+
+/// Where cargo puts components.
+pub(crate) fn components_folder() -> Result<PathBuf> {
+    Ok(target_folder()?.join(TARGET).join("component"))
+}
+
+fn target_folder() -> Result<PathBuf> {
     let metadata = metadata()?;
-    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
-    Ok(Path::new(target).join(if release { "release" } else { "debug" }))
+    Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())
 }
 
 /// The workspace's members that are no default members, outside `infra`: they build for WebAssembly only.

@@ -11,6 +11,7 @@ mod cache;
 mod command;
 mod fuzz;
 mod generate;
+mod languages;
 mod links;
 mod reference;
 mod setup;
@@ -37,9 +38,9 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Installs what building and testing need: the wasm target, rustfmt, a browser, foreign clients.
+    /// Installs what building and testing need: the wasm target, rustfmt, a browser, foreign clients, tools of other languages.
     Setup,
-    /// Builds the components and the native host.
+    /// Builds the components and the native host; plugins in other languages where their tools are.
     Build {
         /// With optimisation and without debug information, into target/release.
         #[arg(long)]
@@ -49,7 +50,7 @@ enum Verb {
     Up(up::Up),
     /// Installs what the tests need and passes them.
     Test {
-        /// Leaves out the tests with foreign clients, and with them the browser, npm and Python packages.
+        /// Leaves out foreign clients and plugins in other languages, and with them the browser, npm and Python packages, and clang.
         #[arg(long)]
         quick: bool,
         /// Runs the long tests as well, which are left out otherwise.

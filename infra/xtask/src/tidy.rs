@@ -26,7 +26,12 @@ pub(crate) fn run() -> Result<()> {
     })?;
     step("formatting", formatting)?;
     step("lints of the native crates", || run_command(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])))?;
-    step("lints of the bench", || run_command(cargo().args(["clippy", "-p", "bench", "--all-targets", "--", "-D", "warnings"])))?;
+    // No default members.
+    for package in ["bench", "c-bindings"] {
+        let mut lint = cargo();
+        lint.args(["clippy", "-p", package, "--all-targets", "--", "-D", "warnings"]);
+        step(&format!("lints of {package}"), || run_command(&mut lint))?;
+    }
     for package in build::component_packages(build::Guests::All)? {
         step(&format!("lints of {package}"), || {
             run_command(cargo().args([

@@ -21,6 +21,8 @@ pub(crate) const IMPORTS: &[(&str, &[CapabilityId])] = &[
     ("log", &[]),
     ("settings", &[]),
     ("capabilities", &[]),
+    ("clock", &[]),
+    ("random", &[]),
     ("http-body", &[]),
     ("kv", &[StorageKv, StorageLocal]),
     ("secrets", &[SecretsRead, SecretsWrite]),

@@ -4,4 +4,5 @@ mod author;
 mod events;
 mod hostile;
 mod install;
+mod languages;
 mod values;

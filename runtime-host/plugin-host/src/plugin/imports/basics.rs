@@ -1,11 +1,15 @@
-//! What every plugin holds: its log, its settings, and the question what it may do.
+//! What every plugin holds: its log, its settings, time and chance, and the question what it may do.
 
-use super::{State, error};
-use crate::plugin::bindings::jackfield::plugin::{
-    capabilities, log, settings,
-    types::{self, ErrorCode, PluginError},
+use super::{State, bounded, error};
+use crate::plugin::{
+    bindings::jackfield::plugin::{
+        capabilities, clock, log, random, settings,
+        types::{self, ErrorCode, PluginError},
+    },
+    now_ms,
 };
 use capability::{Asked, CapabilityId, Outcome, ScopeKey, Target};
+use limits::plugin as bounds;
 use std::str::FromStr;
 use storage::Level;
 
@@ -32,6 +36,25 @@ impl settings::Host for State {
 
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
         Ok(self.shared.settings.load().get(&key).map(ToString::to_string))
+    }
+}
+
+impl clock::Host for State {
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(now_ms())
+    }
+}
+
+impl random::Host for State {
+    async fn bytes(&mut self, count: u32) -> wasmtime::Result<Result<Vec<u8>, PluginError>> {
+        if let Err(too_many) = bounded("count", count as usize, bounds::RANDOM_BYTES_MAX as usize) {
+            return Ok(Err(too_many));
+        }
+        let mut bytes = vec![0; count as usize];
+        Ok(match getrandom::fill(&mut bytes) {
+            Ok(()) => Ok(bytes),
+            Err(_) => Err(error(ErrorCode::Unavailable, "the system gives no random bytes")),
+        })
     }
 }
 
