@@ -16,7 +16,11 @@ use plugin_manifest::{
     order::{Candidate, resolve},
     parse_version,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// The host API that manifests speak of with `apiVersion`.
 const API_VERSION: &str = "1.0.0";
@@ -74,7 +78,7 @@ impl Plugins {
         let record = self.host.store.record(&id).await?;
         let disabled = record.as_ref().filter(|record| !record.enabled).map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
-        let plugin = Plugin::new(package, disabled);
+        let plugin = Plugin::new(package, disabled, self.host.restart_ms.load(Ordering::Relaxed));
         self.host.plugins.write().insert(id, plugin);
         Ok(())
     }
