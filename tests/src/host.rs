@@ -8,11 +8,13 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc::channel,
+    sync::{Mutex, mpsc::channel},
 };
 use tempfile::TempDir;
 
@@ -96,6 +98,9 @@ impl Settings {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
         let log = self.log.clone().unwrap_or_else(|| folder.path().join("log"));
+        if self.data.is_none() {
+            trust_the_cache(&data);
+        }
         let mut command = self.command(folder.path(), &data);
         let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file")).spawn().expect("the binary starts");
         let output = child.stdout.take().expect("a piped output");
@@ -108,7 +113,7 @@ impl Settings {
             }
         });
         match lines.recv_timeout(PATIENCE) {
-            Ok(url) => Ok(Host { child, url, data, log, folder }),
+            Ok(url) => Ok(Host { child, url, data, log, folder, tokens: Mutex::default() }),
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
                 let status = child.wait().expect("an ended child has a status");
                 Err(Failure { status, log: fs::read_to_string(&log).unwrap_or_default() })
@@ -144,6 +149,13 @@ impl Settings {
     }
 }
 
+/// Gives a new host the key with which all hosts under test sign what they compile: they share one cache, and each plugin is compiled once.
+fn trust_the_cache(data: &Path) {
+    fs::create_dir_all(data).expect("a data folder");
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(data.join("plugin-cache-key")).expect("a new key");
+    file.write_all(&[7; 32]).expect("a written key");
+}
+
 fn merge(into: &mut toml::Table, from: toml::Table) {
     for (key, value) in from {
         match (into.get_mut(&key), value) {
@@ -171,6 +183,8 @@ pub struct Host {
     data: PathBuf,
     log: PathBuf,
     folder: TempDir,
+    /// Tokens by user and role.
+    tokens: Mutex<BTreeMap<(String, String), String>>,
 }
 
 impl Host {
@@ -223,6 +237,16 @@ impl Host {
     #[must_use]
     pub fn token(&self, user: &str, role: &str) -> String {
         token(&self.data, user, role)
+    }
+
+    /// The same, made once: for tests that ask again and again.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn known_token(&self, user: &str, role: &str) -> String {
+        let mut tokens = self.tokens.lock().expect("no test panics with it");
+        tokens.entry((user.to_owned(), role.to_owned())).or_insert_with(|| self.token(user, role)).clone()
     }
 
     /// Sends a request.

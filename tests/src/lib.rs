@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod dry_run;
 pub mod foreign;
 pub mod frames;
+pub mod guests;
 pub mod host;
 pub mod http;
 pub mod matcher;

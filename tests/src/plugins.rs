@@ -78,7 +78,7 @@ impl Host {
     /// A request in the name of an administrator.
     #[must_use]
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> Response {
-        let request = Request::new(method, path).bearer(&self.token("root", "admin"));
+        let request = Request::new(method, path).bearer(&self.known_token("root", "admin"));
         self.send(&if body.is_null() { request } else { request.json(body) })
     }
 
@@ -107,7 +107,7 @@ impl Host {
     /// Asks a plugin on its route, as a client.
     #[must_use]
     pub fn ask_plugin(&self, method: &str, path: &str, body: &[u8]) -> Response {
-        let mut request = Request::new(method, &format!("/api/plugins/route{path}")).bearer(&self.token("alice", "client"));
+        let mut request = Request::new(method, &format!("/api/plugins/route{path}")).bearer(&self.known_token("alice", "client"));
         request.body = Some(body.to_vec());
         self.send(&request)
     }

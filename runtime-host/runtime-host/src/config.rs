@@ -125,6 +125,8 @@ pub(crate) struct PluginSettings {
     pub enabled: bool,
     /// Where they lie; empty = `plugins` in the data directory.
     pub directory: String,
+    /// Wait before the first restart of a plugin that crashed, at most 1000; each further crash in a row doubles it, up to sixteen times as long.
+    pub restart_ms: u64,
     /// What they may do when nobody said so: profile `safe` denies, `standard` asks, `permissive` allows; lists of capabilities that are denied
     /// and allowed to all of them.
     pub policy: PolicySettings,
@@ -134,7 +136,13 @@ pub(crate) struct PluginSettings {
 
 impl Default for PluginSettings {
     fn default() -> Self {
-        Self { enabled: true, directory: String::new(), policy: PolicySettings::default(), network: GuardSettings::default() }
+        Self {
+            enabled: true,
+            directory: String::new(),
+            restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
+            policy: PolicySettings::default(),
+            network: GuardSettings::default(),
+        }
     }
 }
 

@@ -7,9 +7,16 @@ use std::{fs::File, io::Read, path::Path};
 /// Reads a component's file.
 ///
 /// # Errors
-/// It cannot be read, or has more than [`COMPONENT_BYTES_MAX`] bytes; of those that are too many, none is kept.
+/// As [`read_open`], or it cannot be opened.
 pub fn read(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).context("cannot be opened")?;
+    read_open(File::open(path).context("cannot be opened")?)
+}
+
+/// Reads a component's file that was opened before.
+///
+/// # Errors
+/// It cannot be read, or has more than [`COMPONENT_BYTES_MAX`] bytes; of those that are too many, none is kept.
+pub fn read_open(file: File) -> Result<Vec<u8>> {
     let length = file.metadata().context("cannot be read")?.len();
     let within = |bytes: u64| bytes <= COMPONENT_BYTES_MAX as u64;
     ensure!(within(length), "has {length} bytes; the limit of a component is {COMPONENT_BYTES_MAX}");

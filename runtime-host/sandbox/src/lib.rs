@@ -10,5 +10,5 @@ mod lines;
 
 pub use account::Account;
 pub use clock::Clock;
-pub use file::{check_preamble, read};
+pub use file::{check_preamble, read, read_open};
 pub use lines::{Lines, Sink};

@@ -6,19 +6,16 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use tests::{
     client::Client,
-    host::{Host, Settings, jackfield, run},
+    host::{Host, jackfield, run},
     measures::Counters,
+    plugins::Directory,
     raw::Raw,
 };
 
 /// Settings that are no limits, or none that a client reaches, each with the reason.
-const NOT_REACHED: [(&str, &str); 6] = [
+const NOT_REACHED: [(&str, &str); 5] = [
     ("socket.shards", "threads of the host"),
     ("socket.linger_ms", "a wish of the operator about batching"),
-    (
-        "socket.decision_max_ms",
-        "plugins have to run; the gateway's own tests: what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing",
-    ),
     ("socket.ping_interval_ms", "liveness::the_server_pings; nothing is refused by it"),
     ("socket.trusted_proxies", "whose word counts; see the row of connections_per_address_max"),
     ("socket.compat", "who is told of refusals; see the row of rates.all for `guarded`"),
@@ -103,13 +100,23 @@ const GROUPS: &[Group] = &[
         config: "[socket]\nqueue_bytes_max = 65536\nwrite_stall_max_ms = 600000\n",
         rows: &[Row { setting: "socket.queue_bytes_max", reach: stalled, counter: Some(("connections_closed_total", "4013")) }],
     },
+    Group {
+        config: "[socket]\ndecision_max_ms = 300\n",
+        rows: &[Row {
+            setting: "socket.decision_max_ms",
+            reach: decision,
+            counter: Some(("envelopes_refused_total", "PLUGIN_UNAVAILABLE")),
+        }],
+    },
 ];
 
 #[test]
 fn each_limit_takes_effect_where_it_is_lowered() {
     for group in GROUPS {
         // Rates that are not the group's own are out of the way; roles of the rows are played by people of their own.
-        let host = Settings::new().config(tests::limits_raised()).config(group.config).start();
+        let directory = Directory::default();
+        directory.install("plugin-probe", |_| {});
+        let host = directory.settings().config(tests::limits_raised()).config(group.config).start();
         for server in ["one", "two", "three"] {
             host.create_server("olga", server);
         }
@@ -360,4 +367,11 @@ fn stalled(host: &Host) {
         std::thread::sleep(Duration::from_millis(50));
         (before.growth(host, "connections_closed_total", "4013") >= 1.0).then_some(())
     });
+}
+
+fn decision(host: &Host) {
+    host.plugin_in("tests.probe", "loaded");
+    host.grant_all("tests.probe");
+    let mut client = Client::joined(host, "asker", "one");
+    client.refused(json!({"type": "chat_message", "serverId": "one", "message": "!spin"}), "PLUGIN_UNAVAILABLE");
 }

@@ -2,20 +2,15 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use tests::{
-    client::Client,
-    host::{Host, Settings},
-};
+use tests::{client::Client, host::Host, plugins::Directory};
 
 const SERVER: &str = "refusals";
 const PLUGIN: &str = "example.polls";
 
 /// Codes that need a host of another kind, each with the test that provokes it.
-const ELSEWHERE: [&str; 4] = [
-    "INTERNAL",           // judges::a_trap_costs_one_refusal_and_nothing_else
-    "EDGE_UNAVAILABLE",   // edge::the_gateway_survives_the_death_of_its_edge
-    "PLUGIN_REFUSED",     // the gateway's own tests: a_plugin_may_consume_or_refuse_what_waits
-    "PLUGIN_UNAVAILABLE", // the gateway's own tests: what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing
+const ELSEWHERE: [&str; 2] = [
+    "INTERNAL",         // judges::a_trap_costs_one_refusal_and_nothing_else
+    "EDGE_UNAVAILABLE", // edge::the_gateway_survives_the_death_of_its_edge
 ];
 
 /// Tests with clients that `cargo xtask setup` installs.
@@ -44,7 +39,12 @@ fn every_code_through_our_own_client() {
 
 /// Rates and caps that one test can reach, and a slow refill that a busy machine cannot outrun.
 fn host() -> Host {
-    let host = Settings::new().config("[socket]\njoined_servers_max = 2\n[rates]\nmembership = { per_second = 1, burst = 40 }\n").start();
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let limits = "[socket]\njoined_servers_max = 2\ndecision_max_ms = 1000\n[rates]\nmembership = { per_second = 1, burst = 40 }\n";
+    let host = directory.settings().config(limits).start();
+    host.plugin_in("tests.probe", "loaded");
+    host.grant_all("tests.probe");
     for server in [SERVER, "second", "third"] {
         host.create_server("olga", server);
     }
@@ -61,6 +61,7 @@ fn host() -> Host {
         );
     }
     host.define("olga", SERVER, "example.mute", "vote:cast", &json!({"direction": "serverRelay", "scope": "server"}));
+    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
     host.require("olga", SERVER, "example.blocked", &json!({"status": "blocked"}));
     host.require("olga", SERVER, "example.mute", &json!({"status": "optional", "manifest": manifest("example.mute")}));
     host
@@ -86,6 +87,7 @@ fn provoke(host: &Host, connect: impl Fn(&str) -> Client) {
     ivan.join(SERVER);
     membership(&mut ivan, &mut seen);
     plugin_events(&mut ivan, &mut seen);
+    deciding_plugins(&mut ivan, &mut seen);
     rates(&mut connect("rita"), &mut seen);
 
     ivan.send(json!({"type": "chat_message", "serverId": SERVER, "message": "after all that"}));
@@ -167,6 +169,17 @@ fn plugin_events(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
         }
         seen.insert(code);
     }
+}
+
+/// A plugin that says no, and one that does not say anything in time.
+fn deciding_plugins(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
+    let ask = |order: &str| json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": order}, "requestId": "r3"});
+    let refusal = ivan.refused(ask("reject"), "PLUGIN_REFUSED");
+    assert_eq!((&refusal["requestId"], &refusal["pluginId"]), (&json!("r3"), &json!("tests.probe")));
+    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("told to")), "{refusal}");
+    let refusal = ivan.refused(ask("spin"), "PLUGIN_UNAVAILABLE");
+    assert!(refusal["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refusal}");
+    seen.extend(["PLUGIN_REFUSED", "PLUGIN_UNAVAILABLE"]);
 }
 
 fn rates(rita: &mut Client, seen: &mut BTreeSet<&'static str>) {

@@ -128,6 +128,8 @@ pub struct Machine {
     loaded_at: Option<u64>,
     /// Whether the next start is one after a crash.
     restarting: bool,
+    /// Wait before the first restart.
+    first_ms: u64,
 }
 
 impl Default for Machine {
@@ -150,7 +152,23 @@ impl Machine {
     /// A plugin that was just seen.
     #[must_use]
     pub const fn new() -> Self {
-        Self { state: State::Discovered, reason: None, crashes: 0, retry_at: None, loaded_at: None, restarting: false }
+        Self {
+            state: State::Discovered,
+            reason: None,
+            crashes: 0,
+            retry_at: None,
+            loaded_at: None,
+            restarting: false,
+            first_ms: BACKOFF_FIRST_MS,
+        }
+    }
+
+    /// The same, with another wait before the first restart, at most [`BACKOFF_FIRST_MS`]: an operator may want plugins back sooner. The waits
+    /// after it double as [`backoff_ms`] does.
+    #[must_use]
+    pub const fn restarting_after(mut self, first_ms: u64) -> Self {
+        self.first_ms = if first_ms < BACKOFF_FIRST_MS { first_ms } else { BACKOFF_FIRST_MS };
+        self
     }
 
     /// A plugin that was disabled before the host started. It is listed like any other and can be enabled.
@@ -269,7 +287,7 @@ impl Machine {
             self.restarting = false;
             return (Some(State::Failed), vec![record, Effect::Record(Record::DisabledAfterMaxRestarts { restart_count: crashes })]);
         }
-        let delay_ms = backoff_ms(crashes);
+        let delay_ms = backoff_ms(crashes) * self.first_ms / BACKOFF_FIRST_MS;
         let at = now_ms.saturating_add(delay_ms);
         self.retry_at = Some(at);
         self.restarting = true;

@@ -206,3 +206,24 @@ proptest! {
         prop_assert!(next(State::Disabled, Event::Load).is_none());
     }
 }
+
+#[test]
+fn an_operator_may_want_plugins_back_sooner() {
+    let delays = |first_ms: u64| -> Vec<u64> {
+        let mut machine = Machine::new().restarting_after(first_ms);
+        let (mut now_ms, mut delays) = (0, Vec::new());
+        [Event::Accept, Event::Load].into_iter().for_each(|event| drop(machine.step(event, now_ms).unwrap()));
+        while machine.state() != State::Disabled {
+            machine.step(Event::Crash, now_ms).unwrap();
+            if let Some(at) = machine.retry_at() {
+                delays.push(at - now_ms);
+                now_ms = at;
+                machine.step(Event::Retry, now_ms).unwrap();
+            }
+        }
+        delays
+    };
+    assert_eq!(delays(1), [1, 2, 4, 8, 16, 16, 16, 16, 16]);
+    assert_eq!(delays(1_000), [1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000, 16_000, 16_000], "R17");
+    assert_eq!(delays(u64::MAX), delays(1_000), "never later");
+}

@@ -34,6 +34,7 @@ pub use compatibility::{Incompatibility, Verdict, compatibility};
 pub use path::{BadPath, RelativePath};
 pub use reference::reference_markdown;
 pub use schema::json_schema;
+pub use text::is_hidden;
 pub use types::{
     Author, Bundle, Compatibility, DataDeclaration, DataSource, Entry, EventDeclaration, Exporter, Feature, FileLoader, Load, Manifest,
     Network, Origin, PluginUser, Publisher, Relation, Relationships, ResourceLimits, Theme, Tool,

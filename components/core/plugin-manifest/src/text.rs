@@ -25,7 +25,10 @@ pub(crate) fn hidden(text: &str) -> Option<char> {
     None
 }
 
-fn is_hidden(letter: char) -> bool {
+/// Whether a character cannot be seen or turns the reading direction, so that a text that holds it may look like another one (M42). Line feed
+/// and tab are no such characters.
+#[must_use]
+pub fn is_hidden(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
         '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => {

@@ -9,11 +9,13 @@ use plugin_manifest::{
     Manifest, Options, Severity,
     import::{self, LOOKUP_ORDER},
 };
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs,
     io::Read,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -125,9 +127,29 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
+/// Opens a file below `root` for reading. Links are followed once, before anything is opened; the way that they led is then walked folder by
+/// folder without following any, so that a link put there in between opens nothing (case 30).
+fn open(root: &Path, path: &Path) -> Result<fs::File> {
+    let real = inside(root, path)?;
+    let plain = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let walk = || -> rustix::io::Result<OwnedFd> {
+        let mut at = rustix::fs::open(root, plain | OFlags::DIRECTORY, Mode::empty())?;
+        let mut names = real.strip_prefix(root).unwrap_or(&real).components().peekable();
+        while let Some(name) = names.next() {
+            // A pipe would keep whoever opens it waiting.
+            let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
+            at = rustix::fs::openat(&at, name.as_os_str(), plain | kind, Mode::empty())?;
+        }
+        Ok(at)
+    };
+    let file = walk().map(fs::File::from).with_context(|| format!("{} cannot be read", path.display()))?;
+    ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
+    Ok(file)
+}
+
 /// A manifest's bytes, never more than a manifest may have.
 fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
-    let file = fs::File::open(inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))?;
+    let file = open(root, path)?;
     let too_large = || format!("{} has more than {BYTES_MAX} bytes", path.display());
     ensure!(file.metadata()?.len() <= BYTES_MAX as u64, too_large());
     let mut bytes = Vec::new();
@@ -141,6 +163,81 @@ fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read, leads out of the directory, or is longer than a component may be.
 pub(crate) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<u8>> {
-    let path = inside(&directory.canonicalize()?, component)?;
-    sandbox::read(&path).with_context(|| path.display().to_string())
+    sandbox::read_open(open(&directory.canonicalize()?, component)?).with_context(|| component.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{discover, manifest_bytes};
+    use std::{
+        fs,
+        os::unix::fs::symlink,
+        path::Path,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    const SWAPS: usize = 10_000;
+
+    fn manifest(id: &str) -> String {
+        format!(
+            r#"{{"schemaVersion":1,"id":"{id}","title":"T","description":"","version":"1.0.0","apiVersion":"1.0.0","kind":"client",
+            "compatibility":{{"minimumHostVersion":"0.0.0"}},"entrypoint":"main.js"}}"#
+        )
+    }
+
+    /// Puts the folder and a link to the outside in each other's place until told to end; at least [`SWAPS`] times.
+    fn swap(place: &Path, folder: &Path, outside: &Path, end: &AtomicBool) {
+        let mut swaps = 0;
+        while swaps < SWAPS || !end.load(Ordering::Relaxed) {
+            fs::rename(place, folder).unwrap();
+            symlink(outside, place).unwrap();
+            fs::remove_file(place).unwrap();
+            fs::rename(folder, place).unwrap();
+            swaps += 1;
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_swapped_in_opens_nothing() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = inside.path().canonicalize().unwrap();
+        let place = root.join("plugin");
+        fs::create_dir(&place).unwrap();
+        fs::write(place.join("jackfield.json"), manifest("tests.inside")).unwrap();
+        fs::write(outside.path().join("jackfield.json"), manifest("tests.outside")).unwrap();
+        let end = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            let swapping = threads.spawn(|| swap(&place, &root.join(".away"), outside.path(), &end));
+            let mut seen = 0;
+            while seen < 1_000 || !swapping.is_finished() {
+                if let Ok(bytes) = manifest_bytes(&root, &place.join("jackfield.json")) {
+                    assert!(!String::from_utf8_lossy(&bytes).contains("outside"), "case 30");
+                }
+                let catalog = discover(&root).unwrap();
+                assert!(catalog.packages.values().all(|package| package.manifest.id.as_str() == "tests.inside"), "case 30");
+                seen += 1;
+                end.store(seen >= 1_000, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(discover(&root).unwrap().packages["plugin"].manifest.id.as_str(), "tests.inside");
+    }
+
+    #[test]
+    fn links_and_pipes_are_no_files() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = inside.path().canonicalize().unwrap();
+        fs::write(outside.path().join("secret"), "canary").unwrap();
+        symlink(outside.path().join("secret"), root.join("absolute")).unwrap();
+        symlink("../../../../../../etc/passwd", root.join("relative")).unwrap();
+        symlink("/", root.join("slash")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        fs::write(root.join("real"), "kept").unwrap();
+        symlink("real", root.join("within")).unwrap();
+        let read = |name: &str| manifest_bytes(&root, &root.join(name)).map_err(|error| error.to_string());
+        for name in ["absolute", "relative", "slash/etc/passwd"] {
+            assert!(read(name).unwrap_err().contains("leads out of the plugins directory"), "{name}");
+        }
+        assert!(read("pipe").unwrap_err().contains("not a regular file"));
+        assert_eq!(read("within").unwrap(), b"kept");
+    }
 }

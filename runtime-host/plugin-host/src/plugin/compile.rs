@@ -7,7 +7,7 @@ use super::engine::{PluginEngine, compiler};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use hmac::{Hmac, KeyInit, Mac};
 use limits::{manifest::COMPONENT_BYTES_MAX, plugin as bounds};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
@@ -169,15 +169,20 @@ impl Compiler {
 /// # Errors
 /// The input is no component.
 pub fn compile_standard_input() -> Result<()> {
-    let limit = |value| Rlimit { current: Some(value), maximum: Some(value) };
-    setrlimit(Resource::Cpu, limit(bounds::COMPILE_CPU_SECONDS_MAX))?;
-    setrlimit(Resource::As, limit(bounds::COMPILE_MEMORY_BYTES_MAX))?;
+    limit(Resource::Cpu, bounds::COMPILE_CPU_SECONDS_MAX)?;
+    limit(Resource::As, bounds::COMPILE_MEMORY_BYTES_MAX)?;
     let mut bytes = Vec::new();
     std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() <= COMPONENT_BYTES_MAX, "more than {COMPONENT_BYTES_MAX} bytes");
     let code = compiler()?.precompile_component(&bytes)?;
     std::io::stdout().lock().write_all(&code)?;
     Ok(())
+}
+
+/// Limits this process. Where the operator's own limit is lower, that one stays: it may not be raised.
+fn limit(resource: Resource, value: u64) -> Result<()> {
+    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
+    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
 }
 
 /// The one place where bytes become code that runs.

@@ -83,6 +83,9 @@ fn pool() -> PoolingAllocationConfig {
         .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(32)
+        // What a module defines counts together with the rest of its component, against the same limits.
+        .max_memories_per_module(8)
+        .max_tables_per_module(32)
         .max_memory_size(bounds::MEMORY_BYTES_MAX)
         .linear_memory_keep_resident(bounds::MEMORY_KEPT_BYTES)
         .pagemap_scan(Enabled::Auto);

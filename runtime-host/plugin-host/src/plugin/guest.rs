@@ -172,11 +172,14 @@ fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
 pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<PluginInfo, Crash> {
     let mut store = store(loaded, State::new(shared.clone(), Scope::Host, 0));
     let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
-    let (fuel, asked) = (bounds::FUEL_META, &loaded.exports.meta);
-    let asking = async {
+    let starting = async {
         let instance = loaded.instance.instantiate_async(&mut store).await?;
-        let meta = asked.load(&mut store, &instance)?;
-        store.set_fuel(fuel)?;
+        loaded.exports.meta.load(&mut store, &instance)
+    };
+    let meta = armed.run("start", starting).await?;
+    let armed = Armed { fuel: bounds::FUEL_META, ..arm(&mut store, bounds::START_DEADLINE_MS, 0) };
+    let asking = async {
+        store.set_fuel(bounds::FUEL_META)?;
         meta.call_get_info(&mut store).await
     };
     armed.run("get-info", asking).await

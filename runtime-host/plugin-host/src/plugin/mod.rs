@@ -52,13 +52,17 @@ pub use tally::PluginStats;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
+use limits::lifecycle::BACKOFF_FIRST_MS;
 use parking_lot::RwLock;
 use plugin::Plugin;
 use plugin_manifest::Manifest;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 use storage::{PluginRecord, PluginStore};
@@ -106,6 +110,8 @@ pub(crate) struct Host {
     plugins: RwLock<BTreeMap<Arc<str>, Arc<Plugin>>>,
     /// Load order of the last resolution.
     order: RwLock<Vec<Arc<str>>>,
+    /// Wait before the first restart of a crashed plugin.
+    restart_ms: AtomicU64,
 }
 
 impl Host {
@@ -203,8 +209,17 @@ impl Plugins {
             compilations: Arc::new(Semaphore::new(processors)),
             plugins: RwLock::default(),
             order: RwLock::default(),
+            restart_ms: AtomicU64::new(BACKOFF_FIRST_MS),
         };
         Ok(Self { host: Arc::new(host), errors: Arc::default(), looking: Arc::default(), switching: Arc::default(), seen: Arc::default() })
+    }
+
+    /// Sets the wait before the first restart of a crashed plugin, in milliseconds, at most [`BACKOFF_FIRST_MS`]; counts for plugins that are
+    /// found from now on.
+    #[must_use]
+    pub fn restarting_after(self, first_ms: u64) -> Self {
+        self.host.restart_ms.store(first_ms, Ordering::Relaxed);
+        self
     }
 
     /// Hands envelopes to plugins.

@@ -55,8 +55,8 @@ pub(crate) struct Life {
 
 impl Plugin {
     /// A plugin that was seen; one that is disabled stays so.
-    pub(crate) fn new(package: Package, disabled: Option<Option<&str>>) -> Arc<Self> {
-        let machine = disabled.map_or_else(Machine::new, Machine::disabled);
+    pub(crate) fn new(package: Package, disabled: Option<Option<&str>>, restart_ms: u64) -> Arc<Self> {
+        let machine = disabled.map_or_else(Machine::new, Machine::disabled).restarting_after(restart_ms);
         Arc::new(Self {
             id: package.manifest.id.as_str().into(),
             package: ArcSwap::from_pointee(package),

@@ -12,10 +12,18 @@ use anyhow::Result;
 use limits::plugin as bounds;
 use plugin_lifecycle::State;
 use plugin_manifest::{
-    Manifest,
+    Manifest, compatibility,
     order::{Candidate, resolve},
+    parse_version,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+/// The host API that manifests speak of with `apiVersion`.
+const API_VERSION: &str = "1.0.0";
 
 impl Plugins {
     /// Looks at the directory, starts what is new, reloads what has changed, and stops what is gone.
@@ -70,7 +78,7 @@ impl Plugins {
         let record = self.host.store.record(&id).await?;
         let disabled = record.as_ref().filter(|record| !record.enabled).map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
-        let plugin = Plugin::new(package, disabled);
+        let plugin = Plugin::new(package, disabled, self.host.restart_ms.load(Ordering::Relaxed));
         self.host.plugins.write().insert(id, plugin);
         Ok(())
     }
@@ -146,6 +154,9 @@ impl Plugins {
         if self.host.policy.load().kill.kills(manifest.id.as_str()) {
             return Ok(Some("kill_switch: the operator has switched it off".to_owned()));
         }
+        if let Some(reasons) = unfit(plugin, &manifest)? {
+            return Ok(Some(reasons));
+        }
         if !self.is_approved(&manifest).await? {
             return Ok(Some("approval_needed: it asks for more than was approved; enable it to approve".to_owned()));
         }
@@ -193,4 +204,14 @@ impl Plugins {
             catalog.packages.values().map(|package| (package.manifest.id.as_str().into(), package.fingerprint)).collect();
         if known == seen && **self.errors.load() == catalog.errors { Ok(()) } else { self.look().await }
     }
+}
+
+/// Why this host is not one that the plugin runs on (T3, T5, case 40). What only clients run is judged by them.
+fn unfit(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
+    if plugin.package.load().component.is_none() {
+        return Ok(None);
+    }
+    let verdict = compatibility(manifest, &parse_version(env!("CARGO_PKG_VERSION"))?, &parse_version(API_VERSION)?);
+    let reasons: Vec<String> = verdict.reasons.iter().map(|reason| format!("{}: {reason}", reason.code())).collect();
+    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }

@@ -5,9 +5,9 @@ use comfy_table::{Table, presets};
 use serde_json::Value;
 use std::io::{self, ErrorKind, Write};
 
-/// What could steer a terminal is replaced.
+/// What could steer a terminal, or make a text look like another one, is replaced. The joiner inside emoji stays.
 pub(super) fn safe(text: &str) -> String {
-    text.replace(char::is_control, "\u{fffd}")
+    text.replace(|letter: char| letter.is_control() || (plugin_manifest::is_hidden(letter) && letter != '\u{200d}'), "\u{fffd}")
 }
 
 /// A value in a table: text as it is, lists joined, nothing for what is absent or empty.

@@ -47,6 +47,18 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
             let _ = kv::apply(&[change(argument), change("\n")]);
             panic!("told to panic")
         }
+        // Both keys at once: whoever reads one of them alone has found something half written.
+        "kv-pair" => outcome(pair(argument, &request.bytes()?).map(|()| Value::Null)),
+        "kv-pairs-for-ever" => {
+            for mark in 0_u64.. {
+                pair(argument, mark.to_string().as_bytes())?;
+            }
+            Value::Null
+        }
+        "sleep" => {
+            std::thread::sleep(std::time::Duration::from_secs(3_600));
+            Value::Null
+        }
         "kv-many" => outcome(kv_many(argument.parse().unwrap_or(0))),
         "secret-get" => outcome(secrets::get(argument).map(text)),
         "secret-set" => outcome(request.bytes().and_then(|body| secrets::set(argument, &body)).map(|()| Value::Null)),
@@ -110,6 +122,11 @@ fn fetch(argument: &str, request: &Request) -> Result<http_client::Request> {
     let url = String::from_utf8_lossy(&request.bytes()?).into_owned();
     let method = if argument.is_empty() { "GET" } else { argument };
     Ok(http_client::Request { method: method.to_owned(), url, headers: Vec::new(), body: None })
+}
+
+fn pair(name: &str, mark: &[u8]) -> Result<()> {
+    let change = |end: &str| kv::Change::Set((format!("{name}.{end}"), mark.to_vec()));
+    kv::apply(&[change("left"), change("right")])
 }
 
 fn kv_many(count: usize) -> Result<Value> {

@@ -1,6 +1,14 @@
 //! Plugins that misbehave: each ends itself at most, and a bystander notices nothing.
 
 use serde_json::{Value, json};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use tests::{
     bystander::{Bystander, RATES},
     host::Host,
@@ -133,13 +141,61 @@ fn there_is_nothing_to_see_in_a_sandbox() {
 }
 
 #[test]
-fn a_plugin_that_crashes_ten_times_in_a_row_is_switched_off() {
+fn a_plugin_that_cannot_be_activated_is_tried_again_after_a_second() {
     let directory = Directory::default();
-    // It declares a hook deadline of nothing: activation is what fails, each time.
+    // Fuel for nothing: activation is what fails, each time. What ten times lead to is in `crashes`.
     directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 1_000}));
     let host = directory.settings().start();
     let failed = host.plugin_in("tests.probe", "failed");
     assert!(failed["retryAt"].is_string() || failed["retryAt"].is_u64(), "{failed}");
     let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
     assert!(events.contains("restarting") && events.contains("\"delay_ms\":1000"), "R17: {events}");
+}
+
+/// A server on this machine that sends everybody on to `elsewhere`; it counts who came.
+fn redirects(elsewhere: &'static str) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    let came = Arc::new(AtomicUsize::new(0));
+    let counting = came.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            counting.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 4_096];
+            let _ = stream.read(&mut request);
+            let answer = format!("HTTP/1.1 302 Found\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    (url, came)
+}
+
+/// What the manifest declares and a person granted is still guarded: by address, on each hop.
+#[test]
+fn no_redirect_leads_where_no_request_may_go() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| {
+        let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
+        capabilities.retain(|capability| capability["id"] != "http.fetch");
+        capabilities.push(json!({"id": "http.fetch", "hosts": ["127.0.0.1", "169.254.169.254", "10.0.0.1"]}));
+    });
+    let host = directory.settings().config("[plugins.network]\nopen = [\"127.0.0.1\"]\n").start();
+    host.plugin_in("tests.probe", "loaded");
+    host.grant_all("tests.probe");
+    let fetch = |url: &str| host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
+    for url in ["http://169.254.169.254/latest/meta-data", "http://10.0.0.1/"] {
+        assert_eq!(fetch(url)["error"], "ErrorCode::Denied", "case 79: {url}");
+    }
+    for (elsewhere, code) in [
+        ("http://169.254.169.254/latest/meta-data", "ErrorCode::Denied"),
+        ("http://10.0.0.1/", "ErrorCode::Denied"),
+        ("http://elsewhere.test/", "ErrorCode::NotDeclared"),
+        ("file:///etc/passwd", "ErrorCode::Denied"),
+    ] {
+        let (url, came) = redirects(elsewhere);
+        let answer = fetch(&url);
+        assert_eq!(answer["error"], code, "case 83: {elsewhere}: {answer}");
+        assert_eq!(came.load(Ordering::Relaxed), 1, "the first hop was allowed");
+    }
 }

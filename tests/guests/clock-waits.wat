@@ -1,0 +1,8 @@
+;; W23: waits by asking for the time, for ever.
+;;| world guest { include jackfield:plugin/base@0.1.0; import wasi:clocks/monotonic-clock@0.2.0; }
+;;| package wasi:clocks@0.2.0 { interface monotonic-clock { now: func() -> u64; } }
+(import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))
+(func (export "jackfield:plugin/lifecycle@0.1.0#activate")
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (loop $again (drop (call $now)) (br $again))
+  (unreachable))
