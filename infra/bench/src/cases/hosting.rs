@@ -145,7 +145,10 @@ pub(crate) fn compiling(bench: &Bench) -> Result<Vec<Figure>> {
                 counted: 20,
             };
             latencies.push(crowd.pace(&pace)?.latency_ns(0.99));
-            ensure!(installed.count == 0 || !installed.last_works(&crowd.server)?, "the plugins were compiled before the measurement ended");
+            ensure!(
+                installed.count == 0 || !installed.last_works(&crowd.server)?,
+                "the plugins were compiled before the measurement ended"
+            );
         }
     }
     Ok(vec![Figure {

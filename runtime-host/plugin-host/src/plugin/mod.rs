@@ -21,6 +21,7 @@ mod jobs;
 mod live;
 mod load;
 mod managing;
+mod pace;
 #[allow(clippy::module_inception, reason = "the module is about one plugin")]
 mod plugin;
 mod preflight;
@@ -62,6 +63,7 @@ use tokio::{
     runtime::Handle,
     sync::{Mutex, Semaphore},
 };
+use wasmtime::component::Linker;
 
 /// Wall clock, milliseconds since 1970.
 fn now_ms() -> u64 {
@@ -87,6 +89,8 @@ pub struct Setup {
 /// What all plugins share.
 pub(crate) struct Host {
     engine: PluginEngine,
+    /// Everything that a plugin may import.
+    linker: Linker<state::State>,
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
@@ -180,8 +184,10 @@ impl Plugins {
         let Setup { directory, compiler, policy, store, community, client } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let engine = PluginEngine::new()?;
         let host = Host {
-            engine: PluginEngine::new()?,
+            linker: imports::linker(engine.wasmtime())?,
+            engine,
             compiler,
             directory,
             policy: Arc::new(ArcSwap::from_pointee(policy)),
