@@ -13,26 +13,61 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// No answer that is asked for here is longer.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
-/// Sends `request`, such as `GET /path`, over `connections` connections for `time`; how many good answers came, each of them a whole one.
-pub(crate) fn load(address: SocketAddr, request: &str, connections: usize, time: Duration) -> Result<u64> {
-    let line = request;
-    let request = format!("{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n\r\n");
+/// What is asked, again and again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// Method and path, such as `GET /path`.
+    pub line: &'a str,
+    /// Presented as a bearer token; empty: nobody in particular asks.
+    pub token: &'a str,
+    /// Requests at once, each on a connection of its own.
+    pub connections: usize,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Answers {
+    /// Good answers, each of them a whole one.
+    pub count: u64,
+    /// Time from request to answer of each, nanoseconds.
+    pub latencies_ns: Vec<u64>,
+}
+
+struct Conn {
+    stream: TcpStream,
+    request: usize,
+    answer: Vec<u8>,
+    asked: Instant,
+}
+
+/// Asks for `time`; how many good answers came.
+pub(crate) fn load(address: SocketAddr, asked: Asked<'_>, time: Duration) -> Result<u64> {
+    Ok(compete(address, &[asked], time)?.remove(0).count)
+}
+
+/// Asks several things at once for `time`, each over its own connections; what came of each.
+pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) -> Result<Vec<Answers>> {
+    let requests: Vec<String> = all.iter().map(|asked| head(address, asked)).collect();
     let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(connections);
+    let mut events = Events::with_capacity(64);
     let mut conns = Vec::new();
-    for at in 0..connections {
-        let stream = std::net::TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
-        conns.push((stream, Vec::new()));
+    for (request, asked) in all.iter().enumerate() {
+        for _ in 0..asked.connections {
+            let stream = std::net::TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(conns.len()), Interest::READABLE)?;
+            conns.push(Conn { stream, request, answer: Vec::new(), asked: Instant::now() });
+        }
     }
-    for (stream, _) in &mut conns {
-        stream.write_all(request.as_bytes())?;
+    for conn in &mut conns {
+        conn.asked = Instant::now();
+        conn.stream.write_all(requests[conn.request].as_bytes())?;
     }
+    let mut seen: Vec<Answers> = all.iter().map(|_| Answers::default()).collect();
     let (begin, mut last) = (Instant::now(), Instant::now());
-    let (mut answers, mut waiting) = (0, connections);
+    let mut waiting = conns.len();
     let mut buffer = vec![0; 64 * 1024];
     while waiting > 0 {
         match poll.poll(&mut events, Some(Duration::ZERO)) {
@@ -40,29 +75,39 @@ pub(crate) fn load(address: SocketAddr, request: &str, connections: usize, time:
             _ => {}
         }
         for event in &events {
-            let (stream, answer) = &mut conns[event.token().0];
+            let conn = &mut conns[event.token().0];
+            let (line, seen) = (all[conn.request].line, &mut seen[conn.request]);
             loop {
-                match stream.read(&mut buffer) {
-                    Ok(0) => bail!("the server ended a connection after {answers} answers"),
-                    Ok(count) => answer.extend_from_slice(&buffer[..count]),
+                match conn.stream.read(&mut buffer) {
+                    Ok(0) => bail!("the server ended a connection after {} answers to {line}", seen.count),
+                    Ok(count) => conn.answer.extend_from_slice(&buffer[..count]),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error.into()),
                 }
             }
-            if is_whole(answer)? {
+            if is_whole(&conn.answer)? {
+                let answer = std::mem::take(&mut conn.answer);
                 ensure!(answer.starts_with(b"HTTP/1.1 20"), "{line}: {}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
-                answer.clear();
-                (answers, last) = (answers + 1, Instant::now());
+                seen.count += 1;
+                seen.latencies_ns.push(conn.asked.elapsed().as_nanos() as u64);
+                last = Instant::now();
                 if begin.elapsed() < time {
-                    stream.write_all(request.as_bytes())?;
+                    conn.asked = last;
+                    conn.stream.write_all(requests[conn.request].as_bytes())?;
                 } else {
                     waiting -= 1;
                 }
             }
         }
-        ensure!(last.elapsed() < PATIENCE, "no answer to {line} any more, after {answers}");
+        ensure!(last.elapsed() < PATIENCE, "no answer to {} any more", all.iter().map(|asked| asked.line).collect::<Vec<_>>().join(", "));
     }
-    Ok(answers)
+    Ok(seen)
+}
+
+fn head(address: SocketAddr, asked: &Asked<'_>) -> String {
+    let Asked { line, token, .. } = asked;
+    let bearer = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+    format!("{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n{bearer}\r\n")
 }
 
 /// Whether `answer` is a whole answer: with its length told, or in chunks.

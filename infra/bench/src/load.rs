@@ -32,11 +32,16 @@ impl Sample {
 
     /// The latency that `share` of the deliveries did not exceed, nanoseconds.
     pub(crate) fn latency_ns(&self, share: f64) -> f64 {
-        let mut sorted = self.latencies_ns.clone();
-        sorted.sort_unstable();
-        let at = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
-        sorted.get(at).map_or(f64::NAN, |latency| *latency as f64)
+        share_of(&self.latencies_ns, share)
     }
+}
+
+/// The value that `share` of `values` do not exceed.
+pub(crate) fn share_of(values: &[u64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let at = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len().max(1)) - 1;
+    sorted.get(at).map_or(f64::NAN, |value| *value as f64)
 }
 
 struct Room {

@@ -63,6 +63,14 @@ pub(crate) fn kill(process: u32) {
     }
 }
 
+/// Asks a server of this run to end.
+pub(crate) fn end(process: u32) {
+    if let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw) {
+        // One that has ended by itself is fine too.
+        let _ = kill_process(process, Signal::TERM);
+    }
+}
+
 /// Nanoseconds of processor time that all living threads of a process and of its children have used.
 pub(crate) fn cpu_ns(process: u32) -> Result<u64> {
     family(process).into_iter().map(own_cpu_ns).sum()

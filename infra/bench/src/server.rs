@@ -8,6 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    rc::Rc,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -68,7 +69,9 @@ pub(crate) struct Place {
 /// A running server; ends with this value.
 pub(crate) struct Server {
     child: Child,
-    folder: TempDir,
+    folder: Rc<TempDir>,
+    /// Time from its start until it said that it is ready.
+    ready: Duration,
     address: SocketAddr,
     token: String,
 }
@@ -76,7 +79,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one and waits until it accepts connections. `environment` is for the subject only.
     pub(crate) fn start(kind: Kind, place: &Place, environment: &[(&str, &str)]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(Rc::new(tempfile::tempdir()?), kind, place, environment)
+    }
+
+    /// Ends the subject as an operator would, and starts it again with what it had stored.
+    pub(crate) fn again(mut self, place: &Place, environment: &[(&str, &str)]) -> Result<Self> {
+        process::end(self.child.id());
+        let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
+        while self.child.try_wait()?.is_none() {
+            ensure!(Instant::now() < end, "the subject does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Self::start_in(self.folder.clone(), Kind::Subject, place, environment)
+    }
+
+    fn start_in(folder: Rc<TempDir>, kind: Kind, place: &Place, environment: &[(&str, &str)]) -> Result<Self> {
         let mut command = match kind {
             Kind::Floor => {
                 let mut command = Command::new(std::env::current_exe()?);
@@ -99,6 +116,7 @@ impl Server {
         let log = folder.path().join("log");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         process::pin(place.cores.server)?;
+        let began = Instant::now();
         let spawned = command.spawn();
         process::pin(place.cores.load)?;
         let mut child = spawned.with_context(|| format!("cannot start {}: {command:?}", kind.name()))?;
@@ -110,7 +128,7 @@ impl Server {
                 bail!("{} ended before it was ready ({status}):\n{}", kind.name(), fs::read_to_string(&log).unwrap_or_default());
             }
         };
-        let mut server = Self { child, folder, address, token: String::new() };
+        let mut server = Self { child, folder, ready: began.elapsed(), address, token: String::new() };
         if kind == Kind::Subject {
             server.token = token(place, server.folder.path())?;
         }
@@ -118,7 +136,7 @@ impl Server {
     }
 
     /// Spin picks no port by itself and does not say when it is ready.
-    fn start_spin(place: &Place, folder: TempDir) -> Result<Self> {
+    fn start_spin(place: &Place, folder: Rc<TempDir>) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("spin");
         command.args(["up", "--quiet", "--listen", &address.to_string(), "--state-dir"]).arg(folder.path()).current_dir(&place.root);
@@ -126,7 +144,8 @@ impl Server {
         process::pin(place.cores.server)?;
         let spawned = command.spawn();
         process::pin(place.cores.load)?;
-        let mut server = Self { child: spawned.context("cannot start spin")?, folder, address, token: String::new() };
+        let child = spawned.context("cannot start spin")?;
+        let mut server = Self { child, folder, ready: Duration::ZERO, address, token: String::new() };
         let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
         while TcpStream::connect(address).is_err() {
             let over = server.child.try_wait()?.is_some() || Instant::now() > end;
@@ -139,6 +158,16 @@ impl Server {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Time from its start until it said that it is ready.
+    pub(crate) fn ready(&self) -> Duration {
+        self.ready
+    }
+
+    /// A token of somebody ordinary; the references know none.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
     }
 
     /// Processor time that it has used, nanoseconds.
@@ -179,7 +208,8 @@ impl Server {
         Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
     }
 
-    fn http(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
+    /// Asks once; status and answer.
+    pub(crate) fn http(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         write!(

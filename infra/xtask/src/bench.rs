@@ -28,6 +28,7 @@ impl Bench {
         build::components(build::Guests::Product)?;
         build::component("judge-passes")?;
         build::component("http-hello")?;
+        build::component("plugin-bench")?;
         // The example has the features of the binaries, so that the engine is compiled once.
         step("host", || run(cargo().args(["build", "--release", "--bins", "--example", "measure"])))?;
         step("bench", || run(cargo().args(["build", "--release", "-p", "bench"])))?;

@@ -16,8 +16,14 @@ pub const LIFECYCLE_DEADLINE_MS: u64 = 5_000;
 pub const START_DEADLINE_MS: u64 = 5_000;
 /// Time that enabling waits for a plugin to be there (R21).
 pub const ENABLE_WAIT_MS: u64 = 2_000;
-/// Interval of the engine's epoch ticks; a computing plugin lets others run at each of them.
-pub const EPOCH_TICK_MS: u64 = 10;
+/// Interval of the engine's epoch ticks; a plugin that computes for one to two of them gives way. Short, because whoever shares its thread waits
+/// that long, and no shorter, because each tick wakes a thread.
+pub const EPOCH_TICK_MS: u64 = 2;
+/// Calls that compute on threads of their own at once; more of them take turns on the threads that all share. The kernel gives the others their
+/// share of the processors beside so many.
+pub const LANES_MAX: usize = 8;
+/// Ticks that a call may have such a thread while others may wait for one.
+pub const LANE_TICKS_MAX: u32 = 5;
 /// Instructions of one call (H36).
 pub const FUEL_PER_CALL: u64 = 5_000_000_000;
 /// Instructions of the call that asks a component for its id (H5).

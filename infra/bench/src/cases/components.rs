@@ -38,7 +38,7 @@ pub(crate) fn validator(bench: &Bench) -> Result<Vec<Figure>> {
     let mut measured = None;
     fresh_turns(bench, "C1-C5", bench.pairs, &[Kind::Subject, Kind::Seed], |kind| {
         if kind == Kind::Subject {
-            let report = measure(bench)?;
+            let report = measure(bench, "", &[])?;
             for (series, (_, name, ..)) in events.iter_mut().zip(EVENTS) {
                 let all = report["events"].as_array().context("measure names no events")?;
                 let event = all.iter().find(|event| event["name"] == name).with_context(|| format!("measure names no {name}"))?;
@@ -84,15 +84,22 @@ pub(crate) fn validator(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Our side.
-fn measure(bench: &Bench) -> Result<Value> {
+/// Our side: `measure`, with the command for plugins or without one.
+pub(super) fn measure(bench: &Bench, command: &str, arguments: &[&str]) -> Result<Value> {
+    let text = run_measure(bench, command, arguments, true)?;
+    serde_json::from_str(text.trim_end().lines().last().unwrap_or_default()).context("measure printed no JSON")
+}
+
+/// Runs `measure` and returns what it printed.
+pub(super) fn run_measure(bench: &Bench, command: &str, arguments: &[&str], json: bool) -> Result<String> {
     let components = bench.place.root.join("target/wasm32-wasip2/component");
     let program = bench.place.measure.display();
-    let output = Command::new(&bench.place.measure).arg(components).arg("--json").stderr(Stdio::inherit()).output();
+    let mut measure = Command::new(&bench.place.measure);
+    measure.args((!command.is_empty()).then_some(command)).arg(components).args(arguments).args(json.then_some("--json"));
+    let output = measure.stderr(Stdio::inherit()).output();
     let output = output.with_context(|| format!("{program} does not start; `cargo xtask bench` builds it"))?;
     ensure!(output.status.success(), "{program}: {}", output.status);
-    let text = String::from_utf8(output.stdout)?;
-    serde_json::from_str(text.trim_end().lines().last().unwrap_or_default()).with_context(|| format!("{program} printed no JSON"))
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// Node's side, with the same schema and events.

@@ -3,8 +3,11 @@
 mod components;
 mod entering;
 mod fan_out;
+mod hosting;
 mod pairs;
+mod plugins;
 mod requests;
+mod routes;
 mod stalling;
 
 use crate::{
@@ -19,13 +22,15 @@ use serde_json::{Value, json};
 use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 16] = ["G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C12", "C13"];
+const CASES: [&str; 22] = [
+    "G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C12", "C13", "C14", "C15",
+];
 
 /// Measures some cases.
 type Group = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// What measures them; each leaves out what nobody wants.
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 15] = [
     fan_out::large_room,
     fan_out::small_rooms,
     fan_out::paced,
@@ -34,7 +39,13 @@ const GROUPS: [Group; 9] = [
     entering::large_room,
     stalling::half_a_room,
     components::validator,
+    plugins::in_process,
+    hosting::start,
+    hosting::compiling,
+    hosting::memory,
     requests::http,
+    routes::route,
+    routes::slow_neighbour,
 ];
 
 /// What to measure, and with what.

@@ -3,7 +3,7 @@
 use super::{Bench, pairs::Series};
 use crate::{
     figure::{Bound, Figure, Unit},
-    http,
+    http::{self, Asked},
     server::{Kind, Server},
 };
 use anyhow::{Context as _, Result};
@@ -54,7 +54,8 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
         for (kind, request) in &wanted {
             let server = &servers[kind];
             let before = server.cpu_ns()?;
-            let answers = http::load(server.address(), request, CONNECTIONS, time).with_context(|| kind.name())?;
+            let asked = Asked { line: request, token: "", connections: CONNECTIONS };
+            let answers = http::load(server.address(), asked, time).with_context(|| kind.name())?;
             // The first turn compiles nothing any more, but it fills caches and pools.
             if pair > 0 {
                 costs.entry(request).or_default().add(*kind, (server.cpu_ns()? - before) as f64 / answers as f64);

@@ -20,6 +20,8 @@ use wasmtime::component::Component;
 
 /// Bytes of the keyed digest before the code.
 const TAG_BYTES: usize = 32;
+/// The least there is: what compiles takes what others leave.
+const COMPILE_NICENESS: i32 = 19;
 /// Compiled code is a few times longer than its component.
 const CODE_BYTES_MAX: u64 = 16 * COMPONENT_BYTES_MAX as u64;
 
@@ -169,6 +171,8 @@ impl Compiler {
 /// # Errors
 /// The input is no component.
 pub fn compile_standard_input() -> Result<()> {
+    // Compiling waits for whoever has somebody to answer.
+    rustix::process::nice(COMPILE_NICENESS)?;
     limit(Resource::Cpu, bounds::COMPILE_CPU_SECONDS_MAX)?;
     limit(Resource::As, bounds::COMPILE_MEMORY_BYTES_MAX)?;
     let mut bytes = Vec::new();

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an instance can use up its own time, memory and stack, never those of another one.
 
+use super::pace::Lanes;
 use anyhow::{Context, Result};
 use limits::plugin as bounds;
 use sandbox::Clock;
@@ -12,6 +13,8 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAlloc
 #[derive(Clone)]
 pub struct PluginEngine {
     engine: Engine,
+    /// Where calls go on that compute for long.
+    pub(crate) lanes: Lanes,
     /// Keeps the clock running.
     _clock: Arc<Clock>,
 }
@@ -41,7 +44,7 @@ impl PluginEngine {
         };
         let clock = Clock::start(&engine, "plugin-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS))
             .context("cannot start the clock of the plugins' deadlines")?;
-        Ok(Self { engine, _clock: Arc::new(clock) })
+        Ok(Self { engine, lanes: Lanes::default(), _clock: Arc::new(clock) })
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {

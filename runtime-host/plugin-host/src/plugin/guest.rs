@@ -5,6 +5,7 @@
 use super::{
     bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools},
     load::Loaded,
+    pace::Pace,
     shared::Shared,
     state::{Scope, State, tick},
 };
@@ -77,12 +78,13 @@ pub(crate) struct Guest {
 pub(crate) struct Armed {
     deadline_ms: u64,
     fuel: u64,
+    pace: Arc<Pace>,
 }
 
 impl Armed {
     /// Runs the call. An error means that the instance is of no use any more.
     pub(crate) async fn run<T>(self, during: &'static str, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Crash> {
-        match tokio::time::timeout(Duration::from_millis(self.deadline_ms), call).await {
+        match tokio::time::timeout(Duration::from_millis(self.deadline_ms), self.pace.drive(call)).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.crash(&error, during)),
             Err(_) => Err(Crash::Deadline { during, limit_ms: self.deadline_ms }),
@@ -102,7 +104,7 @@ impl Armed {
 impl Guest {
     /// Makes an instance; it is not active yet.
     pub(crate) async fn instantiate(loaded: &Loaded, shared: &Arc<Shared>, scope: &Scope, number: u64) -> Result<Self, Crash> {
-        let mut store = store(loaded, State::new(shared.clone(), scope.clone(), number));
+        let mut store = store(loaded, shared, scope.clone(), number);
         let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
         let starting = async {
             let instance = loaded.instance.instantiate_async(&mut store).await?;
@@ -157,12 +159,13 @@ impl Guest {
 fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
     let fuel = store.data().shared.fuel();
     store.data_mut().arm(Duration::from_millis(deadline_ms), hops);
-    store.set_epoch_deadline(1);
+    // The first tick may come at once, so it is the second one that says that the call computes.
+    store.set_epoch_deadline(2);
     // Fails only for an engine without fuel, and this one has it.
     if let Err(error) = store.set_fuel(fuel) {
         tracing::error!("fuel cannot be set: {error:#}");
     }
-    Armed { deadline_ms, fuel }
+    Armed { deadline_ms, fuel, pace: store.data().pace.clone() }
 }
 
 /// Asks a component who it is, with little to spend and nothing to reach.
@@ -170,7 +173,7 @@ fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
 /// # Errors
 /// It cannot be instantiated, or it crashes.
 pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<PluginInfo, Crash> {
-    let mut store = store(loaded, State::new(shared.clone(), Scope::Host, 0));
+    let mut store = store(loaded, shared, Scope::Host, 0);
     let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
     let starting = async {
         let instance = loaded.instance.instantiate_async(&mut store).await?;
@@ -185,7 +188,8 @@ pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<Plugin
     armed.run("get-info", asking).await
 }
 
-fn store(loaded: &Loaded, state: State) -> Store<State> {
+fn store(loaded: &Loaded, shared: &Arc<Shared>, scope: Scope, number: u64) -> Store<State> {
+    let state = State::new(shared.clone(), scope, number, Pace::new(loaded.engine.lanes.clone()));
     let mut store = Store::new(loaded.engine.wasmtime(), state);
     store.limiter(|state| state);
     store.epoch_deadline_callback(tick);

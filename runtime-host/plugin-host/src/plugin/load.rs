@@ -4,12 +4,12 @@ use super::{
     bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools},
     compile::Compiler,
     engine::PluginEngine,
-    imports, preflight,
+    preflight,
     state::State,
 };
 use anyhow::{Context, Result, anyhow};
 use plugin_manifest::Manifest;
-use wasmtime::component::InstancePre;
+use wasmtime::component::{InstancePre, Linker};
 
 /// The package whose interfaces plugins import and export.
 pub(crate) const PACKAGE: &str = "jackfield:plugin/";
@@ -38,10 +38,15 @@ pub(crate) struct Exports {
 ///
 /// # Errors
 /// A text that names the interface, the version, or what the manifest has to declare.
-pub(crate) fn load(engine: &PluginEngine, compiler: &Compiler, bytes: &[u8], manifest: &Manifest) -> Result<Loaded> {
+pub(crate) fn load(
+    engine: &PluginEngine,
+    linker: &Linker<State>,
+    compiler: &Compiler,
+    bytes: &[u8],
+    manifest: &Manifest,
+) -> Result<Loaded> {
     let component = compiler.component(engine, bytes)?;
     preflight::check(engine, &component, manifest)?;
-    let linker = imports::linker(engine.wasmtime())?;
     let unfit = |error: wasmtime::Error| anyhow!("an import does not fit this host: {error:#}");
     let instance = linker.instantiate_pre(&component).map_err(unfit)?;
     let has = |name: &str| component.get_export_index(None, format!("{PACKAGE}{name}@{VERSION}")).is_some();

@@ -199,6 +199,15 @@ impl Plugins {
         }
     }
 
+    /// Makes an instance of a running plugin, asks nothing of it and lets it go. Of use to whoever wants to know what an instance costs.
+    ///
+    /// # Errors
+    /// [`Refused::Conflict`] where the plugin does not run or its component cannot start.
+    pub async fn try_instance(&self, id: &str) -> Result<(), Refused> {
+        let mail = self.plugin(id)?.mail.load_full().ok_or_else(|| Refused::Conflict("the plugin is not running".to_owned()))?;
+        mail.prepare().await.map(drop).map_err(|crash| Refused::Conflict(crash.to_string()))
+    }
+
     /// Stops all plugins.
     pub async fn stop(&self) {
         let plugins: Vec<_> = self.host.plugins.read().values().cloned().collect();

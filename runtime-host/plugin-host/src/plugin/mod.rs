@@ -21,6 +21,7 @@ mod jobs;
 mod live;
 mod load;
 mod managing;
+mod pace;
 #[allow(clippy::module_inception, reason = "the module is about one plugin")]
 mod plugin;
 mod preflight;
@@ -71,6 +72,7 @@ use tokio::{
     runtime::Handle,
     sync::{Mutex, Semaphore},
 };
+use wasmtime::component::Linker;
 
 /// Wall clock, milliseconds since 1970.
 fn now_ms() -> u64 {
@@ -96,6 +98,8 @@ pub struct Setup {
 /// What all plugins share.
 pub(crate) struct Host {
     engine: PluginEngine,
+    /// Everything that a plugin may import.
+    linker: Linker<state::State>,
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
@@ -195,8 +199,10 @@ impl Plugins {
         let Setup { directory, compiler, policy, store, community, client } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let engine = PluginEngine::new()?;
         let host = Host {
-            engine: PluginEngine::new()?,
+            linker: imports::linker(engine.wasmtime())?,
+            engine,
             compiler,
             directory,
             switched_off: policy.kill.clone(),

@@ -18,6 +18,7 @@ use super::{
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use capability::{Asked, CapabilityId, Outcome};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use std::{sync::Arc, time::Duration};
 use storage::{LifecycleEvent, PluginRecord};
@@ -31,6 +32,9 @@ const HEARING: [CapabilityId; 5] = [
     CapabilityId::HooksSubscribe,
     CapabilityId::ToolsRegister,
 ];
+
+/// What is on its way into the database.
+pub(crate) type Writes = FuturesUnordered<BoxFuture<'static, ()>>;
 
 /// One plugin.
 pub(crate) struct Plugin {
@@ -83,6 +87,21 @@ impl Plugin {
 
     /// Takes a step, writes down what follows, and shows it.
     async fn step(self: &Arc<Self>, host: &Arc<Host>, life: &mut Life, event: Event, reason: Option<&str>) -> Result<Step> {
+        let mut writes = Writes::new();
+        let step = self.begin_step(host, life, event, reason, &mut writes)?;
+        writes.collect::<()>().await;
+        Ok(step)
+    }
+
+    /// As [`Plugin::step`]; what is being written down is added to `writes`.
+    fn begin_step(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        life: &mut Life,
+        event: Event,
+        reason: Option<&str>,
+        writes: &mut Writes,
+    ) -> Result<Step> {
         let at_ms = now_ms();
         if event == Event::Crash {
             self.tally.crash();
@@ -98,8 +117,10 @@ impl Plugin {
                 Effect::Record(record) => {
                     let row =
                         LifecycleEvent { plugin: self.id.to_string(), at_ms, kind: record.name().to_owned(), details: record.details() };
-                    if let Err(error) = host.store.event(row).await {
-                        tracing::error!(plugin = &*self.id, %error, "a lifecycle event was not written");
+                    let mut writing = write_down(host.clone(), row).boxed();
+                    // Once asked for, it keeps its place among the writes; whether it is waited for here is the caller's business.
+                    if (&mut writing).now_or_never().is_none() {
+                        writes.push(writing);
                     }
                 }
                 Effect::RetryAt(at) => self.clone().retry_at(host.clone(), *at),
@@ -145,7 +166,7 @@ impl Plugin {
         let loaded = tokio::task::spawn_blocking(move || {
             let component = package.component.as_deref().context("the plugin has no component")?;
             let bytes = component_bytes(&host.directory, component)?;
-            load(&host.engine, &host.compiler, &bytes, &package.manifest).map(Arc::new)
+            load(&host.engine, &host.linker, &host.compiler, &bytes, &package.manifest).map(Arc::new)
         });
         loaded.await.context("loading was cancelled")?
     }
@@ -200,17 +221,17 @@ impl Plugin {
         }))
     }
 
-    /// From ready to loaded, or to failed.
-    pub(crate) async fn activate(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
+    /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to `writes`.
+    pub(crate) async fn activate(self: &Arc<Self>, host: &Arc<Host>, writes: &mut Writes) -> Result<()> {
         let life = &mut *self.life().await;
         let Some((mail, guest)) = life.waiting.take() else { return Ok(()) };
         match mail.activate(guest).await {
             Ok(()) => {
                 // It serves before it is said to.
                 self.install(host, mail);
-                self.step(host, life, Event::Activate, None).await.map(drop)
+                self.begin_step(host, life, Event::Activate, None, writes).map(drop)
             }
-            Err(crash) => self.step(host, life, Event::Crash, Some(&crash.to_string())).await.map(drop),
+            Err(crash) => self.begin_step(host, life, Event::Crash, Some(&crash.to_string()), writes).map(drop),
         }
     }
 
@@ -311,7 +332,9 @@ impl Plugin {
                 return self.keep_disabled(host, &disabled).await;
             }
         }
-        self.activate(host).await?;
+        let mut writes = Writes::new();
+        self.activate(host, &mut writes).await?;
+        writes.collect::<()>().await;
         self.tell_ready();
         let now = Step { from: State::Ready, via: None, to: self.state(), effects: Vec::new() };
         self.keep_disabled(host, &now).await
@@ -406,6 +429,14 @@ impl Plugin {
             self.step(host, life, event, None).await?;
         }
         Ok(())
+    }
+}
+
+/// A plugin goes on without the record of what happened to it, and the operator is told.
+async fn write_down(host: Arc<Host>, row: LifecycleEvent) {
+    let plugin = row.plugin.clone();
+    if let Err(error) = host.store.event(row).await {
+        tracing::error!(plugin, %error, "a lifecycle event was not written");
     }
 }
 

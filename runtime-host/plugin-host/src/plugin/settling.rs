@@ -5,10 +5,11 @@
 use super::{
     Plugins,
     catalog::{Package, discover},
-    plugin::Plugin,
+    plugin::{Plugin, Writes},
     rules,
 };
 use anyhow::Result;
+use futures::StreamExt;
 use limits::plugin as bounds;
 use plugin_lifecycle::State;
 use plugin_manifest::{
@@ -140,9 +141,12 @@ impl Plugins {
         for preparing in preparing {
             prepared.push(preparing.await??);
         }
+        // One after the other, in load order; written down together.
+        let mut writes = Writes::new();
         for plugin in &prepared {
-            plugin.activate(host).await?;
+            plugin.activate(host, &mut writes).await?;
         }
+        writes.collect::<()>().await;
         prepared.iter().for_each(|plugin| plugin.tell_ready());
         host.commit();
         Ok(())

@@ -3,7 +3,7 @@
 //! Invariant: two instances share nothing but what is behind [`Shared`], which is one plugin's; instances of different chat servers share only
 //! the plugin's stored values.
 
-use super::{authority::Folds, diary::Diary, shared::Shared};
+use super::{authority::Folds, diary::Diary, pace::Pace, shared::Shared};
 use limits::plugin as bounds;
 use sandbox::Account;
 use std::{
@@ -45,6 +45,7 @@ pub(crate) struct State {
     pub(crate) folds: Folds,
     /// How many events led to the running call.
     pub(crate) hops: u8,
+    pub(crate) pace: Arc<Pace>,
     wasi: WasiCtx,
     memory_bytes: Account,
     table_elements: Account,
@@ -52,7 +53,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(shared: Arc<Shared>, scope: Scope, number: u64) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, scope: Scope, number: u64, pace: Arc<Pace>) -> Self {
         let diary = Diary::new(shared.id.clone(), shared.store.clone());
         let wasi = WasiCtx::builder()
             .stdout(diary.stream(Level::Info))
@@ -64,13 +65,14 @@ impl State {
         let memory_bytes = Account::new(shared.memory_bytes_max());
         let table_elements = Account::new(bounds::TABLE_ELEMENTS_MAX);
         let (folds, ends) = (Folds::default(), Instant::now());
-        Self { shared, scope, number, table, diary, folds, hops: 0, wasi, memory_bytes, table_elements, ends }
+        Self { shared, scope, number, table, diary, folds, hops: 0, pace, wasi, memory_bytes, table_elements, ends }
     }
 
     /// Starts the clock of a call.
     pub(crate) fn arm(&mut self, deadline: Duration, hops: u8) {
         self.ends = Instant::now() + deadline;
         self.hops = hops;
+        self.pace.begin();
     }
 }
 
@@ -90,10 +92,10 @@ impl ResourceLimiter for State {
     }
 }
 
-/// Runs at each tick while a plugin computes: others get their turn, and a call whose time is over ends.
+/// Runs at ticks while a plugin computes: others get their turn, and a call whose time is over ends.
 pub(crate) fn tick(context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     match Instant::now() >= context.data().ends {
         true => Ok(UpdateDeadline::Interrupt),
-        false => Ok(UpdateDeadline::Yield(1)),
+        false => Ok(context.data().pace.tick()),
     }
 }

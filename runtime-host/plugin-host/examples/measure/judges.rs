@@ -1,10 +1,7 @@
-//! Prints what a call costs: nanoseconds of processor time, the median of 31 batches. Run it with `--release`.
-//!
-//! `cargo run --release -p plugin-host --example measure -- target/wasm32-wasip2/component chat`
-//!
-//! The folder holds the components (this one is the default); a name measures that case alone, which is of use under a profiler. With
-//! `--json` the last line holds all of it for programs, with the schema and the events themselves.
+//! What a call into a judge costs, and what its instance costs. A name measures that case alone, which is of use under a profiler. The JSON
+//! also holds the schema and the events themselves, so that others can be measured with them.
 
+use crate::cpu_ns;
 use envelope::{
     Context, Verdict,
     verdict::{Definition, EventDirection, EventScope, Judge, Membership, Snapshot},
@@ -12,8 +9,8 @@ use envelope::{
 use envelope_judge::NativeJudge;
 use identifiers::{EventName, PluginId};
 use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
-use rustix::time::{ClockId, clock_gettime};
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::Path;
 
 const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["poll","votes"],"properties":{"poll":{"type":"string","pattern":"^[a-z0-9-]{1,64}$"},"closed":{"type":"boolean"},"votes":{"type":"array","maxItems":2000,"items":{"type":"object","required":["user","choice","weight"],"properties":{"user":{"type":"string","minLength":1,"maxLength":64},"choice":{"enum":["yes","no","abstain"]},"weight":{"type":"number","minimum":0,"maximum":10},"comment":{"type":"string","maxLength":200},"tags":{"type":"array","items":{"type":"string"},"maxItems":8}},"additionalProperties":false}}},"additionalProperties":false}"#;
 
@@ -46,12 +43,9 @@ fn event(payload_bytes: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-fn main() -> anyhow::Result<()> {
-    let json = std::env::args().any(|argument| argument == "--json");
-    let mut report = serde_json::json!({"schema": SCHEMA, "events": []});
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--json");
-    let folder = PathBuf::from(arguments.next().unwrap_or_else(|| "target/wasm32-wasip2/component".to_owned()));
-    let wanted = arguments.next();
+/// Measures the components of `folder`.
+pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> {
+    let mut report = json!({"schema": SCHEMA, "events": []});
     let engine = JudgeEngine::new(std::env::temp_dir().join("jackfield-measure-cache"))?;
     let load = |component: &str| ChainFactory::load(&engine, &ChainConfig { filters: Vec::new(), validator: folder.join(component) });
     let factory = load("envelope_validator.wasm")?;
@@ -66,11 +60,11 @@ fn main() -> anyhow::Result<()> {
         ("plugin_event 1 KiB", event(1_024)),
         ("plugin_event 64 KiB", event(65_536)),
     ] {
-        if wanted.as_deref().is_some_and(|wanted| wanted != name) {
+        if wanted.is_some_and(|wanted| wanted != name) {
             continue;
         }
         let (inside, outside) = (median(&mut component, &CONTEXT, &bytes)?, median(&mut native, &CONTEXT, &bytes)?);
-        report["events"].as_array_mut().expect("made above").push(serde_json::json!({
+        report["events"].as_array_mut().expect("made above").push(json!({
             "name": name, "text": String::from_utf8_lossy(&bytes), "componentNs": inside as u64, "nativeNs": outside as u64,
         }));
         println!(
@@ -79,7 +73,7 @@ fn main() -> anyhow::Result<()> {
             inside as f64 / outside as f64
         );
     }
-    if wanted.as_deref().is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists() {
+    if wanted.is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists() {
         // A judge that decides without looking: what is left is the way in and out.
         let mut passes = load("judge_passes.wasm")?.instance()?;
         let asked = Context { connection_id: "patch at the end", ..CONTEXT };
@@ -87,7 +81,7 @@ fn main() -> anyhow::Result<()> {
         report["boundaryNs"] = (boundary as u64).into();
         println!("boundary, 1 KiB: {boundary} ns");
     }
-    if wanted.as_deref().is_none_or(|wanted| wanted == "registration") {
+    if wanted.is_none_or(|wanted| wanted == "registration") {
         let (inside, outside) = (registration(&mut component)?, registration(&mut native)?);
         report["registrationNs"] = (inside as u64).into();
         println!("registration: component {inside} ns, native {outside} ns");
@@ -101,10 +95,7 @@ fn main() -> anyhow::Result<()> {
         report["freshInstanceNs"] = (fresh as u64).into();
         println!("fresh instance: {fresh} ns");
     }
-    if json {
-        println!("{report}");
-    }
-    Ok(())
+    Ok(report)
 }
 
 fn snapshot(revision: u64, schema: &str) -> anyhow::Result<Snapshot> {
@@ -138,12 +129,6 @@ fn registration(judge: &mut dyn Judge) -> anyhow::Result<u128> {
     }
     times.sort_unstable();
     Ok(times[times.len() / 2])
-}
-
-/// Processor time of this thread: other work on the machine disturbs it least.
-fn cpu_ns() -> u128 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec.unsigned_abs() as u128 * 1_000_000_000 + time.tv_nsec.unsigned_abs() as u128
 }
 
 fn median(judge: &mut dyn Judge, context: &Context<'_>, bytes: &[u8]) -> anyhow::Result<u128> {

@@ -1,0 +1,176 @@
+//! What the plugin host costs: an instance, an event into a plugin and back, and the question whether anybody listens.
+//!
+//! Everything goes the way it goes in the host: the dispatch, the mailbox, the instance's task, the reply. All of it runs on one thread, and
+//! the processor time of the whole process counts, which is more than the call alone.
+
+use crate::process_cpu_ns;
+use anyhow::{Context as _, Result, ensure};
+use capability::{PolicySettings, Profile};
+use egress::{Guard, GuardSettings};
+use futures::future::BoxFuture;
+use plugin_host::plugin::{
+    Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying, Setup, State, Topic,
+};
+use serde_json::{Value, json};
+use std::{fs, hint::black_box, path::Path, sync::Arc};
+use tokio::sync::oneshot;
+
+/// What the component of the test plugin calls itself; other plugins are made by writing other digits.
+const ID: &str = "bench.plugin-0000";
+const ROUTE: &str = "/bench-0000";
+
+/// Who has nobody to tell: what is measured ends where the plugin host ends.
+struct Nobody;
+
+impl Community for Nobody {
+    fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
+        black_box(publication);
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn say(&self, saying: Saying) -> BoxFuture<'_, Result<(), NotDone>> {
+        black_box(saying);
+        Box::pin(std::future::ready(Ok(())))
+    }
+    fn roster(&self, server_id: &str, _: usize, _: usize) -> Result<(Vec<Person>, usize), NotDone> {
+        Err(NotDone::NotOpen(server_id.to_owned()))
+    }
+    fn servers(&self) -> Vec<OpenServer> {
+        Vec::new()
+    }
+    fn channels(&self, server_id: &str) -> Result<Vec<String>, NotDone> {
+        Err(NotDone::NotOpen(server_id.to_owned()))
+    }
+}
+
+/// Measures with `count` plugins loaded; their compiled code is kept in `cache`.
+pub(crate) fn run(folder: &Path, cache: &Path, count: usize, wanted: Option<&str>) -> Result<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let ground = tempfile::tempdir()?;
+    install(folder, &ground.path().join("plugins"), count, None)?;
+    runtime.block_on(async {
+        let plugins = open(ground.path(), cache)?;
+        plugins.look().await?;
+        let loaded = plugins.list().iter().filter(|plugin| plugin.status.state == State::Loaded).count();
+        ensure!(loaded == count, "{loaded} of {count} plugins are loaded: {:?}", plugins.list().first());
+        let report = measure(&plugins, wanted).await;
+        plugins.stop().await;
+        report
+    })
+}
+
+/// Makes many plugins of one component, with one more capability than its manifest declares where one is named.
+pub(crate) fn install(folder: &Path, directory: &Path, count: usize, capability: Option<&str>) -> Result<()> {
+    let component = folder.join("plugin_bench.wasm");
+    let bytes = fs::read(&component).with_context(|| component.display().to_string())?;
+    let mut manifest: Value = serde_json::from_str(include_str!("../../../../tests/test-components/plugin-bench/jackfield.json"))?;
+    if let (Some(capability), Some(capabilities)) = (capability, manifest["capabilities"].as_array_mut()) {
+        capabilities.push(capability.into());
+    }
+    let manifest = manifest.to_string();
+    for at in 0..count {
+        let (id, route) = (format!("bench.plugin-{at:04}"), format!("/bench-{at:04}"));
+        let folder = directory.join(&id);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("plugin_bench.wasm"), renamed(&bytes, &id))?;
+        fs::write(folder.join("jackfield.json"), manifest.replace(ID, &id).replace(ROUTE, &route))?;
+    }
+    Ok(())
+}
+
+fn renamed(component: &[u8], id: &str) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    for at in 0..bytes.len().saturating_sub(ID.len()) {
+        if bytes[at..].starts_with(ID.as_bytes()) {
+            bytes[at..at + ID.len()].copy_from_slice(id.as_bytes());
+        }
+    }
+    bytes
+}
+
+fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
+    Plugins::new(Setup {
+        directory: ground.join("plugins"),
+        compiler: Compiler::new(std::env::current_exe()?, cache, [7; 32])?,
+        policy: PolicySettings { profile: Profile::Permissive, ..PolicySettings::default() }.compile()?,
+        store: storage::PluginStore::open(&ground.join(storage::PLUGINS_FILE))?,
+        community: Arc::new(Nobody),
+        client: outbound::Client::new(
+            outbound::Config::default(),
+            Arc::new(Guard::new(&GuardSettings::default())?),
+            Arc::new(outbound::SystemResolver::default()),
+        )?,
+    })
+}
+
+async fn measure(plugins: &Plugins, wanted: Option<&str>) -> Result<Value> {
+    let mut report = json!({"events": {}, "unheard": {}});
+    let wants = |name: &str| wanted.is_none_or(|wanted| wanted == name);
+    let dispatch = plugins.dispatch();
+    for word in ["none", "kv", "settings", "publish", "three", "log"] {
+        if wants(word) {
+            let mut batches = Vec::new();
+            for _ in 0..31 {
+                let started = process_cpu_ns();
+                for _ in 0..2_000 {
+                    ask(&dispatch, word).await?;
+                }
+                batches.push((process_cpu_ns() - started) as f64 / 2_000.0);
+            }
+            report["events"][word] = keep(&format!("event, {word}"), batches);
+        }
+    }
+    if wants("unheard") {
+        report["unheard"]["topic"] = keep("a topic without listeners", repeated(|| dispatch.listens(Topic::Chat)));
+        report["unheard"]["plugin"] = keep("an event of a plugin that is not here", repeated(|| dispatch.hears("acme.elsewhere", "ask")));
+    }
+    if wants("fresh") {
+        let mut batches = Vec::new();
+        for _ in 0..31 {
+            let started = process_cpu_ns();
+            for _ in 0..100 {
+                plugins.try_instance(ID).await?;
+            }
+            batches.push((process_cpu_ns() - started) as f64 / 100.0);
+        }
+        report["freshInstance"] = keep("fresh instance", batches);
+    }
+    Ok(report)
+}
+
+/// An event to a plugin that decides about it.
+async fn ask(dispatch: &Dispatch, word: &str) -> Result<()> {
+    let event = PluginEvent {
+        server_id: "plaza".to_owned(),
+        plugin_id: ID.to_owned(),
+        event_name: "ask".to_owned(),
+        payload: format!("\"{word}\""),
+        source_user_id: Some("alice".to_owned()),
+        source_plugin_user_id: None,
+        emitted_at: 1_777_470_000_000,
+        decides: true,
+    };
+    let (reply, answer) = oneshot::channel();
+    let taken = dispatch.ask(event, 0, Box::new(move |decision| drop(reply.send(decision))));
+    ensure!(taken && answer.await? == Decision::Relay, "the plugin did not let the event pass");
+    Ok(())
+}
+
+/// Nanoseconds of something that takes next to none.
+fn repeated(question: impl Fn() -> bool) -> Vec<f64> {
+    let batch = |_| {
+        let started = process_cpu_ns();
+        for _ in 0..1_000_000 {
+            black_box(question());
+        }
+        (process_cpu_ns() - started) as f64 / 1e6
+    };
+    (0..31).map(batch).collect()
+}
+
+/// The median of batches, shown and for the report.
+fn keep(what: &str, mut batches: Vec<f64>) -> Value {
+    batches.sort_unstable_by(f64::total_cmp);
+    let median = batches[batches.len() / 2];
+    println!("{what}: {median:.1} ns");
+    median.into()
+}
