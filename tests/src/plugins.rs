@@ -104,6 +104,18 @@ impl Host {
         }
     }
 
+    /// Asks a plugin that has just ended something, and may be on its way back: until it answers.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    #[must_use]
+    pub fn ask_plugin_again(&self, method: &str, path: &str) -> Response {
+        crate::until(&format!("an answer to {path}"), || {
+            let answer = self.ask_plugin(method, path, b"");
+            (!matches!(answer.status, 502 | 503)).then_some(answer)
+        })
+    }
+
     /// Asks a plugin on its route, as a client.
     #[must_use]
     pub fn ask_plugin(&self, method: &str, path: &str, body: &[u8]) -> Response {

@@ -27,7 +27,11 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         return Some(unusable.code);
     }
     if let Some(error) = cause.downcast_ref::<StoreError>() {
-        return Some(error.code());
+        // To whom starts the host it is the disk, whatever was written to it.
+        return Some(match error.code() {
+            "DATABASE_FULL" => "DISK_FULL",
+            code => code,
+        });
     }
     if cause.is::<InUse>() {
         return Some("DATA_IN_USE");

@@ -20,25 +20,25 @@ mod foreign {
 
     #[test]
     fn every_code_through_ws() {
-        let host = host();
+        let (_directory, host) = host();
         provoke(&host, |name| Library::Ws.connect(&host, name));
     }
 
     #[test]
     fn every_code_through_websockets() {
-        let host = host();
+        let (_directory, host) = host();
         provoke(&host, |name| Library::Websockets.connect(&host, name));
     }
 }
 
 #[test]
 fn every_code_through_our_own_client() {
-    let host = host();
+    let (_directory, host) = host();
     provoke(&host, |name| Client::connect(&host, name));
 }
 
 /// Rates and caps that one test can reach, and a slow refill that a busy machine cannot outrun.
-fn host() -> Host {
+fn host() -> (Directory, Host) {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let limits = "[socket]\njoined_servers_max = 2\ndecision_max_ms = 1000\n[rates]\nmembership = { per_second = 1, burst = 40 }\n";
@@ -64,7 +64,7 @@ fn host() -> Host {
     host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
     host.require("olga", SERVER, "example.blocked", &json!({"status": "blocked"}));
     host.require("olga", SERVER, "example.mute", &json!({"status": "optional", "manifest": manifest("example.mute")}));
-    host
+    (directory, host)
 }
 
 /// A manifest that declares no capability to publish.
@@ -177,7 +177,7 @@ fn deciding_plugins(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let refusal = ivan.refused(ask("reject"), "PLUGIN_REFUSED");
     assert_eq!((&refusal["requestId"], &refusal["pluginId"]), (&json!("r3"), &json!("tests.probe")));
     assert!(refusal["message"].as_str().is_some_and(|text| text.contains("told to")), "{refusal}");
-    let refusal = ivan.refused(ask("spin"), "PLUGIN_UNAVAILABLE");
+    let refusal = ivan.refused(ask("sleep"), "PLUGIN_UNAVAILABLE");
     assert!(refusal["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refusal}");
     seen.extend(["PLUGIN_REFUSED", "PLUGIN_UNAVAILABLE"]);
 }

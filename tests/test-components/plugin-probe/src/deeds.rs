@@ -17,6 +17,11 @@ impl Heard {
     }
 }
 
+/// Longer than anybody waits.
+pub(crate) fn sleep() {
+    std::thread::sleep(std::time::Duration::from_secs(3_600));
+}
+
 /// Computes for ever.
 pub(crate) fn spin() -> ! {
     let mut number: u64 = 0;
@@ -56,7 +61,7 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
             Value::Null
         }
         "sleep" => {
-            std::thread::sleep(std::time::Duration::from_secs(3_600));
+            sleep();
             Value::Null
         }
         "kv-many" => outcome(kv_many(argument.parse().unwrap_or(0))),

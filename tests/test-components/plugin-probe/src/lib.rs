@@ -90,6 +90,7 @@ impl Plugin for Probe {
             Some("consume") => return Ok(Disposition::Consume),
             Some("reject") => return Ok(Disposition::Reject("told to".to_owned())),
             Some("spin") => deeds::spin(),
+            Some("sleep") => deeds::sleep(),
             Some("panic") => panic!("told to panic"),
             // Whoever hears this says it again: a loop, which the host cuts.
             Some("echo") => events::publish(&event.server_id, "tell", &event.payload, None, None)?,

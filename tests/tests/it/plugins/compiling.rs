@@ -110,9 +110,9 @@ fn a_file_that_is_too_large_is_not_read() {
     file.set_len(HUGE_BYTES).unwrap();
     let reason = tests::until("the file to be refused", || {
         let (state, reason) = settled(&host, "tests.huge");
-        (state == "blocked" && reason.contains("more than")).then_some(reason)
+        (state == "blocked" && reason.contains("limit of a component")).then_some(reason)
     });
-    assert!(reason.contains(&format!("more than {} bytes", limits::manifest::COMPONENT_BYTES_MAX)), "case 20: {reason}");
+    assert!(reason.contains(&format!("the limit of a component is {}", limits::manifest::COMPONENT_BYTES_MAX)), "case 20: {reason}");
     let grown = resident_bytes(&host).saturating_sub(before);
     assert!(grown < REFUSAL_BYTES_MAX, "case 20: {grown} bytes to refuse a file");
 }
