@@ -87,7 +87,7 @@ fn provoke(host: &Host, connect: impl Fn(&str) -> Client) {
     ivan.join(SERVER);
     membership(&mut ivan, &mut seen);
     plugin_events(&mut ivan, &mut seen);
-    deciding_plugins(&mut ivan, &mut seen);
+    deciding_plugins(host, &mut ivan, &mut seen);
     rates(&mut connect("rita"), &mut seen);
 
     ivan.send(json!({"type": "chat_message", "serverId": SERVER, "message": "after all that"}));
@@ -172,7 +172,7 @@ fn plugin_events(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
 }
 
 /// A plugin that says no, and one that does not say anything in time.
-fn deciding_plugins(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
+fn deciding_plugins(host: &Host, ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let ask = |order: &str| json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": order}, "requestId": "r3"});
     let refusal = ivan.refused(ask("reject"), "PLUGIN_REFUSED");
     assert_eq!((&refusal["requestId"], &refusal["pluginId"]), (&json!("r3"), &json!("tests.probe")));
@@ -180,6 +180,11 @@ fn deciding_plugins(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let refusal = ivan.refused(ask("sleep"), "PLUGIN_UNAVAILABLE");
     assert!(refusal["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refusal}");
     seen.extend(["PLUGIN_REFUSED", "PLUGIN_UNAVAILABLE"]);
+    // It looks at chat as well, and sleeps until its own deadline.
+    tests::until("the plugin to be back", || {
+        let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+        events.contains("restarted").then_some(())
+    });
 }
 
 fn rates(rita: &mut Client, seen: &mut BTreeSet<&'static str>) {

@@ -192,7 +192,8 @@ impl Plugins {
         let owner = plugins.values().find(has_route).cloned();
         drop(plugins);
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
-            Some((plugin, State::Failed | State::Loading | State::Ready)) => {
+            // Loaded: since the table was read.
+            Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
                 route::refused(StatusCode::SERVICE_UNAVAILABLE, "PLUGIN_RESTARTING", "the plugin is being started again", Some(&plugin.id))
             }
             _ => route::refused(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", &format!("no running plugin has the route /{segment}"), None),

@@ -276,6 +276,9 @@ impl Plugin {
         if !current.is_some_and(|current| Arc::ptr_eq(&current, mail)) {
             return Ok(());
         }
+        let mut writes = Writes::new();
+        // It is seen as failed before its route is gone: whoever asks in between is told to come back.
+        let step = self.begin_step(host, life, Event::Crash, Some(&crash.to_string()), &mut writes)?;
         self.mail.store(None);
         host.commit();
         mail.diary().line(
@@ -284,7 +287,7 @@ impl Plugin {
             Some(serde_json::json!({"crash": crash.code()}).to_string()),
         );
         tracing::warn!(plugin = &*self.id, %crash, "plugin crashed");
-        let step = self.step(host, life, Event::Crash, Some(&crash.to_string())).await?;
+        writes.collect::<()>().await;
         self.keep_disabled(host, &step).await
     }
 
