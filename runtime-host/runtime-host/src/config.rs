@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
 use egress::GuardSettings;
 use gateway::config::{Forward, Identity, RateSetting, Rates, Socket};
+use plugin_host::plugin::Ceilings;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path, path::PathBuf};
 
@@ -132,6 +133,8 @@ pub(crate) struct PluginSettings {
     pub policy: PolicySettings,
     /// Where their requests may go beyond public addresses and ordinary ports.
     pub network: GuardSettings,
+    /// The most that any one of them gets; a manifest may ask for less.
+    pub limits: Ceilings,
 }
 
 impl Default for PluginSettings {
@@ -142,6 +145,7 @@ impl Default for PluginSettings {
             restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
+            limits: Ceilings::default(),
         }
     }
 }
@@ -242,6 +246,10 @@ impl Config {
         if self.judge.filters.len() >= limits::judge::CHAIN_LENGTH_MAX {
             bail!("judge.filters ({}) must be fewer than {}", self.judge.filters.len(), limits::judge::CHAIN_LENGTH_MAX);
         }
+        if self.plugins.restart_ms > limits::lifecycle::BACKOFF_FIRST_MS {
+            bail!("plugins.restart_ms ({}) must be at most {}", self.plugins.restart_ms, limits::lifecycle::BACKOFF_FIRST_MS);
+        }
+        self.plugins.limits.check().context("plugins.limits")?;
         if !matches!(self.rest.create_servers.as_str(), "proven" | "admin" | "anyone") {
             bail!("rest.create_servers ({:?}) must be \"proven\", \"admin\" or \"anyone\"", self.rest.create_servers);
         }

@@ -46,7 +46,7 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
         (None, directory) => PathBuf::from(directory),
     };
     let program = env::current_exe().context("the binary does not know where it is")?;
-    let plugins = Plugins::new(Setup {
+    Plugins::new(Setup {
         directory,
         compiler: Compiler::new(program, cache, cache_key(data)?)?,
         policy,
@@ -57,8 +57,9 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
             Arc::new(Guard::new(&config.plugins.network).context("plugins.network")?),
             Arc::new(SystemResolver::default()),
         )?,
-    })?;
-    Ok(plugins.restarting_after(config.plugins.restart_ms))
+        ceilings: config.plugins.limits.clone(),
+        restart_ms: config.plugins.restart_ms,
+    })
 }
 
 /// Reads the key, or makes one.

@@ -373,5 +373,5 @@ fn decision(host: &Host) {
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     let mut client = Client::joined(host, "asker", "one");
-    client.refused(json!({"type": "chat_message", "serverId": "one", "message": "!spin"}), "PLUGIN_UNAVAILABLE");
+    client.refused(json!({"type": "chat_message", "serverId": "one", "message": "!sleep"}), "PLUGIN_UNAVAILABLE");
 }

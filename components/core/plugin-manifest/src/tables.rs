@@ -162,11 +162,19 @@ static LIMITS: Record = Record {
     name: "limits",
     about: "Resources.",
     fields: &[
-        may("fuelPerCall", count(1_000_000_000_000), "Instructions of one call."),
+        may("fuelPerCall", count(1_000_000_000_000), "Instructions of one call; the operator may give less."),
         may("memoryMiB", count(4_096), "Memory of one instance."),
         may("responseTimeoutMs", count(3_600_000), "Time for one answer."),
-        may("maxHostcallsPerSec", count(1_000_000), "Calls of the host each second."),
-        may("maxBytesWritten", count(1 << 40), "Bytes written in all."),
+        may(
+            "maxHostcallsPerSec",
+            count(1_000_000),
+            "Calls of the host each second that need a capability; more are refused as `rate-limited`.",
+        ),
+        may(
+            "maxBytesWritten",
+            count(1 << 40),
+            "Bytes of values and secrets written since it was started; more are refused as `quota-exceeded`.",
+        ),
         may("maxToolDurationSecs", count(86_400), "Time for one tool call."),
     ],
     spellings: &[],

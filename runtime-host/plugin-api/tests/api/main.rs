@@ -16,7 +16,7 @@ use identifiers::UserId;
 use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
 use outbound::{Client, SystemResolver};
 use plugin_api::{Body, PluginApi};
-use plugin_host::plugin::{Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup};
+use plugin_host::plugin::{Ceilings, Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -97,7 +97,16 @@ impl Ground {
         let (guard, resolver) = (Guard::new(&GuardSettings::default()).expect("a guard"), SystemResolver::default());
         let client = Client::new(outbound::Config::default(), Arc::new(guard), Arc::new(resolver)).expect("a client");
         let (directory, community) = (folder.path().join("plugins"), Arc::new(Nobody));
-        let setup = Setup { directory, compiler, policy: Policy::default(), store, community, client };
+        let setup = Setup {
+            directory,
+            compiler,
+            policy: Policy::default(),
+            store,
+            community,
+            client,
+            ceilings: Ceilings::default(),
+            restart_ms: 1_000,
+        };
         let plugins = Plugins::new(setup).expect("plugins");
         plugins.restore_switches().await.expect("switches");
         plugins.look().await.expect("a look");

@@ -9,7 +9,8 @@ use capability::{PolicySettings, Profile};
 use egress::{Guard, GuardSettings};
 use futures::future::BoxFuture;
 use plugin_host::plugin::{
-    Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying, Setup, State, Topic,
+    Ceilings, Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying, Setup,
+    State, Topic,
 };
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
@@ -99,6 +100,8 @@ fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
             Arc::new(Guard::new(&GuardSettings::default())?),
             Arc::new(outbound::SystemResolver::default()),
         )?,
+        ceilings: Ceilings::default(),
+        restart_ms: 1_000,
     })
 }
 

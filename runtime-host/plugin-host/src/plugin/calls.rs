@@ -110,7 +110,7 @@ impl Plugins {
             named && listener.may(CapabilityId::ToolsRegister, Target::name(name))
         };
         let listener = table.all.iter().find(offers).ok_or(Refused::NotFound)?;
-        let limit_ms = listener.mail.shared.tool_deadline_ms();
+        let limit_ms = listener.mail.shared.allowance.tool_ms;
         let (name, arguments) = (name.to_owned(), arguments.to_string());
         let answer = ask(listener, limit_ms, |reply| Job::Tool { name, arguments, deadline_ms: limit_ms, reply });
         let answer = answer.await.map_err(|failed| Refused::Conflict(failed.message))?;

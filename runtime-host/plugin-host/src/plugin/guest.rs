@@ -157,7 +157,7 @@ impl Guest {
 }
 
 fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
-    let fuel = store.data().shared.fuel();
+    let fuel = store.data().shared.allowance.fuel;
     store.data_mut().arm(Duration::from_millis(deadline_ms), hops);
     // The first tick may come at once, so it is the second one that says that the call computes.
     store.set_epoch_deadline(2);

@@ -42,7 +42,7 @@ impl Job {
             Self::Ready => guest.ready().await,
             Self::Http { request, body, answer, reply } => {
                 let Some(handler) = guest.http.clone() else { return Ok(()) };
-                let deadline_ms = guest.store.data().shared.http_deadline_ms();
+                let deadline_ms = guest.store.data().shared.allowance.response_ms;
                 let armed = guest.arm(deadline_ms, 0);
                 let call = async {
                     let table = &mut guest.store.data_mut().table;

@@ -36,7 +36,7 @@ pub(crate) enum Busy {
     #[error("{} jobs wait for it already", bounds::MAILBOX_JOBS_MAX)]
     Mailbox,
     /// Too many instances.
-    #[error("it has {} instances, the most it may have", bounds::INSTANCES_PER_PLUGIN_MAX)]
+    #[error("it has as many instances as it may have")]
     Instances,
     /// The plugin is not running.
     #[error("it is not running")]
@@ -74,13 +74,13 @@ impl Mail {
             Self {
                 loaded,
                 diary: Diary::new(shared.id.clone(), shared.store.clone()),
-                shared,
                 runtime,
                 places: Mutex::new(Some(HashMap::new())),
                 numbers: AtomicU64::new(1),
                 crashed: watch::Sender::new(None),
                 ready: AtomicBool::new(false),
-                alive: Arc::new(Semaphore::new(bounds::INSTANCES_PER_PLUGIN_MAX)),
+                alive: Arc::new(Semaphore::new(shared.allowance.instances)),
+                shared,
             }
         })
     }
@@ -106,7 +106,7 @@ impl Mail {
 
     /// How many instances are alive.
     pub(crate) fn instances(&self) -> usize {
-        bounds::INSTANCES_PER_PLUGIN_MAX - self.alive.available_permits()
+        self.shared.allowance.instances - self.alive.available_permits()
     }
 
     /// The plugin's log.
@@ -194,7 +194,7 @@ impl Mail {
     pub(crate) async fn stop(&self) {
         // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
         self.places.lock().take();
-        let ended = self.alive.acquire_many(bounds::INSTANCES_PER_PLUGIN_MAX as u32);
+        let ended = self.alive.acquire_many(self.shared.allowance.instances as u32);
         if timeout(Duration::from_millis(bounds::LIFECYCLE_DEADLINE_MS * 2), ended).await.is_err() {
             tracing::warn!(plugin = &*self.shared.id, "instances are still at work and are left behind");
         }

@@ -4,6 +4,7 @@
 //! is durable lies in `storage`; here these meet the engine. Invariant: a plugin can end itself, never the host or another plugin, and nothing
 //! that it does keeps a thread longer than one tick.
 
+mod allowance;
 mod authority;
 mod bindings;
 mod body;
@@ -35,6 +36,7 @@ mod switching;
 mod table;
 mod tally;
 
+pub use allowance::Ceilings;
 pub use bindings::exports::jackfield::plugin::{chat_handler::ChatMessage, event_handler::PluginEvent};
 pub use body::Body;
 pub use calls::{Answered, Round, Tool};
@@ -53,17 +55,13 @@ pub use tally::PluginStats;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
-use limits::lifecycle::BACKOFF_FIRST_MS;
 use parking_lot::RwLock;
 use plugin::Plugin;
 use plugin_manifest::Manifest;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 use storage::{PluginRecord, PluginStore};
@@ -93,6 +91,10 @@ pub struct Setup {
     pub community: Arc<dyn Community>,
     /// Sends plugins' requests.
     pub client: outbound::Client,
+    /// The most that one plugin may use.
+    pub ceilings: Ceilings,
+    /// Milliseconds before the first restart of a crashed plugin, at most [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
+    pub restart_ms: u64,
 }
 
 /// What all plugins share.
@@ -114,8 +116,8 @@ pub(crate) struct Host {
     plugins: RwLock<BTreeMap<Arc<str>, Arc<Plugin>>>,
     /// Load order of the last resolution.
     order: RwLock<Vec<Arc<str>>>,
-    /// Wait before the first restart of a crashed plugin.
-    restart_ms: AtomicU64,
+    ceilings: Ceilings,
+    restart_ms: u64,
 }
 
 impl Host {
@@ -196,7 +198,7 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be made.
     pub fn new(setup: Setup) -> Result<Self> {
-        let Setup { directory, compiler, policy, store, community, client } = setup;
+        let Setup { directory, compiler, policy, store, community, client, ceilings, restart_ms } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = PluginEngine::new()?;
@@ -215,17 +217,10 @@ impl Plugins {
             compilations: Arc::new(Semaphore::new(processors)),
             plugins: RwLock::default(),
             order: RwLock::default(),
-            restart_ms: AtomicU64::new(BACKOFF_FIRST_MS),
+            ceilings,
+            restart_ms,
         };
         Ok(Self { host: Arc::new(host), errors: Arc::default(), looking: Arc::default(), switching: Arc::default(), seen: Arc::default() })
-    }
-
-    /// Sets the wait before the first restart of a crashed plugin, in milliseconds, at most [`BACKOFF_FIRST_MS`]; counts for plugins that are
-    /// found from now on.
-    #[must_use]
-    pub fn restarting_after(self, first_ms: u64) -> Self {
-        self.host.restart_ms.store(first_ms, Ordering::Relaxed);
-        self
     }
 
     /// Hands envelopes to plugins.

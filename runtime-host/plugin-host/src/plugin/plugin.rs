@@ -4,6 +4,7 @@
 
 use super::{
     Host,
+    allowance::Allowance,
     authority::Authority,
     bus::Bus,
     catalog::{Package, component_bytes},
@@ -209,6 +210,7 @@ impl Plugin {
             plugin_user_id: manifest.plugin_user_id().into(),
             display_name,
             instance_id: record.instance_id.clone(),
+            allowance: Allowance::new(&manifest.limits, &host.ceilings),
             authority: Authority::new(self.id.clone(), rules, host.policy.clone(), host.store.clone()),
             settings: ArcSwap::from_pointee(settings),
             store: host.store.clone(),

@@ -79,7 +79,7 @@ pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Bo
         let code = if busy == Busy::Gone { "PLUGIN_RESTARTING" } else { "PLUGIN_BUSY" };
         return refused(StatusCode::SERVICE_UNAVAILABLE, code, &format!("the plugin cannot take the request: {busy}"), id);
     }
-    let limit = Duration::from_millis(listener.mail.shared.http_deadline_ms());
+    let limit = Duration::from_millis(listener.mail.shared.allowance.response_ms);
     let began = timeout(limit, async {
         tokio::select! {
             biased;

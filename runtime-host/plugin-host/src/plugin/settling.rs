@@ -17,11 +17,7 @@ use plugin_manifest::{
     order::{Candidate, resolve},
     parse_version,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The host API that manifests speak of with `apiVersion`.
 const API_VERSION: &str = "1.0.0";
@@ -79,7 +75,7 @@ impl Plugins {
         let record = self.host.store.record(&id).await?;
         let disabled = record.as_ref().filter(|record| !record.enabled).map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
-        let plugin = Plugin::new(package, disabled, self.host.restart_ms.load(Ordering::Relaxed));
+        let plugin = Plugin::new(package, disabled, self.host.restart_ms);
         self.host.plugins.write().insert(id, plugin);
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! What all instances of one plugin share.
 
-use super::{authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail, tally::Tally};
+use super::{allowance::Allowance, authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail, tally::Tally};
 use arc_swap::ArcSwap;
-use limits::{MIB, plugin as bounds};
 use plugin_manifest::Manifest;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Weak};
@@ -19,6 +18,7 @@ pub(crate) struct Shared {
     /// A UUID made on the plugin's first start and kept (R14).
     pub(crate) instance_id: String,
     pub(crate) authority: Authority,
+    pub(crate) allowance: Allowance,
     pub(crate) settings: ArcSwap<Map<String, Value>>,
     pub(crate) store: PluginStore,
     pub(crate) community: Arc<dyn Community>,
@@ -33,28 +33,6 @@ impl Shared {
     /// All settings as a JSON object.
     pub(crate) fn settings_text(&self) -> String {
         serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())
-    }
-
-    /// Memory of one instance: what the manifest asks for, never more than the host gives.
-    pub(crate) fn memory_bytes_max(&self) -> usize {
-        let asked = self.manifest.limits.memory_mib.map(|mib| mib as usize * MIB);
-        asked.unwrap_or(bounds::MEMORY_BYTES_MAX).min(bounds::MEMORY_BYTES_MAX)
-    }
-
-    /// Instructions of one call.
-    pub(crate) fn fuel(&self) -> u64 {
-        self.manifest.limits.fuel_per_call.unwrap_or(bounds::FUEL_PER_CALL).min(bounds::FUEL_PER_CALL)
-    }
-
-    /// Milliseconds for an answer on the route: what the manifest asks for, never more than the host gives (R28).
-    pub(crate) fn http_deadline_ms(&self) -> u64 {
-        self.manifest.limits.response_timeout_ms.unwrap_or(bounds::HTTP_DEADLINE_MS).min(bounds::HTTP_DEADLINE_MS)
-    }
-
-    /// Milliseconds for a tool: what the manifest asks for, never more than an answer on the route may take.
-    pub(crate) fn tool_deadline_ms(&self) -> u64 {
-        let asked = self.manifest.limits.max_tool_duration_secs.map(|seconds| u64::from(seconds) * 1_000);
-        asked.unwrap_or(bounds::ACTION_DEADLINE_MS).min(bounds::HTTP_DEADLINE_MS)
     }
 
     /// Tells the plugin's other instances that a value has changed (T35).

@@ -62,7 +62,7 @@ impl State {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(bounds::RESOURCES_MAX);
-        let memory_bytes = Account::new(shared.memory_bytes_max());
+        let memory_bytes = Account::new(shared.allowance.memory_bytes);
         let table_elements = Account::new(bounds::TABLE_ELEMENTS_MAX);
         let (folds, ends) = (Folds::default(), Instant::now());
         Self { shared, scope, number, table, diary, folds, hops: 0, pace, wasi, memory_bytes, table_elements, ends }

@@ -89,7 +89,6 @@ impl Plugin for Probe {
         match payload["do"].as_str() {
             Some("consume") => return Ok(Disposition::Consume),
             Some("reject") => return Ok(Disposition::Reject("told to".to_owned())),
-            Some("spin") => deeds::spin(),
             Some("sleep") => deeds::sleep(),
             Some("panic") => panic!("told to panic"),
             // Whoever hears this says it again: a loop, which the host cuts.
@@ -135,7 +134,10 @@ impl Plugin for Probe {
             "!flag" => Ok(Judgement::Flag(rest.to_owned())),
             "!refuse" => Ok(Judgement::Refuse(rest.to_owned())),
             "!panic" => panic!("told to panic"),
-            "!spin" => deeds::spin(),
+            "!sleep" => {
+                deeds::sleep();
+                Ok(Judgement::Pass)
+            }
             _ => Ok(Judgement::Pass),
         }
     }

@@ -127,6 +127,32 @@ fn storage_has_an_end_and_nothing_is_half_written() {
 }
 
 #[test]
+fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"maxHostcallsPerSec": 10_000, "maxBytesWritten": 100}));
+    let start = |limits: &str| {
+        let host = directory.settings().config(&format!("[plugins.limits]\n{limits}\n")).start();
+        host.plugin_in("tests.probe", "loaded");
+        host.grant_all("tests.probe");
+        host
+    };
+    let host = start("");
+    let set = |bytes: usize| host.ask_plugin("POST", "/probe/kv-set/long", &vec![b'v'; bytes]).expect(200).json();
+    assert_eq!(set(60), Value::Null);
+    assert_eq!(set(60)["error"], "ErrorCode::QuotaExceeded", "J57");
+    assert_eq!(set(40), Value::Null);
+    drop(host);
+    directory.install("plugin-probe", |_| {});
+    let host = start("host_calls_per_second = 1");
+    let many = host.ask_plugin("GET", "/probe/kv-many/70", b"").expect(200).json();
+    assert_eq!(many["error"], "ErrorCode::RateLimited", "J57: {many}");
+    drop(host);
+    let host = directory.settings().config("[plugins.limits]\nfuel_per_call = 1000\n").start();
+    let failed = host.plugin_in("tests.probe", "failed");
+    assert!(failed["lastError"].as_str().is_some_and(|why| why.contains("(1000 instructions)")), "H36: {failed}");
+}
+
+#[test]
 fn there_is_nothing_to_see_in_a_sandbox() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);

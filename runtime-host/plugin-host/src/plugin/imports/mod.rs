@@ -13,6 +13,7 @@ use super::{
         jackfield::plugin::types::{ErrorCode, PluginError},
     },
     community::NotDone,
+    now_ms,
     state::State,
 };
 use anyhow::Result;
@@ -65,6 +66,7 @@ impl State {
     /// Asks whether the plugin may; notes the answer.
     async fn demand(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
         let shared = self.shared.clone();
+        shared.allowance.call(now_ms())?;
         shared.authority.demand(&mut self.folds, id, target).await
     }
 

@@ -53,6 +53,9 @@ impl kv::Host for State {
         if let Err(refused) = self.demand_values(&key).await {
             return Ok(Err(refused));
         }
+        if let Err(refused) = self.shared.allowance.write(value.as_ref().map_or(0, Vec::len)) {
+            return Ok(Err(refused));
+        }
         let removed = value.is_none();
         let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
         let done = self.shared.store.kv_compare_and_set(&self.shared.id, &key, expected, value).await;
@@ -78,6 +81,10 @@ impl kv::Host for State {
                 Some(value) => Change::Set(key, value.into()),
                 None => Change::Delete(key),
             });
+        }
+        let bytes = writes.iter().map(|write| if let Change::Set(_, value) = write { value.len() } else { 0 }).sum();
+        if let Err(refused) = self.shared.allowance.write(bytes) {
+            return Ok(Err(refused));
         }
         let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
         if done.is_ok() {
@@ -121,6 +128,9 @@ impl secrets::Host for State {
         }
         if value.is_empty() {
             return Ok(Err(error(ErrorCode::InvalidArgument, "value is empty; remove the secret instead")));
+        }
+        if let Err(refused) = self.shared.allowance.write(value.len()) {
+            return Ok(Err(refused));
         }
         Ok(self.shared.store.secret_set(&self.shared.id, &name, &value).await.map_err(|failed| stored(&failed)))
     }
