@@ -47,7 +47,7 @@ pub struct Socket {
     pub write_stall_max_ms: u64,
     /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
     pub linger_ms: u64,
-    /// Time that plugins have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
+    /// Time that plugins, or judges that answer `later`, have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
     /// `silence_max_ms`: who waits is not read, and must not look silent because of it.
     pub decision_max_ms: u64,
     /// Time for the request head.

@@ -5,6 +5,7 @@
 use crate::{
     assembly::Assembly,
     deciding::Asked,
+    undecided::Undecided,
     edge::JoinQuestion,
     hub::ConnRef,
     queue::Queue,
@@ -116,6 +117,15 @@ pub(crate) enum Pending {
     Join { question: JoinQuestion, access: Access, request_id: Option<String> },
     /// The decision of plugins about an envelope.
     Plugins(Asked),
+    /// The decision of judges that were not sure yet.
+    Judges(Undecided),
+}
+
+impl Pending {
+    /// Whether it is the edge that has to answer.
+    pub(crate) fn waits_for_edge(&self) -> bool {
+        !matches!(self, Self::Plugins(_) | Self::Judges(_))
+    }
 }
 
 /// What a proof has shown.

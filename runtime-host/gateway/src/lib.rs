@@ -34,6 +34,7 @@ mod server;
 mod session;
 mod shard;
 mod traffic;
+mod undecided;
 mod view;
 
 pub use advertised::limits as advertised_limits;

@@ -231,8 +231,7 @@ impl Shard {
     pub(crate) fn answered(&mut self, to: crate::hub::ConnRef, answer: Answer) {
         let Some(slot) = self.resolve(to) else { return };
         let session = self.conn(slot).and_then(|conn| conn.session.as_mut());
-        let waits_for_edge = |pending: &mut Box<Pending>| !matches!(**pending, Pending::Plugins(_));
-        let Some(pending) = session.and_then(|session| session.pending.take_if(waits_for_edge)) else {
+        let Some(pending) = session.and_then(|session| session.pending.take_if(|pending| pending.waits_for_edge())) else {
             return;
         };
         self.make_ready(slot);
@@ -266,7 +265,7 @@ impl Shard {
             Pending::Server { access, request_id, .. } | Pending::Join { access, request_id, .. } => {
                 self.deny(slot, &access.server_id, code::EDGE_UNAVAILABLE, reason, request_id.as_deref(), Some(EDGE_RETRY_MS));
             }
-            Pending::Plugins(_) => {}
+            Pending::Plugins(_) | Pending::Judges(_) => {}
             Pending::Identify { .. } | Pending::Bind { .. } => {
                 let body = reply::error(code::EDGE_UNAVAILABLE, reason, Some("identify"), None, Some(EDGE_RETRY_MS));
                 self.refuse(slot, &envelope::verdict::Refusal { code: code::EDGE_UNAVAILABLE.into(), reply: body });

@@ -141,19 +141,32 @@ impl Shard {
         }
     }
 
-    /// Asks the judge and does what it says.
+    /// Asks the judges and does what they say.
     fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
         // A clock costs as much as the rest of the accounting: one judgement of many is timed.
-        self.judged = self.judged.wrapping_add(1);
-        let asked = self.judged.is_multiple_of(JUDGEMENTS_PER_SAMPLE).then(Instant::now);
+        self.judgements = self.judgements.wrapping_add(1);
+        let asked = self.judgements.is_multiple_of(JUDGEMENTS_PER_SAMPLE).then(Instant::now);
         let verdict = self.verdict(slot, bytes, hint);
         if let Some(asked) = asked {
             self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
         }
+        self.judged(slot, bytes, hint, envelope, verdict);
+    }
+
+    /// Does what the judges say.
+    pub(crate) fn judged(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        hint: &Hint<'_>,
+        envelope: Option<&'static EnvelopeType>,
+        verdict: Result<Verdict, JudgeError>,
+    ) {
         match verdict {
             Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, hint, envelope),
             Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
-            Ok(Verdict::Pass | Verdict::Rewrite(_) | Verdict::Later(_) | Verdict::NeedSnapshot(_)) => {
+            Ok(Verdict::Later(ticket)) => self.wait_for_judges(slot, bytes, ticket),
+            Ok(Verdict::Pass | Verdict::Rewrite(_) | Verdict::NeedSnapshot(_)) => {
                 self.judge_failed(slot, &broken("it ended without a decision".into()), hint);
             }
             Err(error) => self.judge_failed(slot, &error, hint),

@@ -139,7 +139,9 @@ pub(crate) struct Shard {
     pub(crate) flushes: u32,
     pub(crate) tally: Tally,
     /// Counts judgements, of which some are timed.
-    pub(crate) judged: u32,
+    pub(crate) judgements: u32,
+    /// Connections that judges were not sure about: asked again at the next tick. One question for a connection at most.
+    pub(crate) undecided: Vec<ConnRef>,
     /// Questions to plugins that are open, by ticket: one for a connection at most.
     pub(crate) waiting: HashMap<u64, Waiting>,
     pub(crate) next_ticket: u64,
@@ -179,7 +181,8 @@ impl Shard {
             rooms_dirty_ms: None,
             flushes: 1,
             tally: Tally::default(),
-            judged: 0,
+            judgements: 0,
+            undecided: Vec::new(),
             waiting: HashMap::new(),
             next_ticket: 0,
             ticked_ms: now_ms,
@@ -384,6 +387,7 @@ impl Shard {
             self.drain_batch();
         }
         self.end_overdue_decisions();
+        self.ask_judges_again();
         let now = self.now_ms;
         let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max;
         for slot in 0..self.slots.len() as u32 {

@@ -59,6 +59,33 @@ fn a_custom_component_joins_the_chain_by_configuration_alone() {
 }
 
 #[test]
+fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
+    let settings = format!("[socket]\nshards = 1\ndecision_max_ms = 3000\n{}", filter("trap_judge", "refuse"));
+    let host = Settings::new().config(&settings).start();
+    host.create_server("olga", "plaza");
+    let mut alice = Client::joined(&host, "alice", "plaza");
+    let mut bob = Client::joined(&host, "bob", "plaza");
+    let mut carol = Client::joined(&host, "carol", "plaza");
+    let say = |message: &str| json!({"type": "chat_message", "serverId": "plaza", "message": message, "requestId": message});
+    alice.send(say("ponder"));
+    alice.send(say("afterwards"));
+    // Her second message waits behind the first; others speak meanwhile, and that is what the judge waits for.
+    bob.send(say("meanwhile"));
+    let heard: Vec<_> = (0..3).map(|_| carol.expect("chat_message")["message"].clone()).collect();
+    assert_eq!(heard, ["meanwhile", "ponder", "afterwards"]);
+    let refusal = alice.refused(say("doubt"), "INTERNAL");
+    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("did not decide within 3000 ms")), "{refusal}");
+    assert_eq!(refusal["requestId"], "doubt");
+    alice.send(say("done"));
+    assert_eq!(carol.expect("chat_message")["message"], "done");
+    // Who leaves takes along what nobody has decided about.
+    alice.send(say("doubt"));
+    alice.close();
+    bob.send(say("last"));
+    assert_eq!(carol.expect("chat_message")["message"], "last");
+}
+
+#[test]
 fn a_trap_costs_one_refusal_and_nothing_else() {
     let host = Settings::new().config(&filter("trap_judge", "refuse")).start();
     host.create_server("olga", "trapped");

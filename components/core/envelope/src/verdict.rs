@@ -50,7 +50,7 @@ pub enum Verdict {
     Refuse(Refusal),
     /// The judge has not learned this server's definitions in the wanted revision; teach it and ask again.
     NeedSnapshot(String),
-    /// Undecided: the connection pauses until the host resumes this ticket.
+    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is for the log.
     Later(u64),
 }
 

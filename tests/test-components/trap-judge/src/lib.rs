@@ -1,4 +1,5 @@
-//! A judge that traps on the text "trap", with words on its standard error, and passes everything else.
+//! A judge that traps on the text "trap", with words on its standard error, is not sure about "ponder" before it has heard
+//! "meanwhile", and never about "doubt". Everything else passes.
 
 mod bindings {
     #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
@@ -7,14 +8,24 @@ mod bindings {
     export!(Guest);
 }
 
+use std::cell::Cell;
+
 use bindings::exports::jackfield::envelopes::judge;
 
 struct Guest;
 
+thread_local! {
+    static IS_SURE: Cell<bool> = const { Cell::new(false) };
+}
+
 impl judge::Guest for Guest {
     fn judge(_: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let asked = br#""trap""#;
-        assert!(!envelope.windows(asked.len()).any(|window| window == asked), "the judge gives up");
+        let says = |word: &str| envelope.windows(word.len()).any(|window| window == word.as_bytes());
+        assert!(!says("\"trap\""), "the judge gives up");
+        IS_SURE.set(IS_SURE.get() || says("\"meanwhile\""));
+        if says("\"doubt\"") || (says("\"ponder\"") && !IS_SURE.get()) {
+            return judge::Verdict::Later(7);
+        }
         judge::Verdict::Pass
     }
 }
