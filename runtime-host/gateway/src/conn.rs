@@ -5,12 +5,12 @@
 use crate::{
     assembly::Assembly,
     deciding::Asked,
-    undecided::Undecided,
     edge::JoinQuestion,
     hub::ConnRef,
     queue::Queue,
     rate::Bucket,
     room::{Profile, Room},
+    undecided::Undecided,
 };
 use envelope::verdict::{Access, Identify, Status};
 use mio::net::TcpStream;
