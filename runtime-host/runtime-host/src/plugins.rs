@@ -25,7 +25,7 @@ use std::{
     io::{Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 use storage::{PLUGINS_FILE, PluginStore};
 
@@ -51,7 +51,7 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
         compiler: Compiler::new(program, cache, cache_key(data)?)?,
         policy,
         store: PluginStore::open(&data.join(PLUGINS_FILE))?,
-        community: Arc::new(Live(hub.clone())),
+        community: Arc::new(Live(Arc::downgrade(hub))),
         client: Client::new(
             outbound::Config::default(),
             Arc::new(Guard::new(&config.plugins.network).context("plugins.network")?),
@@ -82,13 +82,14 @@ fn cache_key(data: &Path) -> Result<[u8; 32]> {
 pub(crate) struct Door {
     plugins: Plugins,
     dispatch: Arc<Dispatch>,
-    hub: Arc<Hub>,
+    /// Weak, as in [`Live`]: gateway and plugins hold each other, and what is durable is closed by the end of the last who holds it.
+    hub: Weak<Hub>,
 }
 
 impl Door {
     /// Connects them.
     pub(crate) fn connect(plugins: &Plugins, hub: &Arc<Hub>) {
-        let door = Self { plugins: plugins.clone(), dispatch: plugins.dispatch(), hub: hub.clone() };
+        let door = Self { plugins: plugins.clone(), dispatch: plugins.dispatch(), hub: Arc::downgrade(hub) };
         hub.set_plugins(Arc::new(door));
     }
 
@@ -108,7 +109,9 @@ impl Door {
                     None => Outcome::Failed,
                 },
             };
-            hub.decided(ask.conn, ask.ticket, outcome);
+            if let Some(hub) = hub.upgrade() {
+                hub.decided(ask.conn, ask.ticket, outcome);
+            }
         }))
     }
 }
@@ -254,7 +257,13 @@ fn event(offered: &Offered, plugin_id: &str, event_name: &str, decides: bool) ->
 }
 
 /// The community as the gateway knows it.
-struct Live(Arc<Hub>);
+struct Live(Weak<Hub>);
+
+impl Live {
+    fn hub(&self) -> Result<Arc<Hub>, NotDone> {
+        self.0.upgrade().ok_or_else(|| NotDone::Unavailable("the gateway has ended".into()))
+    }
+}
 
 impl Community for Live {
     fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
@@ -276,7 +285,7 @@ impl Community for Live {
                 channel_id: publication.channel_id.as_deref(),
                 target_user_id: publication.target_user_id.as_deref(),
             };
-            self.0.publish_event(&speaker, &event).await.map_err(not_done)
+            self.hub()?.publish_event(&speaker, &event).await.map_err(not_done)
         })
     }
 
@@ -290,12 +299,12 @@ impl Community for Live {
             };
             let message =
                 gateway::ChatMessage { server_id: &saying.server_id, channel_id: saying.channel_id.as_deref(), text: &saying.text };
-            self.0.send_chat(&speaker, &message).await.map_err(not_done)
+            self.hub()?.send_chat(&speaker, &message).await.map_err(not_done)
         })
     }
 
     fn roster(&self, server_id: &str, offset: usize, max: usize) -> Result<(Vec<Person>, usize), NotDone> {
-        let people = self.0.roster(server_id, offset, max).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
+        let people = self.hub()?.roster(server_id, offset, max).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
         let list = people.people.into_iter().map(|person| Person {
             user_id: person.user_id.to_string(),
             display_name: person.display_name.to_string(),
@@ -306,12 +315,12 @@ impl Community for Live {
     }
 
     fn servers(&self) -> Vec<OpenServer> {
-        let servers = self.0.open_server_list().into_iter();
+        let servers = self.hub().map(|hub| hub.open_server_list()).unwrap_or_default().into_iter();
         servers.map(|open| OpenServer { server_id: open.server_id.to_string(), revision: open.revision, users: open.people }).collect()
     }
 
     fn channels(&self, server_id: &str) -> Result<Vec<String>, NotDone> {
-        let channels = self.0.recent_channels(server_id).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
+        let channels = self.hub()?.recent_channels(server_id).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
         Ok(channels.into_iter().map(String::from).collect())
     }
 }

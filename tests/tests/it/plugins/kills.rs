@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 use tests::{
+    client::Client,
     host::{Host, token},
     http::Request,
     plugins::Directory,
@@ -143,4 +144,24 @@ fn an_instance_that_is_ended_while_it_writes_leaves_nothing_by_half() {
         marks.push(mark);
     }
     assert!(marks.iter().all(Option::is_some), "it wrote, and was ended while it did: {marks:?}");
+}
+
+#[test]
+fn a_graceful_end_leaves_one_file_that_holds_everything() {
+    let (directory, data) = (Directory::default(), tempfile::tempdir().expect("a folder"));
+    directory.install("plugin-probe", |_| {});
+    let host = start(&directory, data.path());
+    host.grant_all("tests.probe");
+    host.create_server("olga", "plaza");
+    // With instances for requests and for a server, and with somebody there.
+    let mut client = Client::joined(&host, "alice", "plaza");
+    client.send(json!({"type": "chat_message", "serverId": "plaza", "message": "hello"}));
+    assert_eq!(host.ask_plugin("POST", "/probe/kv-pair/last", b"7").expect(200).json(), Value::Null);
+    let log = data.path().join("plugins.db-wal");
+    assert!(log.exists(), "while it runs, the newest is in the write-ahead log");
+    host.signal("TERM");
+    assert!(host.wait().success());
+    assert!(!log.exists(), "the database was not closed");
+    let host = start(&directory, data.path());
+    assert_eq!(read(&host, "last", 0), Some(7));
 }
