@@ -10,9 +10,15 @@ use crate::key_set::{KeySet, VerifyingKey};
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use identifiers::UserId;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use limits::identity::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS};
+use limits::identity::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX};
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use sha2::{Digest as _, Sha256};
+use std::{
+    fmt,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// What a token must say besides being signed; empty fields demand nothing.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +34,28 @@ pub struct Expectations {
 pub struct Verifier {
     keys: Vec<VerifyingKey>,
     expectations: Expectations,
+    /// What these keys have signed; clones share it, and other keys know nothing of it.
+    good: Good,
+}
+
+/// Tokens whose signature was found good, by their digest. Times, audience and issuer are compared each time all the same.
+#[derive(Clone)]
+struct Good(Arc<Mutex<LruCache<[u8; 32], Arc<Said>>>>);
+
+impl Default for Good {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(LruCache::new(NonZeroUsize::new(TOKENS_REMEMBERED_MAX).unwrap_or(NonZeroUsize::MIN)))))
+    }
+}
+
+impl Good {
+    fn get(&self, digest: &[u8; 32]) -> Option<Arc<Said>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn put(&self, digest: [u8; 32], said: Arc<Said>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(digest, said);
+    }
 }
 
 impl fmt::Debug for Verifier {
@@ -40,13 +68,14 @@ impl Verifier {
     /// A verifier without keys: it refuses every token with [`TokenError::NoKeys`].
     #[must_use]
     pub fn new(expectations: Expectations) -> Self {
-        Self { keys: Vec::new(), expectations }
+        Self { expectations, ..Self::default() }
     }
 
     /// Adds an Ed25519 key (EdDSA).
     #[must_use]
     pub fn with_public_key(mut self, key: &PublicKey) -> Self {
         self.keys.push(VerifyingKey { algorithm: Algorithm::EdDSA, id: None, key: DecodingKey::from_ed_der(key.as_bytes()) });
+        self.good = Good::default();
         self
     }
 
@@ -54,6 +83,7 @@ impl Verifier {
     #[must_use]
     pub fn with_secret(mut self, secret: &SharedSecret) -> Self {
         self.keys.push(VerifyingKey { algorithm: Algorithm::HS256, id: None, key: DecodingKey::from_secret(secret.as_bytes()) });
+        self.good = Good::default();
         self
     }
 
@@ -61,6 +91,7 @@ impl Verifier {
     #[must_use]
     pub fn with_key_set(mut self, set: &KeySet) -> Self {
         self.keys.extend(set.keys.iter().cloned());
+        self.good = Good::default();
         self
     }
 
@@ -81,8 +112,22 @@ impl Verifier {
         if self.keys.is_empty() {
             return Err(TokenError::NoKeys);
         }
-        let said = self.signed(token)?;
+        let said = self.remembered(token)?;
         self.check(&said, now_s)
+    }
+
+    /// As [`Verifier::signed`], which costs a signature, for tokens that were not seen lately.
+    fn remembered(&self, token: &str) -> Result<Arc<Said>, TokenError> {
+        if token.len() > TOKEN_REMEMBERED_BYTES_MAX {
+            return self.signed(token).map(Arc::new);
+        }
+        let digest = Sha256::digest(token).into();
+        if let Some(said) = self.good.get(&digest) {
+            return Ok(said);
+        }
+        let said = Arc::new(self.signed(token)?);
+        self.good.put(digest, said.clone());
+        Ok(said)
     }
 
     fn signed(&self, token: &str) -> Result<Said, TokenError> {

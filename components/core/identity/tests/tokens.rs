@@ -86,6 +86,33 @@ fn another_key_or_a_changed_token_is_refused() {
 }
 
 #[test]
+fn what_was_good_once_is_checked_all_the_same() {
+    let text = sign(&key(1), &token(Role::Admin)).unwrap();
+    let verifier = verifier();
+    for _ in 0..2 {
+        assert_eq!(verifier.verify(&text, NOW).unwrap().role, Role::Admin);
+    }
+    assert_eq!(verifier.verify(&text, NOW + 10_000), Err(TokenError::Expired), "times are compared each time");
+    let changed = format!("{}{}", &text[..text.len() - 2], if text.ends_with("AA") { "BA" } else { "AA" });
+    assert_eq!(verifier.verify(&changed, NOW), Err(TokenError::Signature));
+    let others = Verifier::new(Expectations::default()).with_public_key(&key(2).public_key());
+    assert_eq!(others.verify(&text, NOW), Err(TokenError::Signature), "other keys know nothing of it");
+    let strict = Verifier::new(Expectations { audience: Some("elsewhere".to_owned()), issuer: None }).with_public_key(&key(1).public_key());
+    assert_eq!(strict.verify(&text, NOW), Err(TokenError::Audience));
+    // More of them than are remembered, and one too long to be.
+    let named = |name: String| NewToken { user_id: UserId::new(name).unwrap(), ..token(Role::Client) };
+    for at in 0..limits::identity::TOKENS_REMEMBERED_MAX + 10 {
+        let text = sign(&key(1), &named(format!("user-{at}"))).unwrap();
+        assert_eq!(verifier.verify(&text, NOW).unwrap().user_id.as_str(), format!("user-{at}"));
+    }
+    assert_eq!(verifier.verify(&text, NOW).unwrap().user_id.as_str(), "alice");
+    let long = said(&json!({"sub": "long", "exp": NOW + 10, "padding": "x".repeat(limits::identity::TOKEN_REMEMBERED_BYTES_MAX)}));
+    for _ in 0..2 {
+        assert_eq!(by_secret().verify(&long, NOW).unwrap().user_id.as_str(), "long");
+    }
+}
+
+#[test]
 fn the_algorithm_belongs_to_the_key() {
     // `none`, in its spellings.
     for alg in ["none", "None", "NONE", "nOnE", ""] {

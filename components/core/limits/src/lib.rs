@@ -386,6 +386,10 @@ pub mod identity {
     pub const NAME_CHARS_MAX: usize = 128;
     /// Bytes of a token.
     pub const TOKEN_BYTES_MAX: usize = 8 * super::KIB;
+    /// Tokens whose signatures are remembered as good, so that who comes again costs no signature.
+    pub const TOKENS_REMEMBERED_MAX: usize = 1_024;
+    /// Bytes of a token that is remembered; longer ones are verified each time.
+    pub const TOKEN_REMEMBERED_BYTES_MAX: usize = super::KIB;
     /// Clock difference that is forgiven when a token's times are checked.
     pub const TOKEN_LEEWAY_SECONDS: u64 = 60;
     /// Lifetime of a token made by `jackfield token`.
