@@ -108,6 +108,8 @@ fn pings_are_answered_in_order_under_load() {
     host.create_server("olga", "busy");
     let mut raw = identified(&host, "pinger");
     raw.text(&json!({"type": "join_server", "serverId": "busy"}).to_string());
+    // It is there before anybody talks, or it would wait for ever for what it has missed.
+    while !raw.next_frame().expect("an open connection").payload.windows(14).any(|window| window == br#""server_users""#) {}
     let mut talker = Client::joined(&host, "talker", "busy");
     let talking = std::thread::spawn(move || {
         for at in 0..2_000 {

@@ -71,7 +71,17 @@ mod foreign {
             .arg(format!("{}/api/openapi.json", host.url()))
             .arg("--header")
             .arg(format!("Authorization: Bearer {token}"))
-            .args(["--seed", "20260101", "--max-examples", "15", "--phases", "examples,coverage,fuzzing", "--no-color"])
+            .args([
+                "--seed",
+                "20260101",
+                "--max-examples",
+                "15",
+                "--phases",
+                "examples,coverage,fuzzing",
+                "--no-color",
+                "--request-timeout",
+                "100",
+            ])
             .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"])
             .current_dir(host.folder())
             .output()

@@ -114,8 +114,10 @@ fn welcomes(host: &Host, language: &Language, alice: &mut Client, bob: &mut Clie
     let _ = host.admin("PUT", &language.path("settings"), &json!({"greeting": "hej"})).expect(200);
     alice.send(language.greet("Bo"));
     assert_eq!(bob.expect("plugin_event")["payload"]["text"], "hej, Bo!", "{plugin}: settings");
-    let log = language.log(host);
-    assert!(log.contains("welcomed somebody") && log.contains("\"number\":2"), "{plugin}: {log}");
+    tests::until("both lines in the log", || {
+        let log = language.log(host);
+        (log.contains("welcomed somebody") && log.contains("\"number\":2")).then_some(())
+    });
     let error = host.ask_plugin("POST", &language.route(), b"");
     assert_eq!(error.status, 502, "{plugin}: {}", error.text());
     assert!(error.text().contains("only GET is answered here"), "{plugin}: an error of the call, not of the plugin: {}", error.text());
@@ -139,8 +141,10 @@ fn ends_by_a_fault_and_comes_back(host: &Host, language: &Language) {
     assert_eq!(answer.status, 502, "{plugin}: {}", answer.text());
     host.plugin_in(&language.id(), "loaded");
     tests::until("a restart after the fault", || language.events(host).contains("restarted").then_some(()));
-    let log = language.log(host);
-    assert!(log.contains(language.fault) && log.contains("crashed: trap in handle"), "{plugin}: {log}");
+    tests::until("the fault in the log", || {
+        let log = language.log(host);
+        (log.contains(language.fault) && log.contains("crashed: trap in handle")).then_some(())
+    });
     let _ = kv(json!({"action": "set", "key": "latest", "value": "\"somebody\""}));
     assert_eq!(language.told(host), json!({"welcomed": 2, "latest": "somebody"}), "{plugin}");
 }
