@@ -14,6 +14,7 @@ pub mod frames;
 pub mod guests;
 pub mod host;
 pub mod http;
+pub mod killing;
 pub mod matcher;
 pub mod measures;
 pub mod plugins;

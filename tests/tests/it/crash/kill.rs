@@ -1,14 +1,11 @@
 //! `kill -9` at any moment, under load.
 
 use super::{assert_whole, put, row, settings};
-use std::{
-    collections::BTreeMap,
-    sync::mpsc::{Sender, channel},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::mpsc::Sender, time::Duration};
 use tests::{
     host::{Host, token},
     http::Request,
+    killing::kill_among,
     rng::{Rng, seed},
 };
 
@@ -98,19 +95,10 @@ fn survive(kills: usize) {
         for journal in &mut journals {
             journal.settle(&rows, seed);
         }
-        let (sender, answers) = channel();
-        let address = host.address();
-        std::thread::scope(|scope| {
-            for (writer, journal) in journals.iter_mut().enumerate() {
-                let (sender, address, token, rng) = (sender.clone(), &address, &token, Rng::new(rng.next()));
-                let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
-                scope.spawn(move || journal.write(address, token, rng, marks, writer, &sender));
-            }
-            answers.recv_timeout(tests::PATIENCE).expect("an answer");
-            std::thread::sleep(Duration::from_millis(rng.below(200) as u64));
-            host.kill();
+        writes += kill_among(host, &mut journals, &mut rng, 200, |journal, writer, address, rng, told| {
+            let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
+            journal.write(address, &token, rng, marks, writer, told);
         });
-        writes += 1 + answers.try_iter().count();
         assert_whole(folder.path());
     }
     println!("{kills} kills among {writes} acknowledged writes");

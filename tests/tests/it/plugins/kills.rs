@@ -3,16 +3,12 @@
 //! A write sets two keys at once to the same mark; one of them alone would be half a write.
 
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    sync::mpsc::{Sender, channel},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, sync::mpsc::Sender};
 use tests::{
     client::Client,
     host::{Host, token},
     http::Request,
+    killing::kill_among,
     plugins::Directory,
     rng::{Rng, seed},
 };
@@ -98,19 +94,10 @@ fn survive(kills: usize) {
     for kill in 0..kills {
         let host = running.take().unwrap_or_else(|| start(&directory, data.path()));
         journals.iter_mut().for_each(|journal| journal.settle(&host, seed));
-        let (sender, answers) = channel();
-        let address = host.address();
-        std::thread::scope(|scope| {
-            for (writer, journal) in journals.iter_mut().enumerate() {
-                let (sender, address, token, rng) = (sender.clone(), &address, &token, Rng::new(rng.next()));
-                let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
-                scope.spawn(move || journal.write(address, token, rng, marks, writer, &sender));
-            }
-            answers.recv_timeout(tests::PATIENCE).expect("an answer");
-            std::thread::sleep(Duration::from_millis(rng.below(150) as u64));
-            host.kill();
+        writes += kill_among(host, &mut journals, &mut rng, 150, |journal, writer, address, rng, told| {
+            let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
+            journal.write(address, &token, rng, marks, writer, told);
         });
-        writes += 1 + answers.try_iter().count();
     }
     println!("{kills} kills among {writes} acknowledged writes");
     let host = start(&directory, data.path());
