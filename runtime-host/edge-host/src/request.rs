@@ -10,16 +10,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue};
-use http::uri::{Authority, Scheme};
+use http::header::{HOST, HeaderName, HeaderValue, InvalidHeaderValue};
+use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use limits::edge_host::{BODY_TIMEOUT_MS, REQUEST_BYTES_MAX};
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 use crate::routes::Match;
+
+/// How many are set on every request.
+const SPIN_HEADERS: usize = 7;
 
 /// Who sent a request; put it into the request's extensions. Without it the client counts as `127.0.0.1:0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,9 +81,14 @@ where
     let client = head.extensions.get::<ClientAddress>().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
     add_spin_headers(&mut head.headers, &head.uri, found, client);
     let watch = BodyWatch::default();
-    let end = Box::pin(tokio::time::sleep(Duration::from_millis(BODY_TIMEOUT_MS)));
-    let body = Bounded { body: body.boxed_unsync(), left: REQUEST_BYTES_MAX, end, watch: watch.clone() };
-    Ok((Request::from_parts(head, body.boxed_unsync()), watch))
+    let body = match body.is_end_stream() {
+        true => Empty::new().map_err(|never| match never {}).boxed_unsync(),
+        false => {
+            let end = Box::pin(tokio::time::sleep(Duration::from_millis(BODY_TIMEOUT_MS)));
+            Bounded { body: Box::pin(body), left: REQUEST_BYTES_MAX, end, watch: watch.clone() }.boxed_unsync()
+        }
+    };
+    Ok((Request::from_parts(head, body), watch))
 }
 
 /// Scheme and authority belong into the URI; the `Host` header and the URI must not contradict each other.
@@ -98,28 +106,38 @@ fn absolute(uri: Uri, headers: &HeaderMap) -> Result<Uri, Refused> {
     };
     parts.authority = Some(authority);
     parts.scheme = Some(parts.scheme.unwrap_or(Scheme::HTTP));
-    parts.path_and_query = Some(parts.path_and_query.unwrap_or(http::uri::PathAndQuery::from_static("/")));
+    parts.path_and_query = Some(parts.path_and_query.unwrap_or(PathAndQuery::from_static("/")));
     Uri::from_parts(parts).map_err(|_| Refused::BadHost("the request line is malformed"))
 }
 
 fn add_spin_headers(headers: &mut HeaderMap, uri: &Uri, found: &Match<'_>, client: SocketAddr) {
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
+    headers.reserve(SPIN_HEADERS + found.named.len());
+    let mut set = |name: HeaderName, value: Result<HeaderValue, InvalidHeaderValue>| {
+        if let Ok(value) = value {
             headers.insert(name, value);
         }
     };
-    set(HeaderName::from_static("spin-path-info"), &found.path_info);
-    set(HeaderName::from_static("spin-full-url"), &uri.to_string());
-    set(HeaderName::from_static("spin-matched-route"), found.route);
-    set(HeaderName::from_static("spin-base-path"), "/");
-    set(HeaderName::from_static("spin-raw-component-route"), found.route);
-    set(HeaderName::from_static("spin-component-route"), found.prefix);
-    set(HeaderName::from_static("spin-client-addr"), &client.to_string());
+    let route = HeaderValue::from_str(found.route);
+    set(HeaderName::from_static("spin-path-info"), HeaderValue::from_str(&found.path_info));
+    set(HeaderName::from_static("spin-full-url"), HeaderValue::from_maybe_shared(Bytes::from(full_url(uri))));
+    set(HeaderName::from_static("spin-base-path"), Ok(HeaderValue::from_static("/")));
+    set(HeaderName::from_static("spin-component-route"), HeaderValue::from_str(found.prefix));
+    set(HeaderName::from_static("spin-client-addr"), HeaderValue::from_maybe_shared(Bytes::from(client.to_string())));
+    if let Ok(route) = route {
+        set(HeaderName::from_static("spin-matched-route"), Ok(route.clone()));
+        set(HeaderName::from_static("spin-raw-component-route"), Ok(route));
+    }
     for (name, value) in &found.named {
         if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{}", name.to_ascii_lowercase())) {
-            set(name, value);
+            set(name, HeaderValue::from_str(value));
         }
     }
+}
+
+/// What `Display` writes, without its formatting.
+fn full_url(uri: &Uri) -> String {
+    let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    [uri.scheme_str().unwrap_or("http"), "://", uri.authority().map_or("", Authority::as_str), path].concat()
 }
 
 struct Bounded<B> {
