@@ -94,11 +94,20 @@ impl StoreError {
     }
 }
 
+/// Whether a value was found that nobody here has written: a text that is no UTF-8, a document that is no JSON, another type. SQLite keeps
+/// no checksums, so this is how damage within a row shows.
+fn is_foreign(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
+        let corrupt = ("DATABASE_CORRUPT", "is corrupt; restore it from a backup");
         let (code, advice) = match error.sqlite_error_code() {
+            None if is_foreign(&error) => corrupt,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt,
             Some(ErrorCode::DiskFull) => ("DATABASE_FULL", "cannot be written: the disk is full"),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => ("DATABASE_CORRUPT", "is corrupt; restore it from a backup"),
             Some(ErrorCode::ReadOnly) => ("DATABASE_READ_ONLY", "is read-only; check the owner and mode of the file and its directory"),
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ("DATABASE_LOCKED", "is locked by another process; try again"),
             _ => ("DATABASE_UNAVAILABLE", "failed"),

@@ -102,7 +102,7 @@ impl Fault {
             return fault;
         }
         let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        if any(&["malformed", "not a database", "corrupt"]) {
+        if any(&["malformed", "not a database", "corrupt", "not UTF-8"]) {
             Self::Corrupt(said.to_owned())
         } else if any(&["disk is full", "No space left", "database or disk is full"]) {
             Self::NoSpace(said.to_owned())

@@ -123,3 +123,12 @@ async fn what_is_damaged_or_gone_is_refused() {
     fs::write(ground.file(), whole).expect("a file");
     assert_eq!(ground.open().kv_keys("p", "", None, 1_000).await.expect("keys").keys.len(), 200);
 }
+
+/// A byte within a text can be hit so that it is none any more; SQLite does not mind.
+#[tokio::test]
+async fn what_cannot_be_read_as_it_was_written_is_damage() {
+    let ground = Ground::new();
+    ground.open().switch(Some("p"), Some("olga"), 1).await.expect("it writes");
+    ground.sql().execute_batch("UPDATE switches SET thrown_by = CAST(x'6ffd' AS TEXT)").expect("SQL");
+    assert_eq!(code(ground.open().switches().await), "DATABASE_CORRUPT");
+}

@@ -244,3 +244,18 @@ fn damage_to_the_log_is_not_taken_for_its_end() {
         assert_eq!(original.judge(copy.path(), &format!("byte {place} of the log")), Outcome::Refused, "byte {place}");
     }
 }
+
+/// SQLite does not mind a text that is no UTF-8 any more; who asks for it is told that it is damage, not that the database is away.
+#[test]
+fn a_text_that_is_none_any_more_is_told_as_damage() {
+    let original = Original::new();
+    for (table, row) in [("entry", "key = 'plugin-3'"), ("scope", "id = 'durable'")] {
+        let copy = original.copy();
+        let open = rusqlite::Connection::open(database(copy.path())).expect("a database");
+        // A set high bit at the end of the document, as a flip would leave it.
+        let sql = format!("UPDATE {table} SET doc = CAST(CAST(substr(doc, 1, length(doc) - 1) AS BLOB) || x'fd' AS TEXT) WHERE {row}");
+        assert_eq!(open.execute(&sql, []).expect(&sql), 1, "{sql}");
+        drop(open);
+        assert_eq!(original.judge(copy.path(), table), Outcome::Told, "{table}");
+    }
+}
