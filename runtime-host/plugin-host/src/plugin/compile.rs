@@ -20,7 +20,7 @@ use wasmtime::component::Component;
 
 /// Bytes of the keyed digest before the code.
 const TAG_BYTES: usize = 32;
-/// The least there is: what compiles takes what others leave.
+/// The least there is that still gets somewhere on a busy machine.
 const COMPILE_NICENESS: i32 = 19;
 /// Compiled code is a few times longer than its component.
 const CODE_BYTES_MAX: u64 = 16 * COMPONENT_BYTES_MAX as u64;
@@ -59,10 +59,13 @@ impl Compiler {
                 Err(error) => tracing::warn!(file = %path.display(), "compiled code cannot be used and is made anew: {error:#}"),
             }
         }
-        let code = self.compile(bytes)?;
-        if let Err(error) = self.keep(&path, &name, &code) {
-            tracing::warn!(file = %path.display(), "compiled code is not kept: {error:#}");
-        }
+        let code = patiently(|| {
+            let code = self.compile(bytes)?;
+            if let Err(error) = self.keep(&path, &name, &code) {
+                tracing::warn!(file = %path.display(), "compiled code is not kept: {error:#}");
+            }
+            Ok(code)
+        })?;
         deserialize(engine, &code)
     }
 
@@ -166,13 +169,22 @@ impl Compiler {
     }
 }
 
+/// Does `work` in a thread that takes what others leave. A process that it starts does so from its first instruction: before it could step
+/// back by itself, it has kept a processor for milliseconds.
+fn patiently<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let patient = || {
+        // On Linux niceness belongs to the thread, and what a thread starts inherits it.
+        rustix::process::nice(COMPILE_NICENESS)?;
+        work()
+    };
+    std::thread::scope(|threads| threads.spawn(patient).join()).map_err(|_| anyhow!("the thread that compiles has panicked"))?
+}
+
 /// The command `compile-plugin`: a component on standard input becomes native code on standard output, within limits that end the process.
 ///
 /// # Errors
 /// The input is no component.
 pub fn compile_standard_input() -> Result<()> {
-    // Compiling waits for whoever has somebody to answer.
-    rustix::process::nice(COMPILE_NICENESS)?;
     limit(Resource::Cpu, bounds::COMPILE_CPU_SECONDS_MAX)?;
     limit(Resource::As, bounds::COMPILE_MEMORY_BYTES_MAX)?;
     let mut bytes = Vec::new();
