@@ -156,6 +156,7 @@ mod tests {
     fn lanes_are_few_and_shared_in_turn() {
         let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
         let (lanes, inside, most) = (Lanes::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let began = Instant::now();
         let calls: Vec<_> = (0..LANES_MAX + 3)
             .map(|_| {
                 let (pace, inside, most) = (Pace::new(lanes.clone()), inside.clone(), most.clone());
@@ -164,7 +165,10 @@ mod tests {
                     pace.tick();
                     let call = poll_fn(|context| {
                         most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
-                        std::thread::sleep(Duration::from_millis(1));
+                        // Who is first waits until all lanes are taken, or they might be used one after the other.
+                        while most.load(SeqCst) < LANES_MAX && began.elapsed() < PATIENCE {
+                            std::thread::sleep(Duration::from_millis(1));
+                        }
                         let mut gives_way = false;
                         for _ in 0..LANE_TICKS_MAX {
                             gives_way = matches!(pace.tick(), UpdateDeadline::Yield(_));
