@@ -11,6 +11,7 @@ use limits::edge_host as bounds;
 use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Database;
@@ -38,6 +39,10 @@ impl Open {
         connection.busy_timeout(Duration::from_millis(bounds::SQLITE_BUSY_TIMEOUT_MS))?;
         connection.set_prepared_statement_cache_capacity(bounds::SQLITE_STATEMENTS_MAX);
         connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+        // The authorizer denies every ATTACH; these hold even if it were passed.
+        connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false)?;
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &mark)))?;
@@ -66,10 +71,10 @@ impl Open {
     }
 }
 
-/// What SQL may not do: touch other files, weaken durability, corrupt the schema. What marks a connection: everything that stays with it.
+/// What SQL may do. It may not touch other files, weaken durability or corrupt the schema; whatever stays with the connection marks it. Actions
+/// that are not named here are denied: SQLite reports an `ATTACH` whose file name is no literal as an action without a name.
 fn authorize(action: &AuthAction<'_>, marked: &AtomicBool) -> Authorization {
     match action {
-        AuthAction::Attach { filename } if !matches!(*filename, "" | ":memory:") => return Authorization::Deny,
         AuthAction::Pragma { pragma_name, pragma_value: Some(value) } => match pragma_name.to_ascii_lowercase().as_str() {
             "journal_mode" if !value.eq_ignore_ascii_case("wal") => return Authorization::Deny,
             "synchronous" if !matches!(value.to_ascii_lowercase().as_str(), "full" | "extra" | "2" | "3") => return Authorization::Deny,
@@ -80,12 +85,38 @@ fn authorize(action: &AuthAction<'_>, marked: &AtomicBool) -> Authorization {
             | "wal_checkpoint" => {}
             _ => marked.store(true, Ordering::Relaxed),
         },
-        AuthAction::Attach { .. }
-        | AuthAction::CreateTempTable { .. }
+        AuthAction::CreateTempTable { .. }
         | AuthAction::CreateTempView { .. }
         | AuthAction::CreateTempTrigger { .. }
         | AuthAction::CreateTempIndex { .. } => marked.store(true, Ordering::Relaxed),
-        _ => {}
+        AuthAction::Pragma { .. }
+        | AuthAction::CreateIndex { .. }
+        | AuthAction::CreateTable { .. }
+        | AuthAction::CreateTrigger { .. }
+        | AuthAction::CreateView { .. }
+        | AuthAction::CreateVtable { .. }
+        | AuthAction::AlterTable { .. }
+        | AuthAction::DropIndex { .. }
+        | AuthAction::DropTable { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. }
+        | AuthAction::DropTrigger { .. }
+        | AuthAction::DropView { .. }
+        | AuthAction::DropVtable { .. }
+        | AuthAction::Analyze { .. }
+        | AuthAction::Reindex { .. }
+        | AuthAction::Select
+        | AuthAction::Read { .. }
+        | AuthAction::Recursive
+        | AuthAction::Function { .. }
+        | AuthAction::Insert { .. }
+        | AuthAction::Update { .. }
+        | AuthAction::Delete { .. }
+        | AuthAction::Transaction { .. }
+        | AuthAction::Savepoint { .. } => {}
+        _ => return Authorization::Deny,
     }
     Authorization::Allow
 }

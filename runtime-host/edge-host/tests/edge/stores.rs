@@ -75,14 +75,35 @@ async fn grants_and_the_file_system_are_guarded() {
             ["PRAGMA writable_schema = 1", []],
             ["SELECT load_extension('x')", []],
             ["ATTACH ':memory:' AS own", []],
+            ["ATTACH '' AS own", []],
+            ["ATTACH ?1 AS other", [file.display().to_string()]],
+            [format!("ATTACH ('{}' || '.db') AS other", file.with_extension("").display()), []],
+            [format!("ATTACH (SELECT '{}') AS other", file.display()), []],
+            ["VACUUM INTO ?1", [file.display().to_string()]],
         ]),
     )
     .await;
-    for at in 0..6 {
-        assert!(attached[at]["error"].is_string(), "{at}: {attached}");
+    let results = attached.as_array().expect("results");
+    assert_eq!(results.len(), 12);
+    for (at, result) in results.iter().enumerate() {
+        assert!(result["error"].is_string(), "{at}: {attached}");
     }
-    assert_eq!(attached[6]["error"], Value::Null);
     assert!(!file.exists());
+    // What is made here by a former user of the file is no way in either.
+    let secret = "CREATE TABLE secret (a); INSERT INTO secret VALUES (1)";
+    rusqlite::Connection::open(&file).expect("a database").execute_batch(secret).expect("a table");
+    let read = sql(
+        &app.host,
+        json!([
+            ["ATTACH ?1 AS other", [file.display().to_string()]],
+            ["SELECT * FROM other.secret", []],
+            ["UPDATE other.secret SET a = 2", []]
+        ]),
+    )
+    .await;
+    for at in 0..3 {
+        assert!(read[at]["error"].is_string(), "{at}: {read}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
