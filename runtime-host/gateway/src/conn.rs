@@ -110,7 +110,7 @@ pub(crate) enum Pending {
     /// What the edge knows of the identity.
     Identify { wish: Identify, user_id: Arc<str>, proven: Option<Proven> },
     /// The binding of a key.
-    Bind { wish: Identify, user_id: Arc<str> },
+    Bind { wish: Identify, user_id: Arc<str>, verified: bool },
     /// The server's view.
     Server { access: Access, look: bool, request_id: Option<String> },
     /// The decision of the edge about a guarded server.

@@ -95,28 +95,29 @@ impl Shard {
                 "this oderId is protected: identify with a token, or with its key and proof".into(),
             ));
         }
-        if let Some(key) = wish.key.clone().filter(|_| wish.lock && !view.keys.iter().any(|known| Some(known) == wish.key.as_ref())) {
-            if proven.is_none() {
-                return Err(Refused(code::IDENTITY_PROOF_REQUIRED, "lock: needs the proof of the key that is to be bound".into()));
-            }
-            let question = Question::BindKey { user_id: user_id.clone(), key, add: verified };
-            self.pause(slot, Pending::Bind { wish, user_id }, question);
-            return Ok(());
-        }
+        // Before a key is bound: a first binding claims a name, it does not prove one.
         if mode == Mode::Required && !verified {
             return Err(Refused(
                 code::IDENTITY_PROOF_REQUIRED,
                 "this server asks for proof: identify with a token, or with a bound key".into(),
             ));
         }
+        if let Some(key) = wish.key.clone().filter(|_| wish.lock && !view.keys.iter().any(|known| Some(known) == wish.key.as_ref())) {
+            if proven.is_none() {
+                return Err(Refused(code::IDENTITY_PROOF_REQUIRED, "lock: needs the proof of the key that is to be bound".into()));
+            }
+            let question = Question::BindKey { user_id: user_id.clone(), key, add: verified };
+            self.pause(slot, Pending::Bind { wish, user_id, verified }, question);
+            return Ok(());
+        }
         self.become_person(slot, wish, user_id, verified, view.clone())
     }
 
-    /// The key is bound: the identity is proven by it.
-    pub(crate) fn bound(&mut self, slot: u32, wish: Identify, user_id: Arc<str>) {
+    /// The key is bound. The connection is as proven as it was before: whoever comes back with the key proves the name by it.
+    pub(crate) fn bound(&mut self, slot: u32, wish: Identify, user_id: Arc<str>, verified: bool) {
         let keys = wish.key.iter().cloned().collect();
         let view = Arc::new(UserView { proof_required: true, keys, blocks: Default::default() });
-        if let Err(Refused(code, message)) = self.become_person(slot, wish, user_id, true, view) {
+        if let Err(Refused(code, message)) = self.become_person(slot, wish, user_id, verified, view) {
             self.refuse(slot, &reply::refuse(code, &message, Some("identify"), None));
         }
     }

@@ -237,7 +237,7 @@ impl Shard {
         self.make_ready(slot);
         match (*pending, answer) {
             (Pending::Identify { wish, user_id, proven }, Answer::User(view)) => self.identified(slot, wish, user_id, proven, &view),
-            (Pending::Bind { wish, user_id }, Answer::Bound) => self.bound(slot, wish, user_id),
+            (Pending::Bind { wish, user_id, verified }, Answer::Bound) => self.bound(slot, wish, user_id, verified),
             (Pending::Server { access, look, request_id }, Answer::Server(view)) => {
                 self.enter_known(slot, access, look, request_id.as_deref(), &view);
             }

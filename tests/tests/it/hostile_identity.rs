@@ -86,6 +86,54 @@ fn an_open_house_believes_and_says_so() {
     assert!(proven.settled().is_empty());
 }
 
+/// A key that was made on the spot proves that its holder has it, not that the name is theirs.
+#[test]
+fn a_first_binding_is_a_claim_and_no_proof() {
+    let key = identity::SigningKey::from_seed(&[7; 32]);
+    let proof = |client: &Client, host: &Host, name: &str| {
+        let connected = client.connected();
+        let origin = format!("http://{}", host.address());
+        let user = identifiers::UserId::new(name).expect("a name");
+        let (connection, at) = (connected["connectionId"].as_str().expect("an id"), connected["serverTime"].as_u64().expect("a time"));
+        let message = identity::proof::message(&origin, &user, connection, at);
+        json!({"key": key.public_key().to_string(), "proof": identity::proof::sign(&key, &message), "lock": true})
+    };
+    let required = attacked("[identity]\nmode = \"required\"\n");
+    for name in ["victim", "olga"] {
+        let mut thief = Client::connect(&required, name);
+        let offered = proof(&thief, &required, name);
+        thief.identify(offered);
+        thief.refusal("IDENTITY_PROOF_REQUIRED");
+        thief.refused(json!({"type": "typing", "isTyping": true}), "NOT_IDENTIFIED");
+    }
+    // With a token the key is bound, and from the next connection on the key alone is enough.
+    for further in [json!({"token": required.token("victim", "client")}), json!({})] {
+        let mut victim = Client::connect(&required, "victim");
+        let mut offered = proof(&victim, &required, "victim");
+        if let (Some(offered), Some(further)) = (offered.as_object_mut(), further.as_object()) {
+            offered.extend(further.clone());
+        }
+        victim.identify(offered);
+        assert!(victim.settled().is_empty(), "{further}");
+        victim.close();
+    }
+
+    // In mode `claimed` a free name may be claimed so; it counts as proven from the next connection on.
+    let claimed = attacked("");
+    claimed.create_server("olga", SERVER);
+    let mut witness = Client::joined(&claimed, "witness", SERVER);
+    for verified in [false, true] {
+        let mut first = Client::connect(&claimed, "free");
+        let offered = proof(&first, &claimed, "free");
+        first.identify(offered);
+        first.join(SERVER);
+        let seen = witness.find("free", |frame| frame["type"] == "user_joined" && frame["oderId"] == "free");
+        assert_eq!(seen["verified"], verified);
+        first.close();
+        witness.find("free", |frame| frame["type"] == "user_left" && frame["oderId"] == "free");
+    }
+}
+
 #[test]
 fn whom_one_may_not_reach_is_as_if_absent() {
     let host = attacked(limits_raised());
