@@ -1,10 +1,5 @@
 //! Installed plugins (R43, R44), and what switches them on and off (R21, R22, T38).
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use limits::plugin_api::BUNDLE_BYTES_MAX;
 use plugin_host::plugin::Summary;
@@ -80,22 +75,16 @@ fn entry(summary: &Summary) -> Value {
 pub(crate) async fn bundle(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let missing = || Refusal::new(StatusCode::NOT_FOUND, "BUNDLE_NOT_FOUND", "the plugin brings no script, or is disabled");
     let summary = api.plugins.get(call.id())?;
-    let root = api.plugins.directory().canonicalize().map_err(|_| missing())?;
-    let folder = summary.manifest_path.parent().and_then(|folder| folder.canonicalize().ok()).filter(|folder| *folder != root);
-    let (Some(folder), true) = (folder, summary.status.enabled) else { return Err(missing()) };
+    if !summary.status.enabled {
+        return Err(missing());
+    }
     let script = summary.manifest.entrypoint.as_ref().filter(|path| path.as_str().ends_with(".js") || path.as_str().ends_with(".mjs"));
     let names = [Some("bundle.js".to_owned()), script.map(|path| path.as_str().to_owned())];
-    let read = move || names.into_iter().flatten().find_map(|name| below(&folder, &name));
+    let plugins = api.plugins.clone();
+    let manifest = summary.manifest_path.clone();
+    let read = move || names.into_iter().flatten().find_map(|name| plugins.read_file(&manifest, &name, BUNDLE_BYTES_MAX));
     let found = tokio::task::spawn_blocking(read).await.map_err(|_| missing())?.ok_or_else(missing)?;
-    let mut response = answer::bytes(found, "application/javascript");
+    let mut response = answer::bytes(found.into(), "application/javascript");
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache, must-revalidate"));
     Ok(response)
-}
-
-/// A file that really lies in the folder, links followed; nothing when there is none, or it is too large.
-fn below(folder: &Path, name: &str) -> Option<Bytes> {
-    let path = folder.join(name).canonicalize().ok().filter(|path| path.starts_with(folder) && path.is_file())?;
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(BUNDLE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).ok()?;
-    (bytes.len() <= BUNDLE_BYTES_MAX).then(|| bytes.into())
 }

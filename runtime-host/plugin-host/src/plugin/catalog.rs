@@ -130,21 +130,33 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
 /// Opens a file below `root` for reading. Links are followed once, before anything is opened; the way that they led is then walked folder by
 /// folder without following any, so that a link put there in between opens nothing (case 30).
 fn open(root: &Path, path: &Path) -> Result<fs::File> {
-    let real = inside(root, path)?;
+    walk(root, &inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Opens a regular file by a path below `root` that has no links; each step refuses one that has been put there since.
+fn walk(root: &Path, real: &Path) -> Result<fs::File> {
     let plain = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let walk = || -> rustix::io::Result<OwnedFd> {
-        let mut at = rustix::fs::open(root, plain | OFlags::DIRECTORY, Mode::empty())?;
-        let mut names = real.strip_prefix(root).unwrap_or(&real).components().peekable();
-        while let Some(name) = names.next() {
-            // A pipe would keep whoever opens it waiting.
-            let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
-            at = rustix::fs::openat(&at, name.as_os_str(), plain | kind, Mode::empty())?;
-        }
-        Ok(at)
-    };
-    let file = walk().map(fs::File::from).with_context(|| format!("{} cannot be read", path.display()))?;
-    ensure!(file.metadata()?.is_file(), "{} is not a regular file", path.display());
+    let mut at: OwnedFd = rustix::fs::open(root, plain | OFlags::DIRECTORY, Mode::empty())?;
+    let mut names = real.strip_prefix(root)?.components().peekable();
+    while let Some(name) = names.next() {
+        // A pipe would keep whoever opens it waiting.
+        let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
+        at = rustix::fs::openat(&at, name.as_os_str(), plain | kind, Mode::empty())?;
+    }
+    let file = fs::File::from(at);
+    ensure!(file.metadata()?.is_file(), "not a regular file");
     Ok(file)
+}
+
+/// At most `most` bytes of the file `name` in a plugin's own folder; nothing when there is no such file, it is larger, or it leads out of the
+/// folder. A plugin that is a single file has no folder of its own.
+pub(crate) fn file_of(directory: &Path, folder: &Path, name: &str, most: usize) -> Option<Vec<u8>> {
+    let root = directory.canonicalize().ok()?;
+    let folder = inside(&root, folder).ok().filter(|folder| *folder != root)?;
+    let real = inside(&folder, &folder.join(name)).ok()?;
+    let mut bytes = Vec::new();
+    walk(&root, &real).ok()?.take(most as u64 + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= most).then_some(bytes)
 }
 
 /// A manifest's bytes, never more than a manifest may have.
@@ -168,7 +180,7 @@ pub(crate) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::{discover, manifest_bytes};
+    use super::{discover, file_of, manifest_bytes};
     use std::{
         fs,
         os::unix::fs::symlink,
@@ -213,6 +225,9 @@ mod tests {
                 if let Ok(bytes) = manifest_bytes(&root, &place.join("jackfield.json")) {
                     assert!(!String::from_utf8_lossy(&bytes).contains("outside"), "case 30");
                 }
+                if let Some(bytes) = file_of(&root, &place, "jackfield.json", 1_024) {
+                    assert!(!String::from_utf8_lossy(&bytes).contains("outside"));
+                }
                 let catalog = discover(&root).unwrap();
                 assert!(catalog.packages.values().all(|package| package.manifest.id.as_str() == "tests.inside"), "case 30");
                 seen += 1;
@@ -220,6 +235,46 @@ mod tests {
             }
         });
         assert_eq!(discover(&root).unwrap().packages["plugin"].manifest.id.as_str(), "tests.inside");
+    }
+
+    /// The folder stays where it is, and a file in it becomes a link to the outside and a file again.
+    #[test]
+    fn a_script_that_is_swapped_for_a_link_is_not_read() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let root = inside.path().canonicalize().unwrap();
+        let folder = root.join("plugin");
+        fs::create_dir(&folder).unwrap();
+        let (script, spare, secret) = (folder.join("bundle.js"), folder.join("spare.js"), outside.path().join("secret"));
+        fs::write(&spare, "script").unwrap();
+        fs::write(&secret, "secret").unwrap();
+        let end = AtomicBool::new(false);
+        let mut read = 0;
+        std::thread::scope(|threads| {
+            let swapping = threads.spawn(|| {
+                let (link, copy) = (folder.join("link"), folder.join("copy"));
+                let mut swaps = 0;
+                while swaps < SWAPS || !end.load(Ordering::Relaxed) {
+                    fs::hard_link(&spare, &copy).unwrap();
+                    fs::rename(&copy, &script).unwrap();
+                    // A rename of one hard link over another of the same file does nothing.
+                    let _ = fs::remove_file(&copy);
+                    symlink(&secret, &link).unwrap();
+                    fs::rename(&link, &script).unwrap();
+                    swaps += 1;
+                }
+            });
+            while read < 1_000 || !swapping.is_finished() {
+                if let Some(bytes) = file_of(&root, &folder, "bundle.js", 64) {
+                    assert_eq!(bytes, b"script");
+                    read += 1;
+                }
+                end.store(read >= 1_000, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(file_of(&root, &folder, "spare.js", 6).as_deref(), Some(&b"script"[..]));
+        assert_eq!(file_of(&root, &folder, "spare.js", 5), None, "one byte too many");
+        assert_eq!(file_of(&root, &root, "plugin/spare.js", 64), None, "no folder of its own");
+        assert_eq!(file_of(&root, &folder, "../plugin/spare.js", 64).as_deref(), Some(&b"script"[..]));
     }
 
     #[test]

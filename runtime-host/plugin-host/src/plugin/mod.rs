@@ -241,6 +241,13 @@ impl Plugins {
         &self.host.directory
     }
 
+    /// At most `most` bytes of the file `name` in the folder of the plugin with this manifest; nothing when there is no such regular file, it is
+    /// larger, or it leads out of the folder. Blocks; not for async threads.
+    #[must_use]
+    pub fn read_file(&self, manifest: &std::path::Path, name: &str, most: usize) -> Option<Vec<u8>> {
+        catalog::file_of(&self.host.directory, manifest.parent()?, name, most)
+    }
+
     /// What is wrong with entries of the plugins directory, by name.
     #[must_use]
     pub fn errors(&self) -> Arc<BTreeMap<String, String>> {
