@@ -27,10 +27,15 @@ pub fn schema_suite() -> Result<PathBuf, std::io::Error> {
 }
 
 fn folder() -> Result<PathBuf, std::io::Error> {
-    match (std::env::var_os("JACKFIELD_CACHE"), std::env::var_os("HOME")) {
+    match (
+        std::env::var_os("JACKFIELD_CACHE"),
+        std::env::var_os("HOME"),
+    ) {
         (Some(cache), _) => Ok(PathBuf::from(cache)),
         (None, Some(home)) => Ok(Path::new(&home).join(".cache/jackfield")),
-        (None, None) => Err(std::io::Error::other("neither JACKFIELD_CACHE nor HOME is set")),
+        (None, None) => Err(std::io::Error::other(
+            "neither JACKFIELD_CACHE nor HOME is set",
+        )),
     }
 }
 
@@ -38,5 +43,7 @@ fn folder() -> Result<PathBuf, std::io::Error> {
 #[must_use]
 pub fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("JACKFIELD_CHROMIUM").map(PathBuf::from);
-    named.or_else(|| Some(PathBuf::from("/usr/bin/chromium"))).filter(|path| path.exists())
+    named
+        .or_else(|| Some(PathBuf::from("/usr/bin/chromium")))
+        .filter(|path| path.exists())
 }

@@ -103,13 +103,25 @@ impl Case {
 /// When a file cannot be read or holds no cases of this form: a case that nobody runs proves nothing.
 #[must_use]
 pub fn load(folder: &Path) -> Vec<(String, Case)> {
-    let mut files: Vec<_> = fs::read_dir(folder).expect("a folder of cases").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("a folder of cases")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     files.sort();
-    let json = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let json = files.iter().filter(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     json.flat_map(|path| {
-        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let cases: Vec<Case> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let file = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text =
+            fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let cases: Vec<Case> = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let file = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         cases.into_iter().map(move |case| (file.clone(), case))
     })
     .collect()
@@ -122,7 +134,10 @@ pub fn load(folder: &Path) -> Vec<(String, Case)> {
 pub fn run(case: &Case, target: &dyn Target) -> Result<(), String> {
     let mut variables = Variables::new();
     for (at, step) in case.steps.iter().enumerate() {
-        let label = step.name.as_deref().map_or_else(|| format!("step {}", at + 1), |name| format!("step {} ({name})", at + 1));
+        let label = step.name.as_deref().map_or_else(
+            || format!("step {}", at + 1),
+            |name| format!("step {} ({name})", at + 1),
+        );
         let failed = |why: String| format!("{label}, {} {}: {why}", step.method, step.path);
         step.run(&mut variables, target).map_err(failed)?;
     }
@@ -139,8 +154,12 @@ impl Step {
             }
             let shared = &*variables;
             last = std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..self.parallel).map(|index| scope.spawn(move || self.one(shared, index, target))).collect();
-                threads.into_iter().try_fold(None, |_, thread| thread.join().expect("a request thread").map(Some))
+                let threads: Vec<_> = (0..self.parallel)
+                    .map(|index| scope.spawn(move || self.one(shared, index, target)))
+                    .collect();
+                threads.into_iter().try_fold(None, |_, thread| {
+                    thread.join().expect("a request thread").map(Some)
+                })
             })?;
         }
         let last = last.ok_or("a step that sends nothing")?;
@@ -149,16 +168,32 @@ impl Step {
                 Some(header) => last.header(header).map(Value::from),
                 None => last.json().pointer(from).cloned(),
             };
-            variables.0.insert(name.clone(), value.ok_or_else(|| format!("nothing to save at {from}: {}", last.text()))?);
+            variables.0.insert(
+                name.clone(),
+                value.ok_or_else(|| format!("nothing to save at {from}: {}", last.text()))?,
+            );
         }
         Ok(())
     }
 
-    fn one(&self, variables: &Variables, index: u64, target: &dyn Target) -> Result<Response, String> {
+    fn one(
+        &self,
+        variables: &Variables,
+        index: u64,
+        target: &dyn Target,
+    ) -> Result<Response, String> {
         let variables = variables.at(index);
         let request = self.request(&variables, target)?;
-        let response = request.send(&target.address()).map_err(|error| format!("no answer: {error}"))?;
-        self.check(&response, &variables).map_err(|why| format!("{why}; the answer was {} {}", response.status, shortened(&response)))?;
+        let response = request
+            .send(&target.address())
+            .map_err(|error| format!("no answer: {error}"))?;
+        self.check(&response, &variables).map_err(|why| {
+            format!(
+                "{why}; the answer was {} {}",
+                response.status,
+                shortened(&response)
+            )
+        })?;
         Ok(response)
     }
 
@@ -182,27 +217,50 @@ impl Step {
         Ok(request)
     }
 
-    fn authorization(&self, variables: &Variables, target: &dyn Target) -> Result<Option<String>, String> {
+    fn authorization(
+        &self,
+        variables: &Variables,
+        target: &dyn Target,
+    ) -> Result<Option<String>, String> {
         match self.r#as.as_deref().unwrap_or("anonymous") {
             "anonymous" => Ok(None),
             "service" => Ok(Some(target.service_credential())),
             "admin" => Ok(Some(target.token(&variables.text("{{admin}}")?, "admin"))),
-            who if IDENTITIES.contains(&who) => Ok(Some(target.token(&variables.text(&format!("{{{{{who}}}}}"))?, "client"))),
+            who if IDENTITIES.contains(&who) => Ok(Some(
+                target.token(&variables.text(&format!("{{{{{who}}}}}"))?, "client"),
+            )),
             who => Err(format!("no such asker: {who}")),
         }
     }
 
     fn bytes(&self, variables: &Variables) -> Result<Option<Vec<u8>>, String> {
-        Ok(match (&self.body, &self.body_text, &self.body_base64, &self.body_repeat) {
-            (None, None, None, None) => None,
-            (Some(body), None, None, None) => Some(variables.value(body)?.to_string().into_bytes()),
-            (None, Some(text), None, None) => Some(variables.text(text)?.into_bytes()),
-            (None, None, Some(text), None) => Some(STANDARD.decode(text).map_err(|error| error.to_string())?),
-            (None, None, None, Some(repeat)) => {
-                Some([repeat.prefix.as_str(), &repeat.text.repeat(repeat.times), &repeat.suffix].concat().into_bytes())
-            }
-            _ => return Err("more than one body".into()),
-        })
+        Ok(
+            match (
+                &self.body,
+                &self.body_text,
+                &self.body_base64,
+                &self.body_repeat,
+            ) {
+                (None, None, None, None) => None,
+                (Some(body), None, None, None) => {
+                    Some(variables.value(body)?.to_string().into_bytes())
+                }
+                (None, Some(text), None, None) => Some(variables.text(text)?.into_bytes()),
+                (None, None, Some(text), None) => {
+                    Some(STANDARD.decode(text).map_err(|error| error.to_string())?)
+                }
+                (None, None, None, Some(repeat)) => Some(
+                    [
+                        repeat.prefix.as_str(),
+                        &repeat.text.repeat(repeat.times),
+                        &repeat.suffix,
+                    ]
+                    .concat()
+                    .into_bytes(),
+                ),
+                _ => return Err("more than one body".into()),
+            },
+        )
     }
 
     fn check(&self, response: &Response, variables: &Variables) -> Result<(), String> {
@@ -219,10 +277,12 @@ impl Step {
         }
         match &self.expect.json {
             None => Ok(()),
-            Some(expected) => match mismatch(&variables.value(expected)?, Some(&response.json()), "") {
-                None => Ok(()),
-                Some(why) => Err(why),
-            },
+            Some(expected) => {
+                match mismatch(&variables.value(expected)?, Some(&response.json()), "") {
+                    None => Ok(()),
+                    Some(why) => Err(why),
+                }
+            }
         }
     }
 
@@ -235,12 +295,19 @@ impl Step {
         if status < 400 || head {
             return Ok(());
         }
-        if !response.header("content-type").is_some_and(|kind| kind.starts_with("application/json")) {
+        if !response
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/json"))
+        {
             return Err("an error that is no application/json".into());
         }
-        let body: Value = serde_json::from_slice(&response.body).map_err(|_| "an error that is no JSON")?;
+        let body: Value =
+            serde_json::from_slice(&response.body).map_err(|_| "an error that is no JSON")?;
         let code = body["code"].as_str().unwrap_or_default();
-        let sound = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        let sound = !code.is_empty()
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         if !sound || body["error"].as_str().is_none_or(str::is_empty) {
             return Err("an error without the texts `error` and `code`".into());
         }
@@ -261,7 +328,11 @@ fn check_header(name: &str, expected: &Value, response: &Response) -> Result<(),
         },
         _ => return Err(format!("no such header expectation: {expected}")),
     };
-    if fine { Ok(()) } else { Err(format!("header {name}: wanted {expected}, found {found:?}")) }
+    if fine {
+        Ok(())
+    } else {
+        Err(format!("header {name}: wanted {expected}, found {found:?}"))
+    }
 }
 
 fn shortened(response: &Response) -> String {
@@ -277,10 +348,16 @@ impl Variables {
     /// A fresh word, and the identities made from it.
     fn new() -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
-        let mut seed = now_ms() ^ (u64::from(std::process::id()) << 40) ^ COUNTER.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9);
+        let mut seed = now_ms()
+            ^ (u64::from(std::process::id()) << 40)
+            ^ COUNTER
+                .fetch_add(1, Ordering::Relaxed)
+                .wrapping_mul(0x9e37_79b9);
         let mut run = String::new();
         for _ in 0..8 {
-            run.push(char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[(seed % 36) as usize]));
+            run.push(char::from(
+                b"abcdefghijklmnopqrstuvwxyz0123456789"[(seed % 36) as usize],
+            ));
             seed /= 36;
         }
         let mut variables = Map::new();
@@ -306,7 +383,11 @@ impl Variables {
         for found in pattern.captures_iter(text) {
             let (whole, name) = (found.get(0).expect("the match"), &found[1]);
             out.push_str(&text[at..whole.start()]);
-            match self.0.get(name).ok_or_else(|| format!("no variable {name}"))? {
+            match self
+                .0
+                .get(name)
+                .ok_or_else(|| format!("no variable {name}"))?
+            {
                 Value::String(value) => out.push_str(value),
                 value => out.push_str(&value.to_string()),
             }
@@ -318,21 +399,31 @@ impl Variables {
     fn value(&self, value: &Value) -> Result<Value, String> {
         Ok(match value {
             Value::String(text) => {
-                let name = text.strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}"));
+                let name = text
+                    .strip_prefix("{{")
+                    .and_then(|rest| rest.strip_suffix("}}"));
                 match name.and_then(|name| self.0.get(name)) {
                     Some(saved) => saved.clone(),
                     None => Value::String(self.text(text)?),
                 }
             }
-            Value::Array(list) => Value::Array(list.iter().map(|item| self.value(item)).collect::<Result<_, _>>()?),
-            Value::Object(map) => {
-                Value::Object(map.iter().map(|(key, item)| Ok((self.text(key)?, self.value(item)?))).collect::<Result<_, String>>()?)
-            }
+            Value::Array(list) => Value::Array(
+                list.iter()
+                    .map(|item| self.value(item))
+                    .collect::<Result<_, _>>()?,
+            ),
+            Value::Object(map) => Value::Object(
+                map.iter()
+                    .map(|(key, item)| Ok((self.text(key)?, self.value(item)?)))
+                    .collect::<Result<_, String>>()?,
+            ),
             plain => plain.clone(),
         })
     }
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
 }

@@ -50,9 +50,18 @@ impl Client {
     /// When the first frame is something else.
     #[must_use]
     pub fn new(name: &str, transport: Box<dyn Transport>) -> Self {
-        let mut client = Self { transport, name: name.into(), waiting: VecDeque::new(), connected: Value::Null, closed: None };
+        let mut client = Self {
+            transport,
+            name: name.into(),
+            waiting: VecDeque::new(),
+            connected: Value::Null,
+            closed: None,
+        };
         client.connected = client.next_frame();
-        assert_eq!(client.connected["type"], "connected", "{name}: the first frame");
+        assert_eq!(
+            client.connected["type"], "connected",
+            "{name}: the first frame"
+        );
         client
     }
 
@@ -62,7 +71,12 @@ impl Client {
     /// When the host refuses.
     #[must_use]
     pub fn connect(host: &Host, name: &str) -> Self {
-        Self::new(name, Box::new(Native::open(host, "/ws", &[]).unwrap_or_else(|error| panic!("{name}: {error}"))))
+        Self::new(
+            name,
+            Box::new(
+                Native::open(host, "/ws", &[]).unwrap_or_else(|error| panic!("{name}: {error}")),
+            ),
+        )
     }
 
     /// Connects and identifies as `name`.
@@ -83,8 +97,7 @@ impl Client {
 
     /// Sends `identify` as its own name with these members besides.
     pub fn identify(&mut self, further: Value) {
-        let mut envelope =
-            json!({"type": "identify", "oderId": self.name, "displayName": self.name.to_uppercase(), "features": ["errors"]});
+        let mut envelope = json!({"type": "identify", "oderId": self.name, "displayName": self.name.to_uppercase(), "features": ["errors"]});
         if let (Value::Object(envelope), Value::Object(further)) = (&mut envelope, further) {
             envelope.extend(further);
         }
@@ -94,7 +107,10 @@ impl Client {
     /// Joins and returns roster and requirements.
     pub fn join(&mut self, server: &str) -> (Value, Value) {
         self.send(json!({"type": "join_server", "serverId": server}));
-        (self.expect("server_users"), self.expect("plugin_requirements"))
+        (
+            self.expect("server_users"),
+            self.expect("plugin_requirements"),
+        )
     }
 
     /// The `connected` frame.
@@ -158,7 +174,10 @@ impl Client {
                     self.waiting.push_back(frame);
                 }
                 Event::Closed(code, reason) => {
-                    panic!("{}: wanted {what}, closed with {code} {reason:?}; waiting: {:?}", self.name, self.waiting)
+                    panic!(
+                        "{}: wanted {what}, closed with {code} {reason:?}; waiting: {:?}",
+                        self.name, self.waiting
+                    )
                 }
             }
         }
@@ -179,7 +198,11 @@ impl Client {
     /// When it carries another code.
     pub fn refusal(&mut self, code: &str) -> Value {
         let refusals = ["error", "plugin_error", "access_denied"];
-        let refusal = self.find(&format!("refusal {code}"), |frame| frame["type"].as_str().is_some_and(|kind| refusals.contains(&kind)));
+        let refusal = self.find(&format!("refusal {code}"), |frame| {
+            frame["type"]
+                .as_str()
+                .is_some_and(|kind| refusals.contains(&kind))
+        });
         assert_eq!(refusal["code"], code, "{}: {refusal}", self.name);
         refusal
     }
@@ -190,14 +213,19 @@ impl Client {
     pub fn settled(&mut self) -> Vec<Value> {
         let id = format!("settled-{}", self.waiting.len());
         self.send(json!({"type": "ice_candidate", "requestId": id}));
-        self.find("the answer that settles", |frame| frame["requestId"] == id.as_str());
+        self.find("the answer that settles", |frame| {
+            frame["requestId"] == id.as_str()
+        });
         self.waiting.drain(..).collect()
     }
 
     /// Types of what is waiting, for checks that something did not come.
     #[must_use]
     pub fn waiting_types(&self) -> Vec<&str> {
-        self.waiting.iter().filter_map(|frame| frame["type"].as_str()).collect()
+        self.waiting
+            .iter()
+            .filter_map(|frame| frame["type"].as_str())
+            .collect()
     }
 
     /// Waits for the end of the connection; whatever comes before it is dropped.
@@ -219,7 +247,8 @@ impl Client {
             return Event::Closed(*code, reason.clone());
         }
         let event = self.transport.receive(PATIENCE);
-        let event = event.unwrap_or_else(|| panic!("{}: nothing came; waiting: {:?}", self.name, self.waiting));
+        let event = event
+            .unwrap_or_else(|| panic!("{}: nothing came; waiting: {:?}", self.name, self.waiting));
         if let Event::Closed(code, reason) = &event {
             self.closed = Some((*code, reason.clone()));
         }
@@ -235,20 +264,32 @@ impl Native {
     ///
     /// # Errors
     /// The handshake is refused; the error carries the answer.
-    pub fn open(host: &Host, path: &str, headers: &[(&str, &str)]) -> Result<Self, Box<tungstenite::Error>> {
+    pub fn open(
+        host: &Host,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Box<tungstenite::Error>> {
         let stream = TcpStream::connect(host.address()).map_err(tungstenite::Error::from)?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(tungstenite::Error::from)?;
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .map_err(tungstenite::Error::from)?;
         stream.set_nodelay(true).map_err(tungstenite::Error::from)?;
         let mut request = format!("ws://{}{path}", host.address()).into_client_request()?;
         for (name, value) in headers {
             let name: tungstenite::http::HeaderName = name.parse().expect("a header name");
-            request.headers_mut().insert(name, value.parse().expect("a header value"));
+            request
+                .headers_mut()
+                .insert(name, value.parse().expect("a header value"));
         }
-        let config = WebSocketConfig::default().max_message_size(Some(4 * limits::MIB)).max_frame_size(Some(4 * limits::MIB));
+        let config = WebSocketConfig::default()
+            .max_message_size(Some(4 * limits::MIB))
+            .max_frame_size(Some(4 * limits::MIB));
         match tungstenite::client::client_with_config(request, stream, Some(config)) {
             Ok((socket, _)) => Ok(Self(socket)),
             Err(tungstenite::HandshakeError::Failure(error)) => Err(Box::new(error)),
-            Err(tungstenite::HandshakeError::Interrupted(_)) => Err(Box::new(tungstenite::Error::Io(ErrorKind::TimedOut.into()))),
+            Err(tungstenite::HandshakeError::Interrupted(_)) => {
+                Err(Box::new(tungstenite::Error::Io(ErrorKind::TimedOut.into())))
+            }
         }
     }
 }
@@ -267,18 +308,30 @@ impl Transport for Native {
         let end = Instant::now() + patience;
         let mut said: Option<(u16, String)> = None;
         loop {
-            let left = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
-            self.0.get_ref().set_read_timeout(Some(left)).expect("a socket takes a timeout");
+            let left = end
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())?;
+            self.0
+                .get_ref()
+                .set_read_timeout(Some(left))
+                .expect("a socket takes a timeout");
             match self.0.read() {
                 Ok(Message::Text(text)) => return Some(Event::Frame(text.as_str().to_owned())),
-                Ok(Message::Binary(bytes)) => panic!("the server sent a binary frame of {} bytes", bytes.len()),
+                Ok(Message::Binary(bytes)) => {
+                    panic!("the server sent a binary frame of {} bytes", bytes.len())
+                }
                 Ok(Message::Close(frame)) => {
-                    said = Some(frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.as_str().to_owned())));
+                    said = Some(frame.map_or((1005, String::new()), |frame| {
+                        (frame.code.into(), frame.reason.as_str().to_owned())
+                    }));
                 }
                 Ok(_) => {}
                 // A read with a timeout is ended by whatever stops and continues the process, and is not begun again (signal(7)).
                 Err(tungstenite::Error::Io(error))
-                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                    ) => {}
                 Err(error) => {
                     let (code, reason) = said.unwrap_or_else(|| (1006, error.to_string()));
                     return Some(Event::Closed(code, reason));
@@ -288,7 +341,10 @@ impl Transport for Native {
     }
 
     fn close(&mut self) {
-        let _ = self.0.close(Some(tungstenite::protocol::CloseFrame { code: 1000.into(), reason: "".into() }));
+        let _ = self.0.close(Some(tungstenite::protocol::CloseFrame {
+            code: 1000.into(),
+            reason: "".into(),
+        }));
         let _ = self.0.flush();
     }
 }

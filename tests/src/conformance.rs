@@ -118,16 +118,33 @@ impl Case {
 /// When a file is no list of cases, or an id stands in the wrong file.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    let mut files: Vec<_> =
-        fs::read_dir(root().join("tests/cases/websocket")).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    let mut files: Vec<_> = fs::read_dir(root().join("tests/cases/websocket"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "json")
+    });
     files.sort();
     let read = |path: &std::path::PathBuf| -> Vec<Case> {
-        let cases: Vec<Case> =
-            serde_json::from_str(&fs::read_to_string(path).expect("a file")).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let section = name.split('-').next().unwrap_or_default().trim_start_matches('0');
-        assert!(cases.iter().all(|case| case.id.split('.').next() == Some(section)), "{name} holds another section's case");
+        let cases: Vec<Case> = serde_json::from_str(&fs::read_to_string(path).expect("a file"))
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let section = name
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches('0');
+        assert!(
+            cases
+                .iter()
+                .all(|case| case.id.split('.').next() == Some(section)),
+            "{name} holds another section's case"
+        );
         cases
     };
     files.iter().flat_map(read).collect()
@@ -169,7 +186,9 @@ fn identified(host: &Host, name: &str) -> Raw {
     let connected = raw.next_frame().expect("the first frame");
     let connected = String::from_utf8_lossy(&connected.payload);
     assert!(connected.contains(r#""type":"connected""#), "{connected}");
-    raw.text(&format!(r#"{{"type":"identify","oderId":"{name}","displayName":"{name}"}}"#));
+    raw.text(&format!(
+        r#"{{"type":"identify","oderId":"{name}","displayName":"{name}"}}"#
+    ));
     raw
 }
 
@@ -177,7 +196,10 @@ fn identified(host: &Host, name: &str) -> Raw {
 fn settle(raw: &mut Raw) {
     raw.frame(0x89, b"settled");
     let frame = raw.next_frame().expect("an open connection");
-    assert_eq!((frame.opcode, frame.payload.as_slice()), (10, &b"settled"[..]));
+    assert_eq!(
+        (frame.opcode, frame.payload.as_slice()),
+        (10, &b"settled"[..])
+    );
 }
 
 /// Runs one case.
@@ -190,23 +212,46 @@ pub fn run(host: &Host, case: &Case, witness: &mut Witness) -> Result<(), String
     let mut running = Running {
         raw,
         case,
-        message: case.message.as_ref().map(|message| message.envelope(witness.name)),
-        short: case.short.as_ref().map(|message| message.envelope(witness.name)),
-        expected: case.expect.iter().filter(|expected| !expected.starts_with("message")).map(String::as_str).collect(),
+        message: case
+            .message
+            .as_ref()
+            .map(|message| message.envelope(witness.name)),
+        short: case
+            .short
+            .as_ref()
+            .map(|message| message.envelope(witness.name)),
+        expected: case
+            .expect
+            .iter()
+            .filter(|expected| !expected.starts_with("message"))
+            .map(String::as_str)
+            .collect(),
         waiting: Vec::new(),
         last: Vec::new(),
         said_close: false,
     };
     running.steps()?;
     running.end()?;
-    for expected in case.expect.iter().filter(|expected| expected.starts_with("message")) {
-        let sent = if expected == "message" { &running.message } else { &running.short };
+    for expected in case
+        .expect
+        .iter()
+        .filter(|expected| expected.starts_with("message"))
+    {
+        let sent = if expected == "message" {
+            &running.message
+        } else {
+            &running.short
+        };
         let sent = sent.as_ref().ok_or("the case names no such message")?;
         let mut wanted = sent[..sent.len() - 1].to_vec();
         wanted.extend_from_slice(br#","fromUserId":"sender"}"#);
         let came = witness.next_message();
         if came != wanted {
-            return Err(format!("the witness got {} bytes: {}", came.len(), String::from_utf8_lossy(&came[..came.len().min(200)])));
+            return Err(format!(
+                "the witness got {} bytes: {}",
+                came.len(),
+                String::from_utf8_lossy(&came[..came.len().min(200)])
+            ));
         }
     }
     Ok(())
@@ -235,7 +280,10 @@ impl Running<'_> {
                 if next != Some(awaited) {
                     return Err(format!("awaits {awaited}, and expects {next:?}"));
                 }
-                let frame = self.raw.next_frame().ok_or_else(|| format!("ended instead of {awaited}"))?;
+                let frame = self
+                    .raw
+                    .next_frame()
+                    .ok_or_else(|| format!("ended instead of {awaited}"))?;
                 check(awaited, &frame)?;
             } else if step.quiet {
                 self.flush();
@@ -254,18 +302,30 @@ impl Running<'_> {
     /// What the server still has to say, its close frame, and the end of the stream.
     fn end(&mut self) -> Result<(), String> {
         while let Some(expected) = self.expected.pop_front() {
-            let frame = self.raw.next_frame().ok_or_else(|| format!("ended instead of {expected}"))?;
+            let frame = self
+                .raw
+                .next_frame()
+                .ok_or_else(|| format!("ended instead of {expected}"))?;
             check(expected, &frame)?;
         }
         let frame = self.raw.next_frame().ok_or("ended without a close frame")?;
         match frame.close() {
             Some((code, _)) if code == self.case.end => {}
-            _ => return Err(format!("wanted the close frame {}, got {frame:?}", self.case.end)),
+            _ => {
+                return Err(format!(
+                    "wanted the close frame {}, got {frame:?}",
+                    self.case.end
+                ));
+            }
         }
         if !self.said_close {
             self.raw.frame(0x88, &self.case.end.to_be_bytes());
         }
-        if self.raw.ends_cleanly() { Ok(()) } else { Err("the connection was reset, not closed".into()) }
+        if self.raw.ends_cleanly() {
+            Ok(())
+        } else {
+            Err("the connection was reset, not closed".into())
+        }
     }
 
     fn flush(&mut self) {
@@ -279,7 +339,10 @@ impl Running<'_> {
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }
-            Some(Segment::Bytes(bytes)) => frames.concat().chunks(*bytes).for_each(|segment| self.raw.write(segment)),
+            Some(Segment::Bytes(bytes)) => frames
+                .concat()
+                .chunks(*bytes)
+                .for_each(|segment| self.raw.write(segment)),
         }
     }
 
@@ -288,17 +351,29 @@ impl Running<'_> {
             self.said_close = true;
             return Ok(vec![masked(0x88, &code.to_be_bytes())]);
         }
-        let message = if step.of == "short" { self.short.as_deref() } else { self.message.as_deref() };
+        let message = if step.of == "short" {
+            self.short.as_deref()
+        } else {
+            self.message.as_deref()
+        };
         if let Some(bytes) = step.fragments {
             let message = message.ok_or("no message")?;
             let count = message.len().div_ceil(bytes);
-            let first_byte = |at: usize| if at == 0 { 1 } else { 0 } | if at + 1 == count { 0x80 } else { 0 };
-            return Ok(message.chunks(bytes).enumerate().map(|(at, part)| masked(first_byte(at), part)).collect());
+            let first_byte =
+                |at: usize| if at == 0 { 1 } else { 0 } | if at + 1 == count { 0x80 } else { 0 };
+            return Ok(message
+                .chunks(bytes)
+                .enumerate()
+                .map(|(at, part)| masked(first_byte(at), part))
+                .collect());
         }
         let Some(op) = &step.op else {
             let until = step.send.ok_or("a step that does nothing")?;
             let (sent, rest) = (usize::from(self.last[0]), &self.last[1..]);
-            let piece = rest.get(sent..MASKED_SHORT_HEADER + until).ok_or("beyond the frame")?.to_vec();
+            let piece = rest
+                .get(sent..MASKED_SHORT_HEADER + until)
+                .ok_or("beyond the frame")?
+                .to_vec();
             self.last[0] = (MASKED_SHORT_HEADER + until) as u8;
             return Ok(vec![piece]);
         };
@@ -313,8 +388,13 @@ impl Running<'_> {
             Some(word) => return Err(format!("no such opcode: {word}")),
         };
         self.said_close |= opcode == 8;
-        let frame = masked(u8::from(step.fin) << 7 | step.rsv << 4 | opcode, &step.payload(message)?);
-        let Some(send) = step.send else { return Ok(vec![frame]) };
+        let frame = masked(
+            u8::from(step.fin) << 7 | step.rsv << 4 | opcode,
+            &step.payload(message)?,
+        );
+        let Some(send) = step.send else {
+            return Ok(vec![frame]);
+        };
         assert!(frame.len() <= 127, "only short frames are sent in part");
         let end = MASKED_SHORT_HEADER + send;
         self.last = [&[end as u8][..], &frame].concat();
@@ -329,18 +409,33 @@ impl Step {
     fn payload(&self, message: Option<&[u8]>) -> Result<Vec<u8>, String> {
         let place = |text: &str| {
             let message = message.ok_or("no message")?;
-            message.windows(text.len()).position(|window| window == text.as_bytes()).ok_or("not in the message")
+            message
+                .windows(text.len())
+                .position(|window| window == text.as_bytes())
+                .ok_or("not in the message")
         };
         Ok(match self {
-            Self { text: Some(text), .. } => text.as_bytes().to_vec(),
+            Self {
+                text: Some(text), ..
+            } => text.as_bytes().to_vec(),
             Self { hex: Some(hex), .. } => bytes(hex)?,
-            Self { repeat: Some((hex, times)), .. } => bytes(hex)?.repeat(*times),
-            Self { part: Some((at, of)), .. } => {
+            Self {
+                repeat: Some((hex, times)),
+                ..
+            } => bytes(hex)?.repeat(*times),
+            Self {
+                part: Some((at, of)),
+                ..
+            } => {
                 let message = message.ok_or("no message")?;
                 message[message.len() * at / of..message.len() * (at + 1) / of].to_vec()
             }
-            Self { upto: Some(text), .. } => message.unwrap_or_default()[..place(text)?].to_vec(),
-            Self { since: Some(text), .. } => message.unwrap_or_default()[place(text)?..].to_vec(),
+            Self {
+                upto: Some(text), ..
+            } => message.unwrap_or_default()[..place(text)?].to_vec(),
+            Self {
+                since: Some(text), ..
+            } => message.unwrap_or_default()[place(text)?..].to_vec(),
             _ => Vec::new(),
         })
     }
@@ -349,10 +444,15 @@ impl Step {
 impl Message {
     /// The envelope that carries it to `witness`.
     fn envelope(&self, witness: &str) -> Vec<u8> {
-        let before = format!(r#"{{"type":"direct-message","targetUserId":"{witness}","text":""#).into_bytes();
+        let before = format!(r#"{{"type":"direct-message","targetUserId":"{witness}","text":""#)
+            .into_bytes();
         let text = match self {
-            Self { bytes: Some(size), .. } => b"*".repeat(size - before.len() - 2),
-            Self { text: Some(text), .. } => text.as_bytes().to_vec(),
+            Self {
+                bytes: Some(size), ..
+            } => b"*".repeat(size - before.len() - 2),
+            Self {
+                text: Some(text), ..
+            } => text.as_bytes().to_vec(),
             Self { hex, .. } => bytes(hex.as_deref().unwrap_or_default()).expect("hex"),
         };
         [&before[..], &text, br#""}"#].concat()
@@ -363,13 +463,26 @@ fn check(expected: &str, frame: &crate::raw::Frame) -> Result<(), String> {
     let (word, argument) = expected.split_once(' ').unwrap_or((expected, ""));
     let fine = match word {
         "pong" => frame.opcode == 10 && frame.payload == bytes(argument)?,
-        "refused" => frame.opcode == 1 && String::from_utf8_lossy(&frame.payload).contains(&format!(r#""code":"{argument}""#)),
+        "refused" => {
+            frame.opcode == 1
+                && String::from_utf8_lossy(&frame.payload)
+                    .contains(&format!(r#""code":"{argument}""#))
+        }
         _ => return Err(format!("no such expectation: {expected}")),
     };
-    if fine { Ok(()) } else { Err(format!("wanted {expected}, got {frame:?}")) }
+    if fine {
+        Ok(())
+    } else {
+        Err(format!("wanted {expected}, got {frame:?}"))
+    }
 }
 
 fn bytes(hex: &str) -> Result<Vec<u8>, String> {
-    let pairs = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).map_err(|error| error.to_string()));
-    pairs.map(|pair| u8::from_str_radix(pair?, 16).map_err(|error| format!("{error} in {hex}"))).collect()
+    let pairs = hex
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| std::str::from_utf8(pair).map_err(|error| error.to_string()));
+    pairs
+        .map(|pair| u8::from_str_radix(pair?, 16).map_err(|error| format!("{error} in {hex}")))
+        .collect()
 }

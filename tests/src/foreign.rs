@@ -18,7 +18,8 @@ use std::{
 };
 
 /// Said when something is missing that `cargo xtask` installs.
-const INSTALL: &str = "run `cargo xtask setup`, or leave the foreign clients out: `cargo xtask test --quick`";
+const INSTALL: &str =
+    "run `cargo xtask setup`, or leave the foreign clients out: `cargo xtask test --quick`";
 
 /// Which client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,11 @@ impl Library {
     pub fn connect(self, host: &Host, name: &str) -> Client {
         let mut process = Process::start(self.command());
         process.tell(&json!({"do": "open", "url": format!("ws://{}/ws", host.address())}));
-        match process.event(PATIENCE).as_ref().and_then(|event| event["event"].as_str()) {
+        match process
+            .event(PATIENCE)
+            .as_ref()
+            .and_then(|event| event["event"].as_str())
+        {
             Some("open") => Client::new(name, Box::new(process)),
             other => panic!("{name}: wanted open from {self:?}, found {other:?}"),
         }
@@ -74,7 +79,10 @@ impl Library {
 #[must_use]
 pub fn node(script: &str) -> Command {
     let clients = root().join("tests/clients");
-    assert!(clients.join("node_modules/ws").is_dir(), "the npm packages of tests/clients are missing; {INSTALL}");
+    assert!(
+        clients.join("node_modules/ws").is_dir(),
+        "the npm packages of tests/clients are missing; {INSTALL}"
+    );
     let mut command = Command::new("node");
     command.arg(clients.join(script)).current_dir(clients);
     command
@@ -88,7 +96,11 @@ pub fn node(script: &str) -> Command {
 pub fn python() -> PathBuf {
     let environment = cache::python_environment().expect("a cache folder");
     let python = environment.join("bin/python");
-    assert!(python.exists(), "no Python environment at {}; {INSTALL}", environment.display());
+    assert!(
+        python.exists(),
+        "no Python environment at {}; {INSTALL}",
+        environment.display()
+    );
     python
 }
 
@@ -101,19 +113,26 @@ struct Process {
 
 impl Process {
     fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; {INSTALL}"));
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}; {INSTALL}"));
         let input = child.stdin.take().expect("a piped input");
         let output = child.stdout.take().expect("a piped output");
         let (sender, events) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                let event = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in the line {line}"));
+                let event = serde_json::from_str(&line)
+                    .unwrap_or_else(|error| panic!("{error} in the line {line}"));
                 if sender.send(event).is_err() {
                     return;
                 }
             }
         });
-        Self { child, input, events }
+        Self {
+            child,
+            input,
+            events,
+        }
     }
 
     fn tell(&mut self, order: &Value) {
@@ -140,9 +159,13 @@ impl Transport for Process {
         let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
         match event["event"].as_str() {
             Some("frame") => Some(Event::Frame(text("text"))),
-            Some("closed") => {
-                Some(Event::Closed(event["code"].as_u64().and_then(|code| code.try_into().ok()).unwrap_or(1006), text("reason")))
-            }
+            Some("closed") => Some(Event::Closed(
+                event["code"]
+                    .as_u64()
+                    .and_then(|code| code.try_into().ok())
+                    .unwrap_or(1006),
+                text("reason"),
+            )),
             _ => panic!("a foreign client failed: {event}"),
         }
     }

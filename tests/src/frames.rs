@@ -10,11 +10,22 @@ use std::{collections::BTreeMap, sync::OnceLock};
 /// When it is no JSON, of no known type, or breaks its schema.
 #[must_use]
 pub fn read(text: &str) -> Value {
-    let frame: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in the frame {text}"));
-    let kind = frame["type"].as_str().unwrap_or_else(|| panic!("a frame without type: {text}"));
-    let schema = schemas().get(kind).unwrap_or_else(|| panic!("the server never sends {kind}: {text}"));
-    let broken: Vec<String> = schema.iter_errors(&frame).map(|error| format!("{} at {}", error, error.instance_path())).collect();
-    assert!(broken.is_empty(), "{kind} breaks its schema: {broken:?} in {text}");
+    let frame: Value =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in the frame {text}"));
+    let kind = frame["type"]
+        .as_str()
+        .unwrap_or_else(|| panic!("a frame without type: {text}"));
+    let schema = schemas()
+        .get(kind)
+        .unwrap_or_else(|| panic!("the server never sends {kind}: {text}"));
+    let broken: Vec<String> = schema
+        .iter_errors(&frame)
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect();
+    assert!(
+        broken.is_empty(),
+        "{kind} breaks its schema: {broken:?} in {text}"
+    );
     frame
 }
 
@@ -24,8 +35,12 @@ fn schemas() -> &'static BTreeMap<&'static str, jsonschema::Validator> {
         let way = Way::ServerToClient;
         way.types()
             .map(|envelope| {
-                let schema = envelope_docs::schema(envelope.name, way).expect("a schema for each type of this way");
-                (envelope.name, jsonschema::validator_for(&schema).expect("a sound schema"))
+                let schema = envelope_docs::schema(envelope.name, way)
+                    .expect("a schema for each type of this way");
+                (
+                    envelope.name,
+                    jsonschema::validator_for(&schema).expect("a sound schema"),
+                )
             })
             .collect()
     })

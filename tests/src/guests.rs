@@ -31,15 +31,29 @@ pub fn folder() -> PathBuf {
 #[must_use]
 pub fn guest(name: &str) -> Vec<u8> {
     let text = read(name);
-    let wit: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(";;| ")).collect();
-    let wit = if wit.is_empty() { WORLD.to_owned() } else { wit.join("\n") };
-    let mut module = wat::parse_str(module(&text)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let wit: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(";;| "))
+        .collect();
+    let wit = if wit.is_empty() {
+        WORLD.to_owned()
+    } else {
+        wit.join("\n")
+    };
+    let mut module =
+        wat::parse_str(module(&text)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut resolve = Resolve::default();
     if !wit.contains("package jackfield:plugin@0.1.0") {
-        resolve.push_dir(root().join("wit/plugin/0.1.0")).unwrap_or_else(|error| panic!("{error:#}"));
+        resolve
+            .push_dir(root().join("wit/plugin/0.1.0"))
+            .unwrap_or_else(|error| panic!("{error:#}"));
     }
-    let package = resolve.push_source(name, &format!("package tests:guest;\n{wit}")).unwrap_or_else(|error| panic!("{name}: {error:#}"));
-    let world = resolve.select_world(&[package], Some("guest")).unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let package = resolve
+        .push_source(name, &format!("package tests:guest;\n{wit}"))
+        .unwrap_or_else(|error| panic!("{name}: {error:#}"));
+    let world = resolve
+        .select_world(&[package], Some("guest"))
+        .unwrap_or_else(|error| panic!("{name}: {error:#}"));
     let component = embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .and_then(|()| ComponentEncoder::default().module(&module)?.encode());
     component.unwrap_or_else(|error| panic!("{name}: {error:#}"))
@@ -48,11 +62,21 @@ pub fn guest(name: &str) -> Vec<u8> {
 /// The whole module: imports first, as the format wants it.
 fn module(text: &str) -> String {
     let base = read("base");
-    let export = |block: &str| block.split_once("(export \"").and_then(|(_, rest)| rest.split_once('"')).map(|(name, _)| name.to_owned());
-    let missing = |block: &&str| export(block).is_none_or(|name| !text.contains(&format!("(export \"{name}\")")));
+    let export = |block: &str| {
+        block
+            .split_once("(export \"")
+            .and_then(|(_, rest)| rest.split_once('"'))
+            .map(|(name, _)| name.to_owned())
+    };
+    let missing = |block: &&str| {
+        export(block).is_none_or(|name| !text.contains(&format!("(export \"{name}\")")))
+    };
     let added: Vec<&str> = base.split("\n\n").filter(missing).collect();
     let added = added.join("\n");
-    let (imports, rest): (Vec<&str>, Vec<&str>) = added.lines().chain(text.lines()).partition(|line| line.starts_with("(import "));
+    let (imports, rest): (Vec<&str>, Vec<&str>) = added
+        .lines()
+        .chain(text.lines())
+        .partition(|line| line.starts_with("(import "));
     format!("(module\n{}\n{}\n)", imports.join("\n"), rest.join("\n"))
 }
 

@@ -38,7 +38,12 @@ impl Settings {
     /// Never.
     #[must_use]
     pub fn new() -> Self {
-        let cache = toml::Value::from(output_folder().join("jackfield-test-cache").display().to_string());
+        let cache = toml::Value::from(
+            output_folder()
+                .join("jackfield-test-cache")
+                .display()
+                .to_string(),
+        );
         Self::default().config(&format!(
             "[socket]\nshards = 2\nconnections_per_address_max = 100000\nsilence_max_ms = 600000\n\
              handshakes_per_address = {{ per_second = 100000, burst = 100000 }}\n\
@@ -74,7 +79,8 @@ impl Settings {
     /// Adds arguments of `jackfield serve`.
     #[must_use]
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 
@@ -84,7 +90,9 @@ impl Settings {
     /// When it ends instead; the message shows its log.
     #[must_use]
     pub fn start(self) -> Host {
-        self.try_start().unwrap_or_else(|failure| panic!("the host ended with {}:\n{}", failure.status, failure.log))
+        self.try_start().unwrap_or_else(|failure| {
+            panic!("the host ended with {}:\n{}", failure.status, failure.log)
+        })
     }
 
     /// Starts a host that may refuse to run.
@@ -96,13 +104,23 @@ impl Settings {
     /// When it neither ends nor gets ready.
     pub fn try_start(self) -> Result<Host, Failure> {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
-        let log = self.log.clone().unwrap_or_else(|| folder.path().join("log"));
+        let data = self
+            .data
+            .clone()
+            .unwrap_or_else(|| folder.path().join("data"));
+        let log = self
+            .log
+            .clone()
+            .unwrap_or_else(|| folder.path().join("log"));
         if self.data.is_none() {
             trust_the_cache(&data);
         }
         let mut command = self.command(folder.path(), &data);
-        let mut child = command.stdout(Stdio::piped()).stderr(File::create(&log).expect("a log file")).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log).expect("a log file"))
+            .spawn()
+            .expect("the binary starts");
         let output = child.stdout.take().expect("a piped output");
         let (sender, lines) = channel();
         std::thread::spawn(move || {
@@ -113,14 +131,27 @@ impl Settings {
             }
         });
         match lines.recv_timeout(PATIENCE) {
-            Ok(url) => Ok(Host { child, url, data, log, folder, tokens: Mutex::default() }),
+            Ok(url) => Ok(Host {
+                child,
+                url,
+                data,
+                log,
+                folder,
+                tokens: Mutex::default(),
+            }),
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
                 let status = child.wait().expect("an ended child has a status");
-                Err(Failure { status, log: fs::read_to_string(&log).unwrap_or_default() })
+                Err(Failure {
+                    status,
+                    log: fs::read_to_string(&log).unwrap_or_default(),
+                })
             }
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                 let _ = child.kill();
-                panic!("the host never got ready:\n{}", fs::read_to_string(&log).unwrap_or_default())
+                panic!(
+                    "the host never got ready:\n{}",
+                    fs::read_to_string(&log).unwrap_or_default()
+                )
             }
         }
     }
@@ -131,9 +162,16 @@ impl Settings {
     /// When it cannot be started.
     pub fn start_and_kill(self, after: std::time::Duration) {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let data = self.data.clone().unwrap_or_else(|| folder.path().join("data"));
+        let data = self
+            .data
+            .clone()
+            .unwrap_or_else(|| folder.path().join("data"));
         let mut command = self.command(folder.path(), &data);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts");
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
         std::thread::sleep(after);
         child.kill().expect("a running host");
         child.wait().expect("a killed host ends");
@@ -142,9 +180,16 @@ impl Settings {
     /// `jackfield serve` with its configuration in `folder`.
     fn command(&self, folder: &Path, data: &Path) -> Command {
         let config = folder.join("jackfield.toml");
-        fs::write(&config, toml::to_string(&self.config).expect("TOML")).expect("a written configuration");
+        fs::write(&config, toml::to_string(&self.config).expect("TOML"))
+            .expect("a written configuration");
         let mut command = jackfield();
-        command.args(["serve", "--listen", "127.0.0.1:0"]).arg("--data").arg(data).arg("--config").arg(&config).args(&self.arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("--data")
+            .arg(data)
+            .arg("--config")
+            .arg(&config)
+            .args(&self.arguments);
         command
     }
 }
@@ -152,7 +197,12 @@ impl Settings {
 /// Gives a new host the key with which all hosts under test sign what they compile: they share one cache, and each plugin is compiled once.
 fn trust_the_cache(data: &Path) {
     fs::create_dir_all(data).expect("a data folder");
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(data.join("plugin-cache-key")).expect("a new key");
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(data.join("plugin-cache-key"))
+        .expect("a new key");
     file.write_all(&[7; 32]).expect("a written key");
 }
 
@@ -206,7 +256,10 @@ impl Host {
     /// When the ready line names no `http` URL.
     #[must_use]
     pub fn address(&self) -> String {
-        self.url.strip_prefix("http://").expect("an http URL").to_owned()
+        self.url
+            .strip_prefix("http://")
+            .expect("an http URL")
+            .to_owned()
     }
 
     /// Its data folder.
@@ -246,7 +299,10 @@ impl Host {
     #[must_use]
     pub fn known_token(&self, user: &str, role: &str) -> String {
         let mut tokens = self.tokens.lock().expect("no test panics with it");
-        tokens.entry((user.to_owned(), role.to_owned())).or_insert_with(|| self.token(user, role)).clone()
+        tokens
+            .entry((user.to_owned(), role.to_owned()))
+            .or_insert_with(|| self.token(user, role))
+            .clone()
     }
 
     /// Sends a request.
@@ -255,7 +311,14 @@ impl Host {
     /// When there is no answer.
     #[must_use]
     pub fn send(&self, request: &Request) -> Response {
-        request.send(&self.address()).unwrap_or_else(|error| panic!("{} {}: {error}\n{}", request.method, request.path, self.log()))
+        request.send(&self.address()).unwrap_or_else(|error| {
+            panic!(
+                "{} {}: {error}\n{}",
+                request.method,
+                request.path,
+                self.log()
+            )
+        })
     }
 
     /// `GET` without credentials.
@@ -267,22 +330,54 @@ impl Host {
     /// A request with a JSON body, in the name of `user`.
     #[must_use]
     pub fn act(&self, user: &str, method: &str, path: &str, body: &Value) -> Response {
-        self.send(&Request::new(method, path).bearer(&self.token(user, "client")).json(body))
+        self.send(
+            &Request::new(method, path)
+                .bearer(&self.token(user, "client"))
+                .json(body),
+        )
     }
 
     /// Makes a public server owned by `owner`.
     pub fn create_server(&self, owner: &str, id: &str) {
-        let _ = self.act(owner, "POST", "/api/servers", &json!({"id": id, "name": id})).expect(201);
+        let _ = self
+            .act(
+                owner,
+                "POST",
+                "/api/servers",
+                &json!({"id": id, "name": id}),
+            )
+            .expect(201);
     }
 
     /// Stores a plugin requirement and returns the row.
     pub fn require(&self, owner: &str, server: &str, plugin: &str, body: &Value) -> Value {
-        self.act(owner, "PUT", &format!("/api/servers/{server}/plugins/{plugin}/requirement"), body).expect(200).json()
+        self.act(
+            owner,
+            "PUT",
+            &format!("/api/servers/{server}/plugins/{plugin}/requirement"),
+            body,
+        )
+        .expect(200)
+        .json()
     }
 
     /// Registers a plugin event and returns the row.
-    pub fn define(&self, owner: &str, server: &str, plugin: &str, event: &str, body: &Value) -> Value {
-        self.act(owner, "PUT", &format!("/api/servers/{server}/plugins/{plugin}/events/{event}"), body).expect(200).json()
+    pub fn define(
+        &self,
+        owner: &str,
+        server: &str,
+        plugin: &str,
+        event: &str,
+        body: &Value,
+    ) -> Value {
+        self.act(
+            owner,
+            "PUT",
+            &format!("/api/servers/{server}/plugins/{plugin}/events/{event}"),
+            body,
+        )
+        .expect(200)
+        .json()
     }
 
     /// The value of a metric without labels, or of all its label sets together.
@@ -301,7 +396,10 @@ impl Host {
     /// # Panics
     /// When there is no such process.
     pub fn signal(&self, signal: &str) {
-        let status = Command::new("kill").arg(format!("-{signal}")).arg(self.child.id().to_string()).status();
+        let status = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(self.child.id().to_string())
+            .status();
         assert!(status.expect("kill runs").success(), "kill -{signal}");
     }
 
@@ -316,7 +414,9 @@ impl Host {
     /// # Panics
     /// When it does not end.
     pub fn wait(mut self) -> ExitStatus {
-        crate::until("the end of the host", || self.child.try_wait().expect("a child has a status"))
+        crate::until("the end of the host", || {
+            self.child.try_wait().expect("a child has a status")
+        })
     }
 }
 
@@ -330,7 +430,11 @@ impl Drop for Host {
                 Ok(Some(status)) => format!("which had ended by itself ({status})"),
                 _ => "which ran until now".to_owned(),
             };
-            eprintln!("--- log of the host at {}, {how}:\n{}", self.url, self.log());
+            eprintln!(
+                "--- log of the host at {}, {how}:\n{}",
+                self.url,
+                self.log()
+            );
         }
     }
 }
@@ -355,8 +459,16 @@ impl Target for Host {
 /// When `jackfield token` fails.
 #[must_use]
 pub fn token(data: &Path, user: &str, role: &str) -> String {
-    let output = run(jackfield().arg("token").arg("--data").arg(data).args(["--user", user, "--role", role]));
-    assert!(output.status.success(), "jackfield token: {}", String::from_utf8_lossy(&output.stderr));
+    let output = run(jackfield()
+        .arg("token")
+        .arg("--data")
+        .arg(data)
+        .args(["--user", user, "--role", role]));
+    assert!(
+        output.status.success(),
+        "jackfield token: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout).expect("a token is text");
     text.trim_end().lines().last().expect("a token").to_owned()
 }
@@ -366,7 +478,9 @@ pub fn token(data: &Path, user: &str, role: &str) -> String {
 /// # Panics
 /// When it cannot start.
 pub fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 /// The binary that cargo built beside this test, in the workspace's root.
@@ -376,7 +490,11 @@ pub fn run(command: &mut Command) -> Output {
 #[must_use]
 pub fn jackfield() -> Command {
     let binary = output_folder().join("jackfield");
-    assert!(binary.exists(), "{} is missing; run `cargo xtask test`, or `cargo build --bins` first", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing; run `cargo xtask test`, or `cargo build --bins` first",
+        binary.display()
+    );
     let mut command = Command::new(binary);
     command.current_dir(root()).env_remove("RUST_LOG");
     command

@@ -24,7 +24,12 @@ impl Request {
     /// A request without body.
     #[must_use]
     pub fn new(method: &str, path: &str) -> Self {
-        Self { method: method.into(), path: path.into(), headers: Vec::new(), body: None }
+        Self {
+            method: method.into(),
+            path: path.into(),
+            headers: Vec::new(),
+            body: None,
+        }
     }
 
     /// Adds a header.
@@ -55,7 +60,10 @@ impl Request {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n", self.method, self.path);
+        let mut head = format!(
+            "{} {} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n",
+            self.method, self.path
+        );
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -65,7 +73,10 @@ impl Request {
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
         // A server that refuses a large body may answer and close before it has read all of it.
-        let sent = self.body.as_ref().map_or(Ok(()), |body| stream.write_all(body));
+        let sent = self
+            .body
+            .as_ref()
+            .map_or(Ok(()), |body| stream.write_all(body));
         let mut bytes = Vec::new();
         let read = stream.read_to_end(&mut bytes);
         if bytes.is_empty() {
@@ -91,7 +102,10 @@ impl Response {
     /// The first header named `name` (lower case).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
@@ -100,7 +114,8 @@ impl Response {
     /// When it is none; the message shows it.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in the answer {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error} in the answer {} {}", self.status, self.text()))
     }
 
     /// The body as text.
@@ -122,19 +137,39 @@ impl Response {
     fn parse(bytes: &[u8], head_only: bool) -> io::Result<Self> {
         let mut headers = [httparse::EMPTY_HEADER; 128];
         let mut head = httparse::Response::new(&mut headers);
-        let httparse::Status::Complete(length) = head.parse(bytes).map_err(io::Error::other)? else {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended within the head"));
+        let httparse::Status::Complete(length) = head.parse(bytes).map_err(io::Error::other)?
+        else {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the connection ended within the head",
+            ));
         };
-        let named = |header: &httparse::Header<'_>| (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned());
+        let named = |header: &httparse::Header<'_>| {
+            (
+                header.name.to_ascii_lowercase(),
+                String::from_utf8_lossy(header.value).into_owned(),
+            )
+        };
         let headers: Vec<(String, String)> = head.headers.iter().map(named).collect();
-        let mut response = Self { status: head.code.unwrap_or_default(), headers, body: Vec::new() };
+        let mut response = Self {
+            status: head.code.unwrap_or_default(),
+            headers,
+            body: Vec::new(),
+        };
         if !head_only {
             let rest = &bytes[length..];
-            response.body = match (response.header("transfer-encoding"), response.header("content-length")) {
+            response.body = match (
+                response.header("transfer-encoding"),
+                response.header("content-length"),
+            ) {
                 (Some(_), _) => dechunk(rest)?,
                 (None, Some(length)) => {
                     let length: usize = length.parse().map_err(io::Error::other)?;
-                    rest.get(..length).ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "the body is cut"))?.to_vec()
+                    rest.get(..length)
+                        .ok_or_else(|| {
+                            io::Error::new(io::ErrorKind::UnexpectedEof, "the body is cut")
+                        })?
+                        .to_vec()
                 }
                 (None, None) => rest.to_vec(),
             };
@@ -147,7 +182,9 @@ fn dechunk(mut rest: &[u8]) -> io::Result<Vec<u8>> {
     let cut = || io::Error::new(io::ErrorKind::UnexpectedEof, "a chunk is cut");
     let mut body = Vec::new();
     loop {
-        let httparse::Status::Complete((start, size)) = httparse::parse_chunk_size(rest).map_err(|_| cut())? else {
+        let httparse::Status::Complete((start, size)) =
+            httparse::parse_chunk_size(rest).map_err(|_| cut())?
+        else {
             return Err(cut());
         };
         let size = usize::try_from(size).map_err(io::Error::other)?;

@@ -47,7 +47,9 @@ pub fn limits_raised() -> &'static str {
 /// Never: this crate lies in it.
 #[must_use]
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests lies in the workspace")
 }
 
 /// Cargo's output folder of the profile that built the running test.
@@ -57,7 +59,11 @@ pub fn root() -> &'static Path {
 #[must_use]
 pub fn output_folder() -> PathBuf {
     let program = std::env::current_exe().expect("a running program has a path");
-    program.ancestors().nth(2).expect("cargo puts tests into <profile>/deps").to_owned()
+    program
+        .ancestors()
+        .nth(2)
+        .expect("cargo puts tests into <profile>/deps")
+        .to_owned()
 }
 
 /// Asks `ready` again and again until it is, and gives its answer.

@@ -7,7 +7,13 @@ use serde_json::Value;
 #[must_use]
 pub fn mismatch(expected: &Value, actual: Option<&Value>, at: &str) -> Option<String> {
     let shown = || actual.map_or_else(|| "nothing".to_owned(), Value::to_string);
-    let fails = |what: &str| Some(format!("{}: wanted {what}, found {}", if at.is_empty() { "/" } else { at }, shown()));
+    let fails = |what: &str| {
+        Some(format!(
+            "{}: wanted {what}, found {}",
+            if at.is_empty() { "/" } else { at },
+            shown()
+        ))
+    };
     let when = |holds: bool, what: &str| if holds { None } else { fails(what) };
     match expected {
         Value::String(word) => match word.as_str() {
@@ -20,46 +26,71 @@ pub fn mismatch(expected: &Value, actual: Option<&Value>, at: &str) -> Option<St
             "$object" => when(actual.is_some_and(Value::is_object), "an object"),
             _ => when(actual == Some(expected), &expected.to_string()),
         },
-        Value::Object(members) if members.len() == 1 && members.keys().all(|key| key.starts_with('$')) => {
+        Value::Object(members)
+            if members.len() == 1 && members.keys().all(|key| key.starts_with('$')) =>
+        {
             let (word, argument) = members.iter().next()?;
             special(word, argument, actual).and_then(|what| fails(&what))
         }
         Value::Object(members) => match actual {
-            Some(Value::Object(found)) => members.iter().find_map(|(key, want)| mismatch(want, found.get(key), &format!("{at}/{key}"))),
+            Some(Value::Object(found)) => members
+                .iter()
+                .find_map(|(key, want)| mismatch(want, found.get(key), &format!("{at}/{key}"))),
             _ => fails("an object"),
         },
         Value::Array(wanted) => match actual {
             Some(Value::Array(found)) if found.len() == wanted.len() => {
-                wanted.iter().enumerate().find_map(|(index, want)| mismatch(want, found.get(index), &format!("{at}/{index}")))
+                wanted.iter().enumerate().find_map(|(index, want)| {
+                    mismatch(want, found.get(index), &format!("{at}/{index}"))
+                })
             }
             _ => fails(&format!("an array of {}", wanted.len())),
         },
-        _ => when(actual.is_some_and(|actual| same(expected, actual)), &expected.to_string()),
+        _ => when(
+            actual.is_some_and(|actual| same(expected, actual)),
+            &expected.to_string(),
+        ),
     }
 }
 
 /// Numbers are compared by value: 1 and 1.0 are the same JSON number.
 fn same(expected: &Value, actual: &Value) -> bool {
-    expected == actual || matches!((expected.as_f64(), actual.as_f64()), (Some(left), Some(right)) if left == right)
+    expected == actual
+        || matches!((expected.as_f64(), actual.as_f64()), (Some(left), Some(right)) if left == right)
 }
 
 fn special(word: &str, argument: &Value, actual: Option<&Value>) -> Option<String> {
     let list = || actual.and_then(Value::as_array);
-    let holds = |wanted: &Value| list().is_some_and(|found| found.iter().any(|item| mismatch(wanted, Some(item), "").is_none()));
+    let holds = |wanted: &Value| {
+        list().is_some_and(|found| {
+            found
+                .iter()
+                .any(|item| mismatch(wanted, Some(item), "").is_none())
+        })
+    };
     let wanted = || argument.as_array().into_iter().flatten();
     let fine = match word {
         "$contains" => list().is_some() && wanted().all(holds),
         "$excludes" => list().is_some() && !wanted().any(holds),
         "$length" => {
-            let length =
-                actual.and_then(|value| value.as_array().map(Vec::len).or_else(|| value.as_str().map(|text| text.chars().count())));
+            let length = actual.and_then(|value| {
+                value
+                    .as_array()
+                    .map(Vec::len)
+                    .or_else(|| value.as_str().map(|text| text.chars().count()))
+            });
             length.map(|length| length as u64) == argument.as_u64()
         }
         "$matches" => {
-            let pattern = Regex::new(argument.as_str().unwrap_or_default()).unwrap_or_else(|error| panic!("{error}"));
-            actual.and_then(Value::as_str).is_some_and(|text| pattern.is_match(text))
+            let pattern = Regex::new(argument.as_str().unwrap_or_default())
+                .unwrap_or_else(|error| panic!("{error}"));
+            actual
+                .and_then(Value::as_str)
+                .is_some_and(|text| pattern.is_match(text))
         }
-        "$atLeast" => matches!((actual.and_then(Value::as_f64), argument.as_f64()), (Some(found), Some(least)) if found >= least),
+        "$atLeast" => {
+            matches!((actual.and_then(Value::as_f64), argument.as_f64()), (Some(found), Some(least)) if found >= least)
+        }
         _ => panic!("no such matcher: {word}"),
     };
     (!fine).then(|| format!("{word} {argument}"))
@@ -84,9 +115,17 @@ mod tests {
         ] {
             assert_eq!(mismatch(&expected, Some(&actual), ""), None, "{expected}");
         }
-        for expected in [json!({"a": 2}), json!({"b": []}), json!({"d": "$absent"}), json!({"e": "$any"}), json!({"c": {"$matches": "^b"}})]
-        {
-            assert!(mismatch(&expected, Some(&actual), "").is_some(), "{expected}");
+        for expected in [
+            json!({"a": 2}),
+            json!({"b": []}),
+            json!({"d": "$absent"}),
+            json!({"e": "$any"}),
+            json!({"c": {"$matches": "^b"}}),
+        ] {
+            assert!(
+                mismatch(&expected, Some(&actual), "").is_some(),
+                "{expected}"
+            );
         }
     }
 }

@@ -13,13 +13,22 @@ impl Counters {
     pub fn of(host: &Host) -> Self {
         let text = host.get("/metrics").expect(200).text();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
-        Self(lines.filter_map(|line| line.rsplit_once(' ')).filter_map(|(name, value)| Some((name.into(), value.parse().ok()?))).collect())
+        Self(
+            lines
+                .filter_map(|line| line.rsplit_once(' '))
+                .filter_map(|(name, value)| Some((name.into(), value.parse().ok()?)))
+                .collect(),
+        )
     }
 
     /// The value of `jackfield_<name>`, with the label `kind` where it is not empty; 0 when it was never counted.
     #[must_use]
     pub fn get(&self, name: &str, kind: &str) -> f64 {
-        let key = if kind.is_empty() { format!("jackfield_{name}") } else { format!("jackfield_{name}{{kind=\"{kind}\"}}") };
+        let key = if kind.is_empty() {
+            format!("jackfield_{name}")
+        } else {
+            format!("jackfield_{name}{{kind=\"{kind}\"}}")
+        };
         self.0.get(&key).copied().unwrap_or_default()
     }
 
@@ -34,7 +43,9 @@ impl Counters {
     /// # Panics
     /// When it never does.
     pub fn until_grown(&self, host: &Host, name: &str, kind: &str, by: f64) {
-        crate::until(&format!("{name} {kind} to grow by {by}"), || (self.growth(host, name, kind) >= by).then_some(()));
+        crate::until(&format!("{name} {kind} to grow by {by}"), || {
+            (self.growth(host, name, kind) >= by).then_some(())
+        });
     }
 }
 
@@ -44,9 +55,18 @@ impl Counters {
 /// When the system does not tell.
 #[must_use]
 pub fn resident_bytes(host: &Host) -> usize {
-    let status = fs::read_to_string(format!("/proc/{}/status", host.process_id())).expect("the status of a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a resident size");
-    let kib: usize = line.trim().trim_end_matches(" kB").trim().parse().expect("a number");
+    let status = fs::read_to_string(format!("/proc/{}/status", host.process_id()))
+        .expect("the status of a running process");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("a resident size");
+    let kib: usize = line
+        .trim()
+        .trim_end_matches(" kB")
+        .trim()
+        .parse()
+        .expect("a number");
     kib * limits::KIB
 }
 
@@ -56,8 +76,14 @@ pub fn resident_bytes(host: &Host) -> usize {
 /// When the system does not tell.
 #[must_use]
 pub fn processor_ticks(host: &Host) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", host.process_id())).expect("the state of a running process");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", host.process_id()))
+        .expect("the state of a running process");
     // The name in parentheses may hold spaces; the fields after it are counted from the third.
     let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
-    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+    fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum()
 }

@@ -33,8 +33,16 @@ impl Directory {
 
     /// Installs a plugin of the workspace: its manifest, changed by `change`, and its component.
     pub fn install(&self, package: &str, change: impl FnOnce(&mut Value)) {
-        let source = ["components/examples", "tests/test-components", "tests/test-scripts"].map(|folder| root().join(folder).join(package));
-        let source = source.iter().find(|folder| folder.is_dir()).unwrap_or_else(|| panic!("there is no plugin {package}"));
+        let source = [
+            "components/examples",
+            "tests/test-components",
+            "tests/test-scripts",
+        ]
+        .map(|folder| root().join(folder).join(package));
+        let source = source
+            .iter()
+            .find(|folder| folder.is_dir())
+            .unwrap_or_else(|| panic!("there is no plugin {package}"));
         let text = fs::read_to_string(source.join("jackfield.json")).expect("a manifest");
         let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
         change(&mut manifest);
@@ -48,13 +56,15 @@ impl Directory {
         fs::create_dir_all(&folder).expect("a folder");
         let file = manifest["entrypoint"].as_str().expect("an entrypoint");
         fs::copy(component, folder.join(file)).expect("a component");
-        fs::write(folder.join("jackfield.json"), manifest.to_string()).expect("a manifest is written");
+        fs::write(folder.join("jackfield.json"), manifest.to_string())
+            .expect("a manifest is written");
     }
 
     /// A host that runs what lies here, and whose operator lets every plugin that declares it answer on its route.
     #[must_use]
     pub fn settings(&self) -> Settings {
-        self.closed_settings().config("[plugins.policy]\nallow = [\"http.serve\"]\n")
+        self.closed_settings()
+            .config("[plugins.policy]\nallow = [\"http.serve\"]\n")
     }
 
     /// A host that runs what lies here and allows nothing by itself.
@@ -69,8 +79,16 @@ impl Directory {
 #[must_use]
 pub fn component(package: &str) -> PathBuf {
     let name = package.replace('-', "_");
-    let path = output_folder().parent().expect("the target folder").join("wasm32-wasip2/component").join(format!("{name}.wasm"));
-    assert!(path.exists(), "{} is missing; run `cargo xtask build` first", path.display());
+    let path = output_folder()
+        .parent()
+        .expect("the target folder")
+        .join("wasm32-wasip2/component")
+        .join(format!("{name}.wasm"));
+    assert!(
+        path.exists(),
+        "{} is missing; run `cargo xtask build` first",
+        path.display()
+    );
     path
 }
 
@@ -79,12 +97,22 @@ impl Host {
     #[must_use]
     pub fn admin(&self, method: &str, path: &str, body: &Value) -> Response {
         let request = Request::new(method, path).bearer(&self.known_token("root", "admin"));
-        self.send(&if body.is_null() { request } else { request.json(body) })
+        self.send(&if body.is_null() {
+            request
+        } else {
+            request.json(body)
+        })
     }
 
     /// Grants all that a plugin declares.
     pub fn grant_all(&self, plugin: &str) {
-        let _ = self.admin("PUT", &format!("/api/plugins/{plugin}/grants"), &json!({"all": true})).expect(200);
+        let _ = self
+            .admin(
+                "PUT",
+                &format!("/api/plugins/{plugin}/grants"),
+                &json!({"all": true}),
+            )
+            .expect(200);
     }
 
     /// Waits until a plugin is in a state; its details.
@@ -95,11 +123,19 @@ impl Host {
         let began = Instant::now();
         loop {
             let answer = self.admin("GET", &format!("/api/plugins/{plugin}"), &Value::Null);
-            let about = if answer.status == 200 { answer.json() } else { Value::Null };
+            let about = if answer.status == 200 {
+                answer.json()
+            } else {
+                Value::Null
+            };
             if about["state"] == state {
                 return about;
             }
-            assert!(began.elapsed() < PATIENCE, "{plugin} is not {state} but {about}\n{}", self.log());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{plugin} is not {state} but {about}\n{}",
+                self.log()
+            );
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
@@ -119,7 +155,8 @@ impl Host {
     /// Asks a plugin on its route, as a client.
     #[must_use]
     pub fn ask_plugin(&self, method: &str, path: &str, body: &[u8]) -> Response {
-        let mut request = Request::new(method, &format!("/api/plugins/route{path}")).bearer(&self.known_token("alice", "client"));
+        let mut request = Request::new(method, &format!("/api/plugins/route{path}"))
+            .bearer(&self.known_token("alice", "client"));
         request.body = Some(body.to_vec());
         self.send(&request)
     }

@@ -25,8 +25,13 @@ impl Frame {
     /// Code and reason of a close frame.
     #[must_use]
     pub fn close(&self) -> Option<(u16, String)> {
-        let (code, reason) = (self.opcode == 8).then_some(self.payload.as_slice())?.split_at_checked(2)?;
-        Some((u16::from_be_bytes(code.try_into().ok()?), String::from_utf8_lossy(reason).into_owned()))
+        let (code, reason) = (self.opcode == 8)
+            .then_some(self.payload.as_slice())?
+            .split_at_checked(2)?;
+        Some((
+            u16::from_be_bytes(code.try_into().ok()?),
+            String::from_utf8_lossy(reason).into_owned(),
+        ))
     }
 }
 
@@ -39,7 +44,10 @@ impl Raw {
     pub fn connect(host: &Host) -> Self {
         let (raw, head) = Self::shake(host, "");
         assert!(head.starts_with("HTTP/1.1 101"), "{head}");
-        assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "the accept value of RFC 6455: {head}");
+        assert!(
+            head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            "the accept value of RFC 6455: {head}"
+        );
         raw
     }
 
@@ -69,7 +77,9 @@ impl Raw {
     #[must_use]
     pub fn dial(host: &Host) -> Self {
         let stream = TcpStream::connect(host.address()).expect("the host listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes a timeout");
         stream.set_nodelay(true).expect("a socket takes a flag");
         Self { stream }
     }
@@ -80,7 +90,9 @@ impl Raw {
     /// When the system has no more handles.
     #[must_use]
     pub fn twin(&self) -> Self {
-        Self { stream: self.stream.try_clone().expect("a second handle") }
+        Self {
+            stream: self.stream.try_clone().expect("a second handle"),
+        }
     }
 
     /// Writes bytes; a peer that has closed is found out by reading.
@@ -133,10 +145,13 @@ impl Raw {
     /// # Panics
     /// When nothing comes, or a frame of the server is masked or fragmented.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        self.read_frame().unwrap_or_else(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => None,
-            _ => panic!("nothing came: {error}"),
-        })
+        self.read_frame()
+            .unwrap_or_else(|error| match error.kind() {
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe => None,
+                _ => panic!("nothing came: {error}"),
+            })
     }
 
     /// How the connection ends: whatever still comes is a whole frame and is dropped, then the stream must end. False when it was cut by a
@@ -150,7 +165,14 @@ impl Raw {
             match self.stream.peek(&mut byte) {
                 Ok(0) => return true,
                 Ok(_) if self.read_frame().is_ok() => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => panic!("it does not end"),
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    panic!("it does not end")
+                }
                 Ok(_) | Err(_) => return false,
             }
         }
@@ -162,7 +184,12 @@ impl Raw {
         self.set_patience(patience);
         let peeked = self.stream.peek(&mut [0]);
         self.set_patience(PATIENCE);
-        peeked.is_err_and(|error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut))
+        peeked.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+            )
+        })
     }
 
     /// Ends the sending side.
@@ -185,7 +212,9 @@ impl Raw {
     /// # Panics
     /// Never for a positive duration.
     pub fn set_patience(&self, patience: Duration) {
-        self.stream.set_read_timeout(Some(patience)).expect("a positive duration");
+        self.stream
+            .set_read_timeout(Some(patience))
+            .expect("a positive duration");
     }
 
     fn read_frame(&mut self) -> io::Result<Option<Frame>> {
@@ -194,12 +223,17 @@ impl Raw {
         let length = match second {
             0..126 => usize::from(second),
             126 => usize::from(u16::from_be_bytes(self.exactly()?)),
-            127 => usize::try_from(u64::from_be_bytes(self.exactly()?)).map_err(io::Error::other)?,
+            127 => {
+                usize::try_from(u64::from_be_bytes(self.exactly()?)).map_err(io::Error::other)?
+            }
             _ => panic!("a server must not mask"),
         };
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload)?;
-        Ok(Some(Frame { opcode: first & 0x0f, payload }))
+        Ok(Some(Frame {
+            opcode: first & 0x0f,
+            payload,
+        }))
     }
 
     fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
@@ -226,6 +260,11 @@ pub fn masked(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     }
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     bytes.extend_from_slice(&mask);
-    bytes.extend(payload.iter().enumerate().map(|(at, byte)| byte ^ mask[at % 4]));
+    bytes.extend(
+        payload
+            .iter()
+            .enumerate()
+            .map(|(at, byte)| byte ^ mask[at % 4]),
+    );
     bytes
 }

@@ -24,7 +24,11 @@ impl Rng {
 
     /// A number below `end`; 0 when that is 0.
     pub const fn below(&mut self, end: usize) -> usize {
-        if end == 0 { 0 } else { (self.next() % end as u64) as usize }
+        if end == 0 {
+            0
+        } else {
+            (self.next() % end as u64) as usize
+        }
     }
 
     /// True in `percent` of a hundred cases.
@@ -41,6 +45,8 @@ impl Rng {
 pub fn seed() -> u64 {
     match std::env::var("JACKFIELD_TEST_SEED") {
         Ok(text) => text.parse().expect("JACKFIELD_TEST_SEED is a number"),
-        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64),
+        Err(_) => SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(1, |since| since.as_nanos() as u64),
     }
 }

@@ -17,7 +17,12 @@ use tempfile::TempDir;
 /// Whether a `spin` is on the PATH.
 #[must_use]
 pub fn is_installed() -> bool {
-    Command::new("spin").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    Command::new("spin")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// A running `spin up`.
@@ -42,22 +47,42 @@ impl Spin {
         let address = free.local_addr().expect("an address").to_string();
         drop(free);
         let mut command = Command::new("spin");
-        command.args(["up", "--quiet", "--listen", &address, "--state-dir"]).arg(state.path()).current_dir(root());
-        command.env("SPIN_VARIABLE_PUBLIC_KEY", public_key(&keys)).env("SPIN_VARIABLE_SERVICE_CREDENTIAL", SERVICE_CREDENTIAL);
+        command
+            .args(["up", "--quiet", "--listen", &address, "--state-dir"])
+            .arg(state.path())
+            .current_dir(root());
+        command
+            .env("SPIN_VARIABLE_PUBLIC_KEY", public_key(&keys))
+            .env("SPIN_VARIABLE_SERVICE_CREDENTIAL", SERVICE_CREDENTIAL);
         for (name, value) in variables {
             command.env(format!("SPIN_VARIABLE_{}", name.to_uppercase()), value);
         }
         let child = command.stdin(Stdio::null()).spawn().expect("spin starts");
-        let spin = Self { child, address, keys, _state: state };
+        let spin = Self {
+            child,
+            address,
+            keys,
+            _state: state,
+        };
         // Any answer will do: some cases run with variables that make the components refuse everything.
-        until("spin up", || Request::new("GET", "/api/openapi.json").send(&spin.address).ok());
+        until("spin up", || {
+            Request::new("GET", "/api/openapi.json")
+                .send(&spin.address)
+                .ok()
+        });
         spin
     }
 }
 
 fn public_key(keys: &Host) -> String {
-    let output = run(jackfield().args(["keys", "show", "--data"]).arg(keys.data()));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(jackfield()
+        .args(["keys", "show", "--data"])
+        .arg(keys.data()));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -78,7 +103,10 @@ impl Target for Spin {
 impl Drop for Spin {
     fn drop(&mut self) {
         // Spin starts its trigger as a child of its own and ends it when it is asked to end.
-        let _ = Command::new("kill").arg("-INT").arg(self.child.id().to_string()).status();
+        let _ = Command::new("kill")
+            .arg("-INT")
+            .arg(self.child.id().to_string())
+            .status();
         let begin = std::time::Instant::now();
         while begin.elapsed() < PATIENCE {
             if matches!(self.child.try_wait(), Ok(Some(_))) {

@@ -27,14 +27,22 @@ impl Origins {
     pub(crate) fn parse(text: &str) -> Self {
         match text.trim() {
             "*" => Self::Any,
-            list => Self::Listed(list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()),
+            list => Self::Listed(
+                list.split(',')
+                    .map(str::trim)
+                    .filter(|origin| !origin.is_empty())
+                    .map(str::to_owned)
+                    .collect(),
+            ),
         }
     }
 
     fn admits(&self, origin: Option<&str>) -> Option<String> {
         match self {
             Self::Any => Some("*".to_owned()),
-            Self::Listed(listed) => origin.filter(|origin| listed.iter().any(|known| known == origin)).map(str::to_owned),
+            Self::Listed(listed) => origin
+                .filter(|origin| listed.iter().any(|known| known == origin))
+                .map(str::to_owned),
         }
     }
 }
@@ -47,7 +55,11 @@ impl Answer {
 
     /// Any status with a JSON text.
     pub(crate) fn text(status: u16, body: String) -> Self {
-        Self { status, body: body.into_bytes(), headers: vec![("content-type", "application/json".to_owned())] }
+        Self {
+            status,
+            body: body.into_bytes(),
+            headers: vec![("content-type", "application/json".to_owned())],
+        }
     }
 
     /// `{"error","code"}` (decision: errors over HTTP).
@@ -57,7 +69,11 @@ impl Answer {
 
     /// The answer to `OPTIONS`.
     pub(crate) fn preflight(methods: &'static str) -> Self {
-        let answer = Self { status: 204, body: Vec::new(), headers: Vec::new() };
+        let answer = Self {
+            status: 204,
+            body: Vec::new(),
+            headers: Vec::new(),
+        };
         answer
             .header("allow", methods)
             .header("access-control-allow-methods", methods)
@@ -72,13 +88,25 @@ impl Answer {
     }
 
     /// The HTTP form.
-    pub(crate) fn into_response(self, origins: &Origins, origin: Option<&str>, is_head: bool) -> Response {
+    pub(crate) fn into_response(
+        self,
+        origins: &Origins,
+        origin: Option<&str>,
+        is_head: bool,
+    ) -> Response {
         let length = self.body.len();
-        let body = if is_head { Bytes::new() } else { Bytes::from(self.body) };
+        let body = if is_head {
+            Bytes::new()
+        } else {
+            Bytes::from(self.body)
+        };
         let mut response = Response::new(FullBody::new(body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        let admitted = origins.admits(origin).map(|origin| ("access-control-allow-origin", origin));
+        let admitted = origins
+            .admits(origin)
+            .map(|origin| ("access-control-allow-origin", origin));
         let varies = matches!(origins, Origins::Listed(_)).then(|| ("vary", "origin".to_owned()));
         for (name, value) in self.headers.into_iter().chain(admitted).chain(varies) {
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -88,7 +116,10 @@ impl Answer {
         headers.insert("cache-control", HeaderValue::from_static("no-cache"));
         if self.status != 204 {
             headers.insert("content-length", HeaderValue::from(length));
-            headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+            headers.insert(
+                "x-content-type-options",
+                HeaderValue::from_static("nosniff"),
+            );
         }
         response
     }

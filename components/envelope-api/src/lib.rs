@@ -2,7 +2,10 @@
 //!
 //! What it is: a shell around the judge that it is composed with, which is the very component that gateways load.
 //! What it is not: a way to send anything; nothing leaves this component but the answer. Invariant: no state of a request outlives it.
-#![allow(unsafe_code, reason = "the service macro exports the component's functions; nothing here is unsafe by hand")]
+#![allow(
+    unsafe_code,
+    reason = "the service macro exports the component's functions; nothing here is unsafe by hand"
+)]
 
 mod answer;
 mod bindings;
@@ -18,10 +21,21 @@ use spin_sdk::http::{Method, Request};
 /// Serves one request.
 #[spin_sdk::http_service]
 async fn serve(request: Request) -> Response {
-    let origin = request.headers().get("origin").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let origins = Origins::parse(&spin_sdk::variables::get("cors_origins").await.unwrap_or_else(|_| "*".to_owned()));
+    let origin = request
+        .headers()
+        .get("origin")
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let origins = Origins::parse(
+        &spin_sdk::variables::get("cors_origins")
+            .await
+            .unwrap_or_else(|_| "*".to_owned()),
+    );
     let is_head = request.method() == Method::HEAD;
-    answer(request).await.unwrap_or_else(|refusal| refusal).into_response(&origins, origin.as_deref(), is_head)
+    answer(request)
+        .await
+        .unwrap_or_else(|refusal| refusal)
+        .into_response(&origins, origin.as_deref(), is_head)
 }
 
 /// The answer to a request; an `Err` is an answer as well.
@@ -37,7 +51,8 @@ async fn answer(request: Request) -> Result<Answer, Answer> {
             other => Err(not_served(&other, "POST, OPTIONS")),
         };
     }
-    let document = document(&path).ok_or_else(|| Answer::refusal(404, "NOT_FOUND", "there is no such document"))?;
+    let document = document(&path)
+        .ok_or_else(|| Answer::refusal(404, "NOT_FOUND", "there is no such document"))?;
     match method {
         Method::GET | Method::HEAD => Ok(Answer::json(200, &document())),
         other => Err(not_served(&other, "GET, HEAD, OPTIONS")),
@@ -48,7 +63,12 @@ fn not_served(method: &Method, allowed: &'static str) -> Answer {
     if *method == Method::OPTIONS {
         return Answer::preflight(allowed);
     }
-    Answer::refusal(405, "METHOD_NOT_ALLOWED", &format!("this path answers {allowed}")).header("allow", allowed)
+    Answer::refusal(
+        405,
+        "METHOD_NOT_ALLOWED",
+        &format!("this path answers {allowed}"),
+    )
+    .header("allow", allowed)
 }
 
 type Document = Box<dyn FnOnce() -> serde_json::Value>;
@@ -59,14 +79,20 @@ fn document(path: &str) -> Option<Document> {
     match path {
         "/api/envelopes/catalogue" => return Some(Box::new(catalogue::catalogue)),
         "/api/asyncapi.json" => return Some(Box::new(envelope_docs::asyncapi)),
-        "/api/schemas/envelopes" | "/api/schemas/envelopes/" => return Some(Box::new(catalogue::schemas)),
+        "/api/schemas/envelopes" | "/api/schemas/envelopes/" => {
+            return Some(Box::new(catalogue::schemas));
+        }
         _ => {}
     }
-    let name = path.strip_prefix("/api/schemas/envelopes/")?.strip_suffix(".json")?;
+    let name = path
+        .strip_prefix("/api/schemas/envelopes/")?
+        .strip_suffix(".json")?;
     let (ways, name) = match name.split_once('/') {
         Some((way, name)) => (vec![Way::parse(way)?], name),
         None => (Way::ALL.to_vec(), name),
     };
-    let schema = ways.into_iter().find_map(|way| envelope_docs::schema(name, way))?;
+    let schema = ways
+        .into_iter()
+        .find_map(|way| envelope_docs::schema(name, way))?;
     Some(Box::new(|| schema))
 }

@@ -10,13 +10,24 @@ use spin_sdk::http::{HeaderMap, Request, body::IncomingBodyExt as _};
 /// # Errors
 /// `413 BODY_TOO_LARGE`, `415 UNSUPPORTED_MEDIA_TYPE`, `400 BAD_JSON` when it breaks off.
 pub(crate) async fn body(request: Request) -> Result<Vec<u8>, Answer> {
-    let too_large = || Answer::refusal(413, "BODY_TOO_LARGE", &format!("the body has more than {BODY_BYTES_MAX} bytes"));
-    let announced = header(request.headers(), "content-length").and_then(|length| length.parse::<usize>().ok());
+    let too_large = || {
+        Answer::refusal(
+            413,
+            "BODY_TOO_LARGE",
+            &format!("the body has more than {BODY_BYTES_MAX} bytes"),
+        )
+    };
+    let announced =
+        header(request.headers(), "content-length").and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(too_large());
     }
     if !is_json(request.headers()) {
-        return Err(Answer::refusal(415, "UNSUPPORTED_MEDIA_TYPE", "the body must be application/json, not encoded"));
+        return Err(Answer::refusal(
+            415,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "the body must be application/json, not encoded",
+        ));
     }
     let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
     let mut stream = request.into_body().stream();
@@ -35,7 +46,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let plain = header(headers, "content-encoding").is_none_or(|coding| coding.trim().eq_ignore_ascii_case("identity"));
+    let plain = header(headers, "content-encoding")
+        .is_none_or(|coding| coding.trim().eq_ignore_ascii_case("identity"));
     let kind = header(headers, "content-type").and_then(|kind| kind.split(';').next());
     plain && kind.is_some_and(|media| media.trim().eq_ignore_ascii_case("application/json"))
 }

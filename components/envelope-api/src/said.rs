@@ -26,20 +26,49 @@ struct Said {
 /// What the judge said about `original`.
 pub(crate) fn verdict(verdict: Verdict, original: &[u8]) -> String {
     let said = match verdict {
-        Verdict::Pass => Said { verdict: "pass", ..Said::default() },
-        Verdict::Rewrite(bytes) => Said { verdict: "rewrite", outgoing: raw(bytes), ..Said::default() },
+        Verdict::Pass => Said {
+            verdict: "pass",
+            ..Said::default()
+        },
+        Verdict::Rewrite(bytes) => Said {
+            verdict: "rewrite",
+            outgoing: raw(bytes),
+            ..Said::default()
+        },
         Verdict::Route(decision) => {
             let patches: Vec<_> = decision
                 .patches
                 .into_iter()
-                .map(|patch| envelope::verdict::Patch { offset: patch.offset, remove: patch.remove, insert: patch.insert })
+                .map(|patch| envelope::verdict::Patch {
+                    offset: patch.offset,
+                    remove: patch.remove,
+                    insert: patch.insert,
+                })
                 .collect();
             let outgoing = envelope::verdict::apply(original, &patches).and_then(raw);
-            Said { verdict: "route", effects: Some(decision.effects.into_iter().map(effect).collect()), outgoing, ..Said::default() }
+            Said {
+                verdict: "route",
+                effects: Some(decision.effects.into_iter().map(effect).collect()),
+                outgoing,
+                ..Said::default()
+            }
         }
-        Verdict::Refuse(refusal) => Said { verdict: "refuse", code: Some(refusal.code), reply: raw(refusal.reply), ..Said::default() },
-        Verdict::NeedSnapshot(server_id) => Said { verdict: "need-snapshot", server_id: Some(server_id), ..Said::default() },
-        Verdict::Later(ticket) => Said { verdict: "later", ticket: Some(ticket), ..Said::default() },
+        Verdict::Refuse(refusal) => Said {
+            verdict: "refuse",
+            code: Some(refusal.code),
+            reply: raw(refusal.reply),
+            ..Said::default()
+        },
+        Verdict::NeedSnapshot(server_id) => Said {
+            verdict: "need-snapshot",
+            server_id: Some(server_id),
+            ..Said::default()
+        },
+        Verdict::Later(ticket) => Said {
+            verdict: "later",
+            ticket: Some(ticket),
+            ..Said::default()
+        },
     };
     String::from_utf8(envelope::reply::bytes(&said)).unwrap_or_default()
 }
@@ -63,16 +92,26 @@ fn effect(effect: Effect) -> Value {
         Effect::View(wish) => access("view", &wish),
         Effect::Leave(server_id) => json!({"effect": "leave", "serverId": server_id}),
         Effect::Broadcast(server_id) => json!({"effect": "broadcast", "serverId": server_id}),
-        Effect::SendToMember(to) => json!({"effect": "send-to-member", "serverId": to.server_id, "userId": to.user_id}),
-        Effect::SendToPlugin(to) => json!({"effect": "send-to-plugin", "serverId": to.server_id, "pluginId": to.plugin_id}),
-        Effect::Forward(to) => json!({"effect": "forward", "userId": to.user_id, "class": match to.class {
-            ForwardClass::Offer => "offer",
-            ForwardClass::Reply => "reply",
-            ForwardClass::Direct => "direct",
-            ForwardClass::Icon => "icon",
-        }}),
-        Effect::IconAvailable(icon) => json!({"effect": "icon-available", "serverId": icon.server_id, "updatedAt": icon.updated_at}),
-        Effect::IconPeers(icon) => json!({"effect": "icon-peers", "serverId": icon.server_id, "updatedAt": icon.updated_at}),
+        Effect::SendToMember(to) => {
+            json!({"effect": "send-to-member", "serverId": to.server_id, "userId": to.user_id})
+        }
+        Effect::SendToPlugin(to) => {
+            json!({"effect": "send-to-plugin", "serverId": to.server_id, "pluginId": to.plugin_id})
+        }
+        Effect::Forward(to) => {
+            json!({"effect": "forward", "userId": to.user_id, "class": match to.class {
+                ForwardClass::Offer => "offer",
+                ForwardClass::Reply => "reply",
+                ForwardClass::Direct => "direct",
+                ForwardClass::Icon => "icon",
+            }})
+        }
+        Effect::IconAvailable(icon) => {
+            json!({"effect": "icon-available", "serverId": icon.server_id, "updatedAt": icon.updated_at})
+        }
+        Effect::IconPeers(icon) => {
+            json!({"effect": "icon-peers", "serverId": icon.server_id, "updatedAt": icon.updated_at})
+        }
     }
 }
 
@@ -89,7 +128,9 @@ fn access(name: &str, access: &Access) -> Value {
 
 fn identify(identify: &Identify) -> Value {
     let plugins = identify.plugins.as_ref().map(|plugins| {
-        let entries = plugins.iter().map(|(id, version)| json!({"id": id, "version": version}));
+        let entries = plugins
+            .iter()
+            .map(|(id, version)| json!({"id": id, "version": version}));
         entries.collect::<Vec<_>>()
     });
     json!({

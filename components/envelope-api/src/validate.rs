@@ -9,7 +9,10 @@ use crate::{
     said,
 };
 use envelope::decode::Hint;
-use limits::plugin_event::{DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX, REQUIREMENTS_PER_SERVER_MAX};
+use limits::plugin_event::{
+    DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX,
+    REQUIREMENTS_PER_SERVER_MAX,
+};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -92,7 +95,9 @@ struct Requirement {
     manifest: Value,
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(reader: D) -> Result<Option<Option<String>>, D::Error> {
+fn present<'de, D: serde::Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<Option<String>>, D::Error> {
     Option::<String>::deserialize(reader).map(Some)
 }
 
@@ -104,12 +109,17 @@ const SERVER: &str = "server-1";
 /// Answers one question.
 pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Answer> {
     let bad = |message: &str| Answer::refusal(400, "INVALID_BODY", message);
-    let question: Question<'_> = serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
+    let question: Question<'_> =
+        serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
     if question.definitions.len() > DEFINITIONS_PER_SERVER_MAX {
-        return Err(bad(&format!("definitions has more than {DEFINITIONS_PER_SERVER_MAX} entries")));
+        return Err(bad(&format!(
+            "definitions has more than {DEFINITIONS_PER_SERVER_MAX} entries"
+        )));
     }
     if question.requirements.len() > REQUIREMENTS_PER_SERVER_MAX {
-        return Err(bad(&format!("requirements has more than {REQUIREMENTS_PER_SERVER_MAX} entries")));
+        return Err(bad(&format!(
+            "requirements has more than {REQUIREMENTS_PER_SERVER_MAX} entries"
+        )));
     }
     let envelope = match serde_json::from_str::<String>(question.envelope.get()) {
         Ok(text) => text.into_bytes(),
@@ -121,26 +131,52 @@ pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Answer> {
         server_id: server_id.clone(),
         revision: REVISION,
         requirements: question.requirements.into_iter().map(requirement).collect(),
-        definitions: question.definitions.into_iter().map(definition).collect::<Result<_, _>>().map_err(|error| bad(&error))?,
+        definitions: question
+            .definitions
+            .into_iter()
+            .map(definition)
+            .collect::<Result<_, _>>()
+            .map_err(|error| bad(&error))?,
     };
     definitions::learn(&snapshot);
     let verdict = judge::judge(&context, &envelope);
-    let nothing = types::Snapshot { server_id, revision: 0, requirements: Vec::new(), definitions: Vec::new() };
+    let nothing = types::Snapshot {
+        server_id,
+        revision: 0,
+        requirements: Vec::new(),
+        definitions: Vec::new(),
+    };
     definitions::learn(&nothing);
     Ok(Answer::text(200, said::verdict(verdict, &envelope)))
 }
 
 /// As a gateway builds it, with the caller's words where there are any.
 fn context(situation: Situation, envelope: &[u8]) -> types::Context {
-    let named = Hint::scan(envelope).server_id.map(std::borrow::Cow::into_owned);
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+    let named = Hint::scan(envelope)
+        .server_id
+        .map(std::borrow::Cow::into_owned);
+    let now = || {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    };
     types::Context {
         now_ms: situation.now_ms.unwrap_or_else(now),
-        connection_id: situation.connection_id.unwrap_or_else(|| "00000000-0000-4000-8000-000000000000".to_owned()),
-        user_id: situation.user_id.unwrap_or_else(|| Some("user-1".to_owned())),
-        display_name: situation.display_name.unwrap_or_else(|| "User 1".to_owned()),
+        connection_id: situation
+            .connection_id
+            .unwrap_or_else(|| "00000000-0000-4000-8000-000000000000".to_owned()),
+        user_id: situation
+            .user_id
+            .unwrap_or_else(|| Some("user-1".to_owned())),
+        display_name: situation
+            .display_name
+            .unwrap_or_else(|| "User 1".to_owned()),
         server_implied: named.is_none(),
-        server_id: Some(named.or(situation.server_id).unwrap_or_else(|| SERVER.to_owned())),
+        server_id: Some(
+            named
+                .or(situation.server_id)
+                .unwrap_or_else(|| SERVER.to_owned()),
+        ),
         server_revision: REVISION,
         membership: match situation.membership.unwrap_or(Membership::Joined) {
             Membership::None => types::Membership::None,
@@ -154,20 +190,33 @@ fn requirement(requirement: Requirement) -> types::Requirement {
     let manifest = requirement.manifest.as_object();
     let capabilities = |manifest: &serde_json::Map<String, Value>| {
         let declared = manifest.get("capabilities").and_then(Value::as_array);
-        declared.is_some_and(|declared| declared.iter().any(|capability| capability == "events.server.publish"))
+        declared.is_some_and(|declared| {
+            declared
+                .iter()
+                .any(|capability| capability == "events.server.publish")
+        })
     };
     types::Requirement {
         blocked: matches!(requirement.status.as_str(), "blocked" | "incompatible"),
         publishes: manifest.map(capabilities),
-        plugin_user_id: requirement.manifest.pointer("/pluginUser/id").and_then(Value::as_str).map(str::to_owned),
+        plugin_user_id: requirement
+            .manifest
+            .pointer("/pluginUser/id")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
         plugin_id: requirement.plugin_id,
     }
 }
 
 fn definition(definition: Definition) -> Result<types::Definition, String> {
-    let payload_bytes_max = definition.max_payload_bytes.unwrap_or(PAYLOAD_BYTES_DEFAULT as u32);
+    let payload_bytes_max = definition
+        .max_payload_bytes
+        .unwrap_or(PAYLOAD_BYTES_DEFAULT as u32);
     if payload_bytes_max as usize > PAYLOAD_BYTES_MAX {
-        return Err(format!("maxPayloadBytes of {} is more than {PAYLOAD_BYTES_MAX}", definition.event_name));
+        return Err(format!(
+            "maxPayloadBytes of {} is more than {PAYLOAD_BYTES_MAX}",
+            definition.event_name
+        ));
     }
     Ok(types::Definition {
         plugin_id: definition.plugin_id,

@@ -19,7 +19,9 @@ struct Validator;
 
 impl judge::Guest for Validator {
     fn judge(context: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let verdict = LEARNED.with_borrow_mut(|learned| envelope_judge::judge(learned, &translate::context(&context), &envelope));
+        let verdict = LEARNED.with_borrow_mut(|learned| {
+            envelope_judge::judge(learned, &translate::context(&context), &envelope)
+        });
         translate::verdict(verdict)
     }
 }

@@ -26,8 +26,16 @@ pub(crate) fn snapshot(snapshot: wit::Snapshot) -> core::Snapshot {
     core::Snapshot {
         server_id: snapshot.server_id,
         revision: snapshot.revision,
-        requirements: snapshot.requirements.into_iter().filter_map(requirement).collect(),
-        definitions: snapshot.definitions.into_iter().filter_map(definition).collect(),
+        requirements: snapshot
+            .requirements
+            .into_iter()
+            .filter_map(requirement)
+            .collect(),
+        definitions: snapshot
+            .definitions
+            .into_iter()
+            .filter_map(definition)
+            .collect(),
     }
 }
 
@@ -68,14 +76,21 @@ pub(crate) fn verdict(verdict: core::Verdict) -> wit::Verdict {
             patches: decision.patches.into_iter().map(patch).collect(),
             effects: decision.effects.into_iter().map(effect).collect(),
         }),
-        core::Verdict::Refuse(refusal) => wit::Verdict::Refuse(wit::Refusal { code: refusal.code, reply: refusal.reply }),
+        core::Verdict::Refuse(refusal) => wit::Verdict::Refuse(wit::Refusal {
+            code: refusal.code,
+            reply: refusal.reply,
+        }),
         core::Verdict::NeedSnapshot(server_id) => wit::Verdict::NeedSnapshot(server_id),
         core::Verdict::Later(ticket) => wit::Verdict::Later(ticket),
     }
 }
 
 fn patch(patch: core::Patch) -> wit::Patch {
-    wit::Patch { offset: patch.offset, remove: patch.remove, insert: patch.insert }
+    wit::Patch {
+        offset: patch.offset,
+        remove: patch.remove,
+        insert: patch.insert,
+    }
 }
 
 fn effect(effect: core::Effect) -> wit::Effect {
@@ -92,8 +107,16 @@ fn effect(effect: core::Effect) -> wit::Effect {
         core::Effect::View(access) => wit::Effect::View(self::access(access)),
         core::Effect::Leave(server_id) => wit::Effect::Leave(server_id),
         core::Effect::Broadcast(server_id) => wit::Effect::Broadcast(server_id),
-        core::Effect::SendToMember { server_id, user_id } => wit::Effect::SendToMember(wit::Member { server_id, user_id }),
-        core::Effect::SendToPlugin { server_id, plugin_id } => wit::Effect::SendToPlugin(wit::ServerPlugin { server_id, plugin_id }),
+        core::Effect::SendToMember { server_id, user_id } => {
+            wit::Effect::SendToMember(wit::Member { server_id, user_id })
+        }
+        core::Effect::SendToPlugin {
+            server_id,
+            plugin_id,
+        } => wit::Effect::SendToPlugin(wit::ServerPlugin {
+            server_id,
+            plugin_id,
+        }),
         core::Effect::Forward { user_id, class } => wit::Effect::Forward(wit::Forward {
             user_id,
             class: match class {
@@ -103,13 +126,30 @@ fn effect(effect: core::Effect) -> wit::Effect {
                 core::ForwardClass::Icon => wit::ForwardClass::Icon,
             },
         }),
-        core::Effect::IconAvailable { server_id, updated_at } => wit::Effect::IconAvailable(wit::Icon { server_id, updated_at }),
-        core::Effect::IconPeers { server_id, updated_at } => wit::Effect::IconPeers(wit::Icon { server_id, updated_at }),
+        core::Effect::IconAvailable {
+            server_id,
+            updated_at,
+        } => wit::Effect::IconAvailable(wit::Icon {
+            server_id,
+            updated_at,
+        }),
+        core::Effect::IconPeers {
+            server_id,
+            updated_at,
+        } => wit::Effect::IconPeers(wit::Icon {
+            server_id,
+            updated_at,
+        }),
     }
 }
 
 fn access(access: core::Access) -> wit::Access {
-    wit::Access { server_id: access.server_id, password: access.password, invite: access.invite, roster_offset: access.roster_offset }
+    wit::Access {
+        server_id: access.server_id,
+        password: access.password,
+        invite: access.invite,
+        roster_offset: access.roster_offset,
+    }
 }
 
 fn identify(identify: core::Identify) -> wit::Identify {

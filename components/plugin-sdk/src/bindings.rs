@@ -1,5 +1,11 @@
 //! What wit-bindgen makes of the world `plugin`.
-#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated code"
+)]
 
 wit_bindgen::generate!({
     path: "../../wit/plugin/0.1.0",

@@ -12,7 +12,11 @@ pub type Error = PluginError;
 impl PluginError {
     /// An error with a code.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), details: None }
+        Self {
+            code,
+            message: message.into(),
+            details: None,
+        }
     }
 
     /// An argument breaks a rule.

@@ -4,15 +4,17 @@ pub use crate::bindings;
 pub use crate::bindings::export_world;
 use crate::{
     Answer, Error, Plugin, Request, Result,
-    bindings::exports::jackfield::plugin::{
-        chat_handler::{ChatMessage, Judgement},
-        event_handler::{BusMessage, Disposition, PluginEvent},
-        hook_handler::HookResult,
-        http_handler,
-        lifecycle::{Context, DataChange},
-        meta::PluginInfo,
+    bindings::{
+        exports::jackfield::plugin::{
+            chat_handler::{ChatMessage, Judgement},
+            event_handler::{BusMessage, Disposition, PluginEvent},
+            hook_handler::HookResult,
+            http_handler,
+            lifecycle::{Context, DataChange},
+            meta::PluginInfo,
+        },
+        jackfield::plugin::http_body::{Reader, Writer},
     },
-    bindings::jackfield::plugin::http_body::{Reader, Writer},
 };
 use serde_json::Value;
 
@@ -27,7 +29,11 @@ pub trait Component {
 }
 
 fn plugin<C: Component, T>(run: impl FnOnce(&mut C::Plugin) -> Result<T>) -> Result<T> {
-    C::with(|plugin| plugin.as_mut().map_or_else(|| Err(Error::internal("the plugin is not active")), run))
+    C::with(|plugin| {
+        plugin
+            .as_mut()
+            .map_or_else(|| Err(Error::internal("the plugin is not active")), run)
+    })
 }
 
 fn tell<C: Component>(run: impl FnOnce(&mut C::Plugin)) {
@@ -38,7 +44,10 @@ fn tell<C: Component>(run: impl FnOnce(&mut C::Plugin)) {
 pub fn info<C: Component>() -> PluginInfo {
     let manifest: Value = serde_json::from_str(C::MANIFEST).unwrap_or_default();
     let text = |key: &str| manifest[key].as_str().unwrap_or_default().to_owned();
-    PluginInfo { id: text("id"), version: text("version") }
+    PluginInfo {
+        id: text("id"),
+        version: text("version"),
+    }
 }
 
 #[doc(hidden)]
@@ -64,12 +73,19 @@ pub fn deactivate<C: Component>() {
 
 #[doc(hidden)]
 pub fn settings_changed<C: Component>(settings: &str) {
-    tell::<C>(|plugin| plugin.on_settings_changed(serde_json::from_str(settings).unwrap_or_default()));
+    tell::<C>(|plugin| {
+        plugin.on_settings_changed(serde_json::from_str(settings).unwrap_or_default())
+    });
 }
 
 #[doc(hidden)]
 pub fn requirements_changed<C: Component>(server_id: &str, snapshot: &str) {
-    tell::<C>(|plugin| plugin.on_requirements_changed(server_id, serde_json::from_str(snapshot).unwrap_or_default()));
+    tell::<C>(|plugin| {
+        plugin.on_requirements_changed(
+            server_id,
+            serde_json::from_str(snapshot).unwrap_or_default(),
+        )
+    });
 }
 
 #[doc(hidden)]
@@ -78,8 +94,14 @@ pub fn data_changed<C: Component>(change: DataChange) {
 }
 
 #[doc(hidden)]
-pub fn request<C: Component>(request: http_handler::Request, body: Reader, answer: Writer) -> Result<()> {
-    plugin::<C, _>(|plugin| plugin.on_request_streaming(Request::new(request, body), Answer::new(answer)))
+pub fn request<C: Component>(
+    request: http_handler::Request,
+    body: Reader,
+    answer: Writer,
+) -> Result<()> {
+    plugin::<C, _>(|plugin| {
+        plugin.on_request_streaming(Request::new(request, body), Answer::new(answer))
+    })
 }
 
 #[doc(hidden)]

@@ -35,8 +35,23 @@ pub struct Request {
 
 impl Request {
     pub(crate) fn new(request: http_handler::Request, body: Reader) -> Self {
-        let http_handler::Request { method, path, query, headers, user_id, role } = request;
-        Self { method, path, query, headers, user_id, role, body }
+        let http_handler::Request {
+            method,
+            path,
+            query,
+            headers,
+            user_id,
+            role,
+        } = request;
+        Self {
+            method,
+            path,
+            query,
+            headers,
+            user_id,
+            role,
+            body,
+        }
     }
 
     /// The first header field of a name in lower case, as text.
@@ -49,7 +64,10 @@ impl Request {
     /// Path segments, decoded as they came: `/a/b` is `["a", "b"]`.
     #[must_use]
     pub fn segments(&self) -> Vec<&str> {
-        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+        self.path
+            .split('/')
+            .filter(|segment| !segment.is_empty())
+            .collect()
     }
 
     /// The whole body, at most 1 MiB.
@@ -61,7 +79,10 @@ impl Request {
         while let Some(piece) = self.body.read(PIECE_BYTES)? {
             bytes.extend_from_slice(&piece);
             if bytes.len() > BODY_BYTES_MAX {
-                return Err(Error::new(ErrorCode::TooLarge, format!("the body exceeds the limit of {BODY_BYTES_MAX} bytes")));
+                return Err(Error::new(
+                    ErrorCode::TooLarge,
+                    format!("the body exceeds the limit of {BODY_BYTES_MAX} bytes"),
+                ));
             }
         }
         Ok(bytes)
@@ -91,7 +112,11 @@ impl Response {
     /// An answer with a content type.
     #[must_use]
     pub fn new(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), content_type.as_bytes().to_vec())], body: body.into() }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), content_type.as_bytes().to_vec())],
+            body: body.into(),
+        }
     }
 
     /// Text.
@@ -111,13 +136,21 @@ impl Response {
     /// # Errors
     /// The value cannot be written as JSON.
     pub fn json(status: u16, value: &impl Serialize) -> Result<Self> {
-        Ok(Self::new(status, "application/json", serde_json::to_vec(value)?))
+        Ok(Self::new(
+            status,
+            "application/json",
+            serde_json::to_vec(value)?,
+        ))
     }
 
     /// An error in the form of the host: `{"error", "code"}`.
     #[must_use]
     pub fn error(status: u16, code: &str, text: &str) -> Self {
-        Self::new(status, "application/json", serde_json::json!({"error": text, "code": code}).to_string())
+        Self::new(
+            status,
+            "application/json",
+            serde_json::json!({"error": text, "code": code}).to_string(),
+        )
     }
 }
 
@@ -153,9 +186,15 @@ impl Answer {
     pub fn send(&self, response: Response) -> Result<()> {
         let mut headers = response.headers;
         if !headers.iter().any(|(name, _)| name == "content-length") {
-            headers.push(("content-length".to_owned(), response.body.len().to_string().into_bytes()));
+            headers.push((
+                "content-length".to_owned(),
+                response.body.len().to_string().into_bytes(),
+            ));
         }
         self.start(response.status, &headers)?;
-        response.body.chunks(PIECE_BYTES as usize).try_for_each(|piece| self.write(piece))
+        response
+            .body
+            .chunks(PIECE_BYTES as usize)
+            .try_for_each(|piece| self.write(piece))
     }
 }

@@ -30,7 +30,8 @@ pub use bindings::{
         lifecycle::{Context, DataChange},
     },
     jackfield::plugin::{
-        bus, capabilities, channels, events, http_body, http_client, kv, log, messages, secrets, server, settings, types, users,
+        bus, capabilities, channels, events, http_body, http_client, kv, log, messages, secrets,
+        server, settings, types, users,
     },
 };
 pub use error::{Error, ErrorCode, Result};
@@ -107,8 +108,16 @@ pub trait Plugin: Sized + 'static {
     ///
     /// # Errors
     /// The hook goes on without this plugin.
-    fn on_hook(&mut self, _hook: &str, _input: serde_json::Value, _output: Option<serde_json::Value>) -> Result<HookResult> {
-        Ok(HookResult { action: Action::Proceed, output: None })
+    fn on_hook(
+        &mut self,
+        _hook: &str,
+        _input: serde_json::Value,
+        _output: Option<serde_json::Value>,
+    ) -> Result<HookResult> {
+        Ok(HookResult {
+            action: Action::Proceed,
+            output: None,
+        })
     }
 
     /// A tool of the manifest.

@@ -8,7 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 /// # Errors
 /// The host refuses, or the value is not what is expected.
 pub fn get<T: DeserializeOwned>(key: &str) -> Result<Option<T>> {
-    Ok(kv::get(key)?.map(|bytes| serde_json::from_slice(&bytes)).transpose()?)
+    Ok(kv::get(key)?
+        .map(|bytes| serde_json::from_slice(&bytes))
+        .transpose()?)
 }
 
 /// Sets a key.
@@ -23,15 +25,25 @@ pub fn set(key: &str, value: &impl Serialize) -> Result<()> {
 ///
 /// # Errors
 /// The host refuses, or `change` does.
-pub fn update<T: DeserializeOwned + Default + Serialize, R>(key: &str, mut change: impl FnMut(&mut T) -> Result<R>) -> Result<R> {
+pub fn update<T: DeserializeOwned + Default + Serialize, R>(
+    key: &str,
+    mut change: impl FnMut(&mut T) -> Result<R>,
+) -> Result<R> {
     // The instances of a plugin are few: whoever loses more often than this has a fault of its own.
     for _ in 0..64 {
         let before = kv::get(key)?;
-        let mut value: T = before.as_deref().map(serde_json::from_slice).transpose()?.unwrap_or_default();
+        let mut value: T = before
+            .as_deref()
+            .map(serde_json::from_slice)
+            .transpose()?
+            .unwrap_or_default();
         let answer = change(&mut value)?;
         if kv::compare_and_set(key, before.as_deref(), Some(&serde_json::to_vec(&value)?))? {
             return Ok(answer);
         }
     }
-    Err(crate::Error::new(crate::ErrorCode::Conflict, format!("{key:?} is changed by others all the time")))
+    Err(crate::Error::new(
+        crate::ErrorCode::Conflict,
+        format!("{key:?} is changed by others all the time"),
+    ))
 }

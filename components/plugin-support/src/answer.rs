@@ -29,12 +29,20 @@ impl Answer {
 
     /// Any status with a JSON text, whose members keep their order.
     pub(crate) fn text(status: u16, body: String) -> Self {
-        Self { status, body: Some(body.into_bytes()), headers: vec![("content-type", "application/json".to_owned())] }
+        Self {
+            status,
+            body: Some(body.into_bytes()),
+            headers: vec![("content-type", "application/json".to_owned())],
+        }
     }
 
     /// A status without a body.
     pub(crate) fn empty(status: u16) -> Self {
-        Self { status, body: None, headers: Vec::new() }
+        Self {
+            status,
+            body: None,
+            headers: Vec::new(),
+        }
     }
 
     /// `{"ok":true,"revision":n}`: what deletes answer (D3).
@@ -58,8 +66,8 @@ impl Answer {
         let body = self.body.unwrap_or_default();
         let length = body.len();
         let mut response = Response::new(FullBody::new(Bytes::from(body)));
-        *response.status_mut() =
-            spin_sdk::http::StatusCode::from_u16(self.status).unwrap_or(spin_sdk::http::StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = spin_sdk::http::StatusCode::from_u16(self.status)
+            .unwrap_or(spin_sdk::http::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         for (name, value) in self.headers {
             if let Ok(value) = HeaderValue::from_str(&value) {
@@ -68,7 +76,10 @@ impl Answer {
         }
         if !matches!(self.status, 204 | 304) {
             headers.insert("content-length", HeaderValue::from(length));
-            headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+            headers.insert(
+                "x-content-type-options",
+                HeaderValue::from_static("nosniff"),
+            );
         }
         if !headers.contains_key("cache-control") {
             headers.insert("cache-control", HeaderValue::from_static("no-cache"));
@@ -89,7 +100,10 @@ impl From<Refusal> for Answer {
         if let Some(wait_ms) = refusal.details.get("retryAfterMs").and_then(Value::as_u64) {
             answer = answer.header("retry-after", wait_ms.div_ceil(1_000).to_string());
         }
-        if matches!(refusal.code, Code::DatabaseUnavailable | Code::KeySetUnavailable) {
+        if matches!(
+            refusal.code,
+            Code::DatabaseUnavailable | Code::KeySetUnavailable
+        ) {
             answer = answer.header("retry-after", "1");
         }
         answer

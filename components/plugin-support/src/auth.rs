@@ -2,22 +2,22 @@
 //!
 //! A token that does not verify is an error even where none is needed: a client that believes to be somebody must not be served as nobody.
 
-use crate::call::header;
-use crate::config::Config;
-use directory::body::Body;
-use directory::permission::Actor;
-use directory::{Code, Refusal};
+use crate::{call::header, config::Config};
+use directory::{Code, Refusal, body::Body, permission::Actor};
 use identifiers::UserId;
 use identity::{KeySet, Mode, Role, TokenError, Verifier};
-use limits::identity::{KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS};
+use limits::identity::{
+    KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
+};
 use spin_sdk::http::HeaderMap;
-use std::cell::RefCell;
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 /// The credential of an `Authorization: Bearer` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, credential) = header(headers, "authorization")?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| credential.trim())
 }
 
 /// The actor of a request.
@@ -32,30 +32,56 @@ pub(crate) async fn actor(
     now_ms: u64,
 ) -> Result<Actor, Refusal> {
     if headers.contains_key("authorization") {
-        let token = bearer(headers).ok_or_else(|| Refusal::new(Code::InvalidToken, "the authorization header presents no bearer token"))?;
+        let token = bearer(headers).ok_or_else(|| {
+            Refusal::new(
+                Code::InvalidToken,
+                "the authorization header presents no bearer token",
+            )
+        })?;
         return proven(config, token, now_ms).await;
     }
     if config.mode != Mode::Open {
         return Ok(Actor::default());
     }
-    let in_query = || query.iter().find(|(name, _)| name == "actorUserId").map(|(_, value)| value.clone());
+    let in_query = || {
+        query
+            .iter()
+            .find(|(name, _)| name == "actorUserId")
+            .map(|(_, value)| value.clone())
+    };
     let in_body = || {
         let body = Body::parse(body).ok()?;
         serde_json::from_str::<String>(body.given("actorUserId")?.get()).ok()
     };
-    let Some(name) = header(headers, "x-actor-user-id").map(ToOwned::to_owned).or_else(in_query).or_else(in_body) else {
+    let Some(name) = header(headers, "x-actor-user-id")
+        .map(ToOwned::to_owned)
+        .or_else(in_query)
+        .or_else(in_body)
+    else {
         return Ok(Actor::default());
     };
-    let user = UserId::new(name).map_err(|error| Refusal::new(Code::InvalidUserId, format!("actorUserId {}", error.rule)))?;
-    Ok(Actor { user: Some(user), admin: false, proven: false })
+    let user = UserId::new(name).map_err(|error| {
+        Refusal::new(Code::InvalidUserId, format!("actorUserId {}", error.rule))
+    })?;
+    Ok(Actor {
+        user: Some(user),
+        admin: false,
+        proven: false,
+    })
 }
 
 async fn proven(config: &Config, token: &str, now_ms: u64) -> Result<Actor, Refusal> {
     let verifier = verifier(config, now_ms / 1_000).await?;
     match verifier.verify(token, now_ms / 1_000) {
-        Ok(claims) => Ok(Actor { user: Some(claims.user_id), admin: claims.role == Role::Admin, proven: true }),
+        Ok(claims) => Ok(Actor {
+            user: Some(claims.user_id),
+            admin: claims.role == Role::Admin,
+            proven: true,
+        }),
         Err(TokenError::NoKeys) => Err(Code::NoKeys.into()),
-        Err(error) => Err(Refusal::new(Code::InvalidToken, error.to_string()).with("reason", error.code())),
+        Err(error) => {
+            Err(Refusal::new(Code::InvalidToken, error.to_string()).with("reason", error.code()))
+        }
     }
 }
 
@@ -69,7 +95,10 @@ pub(crate) fn service(config: &Config, headers: &HeaderMap) -> Result<(), Refusa
     if credential.admits(presented) {
         Ok(())
     } else {
-        Err(Refusal::new(Code::Forbidden, "this is not the service credential").with("needs", "service"))
+        Err(
+            Refusal::new(Code::Forbidden, "this is not the service credential")
+                .with("needs", "service"),
+        )
     }
 }
 
@@ -86,21 +115,37 @@ thread_local! {
 /// The configured keys and those of the key set. While the set cannot be fetched the configured keys still serve, and so does a set that was
 /// fetched before.
 async fn verifier(config: &Config, now_s: u64) -> Result<Verifier, Refusal> {
-    let Some(url) = &config.jwks_url else { return Ok(config.verifier.clone()) };
+    let Some(url) = &config.jwks_url else {
+        return Ok(config.verifier.clone());
+    };
     let due = KEY_SET.with_borrow(|fetched| {
         fetched.as_ref().is_none_or(|fetched| {
             let age_s = now_s.saturating_sub(fetched.at_s);
-            age_s >= if fetched.keys.is_some() { KEY_SET_LIFETIME_SECONDS } else { KEY_SET_RETRY_SECONDS }
+            age_s
+                >= if fetched.keys.is_some() {
+                    KEY_SET_LIFETIME_SECONDS
+                } else {
+                    KEY_SET_RETRY_SECONDS
+                }
         })
     });
     if due {
         match fetch(url).await {
-            Ok(keys) => KEY_SET.with_borrow_mut(|fetched| *fetched = Some(Fetched { at_s: now_s, keys: Some(keys) })),
+            Ok(keys) => KEY_SET.with_borrow_mut(|fetched| {
+                *fetched = Some(Fetched {
+                    at_s: now_s,
+                    keys: Some(keys),
+                })
+            }),
             Err(reason) => {
                 eprintln!("the key set cannot be fetched: {reason}");
                 KEY_SET.with_borrow_mut(|fetched| {
                     let known = fetched.take().and_then(|fetched| fetched.keys);
-                    let at_s = if known.is_some() { now_s - KEY_SET_LIFETIME_SECONDS.min(now_s) + KEY_SET_RETRY_SECONDS } else { now_s };
+                    let at_s = if known.is_some() {
+                        now_s - KEY_SET_LIFETIME_SECONDS.min(now_s) + KEY_SET_RETRY_SECONDS
+                    } else {
+                        now_s
+                    };
                     *fetched = Some(Fetched { at_s, keys: known });
                 });
             }
@@ -115,12 +160,16 @@ async fn verifier(config: &Config, now_s: u64) -> Result<Verifier, Refusal> {
 
 async fn fetch(url: &str) -> Result<KeySet, String> {
     let get = async {
-        let response = spin_sdk::http::get(url).await.map_err(|error| format!("{error}"))?;
+        let response = spin_sdk::http::get(url)
+            .await
+            .map_err(|error| format!("{error}"))?;
         if !response.status().is_success() {
             return Err(format!("status {}", response.status()));
         }
         let bytes = crate::outbound::bounded(response, KEY_SET_BYTES_MAX).await?;
         KeySet::parse(&bytes).map_err(|error| error.to_string())
     };
-    crate::outbound::within(Duration::from_millis(KEY_SET_TIMEOUT_MS), get).await.unwrap_or_else(|| Err("it took too long".to_owned()))
+    crate::outbound::within(Duration::from_millis(KEY_SET_TIMEOUT_MS), get)
+        .await
+        .unwrap_or_else(|| Err("it took too long".to_owned()))
 }

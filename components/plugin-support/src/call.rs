@@ -1,18 +1,12 @@
 //! One request, read: path segments decoded once, query, headers of interest, and a body that was counted while it came in.
 
-use directory::body::Body;
-use directory::permission::Actor;
-use directory::{Code, Refusal};
+use crate::{config::Config, store::Store};
+use directory::{Code, Refusal, body::Body, permission::Actor};
 use futures::StreamExt as _;
 use identifiers::{EventName, PluginId, ServerId, UserId};
 use limits::rest::{BODY_BYTES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX};
-use spin_sdk::http::body::IncomingBodyExt as _;
-use spin_sdk::http::{HeaderMap, Request};
-use std::cell::OnceCell;
-use std::rc::Rc;
-
-use crate::config::Config;
-use crate::store::Store;
+use spin_sdk::http::{HeaderMap, Request, body::IncomingBodyExt as _};
+use std::{cell::OnceCell, rc::Rc};
 
 /// What handlers get.
 pub(crate) struct Call {
@@ -36,14 +30,20 @@ impl Call {
     /// The body as a JSON object.
     pub(crate) fn body(&self) -> Result<Body, Refusal> {
         if self.body.is_empty() && self.body_required {
-            return Err(Refusal::new(Code::InvalidBody, "a JSON object is required as body"));
+            return Err(Refusal::new(
+                Code::InvalidBody,
+                "a JSON object is required as body",
+            ));
         }
         Body::parse(&self.body)
     }
 
     /// A query parameter.
     pub(crate) fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A query parameter that is `true` or `false`.
@@ -51,15 +51,28 @@ impl Call {
         match self.query(name) {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Refusal::new(Code::InvalidQuery, format!("{name} must be true or false"))),
+            Some(_) => Err(Refusal::new(
+                Code::InvalidQuery,
+                format!("{name} must be true or false"),
+            )),
         }
     }
 
     /// A query parameter that is a number within a range.
     pub(crate) fn number(&self, name: &str, default: u64, max: u64) -> Result<u64, Refusal> {
-        let Some(text) = self.query(name) else { return Ok(default) };
-        let number = text.parse().ok().filter(|number| *number <= max && !text.starts_with('+'));
-        number.ok_or_else(|| Refusal::new(Code::InvalidQuery, format!("{name} must be a whole number from 0 to {max}")))
+        let Some(text) = self.query(name) else {
+            return Ok(default);
+        };
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| *number <= max && !text.starts_with('+'));
+        number.ok_or_else(|| {
+            Refusal::new(
+                Code::InvalidQuery,
+                format!("{name} must be a whole number from 0 to {max}"),
+            )
+        })
     }
 
     /// `limit`: items of one page.
@@ -70,7 +83,10 @@ impl Call {
     /// `limit` with a default and a maximum of its own.
     pub(crate) fn limit_of(&self, default: usize, max: usize) -> Result<u64, Refusal> {
         match self.number("limit", default as u64, max as u64)? {
-            0 => Err(Refusal::new(Code::InvalidQuery, format!("limit must be a whole number from 1 to {max}"))),
+            0 => Err(Refusal::new(
+                Code::InvalidQuery,
+                format!("limit must be a whole number from 1 to {max}"),
+            )),
             limit => Ok(limit),
         }
     }
@@ -79,7 +95,10 @@ impl Call {
     pub(crate) fn after(&self) -> Result<&str, Refusal> {
         let after = self.query("after").unwrap_or_default();
         if after.chars().any(char::is_control) {
-            return Err(Refusal::new(Code::InvalidQuery, "after must be what `next` of the page before said"));
+            return Err(Refusal::new(
+                Code::InvalidQuery,
+                "after must be what `next` of the page before said",
+            ));
         }
         Ok(after)
     }
@@ -90,22 +109,26 @@ impl Call {
 
     /// The first placeholder, a server id.
     pub(crate) fn server_id(&self) -> Result<ServerId, Refusal> {
-        ServerId::new(self.segment(0)).map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))
+        ServerId::new(self.segment(0))
+            .map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))
     }
 
     /// A placeholder, a plugin id.
     pub(crate) fn plugin_id(&self) -> Result<PluginId, Refusal> {
-        PluginId::new(self.segment(1)).map_err(|error| Refusal::new(Code::InvalidPluginId, error.to_string()))
+        PluginId::new(self.segment(1))
+            .map_err(|error| Refusal::new(Code::InvalidPluginId, error.to_string()))
     }
 
     /// A placeholder, an event name.
     pub(crate) fn event_name(&self) -> Result<EventName, Refusal> {
-        EventName::new(self.segment(2)).map_err(|error| Refusal::new(Code::InvalidEventName, error.to_string()))
+        EventName::new(self.segment(2))
+            .map_err(|error| Refusal::new(Code::InvalidEventName, error.to_string()))
     }
 
     /// A placeholder, an identity.
     pub(crate) fn user_id(&self, index: usize) -> Result<UserId, Refusal> {
-        UserId::new(self.segment(index)).map_err(|error| Refusal::new(Code::InvalidUserId, format!("userId {}", error.rule)))
+        UserId::new(self.segment(index))
+            .map_err(|error| Refusal::new(Code::InvalidUserId, format!("userId {}", error.rule)))
     }
 
     /// A placeholder, a role id.
@@ -121,7 +144,10 @@ impl Call {
 
 /// Decodes a path's segments, once; what they hold is checked where it is used and never decoded again (R45).
 pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
-    path.split('/').skip(1).map(|segment| decoded(segment, false).ok_or_else(|| Code::InvalidPath.into())).collect()
+    path.split('/')
+        .skip(1)
+        .map(|segment| decoded(segment, false).ok_or_else(|| Code::InvalidPath.into()))
+        .collect()
 }
 
 /// Decodes a query. Later values of a name that comes twice are ignored.
@@ -131,7 +157,10 @@ pub(crate) fn query(text: &str) -> Result<Vec<(String, String)>, Refusal> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decoded(name, true).ok_or_else(bad)?, decoded(value, true).ok_or_else(bad)?))
+            Ok((
+                decoded(name, true).ok_or_else(bad)?,
+                decoded(value, true).ok_or_else(bad)?,
+            ))
         })
         .collect()
 }
@@ -165,9 +194,15 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// # Errors
 /// [`Code::BodyTooLarge`], [`Code::UnsupportedMediaType`], and [`Code::BadJson`] for a body that breaks off.
 pub(crate) async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
-    let too_large =
-        || Refusal::new(Code::BodyTooLarge, format!("the body is larger than {BODY_BYTES_MAX} bytes")).with("max", BODY_BYTES_MAX);
-    let announced = header(request.headers(), "content-length").and_then(|text| text.parse::<usize>().ok());
+    let too_large = || {
+        Refusal::new(
+            Code::BodyTooLarge,
+            format!("the body is larger than {BODY_BYTES_MAX} bytes"),
+        )
+        .with("max", BODY_BYTES_MAX)
+    };
+    let announced =
+        header(request.headers(), "content-length").and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX) {
         return Err(too_large());
     }
@@ -189,10 +224,19 @@ pub(crate) async fn body(request: Request) -> Result<Vec<u8>, Refusal> {
 
 /// Whether the body is said to be plain JSON: `application/json`, in UTF-8 where a charset is named, and not compressed.
 fn is_json(headers: &HeaderMap) -> bool {
-    let plain = header(headers, "content-encoding").is_none_or(|coding| coding.trim().eq_ignore_ascii_case("identity"));
-    let Some(kind) = header(headers, "content-type") else { return false };
+    let plain = header(headers, "content-encoding")
+        .is_none_or(|coding| coding.trim().eq_ignore_ascii_case("identity"));
+    let Some(kind) = header(headers, "content-type") else {
+        return false;
+    };
     let mut parts = kind.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-    let charset = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("charset"));
-    plain && json && charset.is_none_or(|(_, value)| value.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+    let json = parts
+        .next()
+        .is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let charset = parts
+        .filter_map(|part| part.split_once('='))
+        .find(|(name, _)| name.eq_ignore_ascii_case("charset"));
+    plain
+        && json
+        && charset.is_none_or(|(_, value)| value.trim_matches('"').eq_ignore_ascii_case("utf-8"))
 }

@@ -5,8 +5,7 @@ use crate::store::Place;
 use identity::{Expectations, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use limits::directory::{GATEWAYS_MAX, SERVERS_PER_OWNER_MAX};
 use spin_sdk::variables;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 /// Who may create servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,36 +60,53 @@ impl Config {
     }
 
     async fn read() -> Result<Self, String> {
-        let mode = variable("identity_mode").await?.unwrap_or_else(|| "claimed".to_owned());
+        let mode = variable("identity_mode")
+            .await?
+            .unwrap_or_else(|| "claimed".to_owned());
         let mode = Mode::parse(&mode).ok_or("identity_mode must be open, claimed or required")?;
-        let expectations = Expectations { audience: variable("token_audience").await?, issuer: variable("token_issuer").await? };
+        let expectations = Expectations {
+            audience: variable("token_audience").await?,
+            issuer: variable("token_issuer").await?,
+        };
         let mut verifier = Verifier::new(expectations);
         let keys = variable("public_key").await?.unwrap_or_default();
         for key in PublicKey::parse_list(&keys).map_err(|error| format!("public_key: {error}"))? {
             verifier = verifier.with_public_key(&key);
         }
         if let Some(secret) = variable("hs256_secret").await? {
-            verifier = verifier.with_secret(&SharedSecret::new(&secret).map_err(|error| format!("hs256_secret: {error}"))?);
+            verifier = verifier.with_secret(
+                &SharedSecret::new(&secret).map_err(|error| format!("hs256_secret: {error}"))?,
+            );
         }
         let service = match variable("service_credential").await? {
-            Some(text) => Some(ServiceCredential::new(&text).map_err(|error| format!("service_credential: {error}"))?),
+            Some(text) => Some(
+                ServiceCredential::new(&text)
+                    .map_err(|error| format!("service_credential: {error}"))?,
+            ),
             None => None,
         };
         let gateways = list(variable("gateway_urls").await?);
         if gateways.len() > GATEWAYS_MAX {
-            return Err(format!("gateway_urls names more than {GATEWAYS_MAX} gateways"));
+            return Err(format!(
+                "gateway_urls names more than {GATEWAYS_MAX} gateways"
+            ));
         }
         Ok(Self {
             mode,
             verifier,
             jwks_url: variable("jwks_url").await?,
             service,
-            gateways: gateways.into_iter().map(|url| url.trim_end_matches('/').to_owned()).collect(),
+            gateways: gateways
+                .into_iter()
+                .map(|url| url.trim_end_matches('/').to_owned())
+                .collect(),
             place: place().await?,
             origins: origins(variable("cors_origins").await?),
             creators: creators(variable("create_servers").await?)?,
             servers_per_owner: match variable("servers_per_owner").await? {
-                Some(text) => text.parse().map_err(|_| "servers_per_owner must be a whole number".to_owned())?,
+                Some(text) => text
+                    .parse()
+                    .map_err(|_| "servers_per_owner must be a whole number".to_owned())?,
                 None => u64::from(SERVERS_PER_OWNER_MAX),
             },
         })
@@ -109,9 +125,10 @@ async fn variable(name: &str) -> Result<Option<String>, String> {
 async fn place() -> Result<Place, String> {
     match variable("store").await?.as_deref() {
         None | Some("sqlite") => Ok(Place::Sqlite),
-        Some("postgres") => {
-            variable("postgres_url").await?.map(Place::Postgres).ok_or_else(|| "postgres_url must be set with store postgres".to_owned())
-        }
+        Some("postgres") => variable("postgres_url")
+            .await?
+            .map(Place::Postgres)
+            .ok_or_else(|| "postgres_url must be set with store postgres".to_owned()),
         Some(_) => Err("store must be sqlite or postgres".to_owned()),
     }
 }
@@ -134,5 +151,10 @@ fn origins(text: Option<String>) -> Origins {
 }
 
 fn list(text: Option<String>) -> Vec<String> {
-    text.unwrap_or_default().split(',').map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
+    text.unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }

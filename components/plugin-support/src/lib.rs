@@ -4,7 +4,10 @@
 //! What it is: a shell. It reads requests, variables, clock and randomness, asks the pure crates `directory` and `identity` what follows, and
 //! commits it. What it is not: the place where anything is decided. Invariant: every request is answered with JSON and a content length; every
 //! refusal is `{"error","code",…}`; no state of a request outlives it.
-#![allow(unsafe_code, reason = "the service macro exports the component's functions; nothing here is unsafe by hand")]
+#![allow(
+    unsafe_code,
+    reason = "the service macro exports the component's functions; nothing here is unsafe by hand"
+)]
 
 mod answer;
 mod auth;
@@ -26,9 +29,11 @@ use directory::{Code, Refusal};
 use limits::directory::COMMIT_ATTEMPTS_MAX;
 use route::{Found, Needs, Route};
 use spin_sdk::http::Request;
-use std::cell::OnceCell;
-use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    cell::OnceCell,
+    rc::Rc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use store::Store;
 
 /// Serves one request.
@@ -50,7 +55,10 @@ async fn serve(request: Request) -> Response {
 
 async fn answer(config: &Rc<Config>, request: Request) -> Result<Answer, Refusal> {
     let segments = call::segments(request.uri().path())?;
-    let preflight = request.method() == "OPTIONS" && request.headers().contains_key("access-control-request-method");
+    let preflight = request.method() == "OPTIONS"
+        && request
+            .headers()
+            .contains_key("access-control-request-method");
     match route::find(request.method().as_str(), &segments, preflight)? {
         Found::Options(methods) => Ok(cors::options(&methods)),
         Found::Gone => Err(handlers::plugins::data_is_gone()),
@@ -58,14 +66,27 @@ async fn answer(config: &Rc<Config>, request: Request) -> Result<Answer, Refusal
     }
 }
 
-async fn handle(config: &Rc<Config>, request: Request, route: &Route, segments: Vec<String>) -> Result<Answer, Refusal> {
+async fn handle(
+    config: &Rc<Config>,
+    request: Request,
+    route: &Route,
+    segments: Vec<String>,
+) -> Result<Answer, Refusal> {
     if route.needs == Needs::Service {
         auth::service(config, request.headers())?;
     }
-    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        });
     let query = call::query(request.uri().query().unwrap_or_default())?;
     let headers = request.headers().clone();
-    let body = if route.body.is_some() { call::body(request).await? } else { Vec::new() };
+    let body = if route.body.is_some() {
+        call::body(request).await?
+    } else {
+        Vec::new()
+    };
     let actor = match route.needs {
         Needs::Service => directory::permission::Actor::default(),
         _ => auth::actor(config, &headers, &query, &body, now_ms).await?,
@@ -80,7 +101,9 @@ async fn handle(config: &Rc<Config>, request: Request, route: &Route, segments: 
     if route.id == "getOpenApi" {
         return Ok(Answer::text(200, openapi::document()));
     }
-    let store = Store::open(&config.place).await.map_err(|fault| handlers::refused(&fault))?;
+    let store = Store::open(&config.place)
+        .await
+        .map_err(|fault| handlers::refused(&fault))?;
     let call = Call {
         config: config.clone(),
         store,

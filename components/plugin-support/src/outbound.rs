@@ -2,15 +2,13 @@
 
 use crate::config::Config;
 use bytes::Bytes;
-use futures::StreamExt as _;
-use futures::future::{Either, join_all, select};
+use futures::{
+    StreamExt as _,
+    future::{Either, join_all, select},
+};
 use limits::directory::PUSH_TIMEOUT_MS;
-use spin_sdk::http::body::IncomingBodyExt as _;
-use spin_sdk::http::{FullBody, Response};
-use std::future::Future;
-use std::pin::pin;
-use std::rc::Rc;
-use std::time::Duration;
+use spin_sdk::http::{FullBody, Response, body::IncomingBodyExt as _};
+use std::{future::Future, pin::pin, rc::Rc, time::Duration};
 
 /// The outcome, or nothing when it takes longer.
 pub(crate) async fn within<T>(time: Duration, work: impl Future<Output = T>) -> Option<T> {
@@ -37,11 +35,22 @@ pub(crate) async fn bounded(response: Response, bytes_max: usize) -> Result<Vec<
 /// Wakes all gateways after a commit, beside the answer: the client does not wait for it. Errors are logged and forgotten, because every
 /// gateway asks for changes by itself.
 pub(crate) fn wake_gateways(config: &Rc<Config>, seq: u64) {
-    let Some(credential) = config.service.clone().filter(|_| !config.gateways.is_empty()) else { return };
+    let Some(credential) = config
+        .service
+        .clone()
+        .filter(|_| !config.gateways.is_empty())
+    else {
+        return;
+    };
     let gateways = config.gateways.clone();
     spin_sdk::wasip3::spawn(async move {
-        let wakes = gateways.iter().map(|gateway| wake(gateway, &credential, seq));
-        if within(Duration::from_millis(PUSH_TIMEOUT_MS), join_all(wakes)).await.is_none() {
+        let wakes = gateways
+            .iter()
+            .map(|gateway| wake(gateway, &credential, seq));
+        if within(Duration::from_millis(PUSH_TIMEOUT_MS), join_all(wakes))
+            .await
+            .is_none()
+        {
             eprintln!("not all gateways were woken within {PUSH_TIMEOUT_MS} ms");
         }
     });
@@ -49,7 +58,10 @@ pub(crate) fn wake_gateways(config: &Rc<Config>, seq: u64) {
 
 async fn wake(gateway: &str, credential: &identity::ServiceCredential, seq: u64) {
     let outcome = match wake_request(gateway, credential, seq) {
-        Some(request) => spin_sdk::http::send(request).await.map_err(|error| error.to_string()).map(|response| response.status()),
+        Some(request) => spin_sdk::http::send(request)
+            .await
+            .map_err(|error| error.to_string())
+            .map(|response| response.status()),
         None => Err("the url is none".to_owned()),
     };
     match outcome {
@@ -59,7 +71,11 @@ async fn wake(gateway: &str, credential: &identity::ServiceCredential, seq: u64)
     }
 }
 
-fn wake_request(gateway: &str, credential: &identity::ServiceCredential, seq: u64) -> Option<http::Request<FullBody<Bytes>>> {
+fn wake_request(
+    gateway: &str,
+    credential: &identity::ServiceCredential,
+    seq: u64,
+) -> Option<http::Request<FullBody<Bytes>>> {
     let body = Bytes::from(format!("{{\"seq\":{seq}}}"));
     http::Request::post(format!("{gateway}/internal/wake"))
         .header("authorization", credential.to_bearer())

@@ -4,12 +4,14 @@ use crate::call::Call;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use directory::{Code, Refusal};
 use limits::directory::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS, PASSWORD_ATTEMPTS_PER_MINUTE,
-    PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE, PASSWORDS_SET_PER_MINUTE,
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS,
+    PASSWORD_ATTEMPTS_PER_MINUTE, PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
+    PASSWORDS_SET_PER_MINUTE,
 };
 
 fn argon2() -> Result<Argon2<'static>, Refusal> {
-    let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, None).map_err(|_| Code::Internal)?;
+    let params = Params::new(ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, None)
+        .map_err(|_| Code::Internal)?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
 }
 
@@ -20,7 +22,9 @@ fn argon2() -> Result<Argon2<'static>, Refusal> {
 pub(crate) async fn hash(call: &Call, actor: &str, password: &str) -> Result<String, Refusal> {
     count(call, &format!("set:{actor}"), PASSWORDS_SET_PER_MINUTE).await?;
     let salt = crate::random::bytes(16);
-    let hash = argon2()?.hash_password_with_salt(password.as_bytes(), &salt).map_err(|_| Code::Internal)?;
+    let hash = argon2()?
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|_| Code::Internal)?;
     Ok(hash.to_string())
 }
 
@@ -29,8 +33,18 @@ pub(crate) async fn hash(call: &Call, actor: &str, password: &str) -> Result<Str
 /// # Errors
 /// [`Code::RateLimited`].
 pub(crate) async fn admit_attempt(call: &Call, server: &str, user: &str) -> Result<(), Refusal> {
-    count(call, &format!("user:{server}/{user}"), PASSWORD_ATTEMPTS_PER_MINUTE).await?;
-    count(call, &format!("server:{server}"), PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE).await
+    count(
+        call,
+        &format!("user:{server}/{user}"),
+        PASSWORD_ATTEMPTS_PER_MINUTE,
+    )
+    .await?;
+    count(
+        call,
+        &format!("server:{server}"),
+        PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
+    )
+    .await
 }
 
 /// Whether a password is the one that was hashed. The parameters are those of the hash.
@@ -39,10 +53,18 @@ pub(crate) fn is_right(password: &str, hash: &str) -> bool {
 }
 
 async fn count(call: &Call, bucket: &str, max: u32) -> Result<(), Refusal> {
-    let attempts = call.store.attempt(bucket, call.now_ms).await.map_err(|fault| fault.refusal())?;
+    let attempts = call
+        .store
+        .attempt(bucket, call.now_ms)
+        .await
+        .map_err(|fault| fault.refusal())?;
     if attempts <= u64::from(max) {
         return Ok(());
     }
     let wait_ms = ATTEMPT_WINDOW_MS - call.now_ms % ATTEMPT_WINDOW_MS;
-    Err(Refusal::new(Code::RateLimited, format!("at most {max} attempts a minute")).with("retryAfterMs", wait_ms))
+    Err(Refusal::new(
+        Code::RateLimited,
+        format!("at most {max} attempts a minute"),
+    )
+    .with("retryAfterMs", wait_ms))
 }

@@ -1,7 +1,6 @@
 //! Randomness, from the platform's secure source.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// `length` random bytes.
 pub(crate) fn bytes(length: usize) -> Vec<u8> {

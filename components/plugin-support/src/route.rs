@@ -1,15 +1,16 @@
 //! The one table of routes: dispatch, permissions and the OpenAPI document come from it, so that they cannot drift apart.
 
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::handlers::{internal, joining, members, plugins, roles, servers, users};
-use directory::permission::Action;
-use directory::{Code, Refusal};
-use std::future::Future;
-use std::pin::Pin;
+use crate::{
+    answer::Answer,
+    call::Call,
+    handlers::{internal, joining, members, plugins, roles, servers, users},
+};
+use directory::{Code, Refusal, permission::Action};
+use std::{future::Future, pin::Pin};
 
 /// What runs for a route.
-pub(crate) type Handler = for<'a> fn(&'a Call) -> Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + 'a>>;
+pub(crate) type Handler =
+    for<'a> fn(&'a Call) -> Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + 'a>>;
 
 /// What a route asks of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +87,14 @@ pub(crate) struct Route {
 impl Route {
     /// Whether the route wants a body: some take one whose members are all optional, and then none is one too.
     pub(crate) fn body_required(&self) -> bool {
-        let optional = ["Nothing", "JoinBody", "BanBody", "InviteBody", "JoinRequestBody", "LockBody"];
+        let optional = [
+            "Nothing",
+            "JoinBody",
+            "BanBody",
+            "InviteBody",
+            "JoinRequestBody",
+            "LockBody",
+        ];
         self.body.is_some_and(|body| !optional.contains(&body))
     }
 }
@@ -187,11 +195,22 @@ pub(crate) enum Found {
 /// [`Code::NotFound`], and [`Code::MethodNotAllowed`] with `allow`.
 pub(crate) fn find(method: &str, segments: &[String], preflight: bool) -> Result<Found, Refusal> {
     if is_plugin_data(segments) {
-        return Ok(if preflight { Found::Options("GET, HEAD, PUT, DELETE".to_owned()) } else { Found::Gone });
+        return Ok(if preflight {
+            Found::Options("GET, HEAD, PUT, DELETE".to_owned())
+        } else {
+            Found::Gone
+        });
     }
-    let at_path: Vec<(&Route, Vec<String>)> = ROUTES.iter().filter_map(|route| Some((route, matched(route.path, segments)?))).collect();
+    let at_path: Vec<(&Route, Vec<String>)> = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, matched(route.path, segments)?)))
+        .collect();
     if at_path.is_empty() {
-        return Err(if is_native_hosts(segments) { Code::UnsupportedOnEdge.into() } else { Refusal::not_found("path") });
+        return Err(if is_native_hosts(segments) {
+            Code::UnsupportedOnEdge.into()
+        } else {
+            Refusal::not_found("path")
+        });
     }
     let mut methods: Vec<&str> = at_path.iter().map(|(route, _)| route.method).collect();
     if methods.contains(&"GET") {
@@ -203,7 +222,10 @@ pub(crate) fn find(method: &str, segments: &[String], preflight: bool) -> Result
         return Ok(Found::Options(allow));
     }
     let wanted = if method == "HEAD" { "GET" } else { method };
-    match at_path.into_iter().find(|(route, _)| route.method == wanted) {
+    match at_path
+        .into_iter()
+        .find(|(route, _)| route.method == wanted)
+    {
         Some((route, values)) => Ok(Found::Route(route, values)),
         None => Err(Refusal::from(Code::MethodNotAllowed).with("allow", allow)),
     }

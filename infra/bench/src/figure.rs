@@ -150,18 +150,31 @@ impl Figure {
 }
 
 /// The headings of [`Figure::cells`].
-pub(crate) const HEADINGS: [&str; 7] = ["case", "figure", "value", "aim", "must", "verdict", "measured"];
+pub(crate) const HEADINGS: [&str; 7] = [
+    "case", "figure", "value", "aim", "must", "verdict", "measured",
+];
 
 /// A table for a terminal.
 pub(crate) struct Table<'a>(pub &'a [Figure]);
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 7]> = std::iter::once(HEADINGS.map(str::to_owned)).chain(self.0.iter().map(Figure::cells)).collect();
-        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+        let rows: Vec<[String; 7]> = std::iter::once(HEADINGS.map(str::to_owned))
+            .chain(self.0.iter().map(Figure::cells))
+            .collect();
+        let width = |column: usize| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        };
         for row in &rows {
             for (column, cell) in row.iter().enumerate() {
-                let pad = if column + 1 == row.len() { 0 } else { width(column) + 2 - cell.chars().count() };
+                let pad = if column + 1 == row.len() {
+                    0
+                } else {
+                    width(column) + 2 - cell.chars().count()
+                };
                 write!(out, "{cell}{:pad$}", "")?;
             }
             writeln!(out)?;
@@ -183,7 +196,11 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 /// The median of the ratios of pairs that were measured one after the other.
 pub(crate) fn paired_ratio(subject: &[f64], reference: &[f64]) -> f64 {
-    let ratios: Vec<f64> = subject.iter().zip(reference).map(|(subject, reference)| subject / reference).collect();
+    let ratios: Vec<f64> = subject
+        .iter()
+        .zip(reference)
+        .map(|(subject, reference)| subject / reference)
+        .collect();
     median(&ratios)
 }
 
@@ -202,8 +219,15 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        let figure =
-            |value, aim, must| Figure { case: "G0", what: String::new(), value, unit: Unit::Times, aim, must, note: String::new() };
+        let figure = |value, aim, must| Figure {
+            case: "G0",
+            what: String::new(),
+            value,
+            unit: Unit::Times,
+            aim,
+            must,
+            note: String::new(),
+        };
         let (aim, must) = (Some(Bound::AtMost(1.0)), Some(Bound::AtMost(2.0)));
         assert_eq!(figure(1.0, aim, must).verdict(), Verdict::Aim);
         assert_eq!(figure(1.5, aim, must).verdict(), Verdict::Must);
@@ -211,7 +235,14 @@ mod tests {
         assert_eq!(figure(1.5, aim, None).verdict(), Verdict::Short);
         assert_eq!(figure(1.5, None, must).verdict(), Verdict::Must);
         assert_eq!(figure(1.5, None, None).verdict(), Verdict::None);
-        assert_eq!(figure(0.9, Some(Bound::AtLeast(1.3)), Some(Bound::AtLeast(1.0))).verdict(), Verdict::Missed);
-        assert_eq!(figure(f64::NAN, aim, must).verdict(), Verdict::Missed, "what was not measured was not reached");
+        assert_eq!(
+            figure(0.9, Some(Bound::AtLeast(1.3)), Some(Bound::AtLeast(1.0))).verdict(),
+            Verdict::Missed
+        );
+        assert_eq!(
+            figure(f64::NAN, aim, must).verdict(),
+            Verdict::Missed,
+            "what was not measured was not reached"
+        );
     }
 }

@@ -47,14 +47,17 @@ pub(crate) fn run() -> Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = mio::net::TcpListener::from_std(listener);
     let mut poll = Poll::new()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     println!("ready http://{}", listener.local_addr()?);
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; READ_BYTES];
     let mut floor = Floor::default();
     loop {
         match poll.poll(&mut events, None) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error).context("poll"),
+            Err(error) if error.kind() != ErrorKind::Interrupted => {
+                return Err(error).context("poll");
+            }
             _ => {}
         }
         for event in &events {
@@ -86,14 +89,27 @@ impl Floor {
                 self.conns.push(None);
                 self.conns.len() - 1
             });
-            poll.registry().register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
-            self.conns[at] = Some(Conn { stream, open: false, unread: Vec::new(), unsent: Vec::new(), entry: "".into(), room: None });
+            poll.registry().register(
+                &mut stream,
+                Token(at),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
+            self.conns[at] = Some(Conn {
+                stream,
+                open: false,
+                unread: Vec::new(),
+                unsent: Vec::new(),
+                entry: "".into(),
+                room: None,
+            });
         }
     }
 
     fn read(&mut self, at: usize, ends: bool, buffer: &mut [u8]) {
         loop {
-            let Some(conn) = self.conns.get_mut(at).and_then(Option::as_mut) else { return };
+            let Some(conn) = self.conns.get_mut(at).and_then(Option::as_mut) else {
+                return;
+            };
             let kept = conn.unread.len();
             let count = match conn.stream.read(&mut buffer[kept..]) {
                 Ok(0) => return self.end(at),
@@ -124,7 +140,10 @@ impl Floor {
         if !conn.open {
             let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
             let key = header(&bytes[..end], b"sec-websocket-key: ")?;
-            let digest = Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
+            let digest = Sha1::new()
+                .chain_update(key)
+                .chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
+                .finalize();
             let accept = STANDARD.encode(digest);
             conn.open = true;
             self.outgoing.clear();
@@ -133,7 +152,11 @@ impl Floor {
                 "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {accept}\r\n\r\n"
             )
             .expect("memory takes bytes");
-            frame::put(&mut self.outgoing, TEXT, br#"{"type":"connected","connectionId":"floor","serverTime":0}"#);
+            frame::put(
+                &mut self.outgoing,
+                TEXT,
+                br#"{"type":"connected","connectionId":"floor","serverTime":0}"#,
+            );
             send(conn, &self.outgoing);
             return Some(end);
         }
@@ -152,7 +175,8 @@ impl Floor {
     fn envelope(&mut self, at: usize, payload: &[u8]) {
         if payload.starts_with(br#"{"type":"identify""#) {
             let name = String::from_utf8_lossy(text(payload, br#""oderId":""#).unwrap_or_default());
-            let entry = format!(r#"{{"oderId":"{name}","displayName":"{name}","status":"online"}}"#);
+            let entry =
+                format!(r#"{{"oderId":"{name}","displayName":"{name}","status":"online"}}"#);
             if let Some(conn) = self.conns[at].as_mut() {
                 conn.entry = entry.into();
             }
@@ -178,17 +202,26 @@ impl Floor {
         });
         let server = String::from_utf8_lossy(server);
         let mut roster = format!(r#"{{"type":"server_users","serverId":"{server}","users":["#);
-        for (place, member) in self.rooms[room].iter().filter_map(|member| self.conns[*member].as_ref()).enumerate() {
+        for (place, member) in self.rooms[room]
+            .iter()
+            .filter_map(|member| self.conns[*member].as_ref())
+            .enumerate()
+        {
             roster.push_str(if place == 0 { "" } else { "," });
             roster.push_str(&member.entry);
         }
         roster.push_str("]}");
-        let Some(conn) = self.conns[at].as_mut() else { return };
+        let Some(conn) = self.conns[at].as_mut() else {
+            return;
+        };
         conn.room = Some(room);
         self.outgoing.clear();
         frame::put(&mut self.outgoing, TEXT, roster.as_bytes());
         send(conn, &self.outgoing);
-        let joined = format!(r#"{{"type":"user_joined","serverId":"{server}",{}"#, conn.entry.get(1..).unwrap_or_default());
+        let joined = format!(
+            r#"{{"type":"user_joined","serverId":"{server}",{}"#,
+            conn.entry.get(1..).unwrap_or_default()
+        );
         self.outgoing.clear();
         frame::put(&mut self.outgoing, TEXT, joined.as_bytes());
         self.broadcast(room, at);
@@ -238,7 +271,10 @@ fn send(conn: &mut Conn, bytes: &[u8]) {
 
 /// The text after `key` up to the next quotation mark.
 fn text<'a>(payload: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
-    let start = payload.windows(key.len()).position(|window| window == key)? + key.len();
+    let start = payload
+        .windows(key.len())
+        .position(|window| window == key)?
+        + key.len();
     let length = payload[start..].iter().position(|byte| *byte == b'"')?;
     Some(&payload[start..start + length])
 }

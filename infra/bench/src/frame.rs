@@ -17,7 +17,12 @@ pub(crate) const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 pub(crate) fn put_masked(into: &mut Vec<u8>, first: u8, payload: &[u8]) {
     put_head(into, first, payload.len(), 0x80);
     into.extend_from_slice(&MASK);
-    into.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    into.extend(
+        payload
+            .iter()
+            .zip(MASK.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
 }
 
 /// Appends a frame as a server writes it.
@@ -59,14 +64,30 @@ impl Head {
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let (&first, &second) = (bytes.first()?, bytes.get(1)?);
         let (payload, at) = match second & 0x7f {
-            126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),
-            127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize, 10),
+            126 => (
+                usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+                4,
+            ),
+            127 => (
+                u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+                10,
+            ),
             length => (usize::from(length), 2),
         };
         if second & 0x80 == 0 {
-            return Some(Self { first, bytes: at, payload, mask: None });
+            return Some(Self {
+                first,
+                bytes: at,
+                payload,
+                mask: None,
+            });
         }
-        Some(Self { first, bytes: at + 4, payload, mask: Some(bytes.get(at..at + 4)?.try_into().ok()?) })
+        Some(Self {
+            first,
+            bytes: at + 4,
+            payload,
+            mask: Some(bytes.get(at..at + 4)?.try_into().ok()?),
+        })
     }
 }
 
@@ -97,7 +118,10 @@ mod tests {
             let mut bytes = Vec::new();
             put_masked(&mut bytes, TEXT, &payload);
             let head = Head::read(&bytes).expect("a whole head");
-            assert_eq!((head.first, head.payload, head.mask), (TEXT, length, Some(MASK)));
+            assert_eq!(
+                (head.first, head.payload, head.mask),
+                (TEXT, length, Some(MASK))
+            );
             assert_eq!(bytes.len(), head.bytes + head.payload);
             unmask(&mut bytes[head.bytes..], MASK);
             assert_eq!(bytes[head.bytes..], payload, "{length} bytes");
@@ -113,6 +137,14 @@ mod tests {
         let mut bytes = Vec::new();
         put(&mut bytes, TEXT, b"hello");
         assert_eq!(bytes, b"\x81\x05hello");
-        assert_eq!(Head::read(&bytes), Some(Head { first: TEXT, bytes: 2, payload: 5, mask: None }));
+        assert_eq!(
+            Head::read(&bytes),
+            Some(Head {
+                first: TEXT,
+                bytes: 2,
+                payload: 5,
+                mask: None
+            })
+        );
     }
 }

@@ -46,7 +46,11 @@ pub(crate) fn load(address: SocketAddr, asked: Asked<'_>, time: Duration) -> Res
 }
 
 /// Asks several things at once for `time`, each over its own connections; what came of each.
-pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) -> Result<Vec<Answers>> {
+pub(crate) fn compete(
+    address: SocketAddr,
+    all: &[Asked<'_>],
+    time: Duration,
+) -> Result<Vec<Answers>> {
     let requests: Vec<String> = all.iter().map(|asked| head(address, asked)).collect();
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(64);
@@ -57,8 +61,14 @@ pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) ->
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(conns.len()), Interest::READABLE)?;
-            conns.push(Conn { stream, request, answer: Vec::new(), asked: Instant::now() });
+            poll.registry()
+                .register(&mut stream, Token(conns.len()), Interest::READABLE)?;
+            conns.push(Conn {
+                stream,
+                request,
+                answer: Vec::new(),
+                asked: Instant::now(),
+            });
         }
     }
     for conn in &mut conns {
@@ -79,7 +89,10 @@ pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) ->
             let (line, seen) = (all[conn.request].line, &mut seen[conn.request]);
             loop {
                 match conn.stream.read(&mut buffer) {
-                    Ok(0) => bail!("the server ended a connection after {} answers to {line}", seen.count),
+                    Ok(0) => bail!(
+                        "the server ended a connection after {} answers to {line}",
+                        seen.count
+                    ),
                     Ok(count) => conn.answer.extend_from_slice(&buffer[..count]),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error.into()),
@@ -87,9 +100,14 @@ pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) ->
             }
             if is_whole(&conn.answer)? {
                 let answer = std::mem::take(&mut conn.answer);
-                ensure!(answer.starts_with(b"HTTP/1.1 20"), "{line}: {}", String::from_utf8_lossy(&answer[..answer.len().min(300)]));
+                ensure!(
+                    answer.starts_with(b"HTTP/1.1 20"),
+                    "{line}: {}",
+                    String::from_utf8_lossy(&answer[..answer.len().min(300)])
+                );
                 seen.count += 1;
-                seen.latencies_ns.push(conn.asked.elapsed().as_nanos() as u64);
+                seen.latencies_ns
+                    .push(conn.asked.elapsed().as_nanos() as u64);
                 last = Instant::now();
                 if begin.elapsed() < time {
                     conn.asked = last;
@@ -99,14 +117,25 @@ pub(crate) fn compete(address: SocketAddr, all: &[Asked<'_>], time: Duration) ->
                 }
             }
         }
-        ensure!(last.elapsed() < PATIENCE, "no answer to {} any more", all.iter().map(|asked| asked.line).collect::<Vec<_>>().join(", "));
+        ensure!(
+            last.elapsed() < PATIENCE,
+            "no answer to {} any more",
+            all.iter()
+                .map(|asked| asked.line)
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
     }
     Ok(seen)
 }
 
 fn head(address: SocketAddr, asked: &Asked<'_>) -> String {
     let Asked { line, token, .. } = asked;
-    let bearer = if token.is_empty() { String::new() } else { format!("authorization: Bearer {token}\r\n") };
+    let bearer = if token.is_empty() {
+        String::new()
+    } else {
+        format!("authorization: Bearer {token}\r\n")
+    };
     format!("{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n{bearer}\r\n")
 }
 
@@ -118,14 +147,20 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
     };
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
     let body = &answer[end + 4..];
-    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    let header = |name: &str| {
+        head.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
     if header("transfer-encoding:").is_some_and(|coding| coding == "chunked") {
         return Ok(body.ends_with(b"0\r\n\r\n"));
     }
     if head.starts_with("http/1.1 204") {
         return Ok(true);
     }
-    let length: usize = header("content-length:").and_then(|length| length.parse().ok()).context("an answer without a length")?;
+    let length: usize = header("content-length:")
+        .and_then(|length| length.parse().ok())
+        .context("an answer without a length")?;
     Ok(body.len() >= length)
 }
 
@@ -139,7 +174,10 @@ mod tests {
         let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
         for whole in [&told[..], chunked] {
             assert!(is_whole(whole).expect("an answer"));
-            assert!((0..whole.len()).all(|short| !is_whole(&whole[..short]).expect("a part of an answer")));
+            assert!(
+                (0..whole.len())
+                    .all(|short| !is_whole(&whole[..short]).expect("a part of an answer"))
+            );
         }
         assert!(is_whole(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer without a body"));
         assert!(is_whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "no length");

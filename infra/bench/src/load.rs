@@ -71,7 +71,13 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Starts a server and fills `rooms` rooms with `members` guests each.
-    pub(crate) fn gather(kind: Kind, place: &Place, environment: &[(&str, &str)], rooms: usize, members: usize) -> Result<Self> {
+    pub(crate) fn gather(
+        kind: Kind,
+        place: &Place,
+        environment: &[(&str, &str)],
+        rooms: usize,
+        members: usize,
+    ) -> Result<Self> {
         Self::gather_as(kind, place, environment, rooms, members, |guest| guest)
     }
 
@@ -98,7 +104,12 @@ impl Crowd {
             published_at: Instant::now(),
         };
         let room_of = (0..rooms * members).map(|at| at / members).collect();
-        Ok(Self { server, swarm, rooms: names.iter().enumerate().map(room).collect(), room_of })
+        Ok(Self {
+            server,
+            swarm,
+            rooms: names.iter().enumerate().map(room).collect(),
+            room_of,
+        })
     }
 
     /// Keeps `window` messages on their way in each room for `time`, from the room's first `window` members in turn. With a window of one the
@@ -114,10 +125,14 @@ impl Crowd {
             let open = begin.elapsed() < time;
             let mut waiting = false;
             for at in 0..self.rooms.len() {
-                while open && self.rooms[at].published - self.rooms[at].arrived / self.rooms[at].others() < window {
+                while open
+                    && self.rooms[at].published - self.rooms[at].arrived / self.rooms[at].others()
+                        < window
+                {
                     self.publish(at, window);
                 }
-                waiting |= self.rooms[at].arrived < self.rooms[at].published * self.rooms[at].others();
+                waiting |=
+                    self.rooms[at].arrived < self.rooms[at].published * self.rooms[at].others();
             }
             if !open && !waiting {
                 break;
@@ -130,7 +145,9 @@ impl Crowd {
                     room.arrived += 1;
                     sample.deliveries += 1;
                     if window == 1 && room.arrived % room.others() == room.others() / 2 {
-                        sample.latencies_ns.push(room.published_at.elapsed().as_nanos() as u64);
+                        sample
+                            .latencies_ns
+                            .push(room.published_at.elapsed().as_nanos() as u64);
                     }
                 } else {
                     refused = refusal(text).or(refused.take());
@@ -140,7 +157,10 @@ impl Crowd {
             if sample.deliveries != progress.1 {
                 progress = (Instant::now(), sample.deliveries);
             } else if progress.0.elapsed() > PATIENCE {
-                bail!("deliveries were lost: {} arrived, and no more come", sample.deliveries);
+                bail!(
+                    "deliveries were lost: {} arrived, and no more come",
+                    sample.deliveries
+                );
             }
         }
         sample.cpu_ns = self.server_cpu_ns()? - cpu_before;
@@ -169,12 +189,16 @@ impl Crowd {
         let interval = Duration::from_secs(1) / pace.per_second;
         let messages = (pace.time.as_nanos() / interval.as_nanos()) as usize;
         let mut sample = Sample::default();
-        let wanted: u64 = (0..messages).map(|at| pace.hearers_of(self.rooms[0].members[at % pace.publishers])).sum();
+        let wanted: u64 = (0..messages)
+            .map(|at| pace.hearers_of(self.rooms[0].members[at % pace.publishers]))
+            .sum();
         let begin = Instant::now();
         let mut published_at: Vec<Instant> = Vec::with_capacity(messages);
         let mut arrived = 0;
         while arrived < wanted && begin.elapsed() < pace.time + Duration::from_secs(1) {
-            while published_at.len() < messages && begin.elapsed() >= interval * published_at.len() as u32 {
+            while published_at.len() < messages
+                && begin.elapsed() >= interval * published_at.len() as u32
+            {
                 let from = self.rooms[0].members[published_at.len() % pace.publishers];
                 let bytes = chat(&self.rooms[0].name, published_at.len() as u64, pace.bytes);
                 published_at.push(Instant::now());
@@ -190,7 +214,9 @@ impl Crowd {
                 let published = number(text).and_then(|number| published_at.get(number));
                 if let Some(published) = published.filter(|_| (pace.counts)(conn)) {
                     arrived += 1;
-                    sample.latencies_ns.push(published.elapsed().as_nanos() as u64);
+                    sample
+                        .latencies_ns
+                        .push(published.elapsed().as_nanos() as u64);
                 }
             })?;
             give_up(refused)?;
@@ -234,12 +260,18 @@ pub(crate) fn guests(rooms: &[String], members: usize) -> impl Iterator<Item = G
 
 /// An ordinary guest.
 pub(crate) fn guest(at: usize, room: Option<String>) -> Guest {
-    Guest { user: format!("user-{at:05}"), room, features: "[]", receive_bytes: None }
+    Guest {
+        user: format!("user-{at:05}"),
+        room,
+        features: "[]",
+        receive_bytes: None,
+    }
 }
 
 /// A chat envelope of `bytes` bytes with a number in it, as a frame.
 fn chat(room: &str, number: u64, bytes: usize) -> Vec<u8> {
-    let mut text = format!(r##"{{"type":"chat_message","serverId":"{room}","message":"#{number:08} "##);
+    let mut text =
+        format!(r##"{{"type":"chat_message","serverId":"{room}","message":"#{number:08} "##);
     let end = r#"","timestamp":1777470000000}"#;
     while text.len() + end.len() < bytes {
         text.push('x');
@@ -263,7 +295,8 @@ fn number(text: &[u8]) -> Option<usize> {
 
 /// What a server says when it does not do what it was asked.
 fn refusal(text: &[u8]) -> Option<String> {
-    text.starts_with(br#"{"type":"error""#).then(|| String::from_utf8_lossy(text).into_owned())
+    text.starts_with(br#"{"type":"error""#)
+        .then(|| String::from_utf8_lossy(text).into_owned())
 }
 
 fn give_up(refused: Option<String>) -> Result<()> {
@@ -295,8 +328,14 @@ mod tests {
 
     #[test]
     fn a_share_of_latencies() {
-        let sample = Sample { latencies_ns: (1..=100).rev().collect(), ..Sample::default() };
-        assert_eq!([0.5, 0.99, 1.0].map(|share| sample.latency_ns(share) as u64), [50, 99, 100]);
+        let sample = Sample {
+            latencies_ns: (1..=100).rev().collect(),
+            ..Sample::default()
+        };
+        assert_eq!(
+            [0.5, 0.99, 1.0].map(|share| sample.latency_ns(share) as u64),
+            [50, 99, 100]
+        );
         assert!(Sample::default().latency_ns(0.5).is_nan());
     }
 }

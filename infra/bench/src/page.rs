@@ -43,10 +43,25 @@ run the components and is left out otherwise.
 /// The page.
 pub(crate) fn write(machine: &str, pairs: usize, figures: &[Figure]) -> String {
     let mut page = HEAD.to_owned();
-    let _ = write!(page, "## The last full run\n\nMachine: {machine}. Pairs: {pairs}.\n\n");
-    let _ = writeln!(page, "| {} |\n|{}", HEADINGS.join(" | "), "--|".repeat(HEADINGS.len()));
+    let _ = write!(
+        page,
+        "## The last full run\n\nMachine: {machine}. Pairs: {pairs}.\n\n"
+    );
+    let _ = writeln!(
+        page,
+        "| {} |\n|{}",
+        HEADINGS.join(" | "),
+        "--|".repeat(HEADINGS.len())
+    );
     for figure in figures {
-        let _ = writeln!(page, "| {} |", figure.cells().map(|cell| cell.replace('|', "\\|")).join(" | "));
+        let _ = writeln!(
+            page,
+            "| {} |",
+            figure
+                .cells()
+                .map(|cell| cell.replace('|', "\\|"))
+                .join(" | ")
+        );
     }
     page + FOOT
 }
@@ -67,7 +82,10 @@ mod tests {
             note: "a | b".into(),
         };
         let page = super::write("one machine", 5, &[figure]);
-        assert!(page.contains("| G1 | cost / floor | 1.06× | ≤ 1.10× | – | aim reached | a \\| b |\n"), "{page}");
+        assert!(
+            page.contains("| G1 | cost / floor | 1.06× | ≤ 1.10× | – | aim reached | a \\| b |\n"),
+            "{page}"
+        );
         assert!(page.contains("Machine: one machine. Pairs: 5."));
     }
 }

@@ -22,7 +22,10 @@ impl Cores {
         let allowed = sched_getaffinity(None)?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core));
         let server = usable.next().context("this process may run nowhere")?;
-        Ok(Self { server, load: usable.next().unwrap_or(server) })
+        Ok(Self {
+            server,
+            load: usable.next().unwrap_or(server),
+        })
     }
 }
 
@@ -46,9 +49,17 @@ pub(crate) fn family(process: u32) -> Vec<u32> {
     let mut found = vec![process];
     let mut at = 0;
     while let Some(parent) = found.get(at).copied() {
-        for entry in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(format!("/proc/{parent}/task"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let children = fs::read_to_string(entry.path().join("children")).unwrap_or_default();
-            found.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+            found.extend(
+                children
+                    .split_ascii_whitespace()
+                    .filter_map(|child| child.parse::<u32>().ok()),
+            );
         }
         at += 1;
     }
@@ -103,22 +114,45 @@ pub(crate) fn own_memory_bytes(process: u32) -> Result<u64> {
 }
 
 fn anonymous(smaps_rollup: &str) -> Option<u64> {
-    let line = smaps_rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"))?;
-    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+    let line = smaps_rollup
+        .lines()
+        .find_map(|line| line.strip_prefix("Anonymous:"))?;
+    line.split_ascii_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()
+        .map(|kib| kib * 1024)
 }
 
 /// What kind of machine this is, in one line.
 pub(crate) fn machine() -> String {
     let field = |path: &str, name: &str| {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
-        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned())).unwrap_or_else(|| "unknown".into())
+        let line = text
+            .lines()
+            .find(|line| line.starts_with(name))
+            .map(str::to_owned);
+        line.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()))
+            .unwrap_or_else(|| "unknown".into())
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let memory_kib: u64 = field("/proc/meminfo", "MemTotal").split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let memory_kib: u64 = field("/proc/meminfo", "MemTotal")
+        .split(' ')
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let kernel: String = kernel.trim().split('.').take(2).collect::<Vec<_>>().join(".");
-    format!("{}, {cores} processors, {} GiB, Linux {kernel}", field("/proc/cpuinfo", "model name"), memory_kib.div_ceil(1 << 20))
+    let kernel: String = kernel
+        .trim()
+        .split('.')
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(".");
+    format!(
+        "{}, {cores} processors, {} GiB, Linux {kernel}",
+        field("/proc/cpuinfo", "model name"),
+        memory_kib.div_ceil(1 << 20)
+    )
 }
 
 #[cfg(test)]
@@ -130,7 +164,9 @@ mod tests {
         assert_eq!(run_ns("123456789 42 7\n"), Some(123_456_789));
         assert_eq!(run_ns(""), None);
         assert_eq!(
-            anonymous("55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nAnonymous:   12 kB\nAnonHugePages: 0 kB\n"),
+            anonymous(
+                "55d0-7ffe ---p 00000000 00:00 0 [rollup]\nRss:  900 kB\nAnonymous:   12 kB\nAnonHugePages: 0 kB\n"
+            ),
             Some(12_288)
         );
         assert_eq!(anonymous("Rss: 1 kB\n"), None);
@@ -139,7 +175,10 @@ mod tests {
     #[test]
     fn work_costs_time_and_memory_is_counted() {
         let me = std::process::id();
-        let (time, memory) = (cpu_ns(me).expect("Linux"), own_memory_bytes(me).expect("Linux"));
+        let (time, memory) = (
+            cpu_ns(me).expect("Linux"),
+            own_memory_bytes(me).expect("Linux"),
+        );
         let block: Vec<u8> = (0..64 << 20).map(|at| at as u8).collect();
         let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
         assert_eq!(sum, (64 << 20) / 256 * (255 * 256 / 2));

@@ -87,13 +87,22 @@ impl Server {
         process::end(self.child.id());
         let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
         while self.child.try_wait()?.is_none() {
-            ensure!(Instant::now() < end, "the subject does not end:\n{}", self.log());
+            ensure!(
+                Instant::now() < end,
+                "the subject does not end:\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
         Self::start_in(self.folder.clone(), Kind::Subject, place, environment)
     }
 
-    fn start_in(folder: Rc<TempDir>, kind: Kind, place: &Place, environment: &[(&str, &str)]) -> Result<Self> {
+    fn start_in(
+        folder: Rc<TempDir>,
+        kind: Kind,
+        place: &Place,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut command = match kind {
             Kind::Floor => {
                 let mut command = Command::new(std::env::current_exe()?);
@@ -114,21 +123,35 @@ impl Server {
             Kind::Spin => return Self::start_spin(place, folder),
         };
         let log = folder.path().join("log");
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::create(&log)?);
         process::pin(place.cores.server)?;
         let began = Instant::now();
         let spawned = command.spawn();
         process::pin(place.cores.load)?;
-        let mut child = spawned.with_context(|| format!("cannot start {}: {command:?}", kind.name()))?;
+        let mut child =
+            spawned.with_context(|| format!("cannot start {}: {command:?}", kind.name()))?;
         let address = match ready(&mut child) {
             Some(address) => address,
             None => {
                 let _ = child.kill();
                 let status = child.wait()?;
-                bail!("{} ended before it was ready ({status}):\n{}", kind.name(), fs::read_to_string(&log).unwrap_or_default());
+                bail!(
+                    "{} ended before it was ready ({status}):\n{}",
+                    kind.name(),
+                    fs::read_to_string(&log).unwrap_or_default()
+                );
             }
         };
-        let mut server = Self { child, folder, ready: began.elapsed(), address, token: String::new() };
+        let mut server = Self {
+            child,
+            folder,
+            ready: began.elapsed(),
+            address,
+            token: String::new(),
+        };
         if kind == Kind::Subject {
             server.token = token(place, server.folder.path())?;
         }
@@ -139,13 +162,31 @@ impl Server {
     fn start_spin(place: &Place, folder: Rc<TempDir>) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("spin");
-        command.args(["up", "--quiet", "--listen", &address.to_string(), "--state-dir"]).arg(folder.path()).current_dir(&place.root);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(folder.path().join("log"))?);
+        command
+            .args([
+                "up",
+                "--quiet",
+                "--listen",
+                &address.to_string(),
+                "--state-dir",
+            ])
+            .arg(folder.path())
+            .current_dir(&place.root);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(folder.path().join("log"))?);
         process::pin(place.cores.server)?;
         let spawned = command.spawn();
         process::pin(place.cores.load)?;
         let child = spawned.context("cannot start spin")?;
-        let mut server = Self { child, folder, ready: Duration::ZERO, address, token: String::new() };
+        let mut server = Self {
+            child,
+            folder,
+            ready: Duration::ZERO,
+            address,
+            token: String::new(),
+        };
         let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
         while TcpStream::connect(address).is_err() {
             let over = server.child.try_wait()?.is_some() || Instant::now() > end;
@@ -195,7 +236,10 @@ impl Server {
         for name in names {
             let body = format!(r#"{{"id":"{name}","name":"{name}"}}"#);
             let (status, text) = self.http("POST", "/api/servers", &body)?;
-            ensure!(status == 201, "the subject made no server '{name}': {status} {text}");
+            ensure!(
+                status == 201,
+                "the subject made no server '{name}': {status} {text}"
+            );
         }
         Ok(())
     }
@@ -204,8 +248,12 @@ impl Server {
     pub(crate) fn metric(&self, name: &str, label: &str) -> Result<f64> {
         let (status, text) = self.http("GET", "/metrics", "")?;
         ensure!(status == 200, "GET /metrics: {status}");
-        let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
-        Ok(lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        let lines = text
+            .lines()
+            .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
+        Ok(lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum())
     }
 
     /// Asks once; status and answer.
@@ -223,7 +271,11 @@ impl Server {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
         let answer = String::from_utf8_lossy(&answer).into_owned();
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status line")?;
+        let status = answer
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .context("no status line")?;
         Ok((status, answer))
     }
 }
@@ -244,8 +296,17 @@ impl Drop for Server {
 fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result<Command> {
     let config = folder.join("jackfield.toml");
     let rate = "{ per_second = 1000000, burst = 4000000 }";
-    let rates: String =
-        ["all", "typing", "chat", "membership", "signalling", "direct", "plugin_event"].map(|class| format!("{class} = {rate}\n")).concat();
+    let rates: String = [
+        "all",
+        "typing",
+        "chat",
+        "membership",
+        "signalling",
+        "direct",
+        "plugin_event",
+    ]
+    .map(|class| format!("{class} = {rate}\n"))
+    .concat();
     fs::write(
         &config,
         format!(
@@ -257,18 +318,40 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
         ),
     )?;
     let mut command = Command::new(&place.subject);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config).arg("--data").arg(folder.join("data"));
-    command.current_dir(&place.root).env_remove("RUST_LOG").env_remove("RUST_BACKTRACE").envs(environment.iter().copied());
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(config)
+        .arg("--data")
+        .arg(folder.join("data"));
+    command
+        .current_dir(&place.root)
+        .env_remove("RUST_LOG")
+        .env_remove("RUST_BACKTRACE")
+        .envs(environment.iter().copied());
     Ok(command)
 }
 
 fn token(place: &Place, folder: &Path) -> Result<String> {
     let mut command = Command::new(&place.subject);
-    command.current_dir(&place.root).arg("token").arg("--data").arg(folder.join("data")).args(["--user", OWNER, "--role", "client"]);
+    command
+        .current_dir(&place.root)
+        .arg("token")
+        .arg("--data")
+        .arg(folder.join("data"))
+        .args(["--user", OWNER, "--role", "client"]);
     let output = command.output()?;
-    ensure!(output.status.success(), "jackfield token: {}", String::from_utf8_lossy(&output.stderr));
+    ensure!(
+        output.status.success(),
+        "jackfield token: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.trim_end().lines().last().context("jackfield token printed nothing")?.to_owned())
+    Ok(text
+        .trim_end()
+        .lines()
+        .last()
+        .context("jackfield token printed nothing")?
+        .to_owned())
 }
 
 /// Reads lines until the one that says where the server listens; whatever it prints later is read and forgotten.
@@ -283,5 +366,8 @@ fn ready(child: &mut Child) -> Option<SocketAddr> {
         }
     });
     let end = Instant::now() + Duration::from_millis(READY_MS_MAX);
-    receiver.recv_timeout(end.saturating_duration_since(Instant::now())).ok().flatten()
+    receiver
+        .recv_timeout(end.saturating_duration_since(Instant::now()))
+        .ok()
+        .flatten()
 }

@@ -76,7 +76,11 @@ impl Swarm {
     }
 
     /// Brings guests in, at most `at_once` at a time, and returns when the last one is: in its room, or identified.
-    pub(crate) fn enter(&mut self, guests: impl IntoIterator<Item = Guest>, at_once: usize) -> Result<()> {
+    pub(crate) fn enter(
+        &mut self,
+        guests: impl IntoIterator<Item = Guest>,
+        at_once: usize,
+    ) -> Result<()> {
         let mut guests = guests.into_iter();
         let mut last = (Instant::now(), 0);
         loop {
@@ -106,13 +110,24 @@ impl Swarm {
         }
         // Thousands of sockets in TIME_WAIT would use up the ports.
         socket.set_linger(Some(Duration::ZERO))?;
-        socket.connect(&self.address.into()).context("the server does not accept")?;
+        socket
+            .connect(&self.address.into())
+            .context("the server does not accept")?;
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(socket.into());
         let at = self.conns.len();
-        self.poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
-        let conn = Conn { stream, phase: Phase::Head, reading: true, guest, unread: Vec::new(), unsent: Vec::new() };
+        self.poll
+            .registry()
+            .register(&mut stream, Token(at), Interest::READABLE)?;
+        let conn = Conn {
+            stream,
+            phase: Phase::Head,
+            reading: true,
+            guest,
+            unread: Vec::new(),
+            unsent: Vec::new(),
+        };
         self.conns.push(conn);
         self.entering += 1;
         let head = format!(
@@ -142,7 +157,9 @@ impl Swarm {
         let conn = &mut self.conns[at];
         conn.reading = true;
         // Readiness is told on change only; a new registration tells it anew.
-        self.poll.registry().reregister(&mut conn.stream, Token(at), Interest::READABLE)?;
+        self.poll
+            .registry()
+            .reregister(&mut conn.stream, Token(at), Interest::READABLE)?;
         Ok(())
     }
 
@@ -177,7 +194,11 @@ impl Swarm {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
-        let ready: Vec<(usize, bool)> = self.events.iter().map(|event| (event.token().0, event.is_read_closed())).collect();
+        let ready: Vec<(usize, bool)> = self
+            .events
+            .iter()
+            .map(|event| (event.token().0, event.is_read_closed()))
+            .collect();
         for (at, ends) in ready {
             while self.read(at, ends, &mut on_text)? {}
         }
@@ -190,13 +211,21 @@ impl Swarm {
         let mut last = Instant::now();
         while last.elapsed() < quiet {
             self.turn(|_, _| last = Instant::now())?;
-            ensure!(begin.elapsed() < PATIENCE * 4, "the server never comes to rest");
+            ensure!(
+                begin.elapsed() < PATIENCE * 4,
+                "the server never comes to rest"
+            );
         }
         Ok(())
     }
 
     /// One read. Whether there may be more.
-    fn read(&mut self, at: usize, ends: bool, on_text: &mut impl FnMut(usize, &[u8])) -> Result<bool> {
+    fn read(
+        &mut self,
+        at: usize,
+        ends: bool,
+        on_text: &mut impl FnMut(usize, &[u8]),
+    ) -> Result<bool> {
         let conn = &mut self.conns[at];
         if !conn.reading || matches!(conn.phase, Phase::Closed(_)) {
             return Ok(false);
@@ -207,7 +236,11 @@ impl Swarm {
                 return Ok(false);
             }
             Ok(count) => count,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return Ok(false),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                return Ok(false);
+            }
             Err(_) => {
                 self.end(at, 1006);
                 return Ok(false);
@@ -217,7 +250,9 @@ impl Swarm {
         let buffer = std::mem::take(&mut self.buffer);
         if self.conns[at].unread.is_empty() {
             let taken = self.take(at, &buffer[..count], on_text)?;
-            self.conns[at].unread.extend_from_slice(&buffer[taken..count]);
+            self.conns[at]
+                .unread
+                .extend_from_slice(&buffer[taken..count]);
         } else {
             let mut bytes = std::mem::take(&mut self.conns[at].unread);
             bytes.extend_from_slice(&buffer[..count]);
@@ -231,12 +266,20 @@ impl Swarm {
     }
 
     /// Handles the whole frames at the start of `bytes`; how many bytes those are.
-    fn take(&mut self, at: usize, bytes: &[u8], on_text: &mut impl FnMut(usize, &[u8])) -> Result<usize> {
+    fn take(
+        &mut self,
+        at: usize,
+        bytes: &[u8],
+        on_text: &mut impl FnMut(usize, &[u8]),
+    ) -> Result<usize> {
         let mut taken = 0;
         if self.conns[at].phase == Phase::Head {
-            let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(0) };
+            let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+                return Ok(0);
+            };
             let head = &bytes[..end];
-            let accepted = head.starts_with(b"HTTP/1.1 101") && head.windows(ACCEPT.len()).any(|window| window == ACCEPT);
+            let accepted = head.starts_with(b"HTTP/1.1 101")
+                && head.windows(ACCEPT.len()).any(|window| window == ACCEPT);
             ensure!(accepted, "no WebSocket: {}", String::from_utf8_lossy(head));
             taken = end + 4;
             self.conns[at].phase = Phase::Entering;
@@ -244,7 +287,10 @@ impl Swarm {
             self.send(at, &words);
         }
         while let Some(head) = Head::read(&bytes[taken..]) {
-            let Some(payload) = bytes.get(taken + head.bytes..taken + head.bytes + head.payload) else { break };
+            let Some(payload) = bytes.get(taken + head.bytes..taken + head.bytes + head.payload)
+            else {
+                break;
+            };
             taken += head.bytes + head.payload;
             match (head.first, self.conns[at].phase) {
                 (TEXT, Phase::In) => on_text(at, payload),
@@ -255,7 +301,12 @@ impl Swarm {
                     self.send(at, &pong);
                 }
                 (CLOSE, _) => {
-                    self.end(at, payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code)));
+                    self.end(
+                        at,
+                        payload
+                            .first_chunk()
+                            .map_or(1005, |code| u16::from_be_bytes(*code)),
+                    );
                     return Ok(bytes.len());
                 }
                 _ => {}
@@ -265,13 +316,21 @@ impl Swarm {
     }
 
     fn on_entering(&mut self, at: usize, payload: &[u8]) -> Result<()> {
-        let sign: &[u8] = if self.conns[at].guest.room.is_some() { br#"{"type":"server_users""# } else { br#"{"type":"keepalive""# };
+        let sign: &[u8] = if self.conns[at].guest.room.is_some() {
+            br#"{"type":"server_users""#
+        } else {
+            br#"{"type":"keepalive""#
+        };
         if payload.starts_with(sign) {
             self.conns[at].phase = Phase::In;
             self.entering -= 1;
         }
         for refusal in [&br#"{"type":"error""#[..], br#"{"type":"access_denied""#] {
-            ensure!(!payload.starts_with(refusal), "a guest was refused: {}", String::from_utf8_lossy(payload));
+            ensure!(
+                !payload.starts_with(refusal),
+                "a guest was refused: {}",
+                String::from_utf8_lossy(payload)
+            );
         }
         Ok(())
     }

@@ -19,12 +19,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
-    let [wit, world, folder] = arguments else { bail!("usage: c-bindings <wit> <world> <folder>") };
+    let [wit, world, folder] = arguments else {
+        bail!("usage: c-bindings <wit> <world> <folder>")
+    };
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_path(wit).with_context(|| format!("{wit} is no WIT"))?;
+    let (package, _) = resolve
+        .push_path(wit)
+        .with_context(|| format!("{wit} is no WIT"))?;
     let world = resolve.select_world(&[package], Some(world))?;
     let mut files = Files::default();
-    wit_bindgen_c::Opts::default().build().generate(&mut resolve, world, &mut files)?;
+    wit_bindgen_c::Opts::default()
+        .build()
+        .generate(&mut resolve, world, &mut files)?;
     fs::create_dir_all(folder)?;
     for (name, bytes) in files.iter() {
         let path = Path::new(folder).join(name);

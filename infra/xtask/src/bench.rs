@@ -30,8 +30,12 @@ impl Bench {
         build::component("http-hello")?;
         build::component("plugin-bench")?;
         // The example has the features of the binaries, so that the engine is compiled once.
-        step("host", || run(cargo().args(["build", "--release", "--bins", "--example", "measure"])))?;
-        step("bench", || run(cargo().args(["build", "--release", "-p", "bench"])))?;
+        step("host", || {
+            run(cargo().args(["build", "--release", "--bins", "--example", "measure"]))
+        })?;
+        step("bench", || {
+            run(cargo().args(["build", "--release", "-p", "bench"]))
+        })?;
         let mut command = Command::new(build::output_folder(true)?.join("bench"));
         command.arg("run");
         if self.quick {

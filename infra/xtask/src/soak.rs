@@ -30,7 +30,9 @@ impl Soak {
         build::components(build::Guests::Product)?;
         let profile = self.release.then_some("--release");
         // One command for binaries and tests, as for the tests: cargo resolves features once.
-        step("host and tests", || run(cargo().args(["build", "--bins", "--tests"]).args(profile)))?;
+        step("host and tests", || {
+            run(cargo().args(["build", "--bins", "--tests"]).args(profile))
+        })?;
         step("soak", || {
             let mut command = cargo();
             command.args(["test", "--test", "it"]).args(profile).args([

@@ -31,10 +31,15 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
         languages::components(build::Guests::All, true)?;
     }
     // One command for binaries and tests: cargo resolves features once, so the engine is compiled once.
-    step("host and tests", || command::run(cargo().args(["build", "--bins", "--tests"])))?;
+    step("host and tests", || {
+        command::run(cargo().args(["build", "--bins", "--tests"]))
+    })?;
     step("tests", || {
         let mut command = cargo();
-        command.arg("test").args(&choice.filter).args(["--", "--quiet"]);
+        command
+            .arg("test")
+            .args(&choice.filter)
+            .args(["--", "--quiet"]);
         if choice.quick {
             command.args(["--skip", "foreign::", "--skip", "languages::"]);
         }
@@ -48,9 +53,18 @@ pub(crate) fn run(choice: &Choice) -> Result<()> {
     }
     // What the example components compute is ordinary Rust; what calls the host is left out natively.
     step("tests of the examples", || {
-        let packages = ["polls", "moderation", "webhook-notifier", "word-filter"].iter().flat_map(|package| ["-p", package]);
-        command::run(cargo().args(["test", "--lib"]).args(packages).args(["--", "--quiet"]))
+        let packages = ["polls", "moderation", "webhook-notifier", "word-filter"]
+            .iter()
+            .flat_map(|package| ["-p", package]);
+        command::run(
+            cargo()
+                .args(["test", "--lib"])
+                .args(packages)
+                .args(["--", "--quiet"]),
+        )
     })?;
     // No default member, so that ordinary builds leave it out; it reaches no engine and takes seconds.
-    step("tests of the bench", || command::run(cargo().args(["test", "-p", "bench", "--", "--quiet"])))
+    step("tests of the bench", || {
+        command::run(cargo().args(["test", "-p", "bench", "--", "--quiet"]))
+    })
 }

@@ -25,11 +25,21 @@ pub(crate) fn run() -> Result<()> {
         Ok(())
     })?;
     step("formatting", formatting)?;
-    step("lints of the native crates", || run_command(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"])))?;
+    step("lints of the native crates", || {
+        run_command(cargo().args(["clippy", "--all-targets", "--", "-D", "warnings"]))
+    })?;
     // No default members.
     for package in ["bench", "c-bindings"] {
         let mut lint = cargo();
-        lint.args(["clippy", "-p", package, "--all-targets", "--", "-D", "warnings"]);
+        lint.args([
+            "clippy",
+            "-p",
+            package,
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]);
         step(&format!("lints of {package}"), || run_command(&mut lint))?;
     }
     for package in build::component_packages(build::Guests::All)? {
@@ -58,8 +68,13 @@ pub(crate) fn formatting() -> Result<()> {
 
 /// The files of the repository, new ones included, ignored ones not.
 fn tracked() -> Result<Vec<String>> {
-    let text = read(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
-    Ok(text.lines().map(str::to_owned).filter(|path| fs::metadata(path).is_ok_and(|file| file.is_file())).collect())
+    let text =
+        read(Command::new("git").args(["ls-files", "--cached", "--others", "--exclude-standard"]))?;
+    Ok(text
+        .lines()
+        .map(str::to_owned)
+        .filter(|path| fs::metadata(path).is_ok_and(|file| file.is_file()))
+        .collect())
 }
 
 fn core_forbids_unsafe() -> Result<()> {

@@ -39,19 +39,33 @@ impl Up {
             read(&mut command(&["keys", "init"]))?;
             read(command(&["token"]).args(["--user", "owner", "--role", "admin"]))
         })?;
-        let token = printed.trim_end().lines().last().context("jackfield token printed nothing")?;
+        let token = printed
+            .trim_end()
+            .lines()
+            .last()
+            .context("jackfield token printed nothing")?;
         let address = &self.listen;
         eprintln!();
-        eprintln!("REST       http://{address}/api/servers      (described in http://{address}/api/openapi.json)");
-        eprintln!("WebSocket  ws://{address}/ws                 (described in http://{address}/api/asyncapi.json)");
+        eprintln!(
+            "REST       http://{address}/api/servers      (described in http://{address}/api/openapi.json)"
+        );
+        eprintln!(
+            "WebSocket  ws://{address}/ws                 (described in http://{address}/api/asyncapi.json)"
+        );
         eprintln!("Health     http://{address}/healthz  /readyz  /metrics");
         eprintln!("Data       {}", self.data.display());
         eprintln!("Token of the development owner `owner` (role admin):");
         eprintln!("{token}");
         eprintln!();
         // The host takes this process's place: Ctrl-C and the exit code are its own.
-        let error =
-            Command::new(&binary).arg("serve").arg("--listen").arg(address).arg("--data").arg(&self.data).args(&self.further).exec();
+        let error = Command::new(&binary)
+            .arg("serve")
+            .arg("--listen")
+            .arg(address)
+            .arg("--data")
+            .arg(&self.data)
+            .args(&self.further)
+            .exec();
         Err(error).with_context(|| binary.display().to_string())
     }
 }

@@ -28,10 +28,19 @@ const PLACES: &[(&str, &str)] = &[("/ro", "ot/"), ("/wo", "rk/")];
 
 /// Fails with every line that holds one of the words.
 pub(crate) fn check(files: &[String]) -> Result<()> {
-    let words: Vec<String> = [UNFINISHED, HOSTS, PLACES].concat().iter().map(|(head, tail)| format!("{head}{tail}")).collect();
+    let words: Vec<String> = [UNFINISHED, HOSTS, PLACES]
+        .concat()
+        .iter()
+        .map(|(head, tail)| format!("{head}{tail}"))
+        .collect();
     let mut found = Vec::new();
-    for path in files.iter().filter(|path| *path != "Cargo.lock" && *path != "LICENSE") {
-        let Ok(text) = fs::read_to_string(path) else { continue };
+    for path in files
+        .iter()
+        .filter(|path| *path != "Cargo.lock" && *path != "LICENSE")
+    {
+        let Ok(text) = fs::read_to_string(path) else {
+            continue;
+        };
         for (at, line) in text.lines().enumerate() {
             if let Some(word) = words.iter().find(|word| line.contains(word.as_str())) {
                 found.push(format!("{path}:{}: {word:?}", at + 1));

@@ -2,18 +2,13 @@
 //!
 //! What it is not: the product's server; that is the binary `jackfield`, with TLS recipes, limits per address and a drain.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use clap::Parser;
 use edge_host::{Body, ClientAddress, EdgeHost, Options};
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Serves the components of a spin.toml.
@@ -46,20 +41,25 @@ fn variable(text: &str) -> Result<(String, String)> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).init();
     let arguments = Arguments::parse();
     let lock = edge_host::lock(&arguments.data)?;
     let host = EdgeHost::load(Options {
         manifest: arguments.manifest,
-        cache_dir: arguments.cache.unwrap_or_else(|| arguments.data.join("cache")),
+        cache_dir: arguments
+            .cache
+            .unwrap_or_else(|| arguments.data.join("cache")),
         data_dir: arguments.data,
         variables: arguments.variables.into_iter().collect::<BTreeMap<_, _>>(),
         build_missing: arguments.build,
         requests_per_instance_max: 0,
     })
     .await?;
-    let listener = TcpListener::bind(arguments.listen).await.with_context(|| format!("cannot listen on {}", arguments.listen))?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", arguments.listen))?;
     println!("serving http://{}", listener.local_addr()?);
     host.routes().for_each(|route| println!("  {route}"));
     loop {
@@ -82,7 +82,9 @@ async fn serve(host: EdgeHost, socket: TcpStream, client: SocketAddr) {
         let host = host.clone();
         async move { Ok::<Response<Body>, Infallible>(host.handle(request).await) }
     });
-    let connection = hyper::server::conn::http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(socket), service);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(socket), service);
     if let Err(error) = connection.await {
         tracing::debug!("connection of {client} ended: {error}");
     }

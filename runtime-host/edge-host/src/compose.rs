@@ -4,11 +4,12 @@
 //! What it is not: a sandbox between them; the composed component is one store and one trap ends all of it.
 //! Invariant: an import is satisfied by at most one dependency, and a component is instantiated once per composition.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, anyhow, bail};
-use wac_graph::types::{Package, SubtypeChecker, WorldId};
-use wac_graph::{CompositionGraph, NodeId};
+use std::collections::BTreeMap;
+use wac_graph::{
+    CompositionGraph, NodeId,
+    types::{Package, SubtypeChecker, WorldId},
+};
 
 /// One dependency, its file already read.
 pub(crate) struct Part {
@@ -21,7 +22,13 @@ pub(crate) struct Part {
 }
 
 /// Interfaces that give a dependency nothing: types, clocks, randomness, the streams of a program without files.
-const HARMLESS: &[&str] = &["wasi:io/", "wasi:clocks/", "wasi:random/", "wasi:cli/", "wasi:filesystem/"];
+const HARMLESS: &[&str] = &[
+    "wasi:io/",
+    "wasi:clocks/",
+    "wasi:random/",
+    "wasi:cli/",
+    "wasi:filesystem/",
+];
 
 /// Gives nothing only while the component itself has no environment variables.
 const ENVIRONMENT: &str = "wasi:cli/environment";
@@ -31,28 +38,49 @@ const ENVIRONMENT: &str = "wasi:cli/environment";
 /// # Errors
 /// When a part matches no import, two match the same one, an export is missing or of another type, or a part imports what a dependency
 /// may not have.
-pub(crate) fn compose(id: &str, bytes: Vec<u8>, parts: Vec<Part>, no_environment: bool) -> Result<Vec<u8>> {
+pub(crate) fn compose(
+    id: &str,
+    bytes: Vec<u8>,
+    parts: Vec<Part>,
+    no_environment: bool,
+) -> Result<Vec<u8>> {
     if parts.is_empty() {
         return Ok(bytes);
     }
     let mut graph = CompositionGraph::new();
-    let (world, root) = register(&mut graph, id, bytes).with_context(|| format!("component `{id}`"))?;
+    let (world, root) =
+        register(&mut graph, id, bytes).with_context(|| format!("component `{id}`"))?;
     let imports: Vec<String> = graph.types()[world].imports.keys().cloned().collect();
 
-    let mut satisfied: BTreeMap<String, (String, NodeId, WorldId, Option<String>)> = BTreeMap::new();
+    let mut satisfied: BTreeMap<String, (String, NodeId, WorldId, Option<String>)> =
+        BTreeMap::new();
     for part in parts {
-        let matched: Vec<&String> = imports.iter().filter(|import| matches(&part.import, import)).collect();
+        let matched: Vec<&String> = imports
+            .iter()
+            .filter(|import| matches(&part.import, import))
+            .collect();
         if matched.is_empty() {
-            bail!("component `{id}`: the dependency `{}` matches none of its imports ({})", part.import, imports.join(", "));
+            bail!(
+                "component `{id}`: the dependency `{}` matches none of its imports ({})",
+                part.import,
+                imports.join(", ")
+            );
         }
         let package = part.import.split(['/', '@']).next().unwrap_or(&part.import);
-        let (part_world, node) = register(&mut graph, package, part.bytes)
-            .with_context(|| format!("component `{id}`: dependency `{}` (one entry per package: `{package}`)", part.import))?;
+        let (part_world, node) = register(&mut graph, package, part.bytes).with_context(|| {
+            format!(
+                "component `{id}`: dependency `{}` (one entry per package: `{package}`)",
+                part.import
+            )
+        })?;
         refuse_authority(&graph, part_world, &part.import, no_environment)?;
         for import in matched {
             let entry = (part.import.clone(), node, part_world, part.export.clone());
             if let Some((other, ..)) = satisfied.insert(import.clone(), entry) {
-                bail!("component `{id}`: the import `{import}` is satisfied by both `{other}` and `{}`", part.import);
+                bail!(
+                    "component `{id}`: the import `{import}` is satisfied by both `{other}` and `{}`",
+                    part.import
+                );
             }
         }
     }
@@ -66,7 +94,9 @@ pub(crate) fn compose(id: &str, bytes: Vec<u8>, parts: Vec<Part>, no_environment
         let node = graph.alias_instance_export(root, &export)?;
         graph.export(node, &export)?;
     }
-    graph.encode(Default::default()).with_context(|| format!("component `{id}`: the composition cannot be encoded"))
+    graph
+        .encode(Default::default())
+        .with_context(|| format!("component `{id}`: the composition cannot be encoded"))
 }
 
 fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<(WorldId, NodeId)> {
@@ -76,15 +106,25 @@ fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<
     Ok((world, graph.instantiate(package)))
 }
 
-fn refuse_authority(graph: &CompositionGraph, world: WorldId, name: &str, no_environment: bool) -> Result<()> {
-    let harmless =
-        |import: &&str| HARMLESS.iter().any(|prefix| import.starts_with(prefix)) && (no_environment || !import.starts_with(ENVIRONMENT));
+fn refuse_authority(
+    graph: &CompositionGraph,
+    world: WorldId,
+    name: &str,
+    no_environment: bool,
+) -> Result<()> {
+    let harmless = |import: &&str| {
+        HARMLESS.iter().any(|prefix| import.starts_with(prefix))
+            && (no_environment || !import.starts_with(ENVIRONMENT))
+    };
     let imports = graph.types()[world].imports.keys().map(String::as_str);
     let denied: Vec<&str> = imports.filter(|import| !harmless(import)).collect();
     if denied.is_empty() {
         return Ok(());
     }
-    bail!("the dependency `{name}` imports {}: dependencies get no configuration, so nobody satisfies that", denied.join(", "));
+    bail!(
+        "the dependency `{name}` imports {}: dependencies get no configuration, so nobody satisfies that",
+        denied.join(", ")
+    );
 }
 
 fn alias(
@@ -95,29 +135,48 @@ fn alias(
 ) -> Result<NodeId> {
     let export = export.unwrap_or_else(|| import.to_owned());
     let types = graph.types();
-    let given = *types[part_world].exports.get(&export).ok_or_else(|| anyhow!("it does not export `{export}`, which `{import}` needs"))?;
-    let wanted = *types[world].imports.get(import).ok_or_else(|| anyhow!("`{import}` is no import"))?;
+    let given = *types[part_world]
+        .exports
+        .get(&export)
+        .ok_or_else(|| anyhow!("it does not export `{export}`, which `{import}` needs"))?;
+    let wanted = *types[world]
+        .imports
+        .get(import)
+        .ok_or_else(|| anyhow!("`{import}` is no import"))?;
     SubtypeChecker::new(&mut Default::default())
         .is_subtype(given, types, wanted, types)
-        .with_context(|| format!("its export `{export}` has another type than the import `{import}`"))?;
+        .with_context(|| {
+            format!("its export `{export}` has another type than the import `{import}`")
+        })?;
     Ok(graph.alias_instance_export(node, &export)?)
 }
 
 /// Whether a dependency's name means an import: package, interface (if named) and version (if named) are equal; plain names are equal.
 fn matches(name: &str, import: &str) -> bool {
-    let (Some((package, interface, version)), Some((import_package, import_interface, import_version))) = (split(name), split(import))
+    let (
+        Some((package, interface, version)),
+        Some((import_package, import_interface, import_version)),
+    ) = (split(name), split(import))
     else {
         return name == import;
     };
-    package == import_package && (interface.is_none() || interface == import_interface) && (version.is_none() || version == import_version)
+    package == import_package
+        && (interface.is_none() || interface == import_interface)
+        && (version.is_none() || version == import_version)
 }
 
 fn split(name: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
     if !name.contains(':') {
         return None;
     }
-    let (path, version) = name.split_once('@').map_or((name, None), |(path, version)| (path, Some(version)));
-    let (package, interface) = path.split_once('/').map_or((path, None), |(package, interface)| (package, Some(interface)));
+    let (path, version) = name
+        .split_once('@')
+        .map_or((name, None), |(path, version)| (path, Some(version)));
+    let (package, interface) = path
+        .split_once('/')
+        .map_or((path, None), |(package, interface)| {
+            (package, Some(interface))
+        });
     Some((package, interface, version))
 }
 

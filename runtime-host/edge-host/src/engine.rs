@@ -2,18 +2,15 @@
 //!
 //! Invariant: compiled code is loaded from the cache directory of this host only, and only wasmtime itself writes there.
 
-use std::path::Path;
-use std::time::Duration;
-
+use crate::{lock::make_private_dir, spin, state::State};
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
 use sandbox::Clock;
-use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig};
-
-use crate::lock::make_private_dir;
-use crate::spin;
-use crate::state::State;
+use std::{path::Path, time::Duration};
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig,
+    component::{Component, InstancePre, Linker},
+};
 
 /// What components may import, by prefix; for the message when one imports something else.
 const OFFERED: &[&str] = &[
@@ -47,8 +44,12 @@ impl Runtime {
     /// When the cache directory cannot be used or the engine cannot be made.
     pub(crate) fn new(cache_dir: &Path) -> Result<(Self, Clock)> {
         let engine = engine(cache_dir)?;
-        let clock =
-            Clock::start(&engine, "edge-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS)).context("cannot start the clock thread")?;
+        let clock = Clock::start(
+            &engine,
+            "edge-epoch",
+            Duration::from_millis(bounds::EPOCH_TICK_MS),
+        )
+        .context("cannot start the clock thread")?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
@@ -71,25 +72,42 @@ impl Runtime {
         let ty = component.component_type();
         for (name, _) in ty.imports(&self.engine) {
             if !OFFERED.iter().any(|offered| name.starts_with(offered)) {
-                bail!("component `{id}` imports `{name}`, which this host does not offer; it offers {}", OFFERED.join(", "));
+                bail!(
+                    "component `{id}` imports `{name}`, which this host does not offer; it offers {}",
+                    OFFERED.join(", ")
+                );
             }
         }
-        if !ty.exports(&self.engine).any(|(name, _)| name.starts_with(HANDLER)) {
-            bail!("component `{id}` does not export `{HANDLER}.0`: a component with a route is built with spin-sdk 7 (WASI 0.3.0)");
+        if !ty
+            .exports(&self.engine)
+            .any(|(name, _)| name.starts_with(HANDLER))
+        {
+            bail!(
+                "component `{id}` does not export `{HANDLER}.0`: a component with a route is built with spin-sdk 7 (WASI 0.3.0)"
+            );
         }
-        let ready = self.linker.instantiate_pre(&component).map_err(anyhow::Error::from);
+        let ready = self
+            .linker
+            .instantiate_pre(&component)
+            .map_err(anyhow::Error::from);
         ready.with_context(|| format!("component `{id}`: an import does not fit this host"))
     }
 }
 
 fn engine(cache_dir: &Path) -> Result<Engine> {
     make_private_dir(cache_dir)?;
-    let directory = cache_dir.canonicalize().with_context(|| format!("cannot use the cache directory {}", cache_dir.display()))?;
+    let directory = cache_dir
+        .canonicalize()
+        .with_context(|| format!("cannot use the cache directory {}", cache_dir.display()))?;
     let mut cache = CacheConfig::new();
-    cache.with_directory(directory).with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
+    cache
+        .with_directory(directory)
+        .with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
     let mut config = Config::new();
     config
-        .cache(Some(Cache::new(cache).map_err(|error| anyhow::anyhow!("cannot use the compiled code cache: {error:#}"))?))
+        .cache(Some(Cache::new(cache).map_err(|error| {
+            anyhow::anyhow!("cannot use the compiled code cache: {error:#}")
+        })?))
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .allocation_strategy(pool());

@@ -22,17 +22,20 @@ mod state;
 pub mod variables;
 mod worker;
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use limits::edge_host as bounds;
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Semaphore;
-use wasmtime_wasi_http::WasiBody;
-use wasmtime_wasi_http::handler::{ExpirationError, InstantiationError};
+use wasmtime_wasi_http::{
+    WasiBody,
+    handler::{ExpirationError, InstantiationError},
+};
 
 pub use load::Options;
 pub use lock::{DataLock, InUse, LOCK_FILE, lock};
@@ -70,15 +73,31 @@ impl EdgeHost {
     /// # Errors
     /// With a text that names the file, key, component, interface, variable or database at fault, and what to do about it.
     pub async fn load(options: Options) -> Result<Self> {
-        let loaded = tokio::task::spawn_blocking(move || load::load(&options)).await.context("loading was cancelled")??;
+        let loaded = tokio::task::spawn_blocking(move || load::load(&options))
+            .await
+            .context("loading was cancelled")??;
         let in_work = Semaphore::new(bounds::IN_WORK_MAX);
-        let load::Loaded { router, handlers, databases, shared } = loaded;
-        Ok(Self(Arc::new(Inner { router, handlers, databases, shared, in_work })))
+        let load::Loaded {
+            router,
+            handlers,
+            databases,
+            shared,
+        } = loaded;
+        Ok(Self(Arc::new(Inner {
+            router,
+            handlers,
+            databases,
+            shared,
+            in_work,
+        })))
     }
 
     /// The process is about to end: instances that go down with it are not reported as failures.
     pub fn end(&self) {
-        self.0.shared.ending.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.0
+            .shared
+            .ending
+            .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
     /// Whether a path has a component.
@@ -107,12 +126,18 @@ impl EdgeHost {
     {
         let path = request.uri().path().to_owned();
         let Some(found) = self.0.router.find(&path) else {
-            return response::error(StatusCode::NOT_FOUND, "NOT_FOUND", &format!("no component serves {path}"));
+            return response::error(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                &format!("no component serves {path}"),
+            );
         };
         let (request, watch) = match request::prepare(request, &found) {
             Ok(prepared) => prepared,
             Err(request::Refused::TooLarge) => return too_large(),
-            Err(request::Refused::BadHost(text)) => return response::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", text),
+            Err(request::Refused::BadHost(text)) => {
+                return response::error(StatusCode::BAD_REQUEST, "BAD_REQUEST", text);
+            }
         };
         let handler = &self.0.handlers[found.component];
         let answer = self.call(handler, request).await;
@@ -125,7 +150,11 @@ impl EdgeHost {
         answer.unwrap_or_else(|failed| failed.answer(&handler.state().grants.id))
     }
 
-    async fn call(&self, handler: &Handler, request: Request<WasiBody>) -> Result<Response<Body>, Failed> {
+    async fn call(
+        &self,
+        handler: &Handler,
+        request: Request<WasiBody>,
+    ) -> Result<Response<Body>, Failed> {
         let began = Instant::now();
         let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
         let work = async {
@@ -143,7 +172,11 @@ impl EdgeHost {
 }
 
 /// Calls the component; waits for a free instance where the pool is exhausted.
-async fn dispatch(handler: &Handler, mut request: Request<WasiBody>, began: Instant) -> Result<Response<WasiBody>, Failed> {
+async fn dispatch(
+    handler: &Handler,
+    mut request: Request<WasiBody>,
+    began: Instant,
+) -> Result<Response<WasiBody>, Failed> {
     loop {
         let error = match handler.handle((), request).await {
             Ok(answer) => return Ok(answer),
@@ -157,10 +190,18 @@ async fn dispatch(handler: &Handler, mut request: Request<WasiBody>, began: Inst
                 if began.elapsed() >= Duration::from_millis(bounds::REQUEST_TIMEOUT_MS / 2) {
                     return Err(Failed::Full);
                 }
-                request = full.request.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+                request = full
+                    .request
+                    .into_inner()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 tokio::time::sleep(Duration::from_millis(bounds::POOL_RETRY_MS)).await;
             }
-            Ok(broken) => return Err(Failed::Broken(anyhow::anyhow!("cannot instantiate: {:#}", broken.error))),
+            Ok(broken) => {
+                return Err(Failed::Broken(anyhow::anyhow!(
+                    "cannot instantiate: {:#}",
+                    broken.error
+                )));
+            }
             Err(other) => return Err(Failed::Broken(other.into())),
         }
     }
@@ -170,24 +211,42 @@ impl Failed {
     fn answer(self, component: &str) -> Response<Body> {
         match self {
             Self::Late => {
-                tracing::warn!(component, "no answer within {} ms", bounds::REQUEST_TIMEOUT_MS);
-                response::error(StatusCode::GATEWAY_TIMEOUT, "TIMEOUT", "the component did not answer in time")
+                tracing::warn!(
+                    component,
+                    "no answer within {} ms",
+                    bounds::REQUEST_TIMEOUT_MS
+                );
+                response::error(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    "TIMEOUT",
+                    "the component did not answer in time",
+                )
             }
             Self::Broken(error) => {
                 tracing::error!(component, "request failed: {error:#}");
                 response::error(StatusCode::BAD_GATEWAY, "INTERNAL", "the component failed")
             }
-            Self::Full => response::error(StatusCode::SERVICE_UNAVAILABLE, "BUSY", "too many requests in work; try again"),
+            Self::Full => response::error(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "BUSY",
+                "too many requests in work; try again",
+            ),
         }
     }
 }
 
 fn too_large() -> Response<Body> {
-    let text = format!("the request body exceeds the limit of {} bytes", bounds::REQUEST_BYTES_MAX);
+    let text = format!(
+        "the request body exceeds the limit of {} bytes",
+        bounds::REQUEST_BYTES_MAX
+    );
     response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
 }
 
 fn late() -> Response<Body> {
-    let text = format!("the request body did not arrive within {} ms", bounds::BODY_TIMEOUT_MS);
+    let text = format!(
+        "the request body did not arrive within {} ms",
+        bounds::BODY_TIMEOUT_MS
+    );
     response::error(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", &text)
 }

@@ -2,25 +2,26 @@
 //!
 //! Invariant: whatever can be wrong with an application is found here, before the first request.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
-
+use crate::{
+    compose::{Part, compose},
+    engine::Runtime,
+    lock::make_private_dir,
+    manifest::{Component as Entry, Manifest},
+    network::{allowed::AllowedHosts, outbound::HttpClient},
+    routes::Router,
+    spin::{KeyValueStore, PostgresPools},
+    sqlite::{Database, database_file, key_value_file},
+    state::{Grants, Shared},
+    variables::Resolver,
+    worker::{Component, Handler},
+};
 use anyhow::{Context, Result, bail};
-
-use crate::compose::{Part, compose};
-use crate::engine::Runtime;
-use crate::lock::make_private_dir;
-use crate::manifest::{Component as Entry, Manifest};
-use crate::network::allowed::AllowedHosts;
-use crate::network::outbound::HttpClient;
-use crate::routes::Router;
-use crate::spin::{KeyValueStore, PostgresPools};
-use crate::sqlite::{Database, database_file, key_value_file};
-use crate::state::{Grants, Shared};
-use crate::variables::Resolver;
-use crate::worker::{Component, Handler};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
 
 /// Where an application is and what it runs with.
 #[derive(Debug, Clone)]
@@ -71,24 +72,41 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         requests_per_instance_max,
         _clock: clock,
     });
-    let mut stores = Stores { data_dir: &options.data_dir, databases: HashMap::new(), key_values: HashMap::new() };
+    let mut stores = Stores {
+        data_dir: &options.data_dir,
+        databases: HashMap::new(),
+        key_values: HashMap::new(),
+    };
     let mut handlers = Vec::new();
     for id in manifest.served() {
         let entry = &manifest.components[id];
         let grants = grants(id, entry, &resolver, &mut stores)?;
         let bytes = assemble(&manifest, id, options.build_missing)?;
         let pre = runtime.prepare(id, &bytes)?;
-        let component = Component::new(runtime.engine().clone(), pre, Arc::new(grants), shared.clone())?;
+        let component = Component::new(
+            runtime.engine().clone(),
+            pre,
+            Arc::new(grants),
+            shared.clone(),
+        )?;
         handlers.push(Handler::new(component));
     }
-    Ok(Loaded { router, handlers, databases: stores.files(), shared })
+    Ok(Loaded {
+        router,
+        handlers,
+        databases: stores.files(),
+        shared,
+    })
 }
 
 fn routes(manifest: &Manifest) -> Result<Router> {
     let served = manifest.served();
     let mut router = Router::default();
     for trigger in &manifest.triggers.http {
-        let index = served.iter().position(|id| *id == trigger.component).context("a trigger without component")?;
+        let index = served
+            .iter()
+            .position(|id| *id == trigger.component)
+            .context("a trigger without component")?;
         router.add(&trigger.route, index)?;
     }
     Ok(router)
@@ -121,8 +139,17 @@ impl Stores<'_> {
     }
 
     fn files(&self) -> Vec<PathBuf> {
-        let databases = self.databases.keys().map(|label| database_file(self.data_dir, label));
-        let mut files: Vec<_> = databases.chain(self.key_values.keys().map(|label| key_value_file(self.data_dir, label))).collect();
+        let databases = self
+            .databases
+            .keys()
+            .map(|label| database_file(self.data_dir, label));
+        let mut files: Vec<_> = databases
+            .chain(
+                self.key_values
+                    .keys()
+                    .map(|label| key_value_file(self.data_dir, label)),
+            )
+            .collect();
         files.sort();
         files
     }
@@ -131,13 +158,28 @@ impl Stores<'_> {
 fn grants(id: &str, entry: &Entry, resolver: &Resolver, stores: &mut Stores<'_>) -> Result<Grants> {
     let mut variables = HashMap::new();
     for (name, template) in &entry.variables {
-        let value = resolver.fill(template).with_context(|| format!("component `{id}`, variable `{name}`"))?;
+        let value = resolver
+            .fill(template)
+            .with_context(|| format!("component `{id}`, variable `{name}`"))?;
         variables.insert(name.clone(), value);
     }
-    let patterns: Vec<String> = entry.allowed_outbound_hosts.iter().map(|pattern| resolver.fill(pattern)).collect::<Result<_, _>>()?;
-    let allowed_hosts = AllowedHosts::parse(&patterns).with_context(|| format!("component `{id}`"))?;
-    let databases = entry.sqlite_databases.iter().map(|label| Ok((label.clone(), stores.database(label)?))).collect::<Result<_>>()?;
-    let key_values = entry.key_value_stores.iter().map(|label| Ok((label.clone(), stores.key_value(label)?))).collect::<Result<_>>()?;
+    let patterns: Vec<String> = entry
+        .allowed_outbound_hosts
+        .iter()
+        .map(|pattern| resolver.fill(pattern))
+        .collect::<Result<_, _>>()?;
+    let allowed_hosts =
+        AllowedHosts::parse(&patterns).with_context(|| format!("component `{id}`"))?;
+    let databases = entry
+        .sqlite_databases
+        .iter()
+        .map(|label| Ok((label.clone(), stores.database(label)?)))
+        .collect::<Result<_>>()?;
+    let key_values = entry
+        .key_value_stores
+        .iter()
+        .map(|label| Ok((label.clone(), stores.key_value(label)?)))
+        .collect::<Result<_>>()?;
     Ok(Grants {
         id: id.into(),
         variables,
@@ -155,26 +197,44 @@ fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8
     for (import, dependency) in &entry.dependencies {
         let bytes = match (&dependency.component, &dependency.path) {
             (Some(other), _) => source(manifest, other, build_missing)?,
-            (None, Some(path)) => {
-                sandbox::read(&manifest.folder.join(path)).with_context(|| format!("dependency `{import}` of component `{id}`"))?
-            }
-            (None, None) => bail!("component `{id}`: the dependency `{import}` needs either `component` or `path`"),
+            (None, Some(path)) => sandbox::read(&manifest.folder.join(path))
+                .with_context(|| format!("dependency `{import}` of component `{id}`"))?,
+            (None, None) => bail!(
+                "component `{id}`: the dependency `{import}` needs either `component` or `path`"
+            ),
         };
-        parts.push(Part { import: import.clone(), export: dependency.export.clone(), bytes });
+        parts.push(Part {
+            import: import.clone(),
+            export: dependency.export.clone(),
+            bytes,
+        });
     }
-    compose(id, source(manifest, id, build_missing)?, parts, entry.environment.is_empty())
+    compose(
+        id,
+        source(manifest, id, build_missing)?,
+        parts,
+        entry.environment.is_empty(),
+    )
 }
 
 fn source(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>> {
     let entry = &manifest.components[id];
     let path = manifest.folder.join(&entry.source);
     if !path.exists() {
-        let commands = entry.build.as_ref().map(|build| build.command.list()).unwrap_or_default();
+        let commands = entry
+            .build
+            .as_ref()
+            .map(|build| build.command.list())
+            .unwrap_or_default();
         if commands.is_empty() {
             bail!("component `{id}`: {} does not exist", path.display());
         }
         if !build_missing {
-            bail!("component `{id}`: {} does not exist; build it with: {}", path.display(), commands.join(" && "));
+            bail!(
+                "component `{id}`: {} does not exist; build it with: {}",
+                path.display(),
+                commands.join(" && ")
+            );
         }
         build(manifest, id, &commands)?;
     }
@@ -182,10 +242,18 @@ fn source(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>>
 }
 
 fn build(manifest: &Manifest, id: &str, commands: &[&str]) -> Result<()> {
-    let workdir = manifest.components[id].build.as_ref().and_then(|build| build.workdir.clone()).unwrap_or_default();
+    let workdir = manifest.components[id]
+        .build
+        .as_ref()
+        .and_then(|build| build.workdir.clone())
+        .unwrap_or_default();
     for command in commands {
         tracing::info!(component = id, "building: {command}");
-        let status = Command::new("sh").arg("-c").arg(command).current_dir(manifest.folder.join(&workdir)).status();
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .current_dir(manifest.folder.join(&workdir))
+            .status();
         let status = status.with_context(|| format!("component `{id}`: cannot run `{command}`"))?;
         if !status.success() {
             bail!("component `{id}`: `{command}` failed ({status})");

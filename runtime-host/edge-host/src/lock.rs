@@ -3,11 +3,12 @@
 //! What it is not: protection against a file system that ignores locks. Invariant: the lock lives as long as [`DataLock`] and ends with
 //! the process, however it ends.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
 use anyhow::{Context, Result};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
 
 /// Name of the lock file in the data directory.
 pub const LOCK_FILE: &str = "jackfield.lock";
@@ -47,15 +48,28 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
         .create(true)
         .truncate(false)
         .open(&path)
-        .with_context(|| format!("cannot open {}: is the data directory writable?", path.display()))?;
+        .with_context(|| {
+            format!(
+                "cannot open {}: is the data directory writable?",
+                path.display()
+            )
+        })?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
             // The owner is for the message only; an unreadable file must not hide the real reason.
             let _ = file.take(32).read_to_string(&mut owner);
-            let owner = if owner.trim().is_empty() { "of another process".to_owned() } else { owner.trim().to_owned() };
-            return Err(InUse { data_dir: data_dir.to_owned(), owner }.into());
+            let owner = if owner.trim().is_empty() {
+                "of another process".to_owned()
+            } else {
+                owner.trim().to_owned()
+            };
+            return Err(InUse {
+                data_dir: data_dir.to_owned(),
+                owner,
+            }
+            .into());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("cannot lock {}", path.display()));
@@ -64,7 +78,12 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
     file.set_len(0)
         .and_then(|()| file.seek(SeekFrom::Start(0)))
         .and_then(|_| writeln!(file, "{}", std::process::id()))
-        .with_context(|| format!("cannot write {}: is the disk full or read-only?", path.display()))?;
+        .with_context(|| {
+            format!(
+                "cannot write {}: is the disk full or read-only?",
+                path.display()
+            )
+        })?;
     Ok(DataLock { path, _file: file })
 }
 
@@ -77,7 +96,9 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).with_context(|| format!("cannot make the directory {}", path.display()))
+    builder
+        .create(path)
+        .with_context(|| format!("cannot make the directory {}", path.display()))
 }
 
 #[cfg(test)]
@@ -89,7 +110,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let held = lock(dir.path()).expect("first lock");
         let refused = lock(dir.path()).expect_err("second lock").to_string();
-        assert!(refused.ends_with(&format!("is in use by process {}", std::process::id())), "{refused}");
+        assert!(
+            refused.ends_with(&format!("is in use by process {}", std::process::id())),
+            "{refused}"
+        );
         drop(held);
         lock(dir.path()).expect("lock after release");
     }

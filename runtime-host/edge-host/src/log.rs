@@ -22,8 +22,12 @@ impl Stream {
 impl Sink for Stream {
     fn line(&self, text: &str) {
         match self {
-            Self::Out(component) => tracing::info!(target: "component", component = &**component, "{text}"),
-            Self::Error(component) => tracing::warn!(target: "component", component = &**component, "{text}"),
+            Self::Out(component) => {
+                tracing::info!(target: "component", component = &**component, "{text}")
+            }
+            Self::Error(component) => {
+                tracing::warn!(target: "component", component = &**component, "{text}")
+            }
         }
     }
 }

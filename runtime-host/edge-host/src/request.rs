@@ -2,24 +2,28 @@
 //!
 //! Invariant: a `spin-*` header that a component sees was set here, never by the client.
 
-use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
-
+use crate::routes::Match;
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue, InvalidHeaderValue};
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Request, Uri};
+use http::{
+    HeaderMap, Request, Uri,
+    header::{HOST, HeaderName, HeaderValue, InvalidHeaderValue},
+    uri::{Authority, PathAndQuery, Scheme},
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use limits::edge_host::{BODY_TIMEOUT_MS, REQUEST_BYTES_MAX};
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
-
-use crate::routes::Match;
 
 /// How many are set on every request.
 const SPIN_HEADERS: usize = 7;
@@ -63,7 +67,10 @@ impl BodyWatch {
 ///
 /// # Errors
 /// [`Refused`].
-pub(crate) fn prepare<B>(request: Request<B>, found: &Match<'_>) -> Result<(Request<WasiBody>, BodyWatch), Refused>
+pub(crate) fn prepare<B>(
+    request: Request<B>,
+    found: &Match<'_>,
+) -> Result<(Request<WasiBody>, BodyWatch), Refused>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<anyhow::Error>,
@@ -74,18 +81,32 @@ where
     }
     head.uri = absolute(head.uri, &head.headers)?;
     outbound::strip_hop_by_hop(&mut head.headers);
-    let forged: Vec<HeaderName> = head.headers.keys().filter(|name| name.as_str().starts_with("spin-")).cloned().collect();
+    let forged: Vec<HeaderName> = head
+        .headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("spin-"))
+        .cloned()
+        .collect();
     for name in forged {
         head.headers.remove(name);
     }
-    let client = head.extensions.get::<ClientAddress>().map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
+    let client = head
+        .extensions
+        .get::<ClientAddress>()
+        .map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
     add_spin_headers(&mut head.headers, &head.uri, found, client);
     let watch = BodyWatch::default();
     let body = match body.is_end_stream() {
         true => Empty::new().map_err(|never| match never {}).boxed_unsync(),
         false => {
             let end = Box::pin(tokio::time::sleep(Duration::from_millis(BODY_TIMEOUT_MS)));
-            Bounded { body: Box::pin(body), left: REQUEST_BYTES_MAX, end, watch: watch.clone() }.boxed_unsync()
+            Bounded {
+                body: Box::pin(body),
+                left: REQUEST_BYTES_MAX,
+                end,
+                watch: watch.clone(),
+            }
+            .boxed_unsync()
         }
     };
     Ok((Request::from_parts(head, body), watch))
@@ -95,18 +116,29 @@ where
 fn absolute(uri: Uri, headers: &HeaderMap) -> Result<Uri, Refused> {
     let mut parts = uri.into_parts();
     let host = match headers.get(HOST) {
-        Some(host) => Some(Authority::try_from(host.as_bytes()).map_err(|_| Refused::BadHost("the header `host` is malformed"))?),
+        Some(host) => Some(
+            Authority::try_from(host.as_bytes())
+                .map_err(|_| Refused::BadHost("the header `host` is malformed"))?,
+        ),
         None => None,
     };
     let authority = match (host, parts.authority.take()) {
-        (Some(host), Some(own)) if host != own => return Err(Refused::BadHost("the header `host` contradicts the request line")),
+        (Some(host), Some(own)) if host != own => {
+            return Err(Refused::BadHost(
+                "the header `host` contradicts the request line",
+            ));
+        }
         (Some(host), _) => host,
         (None, Some(own)) => own,
         (None, None) => Authority::from_static("localhost"),
     };
     parts.authority = Some(authority);
     parts.scheme = Some(parts.scheme.unwrap_or(Scheme::HTTP));
-    parts.path_and_query = Some(parts.path_and_query.unwrap_or(PathAndQuery::from_static("/")));
+    parts.path_and_query = Some(
+        parts
+            .path_and_query
+            .unwrap_or(PathAndQuery::from_static("/")),
+    );
     Uri::from_parts(parts).map_err(|_| Refused::BadHost("the request line is malformed"))
 }
 
@@ -118,17 +150,40 @@ fn add_spin_headers(headers: &mut HeaderMap, uri: &Uri, found: &Match<'_>, clien
         }
     };
     let route = HeaderValue::from_str(found.route);
-    set(HeaderName::from_static("spin-path-info"), HeaderValue::from_str(&found.path_info));
-    set(HeaderName::from_static("spin-full-url"), HeaderValue::from_maybe_shared(Bytes::from(full_url(uri))));
-    set(HeaderName::from_static("spin-base-path"), Ok(HeaderValue::from_static("/")));
-    set(HeaderName::from_static("spin-component-route"), HeaderValue::from_str(found.prefix));
-    set(HeaderName::from_static("spin-client-addr"), HeaderValue::from_maybe_shared(Bytes::from(client.to_string())));
+    set(
+        HeaderName::from_static("spin-path-info"),
+        HeaderValue::from_str(&found.path_info),
+    );
+    set(
+        HeaderName::from_static("spin-full-url"),
+        HeaderValue::from_maybe_shared(Bytes::from(full_url(uri))),
+    );
+    set(
+        HeaderName::from_static("spin-base-path"),
+        Ok(HeaderValue::from_static("/")),
+    );
+    set(
+        HeaderName::from_static("spin-component-route"),
+        HeaderValue::from_str(found.prefix),
+    );
+    set(
+        HeaderName::from_static("spin-client-addr"),
+        HeaderValue::from_maybe_shared(Bytes::from(client.to_string())),
+    );
     if let Ok(route) = route {
-        set(HeaderName::from_static("spin-matched-route"), Ok(route.clone()));
-        set(HeaderName::from_static("spin-raw-component-route"), Ok(route));
+        set(
+            HeaderName::from_static("spin-matched-route"),
+            Ok(route.clone()),
+        );
+        set(
+            HeaderName::from_static("spin-raw-component-route"),
+            Ok(route),
+        );
     }
     for (name, value) in &found.named {
-        if let Ok(name) = HeaderName::try_from(format!("spin-path-match-{}", name.to_ascii_lowercase())) {
+        if let Ok(name) =
+            HeaderName::try_from(format!("spin-path-match-{}", name.to_ascii_lowercase()))
+        {
             set(name, HeaderValue::from_str(value));
         }
     }
@@ -137,7 +192,13 @@ fn add_spin_headers(headers: &mut HeaderMap, uri: &Uri, found: &Match<'_>, clien
 /// What `Display` writes, without its formatting.
 fn full_url(uri: &Uri) -> String {
     let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
-    [uri.scheme_str().unwrap_or("http"), "://", uri.authority().map_or("", Authority::as_str), path].concat()
+    [
+        uri.scheme_str().unwrap_or("http"),
+        "://",
+        uri.authority().map_or("", Authority::as_str),
+        path,
+    ]
+    .concat()
 }
 
 struct Bounded<B> {
@@ -155,7 +216,10 @@ where
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => frame,
             Poll::Ready(Some(Err(error))) => {
@@ -171,14 +235,19 @@ where
                 return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
             }
         };
-        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+        match self
+            .left
+            .checked_sub(frame.data_ref().map_or(0, Bytes::len))
+        {
             Some(left) => {
                 self.left = left;
                 Poll::Ready(Some(Ok(frame)))
             }
             None => {
                 self.watch.0.too_large.store(true, Ordering::Relaxed);
-                Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(REQUEST_BYTES_MAX as u64)))))
+                Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(
+                    REQUEST_BYTES_MAX as u64,
+                )))))
             }
         }
     }

@@ -3,30 +3,45 @@
 //! Without `content-length` an answer is sent in pieces, and Nagle's algorithm with delayed acknowledgements can hold the last one for
 //! 40 ms. Invariant: an answer that fails before its head was sent becomes a clean error instead.
 
-use std::collections::VecDeque;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
+use crate::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING};
-use http::{Response, StatusCode};
+use http::{
+    Response, StatusCode,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
+};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use limits::edge_host::{RESPONSE_BUFFER_BYTES, RESPONSE_BUFFER_WAIT_MS};
-use limits::rest::RESPONSE_BYTES_MAX;
+use limits::{
+    edge_host::{RESPONSE_BUFFER_BYTES, RESPONSE_BUFFER_WAIT_MS},
+    rest::RESPONSE_BYTES_MAX,
+};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 use wasmtime_wasi_http::WasiBody;
-
-use crate::Body;
 
 /// An error answer: `{"error": text, "code": CODE}`.
 pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Response<Body> {
-    let body = format!("{{\"error\":{},\"code\":\"{code}\"}}", serde_json::Value::from(text));
-    let mut response = Response::new(Full::from(body).map_err(|never| match never {}).boxed_unsync());
+    let body = format!(
+        "{{\"error\":{},\"code\":\"{code}\"}}",
+        serde_json::Value::from(text)
+    );
+    let mut response = Response::new(
+        Full::from(body)
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+            .headers_mut()
+            .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -38,28 +53,45 @@ pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Respo
 pub(crate) async fn finish(response: Response<WasiBody>) -> anyhow::Result<Response<Body>> {
     let (mut head, mut body) = response.into_parts();
     head.headers.remove(TRANSFER_ENCODING);
-    let bodiless = head.status.is_informational() || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = head.status.is_informational()
+        || matches!(
+            head.status,
+            StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+        );
     let mut gathered = VecDeque::new();
-    if head.headers.contains_key(CONTENT_LENGTH) && body.size_hint().lower() > RESPONSE_BUFFER_BYTES as u64 {
+    if head.headers.contains_key(CONTENT_LENGTH)
+        && body.size_hint().lower() > RESPONSE_BUFFER_BYTES as u64
+    {
         return Ok(Response::from_parts(head, bounded(gathered, body)));
     }
     let gathering = gather(&mut body, &mut gathered);
-    let whole = match tokio::time::timeout(Duration::from_millis(RESPONSE_BUFFER_WAIT_MS), gathering).await {
-        Ok(whole) => whole?,
-        Err(_) => false,
-    };
+    let whole =
+        match tokio::time::timeout(Duration::from_millis(RESPONSE_BUFFER_WAIT_MS), gathering).await
+        {
+            Ok(whole) => whole?,
+            Err(_) => false,
+        };
     if !whole || gathered.iter().any(Frame::is_trailers) {
         return Ok(Response::from_parts(head, bounded(gathered, body)));
     }
     let data = join(gathered);
     if !bodiless && !head.headers.contains_key(CONTENT_LENGTH) {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from(data.len()));
+        head.headers
+            .insert(CONTENT_LENGTH, HeaderValue::from(data.len()));
     }
-    Ok(Response::from_parts(head, Full::from(data).map_err(|never| match never {}).boxed_unsync()))
+    Ok(Response::from_parts(
+        head,
+        Full::from(data)
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    ))
 }
 
 /// Takes frames until the end (true) or until there are enough to go on in chunks (false). Cancel safe.
-async fn gather(body: &mut WasiBody, gathered: &mut VecDeque<Frame<Bytes>>) -> anyhow::Result<bool> {
+async fn gather(
+    body: &mut WasiBody,
+    gathered: &mut VecDeque<Frame<Bytes>>,
+) -> anyhow::Result<bool> {
     let mut bytes = 0;
     while bytes <= RESPONSE_BUFFER_BYTES {
         match body.frame().await {
@@ -75,9 +107,13 @@ async fn gather(body: &mut WasiBody, gathered: &mut VecDeque<Frame<Bytes>>) -> a
 }
 
 fn join(frames: VecDeque<Frame<Bytes>>) -> Bytes {
-    let mut pieces = frames.into_iter().filter_map(|frame| frame.into_data().ok());
+    let mut pieces = frames
+        .into_iter()
+        .filter_map(|frame| frame.into_data().ok());
     let first = pieces.next().unwrap_or_default();
-    let Some(second) = pieces.next() else { return first };
+    let Some(second) = pieces.next() else {
+        return first;
+    };
     let mut joined = BytesMut::from(first);
     joined.extend_from_slice(&second);
     pieces.for_each(|piece| joined.extend_from_slice(&piece));
@@ -85,7 +121,12 @@ fn join(frames: VecDeque<Frame<Bytes>>) -> Bytes {
 }
 
 fn bounded(gathered: VecDeque<Frame<Bytes>>, rest: WasiBody) -> Body {
-    Passed { gathered, rest, left: RESPONSE_BYTES_MAX }.boxed_unsync()
+    Passed {
+        gathered,
+        rest,
+        left: RESPONSE_BYTES_MAX,
+    }
+    .boxed_unsync()
 }
 
 /// What was gathered, then the rest.
@@ -99,7 +140,10 @@ impl http_body::Body for Passed {
     type Data = Bytes;
     type Error = anyhow::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<anyhow::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<anyhow::Result<Frame<Bytes>>>> {
         let frame = match self.gathered.pop_front() {
             Some(frame) => frame,
             None => match std::task::ready!(Pin::new(&mut self.rest).poll_frame(context)) {
@@ -108,9 +152,16 @@ impl http_body::Body for Passed {
                 None => return Poll::Ready(None),
             },
         };
-        match self.left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+        match self
+            .left
+            .checked_sub(frame.data_ref().map_or(0, Bytes::len))
+        {
             Some(left) => self.left = left,
-            None => return Poll::Ready(Some(Err(anyhow::anyhow!("the answer exceeds the limit of {RESPONSE_BYTES_MAX} bytes")))),
+            None => {
+                return Poll::Ready(Some(Err(anyhow::anyhow!(
+                    "the answer exceeds the limit of {RESPONSE_BYTES_MAX} bytes"
+                ))));
+            }
         }
         Poll::Ready(Some(Ok(frame)))
     }
@@ -120,6 +171,10 @@ impl http_body::Body for Passed {
     }
 
     fn size_hint(&self) -> SizeHint {
-        if self.gathered.is_empty() { self.rest.size_hint() } else { SizeHint::default() }
+        if self.gathered.is_empty() {
+            self.rest.size_hint()
+        } else {
+            SizeHint::default()
+        }
     }
 }

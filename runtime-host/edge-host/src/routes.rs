@@ -6,7 +6,6 @@
 //! Invariant: the same path always reaches the same route, whatever the order in the manifest.
 
 use std::cmp::Ordering;
-
 use thiserror::Error;
 
 /// Why a route of the manifest is refused.
@@ -67,10 +66,16 @@ impl Router {
     /// When the route is malformed or matches exactly the paths of another one.
     pub fn add(&mut self, raw: &str, component: usize) -> Result<(), RouteError> {
         let route = Route::parse(raw, component)?;
-        if let Some(twin) = self.routes.iter().find(|other| other.precedence(&route) == Ordering::Equal && other.same_paths(&route)) {
+        if let Some(twin) = self
+            .routes
+            .iter()
+            .find(|other| other.precedence(&route) == Ordering::Equal && other.same_paths(&route))
+        {
             return Err(RouteError::Duplicate(twin.raw.clone(), raw.to_owned()));
         }
-        let at = self.routes.partition_point(|other| other.precedence(&route) == Ordering::Less);
+        let at = self
+            .routes
+            .partition_point(|other| other.precedence(&route) == Ordering::Less);
         self.routes.insert(at, route);
         Ok(())
     }
@@ -82,7 +87,9 @@ impl Router {
 
     /// The routes as the manifest has them, most specific first.
     pub fn routes(&self) -> impl Iterator<Item = (&str, usize)> {
-        self.routes.iter().map(|route| (route.raw.as_str(), route.component))
+        self.routes
+            .iter()
+            .map(|route| (route.raw.as_str(), route.component))
     }
 }
 
@@ -103,7 +110,12 @@ impl Route {
                 },
             }
         }
-        Ok(Self { raw: raw.to_owned(), segments, wildcard, component })
+        Ok(Self {
+            raw: raw.to_owned(),
+            segments,
+            wildcard,
+            component,
+        })
     }
 
     /// `Less` is more specific and is asked first.
@@ -128,11 +140,15 @@ impl Route {
     fn same_paths(&self, other: &Self) -> bool {
         self.wildcard == other.wildcard
             && self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|pair| match pair {
-                (Segment::Literal(a), Segment::Literal(b)) => a == b,
-                (Segment::Named(_), Segment::Named(_)) => true,
-                _ => false,
-            })
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|pair| match pair {
+                    (Segment::Literal(a), Segment::Literal(b)) => a == b,
+                    (Segment::Named(_), Segment::Named(_)) => true,
+                    _ => false,
+                })
     }
 
     fn matches<'a>(&'a self, path: &'a str) -> Option<Match<'a>> {
@@ -150,8 +166,18 @@ impl Route {
         if !self.wildcard && !taken.is_empty() {
             return None;
         }
-        let prefix = self.raw.trim_end_matches("...").trim_end_matches('*').trim_end_matches('/');
-        Some(Match { component: self.component, route: &self.raw, prefix, path_info: self.path_info(path, &taken), named })
+        let prefix = self
+            .raw
+            .trim_end_matches("...")
+            .trim_end_matches('*')
+            .trim_end_matches('/');
+        Some(Match {
+            component: self.component,
+            route: &self.raw,
+            prefix,
+            path_info: self.path_info(path, &taken),
+            named,
+        })
     }
 
     /// As Spin has it: `/foo/...` gives "" for `/foo`, "/" for `/foo/`, "/bar" for `/foo/bar` and "/bar/" for `/foo/bar/`.
@@ -160,7 +186,11 @@ impl Route {
             return String::new();
         }
         let slash = if path.ends_with('/') { "/" } else { "" };
-        if taken.is_empty() { slash.to_owned() } else { format!("/{}{slash}", taken.join("/")) }
+        if taken.is_empty() {
+            slash.to_owned()
+        } else {
+            format!("/{}{slash}", taken.join("/"))
+        }
     }
 }
 
@@ -184,9 +214,19 @@ mod tests {
 
     #[test]
     fn literal_beats_named_beats_wildcard_in_any_order() {
-        for routes in [["/a/:x", "/a/...", "/a/b"], ["/a/...", "/a/b", "/a/:x"], ["/a/b", "/a/:x", "/a/..."]] {
+        for routes in [
+            ["/a/:x", "/a/...", "/a/b"],
+            ["/a/...", "/a/b", "/a/:x"],
+            ["/a/b", "/a/:x", "/a/..."],
+        ] {
             let router = router(&routes);
-            for (path, route) in [("/a/b", "/a/b"), ("/a/b/", "/a/b"), ("/a/c", "/a/:x"), ("/a", "/a/..."), ("/a/b/c", "/a/...")] {
+            for (path, route) in [
+                ("/a/b", "/a/b"),
+                ("/a/b/", "/a/b"),
+                ("/a/c", "/a/:x"),
+                ("/a", "/a/..."),
+                ("/a/b/c", "/a/..."),
+            ] {
                 assert_eq!(router.find(path).expect(path).route, route, "{path}");
             }
             assert_eq!(router.find("/b"), None);
@@ -196,18 +236,36 @@ mod tests {
     #[test]
     fn path_info_and_names_are_those_of_spin() {
         let router = router(&["/foo/...", "/u/:id/files/*"]);
-        for (path, info) in [("/foo", ""), ("/foo/", "/"), ("/foo/bar", "/bar"), ("/foo/bar/", "/bar/"), ("/foo/a//b", "/a//b")] {
+        for (path, info) in [
+            ("/foo", ""),
+            ("/foo/", "/"),
+            ("/foo/bar", "/bar"),
+            ("/foo/bar/", "/bar/"),
+            ("/foo/a//b", "/a//b"),
+        ] {
             assert_eq!(router.find(path).expect(path).path_info, info, "{path}");
         }
         let found = router.find("/u/42/files/x").expect("route");
-        assert_eq!((found.named, found.prefix, found.path_info.as_str()), (vec![("id", "42")], "/u/:id/files", "/x"));
+        assert_eq!(
+            (found.named, found.prefix, found.path_info.as_str()),
+            (vec![("id", "42")], "/u/:id/files", "/x")
+        );
     }
 
     #[test]
     fn malformed_routes_are_named() {
         let mut router = router(&["/a/:x"]);
-        assert_eq!(router.add("/.../a", 1), Err(RouteError::WildcardInside("/.../a".into())));
-        assert_eq!(router.add("/:", 1), Err(RouteError::NamelessSegment("/:".into())));
-        assert_eq!(router.add("/a/:y", 1), Err(RouteError::Duplicate("/a/:x".into(), "/a/:y".into())));
+        assert_eq!(
+            router.add("/.../a", 1),
+            Err(RouteError::WildcardInside("/.../a".into()))
+        );
+        assert_eq!(
+            router.add("/:", 1),
+            Err(RouteError::NamelessSegment("/:".into()))
+        );
+        assert_eq!(
+            router.add("/a/:y", 1),
+            Err(RouteError::Duplicate("/a/:x".into(), "/a/:y".into()))
+        );
     }
 }

@@ -2,20 +2,20 @@
 //!
 //! Invariant: two instances share nothing but what is behind an `Arc` here, and that is grants and pools, never data of requests.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
+use crate::{
+    log::Stream,
+    network::{
+        allowed::AllowedHosts,
+        outbound::{HttpClient, Outbound},
+    },
+    spin::{KeyValueStore, PostgresPools},
+    sqlite::Database,
+};
 use limits::edge_host as bounds;
-use wasmtime::component::ResourceTable;
-use wasmtime::{StoreLimits, StoreLimitsBuilder};
+use std::{collections::HashMap, sync::Arc};
+use wasmtime::{StoreLimits, StoreLimitsBuilder, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
-
-use crate::log::Stream;
-use crate::network::allowed::AllowedHosts;
-use crate::network::outbound::{HttpClient, Outbound};
-use crate::spin::{KeyValueStore, PostgresPools};
-use crate::sqlite::Database;
 
 /// What a component may use, as the manifest says; made once at load.
 pub(crate) struct Grants {
@@ -62,10 +62,18 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(component: Arc<Grants>, shared: Arc<Shared>) -> Self {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(Stream::Out(component.id.clone()).lines()).stderr(Stream::Error(component.id.clone()).lines());
+        wasi.stdout(Stream::Out(component.id.clone()).lines())
+            .stderr(Stream::Error(component.id.clone()).lines());
         wasi.envs(&component.environment);
-        let limits = StoreLimitsBuilder::new().memory_size(bounds::MEMORY_BYTES_MAX).table_elements(bounds::TABLE_ELEMENTS_MAX).build();
-        let outbound = Outbound::new(shared.http.clone(), component.allowed_hosts.clone(), component.id.clone());
+        let limits = StoreLimitsBuilder::new()
+            .memory_size(bounds::MEMORY_BYTES_MAX)
+            .table_elements(bounds::TABLE_ELEMENTS_MAX)
+            .build();
+        let outbound = Outbound::new(
+            shared.http.clone(),
+            component.allowed_hosts.clone(),
+            component.id.clone(),
+        );
         Self {
             component,
             shared,
@@ -83,12 +91,19 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: &mut self.outbound, table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView {
+            hooks: &mut self.outbound,
+            table: &mut self.table,
+            ctx: &mut self.http,
+        }
     }
 }

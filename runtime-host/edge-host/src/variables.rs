@@ -4,11 +4,9 @@
 //! manifest's default. What it is not: a secret store; it never prints a value.
 //! Invariant: after [`Resolver::new`] each variable of the manifest has a value, and values do not change while the host runs.
 
-use std::collections::BTreeMap;
-
-use thiserror::Error;
-
 use crate::manifest::Variable;
+use std::collections::BTreeMap;
+use thiserror::Error;
 
 /// Prefix of the environment variables that set application variables, as in Spin.
 const ENVIRONMENT_PREFIX: &str = "SPIN_VARIABLE_";
@@ -49,9 +47,16 @@ impl Resolver {
     ///
     /// # Errors
     /// On bad names, unknown overrides and missing required values.
-    pub fn new(declared: &BTreeMap<String, Variable>, overrides: &BTreeMap<String, String>) -> Result<Self, VariableError> {
+    pub fn new(
+        declared: &BTreeMap<String, Variable>,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<Self, VariableError> {
         if let Some(unknown) = overrides.keys().find(|name| !declared.contains_key(*name)) {
-            let known = declared.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let known = declared
+                .keys()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", ");
             return Err(VariableError::Unknown(unknown.clone(), known));
         }
         let mut values = BTreeMap::new();
@@ -61,7 +66,8 @@ impl Resolver {
                 Some(value) => Some(value),
                 None => from_environment(name)?.or_else(|| variable.default.clone()),
             };
-            let value = value.ok_or_else(|| VariableError::Missing(name.clone(), name.to_uppercase()))?;
+            let value =
+                value.ok_or_else(|| VariableError::Missing(name.clone(), name.to_uppercase()))?;
             values.insert(name.clone(), value);
         }
         Ok(Self { values })
@@ -75,10 +81,14 @@ impl Resolver {
         let mut filled = String::new();
         let mut rest = template;
         while let Some((literal, after)) = rest.split_once("{{") {
-            let (name, tail) = after.split_once("}}").ok_or_else(|| VariableError::Unclosed(template.to_owned()))?;
+            let (name, tail) = after
+                .split_once("}}")
+                .ok_or_else(|| VariableError::Unclosed(template.to_owned()))?;
             let name = name.trim();
             let value = self.values.get(name);
-            let value = value.ok_or_else(|| VariableError::UnknownInTemplate(template.to_owned(), name.to_owned()))?;
+            let value = value.ok_or_else(|| {
+                VariableError::UnknownInTemplate(template.to_owned(), name.to_owned())
+            })?;
             filled.push_str(literal);
             filled.push_str(value);
             rest = tail;
@@ -93,8 +103,14 @@ impl Resolver {
 /// # Errors
 /// [`VariableError::Name`].
 pub fn check_name(name: &str) -> Result<(), VariableError> {
-    let legal = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if legal && name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.ends_with('_') && !name.contains("__") {
+    let legal = name
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    if legal
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && !name.ends_with('_')
+        && !name.contains("__")
+    {
         return Ok(());
     }
     Err(VariableError::Name(name.to_owned()))
@@ -114,26 +130,52 @@ mod tests {
     use super::*;
 
     fn declared(entries: &[(&str, Option<&str>)]) -> BTreeMap<String, Variable> {
-        let variable = |default: &Option<&str>| Variable { default: default.map(str::to_owned), ..Variable::default() };
-        entries.iter().map(|(name, default)| ((*name).to_owned(), variable(default))).collect()
+        let variable = |default: &Option<&str>| Variable {
+            default: default.map(str::to_owned),
+            ..Variable::default()
+        };
+        entries
+            .iter()
+            .map(|(name, default)| ((*name).to_owned(), variable(default)))
+            .collect()
     }
 
     #[test]
     fn overrides_beat_defaults_and_templates_are_filled() {
         let overrides = BTreeMap::from([("b".to_owned(), "2".to_owned())]);
-        let resolver = Resolver::new(&declared(&[("a", Some("1")), ("b", None)]), &overrides).expect("resolver");
+        let resolver = Resolver::new(&declared(&[("a", Some("1")), ("b", None)]), &overrides)
+            .expect("resolver");
         assert_eq!(resolver.fill("x{{ a }}y{{b}}z").as_deref(), Ok("x1y2z"));
         assert_eq!(resolver.fill("plain").as_deref(), Ok("plain"));
-        assert_eq!(resolver.fill("{{ a"), Err(VariableError::Unclosed("{{ a".into())));
-        assert_eq!(resolver.fill("{{ c }}"), Err(VariableError::UnknownInTemplate("{{ c }}".into(), "c".into())));
+        assert_eq!(
+            resolver.fill("{{ a"),
+            Err(VariableError::Unclosed("{{ a".into()))
+        );
+        assert_eq!(
+            resolver.fill("{{ c }}"),
+            Err(VariableError::UnknownInTemplate(
+                "{{ c }}".into(),
+                "c".into()
+            ))
+        );
     }
 
     #[test]
     fn missing_and_unknown_are_named() {
         let missing = Resolver::new(&declared(&[("need", None)]), &BTreeMap::new()).err();
-        assert_eq!(missing, Some(VariableError::Missing("need".into(), "NEED".into())));
-        let unknown = Resolver::new(&declared(&[("a", Some(""))]), &BTreeMap::from([("b".into(), String::new())])).err();
-        assert_eq!(unknown, Some(VariableError::Unknown("b".into(), "a".into())));
+        assert_eq!(
+            missing,
+            Some(VariableError::Missing("need".into(), "NEED".into()))
+        );
+        let unknown = Resolver::new(
+            &declared(&[("a", Some(""))]),
+            &BTreeMap::from([("b".into(), String::new())]),
+        )
+        .err();
+        assert_eq!(
+            unknown,
+            Some(VariableError::Unknown("b".into(), "a".into()))
+        );
         for bad in ["", "A", "1a", "_a", "a_", "a__b", "a-b"] {
             assert_eq!(check_name(bad), Err(VariableError::Name(bad.into())));
         }

@@ -4,22 +4,27 @@
 //! and the next request gets a new instance. Invariant: a component that computes without a pause is stopped after
 //! [`bounds::BUSY_TIMEOUT_MS`], and it never keeps a thread longer than one tick before others get their turn.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
-
-use limits::edge_host as bounds;
-use tokio::time::Sleep;
-use wasmtime::component::GuestTaskId;
-use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi_http::handler::{
-    HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration, WorkerState, WorkerStatus,
-};
-use wasmtime_wasi_http::{WasiHttpView, p3};
-
 use crate::state::{Grants, Shared, State};
+use limits::edge_host as bounds;
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tokio::time::Sleep;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline, component::GuestTaskId};
+use wasmtime_wasi_http::{
+    WasiHttpView,
+    handler::{
+        HandlerState, Instance, ProxyHandler, ProxyPre, ShouldAccept, WorkerExpiration,
+        WorkerState, WorkerStatus,
+    },
+    p3,
+};
 
 /// Serves one component.
 pub(crate) type Handler = ProxyHandler<Component>;
@@ -46,7 +51,10 @@ impl HandlerState for Component {
     type WorkerState = Worker;
 
     async fn instantiate(&self) -> wasmtime::Result<Instance<State, Supervisor, Worker>> {
-        let mut store = Store::new(&self.engine, State::new(self.grants.clone(), self.shared.clone()));
+        let mut store = Store::new(
+            &self.engine,
+            State::new(self.grants.clone(), self.shared.clone()),
+        );
         store.limiter(|state| &mut state.limits);
         let busy = Arc::new(Busy::default());
         let meter = busy.clone();
@@ -54,20 +62,28 @@ impl HandlerState for Component {
         store.epoch_deadline_callback(move |_| {
             let ticks = meter.ticks.fetch_add(1, Ordering::Relaxed) + 1;
             if ticks * bounds::EPOCH_TICK_MS > bounds::BUSY_TIMEOUT_MS {
-                return Err(wasmtime::format_err!("interrupted after {} ms without a pause", bounds::BUSY_TIMEOUT_MS));
+                return Err(wasmtime::format_err!(
+                    "interrupted after {} ms without a pause",
+                    bounds::BUSY_TIMEOUT_MS
+                ));
             }
             meter.gave_way.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::Yield(1))
         });
         let proxy = self.pre.instantiate_async(&mut store).await?;
-        let sleep = Box::pin(tokio::time::sleep(Duration::from_millis(bounds::INSTANCE_IDLE_MS)));
+        let sleep = Box::pin(tokio::time::sleep(Duration::from_millis(
+            bounds::INSTANCE_IDLE_MS,
+        )));
         let expiration = Supervisor { busy, sleep };
         Ok(Instance {
             store,
             proxy,
             view: State::http,
             expiration,
-            state: Worker { component: self.grants.id.clone(), shared: self.shared.clone() },
+            state: Worker {
+                component: self.grants.id.clone(),
+                shared: self.shared.clone(),
+            },
         })
     }
 }
@@ -80,7 +96,12 @@ impl Component {
         shared: Arc<Shared>,
     ) -> wasmtime::Result<Self> {
         let pre = ProxyPre::P3(p3::bindings::ServicePre::new(pre)?);
-        Ok(Self { engine, pre, grants, shared })
+        Ok(Self {
+            engine,
+            pre,
+            grants,
+            shared,
+        })
     }
 }
 
@@ -92,7 +113,12 @@ pub(crate) struct Supervisor {
 
 impl WorkerExpiration for Supervisor {
     /// Called each time the instance pauses.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>, status: WorkerStatus, start: Instant) -> Poll<()> {
+    fn poll(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        status: WorkerStatus,
+        start: Instant,
+    ) -> Poll<()> {
         if !self.busy.gave_way.swap(false, Ordering::Relaxed) {
             self.busy.ticks.store(0, Ordering::Relaxed);
         }
@@ -134,7 +160,9 @@ impl WorkerState for Worker {
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
-        Box::pin(tokio::time::sleep(Duration::from_millis(bounds::REQUEST_TIMEOUT_MS)))
+        Box::pin(tokio::time::sleep(Duration::from_millis(
+            bounds::REQUEST_TIMEOUT_MS,
+        )))
     }
 
     fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
@@ -142,7 +170,10 @@ impl WorkerState for Worker {
             && !self.shared.ending.load(Ordering::Relaxed)
         {
             let at_most = bounds::CONCURRENT_PER_INSTANCE_MAX;
-            tracing::error!(component = &*self.component, "instance ended, and with it the requests in it (at most {at_most}): {error:#}");
+            tracing::error!(
+                component = &*self.component,
+                "instance ended, and with it the requests in it (at most {at_most}): {error:#}"
+            );
         }
         drop(store);
     }

@@ -10,12 +10,25 @@ pub fn limits(config: &Config) -> Value {
     let bytes: Map<String, Value> = CATALOGUE
         .iter()
         .filter(|envelope| envelope.direction.from_client())
-        .map(|envelope| (envelope.name.to_owned(), envelope.bytes_max.min(config.socket.message_bytes_max).into()))
+        .map(|envelope| {
+            (
+                envelope.name.to_owned(),
+                envelope
+                    .bytes_max
+                    .min(config.socket.message_bytes_max)
+                    .into(),
+            )
+        })
         .collect();
     let rates: Map<String, Value> = RateClass::ALL
         .iter()
         .zip(config.rates.by_class())
-        .map(|(class, rate)| (class.name().to_owned(), json!({"perSecond": rate.per_second, "burst": rate.burst})))
+        .map(|(class, rate)| {
+            (
+                class.name().to_owned(),
+                json!({"perSecond": rate.per_second, "burst": rate.burst}),
+            )
+        })
         .collect();
     json!({
         "messageBytesMax": config.socket.message_bytes_max,

@@ -34,7 +34,9 @@ impl Assembly {
     /// Takes what `bytes` holds of the arriving frame's payload, unmasked in place; how many bytes that were. Nothing is collected of a
     /// message that nobody will read (`keep`).
     pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
-        let Some(arriving) = &mut self.arriving else { return 0 };
+        let Some(arriving) = &mut self.arriving else {
+            return 0;
+        };
         let taken = arriving.missing.min(bytes.len());
         if keep {
             let payload = &mut bytes[..taken];
@@ -77,20 +79,32 @@ impl Assembly {
     /// Forgets the message, and only knows where the arriving frame ends: what follows is still understood.
     pub(crate) fn forget(assembly: &mut Option<Box<Self>>) {
         let arriving = assembly.take().and_then(|assembly| assembly.arriving);
-        *assembly = arriving.map(|arriving| Box::new(Self { arriving: Some(arriving), ..Self::default() }));
+        *assembly = arriving.map(|arriving| {
+            Box::new(Self {
+                arriving: Some(arriving),
+                ..Self::default()
+            })
+        });
     }
 }
 
 /// A message that is not, or can no longer become, UTF-8 (RFC 6455 section 8.1).
-pub const NOT_UTF8: Violation = Violation { code: close::INVALID_UTF8, reason: "text is not UTF-8" };
+pub const NOT_UTF8: Violation = Violation {
+    code: close::INVALID_UTF8,
+    reason: "text is not UTF-8",
+};
 
 /// What is wrong with a data frame at this place of a message (RFC 6455 section 5.4).
 #[must_use]
 pub fn misplaced(opcode: Opcode, assembly: Option<&Assembly>) -> Option<Violation> {
     let (code, reason) = match (opcode, assembly) {
         (Opcode::Continuation, None) => (close::PROTOCOL, "continuation of nothing"),
-        (Opcode::Text | Opcode::Binary, Some(_)) => (close::PROTOCOL, "a message began inside another"),
-        (_, Some(assembly)) if assembly.fragments >= FRAGMENTS_MAX => (close::TOO_BIG, "too many fragments"),
+        (Opcode::Text | Opcode::Binary, Some(_)) => {
+            (close::PROTOCOL, "a message began inside another")
+        }
+        (_, Some(assembly)) if assembly.fragments >= FRAGMENTS_MAX => {
+            (close::TOO_BIG, "too many fragments")
+        }
         _ => return None,
     };
     Some(Violation { code, reason })
@@ -102,14 +116,20 @@ mod tests {
 
     #[test]
     fn text_is_checked_as_it_arrives() {
-        let with = |bytes: &[u8]| Assembly { bytes: bytes.to_vec(), ..Assembly::default() };
+        let with = |bytes: &[u8]| Assembly {
+            bytes: bytes.to_vec(),
+            ..Assembly::default()
+        };
         let half = &"ä".as_bytes()[..1];
         assert!(with(half).check(false), "half a character may be completed");
         assert!(!with(half).check(true), "but not at the end");
         let mut assembly = with(half);
         assert!(assembly.check(false));
         assembly.bytes.push(0xff);
-        assert!(!assembly.check(false), "what can never be UTF-8 is refused at once");
+        assert!(
+            !assembly.check(false),
+            "what can never be UTF-8 is refused at once"
+        );
     }
 
     #[test]
@@ -120,27 +140,59 @@ mod tests {
             let mut masked = plain.clone();
             crate::frame::unmask(&mut masked, mask);
             masked.extend_from_slice(b"next frame");
-            let arriving = Some(Arriving { fin: true, mask, missing: plain.len() });
-            let mut assembly = Assembly { arriving, ..Assembly::default() };
+            let arriving = Some(Arriving {
+                fin: true,
+                mask,
+                missing: plain.len(),
+            });
+            let mut assembly = Assembly {
+                arriving,
+                ..Assembly::default()
+            };
             let mut at = 0;
             while assembly.finish().is_none() {
                 let end = (at + piece).min(masked.len());
                 at += assembly.take(&mut masked[at..end], true);
             }
-            assert_eq!((at, assembly.bytes.as_slice()), (plain.len(), plain.as_slice()), "pieces of {piece}");
-            assert!(assembly.bytes.capacity() <= plain.len(), "no room for more than was claimed");
+            assert_eq!(
+                (at, assembly.bytes.as_slice()),
+                (plain.len(), plain.as_slice()),
+                "pieces of {piece}"
+            );
+            assert!(
+                assembly.bytes.capacity() <= plain.len(),
+                "no room for more than was claimed"
+            );
         }
     }
 
     #[test]
     fn what_nobody_reads_is_counted_and_not_kept() {
-        let arriving = Some(Arriving { fin: false, mask: [1; 4], missing: 10 });
-        let mut assembly = Some(Box::new(Assembly { bytes: vec![0; 100], fragments: 3, arriving, ..Assembly::default() }));
+        let arriving = Some(Arriving {
+            fin: false,
+            mask: [1; 4],
+            missing: 10,
+        });
+        let mut assembly = Some(Box::new(Assembly {
+            bytes: vec![0; 100],
+            fragments: 3,
+            arriving,
+            ..Assembly::default()
+        }));
         Assembly::forget(&mut assembly);
         let mut assembly = assembly.expect("a frame is still arriving");
-        assert_eq!((assembly.take(&mut [0; 64], false), assembly.bytes.capacity()), (10, 0));
+        assert_eq!(
+            (
+                assembly.take(&mut [0; 64], false),
+                assembly.bytes.capacity()
+            ),
+            (10, 0)
+        );
         assert_eq!(assembly.finish(), Some(false));
-        let mut whole = Some(Box::new(Assembly { bytes: vec![0; 100], ..Assembly::default() }));
+        let mut whole = Some(Box::new(Assembly {
+            bytes: vec![0; 100],
+            ..Assembly::default()
+        }));
         Assembly::forget(&mut whole);
         assert!(whole.is_none());
     }

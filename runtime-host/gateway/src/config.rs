@@ -114,14 +114,23 @@ impl Default for Socket {
 impl Config {
     /// Milliseconds that plugins have to decide.
     pub(crate) fn decision_max_ms(&self) -> u32 {
-        let Socket { decision_max_ms, silence_max_ms, .. } = self.socket;
-        decision_max_ms.min(DECISION_LIMIT_MS).min(silence_max_ms / 2) as u32
+        let Socket {
+            decision_max_ms,
+            silence_max_ms,
+            ..
+        } = self.socket;
+        decision_max_ms
+            .min(DECISION_LIMIT_MS)
+            .min(silence_max_ms / 2) as u32
     }
 
     /// KiB that a connection may cause to be sent on; the largest message fits.
     pub(crate) fn volume(&self) -> Rate {
         let kib = (self.rates.bytes_per_second / limits::KIB as u32).max(1);
-        Rate { per_second: kib, burst: kib.max((self.socket.message_bytes_max / limits::KIB) as u32) }
+        Rate {
+            per_second: kib,
+            burst: kib.max((self.socket.message_bytes_max / limits::KIB) as u32),
+        }
     }
 }
 
@@ -163,13 +172,19 @@ pub struct RateSetting {
 
 impl From<Rate> for RateSetting {
     fn from(rate: Rate) -> Self {
-        Self { per_second: rate.per_second, burst: rate.burst }
+        Self {
+            per_second: rate.per_second,
+            burst: rate.burst,
+        }
     }
 }
 
 impl From<RateSetting> for Rate {
     fn from(rate: RateSetting) -> Self {
-        Self { per_second: rate.per_second, burst: rate.burst }
+        Self {
+            per_second: rate.per_second,
+            burst: rate.burst,
+        }
     }
 }
 
@@ -195,12 +210,24 @@ impl Rates {
     /// The rates in the order of [`envelope::catalogue::RateClass::ALL`].
     #[must_use]
     pub fn by_class(&self) -> [Rate; 7] {
-        [self.all, self.typing, self.chat, self.membership, self.signalling, self.direct, self.plugin_event].map(Rate::from)
+        [
+            self.all,
+            self.typing,
+            self.chat,
+            self.membership,
+            self.signalling,
+            self.direct,
+            self.plugin_event,
+        ]
+        .map(Rate::from)
     }
 
     /// How many identities a connection may address for the first time.
     pub(crate) fn new_targets(&self) -> Rate {
-        Rate { per_second: self.new_targets_per_minute.div_ceil(60), burst: self.new_targets_per_minute }
+        Rate {
+            per_second: self.new_targets_per_minute.div_ceil(60),
+            burst: self.new_targets_per_minute,
+        }
     }
 }
 

@@ -108,13 +108,29 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// What the edge knows of the identity.
-    Identify { wish: Identify, user_id: Arc<str>, proven: Option<Proven> },
+    Identify {
+        wish: Identify,
+        user_id: Arc<str>,
+        proven: Option<Proven>,
+    },
     /// The binding of a key.
-    Bind { wish: Identify, user_id: Arc<str>, verified: bool },
+    Bind {
+        wish: Identify,
+        user_id: Arc<str>,
+        verified: bool,
+    },
     /// The server's view.
-    Server { access: Access, look: bool, request_id: Option<String> },
+    Server {
+        access: Access,
+        look: bool,
+        request_id: Option<String>,
+    },
     /// The decision of the edge about a guarded server.
-    Join { question: JoinQuestion, access: Access, request_id: Option<String> },
+    Join {
+        question: JoinQuestion,
+        access: Access,
+        request_id: Option<String>,
+    },
     /// The decision of plugins about an envelope.
     Plugins(Asked),
     /// The decision of judges that were not sure yet.
@@ -140,20 +156,32 @@ pub(crate) enum Proven {
 impl Session {
     /// The place at the server named `server_id`.
     pub(crate) fn place(&self, server_id: &str) -> Option<&Place> {
-        self.rooms.iter().find(|place| *place.room.server_id == *server_id)
+        self.rooms
+            .iter()
+            .find(|place| *place.room.server_id == *server_id)
     }
 
     /// The server that an envelope without `serverId` means: the sole joined, else the sole viewed one (D1).
     pub(crate) fn implied(&self) -> Option<&Place> {
         let sole = |joined: bool| {
-            let mut places = self.rooms.iter().filter(move |place| place.joined == joined);
+            let mut places = self
+                .rooms
+                .iter()
+                .filter(move |place| place.joined == joined);
             places.next().filter(|_| places.next().is_none())
         };
-        if self.rooms.iter().any(|place| place.joined) { sole(true) } else { sole(false) }
+        if self.rooms.iter().any(|place| place.joined) {
+            sole(true)
+        } else {
+            sole(false)
+        }
     }
 
     /// How many servers are joined, or viewed.
     pub(crate) fn count(&self, joined: bool) -> usize {
-        self.rooms.iter().filter(|place| place.joined == joined).count()
+        self.rooms
+            .iter()
+            .filter(|place| place.joined == joined)
+            .count()
     }
 }

@@ -60,8 +60,15 @@ impl Hub {
     pub fn decided(&self, conn: ConnRef, ticket: u64, outcome: Outcome) {
         let shards = self.shards();
         match shards.get(usize::from(conn.shard)) {
-            Some(shard) => shard.send(Message::Decided { to: conn, ticket, outcome }),
-            None => tracing::error!(shard = conn.shard, "a decision names a shard that does not exist"),
+            Some(shard) => shard.send(Message::Decided {
+                to: conn,
+                ticket,
+                outcome,
+            }),
+            None => tracing::error!(
+                shard = conn.shard,
+                "a decision names a shard that does not exist"
+            ),
         }
     }
 }
@@ -111,17 +118,32 @@ impl Shard {
             Topic::PluginEvent => {
                 let direction = room.view().direction(&plugin_id, &event_name);
                 let client_to_server = direction == Some(EventDirection::ClientToServer);
-                SubjectKind::PluginEvent { plugin_id: &plugin_id, event_name: &event_name, client_to_server }
+                SubjectKind::PluginEvent {
+                    plugin_id: &plugin_id,
+                    event_name: &event_name,
+                    client_to_server,
+                }
             }
             _ => SubjectKind::Chat,
         };
         match plugins.interest(&Subject { server_id, kind }) {
             Interest::None => None,
-            interest => Some(Matter { room, user_id, kind: kind.into(), decides: interest == Interest::Decide }),
+            interest => Some(Matter {
+                room,
+                user_id,
+                kind: kind.into(),
+                decides: interest == Interest::Decide,
+            }),
         }
     }
 
-    fn offered(&mut self, slot: u32, matter: &Matter, envelope: Bytes, ask: Option<Ask>) -> Option<Offered> {
+    fn offered(
+        &mut self,
+        slot: u32,
+        matter: &Matter,
+        envelope: Bytes,
+        ask: Option<Ask>,
+    ) -> Option<Offered> {
         let person = self.conn(slot)?.session.as_ref()?.person.as_ref()?;
         Some(Offered {
             server_id: matter.room.server_id.clone(),
@@ -151,13 +173,26 @@ impl Shard {
         effects: Vec<Effect>,
         r#type: &'static EnvelopeType,
     ) {
-        let ask = Ask { conn: self.reference(slot), ticket: self.next_ticket };
+        let ask = Ask {
+            conn: self.reference(slot),
+            ticket: self.next_ticket,
+        };
         self.next_ticket += 1;
         let envelope = Bytes::from(envelope);
-        let asked = Asked { ticket: ask.ticket, kind: matter.kind.clone(), envelope: envelope.clone(), effects, r#type };
+        let asked = Asked {
+            ticket: ask.ticket,
+            kind: matter.kind.clone(),
+            envelope: envelope.clone(),
+            effects,
+            r#type,
+        };
         let since_ms = self.now_ms;
-        let Some(offered) = self.offered(slot, matter, envelope, Some(ask)) else { return };
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
+        let Some(offered) = self.offered(slot, matter, envelope, Some(ask)) else {
+            return;
+        };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
         session.pending = Some(Box::new(Pending::Plugins(asked)));
         self.waiting.insert(ask.ticket, Waiting { slot, since_ms });
         self.hub.metrics.plugin_waiting.inc();
@@ -170,7 +205,9 @@ impl Shard {
 
     /// Plugins have decided.
     pub(crate) fn decided(&mut self, to: ConnRef, ticket: u64, outcome: Outcome) {
-        let asked = self.resolve(to).and_then(|slot| Some((slot, self.take_asked(slot, ticket)?)));
+        let asked = self
+            .resolve(to)
+            .and_then(|slot| Some((slot, self.take_asked(slot, ticket)?)));
         let Some((slot, asked)) = asked else {
             return Metrics::count(&self.hub.metrics.plugin_decisions, "late");
         };
@@ -180,7 +217,9 @@ impl Shard {
             Outcome::Relay => self.pass_on(slot, &asked),
             Outcome::Rewrite(bytes) => self.rewritten(slot, asked, &bytes),
             Outcome::Consume => {}
-            Outcome::Refuse { code, message } => self.refused_by_plugin(slot, &asked, &code, &message),
+            Outcome::Refuse { code, message } => {
+                self.refused_by_plugin(slot, &asked, &code, &message)
+            }
             Outcome::Failed => self.postpone(slot, &asked, "a plugin that decides about it failed"),
         }
     }
@@ -188,7 +227,9 @@ impl Shard {
     /// Takes the envelope that waits under `ticket`; the connection is paused no longer.
     fn take_asked(&mut self, slot: u32, ticket: u64) -> Option<Asked> {
         let session = self.conn(slot)?.session.as_mut()?;
-        let pending = session.pending.take_if(|pending| matches!(&**pending, Pending::Plugins(asked) if asked.ticket == ticket))?;
+        let pending = session.pending.take_if(
+            |pending| matches!(&**pending, Pending::Plugins(asked) if asked.ticket == ticket),
+        )?;
         self.forget_ticket(ticket);
         match *pending {
             Pending::Plugins(asked) => Some(asked),
@@ -201,7 +242,9 @@ impl Shard {
         if let Some(waiting) = self.waiting.remove(&ticket) {
             let metrics = &self.hub.metrics;
             metrics.plugin_waiting.dec();
-            metrics.plugin_decision_seconds.observe(f64::from(self.now_ms.wrapping_sub(waiting.since_ms)) / 1_000.0);
+            metrics
+                .plugin_decision_seconds
+                .observe(f64::from(self.now_ms.wrapping_sub(waiting.since_ms)) / 1_000.0);
         }
     }
 
@@ -212,20 +255,39 @@ impl Shard {
         }
         let (now_ms, most_ms) = (self.now_ms, self.hub.config.decision_max_ms());
         let is_late = |waiting: &Waiting| now_ms.wrapping_sub(waiting.since_ms) >= most_ms;
-        let late: Vec<(u64, u32)> =
-            self.waiting.iter().filter(|(_, waiting)| is_late(waiting)).map(|(ticket, waiting)| (*ticket, waiting.slot)).collect();
+        let late: Vec<(u64, u32)> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| is_late(waiting))
+            .map(|(ticket, waiting)| (*ticket, waiting.slot))
+            .collect();
         for (ticket, slot) in late {
-            let Some(asked) = self.take_asked(slot, ticket) else { continue };
+            let Some(asked) = self.take_asked(slot, ticket) else {
+                continue;
+            };
             Metrics::count(&self.hub.metrics.plugin_decisions, "deadline");
-            self.hub.alarm(|| tracing::warn!(kind = asked.r#type.name, "plugins did not decide in time; the envelope was refused"));
+            self.hub.alarm(|| {
+                tracing::warn!(
+                    kind = asked.r#type.name,
+                    "plugins did not decide in time; the envelope was refused"
+                )
+            });
             self.make_ready(slot);
-            self.postpone(slot, &asked, "a plugin that decides about it did not answer in time");
+            self.postpone(
+                slot,
+                &asked,
+                "a plugin that decides about it did not answer in time",
+            );
         }
     }
 
     /// Sends what waited, if its sender is still where it spoke.
     fn pass_on(&mut self, slot: u32, asked: &Asked) {
-        let joined = asked.effects.iter().filter_map(sent_to).all(|server_id| self.joined_room(slot, server_id).is_some());
+        let joined = asked
+            .effects
+            .iter()
+            .filter_map(sent_to)
+            .all(|server_id| self.joined_room(slot, server_id).is_some());
         if !joined {
             let message = "you have left the server while a plugin decided";
             return self.refuse(slot, &refusal(asked, code::NOT_A_MEMBER, message, None));
@@ -242,20 +304,36 @@ impl Shard {
         let hint = Hint::scan(bytes);
         let is_same = Hint::kind_only(bytes).is_some_and(|kind| std::ptr::eq(kind, asked.r#type))
             && names(&asked.kind).is_none_or(|(plugin, event)| {
-                hint.text("pluginId").as_deref() == Some(plugin) && hint.text("eventName").as_deref() == Some(event)
+                hint.text("pluginId").as_deref() == Some(plugin)
+                    && hint.text("eventName").as_deref() == Some(event)
             })
-            && asked.effects.iter().filter_map(sent_to).all(|server_id| hint.server_id.as_deref() == Some(server_id));
-        let verdict = if is_same { self.verdict(slot, bytes, &hint) } else { Ok(Verdict::Pass) };
+            && asked
+                .effects
+                .iter()
+                .filter_map(sent_to)
+                .all(|server_id| hint.server_id.as_deref() == Some(server_id));
+        let verdict = if is_same {
+            self.verdict(slot, bytes, &hint)
+        } else {
+            Ok(Verdict::Pass)
+        };
         let decision = match verdict {
             Ok(Verdict::Route(decision)) => Some(decision),
             _ => None,
         };
-        let stamped = decision.and_then(|decision| Some((verdict::apply(bytes, &decision.patches)?, decision.effects)));
+        let stamped = decision.and_then(|decision| {
+            Some((verdict::apply(bytes, &decision.patches)?, decision.effects))
+        });
         let Some((envelope, effects)) = stamped else {
             Metrics::count(&self.hub.metrics.plugin_decisions, "bad_rewrite");
             let kind = asked.r#type.name;
-            self.hub
-                .alarm(|| tracing::warn!(kind, same = is_same, "a plugin rewrote an envelope into one that is not legal; it was not sent"));
+            self.hub.alarm(|| {
+                tracing::warn!(
+                    kind,
+                    same = is_same,
+                    "a plugin rewrote an envelope into one that is not legal; it was not sent"
+                )
+            });
             let message = "a plugin changed it into something that is not legal; it was not sent";
             return self.refuse(slot, &refusal(&asked, code::INTERNAL, message, None));
         };
@@ -265,7 +343,9 @@ impl Shard {
 
     fn refused_by_plugin(&mut self, slot: u32, asked: &Asked, code: &str, message: &str) {
         let legal = (1..=CODE_CHARS_MAX).contains(&code.len())
-            && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+            && code
+                .bytes()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         let code = if legal { code } else { code::PLUGIN_REFUSED };
         let message: String = message.chars().take(REASON_CHARS_MAX).collect();
         self.refuse(slot, &refusal(asked, code, &message, None));
@@ -274,7 +354,15 @@ impl Shard {
     /// Nobody decided: nothing is sent, and the sender may try again.
     fn postpone(&mut self, slot: u32, asked: &Asked, why: &str) {
         let message = format!("{why}; nothing was sent, try again");
-        self.refuse(slot, &refusal(asked, code::PLUGIN_UNAVAILABLE, &message, Some(RETRY_AFTER_MS)));
+        self.refuse(
+            slot,
+            &refusal(
+                asked,
+                code::PLUGIN_UNAVAILABLE,
+                &message,
+                Some(RETRY_AFTER_MS),
+            ),
+        );
     }
 }
 
@@ -285,8 +373,14 @@ impl Hub {
     }
 
     fn offer(&self, offered: Offered, how: &'static str) -> bool {
-        let taken = self.plugins.get().is_some_and(|plugins| plugins.offer(offered));
-        Metrics::count(&self.metrics.plugin_offers, if taken { how } else { "dropped" });
+        let taken = self
+            .plugins
+            .get()
+            .is_some_and(|plugins| plugins.offer(offered));
+        Metrics::count(
+            &self.metrics.plugin_offers,
+            if taken { how } else { "dropped" },
+        );
         if !taken {
             self.alarm(|| tracing::warn!(how, "plugins have no room for an envelope"));
         }
@@ -297,7 +391,9 @@ impl Hub {
 /// The server whose members an effect sends to.
 fn sent_to(effect: &Effect) -> Option<&str> {
     match effect {
-        Effect::Broadcast(server_id) | Effect::SendToMember { server_id, .. } | Effect::SendToPlugin { server_id, .. } => Some(server_id),
+        Effect::Broadcast(server_id)
+        | Effect::SendToMember { server_id, .. }
+        | Effect::SendToPlugin { server_id, .. } => Some(server_id),
         _ => None,
     }
 }
@@ -305,7 +401,11 @@ fn sent_to(effect: &Effect) -> Option<&str> {
 /// Plugin and event, of a plugin event.
 fn names(kind: &OfferedKind) -> Option<(&str, &str)> {
     match kind.as_subject() {
-        SubjectKind::PluginEvent { plugin_id, event_name, .. } => Some((plugin_id, event_name)),
+        SubjectKind::PluginEvent {
+            plugin_id,
+            event_name,
+            ..
+        } => Some((plugin_id, event_name)),
         SubjectKind::Chat => None,
     }
 }
@@ -325,8 +425,17 @@ fn refusal(asked: &Asked, code: &str, message: &str, retry_after_ms: Option<u64>
             reply::postpone_event(code, message, &names, retry_after_ms)
         }
         None => {
-            let body = reply::error(code, message, Some(asked.r#type.name), request_id.as_deref(), retry_after_ms);
-            Refusal { code: code.to_owned(), reply: body }
+            let body = reply::error(
+                code,
+                message,
+                Some(asked.r#type.name),
+                request_id.as_deref(),
+                retry_after_ms,
+            );
+            Refusal {
+                code: code.to_owned(),
+                reply: body,
+            }
         }
     }
 }
@@ -338,8 +447,17 @@ mod tests {
 
     #[test]
     fn each_topic_is_one_type() {
-        let types = |topic| CATALOGUE.iter().filter(|kind| Topic::of(kind) == Some(topic)).map(|kind| kind.name).collect::<Vec<_>>();
-        assert_eq!((types(Topic::Chat), types(Topic::PluginEvent)), (vec!["chat_message"], vec!["plugin_event"]));
+        let types = |topic| {
+            CATALOGUE
+                .iter()
+                .filter(|kind| Topic::of(kind) == Some(topic))
+                .map(|kind| kind.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (types(Topic::Chat), types(Topic::PluginEvent)),
+            (vec!["chat_message"], vec!["plugin_event"])
+        );
         assert!(types(Topic::Channels).is_empty());
     }
 }

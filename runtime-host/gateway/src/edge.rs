@@ -29,7 +29,8 @@ use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
 /// An answer of a [`Transport`].
-pub type Answering<'a> = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Unreachable>> + Send + 'a>>;
+pub type Answering<'a> =
+    Pin<Box<dyn Future<Output = Result<Response<Bytes>, Unreachable>> + Send + 'a>>;
 
 /// The edge did not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +159,11 @@ impl Asker {
         }
         // Two identities with one hash cost a question, never an answer.
         let known = &self.known;
-        let unknown = known.noted.read().as_ref().is_some_and(|noted| !noted.contains(&known.hasher.hash_one(user_id)));
+        let unknown = known
+            .noted
+            .read()
+            .as_ref()
+            .is_some_and(|noted| !noted.contains(&known.hasher.hash_one(user_id)));
         (unknown && self.is_following()).then(|| known.nobody.clone())
     }
 
@@ -196,7 +201,20 @@ pub fn door(transport: Box<dyn Transport>, credential: String) -> (Asker, Edge, 
     let (sender, questions) = mpsc::channel(limits::socket::EDGE_QUESTIONS_MAX);
     let known = Arc::new(Known::default());
     let wake = Arc::new(Notify::new());
-    (Asker { questions: sender, known: known.clone() }, Edge { transport, credential, known, questions, wake: wake.clone() }, wake)
+    (
+        Asker {
+            questions: sender,
+            known: known.clone(),
+        },
+        Edge {
+            transport,
+            credential,
+            known,
+            questions,
+            wake: wake.clone(),
+        },
+        wake,
+    )
 }
 
 /// Questions that are with the edge at once; the rest wait in their channel.
@@ -205,7 +223,10 @@ const IN_FLIGHT_MAX: usize = 64;
 impl Edge {
     /// Answers questions and follows changes until the hub is gone. Runs on the caller's runtime.
     pub async fn run(mut self, hub: Arc<Hub>) {
-        let (mut questions, wake) = (std::mem::replace(&mut self.questions, mpsc::channel(1).1), self.wake.clone());
+        let (mut questions, wake) = (
+            std::mem::replace(&mut self.questions, mpsc::channel(1).1),
+            self.wake.clone(),
+        );
         let edge = Arc::new(self);
         let follower = tokio::spawn(follow(edge.clone(), hub.clone(), wake));
         let waiting: Arc<Mutex<HashMap<Arc<str>, Vec<ConnRef>>>> = Arc::default();
@@ -219,19 +240,33 @@ impl Edge {
                     continue;
                 }
             }
-            let Ok(place) = places.clone().acquire_owned().await else { break };
+            let Ok(place) = places.clone().acquire_owned().await else {
+                break;
+            };
             let (edge, hub, waiting) = (edge.clone(), hub.clone(), waiting.clone());
             tokio::spawn(async move {
                 let asked = question.clone();
-                let answer = edge.answer(question).instrument(tracing::info_span!("edge question")).await;
-                let outcome = if matches!(answer, Answer::Unavailable) { "unavailable" } else { "answered" };
+                let answer = edge
+                    .answer(question)
+                    .instrument(tracing::info_span!("edge question"))
+                    .await;
+                let outcome = if matches!(answer, Answer::Unavailable) {
+                    "unavailable"
+                } else {
+                    "answered"
+                };
                 Metrics::count(&hub.metrics.edge_questions, outcome);
                 let receivers = match &asked {
-                    Question::Server(server_id) => waiting.lock().remove(server_id).unwrap_or_default(),
+                    Question::Server(server_id) => {
+                        waiting.lock().remove(server_id).unwrap_or_default()
+                    }
                     _ => vec![from],
                 };
                 for to in receivers {
-                    hub.shards()[usize::from(to.shard)].send(Message::Answer { to, answer: answer.clone() });
+                    hub.shards()[usize::from(to.shard)].send(Message::Answer {
+                        to,
+                        answer: answer.clone(),
+                    });
                 }
                 drop(place);
             });
@@ -244,7 +279,9 @@ impl Edge {
             Question::Server(server_id) => self.server(&server_id).await.map(Answer::Server),
             Question::User(user_id) => self.user(&user_id).await.map(Answer::User),
             Question::Join(join) => self.join(&join).await.map(Answer::Join),
-            Question::BindKey { user_id, key, add } => self.bind(&user_id, &key, add).await.map(|()| Answer::Bound),
+            Question::BindKey { user_id, key, add } => {
+                self.bind(&user_id, &key, add).await.map(|()| Answer::Bound)
+            }
         };
         answer.unwrap_or_else(|error| {
             tracing::warn!(%error, "a question to the edge was not answered");
@@ -254,9 +291,17 @@ impl Edge {
 
     /// Fetches a server and keeps it, unless something newer is kept already.
     async fn server(&self, server_id: &str) -> Result<Arc<ServerView>, Unreachable> {
-        let response = self.call(Method::GET, &format!("/api/internal/servers/{}", escape(server_id)), None).await?;
+        let response = self
+            .call(
+                Method::GET,
+                &format!("/api/internal/servers/{}", escape(server_id)),
+                None,
+            )
+            .await?;
         let view = match response.status() {
-            StatusCode::OK => ServerView::read(response.body()).map_err(|error| Unreachable(error.to_string()))?,
+            StatusCode::OK => {
+                ServerView::read(response.body()).map_err(|error| Unreachable(error.to_string()))?
+            }
             StatusCode::NOT_FOUND => return Ok(Arc::new(ServerView::gone(server_id))),
             status => return Err(Unreachable(format!("status {status}"))),
         };
@@ -264,7 +309,9 @@ impl Edge {
         if servers.len() >= SNAPSHOTS_CACHED_MAX {
             servers.clear();
         }
-        let kept = servers.entry(view.server_id.clone()).or_insert_with(|| Arc::new(ServerView::gone("")));
+        let kept = servers
+            .entry(view.server_id.clone())
+            .or_insert_with(|| Arc::new(ServerView::gone("")));
         if kept.gone || kept.revision < view.revision {
             *kept = Arc::new(view);
         }
@@ -273,7 +320,13 @@ impl Edge {
 
     async fn user(&self, user_id: &Arc<str>) -> Result<Arc<UserView>, Unreachable> {
         let epoch = self.known.user_epoch.load(Ordering::Acquire);
-        let response = self.call(Method::GET, &format!("/api/internal/users/{}", escape(user_id)), None).await?;
+        let response = self
+            .call(
+                Method::GET,
+                &format!("/api/internal/users/{}", escape(user_id)),
+                None,
+            )
+            .await?;
         let view: Arc<UserView> = Arc::new(read(&response)?);
         let mut users = self.known.users.lock();
         if users.len() >= SNAPSHOTS_CACHED_MAX {
@@ -287,28 +340,54 @@ impl Edge {
 
     async fn join(&self, join: &JoinQuestion) -> Result<JoinAnswer, Unreachable> {
         let path = format!("/api/internal/servers/{}/join", escape(&join.server_id));
-        read(&self.call(Method::POST, &path, Some(envelope::reply::bytes(join))).await?)
+        read(
+            &self
+                .call(Method::POST, &path, Some(envelope::reply::bytes(join)))
+                .await?,
+        )
     }
 
     async fn bind(&self, user_id: &str, key: &str, add: bool) -> Result<(), Unreachable> {
         let body = envelope::reply::bytes(&serde_json::json!({"key": key, "add": add}));
-        let response = self.call(Method::PUT, &format!("/api/internal/users/{}/key", escape(user_id)), Some(body)).await?;
+        let response = self
+            .call(
+                Method::PUT,
+                &format!("/api/internal/users/{}/key", escape(user_id)),
+                Some(body),
+            )
+            .await?;
         read::<serde_json::Value>(&response).map(|_| ())
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Bytes>, Unreachable> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<Response<Bytes>, Unreachable> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, "edge.internal")
             .header(header::AUTHORIZATION, format!("Bearer {}", self.credential));
         if let Some(body) = &body {
-            request = request.header(header::CONTENT_TYPE, "application/json").header(header::CONTENT_LENGTH, body.len());
+            request = request
+                .header(header::CONTENT_TYPE, "application/json")
+                .header(header::CONTENT_LENGTH, body.len());
         }
-        let request = request.body(Bytes::from(body.unwrap_or_default())).map_err(|error| Unreachable(error.to_string()))?;
-        tokio::time::timeout(Duration::from_millis(EDGE_TIMEOUT_MS), self.transport.call(request))
-            .await
-            .unwrap_or_else(|_| Err(Unreachable(format!("no answer within {EDGE_TIMEOUT_MS} ms"))))
+        let request = request
+            .body(Bytes::from(body.unwrap_or_default()))
+            .map_err(|error| Unreachable(error.to_string()))?;
+        tokio::time::timeout(
+            Duration::from_millis(EDGE_TIMEOUT_MS),
+            self.transport.call(request),
+        )
+        .await
+        .unwrap_or_else(|_| {
+            Err(Unreachable(format!(
+                "no answer within {EDGE_TIMEOUT_MS} ms"
+            )))
+        })
     }
 }
 
@@ -359,8 +438,18 @@ async fn follow(edge: Arc<Edge>, hub: Arc<Hub>, wake: Arc<Notify>) {
 /// One look at the feed; whether there is more at once.
 async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, Unreachable> {
     let from = after.unwrap_or(u64::MAX >> 1);
-    let response = edge.call(Method::GET, &format!("/api/internal/changes?after={from}"), None).await?;
-    let Changes { changes, latest, reset } = read(&response)?;
+    let response = edge
+        .call(
+            Method::GET,
+            &format!("/api/internal/changes?after={from}"),
+            None,
+        )
+        .await?;
+    let Changes {
+        changes,
+        latest,
+        reset,
+    } = read(&response)?;
     if reset || after.is_none() {
         edge.known.user_epoch.fetch_add(1, Ordering::AcqRel);
         *edge.known.noted.write() = None;
@@ -396,7 +485,10 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
                     hub.update_user(&change.id, &view);
                 }
             }
-            other => tracing::debug!(kind = other, "the feed of changes names a kind that is not followed here"),
+            other => tracing::debug!(
+                kind = other,
+                "the feed of changes names a kind that is not followed here"
+            ),
         }
         *after = Some(change.seq);
     }
@@ -413,8 +505,20 @@ struct NotedUsers {
 async fn noted_users(edge: &Edge) -> Result<Option<HashSet<u64>>, Unreachable> {
     let (mut noted, mut after) = (HashSet::new(), String::new());
     loop {
-        let page: NotedUsers = read(&edge.call(Method::GET, &format!("/api/internal/users?after={}", escape(&after)), None).await?)?;
-        noted.extend(page.users.iter().map(|user| edge.known.hasher.hash_one(user.as_str())));
+        let page: NotedUsers = read(
+            &edge
+                .call(
+                    Method::GET,
+                    &format!("/api/internal/users?after={}", escape(&after)),
+                    None,
+                )
+                .await?,
+        )?;
+        noted.extend(
+            page.users
+                .iter()
+                .map(|user| edge.known.hasher.hash_one(user.as_str())),
+        );
         if noted.len() > NOTED_USERS_MAX {
             tracing::warn!(
                 most = NOTED_USERS_MAX,
@@ -442,18 +546,21 @@ fn read<T: for<'de> Deserialize<'de>>(response: &Response<Bytes>) -> Result<T, U
     if response.status() != StatusCode::OK {
         return Err(Unreachable(format!("status {}", response.status())));
     }
-    serde_json::from_slice(response.body()).map_err(|error| Unreachable(format!("the answer is not understood: {error}")))
+    serde_json::from_slice(response.body())
+        .map_err(|error| Unreachable(format!("the answer is not understood: {error}")))
 }
 
 /// Percent-encodes one path segment.
 fn escape(segment: &str) -> String {
     use std::fmt::Write;
-    segment.bytes().fold(String::with_capacity(segment.len()), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
+    segment
+        .bytes()
+        .fold(String::with_capacity(segment.len()), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                let _ = write!(out, "%{byte:02X}");
+            }
+            out
+        })
 }

@@ -24,16 +24,30 @@ const PEERS_REMEMBERED: usize = 256;
 
 impl Shard {
     /// D5: to each connection that joined, the sending one excluded.
-    pub(crate) fn broadcast(&mut self, slot: u32, server_id: &str, frame: &Bytes, filter: Filter, envelope: Option<&'static EnvelopeType>) {
+    pub(crate) fn broadcast(
+        &mut self,
+        slot: u32,
+        server_id: &str,
+        frame: &Bytes,
+        filter: Filter,
+        envelope: Option<&'static EnvelopeType>,
+    ) {
         let Some((room, user_id)) = self.joined_room(slot, server_id) else {
             tracing::warn!("a judge wants to send to a server that the sender has not joined");
             return;
         };
         let coalesce = match envelope {
-            Some(kind) if kind.coalesce && kind.routing == Routing::Server => key(&(kind.name, &*user_id, slot, room.index)),
+            Some(kind) if kind.coalesce && kind.routing == Routing::Server => {
+                key(&(kind.name, &*user_id, slot, room.index))
+            }
             _ => 0,
         };
-        let delivery = Delivery { frame: frame.clone(), skip: Some(self.reference(slot)), filter, coalesce };
+        let delivery = Delivery {
+            frame: frame.clone(),
+            skip: Some(self.reference(slot)),
+            filter,
+            coalesce,
+        };
         self.spread(&room, delivery);
     }
 
@@ -51,10 +65,21 @@ impl Shard {
     }
 
     /// D8, D13: to one identity, where the rule lets it; otherwise nowhere, silently or with one uniform answer (decision: unreachable).
-    pub(crate) fn forward(&mut self, slot: u32, user_id: &str, class: ForwardClass, frame: &Bytes, hint: &Hint<'_>) {
+    pub(crate) fn forward(
+        &mut self,
+        slot: u32,
+        user_id: &str,
+        class: ForwardClass,
+        frame: &Bytes,
+        hint: &Hint<'_>,
+    ) {
         let (own, now_ms, hub) = (self.reference(slot), self.now_ms, self.hub.clone());
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
-        let Some(person) = session.person.as_ref() else { return };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
+        let Some(person) = session.person.as_ref() else {
+            return;
+        };
         let (from, wants_errors) = (person.profile.user_id.clone(), person.wants_errors);
         let target = key(&user_id);
         if !session.targets.contains(&target) {
@@ -67,14 +92,27 @@ impl Shard {
             }
         }
         let rooms: Vec<u64> = session.rooms.iter().map(|place| place.room.index).collect();
-        let known = session.peers.iter().rev().find(|(user, _)| **user == *user_id).map(|(_, conn)| *conn);
+        let known = session
+            .peers
+            .iter()
+            .rev()
+            .find(|(user, _)| **user == *user_id)
+            .map(|(_, conn)| *conn);
         let mut targets = hub.route(&from, &rooms, user_id, class, known);
         targets.retain(|target| *target != own);
         if targets.is_empty() {
             hub.metrics.unreachable.inc();
             if wants_errors {
                 let message = "the target cannot be reached";
-                self.refuse(slot, &reply::refuse(code::NOT_REACHABLE, message, hint.kind.as_deref(), hint.request_id().as_deref()));
+                self.refuse(
+                    slot,
+                    &reply::refuse(
+                        code::NOT_REACHABLE,
+                        message,
+                        hint.kind.as_deref(),
+                        hint.request_id().as_deref(),
+                    ),
+                );
             }
             return;
         }
@@ -97,7 +135,9 @@ impl Shard {
 
     /// Remembers through which connection somebody takes part in signalling with this one (D13).
     pub(crate) fn remember_peer(&mut self, slot: u32, peer: (Arc<str>, ConnRef)) {
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
         session.peers.retain(|(user, _)| *user != peer.0);
         session.peers.push_back(peer);
         if session.peers.len() > PEERS_REMEMBERED {

@@ -88,9 +88,14 @@ impl Header {
     /// # Errors
     /// The frame breaks RFC 6455 section 5 (1002), or is longer than `payload_bytes_max` (1009).
     pub fn read(bytes: &[u8], payload_bytes_max: usize) -> Result<Option<Self>, Violation> {
-        let [first, second, rest @ ..] = bytes else { return Ok(None) };
+        let [first, second, rest @ ..] = bytes else {
+            return Ok(None);
+        };
         if first & 0x70 != 0 {
-            return Err(violation(close::PROTOCOL, "a reserved bit is set and no extension was agreed"));
+            return Err(violation(
+                close::PROTOCOL,
+                "a reserved bit is set and no extension was agreed",
+            ));
         }
         let opcode = match first & 0x0f {
             0 => Opcode::Continuation,
@@ -103,34 +108,56 @@ impl Header {
         };
         let fin = first & 0x80 != 0;
         if second & 0x80 == 0 {
-            return Err(violation(close::PROTOCOL, "a client's frame must be masked"));
+            return Err(violation(
+                close::PROTOCOL,
+                "a client's frame must be masked",
+            ));
         }
         let short = usize::from(second & 0x7f);
         if opcode.is_control() {
             if !fin {
-                return Err(violation(close::PROTOCOL, "control frames must not be fragmented"));
+                return Err(violation(
+                    close::PROTOCOL,
+                    "control frames must not be fragmented",
+                ));
             }
             if short > 125 {
-                return Err(violation(close::PROTOCOL, "control frames carry at most 125 bytes"));
+                return Err(violation(
+                    close::PROTOCOL,
+                    "control frames carry at most 125 bytes",
+                ));
             }
         }
         let (length, length_bytes) = match short {
             126 => {
-                let Some(bytes) = rest.first_chunk::<2>() else { return Ok(None) };
+                let Some(bytes) = rest.first_chunk::<2>() else {
+                    return Ok(None);
+                };
                 let length = u64::from(u16::from_be_bytes(*bytes));
                 if length < 126 {
-                    return Err(violation(close::PROTOCOL, "payload length is not in its shortest form"));
+                    return Err(violation(
+                        close::PROTOCOL,
+                        "payload length is not in its shortest form",
+                    ));
                 }
                 (length, 2)
             }
             127 => {
-                let Some(bytes) = rest.first_chunk::<8>() else { return Ok(None) };
+                let Some(bytes) = rest.first_chunk::<8>() else {
+                    return Ok(None);
+                };
                 let length = u64::from_be_bytes(*bytes);
                 if length >> 63 != 0 {
-                    return Err(violation(close::PROTOCOL, "the highest bit of a payload length must be 0"));
+                    return Err(violation(
+                        close::PROTOCOL,
+                        "the highest bit of a payload length must be 0",
+                    ));
                 }
                 if length < 65_536 {
-                    return Err(violation(close::PROTOCOL, "payload length is not in its shortest form"));
+                    return Err(violation(
+                        close::PROTOCOL,
+                        "payload length is not in its shortest form",
+                    ));
                 }
                 (length, 8)
             }
@@ -139,14 +166,24 @@ impl Header {
         if length > payload_bytes_max as u64 {
             return Err(violation(close::TOO_BIG, "message over the limit"));
         }
-        let Some(mask) = rest[length_bytes..].first_chunk::<4>() else { return Ok(None) };
-        Ok(Some(Self { fin, opcode, mask: *mask, header_bytes: 2 + length_bytes + 4, payload_bytes: length as usize }))
+        let Some(mask) = rest[length_bytes..].first_chunk::<4>() else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            fin,
+            opcode,
+            mask: *mask,
+            header_bytes: 2 + length_bytes + 4,
+            payload_bytes: length as usize,
+        }))
     }
 }
 
 /// Unmasks `payload` in place (RFC 6455 section 5.3).
 pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
-    let wide = u64::from_ne_bytes([mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3]]);
+    let wide = u64::from_ne_bytes([
+        mask[0], mask[1], mask[2], mask[3], mask[0], mask[1], mask[2], mask[3],
+    ]);
     let (words, tail) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
@@ -231,7 +268,11 @@ pub fn closing(code: u16, reason: &str) -> Bytes {
 /// A body of one byte, a code that may not be sent, or a reason that is not UTF-8.
 pub fn close_answer(payload: &[u8]) -> Result<u16, Violation> {
     let Some((code, reason)) = payload.split_first_chunk::<2>() else {
-        return if payload.is_empty() { Ok(close::NORMAL) } else { Err(violation(close::PROTOCOL, "close frame with half a code")) };
+        return if payload.is_empty() {
+            Ok(close::NORMAL)
+        } else {
+            Err(violation(close::PROTOCOL, "close frame with half a code"))
+        };
     };
     let code = u16::from_be_bytes(*code);
     if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
@@ -251,10 +292,24 @@ mod tests {
     fn headers_need_all_their_bytes() {
         let frame = [0x81, 0xfe, 0x01, 0x00, 1, 2, 3, 4];
         for cut in 0..frame.len() {
-            assert_eq!(Header::read(&frame[..cut], 1 << 20), Ok(None), "{cut} bytes");
+            assert_eq!(
+                Header::read(&frame[..cut], 1 << 20),
+                Ok(None),
+                "{cut} bytes"
+            );
         }
-        let header = Header::read(&frame, 1 << 20).expect("legal").expect("whole");
-        assert_eq!((header.header_bytes, header.payload_bytes, header.fin, header.opcode), (8, 256, true, Opcode::Text));
+        let header = Header::read(&frame, 1 << 20)
+            .expect("legal")
+            .expect("whole");
+        assert_eq!(
+            (
+                header.header_bytes,
+                header.payload_bytes,
+                header.fin,
+                header.opcode
+            ),
+            (8, 256, true, Opcode::Text)
+        );
     }
 
     #[test]
@@ -268,10 +323,17 @@ mod tests {
             (&[0x81, 0xfe, 0, 125], close::PROTOCOL),
             (&[0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff], close::PROTOCOL),
             (&[0x81, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0], close::PROTOCOL),
-            (&[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], close::TOO_BIG),
+            (
+                &[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+                close::TOO_BIG,
+            ),
         ];
         for (bytes, code) in cases {
-            assert_eq!(Header::read(bytes, 1 << 20).map_err(|violation| violation.code), Err(code), "{bytes:02x?}");
+            assert_eq!(
+                Header::read(bytes, 1 << 20).map_err(|violation| violation.code),
+                Err(code),
+                "{bytes:02x?}"
+            );
         }
     }
 
@@ -280,7 +342,11 @@ mod tests {
         let plain: Vec<u8> = (0..=40).collect();
         let mask = [7, 200, 3, 99];
         for length in 0..plain.len() {
-            let mut masked: Vec<u8> = plain[..length].iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
+            let mut masked: Vec<u8> = plain[..length]
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, key)| byte ^ key)
+                .collect();
             unmask(&mut masked, mask);
             assert_eq!(masked, plain[..length]);
         }
@@ -290,7 +356,10 @@ mod tests {
     fn lengths_are_written_in_their_shortest_form() {
         for (length, header) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10)] {
             let frame = encode(Opcode::Text, &vec![7; length]);
-            assert_eq!((frame.len(), payload(&frame).as_ref()), (header + length, &*vec![7; length]));
+            assert_eq!(
+                (frame.len(), payload(&frame).as_ref()),
+                (header + length, &*vec![7; length])
+            );
         }
     }
 
@@ -298,7 +367,13 @@ mod tests {
     fn close_frames_are_checked_and_answered() {
         assert_eq!(close_answer(b""), Ok(1000));
         assert_eq!(close_answer(&[0x03, 0xe8, b'x']), Ok(1000));
-        for bad in [&[0x03][..], &[0x03, 0xed], &[0x03, 0xee], &[0x13, 0x88 - 1, 0xff], &[0, 0]] {
+        for bad in [
+            &[0x03][..],
+            &[0x03, 0xed],
+            &[0x03, 0xee],
+            &[0x13, 0x88 - 1, 0xff],
+            &[0, 0],
+        ] {
             assert!(close_answer(bad).is_err(), "{bad:02x?}");
         }
         let long = closing(4013, &"ä".repeat(200));

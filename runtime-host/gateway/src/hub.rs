@@ -102,7 +102,10 @@ struct Striped<V> {
 
 impl<V> Striped<V> {
     fn new() -> Self {
-        Self { stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+        Self {
+            stripes: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+        }
     }
 
     fn stripe(&self, key: &str) -> &Mutex<HashMap<Arc<str>, V>> {
@@ -173,7 +176,13 @@ pub struct Hub {
 impl Hub {
     /// A hub without shards.
     #[must_use]
-    pub fn new(config: Config, metrics: Metrics, edge: Asker, verifier: identity::Verifier, connections_max: usize) -> Self {
+    pub fn new(
+        config: Config,
+        metrics: Metrics,
+        edge: Asker,
+        verifier: identity::Verifier,
+        connections_max: usize,
+    ) -> Self {
         let advertised = crate::advertised::limits(&config);
         Self {
             rates: config.rates.by_class(),
@@ -223,7 +232,9 @@ impl Hub {
     /// Wall clock, milliseconds since 1970.
     #[must_use]
     pub fn now_ms() -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_millis() as u64)
     }
 
     /// Writes to the log what strangers can cause, unless it was written often just now; the counters miss nothing.
@@ -243,7 +254,9 @@ impl Hub {
         if self.draining.load(Ordering::Acquire) {
             return Err(NoPlace::Draining);
         }
-        self.handshakes.take(address, self.monotonic_ms()).map_err(NoPlace::TooFast)?;
+        self.handshakes
+            .take(address, self.monotonic_ms())
+            .map_err(NoPlace::TooFast)?;
         let mut addresses = self.addresses.lock();
         let mine = addresses.get(&address).copied().unwrap_or(0);
         if mine >= self.config.socket.connections_per_address_max {
@@ -333,7 +346,9 @@ impl Hub {
     /// Removes a connection from its identity.
     pub(crate) fn sign_out(&self, conn: ConnRef, user_id: &str) {
         let mut users = self.users.stripe(user_id).lock();
-        let Some(user) = users.get_mut(user_id) else { return };
+        let Some(user) = users.get_mut(user_id) else {
+            return;
+        };
         user.connections.retain(|presence| presence.conn != conn);
         if user.connections.is_empty() {
             users.remove(user_id);
@@ -343,7 +358,11 @@ impl Hub {
     /// Notes which rooms a connection is in, for forwarding.
     pub(crate) fn note_rooms(&self, conn: ConnRef, user_id: &str, rooms: Vec<u64>) {
         let mut users = self.users.stripe(user_id).lock();
-        let presence = users.get_mut(user_id).and_then(|user| user.connections.iter_mut().find(|presence| presence.conn == conn));
+        let presence = users.get_mut(user_id).and_then(|user| {
+            user.connections
+                .iter_mut()
+                .find(|presence| presence.conn == conn)
+        });
         if let Some(presence) = presence {
             presence.rooms = rooms;
         }
@@ -362,20 +381,34 @@ impl Hub {
     }
 
     /// Where an envelope from `from` to `to` goes under the forwarding rule (D8, D13); nowhere when it may not, or nobody is there.
-    pub(crate) fn route(&self, from: &Arc<str>, from_rooms: &[u64], to: &str, class: ForwardClass, known: Option<ConnRef>) -> Vec<ConnRef> {
+    pub(crate) fn route(
+        &self,
+        from: &Arc<str>,
+        from_rooms: &[u64],
+        to: &str,
+        class: ForwardClass,
+        known: Option<ConnRef>,
+    ) -> Vec<ConnRef> {
         let (blocked, mut found) = {
             let users = self.users.stripe(to).lock();
-            let Some((id, user)) = users.get_key_value(to) else { return Vec::new() };
-            (user.view.blocks.contains(&**from), (id.clone(), user.connections.clone()))
+            let Some((id, user)) = users.get_key_value(to) else {
+                return Vec::new();
+            };
+            (
+                user.view.blocks.contains(&**from),
+                (id.clone(), user.connections.clone()),
+            )
         };
         if blocked {
             return Vec::new();
         }
-        let shares = |presence: &Presence| presence.rooms.iter().any(|room| from_rooms.contains(room));
+        let shares =
+            |presence: &Presence| presence.rooms.iter().any(|room| from_rooms.contains(room));
         let shared = found.1.iter().any(shares);
         let to = found.0;
         if class == ForwardClass::Direct {
-            let allowed = self.config.forward.direct == Direct::Anyone || shared || self.related(&to, from);
+            let allowed =
+                self.config.forward.direct == Direct::Anyone || shared || self.related(&to, from);
             if allowed {
                 self.relate(from, &to);
                 return found.1.into_iter().map(|presence| presence.conn).collect();
@@ -386,17 +419,28 @@ impl Hub {
             return Vec::new();
         }
         if class == ForwardClass::Reply
-            && let Some(known) = known.filter(|known| found.1.iter().any(|presence| presence.conn == *known))
+            && let Some(known) =
+                known.filter(|known| found.1.iter().any(|presence| presence.conn == *known))
         {
             return vec![known];
         }
-        found.1.sort_by_key(|presence| std::cmp::Reverse((shares(presence), presence.age)));
-        found.1.first().map(|presence| presence.conn).into_iter().collect()
+        found
+            .1
+            .sort_by_key(|presence| std::cmp::Reverse((shares(presence), presence.age)));
+        found
+            .1
+            .first()
+            .map(|presence| presence.conn)
+            .into_iter()
+            .collect()
     }
 
     fn related(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
         let relations = self.relations.lock();
-        relations.seen.get(&(from.clone(), to.clone())).is_some_and(|at| at.elapsed().as_secs() < RELATION_LIFETIME_SECONDS)
+        relations
+            .seen
+            .get(&(from.clone(), to.clone()))
+            .is_some_and(|at| at.elapsed().as_secs() < RELATION_LIFETIME_SECONDS)
     }
 
     fn relate(&self, from: &Arc<str>, to: &Arc<str>) {

@@ -33,7 +33,11 @@ pub(crate) enum Lost {
 impl ShardHandle {
     /// A handle whose reader is woken by `waker`.
     pub(crate) fn new(waker: Arc<mio::Waker>, metrics: &Metrics) -> Self {
-        Self { inbox: Arc::default(), waker, dropped: metrics.inbox_dropped.clone() }
+        Self {
+            inbox: Arc::default(),
+            waker,
+            dropped: metrics.inbox_dropped.clone(),
+        }
     }
 
     /// Leaves a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
@@ -83,15 +87,30 @@ mod tests {
         let poll = mio::Poll::new().expect("a poll");
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
         let handle = ShardHandle::new(waker.into(), &Metrics::default());
-        let [kept, missed] = [1, 2].map(|slot| ConnRef { shard: 0, slot, generation: 0 });
-        let direct = |to| Message::Direct { to, frame: Bytes::new(), from: ("somebody".into(), kept) };
+        let [kept, missed] = [1, 2].map(|slot| ConnRef {
+            shard: 0,
+            slot,
+            generation: 0,
+        });
+        let direct = |to| Message::Direct {
+            to,
+            frame: Bytes::new(),
+            from: ("somebody".into(), kept),
+        };
         (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));
         handle.send_content(direct(missed));
         handle.send(Message::Drain);
         let mut inbox = Inbox::default();
         handle.take(&mut inbox);
-        assert_eq!(inbox.messages.len(), SHARD_INBOX_MAX + 1, "control goes in still");
-        assert_eq!(inbox.lost.into_iter().collect::<Vec<_>>(), [Lost::Conn(missed)]);
+        assert_eq!(
+            inbox.messages.len(),
+            SHARD_INBOX_MAX + 1,
+            "control goes in still"
+        );
+        assert_eq!(
+            inbox.lost.into_iter().collect::<Vec<_>>(),
+            [Lost::Conn(missed)]
+        );
         assert_eq!(handle.dropped.get(), 1);
     }
 }

@@ -84,38 +84,112 @@ impl Default for Metrics {
                 metric
             }};
         }
-        let judge_seconds = Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
-        registry.register_with_unit("judge", "Time of one judgement; some are timed", Unit::Seconds, judge_seconds.clone());
-        let plugin_decision_seconds = Histogram::new([1e-3, 5e-3, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0]);
+        let judge_seconds =
+            Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
+        registry.register_with_unit(
+            "judge",
+            "Time of one judgement; some are timed",
+            Unit::Seconds,
+            judge_seconds.clone(),
+        );
+        let plugin_decision_seconds =
+            Histogram::new([1e-3, 5e-3, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0]);
         let help = "Time that a connection waited for a decision of plugins";
-        registry.register_with_unit("plugin_decision", help, Unit::Seconds, plugin_decision_seconds.clone());
-        let received: Counters = metric!("envelopes_received", "Envelopes received by type", Counters);
-        let names = CATALOGUE.iter().map(|envelope| envelope.name).chain(["unknown"]);
-        let received_by_type = names.map(|kind| received.get_or_create(&Label { kind: kind.into() }).clone()).collect();
+        registry.register_with_unit(
+            "plugin_decision",
+            help,
+            Unit::Seconds,
+            plugin_decision_seconds.clone(),
+        );
+        let received: Counters =
+            metric!("envelopes_received", "Envelopes received by type", Counters);
+        let names = CATALOGUE
+            .iter()
+            .map(|envelope| envelope.name)
+            .chain(["unknown"]);
+        let received_by_type = names
+            .map(|kind| received.get_or_create(&Label { kind: kind.into() }).clone())
+            .collect();
         Self {
             connections: metric!("connections", "Open WebSocket connections", Gauge),
-            accepted: metric!("connections_accepted", "Accepted WebSocket connections", Counter),
-            accepts_paced: metric!("accepts_paced", "Pauses of the acceptor at its rate", Counter),
-            handshakes_refused: metric!("handshakes_refused", "Refused handshakes by reason", Counters),
-            closed: metric!("connections_closed", "Closed connections by close code", Counters),
+            accepted: metric!(
+                "connections_accepted",
+                "Accepted WebSocket connections",
+                Counter
+            ),
+            accepts_paced: metric!(
+                "accepts_paced",
+                "Pauses of the acceptor at its rate",
+                Counter
+            ),
+            handshakes_refused: metric!(
+                "handshakes_refused",
+                "Refused handshakes by reason",
+                Counters
+            ),
+            closed: metric!(
+                "connections_closed",
+                "Closed connections by close code",
+                Counters
+            ),
             received,
             received_by_type,
             refused: metric!("envelopes_refused", "Envelopes refused by code", Counters),
-            rate_limited: metric!("rate_limited", "Messages over a rate by what was exceeded", Counters),
+            rate_limited: metric!(
+                "rate_limited",
+                "Messages over a rate by what was exceeded",
+                Counters
+            ),
             delivered: metric!("frames_delivered", "Frames handed to sockets", Counter),
-            coalesced: metric!("frames_coalesced", "Waiting frames replaced by newer ones", Counter),
-            inbox_dropped: metric!("shard_inbox_dropped", "Deliveries dropped at a full shard inbox", Counter),
-            judge_failures: metric!("judge_failures", "Failures of judge components by kind", Counters),
+            coalesced: metric!(
+                "frames_coalesced",
+                "Waiting frames replaced by newer ones",
+                Counter
+            ),
+            inbox_dropped: metric!(
+                "shard_inbox_dropped",
+                "Deliveries dropped at a full shard inbox",
+                Counter
+            ),
+            judge_failures: metric!(
+                "judge_failures",
+                "Failures of judge components by kind",
+                Counters
+            ),
             judge_seconds,
             rooms: metric!("rooms", "Servers with somebody present", Gauge),
-            edge_questions: metric!("edge_questions", "Questions to the edge by outcome", Counters),
+            edge_questions: metric!(
+                "edge_questions",
+                "Questions to the edge by outcome",
+                Counters
+            ),
             edge_up: metric!("edge_up", "Whether the edge answers", Gauge),
-            unreachable: metric!("forwards_unreachable", "Forwards that reached nobody", Counter),
-            plugin_offers: metric!("plugin_offers", "Envelopes offered to plugins by how: to inform, to decide, or dropped", Counters),
-            plugin_decisions: metric!("plugin_decisions", "Decisions of plugins by outcome", Counters),
+            unreachable: metric!(
+                "forwards_unreachable",
+                "Forwards that reached nobody",
+                Counter
+            ),
+            plugin_offers: metric!(
+                "plugin_offers",
+                "Envelopes offered to plugins by how: to inform, to decide, or dropped",
+                Counters
+            ),
+            plugin_decisions: metric!(
+                "plugin_decisions",
+                "Decisions of plugins by outcome",
+                Counters
+            ),
             plugin_decision_seconds,
-            plugin_waiting: metric!("plugin_waiting", "Connections that wait for a decision of plugins", Gauge),
-            plugin_publications: metric!("plugin_publications", "Events and messages of plugins by how they ended", Counters),
+            plugin_waiting: metric!(
+                "plugin_waiting",
+                "Connections that wait for a decision of plugins",
+                Gauge
+            ),
+            plugin_publications: metric!(
+                "plugin_publications",
+                "Events and messages of plugins by how they ended",
+                Counters
+            ),
             registry,
         }
     }
@@ -139,7 +213,11 @@ impl Metrics {
 
     /// Counts a received envelope; `None` is one of an unknown type.
     pub(crate) fn receive(&self, envelope: Option<&'static EnvelopeType>) {
-        let position = envelope.and_then(|envelope| CATALOGUE.iter().position(|known| std::ptr::eq(known, envelope)));
+        let position = envelope.and_then(|envelope| {
+            CATALOGUE
+                .iter()
+                .position(|known| std::ptr::eq(known, envelope))
+        });
         self.received_by_type[position.unwrap_or(CATALOGUE.len())].inc();
     }
 
@@ -177,5 +255,11 @@ pub(crate) fn code_label(code: &str) -> Cow<'static, str> {
         known::PLUGIN_REFUSED,
         known::PLUGIN_UNAVAILABLE,
     ];
-    Cow::Borrowed(KNOWN.iter().find(|known| **known == code).copied().unwrap_or("other"))
+    Cow::Borrowed(
+        KNOWN
+            .iter()
+            .find(|known| **known == code)
+            .copied()
+            .unwrap_or("other"),
+    )
 }

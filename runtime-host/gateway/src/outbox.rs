@@ -65,13 +65,23 @@ impl Outbox {
     pub(crate) fn push(&mut self, delivery: Delivery, skip: Option<u32>, sequence: Option<u64>) {
         self.bytes += delivery.frame.len();
         self.oldest = self.oldest.or(sequence);
-        self.entries.push(Entry { frame: delivery.frame, coalesce: delivery.coalesce, skip, sequence });
+        self.entries.push(Entry {
+            frame: delivery.frame,
+            coalesce: delivery.coalesce,
+            skip,
+            sequence,
+        });
     }
 
     /// The entries that `member` has not got and may get.
     pub(crate) fn due(&self, member: Member) -> impl Iterator<Item = &Entry> {
         let due = self.entries.get(member.from as usize..).unwrap_or_default();
-        due.iter().filter(move |entry| entry.skip != Some(member.slot) && entry.sequence.is_none_or(|sequence| sequence > member.since))
+        due.iter().filter(move |entry| {
+            entry.skip != Some(member.slot)
+                && entry
+                    .sequence
+                    .is_none_or(|sequence| sequence > member.since)
+        })
     }
 
     /// Whether `member`, unless it is a sender, gets every entry.
@@ -85,7 +95,9 @@ impl Outbox {
             [only] => only.frame.clone(),
             entries => {
                 let mut wire = BytesMut::with_capacity(self.bytes);
-                entries.iter().for_each(|entry| wire.extend_from_slice(&entry.frame));
+                entries
+                    .iter()
+                    .for_each(|entry| wire.extend_from_slice(&entry.frame));
                 wire.freeze()
             }
         }
@@ -107,23 +119,56 @@ mod tests {
     #[test]
     fn members_get_what_is_due_to_them() {
         let mut outbox = Outbox::default();
-        let delivery =
-            |text: &'static str| Delivery { frame: Bytes::from_static(text.as_bytes()), skip: None, filter: Filter::All, coalesce: 0 };
+        let delivery = |text: &'static str| Delivery {
+            frame: Bytes::from_static(text.as_bytes()),
+            skip: None,
+            filter: Filter::All,
+            coalesce: 0,
+        };
         outbox.push(delivery("a"), Some(1), None);
         outbox.push(delivery("b"), None, Some(5));
         outbox.push(delivery("c"), None, Some(6));
         let due = |slot, since, from| -> String {
-            outbox.due(Member { slot, since, from }).map(|entry| std::str::from_utf8(&entry.frame).expect("text")).collect()
+            outbox
+                .due(Member { slot, since, from })
+                .map(|entry| std::str::from_utf8(&entry.frame).expect("text"))
+                .collect()
         };
         assert_eq!(due(0, 4, 0), "abc");
         assert_eq!(due(1, 4, 0), "bc", "the sender does not hear itself");
-        assert_eq!(due(0, 5, 0), "ac", "what the roster said already is not told again");
-        assert_eq!(due(0, 0, 2), "c", "what was given already is not given again");
+        assert_eq!(
+            due(0, 5, 0),
+            "ac",
+            "what the roster said already is not told again"
+        );
+        assert_eq!(
+            due(0, 0, 2),
+            "c",
+            "what was given already is not given again"
+        );
         assert_eq!(due(0, 0, 9), "");
-        assert!(outbox.all_due(Member { slot: 0, since: 4, from: 0 }));
-        assert!(!outbox.all_due(Member { slot: 0, since: 5, from: 0 }));
-        assert_eq!((outbox.wire(), outbox.bytes(), outbox.len()), (Bytes::from_static(b"abc"), 3, 3));
+        assert!(outbox.all_due(Member {
+            slot: 0,
+            since: 4,
+            from: 0
+        }));
+        assert!(!outbox.all_due(Member {
+            slot: 0,
+            since: 5,
+            from: 0
+        }));
+        assert_eq!(
+            (outbox.wire(), outbox.bytes(), outbox.len()),
+            (Bytes::from_static(b"abc"), 3, 3)
+        );
         outbox.clear();
-        assert!(outbox.is_empty() && outbox.all_due(Member { slot: 0, since: 9, from: 0 }));
+        assert!(
+            outbox.is_empty()
+                && outbox.all_due(Member {
+                    slot: 0,
+                    since: 9,
+                    from: 0
+                })
+        );
     }
 }

@@ -79,9 +79,15 @@ impl OfferedKind {
     pub fn as_subject(&self) -> SubjectKind<'_> {
         match self {
             Self::Chat => SubjectKind::Chat,
-            Self::PluginEvent { plugin_id, event_name, client_to_server } => {
-                SubjectKind::PluginEvent { plugin_id, event_name, client_to_server: *client_to_server }
-            }
+            Self::PluginEvent {
+                plugin_id,
+                event_name,
+                client_to_server,
+            } => SubjectKind::PluginEvent {
+                plugin_id,
+                event_name,
+                client_to_server: *client_to_server,
+            },
         }
     }
 }
@@ -90,9 +96,15 @@ impl From<SubjectKind<'_>> for OfferedKind {
     fn from(kind: SubjectKind<'_>) -> Self {
         match kind {
             SubjectKind::Chat => Self::Chat,
-            SubjectKind::PluginEvent { plugin_id, event_name, client_to_server } => {
-                Self::PluginEvent { plugin_id: plugin_id.into(), event_name: event_name.into(), client_to_server }
-            }
+            SubjectKind::PluginEvent {
+                plugin_id,
+                event_name,
+                client_to_server,
+            } => Self::PluginEvent {
+                plugin_id: plugin_id.into(),
+                event_name: event_name.into(),
+                client_to_server,
+            },
         }
     }
 }

@@ -51,7 +51,10 @@ impl Hub {
     /// the place of one who left. `None` when nobody is there.
     #[must_use]
     pub fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<People> {
-        Some(self.room(server_id)?.people(offset, people_max.min(PEOPLE_PER_PAGE_MAX)))
+        Some(
+            self.room(server_id)?
+                .people(offset, people_max.min(PEOPLE_PER_PAGE_MAX)),
+        )
     }
 
     /// A server with somebody present.
@@ -63,7 +66,10 @@ impl Hub {
     /// Servers with somebody present, at most [`SERVERS_PER_PAGE_MAX`], in no order.
     #[must_use]
     pub fn open_server_list(&self) -> Vec<OpenServer> {
-        self.first_rooms(SERVERS_PER_PAGE_MAX).iter().map(summary).collect()
+        self.first_rooms(SERVERS_PER_PAGE_MAX)
+            .iter()
+            .map(summary)
+            .collect()
     }
 
     /// Channels that chat messages on a server named lately, newest first; remembered while
@@ -82,5 +88,9 @@ impl Hub {
 }
 
 fn summary(room: &Arc<Room>) -> OpenServer {
-    OpenServer { server_id: room.server_id.clone(), revision: room.revision(), people: room.people_count() }
+    OpenServer {
+        server_id: room.server_id.clone(),
+        revision: room.revision(),
+        people: room.people_count(),
+    }
 }

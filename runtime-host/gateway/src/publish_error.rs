@@ -97,7 +97,10 @@ impl PublishError {
             Self::RateLimited { .. } => "rate",
             Self::Busy => "busy",
             Self::Internal => "internal",
-            Self::NotRegistered(_) | Self::Violations { .. } | Self::TooLarge(_) | Self::Refused { .. } => "refused",
+            Self::NotRegistered(_)
+            | Self::Violations { .. }
+            | Self::TooLarge(_)
+            | Self::Refused { .. } => "refused",
         }
     }
 
@@ -110,13 +113,26 @@ impl PublishError {
             violations: Vec<Violation>,
         }
         // An operator's component may answer in a form of its own; its code says enough.
-        let Reply { message, violations } = serde_json::from_slice(&refusal.reply).unwrap_or_default();
-        let message = if message.is_empty() { format!("refused with {}", refusal.code) } else { message };
+        let Reply {
+            message,
+            violations,
+        } = serde_json::from_slice(&refusal.reply).unwrap_or_default();
+        let message = if message.is_empty() {
+            format!("refused with {}", refusal.code)
+        } else {
+            message
+        };
         match refusal.code.as_str() {
             code::EVENT_NOT_REGISTERED => Self::NotRegistered(message),
-            code::SCHEMA_VIOLATION => Self::Violations { message, violations },
+            code::SCHEMA_VIOLATION => Self::Violations {
+                message,
+                violations,
+            },
             code::PAYLOAD_TOO_LARGE => Self::TooLarge(message),
-            code => Self::Refused { code: code.to_owned(), message },
+            code => Self::Refused {
+                code: code.to_owned(),
+                message,
+            },
         }
     }
 }

@@ -84,7 +84,11 @@ impl Hub {
     ///
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.
-    pub async fn publish_event(&self, speaker: &Speaker<'_>, event: &PluginEvent<'_>) -> Result<(), PublishError> {
+    pub async fn publish_event(
+        &self,
+        speaker: &Speaker<'_>,
+        event: &PluginEvent<'_>,
+    ) -> Result<(), PublishError> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Wire<'a> {
@@ -116,7 +120,8 @@ impl Hub {
             // It comes from the server's side: nobody has to see it first.
             client_to_server: false,
         };
-        self.publish(speaker, event.server_id, user_id, kind, envelope).await
+        self.publish(speaker, event.server_id, user_id, kind, envelope)
+            .await
     }
 
     /// Writes a chat message in a plugin's name, judged like a person's; sent to everyone on the server (D5), then told to the plugins that
@@ -124,7 +129,11 @@ impl Hub {
     ///
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.
-    pub async fn send_chat(&self, speaker: &Speaker<'_>, message: &ChatMessage<'_>) -> Result<(), PublishError> {
+    pub async fn send_chat(
+        &self,
+        speaker: &Speaker<'_>,
+        message: &ChatMessage<'_>,
+    ) -> Result<(), PublishError> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Wire<'a> {
@@ -136,9 +145,15 @@ impl Hub {
             sender_id: &'a str,
             timestamp: u64,
         }
-        if message.channel_id.is_some_and(|channel| channel.chars().count() > CHANNEL_ID_CHARS_MAX) {
+        if message
+            .channel_id
+            .is_some_and(|channel| channel.chars().count() > CHANNEL_ID_CHARS_MAX)
+        {
             let message = format!("channelId has more than {CHANNEL_ID_CHARS_MAX} characters");
-            return self.settled(Err(PublishError::Refused { code: code::INVALID_FIELD.to_owned(), message }));
+            return self.settled(Err(PublishError::Refused {
+                code: code::INVALID_FIELD.to_owned(),
+                message,
+            }));
         }
         let user_id = user_id(speaker);
         let envelope = reply::bytes(&Wire {
@@ -149,7 +164,14 @@ impl Hub {
             sender_id: &user_id,
             timestamp: Self::now_ms(),
         });
-        self.publish(speaker, message.server_id, user_id, OfferedKind::Chat, envelope).await
+        self.publish(
+            speaker,
+            message.server_id,
+            user_id,
+            OfferedKind::Chat,
+            envelope,
+        )
+        .await
     }
 
     async fn publish(
@@ -178,14 +200,27 @@ impl Hub {
         envelope: Vec<u8>,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         if speaker.hops >= HOPS_MAX {
-            self.alarm(|| tracing::warn!(plugin = speaker.plugin_id, "plugins answer plugins without end; the chain was cut"));
+            self.alarm(|| {
+                tracing::warn!(
+                    plugin = speaker.plugin_id,
+                    "plugins answer plugins without end; the chain was cut"
+                )
+            });
             return Err(PublishError::Loop);
         }
         let room = self.room(server_id).ok_or(PublishError::NotOpen)?;
         let view = room.view();
-        if view.judged.requirements.iter().any(|known| known.blocked && known.plugin_id.as_str() == speaker.plugin_id) {
+        if view
+            .judged
+            .requirements
+            .iter()
+            .any(|known| known.blocked && known.plugin_id.as_str() == speaker.plugin_id)
+        {
             let message = format!("plugin \"{}\" is blocked on this server", speaker.plugin_id);
-            return Err(PublishError::Refused { code: code::PLUGIN_BLOCKED.to_owned(), message });
+            return Err(PublishError::Refused {
+                code: code::PLUGIN_BLOCKED.to_owned(),
+                message,
+            });
         }
         let (what, rate) = match kind {
             OfferedKind::Chat => ("messages", MESSAGES),
@@ -194,12 +229,19 @@ impl Hub {
         self.charge_speaker(&room, speaker.plugin_id, what, rate, envelope.len())?;
         let shards = self.shards();
         // One shard for all publications of a server: they are sent in the order in which they came.
-        let shard = shards.get((room.index % shards.len().max(1) as u64) as usize).ok_or(PublishError::Busy)?;
+        let shard = shards
+            .get((room.index % shards.len().max(1) as u64) as usize)
+            .ok_or(PublishError::Busy)?;
         if self.publications.fetch_add(1, Ordering::AcqRel) >= PUBLICATIONS_WAITING_MAX {
             self.publications.fetch_sub(1, Ordering::AcqRel);
             return Err(PublishError::Busy);
         }
-        let display_name = if speaker.display_name.is_empty() { speaker.plugin_id } else { speaker.display_name }.into();
+        let display_name = if speaker.display_name.is_empty() {
+            speaker.plugin_id
+        } else {
+            speaker.display_name
+        }
+        .into();
         let (answer, waiting) = oneshot::channel();
         let author = speaker.plugin_id.into();
         shard.send(Message::Publish(Box::new(Publication {
@@ -215,15 +257,30 @@ impl Hub {
         Ok(waiting)
     }
 
-    fn charge_speaker(&self, room: &Room, plugin_id: &str, what: &'static str, rate: Rate, bytes: usize) -> Result<(), PublishError> {
+    fn charge_speaker(
+        &self,
+        room: &Room,
+        plugin_id: &str,
+        what: &'static str,
+        rate: Rate,
+        bytes: usize,
+    ) -> Result<(), PublishError> {
         let (now_ms, kib) = (self.monotonic_ms(), bytes.div_ceil(limits::KIB) as u32);
         room.charge_speaker(plugin_id, now_ms, (what, rate), (self.volume, kib))
-            .map_err(|(what, wait_ms)| PublishError::RateLimited { what, retry_after_ms: u64::from(wait_ms.max(1)) })
+            .map_err(|(what, wait_ms)| PublishError::RateLimited {
+                what,
+                retry_after_ms: u64::from(wait_ms.max(1)),
+            })
     }
 
     /// Counts how a publication ended.
     fn settled(&self, outcome: Result<(), PublishError>) -> Result<(), PublishError> {
-        Metrics::count(&self.metrics.plugin_publications, outcome.as_ref().map_or_else(PublishError::label, |()| "sent"));
+        Metrics::count(
+            &self.metrics.plugin_publications,
+            outcome
+                .as_ref()
+                .map_or_else(PublishError::label, |()| "sent"),
+        );
         outcome
     }
 }
@@ -233,12 +290,29 @@ impl Shard {
     pub(crate) fn publish(&mut self, publication: Publication) {
         self.hub.publications.fetch_sub(1, Ordering::AcqRel);
         let sent = self.try_publish(&publication);
-        let Publication { room, kind, author, user_id, display_name, hops, answer, .. } = publication;
+        let Publication {
+            room,
+            kind,
+            author,
+            user_id,
+            display_name,
+            hops,
+            answer,
+            ..
+        } = publication;
         let outcome = sent.map(|envelope| {
-            let topic = if kind == OfferedKind::Chat { Topic::Chat } else { Topic::PluginEvent };
-            let subject = Subject { server_id: &room.server_id, kind: kind.as_subject() };
-            let wanted =
-                |plugins: &Arc<dyn crate::plugins::Plugins>| plugins.listens(topic) && plugins.interest(&subject) != Interest::None;
+            let topic = if kind == OfferedKind::Chat {
+                Topic::Chat
+            } else {
+                Topic::PluginEvent
+            };
+            let subject = Subject {
+                server_id: &room.server_id,
+                kind: kind.as_subject(),
+            };
+            let wanted = |plugins: &Arc<dyn crate::plugins::Plugins>| {
+                plugins.listens(topic) && plugins.interest(&subject) != Interest::None
+            };
             if self.hub.plugins.get().is_some_and(wanted) {
                 let server_id = room.server_id.clone();
                 let envelope = envelope.into();
@@ -262,7 +336,8 @@ impl Shard {
     /// The envelope as it was sent.
     fn try_publish(&mut self, publication: &Publication) -> Result<Vec<u8>, PublishError> {
         let decision = self.judge_publication(publication)?;
-        let envelope = verdict::apply(&publication.envelope, &decision.patches).ok_or(PublishError::Internal)?;
+        let envelope = verdict::apply(&publication.envelope, &decision.patches)
+            .ok_or(PublishError::Internal)?;
         let frame = frame::text(&envelope);
         for effect in &decision.effects {
             let filter = match effect {
@@ -271,13 +346,27 @@ impl Shard {
                 Effect::SendToPlugin { plugin_id, .. } => Filter::Plugin(plugin_id.as_str().into()),
                 _ => continue,
             };
-            self.spread(&publication.room, Delivery { frame: frame.clone(), skip: None, filter, coalesce: 0 });
+            self.spread(
+                &publication.room,
+                Delivery {
+                    frame: frame.clone(),
+                    skip: None,
+                    filter,
+                    coalesce: 0,
+                },
+            );
         }
         Ok(envelope)
     }
 
     fn judge_publication(&mut self, publication: &Publication) -> Result<Decision, PublishError> {
-        let Publication { room, envelope, user_id, display_name, .. } = publication;
+        let Publication {
+            room,
+            envelope,
+            user_id,
+            display_name,
+            ..
+        } = publication;
         let context = Context {
             now_ms: Hub::now_ms(),
             connection_id: "",
@@ -291,21 +380,29 @@ impl Shard {
         let verdict = match self.judge.judge(&context, envelope) {
             Ok(Verdict::NeedSnapshot(_)) => {
                 let view = room.view();
-                self.judge.learn(&view.judged).and_then(|()| self.judge.judge(&context, envelope))
+                self.judge
+                    .learn(&view.judged)
+                    .and_then(|()| self.judge.judge(&context, envelope))
             }
             verdict => verdict,
         };
         match verdict {
             Ok(Verdict::Route(decision)) => Ok(decision),
             Ok(Verdict::Refuse(refusal)) => Err(PublishError::of(&refusal)),
-            Ok(_) => Err(self.publication_failed(&crate::session::broken("it ended without a decision".into()))),
+            Ok(_) => Err(self.publication_failed(&crate::session::broken(
+                "it ended without a decision".into(),
+            ))),
             Err(error) => Err(self.publication_failed(&error)),
         }
     }
 
     fn publication_failed(&mut self, error: &JudgeError) -> PublishError {
-        Metrics::count(&self.hub.metrics.judge_failures, crate::session::failure_label(error));
-        self.hub.alarm(|| tracing::warn!(%error, "an envelope of a plugin could not be judged"));
+        Metrics::count(
+            &self.hub.metrics.judge_failures,
+            crate::session::failure_label(error),
+        );
+        self.hub
+            .alarm(|| tracing::warn!(%error, "an envelope of a plugin could not be judged"));
         PublishError::Internal
     }
 }

@@ -40,10 +40,24 @@ const SLICES_MAX: usize = 64;
 
 impl Queue {
     /// A queue for a socket that has just refused bytes: `frames` and their keys, of which `written` bytes are gone.
-    pub(crate) fn behind(frames: impl Iterator<Item = (Bytes, u64)>, written: usize, now_ms: u32) -> Self {
-        let frames: VecDeque<_> = frames.map(|(bytes, coalesce)| Waiting { bytes, coalesce, begun: false }).collect();
+    pub(crate) fn behind(
+        frames: impl Iterator<Item = (Bytes, u64)>,
+        written: usize,
+        now_ms: u32,
+    ) -> Self {
+        let frames: VecDeque<_> = frames
+            .map(|(bytes, coalesce)| Waiting {
+                bytes,
+                coalesce,
+                begun: false,
+            })
+            .collect();
         let bytes = frames.iter().map(|waiting| waiting.bytes.len()).sum();
-        let mut queue = Self { frames, bytes, blocked_ms: Some(now_ms) };
+        let mut queue = Self {
+            frames,
+            bytes,
+            blocked_ms: Some(now_ms),
+        };
         queue.advance(written);
         queue
     }
@@ -51,7 +65,12 @@ impl Queue {
     /// Adds a frame; while the socket is behind, an older one with the same key is replaced.
     pub(crate) fn push(&mut self, frame: Bytes, coalesce: u64, bytes_max: usize) -> Pushed {
         if coalesce != 0 && self.blocked_ms.is_some() {
-            let older = self.frames.iter_mut().rev().take(COALESCE_WINDOW).find(|waiting| waiting.coalesce == coalesce && !waiting.begun);
+            let older = self
+                .frames
+                .iter_mut()
+                .rev()
+                .take(COALESCE_WINDOW)
+                .find(|waiting| waiting.coalesce == coalesce && !waiting.begun);
             if let Some(older) = older {
                 self.bytes = self.bytes - older.bytes.len() + frame.len();
                 older.bytes = frame;
@@ -62,7 +81,11 @@ impl Queue {
             return Pushed::Overflow;
         }
         self.bytes += frame.len();
-        self.frames.push_back(Waiting { bytes: frame, coalesce, begun: false });
+        self.frames.push_back(Waiting {
+            bytes: frame,
+            coalesce,
+            begun: false,
+        });
         Pushed::Added
     }
 
@@ -81,7 +104,11 @@ impl Queue {
                 *slice = IoSlice::new(&waiting.bytes);
                 count += 1;
             }
-            let written = if count == 1 { stream.write(&slices[0]) } else { stream.write_vectored(&slices[..count]) };
+            let written = if count == 1 {
+                stream.write(&slices[0])
+            } else {
+                stream.write_vectored(&slices[..count])
+            };
             match written {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => {
@@ -123,12 +150,25 @@ mod tests {
     #[test]
     fn a_queue_is_bounded_and_replaces_what_is_outdated() {
         let mut queue = Queue::default();
-        assert_eq!(queue.push(Bytes::from_static(b"aaaa"), 7, 10), Pushed::Added);
-        assert_eq!(queue.push(Bytes::from_static(b"bbbb"), 7, 10), Pushed::Added, "nothing is replaced while the socket keeps up");
+        assert_eq!(
+            queue.push(Bytes::from_static(b"aaaa"), 7, 10),
+            Pushed::Added
+        );
+        assert_eq!(
+            queue.push(Bytes::from_static(b"bbbb"), 7, 10),
+            Pushed::Added,
+            "nothing is replaced while the socket keeps up"
+        );
         queue.blocked_ms = Some(1);
-        assert_eq!(queue.push(Bytes::from_static(b"cc"), 7, 10), Pushed::Replaced);
+        assert_eq!(
+            queue.push(Bytes::from_static(b"cc"), 7, 10),
+            Pushed::Replaced
+        );
         assert_eq!(queue.bytes, 6);
-        assert_eq!(queue.push(Bytes::from_static(b"ddddd"), 0, 10), Pushed::Overflow);
+        assert_eq!(
+            queue.push(Bytes::from_static(b"ddddd"), 0, 10),
+            Pushed::Overflow
+        );
         queue.advance(2);
         queue.clear();
         assert_eq!(queue.bytes, 2, "the begun frame stays");

@@ -15,7 +15,10 @@ impl Bucket {
     /// A full bucket at `now_ms` (milliseconds of the shard's clock, may wrap).
     #[must_use]
     pub fn full(rate: Rate, now_ms: u32) -> Self {
-        Self { millitokens: rate.burst.saturating_mul(1_000), at_ms: now_ms }
+        Self {
+            millitokens: rate.burst.saturating_mul(1_000),
+            at_ms: now_ms,
+        }
     }
 
     /// Takes one token.
@@ -33,7 +36,10 @@ impl Bucket {
     pub fn take_many(&mut self, rate: Rate, now_ms: u32, count: u32) -> Result<(), u32> {
         let capacity = rate.burst.saturating_mul(1_000);
         let elapsed_ms = now_ms.wrapping_sub(self.at_ms);
-        self.millitokens = self.millitokens.saturating_add(elapsed_ms.saturating_mul(rate.per_second)).min(capacity);
+        self.millitokens = self
+            .millitokens
+            .saturating_add(elapsed_ms.saturating_mul(rate.per_second))
+            .min(capacity);
         self.at_ms = now_ms;
         let price = count.saturating_mul(1_000).min(capacity);
         if self.millitokens < price {
@@ -55,7 +61,10 @@ impl Addresses {
     /// Full buckets for everyone.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        Self { rate, buckets: Mutex::default() }
+        Self {
+            rate,
+            buckets: Mutex::default(),
+        }
     }
 
     /// Takes a token of an address.
@@ -68,7 +77,10 @@ impl Addresses {
             // Forgetting everyone refills their buckets once; a flood of addresses cannot fill the memory.
             buckets.clear();
         }
-        buckets.entry(address).or_insert_with(|| Bucket::full(self.rate, now_ms)).take(self.rate, now_ms)
+        buckets
+            .entry(address)
+            .or_insert_with(|| Bucket::full(self.rate, now_ms))
+            .take(self.rate, now_ms)
     }
 }
 
@@ -79,19 +91,33 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_its_burst_and_refills() {
-        let rate = Rate { per_second: 5, burst: 3 };
+        let rate = Rate {
+            per_second: 5,
+            burst: 3,
+        };
         let mut bucket = Bucket::full(rate, u32::MAX - 10);
         for _ in 0..3 {
             assert_eq!(bucket.take(rate, u32::MAX - 10), Ok(()));
         }
         assert_eq!(bucket.take(rate, u32::MAX - 10), Err(200));
-        assert_eq!(bucket.take(rate, 189), Ok(()), "the clock wrapped and 200 ms passed");
+        assert_eq!(
+            bucket.take(rate, 189),
+            Ok(()),
+            "the clock wrapped and 200 ms passed"
+        );
         assert_eq!(bucket.take(rate, 189), Err(200));
-        assert_eq!(bucket.take_many(rate, 100_000, 50), Ok(()), "larger than the bucket empties it");
+        assert_eq!(
+            bucket.take_many(rate, 100_000, 50),
+            Ok(()),
+            "larger than the bucket empties it"
+        );
     }
     #[test]
     fn addresses_do_not_share_their_buckets() {
-        let addresses = Addresses::new(Rate { per_second: 1, burst: 1 });
+        let addresses = Addresses::new(Rate {
+            per_second: 1,
+            burst: 1,
+        });
         let [one, other] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(std::net::IpAddr::from);
         assert_eq!(addresses.take(one, 0), Ok(()));
         assert_eq!(addresses.take(one, 0), Err(1_000));

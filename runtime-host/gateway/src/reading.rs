@@ -25,7 +25,9 @@ impl Shard {
     }
 
     pub(crate) fn paused(conn: &Conn) -> bool {
-        conn.session.as_ref().is_some_and(|session| session.pending.is_some())
+        conn.session
+            .as_ref()
+            .is_some_and(|session| session.pending.is_some())
     }
 
     /// Reads and handles up to a turn's share of one connection's bytes.
@@ -39,7 +41,10 @@ impl Shard {
         let mut budget = READ_BYTES_PER_TURN;
         loop {
             let mut buffer = std::mem::take(&mut self.buffer);
-            let Some(conn) = self.conn(slot).filter(|conn| conn.readable && !Self::paused(conn)) else {
+            let Some(conn) = self
+                .conn(slot)
+                .filter(|conn| conn.readable && !Self::paused(conn))
+            else {
                 self.buffer = buffer;
                 return;
             };
@@ -51,7 +56,8 @@ impl Shard {
             let read = conn.stream.read(&mut buffer);
             match read {
                 Ok(0) => {
-                    let wants_the_rest = conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
+                    let wants_the_rest =
+                        conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
                     // It has ended its side and may still read; the end is read again once everything is written.
                     conn.readable = !wants_the_rest;
                     self.buffer = buffer;
@@ -76,7 +82,9 @@ impl Shard {
                 Err(error) => {
                     self.buffer = buffer;
                     match error.kind() {
-                        io::ErrorKind::WouldBlock => conn_mut(&mut self.slots, slot, |conn| conn.readable = false),
+                        io::ErrorKind::WouldBlock => {
+                            conn_mut(&mut self.slots, slot, |conn| conn.readable = false)
+                        }
                         io::ErrorKind::Interrupted => {}
                         _ => {
                             self.drop_conn(slot);
@@ -89,7 +97,12 @@ impl Shard {
     }
 
     /// Handles bytes at the start of the shared buffer; what is left over becomes the connection's own.
-    pub(crate) fn consume_from(&mut self, slot: u32, mut buffer: Vec<u8>, length: usize) -> Vec<u8> {
+    pub(crate) fn consume_from(
+        &mut self,
+        slot: u32,
+        mut buffer: Vec<u8>,
+        length: usize,
+    ) -> Vec<u8> {
         let used = self.consume_slice(slot, &mut buffer[..length]);
         if used < length
             && let Some(conn) = self.conn(slot)
@@ -114,7 +127,9 @@ impl Shard {
     pub(crate) fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
-            let Some(conn) = self.conn(slot) else { return bytes.len() };
+            let Some(conn) = self.conn(slot) else {
+                return bytes.len();
+            };
             if Self::paused(conn) {
                 return used;
             }
@@ -139,10 +154,17 @@ impl Shard {
     fn read_frame(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
         let (bytes_max, now_ms) = (self.hub.config.socket.message_bytes_max, self.now_ms);
         let conn = self.conn(slot)?;
-        if conn.assembly.as_ref().is_some_and(|assembly| assembly.arriving.is_some()) {
+        if conn
+            .assembly
+            .as_ref()
+            .is_some_and(|assembly| assembly.arriving.is_some())
+        {
             return (!bytes.is_empty()).then(|| self.read_payload(slot, bytes));
         }
-        let collected = conn.assembly.as_ref().map_or(0, |assembly| assembly.bytes.len());
+        let collected = conn
+            .assembly
+            .as_ref()
+            .map_or(0, |assembly| assembly.bytes.len());
         let header = match Header::read(bytes, bytes_max.saturating_sub(collected)) {
             Ok(header) => header?,
             Err(violation) => {
@@ -174,7 +196,11 @@ impl Shard {
             return Some(bytes.len());
         }
         if header.opcode == Opcode::Binary {
-            self.close(slot, close::UNSUPPORTED, "binary messages are not part of the contract");
+            self.close(
+                slot,
+                close::UNSUPPORTED,
+                "binary messages are not part of the contract",
+            );
         }
         let conn = self.conn(slot)?;
         if let Some(payload) = payload
@@ -192,17 +218,25 @@ impl Shard {
         }
         let assembly = conn.assembly.get_or_insert_default();
         assembly.fragments += 1;
-        assembly.arriving = Some(Arriving { fin: header.fin, mask: header.mask, missing: header.payload_bytes });
+        assembly.arriving = Some(Arriving {
+            fin: header.fin,
+            mask: header.mask,
+            missing: header.payload_bytes,
+        });
         Some(header.header_bytes + self.read_payload(slot, &mut bytes[header.header_bytes..]))
     }
 
     /// Takes what has come of the arriving frame's payload.
     fn read_payload(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let now_ms = self.now_ms;
-        let Some(conn) = self.conn(slot) else { return bytes.len() };
+        let Some(conn) = self.conn(slot) else {
+            return bytes.len();
+        };
         conn.seen_ms = now_ms;
         let open = conn.phase == Phase::Open;
-        let Some(assembly) = &mut conn.assembly else { return bytes.len() };
+        let Some(assembly) = &mut conn.assembly else {
+            return bytes.len();
+        };
         let taken = assembly.take(bytes, open);
         let finished = assembly.finish();
         if !open {
@@ -237,9 +271,15 @@ impl Shard {
                 self.refuse_head(slot, reason, &response);
                 None
             }
-            handshake::Request::Upgrade { answer, address, head_bytes } => {
+            handshake::Request::Upgrade {
+                answer,
+                address,
+                head_bytes,
+            } => {
                 if let Err(why) = hub.admit(address) {
-                    if let handshake::Request::Refused { reason, response } = handshake::no_place(why) {
+                    if let handshake::Request::Refused { reason, response } =
+                        handshake::no_place(why)
+                    {
                         self.refuse_head(slot, reason, &response);
                     }
                     return None;
@@ -255,14 +295,21 @@ impl Shard {
     pub(crate) fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
         Metrics::count(&self.hub.metrics.handshakes_refused, reason);
         let Some(conn) = self.conn(slot) else { return };
-        let _ = conn.queue.get_or_insert_default().push(Bytes::copy_from_slice(response.as_bytes()), 0, usize::MAX);
+        let _ = conn.queue.get_or_insert_default().push(
+            Bytes::copy_from_slice(response.as_bytes()),
+            0,
+            usize::MAX,
+        );
         self.mark_dirty(slot);
         self.end_head(slot, Phase::Closing { answered: true });
     }
 }
 
 fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
-    if let Some(conn) = slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
+    if let Some(conn) = slots
+        .get_mut(slot as usize)
+        .and_then(|slot| slot.conn.as_mut())
+    {
         act(conn);
     }
 }

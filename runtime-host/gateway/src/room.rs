@@ -65,7 +65,10 @@ impl Profile {
             status: status.as_str(),
             verified: self.verified,
             description: self.description.as_deref(),
-            profile_updated_at: self.profile_updated_at.as_deref().and_then(|raw| serde_json::from_str(raw).ok()),
+            profile_updated_at: self
+                .profile_updated_at
+                .as_deref()
+                .and_then(|raw| serde_json::from_str(raw).ok()),
         };
         // Texts, a flag and checked JSON: there is nothing that could not be written.
         serde_json::to_string(&entry).unwrap_or_default().into()
@@ -90,7 +93,11 @@ struct Device {
 
 impl Member {
     fn status(&self) -> Status {
-        self.devices.iter().map(|device| device.status).max().unwrap_or_default()
+        self.devices
+            .iter()
+            .map(|device| device.status)
+            .max()
+            .unwrap_or_default()
     }
 
     fn refresh(&mut self) {
@@ -190,20 +197,32 @@ impl Room {
         self.revision.store(view.revision, Ordering::Release);
         drop(current);
         for shard in self.state.lock().shards.keys() {
-            shards[usize::from(*shard)].send(Message::Revised { room: self.clone(), view: view.clone() });
+            shards[usize::from(*shard)].send(Message::Revised {
+                room: self.clone(),
+                view: view.clone(),
+            });
         }
         plugins_changed
     }
 
     /// Lets a connection in: it is in the roster from now on, and the others hear of it if its identity was not there
     /// before. `None` when the room has just closed.
-    pub(crate) fn join(self: &Arc<Self>, entrant: &Entrant, page: Page, shards: &[ShardHandle]) -> Option<Entered> {
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        entrant: &Entrant,
+        page: Page,
+        shards: &[ShardHandle],
+    ) -> Option<Entered> {
         let mut state = self.state.lock();
         if state.closed {
             return None;
         }
         *state.shards.entry(entrant.conn.shard).or_default() += 1;
-        let device = Device { conn: entrant.conn, status: entrant.status, plugins: entrant.plugins.clone() };
+        let device = Device {
+            conn: entrant.conn,
+            status: entrant.status,
+            plugins: entrant.plugins.clone(),
+        };
         let user_id = &entrant.profile.user_id;
         match state.members.get_mut(user_id) {
             Some(member) => {
@@ -214,7 +233,11 @@ impl Room {
                 let after = member.status();
                 state.first_page = None;
                 if after != before {
-                    self.tell(&mut state, &status_update(&self.server_id, user_id, after), shards);
+                    self.tell(
+                        &mut state,
+                        &status_update(&self.server_id, user_id, after),
+                        shards,
+                    );
                 }
             }
             None => {
@@ -228,15 +251,29 @@ impl Room {
                     }
                     text.push_str(&entry);
                 }
-                let joined = format!(r#"{{"type":"user_joined","serverId":{},{}"#, json!(&*self.server_id), &entry[1..]);
-                let member = Member { profile: entrant.profile.clone(), devices: vec![device], entry };
+                let joined = format!(
+                    r#"{{"type":"user_joined","serverId":{},{}"#,
+                    json!(&*self.server_id),
+                    &entry[1..]
+                );
+                let member = Member {
+                    profile: entrant.profile.clone(),
+                    devices: vec![device],
+                    entry,
+                };
                 state.members.insert(user_id.clone(), member);
                 self.tell(&mut state, joined.as_bytes(), shards);
-                return Some(Entered { sequence: state.sequence, roster });
+                return Some(Entered {
+                    sequence: state.sequence,
+                    roster,
+                });
             }
         }
         let roster = roster(&self.server_id, &mut state, user_id, page);
-        Some(Entered { sequence: state.sequence, roster })
+        Some(Entered {
+            sequence: state.sequence,
+            roster,
+        })
     }
 
     /// Lets a connection look: it hears of revisions only. `None` when the room has just closed.
@@ -262,7 +299,9 @@ impl Room {
     /// A joined connection goes; with the last one of an identity the others hear of it (W11).
     pub(crate) fn leave(self: &Arc<Self>, conn: ConnRef, user_id: &str, shards: &[ShardHandle]) {
         let mut state = self.state.lock();
-        let Some(member) = state.members.get_mut(user_id) else { return };
+        let Some(member) = state.members.get_mut(user_id) else {
+            return;
+        };
         let before = member.status();
         let devices_before = member.devices.len();
         member.devices.retain(|device| device.conn != conn);
@@ -271,10 +310,11 @@ impl Room {
         }
         let last = member.devices.is_empty();
         state.first_page = None;
-        let Some(member) = state.members.get_mut(user_id) else { return };
+        let Some(member) = state.members.get_mut(user_id) else {
+            return;
+        };
         if last {
-            let left =
-                json!({"type": "user_left", "serverId": &*self.server_id, "oderId": user_id, "displayName": &*member.profile.display_name});
+            let left = json!({"type": "user_left", "serverId": &*self.server_id, "oderId": user_id, "displayName": &*member.profile.display_name});
             state.members.swap_remove(user_id);
             state.icons.remove(user_id);
             release(&mut state.shards, conn.shard);
@@ -285,16 +325,32 @@ impl Room {
         let after = member.status();
         release(&mut state.shards, conn.shard);
         if after != before {
-            self.tell(&mut state, &status_update(&self.server_id, user_id, after), shards);
+            self.tell(
+                &mut state,
+                &status_update(&self.server_id, user_id, after),
+                shards,
+            );
         }
     }
 
     /// A connection's presence or profile changed; the others hear of it if the identity's presence did.
-    pub(crate) fn update(self: &Arc<Self>, conn: ConnRef, profile: &Arc<Profile>, status: Status, shards: &[ShardHandle]) {
+    pub(crate) fn update(
+        self: &Arc<Self>,
+        conn: ConnRef,
+        profile: &Arc<Profile>,
+        status: Status,
+        shards: &[ShardHandle],
+    ) {
         let mut state = self.state.lock();
-        let Some(member) = state.members.get_mut(&profile.user_id) else { return };
+        let Some(member) = state.members.get_mut(&profile.user_id) else {
+            return;
+        };
         let before = member.status();
-        for device in member.devices.iter_mut().filter(|device| device.conn == conn) {
+        for device in member
+            .devices
+            .iter_mut()
+            .filter(|device| device.conn == conn)
+        {
             device.status = status;
         }
         member.profile = profile.clone();
@@ -302,22 +358,44 @@ impl Room {
         let after = member.status();
         state.first_page = None;
         if after != before {
-            self.tell(&mut state, &status_update(&self.server_id, &profile.user_id, after), shards);
+            self.tell(
+                &mut state,
+                &status_update(&self.server_id, &profile.user_id, after),
+                shards,
+            );
         }
     }
 
     /// Sends content to the joined connections on all shards but the sender's own, which delivers directly.
     pub(crate) fn publish(self: &Arc<Self>, delivery: &Delivery, own: u16, shards: &[ShardHandle]) {
-        for shard in self.state.lock().shards.keys().filter(|shard| **shard != own) {
-            shards[usize::from(*shard)].send_content(Message::Room { room: self.clone(), delivery: delivery.clone(), sequence: None });
+        for shard in self
+            .state
+            .lock()
+            .shards
+            .keys()
+            .filter(|shard| **shard != own)
+        {
+            shards[usize::from(*shard)].send_content(Message::Room {
+                room: self.clone(),
+                delivery: delivery.clone(),
+                sequence: None,
+            });
         }
     }
 
     /// Whether a connection here declared `plugin_id`.
     pub(crate) fn declares(&self, plugin_id: &str) -> bool {
         let state = self.state.lock();
-        let declared = |device: &Device| device.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == *plugin_id));
-        state.members.values().any(|member| member.devices.iter().any(declared))
+        let declared = |device: &Device| {
+            device
+                .plugins
+                .as_ref()
+                .is_some_and(|plugins| plugins.iter().any(|id| **id == *plugin_id))
+        };
+        state
+            .members
+            .values()
+            .any(|member| member.devices.iter().any(declared))
     }
 
     /// People from `offset` on, and how many there are.
@@ -329,7 +407,16 @@ impl Room {
             status: member.status(),
             verified: member.profile.verified,
         };
-        People { people: state.members.values().skip(offset).take(people_max).map(person).collect(), total: state.members.len() }
+        People {
+            people: state
+                .members
+                .values()
+                .skip(offset)
+                .take(people_max)
+                .map(person)
+                .collect(),
+            total: state.members.len(),
+        }
     }
 
     /// Identities that have joined.
@@ -372,11 +459,20 @@ impl Room {
     /// Who offers a newer icon than `updated_at`, newest first, as `server_icon_sync_peers`.
     pub(crate) fn icon_peers(&self, asker: &str, updated_at: u64, entries_max: usize) -> Vec<u8> {
         let state = self.state.lock();
-        let mut peers: Vec<_> = state.icons.iter().filter(|(user, at)| ***user != *asker && **at > updated_at).collect();
+        let mut peers: Vec<_> = state
+            .icons
+            .iter()
+            .filter(|(user, at)| ***user != *asker && **at > updated_at)
+            .collect();
         peers.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         peers.truncate(entries_max);
-        let peers: Vec<_> = peers.into_iter().map(|(user, at)| json!({"oderId": &**user, "iconUpdatedAt": at})).collect();
-        envelope::reply::bytes(&json!({"type": "server_icon_sync_peers", "serverId": &*self.server_id, "peers": peers}))
+        let peers: Vec<_> = peers
+            .into_iter()
+            .map(|(user, at)| json!({"oderId": &**user, "iconUpdatedAt": at}))
+            .collect();
+        envelope::reply::bytes(
+            &json!({"type": "server_icon_sync_peers", "serverId": &*self.server_id, "peers": peers}),
+        )
     }
 
     /// Closes the room if nobody is here; whether it is closed.
@@ -389,7 +485,12 @@ impl Room {
     /// Puts a presence event into the inbox of every shard with somebody here, in one order for all.
     fn tell(self: &Arc<Self>, state: &mut State, envelope: &[u8], shards: &[ShardHandle]) {
         state.sequence += 1;
-        let delivery = Delivery { frame: frame::text(envelope), skip: None, filter: Filter::All, coalesce: 0 };
+        let delivery = Delivery {
+            frame: frame::text(envelope),
+            skip: None,
+            filter: Filter::All,
+            coalesce: 0,
+        };
         for shard in state.shards.keys() {
             shards[usize::from(*shard)].send(Message::Room {
                 room: self.clone(),
@@ -410,7 +511,9 @@ fn release(shards: &mut HashMap<u16, usize>, shard: u16) {
 }
 
 fn status_update(server_id: &str, user_id: &str, status: Status) -> Vec<u8> {
-    envelope::reply::bytes(&json!({"type": "status_update", "serverId": server_id, "oderId": user_id, "status": status.as_str()}))
+    envelope::reply::bytes(
+        &json!({"type": "status_update", "serverId": server_id, "oderId": user_id, "status": status.as_str()}),
+    )
 }
 
 /// `server_users`: the others, never the receiver (D4); cut to a page, which then says `total` and `offset`. The order is that of coming,
@@ -423,13 +526,24 @@ fn roster(server_id: &str, state: &mut State, own: &str, page: Page) -> Bytes {
         tail = format!(r#"],"total":{total},"offset":{}"#, page.offset);
     }
     tail.push('}');
-    let head = format!(r#"{{"type":"server_users","serverId":{},"users":["#, json!(server_id));
-    let State { members, first_page, .. } = state;
+    let head = format!(
+        r#"{{"type":"server_users","serverId":{},"users":["#,
+        json!(server_id)
+    );
+    let State {
+        members,
+        first_page,
+        ..
+    } = state;
     if page.offset == 0 && own_at.is_none_or(|at| at >= page.entries_max) {
-        let text = first_page.get_or_insert_with(|| entries(members.values().take(page.entries_max)));
+        let text =
+            first_page.get_or_insert_with(|| entries(members.values().take(page.entries_max)));
         return frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
     }
-    let others = members.iter().filter(|(user, _)| ***user != *own).map(|(_, member)| member);
+    let others = members
+        .iter()
+        .filter(|(user, _)| ***user != *own)
+        .map(|(_, member)| member);
     let text = entries(others.skip(page.offset).take(page.entries_max));
     frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
 }

@@ -14,7 +14,10 @@ impl Hub {
             match rooms.get(&view.server_id) {
                 Some(room) => (room.clone(), true),
                 None => {
-                    let room = Arc::new(Room::new(self.room_index.fetch_add(1, Ordering::Relaxed), view.clone()));
+                    let room = Arc::new(Room::new(
+                        self.room_index.fetch_add(1, Ordering::Relaxed),
+                        view.clone(),
+                    ));
                     rooms.insert(view.server_id.clone(), room.clone());
                     self.metrics.rooms.set(rooms.len() as i64);
                     (room, false)
@@ -30,7 +33,11 @@ impl Hub {
     /// Closes a room that is empty.
     pub(crate) fn close_if_empty(&self, room: &Arc<Room>) {
         let mut rooms = self.rooms.lock();
-        if rooms.get(&room.server_id).is_some_and(|open| Arc::ptr_eq(open, room)) && room.close_if_empty() {
+        if rooms
+            .get(&room.server_id)
+            .is_some_and(|open| Arc::ptr_eq(open, room))
+            && room.close_if_empty()
+        {
             rooms.remove(&room.server_id);
             self.metrics.rooms.set(rooms.len() as i64);
             drop(rooms);
@@ -41,7 +48,11 @@ impl Hub {
     }
 
     /// Enters a room; a room that closes at that moment is opened anew.
-    pub(crate) fn enter<T>(&self, view: &Arc<ServerView>, mut enter: impl FnMut(&Arc<Room>) -> Option<T>) -> (Arc<Room>, T) {
+    pub(crate) fn enter<T>(
+        &self,
+        view: &Arc<ServerView>,
+        mut enter: impl FnMut(&Arc<Room>) -> Option<T>,
+    ) -> (Arc<Room>, T) {
         loop {
             let room = self.open_room(view);
             if let Some(entered) = enter(&room) {
@@ -60,7 +71,8 @@ impl Hub {
     fn revise_room(&self, room: &Arc<Room>, view: &Arc<ServerView>) {
         let plugins_changed = room.revise(view, &self.shards());
         if let Some(plugins) = self.plugins.get().filter(|_| plugins_changed && !view.gone) {
-            plugins.requirements_changed(&view.server_id, &crate::frame::payload(&view.requirements));
+            plugins
+                .requirements_changed(&view.server_id, &crate::frame::payload(&view.requirements));
         }
     }
 
@@ -71,7 +83,12 @@ impl Hub {
 
     /// Open rooms, at most `rooms_max`, in no order.
     pub(crate) fn first_rooms(&self, rooms_max: usize) -> Vec<Arc<Room>> {
-        self.rooms.lock().values().take(rooms_max).cloned().collect()
+        self.rooms
+            .lock()
+            .values()
+            .take(rooms_max)
+            .cloned()
+            .collect()
     }
 
     /// Whether somebody is present in a server.

@@ -25,11 +25,20 @@ impl Shard {
             self.settle(slot);
         }
         let bytes_max = self.hub.config.socket.queue_bytes_max;
-        let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
+        let Some(conn) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|slot| slot.conn.as_mut())
+        else {
+            return;
+        };
         if conn.phase != Phase::Open {
             return;
         }
-        let pushed = conn.queue.get_or_insert_default().push(frame, coalesce, bytes_max);
+        let pushed = conn
+            .queue
+            .get_or_insert_default()
+            .push(frame, coalesce, bytes_max);
         mark(&mut self.dirty, conn, slot);
         if self.tally.count(pushed) {
             self.close(slot, close::SLOW, TOO_MUCH);
@@ -44,15 +53,23 @@ impl Shard {
     /// Delivers to the joined connections of a room on this shard.
     pub(crate) fn deliver(&mut self, room: u64, delivery: Delivery, sequence: Option<u64>) {
         let index = self.index;
-        let Some(local) = self.rooms.get_mut(&room) else { return };
-        let skip = delivery.skip.filter(|skip| skip.shard == index).map(|skip| skip.slot);
+        let Some(local) = self.rooms.get_mut(&room) else {
+            return;
+        };
+        let skip = delivery
+            .skip
+            .filter(|skip| skip.shard == index)
+            .map(|skip| skip.slot);
         if delivery.filter == Filter::All {
             if local.outbox.is_empty() {
                 self.dirty_rooms.push(room);
                 self.rooms_dirty_ms.get_or_insert(self.now_ms);
             }
             local.outbox.push(delivery, skip, sequence);
-            if let Some(conn) = skip.and_then(|skip| self.slots.get_mut(skip as usize)).and_then(|slot| slot.conn.as_mut()) {
+            if let Some(conn) = skip
+                .and_then(|skip| self.slots.get_mut(skip as usize))
+                .and_then(|slot| slot.conn.as_mut())
+            {
                 conn.spoke = self.flushes;
             }
             if local.outbox.bytes() > OUTBOX_BYTES_MAX {
@@ -60,7 +77,12 @@ impl Shard {
             }
             return;
         }
-        let receivers: Vec<u32> = local.joined.iter().map(|member| member.slot).filter(|slot| Some(*slot) != skip).collect();
+        let receivers: Vec<u32> = local
+            .joined
+            .iter()
+            .map(|member| member.slot)
+            .filter(|slot| Some(*slot) != skip)
+            .collect();
         for slot in receivers {
             if self.accepts(slot, &delivery.filter) {
                 self.push(slot, delivery.frame.clone(), delivery.coalesce);
@@ -71,13 +93,29 @@ impl Shard {
     /// Moves what its rooms have for a connection into its own queue, so that what is sent to it alone comes after.
     pub(crate) fn settle(&mut self, slot: u32) {
         let bytes_max = self.hub.config.socket.queue_bytes_max;
-        let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) else { return };
-        let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else { return };
+        let Some(conn) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|slot| slot.conn.as_mut())
+        else {
+            return;
+        };
+        let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else {
+            return;
+        };
         let mut overflow = false;
         for place in session.rooms.iter().filter(|place| place.joined) {
-            let Some(local) = self.rooms.get_mut(&place.room.index).filter(|local| !local.outbox.is_empty()) else { continue };
+            let Some(local) = self
+                .rooms
+                .get_mut(&place.room.index)
+                .filter(|local| !local.outbox.is_empty())
+            else {
+                continue;
+            };
             let LocalRoom { joined, outbox, .. } = local;
-            let Some(member) = joined.get_mut(place.at as usize) else { continue };
+            let Some(member) = joined.get_mut(place.at as usize) else {
+                continue;
+            };
             overflow |= queue_due(&mut conn.queue, outbox, *member, bytes_max, &mut self.tally);
             member.from = outbox.len();
         }
@@ -115,21 +153,42 @@ impl Shard {
 
     /// Writes a room's frames to its members: one shared piece of memory and one write for whoever keeps up.
     fn flush_room(&mut self, room: u64) {
-        let (now_ms, flushes, bytes_max) = (self.now_ms, self.flushes, self.hub.config.socket.queue_bytes_max);
-        let Some(local) = self.rooms.get_mut(&room).filter(|local| !local.outbox.is_empty()) else { return };
+        let (now_ms, flushes, bytes_max) = (
+            self.now_ms,
+            self.flushes,
+            self.hub.config.socket.queue_bytes_max,
+        );
+        let Some(local) = self
+            .rooms
+            .get_mut(&room)
+            .filter(|local| !local.outbox.is_empty())
+        else {
+            return;
+        };
         let LocalRoom { joined, outbox, .. } = local;
         let wire = outbox.wire();
         let (mut slow, mut gone) = (Vec::new(), Vec::new());
         for member in joined.iter_mut() {
             let mine = *member;
             member.from = 0;
-            let Some(conn) = self.slots.get_mut(mine.slot as usize).and_then(|slot| slot.conn.as_mut()) else { continue };
+            let Some(conn) = self
+                .slots
+                .get_mut(mine.slot as usize)
+                .and_then(|slot| slot.conn.as_mut())
+            else {
+                continue;
+            };
             if conn.queue.is_none() && conn.spoke != flushes && outbox.all_due(mine) {
                 self.tally.delivered += u64::from(outbox.len());
                 match conn.stream.write(&wire) {
                     Ok(written) if written == wire.len() => continue,
                     Ok(written) => conn.queue = Some(rest(outbox, written, now_ms)),
-                    Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                    Err(error)
+                        if matches!(
+                            error.kind(),
+                            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                        ) =>
+                    {
                         conn.queue = Some(rest(outbox, 0, now_ms));
                     }
                     Err(_) => {
@@ -137,7 +196,11 @@ impl Shard {
                         continue;
                     }
                 }
-                if conn.queue.as_ref().is_some_and(|queue| queue.bytes > bytes_max) {
+                if conn
+                    .queue
+                    .as_ref()
+                    .is_some_and(|queue| queue.bytes > bytes_max)
+                {
                     slow.push(mine.slot);
                 }
                 continue;
@@ -160,7 +223,11 @@ impl Shard {
 
     /// Puts a connection on the list of those with something to write.
     pub(crate) fn mark_dirty(&mut self, slot: u32) {
-        if let Some(conn) = self.slots.get_mut(slot as usize).and_then(|slot| slot.conn.as_mut()) {
+        if let Some(conn) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|slot| slot.conn.as_mut())
+        {
             mark(&mut self.dirty, conn, slot);
         }
     }
@@ -220,11 +287,17 @@ impl Shard {
         if *filter == Filter::All {
             return true;
         }
-        let person = self.conn(slot).and_then(|conn| conn.session.as_ref()).and_then(|session| session.person.as_ref());
+        let person = self
+            .conn(slot)
+            .and_then(|conn| conn.session.as_ref())
+            .and_then(|session| session.person.as_ref());
         person.is_some_and(|person| match filter {
             Filter::All => true,
             Filter::User(user) => person.profile.user_id == *user,
-            Filter::Plugin(plugin) => person.plugins.as_ref().is_some_and(|plugins| plugins.iter().any(|id| **id == **plugin)),
+            Filter::Plugin(plugin) => person
+                .plugins
+                .as_ref()
+                .is_some_and(|plugins| plugins.iter().any(|id| **id == **plugin)),
         })
     }
 }
@@ -237,18 +310,36 @@ fn mark(dirty: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
 }
 
 /// Moves what is due to `member` into its connection's queue; whether that has overflown.
-fn queue_due(queue: &mut Option<Box<Queue>>, outbox: &Outbox, member: Member, bytes_max: usize, tally: &mut Tally) -> bool {
+fn queue_due(
+    queue: &mut Option<Box<Queue>>,
+    outbox: &Outbox,
+    member: Member,
+    bytes_max: usize,
+    tally: &mut Tally,
+) -> bool {
     let mut overflow = false;
     for entry in outbox.due(member) {
-        overflow |= tally.count(queue.get_or_insert_default().push(entry.frame.clone(), entry.coalesce, bytes_max));
+        overflow |= tally.count(queue.get_or_insert_default().push(
+            entry.frame.clone(),
+            entry.coalesce,
+            bytes_max,
+        ));
     }
     overflow
 }
 
 /// The frames of a room's outbox that a socket did not take, `written` bytes of them being gone.
 fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
-    let frames = outbox.due(Member { slot: u32::MAX, since: 0, from: 0 });
-    Box::new(Queue::behind(frames.map(|entry| (entry.frame.clone(), entry.coalesce)), written, now_ms))
+    let frames = outbox.due(Member {
+        slot: u32::MAX,
+        since: 0,
+        from: 0,
+    });
+    Box::new(Queue::behind(
+        frames.map(|entry| (entry.frame.clone(), entry.coalesce)),
+        written,
+        now_ms,
+    ))
 }
 
 /// What a turn did, added to the counters at its end: threads share the counters, and a delivery is a short thing.
@@ -268,10 +359,14 @@ impl Tally {
 
     fn settle(&mut self, metrics: &Metrics) {
         if self.delivered > 0 {
-            metrics.delivered.inc_by(std::mem::take(&mut self.delivered));
+            metrics
+                .delivered
+                .inc_by(std::mem::take(&mut self.delivered));
         }
         if self.coalesced > 0 {
-            metrics.coalesced.inc_by(std::mem::take(&mut self.coalesced));
+            metrics
+                .coalesced
+                .inc_by(std::mem::take(&mut self.coalesced));
         }
     }
 }

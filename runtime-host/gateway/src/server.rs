@@ -47,9 +47,14 @@ impl Handover {
 
     /// Passes a socket on; when too many wait already it is answered with 503 here.
     pub(crate) fn give(&self, stream: TcpStream, read: Vec<u8>, peer: IpAddr) {
-        if let Err(refused) = self.0.try_send(Passed { stream: stream.into(), read, peer }) {
+        if let Err(refused) = self.0.try_send(Passed {
+            stream: stream.into(),
+            read,
+            peer,
+        }) {
             let mut stream = match refused {
-                mpsc::error::TrySendError::Full(passed) | mpsc::error::TrySendError::Closed(passed) => passed.stream,
+                mpsc::error::TrySendError::Full(passed)
+                | mpsc::error::TrySendError::Closed(passed) => passed.stream,
             };
             let body = r#"{"error":"too many requests are waiting","code":"OVERLOADED"}"#;
             // A peer that does not take the short answer at once has no use for it.
@@ -70,7 +75,11 @@ pub fn bind(address: &str) -> io::Result<std::net::TcpListener> {
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for address in address.to_socket_addrs()? {
         let listen = || {
-            let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+            let socket = Socket::new(
+                Domain::for_address(address),
+                Type::STREAM,
+                Some(Protocol::TCP),
+            )?;
             socket.set_reuse_address(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
@@ -98,13 +107,21 @@ impl Gateway {
     ///
     /// # Errors
     /// The system refuses a thread, a poll or a wake-up.
-    pub fn start(hub: Arc<Hub>, listener: std::net::TcpListener, judges: Vec<Box<dyn Judge>>, handover: &Handover) -> io::Result<Self> {
+    pub fn start(
+        hub: Arc<Hub>,
+        listener: std::net::TcpListener,
+        judges: Vec<Box<dyn Judge>>,
+        handover: &Handover,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let mut polls = Vec::with_capacity(judges.len());
         let mut handles = Vec::with_capacity(judges.len());
         for _ in &judges {
             let poll = Poll::new()?;
-            handles.push(ShardHandle::new(Arc::new(Waker::new(poll.registry(), WAKER)?), &hub.metrics));
+            handles.push(ShardHandle::new(
+                Arc::new(Waker::new(poll.registry(), WAKER)?),
+                &hub.metrics,
+            ));
             polls.push(poll);
         }
         hub.set_shards(handles.clone());
@@ -113,11 +130,20 @@ impl Gateway {
         for (index, (judge, poll)) in judges.into_iter().zip(polls).enumerate() {
             let (hub, shared, handover) = (hub.clone(), shared.clone(), handover.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}"));
-            shards.push(thread.spawn(move || Shard::new(index as u16, hub, shared, judge, handover, poll).run())?);
+            shards.push(thread.spawn(move || {
+                Shard::new(index as u16, hub, shared, judge, handover, poll).run()
+            })?);
         }
         let accepting = hub.clone();
-        let acceptor = std::thread::Builder::new().name("acceptor".into()).spawn(move || accept(&accepting, &listener, &shared))?;
-        Ok(Self { hub, address, shards, acceptor: Some(acceptor) })
+        let acceptor = std::thread::Builder::new()
+            .name("acceptor".into())
+            .spawn(move || accept(&accepting, &listener, &shared))?;
+        Ok(Self {
+            hub,
+            address,
+            shards,
+            acceptor: Some(acceptor),
+        })
     }
 
     /// Where it listens.
@@ -165,7 +191,9 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
         // Whoever comes too early waits in the system's queue.
         while let Err(wait_ms) = bucket.take(rate, hub.monotonic_ms()) {
             hub.metrics.accepts_paced.inc();
-            std::thread::sleep(Duration::from_millis(u64::from(wait_ms).clamp(1, ACCEPT_PAUSE_MAX_MS)));
+            std::thread::sleep(Duration::from_millis(
+                u64::from(wait_ms).clamp(1, ACCEPT_PAUSE_MAX_MS),
+            ));
         }
         let accepted = listener.accept();
         if hub.draining.load(Ordering::Acquire) {
@@ -178,7 +206,8 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
                     continue;
                 }
                 hub.half_open.fetch_add(1, Ordering::AcqRel);
-                shards[turn % shards.len()].send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
+                shards[turn % shards.len()]
+                    .send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
                 turn += 1;
             }
             Err(error) => {
@@ -194,6 +223,14 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
     let eighth = descriptors / 8;
-    let room = descriptors.saturating_sub(DESCRIPTORS_RESERVED + HALF_OPEN_MAX.min(eighth) + IN_FLIGHT_MAX.min(eighth)).max(1);
-    if configured == 0 { room } else { configured.min(room) }
+    let room = descriptors
+        .saturating_sub(
+            DESCRIPTORS_RESERVED + HALF_OPEN_MAX.min(eighth) + IN_FLIGHT_MAX.min(eighth),
+        )
+        .max(1);
+    if configured == 0 {
+        room
+    } else {
+        configured.min(room)
+    }
 }

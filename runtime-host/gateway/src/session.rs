@@ -91,7 +91,9 @@ impl Shard {
     pub(crate) fn charge(&mut self, slot: u32, class: RateClass, about: &[u8]) -> bool {
         let index = class as usize;
         let (rate, now_ms) = (self.hub.rates[index], self.now_ms);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return false;
+        };
         match session.buckets[index].take(rate, now_ms) {
             Ok(()) => true,
             Err(wait_ms) => {
@@ -101,10 +103,18 @@ impl Shard {
         }
     }
 
-    pub(crate) fn over_rate<'a>(&mut self, slot: u32, what: &'static str, wait_ms: u32, about: impl FnOnce() -> Hint<'a>) {
+    pub(crate) fn over_rate<'a>(
+        &mut self,
+        slot: u32,
+        what: &'static str,
+        wait_ms: u32,
+        about: impl FnOnce() -> Hint<'a>,
+    ) {
         Metrics::count(&self.hub.metrics.rate_limited, what);
         let (now_ms, strikes_max) = (self.now_ms, self.hub.config.rates.strikes_max);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
         let since = now_ms.wrapping_sub(session.strike_ms);
         let first = session.strikes == 0;
         if !first && since >= STRIKE_WINDOW_MS as u32 {
@@ -118,14 +128,30 @@ impl Shard {
         session.strikes += 1;
         session.strike_ms = now_ms;
         if session.strikes > strikes_max {
-            self.close(slot, close::RATE, &format!("over the rate of '{what}' again and again"));
+            self.close(
+                slot,
+                close::RATE,
+                &format!("over the rate of '{what}' again and again"),
+            );
             return;
         }
         let message = format!("over the rate of '{what}'; see connected.protocol.limits.rates");
         let about = about();
         let retry_after_ms = Some(u64::from(wait_ms.max(1)));
-        let body = reply::error(code::RATE_LIMITED, &message, about.kind.as_deref(), about.request_id().as_deref(), retry_after_ms);
-        self.refuse(slot, &Refusal { code: code::RATE_LIMITED.into(), reply: body });
+        let body = reply::error(
+            code::RATE_LIMITED,
+            &message,
+            about.kind.as_deref(),
+            about.request_id().as_deref(),
+            retry_after_ms,
+        );
+        self.refuse(
+            slot,
+            &Refusal {
+                code: code::RATE_LIMITED.into(),
+                reply: body,
+            },
+        );
     }
 
     /// One whole text message: paid for before anything of it but its type is read, then judged.
@@ -142,13 +168,25 @@ impl Shard {
     }
 
     /// Asks the judges and does what they say.
-    fn judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>, envelope: Option<&'static EnvelopeType>) {
+    fn judge(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        hint: &Hint<'_>,
+        envelope: Option<&'static EnvelopeType>,
+    ) {
         // A clock costs as much as the rest of the accounting: one judgement of many is timed.
         self.judgements = self.judgements.wrapping_add(1);
-        let asked = self.judgements.is_multiple_of(JUDGEMENTS_PER_SAMPLE).then(Instant::now);
+        let asked = self
+            .judgements
+            .is_multiple_of(JUDGEMENTS_PER_SAMPLE)
+            .then(Instant::now);
         let verdict = self.verdict(slot, bytes, hint);
         if let Some(asked) = asked {
-            self.hub.metrics.judge_seconds.observe(asked.elapsed().as_secs_f64());
+            self.hub
+                .metrics
+                .judge_seconds
+                .observe(asked.elapsed().as_secs_f64());
         }
         self.judged(slot, bytes, hint, envelope, verdict);
     }
@@ -174,30 +212,56 @@ impl Shard {
     }
 
     /// What the judge says, taught where it lacked the server's definitions.
-    pub(crate) fn verdict(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
+    pub(crate) fn verdict(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        hint: &Hint<'_>,
+    ) -> Result<Verdict, JudgeError> {
         match self.ask_judge(slot, bytes, hint) {
-            Ok(Verdict::NeedSnapshot(server_id)) => self.teach(slot, &server_id).and_then(|()| self.ask_judge(slot, bytes, hint)),
+            Ok(Verdict::NeedSnapshot(server_id)) => self
+                .teach(slot, &server_id)
+                .and_then(|()| self.ask_judge(slot, bytes, hint)),
             verdict => verdict,
         }
     }
 
-    fn ask_judge(&mut self, slot: u32, bytes: &[u8], hint: &Hint<'_>) -> Result<Verdict, JudgeError> {
+    fn ask_judge(
+        &mut self,
+        slot: u32,
+        bytes: &[u8],
+        hint: &Hint<'_>,
+    ) -> Result<Verdict, JudgeError> {
         // The session is lent to the judge's context for the call, so that no text is copied.
-        let Some(session) = self.slots[slot as usize].conn.as_ref().and_then(|conn| conn.session.as_ref()) else {
+        let Some(session) = self.slots[slot as usize]
+            .conn
+            .as_ref()
+            .and_then(|conn| conn.session.as_ref())
+        else {
             return Ok(Verdict::Pass);
         };
         let (place, server_id, implied) = match hint.server_id.as_deref() {
             Some(named) => (session.place(named), Some(named), false),
             None => {
                 let implied = session.implied();
-                (implied, implied.map(|place| &*place.room.server_id), implied.is_some())
+                (
+                    implied,
+                    implied.map(|place| &*place.room.server_id),
+                    implied.is_some(),
+                )
             }
         };
         let context = Context {
             now_ms: Hub::now_ms(),
             connection_id: &session.connection_id,
-            user_id: session.person.as_ref().map(|person| &*person.profile.user_id),
-            display_name: session.person.as_ref().map_or("", |person| &person.profile.display_name),
+            user_id: session
+                .person
+                .as_ref()
+                .map(|person| &*person.profile.user_id),
+            display_name: session
+                .person
+                .as_ref()
+                .map_or("", |person| &person.profile.display_name),
             server_id,
             server_implied: implied,
             server_revision: place.map_or(0, |place| place.room.revision()),
@@ -214,31 +278,57 @@ impl Shard {
         Metrics::count(&self.hub.metrics.judge_failures, failure_label(error));
         tracing::warn!(%error, "an envelope could not be judged");
         let message = "a component failed on this envelope; it was not sent";
-        self.refuse(slot, &reply::refuse(code::INTERNAL, message, hint.kind.as_deref(), hint.request_id().as_deref()));
+        self.refuse(
+            slot,
+            &reply::refuse(
+                code::INTERNAL,
+                message,
+                hint.kind.as_deref(),
+                hint.request_id().as_deref(),
+            ),
+        );
     }
 
     /// Teaches the judge a server's definitions.
     fn teach(&mut self, slot: u32, server_id: &str) -> Result<(), JudgeError> {
         let session = self.conn(slot).and_then(|conn| conn.session.as_ref());
-        match session.and_then(|session| session.place(server_id)).map(|place| place.room.view()) {
+        match session
+            .and_then(|session| session.place(server_id))
+            .map(|place| place.room.view())
+        {
             Some(view) => self.judge.learn(&view.judged),
-            None => Err(broken(format!("it asked for a server that the connection is not in: {}", envelope::decode::shorten(server_id)))),
+            None => Err(broken(format!(
+                "it asked for a server that the connection is not in: {}",
+                envelope::decode::shorten(server_id)
+            ))),
         }
     }
 
     /// Tells the sender of a refusal, if it is one who wants to know (decision: unknown types).
     pub(crate) fn refuse(&mut self, slot: u32, refusal: &Refusal) {
         Metrics::count(&self.hub.metrics.refused, code_label(&refusal.code));
-        let (now_ms, everyone) = (self.now_ms, self.hub.config.socket.compat == crate::config::Compat::Guarded);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
+        let (now_ms, everyone) = (
+            self.now_ms,
+            self.hub.config.socket.compat == crate::config::Compat::Guarded,
+        );
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
         if refusal.code == code::UNKNOWN_TYPE {
-            let lately = session.unknown_type_ms.is_some_and(|at| u64::from(now_ms.wrapping_sub(at)) < UNKNOWN_TYPE_ANSWER_INTERVAL_MS);
+            let lately = session.unknown_type_ms.is_some_and(|at| {
+                u64::from(now_ms.wrapping_sub(at)) < UNKNOWN_TYPE_ANSWER_INTERVAL_MS
+            });
             if lately {
                 return;
             }
             session.unknown_type_ms = Some(now_ms);
         }
-        if everyone || session.person.as_ref().is_some_and(|person| person.wants_errors) {
+        if everyone
+            || session
+                .person
+                .as_ref()
+                .is_some_and(|person| person.wants_errors)
+        {
             self.reply(slot, &refusal.reply);
         }
     }
@@ -254,18 +344,30 @@ impl Shard {
         envelope: Option<&'static EnvelopeType>,
     ) {
         let passed_on = |effect: &Effect| {
-            matches!(effect, Effect::Broadcast(_) | Effect::SendToMember { .. } | Effect::SendToPlugin { .. } | Effect::Forward { .. })
+            matches!(
+                effect,
+                Effect::Broadcast(_)
+                    | Effect::SendToMember { .. }
+                    | Effect::SendToPlugin { .. }
+                    | Effect::Forward { .. }
+            )
         };
         let (mut frame, mut informs) = (None, None);
         if decision.effects.iter().any(passed_on) {
             let Some(outgoing) = verdict::apply(bytes, &decision.patches) else {
-                return self.judge_failed(slot, &broken("its patches do not fit the envelope".into()), hint);
+                return self.judge_failed(
+                    slot,
+                    &broken("its patches do not fit the envelope".into()),
+                    hint,
+                );
             };
             if !self.charge_volume(slot, outgoing.len(), hint) {
                 return;
             }
             let matter = self.matter(slot, decision, &outgoing, envelope);
-            if let (Some(matter), Some(kind)) = (matter.as_ref().filter(|matter| matter.decides), envelope) {
+            if let (Some(matter), Some(kind)) =
+                (matter.as_ref().filter(|matter| matter.decides), envelope)
+            {
                 return self.ask_plugins(slot, matter, outgoing, decision.effects.clone(), kind);
             }
             frame = Some(frame::text(&outgoing));
@@ -281,8 +383,13 @@ impl Shard {
 
     pub(crate) fn charge_volume(&mut self, slot: u32, bytes: usize, hint: &Hint<'_>) -> bool {
         let (rate, now_ms) = (self.hub.volume, self.now_ms);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return false };
-        match session.volume.take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32) {
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return false;
+        };
+        match session
+            .volume
+            .take_many(rate, now_ms, bytes.div_ceil(limits::KIB) as u32)
+        {
             Ok(()) => true,
             Err(wait_ms) => {
                 self.over_rate(slot, "bytes", wait_ms, || hint.clone());
@@ -300,56 +407,116 @@ impl Shard {
         envelope: Option<&'static EnvelopeType>,
     ) {
         match (effect, frame) {
-            (Effect::Identify(wish), _) => self.identify(slot, wish.clone(), hint.request_id().as_deref()),
+            (Effect::Identify(wish), _) => {
+                self.identify(slot, wish.clone(), hint.request_id().as_deref())
+            }
             (Effect::Keepalive, _) => self.keepalive(slot),
             (Effect::SetStatus(status), _) => self.set_status(slot, *status),
-            (Effect::Join(access), _) => self.enter(slot, access.clone(), false, hint.request_id().as_deref()),
-            (Effect::View(access), _) => self.enter(slot, access.clone(), true, hint.request_id().as_deref()),
+            (Effect::Join(access), _) => {
+                self.enter(slot, access.clone(), false, hint.request_id().as_deref())
+            }
+            (Effect::View(access), _) => {
+                self.enter(slot, access.clone(), true, hint.request_id().as_deref())
+            }
             (Effect::Leave(server_id), _) => self.leave(slot, server_id),
-            (Effect::Broadcast(server_id), Some(frame)) => self.broadcast(slot, server_id, frame, Filter::All, envelope),
+            (Effect::Broadcast(server_id), Some(frame)) => {
+                self.broadcast(slot, server_id, frame, Filter::All, envelope)
+            }
             (Effect::SendToMember { server_id, user_id }, Some(frame)) => {
-                self.broadcast(slot, server_id, frame, Filter::User(user_id.as_str().into()), envelope);
+                self.broadcast(
+                    slot,
+                    server_id,
+                    frame,
+                    Filter::User(user_id.as_str().into()),
+                    envelope,
+                );
             }
-            (Effect::SendToPlugin { server_id, plugin_id }, Some(frame)) => {
-                self.broadcast(slot, server_id, frame, Filter::Plugin(plugin_id.as_str().into()), envelope);
+            (
+                Effect::SendToPlugin {
+                    server_id,
+                    plugin_id,
+                },
+                Some(frame),
+            ) => {
+                self.broadcast(
+                    slot,
+                    server_id,
+                    frame,
+                    Filter::Plugin(plugin_id.as_str().into()),
+                    envelope,
+                );
             }
-            (Effect::Forward { user_id, class }, Some(frame)) => self.forward(slot, user_id, *class, frame, hint),
-            (Effect::IconAvailable { server_id, updated_at }, _) => {
+            (Effect::Forward { user_id, class }, Some(frame)) => {
+                self.forward(slot, user_id, *class, frame, hint)
+            }
+            (
+                Effect::IconAvailable {
+                    server_id,
+                    updated_at,
+                },
+                _,
+            ) => {
                 if let Some((room, user)) = self.joined_room(slot, server_id) {
                     room.offer_icon(&user, *updated_at);
                 }
             }
-            (Effect::IconPeers { server_id, updated_at }, _) => {
+            (
+                Effect::IconPeers {
+                    server_id,
+                    updated_at,
+                },
+                _,
+            ) => {
                 if let Some((room, user)) = self.joined_room(slot, server_id) {
                     let entries_max = self.hub.config.socket.roster_entries_max;
                     let peers = room.icon_peers(&user, *updated_at, entries_max);
                     self.reply(slot, &peers);
                 }
             }
-            (Effect::Broadcast(_) | Effect::SendToMember { .. } | Effect::SendToPlugin { .. } | Effect::Forward { .. }, None) => {}
+            (
+                Effect::Broadcast(_)
+                | Effect::SendToMember { .. }
+                | Effect::SendToPlugin { .. }
+                | Effect::Forward { .. },
+                None,
+            ) => {}
         }
     }
 
     /// W9, D10: answered at most once per ping interval.
     pub(crate) fn keepalive(&mut self, slot: u32) {
         let (now_ms, interval_ms) = (self.now_ms, self.hub.config.socket.ping_interval_ms as u32);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
-        if session.keepalive_ms.is_none_or(|at| now_ms.wrapping_sub(at) >= interval_ms) {
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
+        if session
+            .keepalive_ms
+            .is_none_or(|at| now_ms.wrapping_sub(at) >= interval_ms)
+        {
             session.keepalive_ms = Some(now_ms);
             self.reply(slot, br#"{"type":"keepalive"}"#);
         }
     }
 
-    pub(crate) fn joined_room(&mut self, slot: u32, server_id: &str) -> Option<(Arc<crate::room::Room>, Arc<str>)> {
+    pub(crate) fn joined_room(
+        &mut self,
+        slot: u32,
+        server_id: &str,
+    ) -> Option<(Arc<crate::room::Room>, Arc<str>)> {
         let session = self.conn(slot)?.session.as_ref()?;
         let place = session.place(server_id).filter(|place| place.joined)?;
-        Some((place.room.clone(), session.person.as_ref()?.profile.user_id.clone()))
+        Some((
+            place.room.clone(),
+            session.person.as_ref()?.profile.user_id.clone(),
+        ))
     }
 
     /// Pauses a connection until the edge has answered; `unavailable` runs when the question could not even be asked.
     pub(crate) fn pause(&mut self, slot: u32, pending: Pending, question: crate::edge::Question) {
         let reference = self.reference(slot);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else { return };
+        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+            return;
+        };
         session.pending = Some(Box::new(pending));
         if !self.hub.edge.ask(reference, question) {
             self.answered(reference, crate::edge::Answer::Unavailable);
@@ -368,5 +535,8 @@ pub(crate) fn failure_label(error: &JudgeError) -> &'static str {
 
 /// The chain of judges broke its contract.
 pub(crate) fn broken(reason: String) -> JudgeError {
-    JudgeError::Contract { component: "chain".into(), reason }
+    JudgeError::Contract {
+        component: "chain".into(),
+        reason,
+    }
 }

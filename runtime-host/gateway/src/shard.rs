@@ -22,7 +22,8 @@ use crate::{
 use bytes::Bytes;
 use envelope::Judge;
 use limits::socket::{
-    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
+    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS,
+    READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use std::{
@@ -195,9 +196,14 @@ impl Shard {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
-            let idle_ms = self.rooms_linger_ms().map_or(LIVENESS_TICK_MS / 4, u64::from);
+            let idle_ms = self
+                .rooms_linger_ms()
+                .map_or(LIVENESS_TICK_MS / 4, u64::from);
             let wait_ms = if self.ready.is_empty() { idle_ms } else { 0 };
-            match self.poll.poll(&mut events, Some(Duration::from_millis(wait_ms))) {
+            match self
+                .poll
+                .poll(&mut events, Some(Duration::from_millis(wait_ms)))
+            {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
@@ -228,7 +234,11 @@ impl Shard {
     // ---- slots
 
     pub(crate) fn reference(&self, slot: u32) -> ConnRef {
-        ConnRef { shard: self.index, slot, generation: self.slots[slot as usize].generation }
+        ConnRef {
+            shard: self.index,
+            slot,
+            generation: self.slots[slot as usize].generation,
+        }
     }
 
     pub(crate) fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
@@ -257,7 +267,11 @@ impl Shard {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
         });
-        if let Err(error) = self.poll.registry().register(&mut stream, Token(slot as usize), Interest::READABLE | Interest::WRITABLE) {
+        if let Err(error) = self.poll.registry().register(
+            &mut stream,
+            Token(slot as usize),
+            Interest::READABLE | Interest::WRITABLE,
+        ) {
             tracing::warn!(%error, "a socket could not be registered");
             self.hub.half_open.fetch_sub(1, Ordering::AcqRel);
             self.free.push(slot);
@@ -291,11 +305,18 @@ impl Shard {
     /// Where too many heads are awaited, whoever takes longest makes room: a head that is meant to end takes milliseconds.
     fn cut_half_open(&mut self, newest: ConnRef) {
         while let Some(oldest) = self.heads.front().copied() {
-            let slot =
-                self.resolve(oldest).filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Head));
+            let slot = self.resolve(oldest).filter(|slot| {
+                self.slots[*slot as usize]
+                    .conn
+                    .as_ref()
+                    .is_some_and(|conn| conn.phase == Phase::Head)
+            });
             match slot {
                 None => {}
-                Some(slot) if oldest != newest && self.hub.half_open.load(Ordering::Acquire) > self.hub.half_open_max => {
+                Some(slot)
+                    if oldest != newest
+                        && self.hub.half_open.load(Ordering::Acquire) > self.hub.half_open_max =>
+                {
                     Metrics::count(&self.hub.metrics.handshakes_refused, "half_open");
                     self.drop_conn(slot);
                 }
@@ -359,23 +380,37 @@ impl Shard {
                         self.push(slot, frame, 0);
                     }
                 }
-                Message::Room { room, delivery, sequence } => self.deliver(room.index, delivery, sequence),
+                Message::Room {
+                    room,
+                    delivery,
+                    sequence,
+                } => self.deliver(room.index, delivery, sequence),
                 Message::Revised { room, view } => self.revised(&room, &view),
                 Message::Answer { to, answer } => self.answered(to, answer),
-                Message::Decided { to, ticket, outcome } => self.decided(to, ticket, outcome),
+                Message::Decided {
+                    to,
+                    ticket,
+                    outcome,
+                } => self.decided(to, ticket, outcome),
                 Message::Publish(publication) => self.publish(*publication),
                 Message::Drain => self.draining_ms = Some(self.now_ms),
             }
         }
         for lost in inbox.lost.drain() {
             let slots: Vec<u32> = match lost {
-                Lost::Room(room) => {
-                    self.rooms.get(&room).map(|local| local.joined.iter().map(|member| member.slot).collect()).unwrap_or_default()
-                }
+                Lost::Room(room) => self
+                    .rooms
+                    .get(&room)
+                    .map(|local| local.joined.iter().map(|member| member.slot).collect())
+                    .unwrap_or_default(),
                 Lost::Conn(to) => self.resolve(to).into_iter().collect(),
             };
             for slot in slots {
-                self.close(slot, close::TRY_LATER, "overloaded: something that was meant for this connection was lost");
+                self.close(
+                    slot,
+                    close::TRY_LATER,
+                    "overloaded: something that was meant for this connection was lost",
+                );
             }
         }
         self.inbox = inbox;
@@ -392,11 +427,19 @@ impl Shard {
         let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max;
         for slot in 0..self.slots.len() as u32 {
             let socket = &self.hub.config.socket;
-            let (ping_ms, silence_ms, stall_ms) =
-                (socket.ping_interval_ms as u32, socket.silence_max_ms as u32, socket.write_stall_max_ms as u32);
-            let (head_ms, identify_ms) = (socket.head_timeout_ms as u32, socket.identify_timeout_ms as u32);
+            let (ping_ms, silence_ms, stall_ms) = (
+                socket.ping_interval_ms as u32,
+                socket.silence_max_ms as u32,
+                socket.write_stall_max_ms as u32,
+            );
+            let (head_ms, identify_ms) = (
+                socket.head_timeout_ms as u32,
+                socket.identify_timeout_ms as u32,
+            );
             let required = self.hub.config.identity.mode == identity::Mode::Required;
-            let Some(conn) = self.conn(slot) else { continue };
+            let Some(conn) = self.conn(slot) else {
+                continue;
+            };
             let age = now.wrapping_sub(conn.since_ms);
             match conn.phase {
                 Phase::Head if age >= if crowded { head_ms / 5 } else { head_ms } => {
@@ -404,16 +447,25 @@ impl Shard {
                     self.drop_conn(slot);
                 }
                 Phase::Closing { .. } => {
-                    let waiting_ms =
-                        conn.queue.as_ref().and_then(|queue| queue.blocked_ms).map_or(age, |since| now.wrapping_sub(since).min(age));
+                    let waiting_ms = conn
+                        .queue
+                        .as_ref()
+                        .and_then(|queue| queue.blocked_ms)
+                        .map_or(age, |since| now.wrapping_sub(since).min(age));
                     if waiting_ms >= CLOSE_TIMEOUT_MS as u32 || age >= CLOSE_TIMEOUT_MAX_MS as u32 {
                         self.drop_conn(slot);
                     }
                 }
                 Phase::Open => {
-                    let anonymous = conn.session.as_ref().is_none_or(|session| session.person.is_none());
-                    let stalled =
-                        conn.queue.as_ref().and_then(|queue| queue.blocked_ms).is_some_and(|since| now.wrapping_sub(since) >= stall_ms);
+                    let anonymous = conn
+                        .session
+                        .as_ref()
+                        .is_none_or(|session| session.person.is_none());
+                    let stalled = conn
+                        .queue
+                        .as_ref()
+                        .and_then(|queue| queue.blocked_ms)
+                        .is_some_and(|since| now.wrapping_sub(since) >= stall_ms);
                     if now.wrapping_sub(conn.seen_ms) >= silence_ms {
                         // W8: a silent peer is terminated, there is nobody to say goodbye to.
                         conn.phase = Phase::Closing { answered: true };
@@ -438,15 +490,29 @@ impl Shard {
     pub(crate) fn drain_batch(&mut self) {
         const BATCH: usize = 1_000;
         let open: Vec<u32> = (0..self.slots.len() as u32)
-            .filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Open))
+            .filter(|slot| {
+                self.slots[*slot as usize]
+                    .conn
+                    .as_ref()
+                    .is_some_and(|conn| conn.phase == Phase::Open)
+            })
             .take(BATCH)
             .collect();
         for slot in open {
             let spread = u64::from(slot.wrapping_mul(2_654_435_761)) % RECONNECT_SPREAD_MS;
-            self.close(slot, close::GOING_AWAY, &format!("{{\"reconnectAfterMs\":{spread}}}"));
+            self.close(
+                slot,
+                close::GOING_AWAY,
+                &format!("{{\"reconnectAfterMs\":{spread}}}"),
+            );
         }
         let heads: Vec<u32> = (0..self.slots.len() as u32)
-            .filter(|slot| self.slots[*slot as usize].conn.as_ref().is_some_and(|conn| conn.phase == Phase::Head))
+            .filter(|slot| {
+                self.slots[*slot as usize]
+                    .conn
+                    .as_ref()
+                    .is_some_and(|conn| conn.phase == Phase::Head)
+            })
             .collect();
         for slot in heads {
             self.drop_conn(slot);
@@ -454,4 +520,7 @@ impl Shard {
     }
 }
 
-const _: () = assert!(HEAD_BYTES_MAX <= READ_BYTES_PER_TURN, "a request head fits one read");
+const _: () = assert!(
+    HEAD_BYTES_MAX <= READ_BYTES_PER_TURN,
+    "a request head fits one read"
+);

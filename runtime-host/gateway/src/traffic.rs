@@ -19,14 +19,23 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// Remembers a channel; what is longer than a channel's id may be is none.
     pub(crate) fn note_channel(&mut self, channel_id: &str) {
-        if self.channels.front().is_some_and(|newest| **newest == *channel_id) {
+        if self
+            .channels
+            .front()
+            .is_some_and(|newest| **newest == *channel_id)
+        {
             return;
         }
         if channel_id.is_empty() || channel_id.chars().count() > CHANNEL_ID_CHARS_MAX {
             return;
         }
-        let known = self.channels.iter().position(|known| **known == *channel_id).and_then(|at| self.channels.remove(at));
-        self.channels.push_front(known.unwrap_or_else(|| channel_id.into()));
+        let known = self
+            .channels
+            .iter()
+            .position(|known| **known == *channel_id)
+            .and_then(|at| self.channels.remove(at));
+        self.channels
+            .push_front(known.unwrap_or_else(|| channel_id.into()));
         self.channels.truncate(CHANNELS_REMEMBERED_MAX);
     }
 
@@ -46,8 +55,13 @@ impl Traffic {
             self.speakers.clear();
         }
         for (what, rate, count) in [(what, rate, 1), ("bytes", volume, kib)] {
-            let bucket = self.speakers.entry((plugin_id.into(), what)).or_insert_with(|| Bucket::full(rate, now_ms));
-            bucket.take_many(rate, now_ms, count).map_err(|wait_ms| (what, wait_ms))?;
+            let bucket = self
+                .speakers
+                .entry((plugin_id.into(), what))
+                .or_insert_with(|| Bucket::full(rate, now_ms));
+            bucket
+                .take_many(rate, now_ms, count)
+                .map_err(|wait_ms| (what, wait_ms))?;
         }
         Ok(())
     }
@@ -71,29 +85,60 @@ mod tests {
         (0..CHANNELS_REMEMBERED_MAX * 2).for_each(|at| traffic.note_channel(&at.to_string()));
         assert_eq!(
             (traffic.channels.len(), &*traffic.channels[0]),
-            (CHANNELS_REMEMBERED_MAX, &*(CHANNELS_REMEMBERED_MAX * 2 - 1).to_string())
+            (
+                CHANNELS_REMEMBERED_MAX,
+                &*(CHANNELS_REMEMBERED_MAX * 2 - 1).to_string()
+            )
         );
     }
 
     #[test]
     fn each_plugin_pays_for_itself() {
-        let (few, much) = (Rate { per_second: 1, burst: 2 }, Rate { per_second: 10, burst: 10 });
+        let (few, much) = (
+            Rate {
+                per_second: 1,
+                burst: 2,
+            },
+            Rate {
+                per_second: 10,
+                burst: 10,
+            },
+        );
         let mut traffic = Traffic::default();
-        let mut charge = |plugin: &str, what, kib| traffic.charge(plugin, 0, (what, few), (much, kib));
+        let mut charge =
+            |plugin: &str, what, kib| traffic.charge(plugin, 0, (what, few), (much, kib));
         assert_eq!(
-            (charge("a", "events", 1), charge("a", "events", 1), charge("a", "events", 1)),
+            (
+                charge("a", "events", 1),
+                charge("a", "events", 1),
+                charge("a", "events", 1)
+            ),
             (Ok(()), Ok(()), Err(("events", 1_000)))
         );
-        assert_eq!((charge("a", "messages", 1), charge("b", "events", 1)), (Ok(()), Ok(())), "another rate, another plugin");
-        assert_eq!(charge("b", "messages", 10), Err(("bytes", 100)), "both rates share the bytes");
+        assert_eq!(
+            (charge("a", "messages", 1), charge("b", "events", 1)),
+            (Ok(()), Ok(())),
+            "another rate, another plugin"
+        );
+        assert_eq!(
+            charge("b", "messages", 10),
+            Err(("bytes", 100)),
+            "both rates share the bytes"
+        );
     }
 
     #[test]
     fn counting_is_bounded() {
         let mut traffic = Traffic::default();
-        let rate = Rate { per_second: 1, burst: 1 };
+        let rate = Rate {
+            per_second: 1,
+            burst: 1,
+        };
         for plugin in 0..SPEAKERS_PER_SERVER_MAX * 4 {
-            assert_eq!(traffic.charge(&plugin.to_string(), 0, ("events", rate), (rate, 1)), Ok(()));
+            assert_eq!(
+                traffic.charge(&plugin.to_string(), 0, ("events", rate), (rate, 1)),
+                Ok(())
+            );
         }
         assert!(traffic.speakers.len() <= SPEAKERS_PER_SERVER_MAX * 3 + 1);
     }

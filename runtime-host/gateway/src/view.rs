@@ -56,11 +56,24 @@ impl ServerView {
     /// # Errors
     /// The answer lacks something or names something unknown.
     pub fn read(json: &[u8]) -> Result<Self, NotUnderstood> {
-        let Wire { server_id, revision, private, password, bans, mut requirements, event_definitions } =
-            serde_json::from_slice(json).map_err(|error| NotUnderstood(error.to_string()))?;
-        let mut definitions = event_definitions.iter().map(definition).collect::<Result<Vec<_>, _>>()?;
+        let Wire {
+            server_id,
+            revision,
+            private,
+            password,
+            bans,
+            mut requirements,
+            event_definitions,
+        } = serde_json::from_slice(json).map_err(|error| NotUnderstood(error.to_string()))?;
+        let mut definitions = event_definitions
+            .iter()
+            .map(definition)
+            .collect::<Result<Vec<_>, _>>()?;
         definitions.sort_by(|left, right| names(left).cmp(&names(right)));
-        let judged = requirements.iter().map(requirement).collect::<Result<_, _>>()?;
+        let judged = requirements
+            .iter()
+            .map(requirement)
+            .collect::<Result<_, _>>()?;
         let required = requirements
             .iter()
             .filter(|row| row.get("status").and_then(Value::as_str) == Some("required"))
@@ -70,20 +83,27 @@ impl ServerView {
             row.remove("publishes");
             row.remove("pluginUserId");
         }
-        let snapshot =
-            json!({"serverId": server_id, "revision": revision, "requirements": requirements, "eventDefinitions": event_definitions});
+        let snapshot = json!({"serverId": server_id, "revision": revision, "requirements": requirements, "eventDefinitions": event_definitions});
         let mut envelope = snapshot.clone();
         envelope["type"] = "plugin_requirements".into();
         envelope["snapshot"] = snapshot.clone();
         Ok(Self {
             revision,
-            plugins_digest: digest(&[snapshot_rows(&snapshot, "requirements"), snapshot_rows(&snapshot, "eventDefinitions")]),
+            plugins_digest: digest(&[
+                snapshot_rows(&snapshot, "requirements"),
+                snapshot_rows(&snapshot, "eventDefinitions"),
+            ]),
             gone: false,
             guarded: private || password,
             bans,
             required,
             requirements: crate::frame::text(&envelope::reply::bytes(&envelope)),
-            judged: Snapshot { server_id: server_id.clone(), revision, requirements: judged, definitions },
+            judged: Snapshot {
+                server_id: server_id.clone(),
+                revision,
+                requirements: judged,
+                definitions,
+            },
             server_id: server_id.into(),
         })
     }
@@ -91,7 +111,8 @@ impl ServerView {
     /// The direction of an event; `None` where no such event is registered.
     pub(crate) fn direction(&self, plugin_id: &str, event_name: &str) -> Option<EventDirection> {
         let definitions = &self.judged.definitions;
-        let found = definitions.binary_search_by(|definition| names(definition).cmp(&(plugin_id, event_name)));
+        let found = definitions
+            .binary_search_by(|definition| names(definition).cmp(&(plugin_id, event_name)));
         found.ok().map(|at| definitions[at].direction)
     }
 
@@ -114,7 +135,10 @@ impl ServerView {
 
 /// What definitions are ordered by.
 fn names(definition: &Definition) -> (&str, &str) {
-    (definition.plugin_id.as_str(), definition.event_name.as_str())
+    (
+        definition.plugin_id.as_str(),
+        definition.event_name.as_str(),
+    )
 }
 
 fn snapshot_rows(snapshot: &Value, key: &str) -> String {
@@ -131,7 +155,9 @@ fn digest(texts: &[String]) -> u64 {
 type Row = serde_json::Map<String, Value>;
 
 fn text<'a>(row: &'a Row, key: &str) -> Result<&'a str, NotUnderstood> {
-    row.get(key).and_then(Value::as_str).ok_or_else(|| NotUnderstood(format!("\"{key}\" is missing or no text")))
+    row.get(key)
+        .and_then(Value::as_str)
+        .ok_or_else(|| NotUnderstood(format!("\"{key}\" is missing or no text")))
 }
 
 fn plugin_id(row: &Row) -> Result<PluginId, NotUnderstood> {
@@ -143,7 +169,10 @@ fn requirement(row: &Row) -> Result<Requirement, NotUnderstood> {
         plugin_id: plugin_id(row)?,
         blocked: matches!(text(row, "status")?, "blocked" | "incompatible"),
         publishes: row.get("publishes").and_then(Value::as_bool),
-        plugin_user_id: row.get("pluginUserId").and_then(Value::as_str).map(str::to_owned),
+        plugin_user_id: row
+            .get("pluginUserId")
+            .and_then(Value::as_str)
+            .map(str::to_owned),
     })
 }
 
@@ -151,7 +180,8 @@ fn definition(row: &Row) -> Result<Definition, NotUnderstood> {
     let unknown = |what: &str| NotUnderstood(format!("unknown {what}"));
     Ok(Definition {
         plugin_id: plugin_id(row)?,
-        event_name: EventName::new(text(row, "eventName")?).map_err(|error| NotUnderstood(error.to_string()))?,
+        event_name: EventName::new(text(row, "eventName")?)
+            .map_err(|error| NotUnderstood(error.to_string()))?,
         direction: match text(row, "direction")? {
             "clientToServer" => EventDirection::ClientToServer,
             "serverRelay" => EventDirection::ServerRelay,

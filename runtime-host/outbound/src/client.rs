@@ -80,9 +80,18 @@ impl Client {
     ///
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(config: Config, judge: Arc<dyn Judge>, resolver: Arc<dyn Resolve>) -> Result<Self, BadTls> {
+    pub fn new(
+        config: Config,
+        judge: Arc<dyn Judge>,
+        resolver: Arc<dyn Resolve>,
+    ) -> Result<Self, BadTls> {
         let tls = tls::client_config(config.extra_root.as_deref())?;
-        Ok(Self { config: Arc::new(config), tls, judge, resolver })
+        Ok(Self {
+            config: Arc::new(config),
+            tls,
+            judge,
+            resolver,
+        })
     }
 
     /// Sends a request in a plugin's name and reads the whole answer. `permit` decides about each hop by capability: it is asked after the
@@ -98,9 +107,15 @@ impl Client {
     ) -> Result<Response, Failed> {
         let total = self.config.total_timeout;
         let limit_ms = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
-        let answer = timeout(total, self.follow(account, request, permit)).await.unwrap_or(Err(Failed::Timeout { limit_ms }));
+        let answer = timeout(total, self.follow(account, request, permit))
+            .await
+            .unwrap_or(Err(Failed::Timeout { limit_ms }));
         if let Err(Failed::Refused(refused)) = &answer {
-            tracing::warn!(plugin = account.plugin(), rule = refused.code(), "outbound request denied: {refused}");
+            tracing::warn!(
+                plugin = account.plugin(),
+                rule = refused.code(),
+                "outbound request denied: {refused}"
+            );
         }
         answer
     }
@@ -114,7 +129,11 @@ impl Client {
         let started = Instant::now();
         request.check()?;
         let mut to = Destination::parse(&request.url)?;
-        let mut sent = Outgoing { method: request.method, headers: request.headers, body: request.body };
+        let mut sent = Outgoing {
+            method: request.method,
+            headers: request.headers,
+            body: request.body,
+        };
         let mut place = None;
         let mut hops = 0;
         loop {
@@ -125,13 +144,21 @@ impl Client {
             let addresses = self.addresses(&to).await?;
             let stream = connect(&to, &addresses, &self.tls, self.config.connect_timeout).await?;
             let answer = exchange(stream, &to, sent.clone()).await?;
-            if let Some(next) = redirect(&to, &mut sent, answer.status, &answer.headers, hops + 1)? {
+            if let Some(next) = redirect(&to, &mut sent, answer.status, &answer.headers, hops + 1)?
+            {
                 to = next;
                 hops += 1;
                 continue;
             }
             let (status, headers, body) = answer.read(&to).await?;
-            return Ok(Response { status, headers, body, url: to.url().to_string(), redirects: hops, duration: started.elapsed() });
+            return Ok(Response {
+                status,
+                headers,
+                body,
+                url: to.url().to_string(),
+                redirects: hops,
+                duration: started.elapsed(),
+            });
         }
     }
 
@@ -150,7 +177,10 @@ impl Client {
         let decision = permit(to, method);
         match decision.outcome {
             Outcome::Allow => Ok(()),
-            Outcome::Deny | Outcome::Ask => Err(Failed::Capability { decision, to: Box::new(to.clone()) }),
+            Outcome::Deny | Outcome::Ask => Err(Failed::Capability {
+                decision,
+                to: Box::new(to.clone()),
+            }),
         }
     }
 
@@ -158,14 +188,26 @@ impl Client {
     async fn addresses(&self, to: &Destination) -> Result<Vec<IpAddr>, Failed> {
         let addresses = match to.address() {
             Some(address) => vec![address],
-            None => match timeout(self.config.resolve_timeout, self.resolver.resolve(to.host())).await {
+            None => match timeout(
+                self.config.resolve_timeout,
+                self.resolver.resolve(to.host()),
+            )
+            .await
+            {
                 Ok(found) => found.map_err(|error| Failed::unavailable(to.host(), error))?,
-                Err(_) => return Err(Failed::unavailable(to.host(), "its name is not resolved in time")),
+                Err(_) => {
+                    return Err(Failed::unavailable(
+                        to.host(),
+                        "its name is not resolved in time",
+                    ));
+                }
             },
         };
         match addresses.len() {
             0 => return Err(Refused::new(Rule::NoAddress, to.host()).into()),
-            count if count > ADDRESSES_MAX => return Err(Refused::new(Rule::TooManyAddresses, to.host()).into()),
+            count if count > ADDRESSES_MAX => {
+                return Err(Refused::new(Rule::TooManyAddresses, to.host()).into());
+            }
             _ => {}
         }
         for address in &addresses {
@@ -183,8 +225,12 @@ fn redirect(
     headers: &HeaderMap,
     hop: usize,
 ) -> Result<Option<Destination>, Failed> {
-    let Some(what) = onward(status.as_u16(), sent.method.as_str()) else { return Ok(None) };
-    let Some(location) = headers.get(LOCATION) else { return Ok(None) };
+    let Some(what) = onward(status.as_u16(), sent.method.as_str()) else {
+        return Ok(None);
+    };
+    let Some(location) = headers.get(LOCATION) else {
+        return Ok(None);
+    };
     let to = from.redirected(location.as_bytes(), hop)?;
     if what == Onward::Get {
         sent.method = Method::GET;
@@ -199,5 +245,6 @@ fn redirect(
 
 fn kept(headers: &HeaderMap, keep: impl Fn(&str) -> bool) -> HeaderMap {
     let kept = headers.iter().filter(|(name, _)| keep(name.as_str()));
-    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+    kept.map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }

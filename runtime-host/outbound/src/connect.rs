@@ -41,7 +41,11 @@ pub(crate) async fn connect(
     Err(Failed::unavailable(to.host(), last))
 }
 
-async fn open(to: &Destination, address: SocketAddr, tls: &Arc<ClientConfig>) -> io::Result<Box<dyn Stream>> {
+async fn open(
+    to: &Destination,
+    address: SocketAddr,
+    tls: &Arc<ClientConfig>,
+) -> io::Result<Box<dyn Stream>> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     if to.scheme() == Scheme::Http {
@@ -51,5 +55,9 @@ async fn open(to: &Destination, address: SocketAddr, tls: &Arc<ClientConfig>) ->
         Some(address) => ServerName::IpAddress(address.into()),
         None => ServerName::try_from(to.host().to_owned()).map_err(io::Error::other)?,
     };
-    Ok(Box::new(TlsConnector::from(Arc::clone(tls)).connect(name, stream).await?))
+    Ok(Box::new(
+        TlsConnector::from(Arc::clone(tls))
+            .connect(name, stream)
+            .await?,
+    ))
 }

@@ -41,29 +41,56 @@ impl Drop for Connection {
 }
 
 /// Sends a request and reads the head of the answer.
-pub(crate) async fn exchange(stream: Box<dyn Stream>, to: &Destination, sent: Outgoing) -> Result<Incomplete, Failed> {
+pub(crate) async fn exchange(
+    stream: Box<dyn Stream>,
+    to: &Destination,
+    sent: Outgoing,
+) -> Result<Incomplete, Failed> {
     let mut builder = http1::Builder::new();
-    builder.max_headers(RESPONSE_HEADERS_MAX).max_header_size(RESPONSE_HEAD_BYTES_MAX).max_buf_size(RESPONSE_HEAD_BYTES_MAX);
+    builder
+        .max_headers(RESPONSE_HEADERS_MAX)
+        .max_header_size(RESPONSE_HEAD_BYTES_MAX)
+        .max_buf_size(RESPONSE_HEAD_BYTES_MAX);
     let failed = |error: hyper::Error| head_failed(to, &error);
-    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let (mut sender, connection) = builder
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(failed)?;
     let connection = Connection(tokio::spawn(async move {
         // How it ends is told to whoever waits for the answer.
         let _ = connection.await;
     }));
-    let answer = sender.send_request(request(to, sent)?).await.map_err(failed)?;
+    let answer = sender
+        .send_request(request(to, sent)?)
+        .await
+        .map_err(failed)?;
     let (head, body) = answer.into_parts();
-    Ok(Incomplete { status: head.status, headers: passed_on(head.headers), body, _connection: connection })
+    Ok(Incomplete {
+        status: head.status,
+        headers: passed_on(head.headers),
+        body,
+        _connection: connection,
+    })
 }
 
 fn request(to: &Destination, sent: Outgoing) -> Result<http::Request<Full<Bytes>>, Failed> {
     let mut request = http::Request::new(Full::new(sent.body));
     *request.method_mut() = sent.method;
-    *request.uri_mut() = to.path_and_query().parse().map_err(|error| Failed::unavailable(to.host(), error))?;
+    *request.uri_mut() = to
+        .path_and_query()
+        .parse()
+        .map_err(|error| Failed::unavailable(to.host(), error))?;
     let mut headers = sent.headers;
-    let host = HeaderValue::from_str(to.authority()).map_err(|error| Failed::unavailable(to.host(), error))?;
+    let host = HeaderValue::from_str(to.authority())
+        .map_err(|error| Failed::unavailable(to.host(), error))?;
     headers.insert(HOST, host);
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("jackfield/", env!("CARGO_PKG_VERSION"))));
+    headers
+        .entry(USER_AGENT)
+        .or_insert(HeaderValue::from_static(concat!(
+            "jackfield/",
+            env!("CARGO_PKG_VERSION")
+        )));
     *request.headers_mut() = headers;
     Ok(request)
 }
@@ -83,15 +110,26 @@ const _: () = assert!(RESPONSE_HEADERS_MAX == 128, "the text below names it");
 
 fn head_failed(to: &Destination, error: &hyper::Error) -> Failed {
     if error.is_parse_too_large() {
-        return Failed::TooLarge { what: "answer's head", limit: RESPONSE_HEAD_BYTES_MAX, unit: "bytes or 128 fields" };
+        return Failed::TooLarge {
+            what: "answer's head",
+            limit: RESPONSE_HEAD_BYTES_MAX,
+            unit: "bytes or 128 fields",
+        };
     }
     Failed::unavailable(to.host(), error)
 }
 
 impl Incomplete {
     /// Reads the body.
-    pub(crate) async fn read(mut self, to: &Destination) -> Result<(StatusCode, HeaderMap, Bytes), Failed> {
-        let too_large = || Failed::TooLarge { what: "answer's body", limit: RESPONSE_BYTES_MAX, unit: "bytes" };
+    pub(crate) async fn read(
+        mut self,
+        to: &Destination,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), Failed> {
+        let too_large = || Failed::TooLarge {
+            what: "answer's body",
+            limit: RESPONSE_BYTES_MAX,
+            unit: "bytes",
+        };
         let announced = hyper::body::Body::size_hint(&self.body).lower();
         if announced > RESPONSE_BYTES_MAX as u64 {
             return Err(too_large());
@@ -99,7 +137,9 @@ impl Incomplete {
         let mut bytes = BytesMut::new();
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| Failed::unavailable(to.host(), error))?;
-            let Some(data) = frame.data_ref() else { continue };
+            let Some(data) = frame.data_ref() else {
+                continue;
+            };
             if bytes.len() + data.len() > RESPONSE_BYTES_MAX {
                 return Err(too_large());
             }

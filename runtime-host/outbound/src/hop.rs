@@ -45,10 +45,18 @@ mod tests {
     #[test]
     fn what_connection_names_goes_too() {
         let mut headers = HeaderMap::new();
-        for (name, value) in [("connection", "X-Mine, close"), ("x-mine", "1"), ("te", "trailers"), ("x-yours", "2")] {
+        for (name, value) in [
+            ("connection", "X-Mine, close"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("x-yours", "2"),
+        ] {
             headers.append(name, HeaderValue::from_static(value));
         }
         strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(), ["x-yours"]);
+        assert_eq!(
+            headers.keys().map(|name| name.as_str()).collect::<Vec<_>>(),
+            ["x-yours"]
+        );
     }
 }

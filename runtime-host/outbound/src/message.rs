@@ -28,27 +28,60 @@ impl Request {
     /// A `GET` without header fields.
     #[must_use]
     pub fn get(url: &str) -> Self {
-        Self { method: Method::GET, url: url.to_owned(), headers: HeaderMap::new(), body: Bytes::new(), https_only: false }
+        Self {
+            method: Method::GET,
+            url: url.to_owned(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            https_only: false,
+        }
     }
 
     /// Judges what does not depend on where it goes.
     pub(crate) fn check(&self) -> Result<(), Failed> {
-        const METHODS: [Method; 6] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+        const METHODS: [Method; 6] = [
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ];
         if !METHODS.contains(&self.method) {
             return Err(Failed::Method);
         }
-        if let Some(name) = self.headers.keys().find(|name| is_forbidden_header(name.as_str())) {
+        if let Some(name) = self
+            .headers
+            .keys()
+            .find(|name| is_forbidden_header(name.as_str()))
+        {
             return Err(Refused::new(Rule::Header, name.as_str()).into());
         }
-        let bytes: usize = self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len())
+            .sum();
         if self.headers.len() > REQUEST_HEADERS_MAX {
-            return Err(Failed::TooLarge { what: "request headers", limit: REQUEST_HEADERS_MAX, unit: "fields" });
+            return Err(Failed::TooLarge {
+                what: "request headers",
+                limit: REQUEST_HEADERS_MAX,
+                unit: "fields",
+            });
         }
         if bytes > REQUEST_HEADER_BYTES_MAX {
-            return Err(Failed::TooLarge { what: "request headers", limit: REQUEST_HEADER_BYTES_MAX, unit: "bytes" });
+            return Err(Failed::TooLarge {
+                what: "request headers",
+                limit: REQUEST_HEADER_BYTES_MAX,
+                unit: "bytes",
+            });
         }
         if self.body.len() > REQUEST_BYTES_MAX {
-            return Err(Failed::TooLarge { what: "request body", limit: REQUEST_BYTES_MAX, unit: "bytes" });
+            return Err(Failed::TooLarge {
+                what: "request body",
+                limit: REQUEST_BYTES_MAX,
+                unit: "bytes",
+            });
         }
         Ok(())
     }
@@ -97,7 +130,10 @@ pub enum Failed {
         wait_ms: u64,
     },
     /// Too many requests at once.
-    #[error("more than {} requests at once", limits::egress::IN_FLIGHT_PER_PLUGIN_MAX)]
+    #[error(
+        "more than {} requests at once",
+        limits::egress::IN_FLIGHT_PER_PLUGIN_MAX
+    )]
     TooManyInFlight,
     /// Something is longer than its limit.
     #[error("{what} beyond {limit} {unit}")]
@@ -130,8 +166,15 @@ impl Failed {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Refused(Refused { rule: Rule::BadUrl | Rule::UrlTooLong | Rule::Header, .. }) | Self::Method => "invalid-argument",
-            Self::Refused(Refused { rule: Rule::NoAddress, .. }) => "unavailable",
+            Self::Refused(Refused {
+                rule: Rule::BadUrl | Rule::UrlTooLong | Rule::Header,
+                ..
+            })
+            | Self::Method => "invalid-argument",
+            Self::Refused(Refused {
+                rule: Rule::NoAddress,
+                ..
+            }) => "unavailable",
             Self::Refused(_) => "denied",
             Self::Capability { decision, .. } => match decision.refusal() {
                 Some(refusal) => refusal.code(),
@@ -145,6 +188,9 @@ impl Failed {
     }
 
     pub(crate) fn unavailable(host: &str, what: impl ToString) -> Self {
-        Self::Unavailable { host: host.to_owned(), what: what.to_string() }
+        Self::Unavailable {
+            host: host.to_owned(),
+            what: what.to_string(),
+        }
     }
 }

@@ -29,17 +29,24 @@ pub struct SystemResolver {
 
 impl Default for SystemResolver {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX)) }
+        Self {
+            places: Arc::new(Semaphore::new(LOOKUPS_IN_FLIGHT_MAX)),
+        }
     }
 }
 
 impl Resolve for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
         Box::pin(async move {
-            let place = Arc::clone(&self.places).acquire_owned().await.map_err(io::Error::other)?;
+            let place = Arc::clone(&self.places)
+                .acquire_owned()
+                .await
+                .map_err(io::Error::other)?;
             let name = host.to_owned();
             let lookup = tokio::task::spawn_blocking(move || {
-                let found: io::Result<Vec<IpAddr>> = (&*name, 0).to_socket_addrs().map(|all| all.map(|found| found.ip()).collect());
+                let found: io::Result<Vec<IpAddr>> = (&*name, 0)
+                    .to_socket_addrs()
+                    .map(|all| all.map(|found| found.ip()).collect());
                 drop(place);
                 found
             });

@@ -2,8 +2,10 @@
 //!
 //! Invariant: certificates are always verified, for the name in the URL.
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use std::sync::Arc;
 
 /// Why TLS cannot be set up.
@@ -22,14 +24,20 @@ pub enum BadTls {
 /// # Errors
 /// [`BadTls`].
 pub fn client_config(extra_root: Option<&str>) -> Result<Arc<ClientConfig>, BadTls> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
     // A machine without certificates of its own is normal (containers); Mozilla's roots remain.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(pem) = extra_root {
-        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| BadTls::Root)?;
+        let certificate =
+            CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| BadTls::Root)?;
         roots.add(certificate)?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(
+        config.with_root_certificates(roots).with_no_client_auth(),
+    ))
 }

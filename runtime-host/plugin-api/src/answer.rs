@@ -24,7 +24,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), more: Map::new() }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            more: Map::new(),
+        }
     }
 
     /// Something in the path, the query or the body breaks a rule.
@@ -42,7 +47,11 @@ impl Refusal {
 
     /// The text of the seeds.
     pub(crate) fn plugin_not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "PLUGIN_NOT_FOUND", "Plugin not found")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "PLUGIN_NOT_FOUND",
+            "Plugin not found",
+        )
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -57,10 +66,14 @@ impl Refusal {
         }
         let mut response = status(self.status, &body);
         if self.status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
     }
@@ -73,8 +86,13 @@ impl From<StoreError> for Refusal {
             StoreError::QuotaExceeded { .. } => StatusCode::INSUFFICIENT_STORAGE,
             StoreError::InvalidKey { .. } => StatusCode::BAD_REQUEST,
             StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
-            StoreError::Conflict { .. } | StoreError::NotANumber | StoreError::OutOfRange => StatusCode::CONFLICT,
-            StoreError::SecretUnreadable | StoreError::Unusable(_) | StoreError::Database { .. } | StoreError::Closed => {
+            StoreError::Conflict { .. } | StoreError::NotANumber | StoreError::OutOfRange => {
+                StatusCode::CONFLICT
+            }
+            StoreError::SecretUnreadable
+            | StoreError::Unusable(_)
+            | StoreError::Database { .. }
+            | StoreError::Closed => {
                 tracing::warn!(%error, "the plugin store failed");
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -85,7 +103,10 @@ impl From<StoreError> for Refusal {
 
 impl From<UnknownCapability> for Refusal {
     fn from(error: UnknownCapability) -> Self {
-        let meant = error.suggestion.map(|id| format!("; did you mean {id}?")).unwrap_or_default();
+        let meant = error
+            .suggestion
+            .map(|id| format!("; did you mean {id}?"))
+            .unwrap_or_default();
         Self::bad(format!("{error}{meant}"))
     }
 }
@@ -97,7 +118,11 @@ impl From<Refused> for Refusal {
             Refused::Conflict(message) => Self::conflict("PLUGIN_STATE", message),
             Refused::Failed(error) => {
                 tracing::error!("a request about a plugin failed: {error:#}");
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "PLUGIN_HOST_FAILED", format!("{error:#}"))
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "PLUGIN_HOST_FAILED",
+                    format!("{error:#}"),
+                )
             }
         }
     }
@@ -111,23 +136,32 @@ pub(crate) fn ok(body: &Value) -> Response<Body> {
 pub(crate) fn status(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = bytes(Bytes::from(body.to_string()), "application/json");
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// 200 with anything.
 pub(crate) fn bytes(body: Bytes, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(full(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
 pub(crate) fn full(body: Bytes) -> Body {
-    Full::new(body).map_err(|never| match never {}).boxed_unsync()
+    Full::new(body)
+        .map_err(|never| match never {})
+        .boxed_unsync()
 }
 
 /// RFC 3339 in UTC with milliseconds, as the seeds write times.
 pub(crate) fn timestamp(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(chrono::DateTime::from_timestamp_millis).unwrap_or_default();
+    let at = i64::try_from(at_ms)
+        .ok()
+        .and_then(chrono::DateTime::from_timestamp_millis)
+        .unwrap_or_default();
     at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }

@@ -2,11 +2,10 @@
 //!
 //! Invariant: without a credential that verifies nothing is answered but 401, and a plugin's token opens its own values alone.
 
+use crate::answer::Refusal;
 use http::{HeaderMap, StatusCode, header};
 use identity::{Claims, Role, TokenError};
 use storage::{PluginStore, token_digest};
-
-use crate::answer::Refusal;
 
 /// Verifies a token of the host at this moment.
 pub type Verify = Box<dyn Fn(&str) -> Result<Claims, TokenError> + Send + Sync>;
@@ -62,8 +61,12 @@ impl Needs {
             (_, Caller::Person(claims)) if claims.role == Role::Admin => Ok(()),
             (Self::Client, Caller::Person(_)) => Ok(()),
             (Self::Own, Caller::Plugin(id)) if Some(id.as_str()) == plugin => Ok(()),
-            (Self::Own, Caller::Plugin(_)) => Err(Refusal::forbidden("a plugin's token opens its own values alone")),
-            (_, Caller::Plugin(_)) => Err(Refusal::forbidden("a plugin's token opens its values and nothing else")),
+            (Self::Own, Caller::Plugin(_)) => Err(Refusal::forbidden(
+                "a plugin's token opens its own values alone",
+            )),
+            (_, Caller::Plugin(_)) => Err(Refusal::forbidden(
+                "a plugin's token opens its values and nothing else",
+            )),
             (Self::Admin | Self::Own, Caller::Person(_)) => {
                 Err(Refusal::forbidden("only the role admin may do this").with("needs", "admin"))
             }
@@ -75,12 +78,25 @@ impl Needs {
 ///
 /// # Errors
 /// 401; 503 when the store fails.
-pub(crate) async fn caller(headers: &HeaderMap, verify: &Verify, store: &PluginStore) -> Result<Caller, Refusal> {
+pub(crate) async fn caller(
+    headers: &HeaderMap,
+    verify: &Verify,
+    store: &PluginStore,
+) -> Result<Caller, Refusal> {
     let unknown = |code, message: String| Refusal::new(StatusCode::UNAUTHORIZED, code, message);
-    let given = headers.get(header::AUTHORIZATION).ok_or_else(|| unknown("UNAUTHENTICATED", "this needs a bearer token".into()))?;
-    let token = given.to_str().ok().and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .ok_or_else(|| unknown("UNAUTHENTICATED", "this needs a bearer token".into()))?;
+    let token = given
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = token else {
-        return Err(unknown("INVALID_TOKEN", "the authorization header presents no bearer token".into()));
+        return Err(unknown(
+            "INVALID_TOKEN",
+            "the authorization header presents no bearer token".into(),
+        ));
     };
     let token = token.trim();
     if token.starts_with(PLUGIN_TOKEN_PREFIX) {

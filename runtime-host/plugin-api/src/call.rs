@@ -1,5 +1,9 @@
 //! One request, as handlers see it: who asks, what the path and the query say, and the body, bounded in bytes and time.
 
+use crate::{
+    answer::{Body, Refusal},
+    auth::Caller,
+};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -9,9 +13,6 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::timeout;
-
-use crate::answer::{Body, Refusal};
-use crate::auth::Caller;
 
 /// One request.
 pub(crate) struct Call {
@@ -24,9 +25,21 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(caller: Caller, values: Vec<String>, query: Option<&str>, body: Body) -> Self {
-        let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { caller, values, query, body: Mutex::new(Some(body)) }
+    pub(crate) fn new(
+        caller: Caller,
+        values: Vec<String>,
+        query: Option<&str>,
+        body: Body,
+    ) -> Self {
+        let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+        Self {
+            caller,
+            values,
+            query,
+            body: Mutex::new(Some(body)),
+        }
     }
 
     /// The plugin that the path names, or what else its first placeholder holds.
@@ -36,18 +49,33 @@ impl Call {
 
     /// A value of the query; the last one of several.
     pub(crate) fn asked(&self, name: &str) -> Option<&str> {
-        self.query.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .rev()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// A number of the query.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        let number = |text: &str| text.parse().map_err(|_| Refusal::bad(format!("'{name}' must be a whole number from 0")));
-        self.asked(name).filter(|text| !text.is_empty()).map(number).transpose()
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| Refusal::bad(format!("'{name}' must be a whole number from 0")))
+        };
+        self.asked(name)
+            .filter(|text| !text.is_empty())
+            .map(number)
+            .transpose()
     }
 
     /// Page and page size of the query (R47).
     pub(crate) fn page(&self) -> Result<(usize, usize), Refusal> {
-        let small = |name| Ok::<_, Refusal>(self.number(name)?.map_or(0, |number| usize::try_from(number).unwrap_or(usize::MAX)));
+        let small = |name| {
+            Ok::<_, Refusal>(
+                self.number(name)?
+                    .map_or(0, |number| usize::try_from(number).unwrap_or(usize::MAX)),
+            )
+        };
         if self.asked("page_size") == Some("0") {
             return Err(Refusal::bad("'page_size' must be at least 1"));
         }
@@ -68,16 +96,30 @@ impl Call {
     /// # Errors
     /// 413, 408, 400.
     pub(crate) async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Refusal> {
-        let Some(body) = self.body.get_mut().take() else { return Ok(Bytes::new()) };
-        let body = timeout(Duration::from_millis(BODY_TIMEOUT_MS), Limited::new(body, bytes_max).collect()).await;
+        let Some(body) = self.body.get_mut().take() else {
+            return Ok(Bytes::new());
+        };
+        let body = timeout(
+            Duration::from_millis(BODY_TIMEOUT_MS),
+            Limited::new(body, bytes_max).collect(),
+        )
+        .await;
         match body {
             Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let message = format!("the body exceeds the limit of {bytes_max} bytes");
-                Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "BODY_TOO_LARGE", message))
+                Err(Refusal::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "BODY_TOO_LARGE",
+                    message,
+                ))
             }
             Ok(Err(_)) => Err(Refusal::bad("the body broke off")),
-            Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "BODY_TIMEOUT", "the body did not arrive in time")),
+            Err(_) => Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "BODY_TIMEOUT",
+                "the body did not arrive in time",
+            )),
         }
     }
 
@@ -85,7 +127,10 @@ impl Call {
     ///
     /// # Errors
     /// As [`Call::bytes`]; 400 with the place at which it is something else.
-    pub(crate) async fn json<T: DeserializeOwned>(&mut self, bytes_max: usize) -> Result<T, Refusal> {
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &mut self,
+        bytes_max: usize,
+    ) -> Result<T, Refusal> {
         let bytes = self.bytes(bytes_max).await?;
         serde_json::from_slice(&bytes).map_err(|error| Refusal::bad(format!("the body: {error}")))
     }
@@ -98,7 +143,9 @@ impl Call {
 pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
     let decode = |segment: &str| {
         let decoded = percent_decode_str(segment).decode_utf8();
-        decoded.map(|text| text.into_owned()).map_err(|_| Refusal::bad("the path is not percent-encoded UTF-8"))
+        decoded
+            .map(|text| text.into_owned())
+            .map_err(|_| Refusal::bad("the path is not percent-encoded UTF-8"))
     };
     path.split('/').skip(1).map(decode).collect()
 }
@@ -108,6 +155,15 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
 /// # Errors
 /// 400.
 pub(crate) fn name(segment: &str) -> Result<(), Refusal> {
-    let sound = !segment.is_empty() && !segment.contains("..") && !segment.contains(['/', '\\']) && !segment.contains(char::is_control);
-    if sound { Ok(()) } else { Err(Refusal::bad("a name in the path must not be empty or hold '..', '/', '\\' or control characters")) }
+    let sound = !segment.is_empty()
+        && !segment.contains("..")
+        && !segment.contains(['/', '\\'])
+        && !segment.contains(char::is_control);
+    if sound {
+        Ok(())
+    } else {
+        Err(Refusal::bad(
+            "a name in the path must not be empty or hold '..', '/', '\\' or control characters",
+        ))
+    }
 }

@@ -12,12 +12,11 @@ mod handlers;
 mod openapi;
 mod route;
 
-use std::sync::Arc;
-
 use http::{HeaderValue, Method, Request, Response, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::plugin::{self, Plugins};
+use std::sync::Arc;
 use storage::PluginStore;
 use tokio::sync::Semaphore;
 
@@ -40,7 +39,9 @@ pub struct PluginApi {
 
 impl std::fmt::Debug for PluginApi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PluginApi").field("plugins", &self.plugins).finish_non_exhaustive()
+        f.debug_struct("PluginApi")
+            .field("plugins", &self.plugins)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +50,12 @@ impl PluginApi {
     #[must_use]
     pub fn new(plugins: Plugins, verify: Verify, origins: Vec<String>) -> Self {
         let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));
-        Self { plugins, verify, origins, followers }
+        Self {
+            plugins,
+            verify,
+            origins,
+            followers,
+        }
     }
 
     /// Whether a request is this crate's. `/api/audit` is shared with the directory: with `recent` or `plugin` in its query it is about
@@ -57,26 +63,49 @@ impl PluginApi {
     #[must_use]
     pub fn takes(uri: &Uri) -> bool {
         let path = uri.path();
-        let below = |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        ["/api/plugins", "/api/consents", "/api/capabilities", "/api/tools", "/api/hooks"].into_iter().any(below) || is_audit(uri)
+        let below = |prefix: &str| {
+            path.strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        [
+            "/api/plugins",
+            "/api/consents",
+            "/api/capabilities",
+            "/api/tools",
+            "/api/hooks",
+        ]
+        .into_iter()
+        .any(below)
+            || is_audit(uri)
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
         let origin = request.headers().get(header::ORIGIN).cloned();
-        let mut response = self.handle(request).await.unwrap_or_else(Refusal::into_response);
+        let mut response = self
+            .handle(request)
+            .await
+            .unwrap_or_else(Refusal::into_response);
         cors::admit(&mut response, &self.origins, origin.as_ref());
         // What a plugin says is its business; what it is taken for is not to be guessed.
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        response.headers_mut().insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         response
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let segments = call::segments(request.uri().path())?;
         let on_route = matches!(&*segments, [_, plugins, route, _, ..] if plugins == "plugins" && route == "route");
-        let preflight = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        let preflight = request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if preflight && on_route {
-            return Ok(cors::options("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+            return Ok(cors::options(
+                "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
+            ));
         }
         if request.method() == Method::OPTIONS && !on_route {
             return Ok(cors::options(&route::methods(&segments)));
@@ -96,16 +125,32 @@ impl PluginApi {
     }
 
     /// Hands a request to the plugin whose route it is (R25 to R29).
-    async fn forward(&self, request: Request<Body>, segments: &[String], caller: Caller) -> Result<Response<Body>, Refusal> {
+    async fn forward(
+        &self,
+        request: Request<Body>,
+        segments: &[String],
+        caller: Caller,
+    ) -> Result<Response<Body>, Refusal> {
         Needs::Client.admit(&caller, None)?;
-        let Caller::Person(claims) = caller else { return Err(Refusal::forbidden("a plugin's token opens its values and nothing else")) };
+        let Caller::Person(claims) = caller else {
+            return Err(Refusal::forbidden(
+                "a plugin's token opens its values and nothing else",
+            ));
+        };
         let segment = segments.get(3).map_or("", String::as_str);
         call::name(segment)?;
         // What follows the route goes on as it came: decoding it is the plugin's business.
         let raw = request.uri().path().splitn(6, '/').nth(5);
         let path = format!("/{}", raw.unwrap_or_default());
-        let role = if claims.role == Role::Admin { "admin" } else { "client" };
-        let caller = plugin::Caller { user_id: claims.user_id.to_string(), role };
+        let role = if claims.role == Role::Admin {
+            "admin"
+        } else {
+            "client"
+        };
+        let caller = plugin::Caller {
+            user_id: claims.user_id.to_string(),
+            role,
+        };
         Ok(self.plugins.route(segment, &path, request, caller).await)
     }
 
@@ -115,6 +160,9 @@ impl PluginApi {
 }
 
 fn is_audit(uri: &Uri) -> bool {
-    let about_plugins = |query: &str| url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "recent" || name == "plugin");
+    let about_plugins = |query: &str| {
+        url::form_urlencoded::parse(query.as_bytes())
+            .any(|(name, _)| name == "recent" || name == "plugin")
+    };
     uri.path() == "/api/audit" && uri.query().is_some_and(about_plugins)
 }

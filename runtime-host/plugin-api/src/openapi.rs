@@ -1,13 +1,14 @@
 //! What this crate adds to the OpenAPI document of the directory, made from the table of routes; schemas stand in `schemas.json` beside this.
 
+use crate::{
+    answer::{Body, Refusal, full},
+    auth::Needs,
+    route::{ROUTES, Route},
+};
 use http::{Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use limits::rest::RESPONSE_BYTES_MAX;
 use serde_json::{Map, Value, json};
-
-use crate::answer::{Body, Refusal, full};
-use crate::auth::Needs;
-use crate::route::{ROUTES, Route};
 
 const SCHEMAS: &str = include_str!("schemas.json");
 const PLUGIN_ID: &str = "^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$";
@@ -21,10 +22,21 @@ pub async fn extend_answer(response: Response<Body>) -> Response<Body> {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let Ok(bytes) = Limited::new(body, RESPONSE_BYTES_MAX).collect().await.map(|body| body.to_bytes()) else {
-        return Refusal::new(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", "the document broke off").into_response();
+    let Ok(bytes) = Limited::new(body, RESPONSE_BYTES_MAX)
+        .collect()
+        .await
+        .map(|body| body.to_bytes())
+    else {
+        return Refusal::new(
+            StatusCode::BAD_GATEWAY,
+            "EDGE_UNAVAILABLE",
+            "the document broke off",
+        )
+        .into_response();
     };
-    let Ok(mut document) = serde_json::from_slice::<Value>(&bytes) else { return Response::from_parts(head, full(bytes)) };
+    let Ok(mut document) = serde_json::from_slice::<Value>(&bytes) else {
+        return Response::from_parts(head, full(bytes));
+    };
     extend(&mut document);
     head.headers.remove(header::CONTENT_LENGTH);
     head.headers.remove(header::ETAG);
@@ -39,19 +51,25 @@ pub fn extend(document: &mut Value) {
         at[route.method.to_ascii_lowercase()] = operation(route);
     }
     for method in FORWARDED {
-        let at = paths.entry("/api/plugins/route/{route}/{path}").or_insert_with(|| json!({}));
+        let at = paths
+            .entry("/api/plugins/route/{route}/{path}")
+            .or_insert_with(|| json!({}));
         at[method] = forwarded(method);
     }
     let schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).unwrap_or_default();
     merge(&mut document["paths"], paths);
     merge(&mut document["components"]["schemas"], schemas);
-    document["components"]["securitySchemes"]["pluginToken"] =
-        json!({"type": "http", "scheme": "bearer", "description": "A plugin's own token; it opens the plugin's values and nothing else."});
-    if let Some(parameters) = document.pointer_mut("/paths/~1api~1audit/get/parameters").and_then(Value::as_array_mut) {
+    document["components"]["securitySchemes"]["pluginToken"] = json!({"type": "http", "scheme": "bearer", "description": "A plugin's own token; it opens the plugin's values and nothing else."});
+    if let Some(parameters) = document
+        .pointer_mut("/paths/~1api~1audit/get/parameters")
+        .and_then(Value::as_array_mut)
+    {
         // The same path answers about plugins when one of these is given.
         parameters.extend(["recent", "plugin"].map(query));
     }
-    if let Some(schema) = document.pointer_mut("/paths/~1api~1audit/get/responses/200/content/application~1json/schema") {
+    if let Some(schema) = document
+        .pointer_mut("/paths/~1api~1audit/get/responses/200/content/application~1json/schema")
+    {
         let of_directory = schema.take();
         *schema = json!({"anyOf": [of_directory, reference("AuditEntries")]});
     }
@@ -78,23 +96,34 @@ fn operation(route: &Route) -> Value {
         },
     });
     if let Some(body) = route.body {
-        operation["requestBody"] = json!({"required": true, "content": {"application/json": {"schema": reference(body)}}});
+        operation["requestBody"] =
+            json!({"required": true, "content": {"application/json": {"schema": reference(body)}}});
     }
     operation
 }
 
 fn responses(route: &Route) -> Value {
-    let kind = if route.id == "getPluginBundle" { "application/javascript" } else { "application/json" };
+    let kind = if route.id == "getPluginBundle" {
+        "application/javascript"
+    } else {
+        "application/json"
+    };
     let content = json!({ kind: {"schema": reference(route.answer)} });
     let mut responses = json!({"200": {"description": "Done.", "content": content}});
     let mut add = |status: &str, words: &str| {
         responses[status] = json!({"description": words, "content": {"application/json": {"schema": reference("Error")}}});
     };
-    add("400", "Something in the path, the query or the body breaks a rule.");
+    add(
+        "400",
+        "Something in the path, the query or the body breaks a rule.",
+    );
     add("401", "No credential, or one that does not verify.");
     add("403", "Not with this credential.");
     add("404", "There is no such thing.");
-    add("503", "The store cannot be used now, or too much is in work.");
+    add(
+        "503",
+        "The store cannot be used now, or too much is in work.",
+    );
     if route.body.is_some() || route.method == "DELETE" {
         add("408", "The body did not arrive in time.");
         add("413", "The body, or a value in it, is too large.");
@@ -130,7 +159,9 @@ fn reference(schema: &str) -> Value {
 }
 
 fn parameters(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     names
         .map(|name| {
             let (words, schema) = match name {
@@ -146,18 +177,42 @@ fn parameters(path: &str) -> Vec<Value> {
 fn query(name: &str) -> Value {
     let page_max = limits::plugin_store::PAGE_ITEMS_MAX;
     let (words, schema) = match name {
-        "page" => ("Which page, from 0.", json!({"type": "integer", "minimum": 0, "default": 0})),
+        "page" => (
+            "Which page, from 0.",
+            json!({"type": "integer", "minimum": 0, "default": 0}),
+        ),
         "page_size" => {
             let default = limits::plugin_store::PAGE_ITEMS_DEFAULT;
-            ("Items of a page; more are cut.", json!({"type": "integer", "minimum": 1, "maximum": page_max, "default": default}))
+            (
+                "Items of a page; more are cut.",
+                json!({"type": "integer", "minimum": 1, "maximum": page_max, "default": default}),
+            )
         }
-        "level" => ("At or above this level.", json!({"type": "string", "enum": ["trace", "debug", "info", "warn", "error"]})),
-        "since" => ("At or after this time: milliseconds since 1970, or RFC 3339.", json!({"type": "string"})),
-        "recent" => ("How many decisions about plugins, newest first, of the latest ones.", json!({"type": "integer", "minimum": 0})),
+        "level" => (
+            "At or above this level.",
+            json!({"type": "string", "enum": ["trace", "debug", "info", "warn", "error"]}),
+        ),
+        "since" => (
+            "At or after this time: milliseconds since 1970, or RFC 3339.",
+            json!({"type": "string"}),
+        ),
+        "recent" => (
+            "How many decisions about plugins, newest first, of the latest ones.",
+            json!({"type": "integer", "minimum": 0}),
+        ),
         "plugin" => ("Of this plugin alone.", json!({"type": "string"})),
-        "state" => ("In this state alone.", json!({"type": "string", "enum": ["pending", "allowed", "denied"]})),
-        "name" => ("Name of the file that it stands in.", json!({"type": "string", "default": "jackfield.json"})),
-        "strict" => ("Refuse unknown fields.", json!({"type": "boolean", "default": false})),
+        "state" => (
+            "In this state alone.",
+            json!({"type": "string", "enum": ["pending", "allowed", "denied"]}),
+        ),
+        "name" => (
+            "Name of the file that it stands in.",
+            json!({"type": "string", "default": "jackfield.json"}),
+        ),
+        "strict" => (
+            "Refuse unknown fields.",
+            json!({"type": "boolean", "default": false}),
+        ),
         _ => ("The capability.", json!({"type": "string"})),
     };
     let required = name == "capability";
@@ -172,17 +227,33 @@ mod tests {
     #[test]
     fn every_schema_that_is_named_is_there() {
         let schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).expect("JSON");
-        let mut document =
-            json!({"paths": {"/api/audit": {"get": {"parameters": []}}}, "components": {"schemas": {"Error": {}, "AnyObject": {}}}});
+        let mut document = json!({"paths": {"/api/audit": {"get": {"parameters": []}}}, "components": {"schemas": {"Error": {}, "AnyObject": {}}}});
         extend(&mut document);
         let text = document.to_string();
-        let named = text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next());
+        let named = text
+            .split("#/components/schemas/")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
         let mut count = 0;
         for name in named {
-            assert!(document["components"]["schemas"].get(name).is_some(), "{name}");
+            assert!(
+                document["components"]["schemas"].get(name).is_some(),
+                "{name}"
+            );
             count += 1;
         }
-        assert!(count > 100 && schemas.keys().all(|name| text.contains(&format!("#/components/schemas/{name}\""))), "none is left over");
-        assert_eq!(document["paths"]["/api/audit"]["get"]["parameters"].as_array().map(Vec::len), Some(2));
+        assert!(
+            count > 100
+                && schemas
+                    .keys()
+                    .all(|name| text.contains(&format!("#/components/schemas/{name}\""))),
+            "none is left over"
+        );
+        assert_eq!(
+            document["paths"]["/api/audit"]["get"]["parameters"]
+                .as_array()
+                .map(Vec::len),
+            Some(2)
+        );
     }
 }

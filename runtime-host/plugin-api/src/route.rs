@@ -2,14 +2,16 @@
 //!
 //! Invariant: static segments stand before placeholders, so they win; the ids in [`RESERVED_IDS`] are therefore no plugins' names.
 
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal},
+    auth::Needs,
+    call::{Call, name},
+    cors,
+    handlers::{audit, calls, check, consents, events, grants, kv, logs, plugins, settings, token},
+};
 use futures::future::BoxFuture;
 use http::{Method, Response, StatusCode, header};
-
-use crate::answer::{Body, Refusal};
-use crate::auth::Needs;
-use crate::call::{Call, name};
-use crate::handlers::{audit, calls, check, consents, events, grants, kv, logs, plugins, settings, token};
-use crate::{PluginApi, cors};
 
 /// Ids that stand for something else below `/api/plugins`.
 pub const RESERVED_IDS: [&str; 3] = ["route", "check", "kill-switch"];
@@ -88,20 +90,45 @@ routes! {
 ///
 /// # Errors
 /// 400, 403, 404, 405.
-pub(crate) async fn ask(api: &PluginApi, method: &Method, segments: &[String], mut call: Call) -> Result<Response<Body>, Refusal> {
-    let found: Vec<(&Route, Vec<String>)> = ROUTES.iter().filter_map(|route| Some((route, matched(route.path, segments)?))).collect();
+pub(crate) async fn ask(
+    api: &PluginApi,
+    method: &Method,
+    segments: &[String],
+    mut call: Call,
+) -> Result<Response<Body>, Refusal> {
+    let found: Vec<(&Route, Vec<String>)> = ROUTES
+        .iter()
+        .filter_map(|route| Some((route, matched(route.path, segments)?)))
+        .collect();
     // The most specific path is the first one.
     let Some((first, _)) = found.first() else {
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "NOT_FOUND", "nothing is at this path"));
+        return Err(Refusal::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "nothing is at this path",
+        ));
     };
     let path = first.path;
-    let wanted = if *method == Method::HEAD { "GET" } else { method.as_str() };
-    let Some((route, values)) = found.into_iter().find(|(route, _)| route.path == path && route.method == wanted) else {
-        let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this path knows other methods");
+    let wanted = if *method == Method::HEAD {
+        "GET"
+    } else {
+        method.as_str()
+    };
+    let Some((route, values)) = found
+        .into_iter()
+        .find(|(route, _)| route.path == path && route.method == wanted)
+    else {
+        let refusal = Refusal::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "METHOD_NOT_ALLOWED",
+            "this path knows other methods",
+        );
         return Ok(with_allow(refusal, &methods(segments)));
     };
     values.iter().try_for_each(|value| name(value))?;
-    route.needs.admit(&call.caller, values.first().map(String::as_str))?;
+    route
+        .needs
+        .admit(&call.caller, values.first().map(String::as_str))?;
     call.values = values;
     (route.handler)(api, call).await
 }
@@ -109,14 +136,23 @@ pub(crate) async fn ask(api: &PluginApi, method: &Method, segments: &[String], m
 fn with_allow(refusal: Refusal, methods: &str) -> Response<Body> {
     let mut response = refusal.into_response();
     let allow = cors::options(methods).headers_mut().remove(header::ALLOW);
-    response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    response
+        .headers_mut()
+        .extend(allow.map(|allow| (header::ALLOW, allow)));
     response
 }
 
 /// The methods of a path, for `OPTIONS` and 405.
 pub(crate) fn methods(segments: &[String]) -> String {
-    let path = ROUTES.iter().find(|route| matched(route.path, segments).is_some()).map(|route| route.path);
-    let mut methods: Vec<&str> = ROUTES.iter().filter(|route| Some(route.path) == path).map(|route| route.method).collect();
+    let path = ROUTES
+        .iter()
+        .find(|route| matched(route.path, segments).is_some())
+        .map(|route| route.path);
+    let mut methods: Vec<&str> = ROUTES
+        .iter()
+        .filter(|route| Some(route.path) == path)
+        .map(|route| route.method)
+        .collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }

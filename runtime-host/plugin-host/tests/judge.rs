@@ -10,7 +10,9 @@ use envelope::{
 };
 use identifiers::{EventName, PluginId};
 use limits::judge::TRAPS_IN_A_ROW_MAX;
-use plugin_host::judge::{Chain, ChainConfig, ChainFactory, ComponentStats, FilterConfig, OnFailure};
+use plugin_host::judge::{
+    Chain, ChainConfig, ChainFactory, ComponentStats, FilterConfig, OnFailure,
+};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::{ALICE, chain, engine, factory, filter, guest};
@@ -64,7 +66,11 @@ fn event(name: &str, payload: &str) -> Vec<u8> {
 }
 
 fn stats(factory: &ChainFactory, name: &str) -> ComponentStats {
-    factory.stats().into_iter().find(|stats| stats.name == name).expect("a component")
+    factory
+        .stats()
+        .into_iter()
+        .find(|stats| stats.name == name)
+        .expect("a component")
 }
 
 #[test]
@@ -76,28 +82,45 @@ fn every_case_against_the_component() {
 
 #[test]
 fn filters_rewrite_refuse_and_pass_before_the_validator() {
-    let mut chain = chain(vec![filter("word-filter", OnFailure::Refuse)], "envelope-validator");
+    let mut chain = chain(
+        vec![filter("word-filter", OnFailure::Refuse)],
+        "envelope-validator",
+    );
     assert_eq!(broadcast(&mut chain, "hello"), "hello");
     assert_eq!(broadcast(&mut chain, "what the HECK"), "what the ****");
-    match chain.judge(&ALICE, &chat("freecoins here")).expect("judged") {
+    match chain
+        .judge(&ALICE, &chat("freecoins here"))
+        .expect("judged")
+    {
         Verdict::Refuse(refusal) => assert_eq!(refusal.code, "WORD_REFUSED"),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(chain.judge(&ALICE, b"garbage"), Ok(Verdict::Refuse(refusal)) if refusal.code == "BAD_JSON"));
+    assert!(
+        matches!(chain.judge(&ALICE, b"garbage"), Ok(Verdict::Refuse(refusal)) if refusal.code == "BAD_JSON")
+    );
 }
 
 #[test]
 fn a_filter_is_asked_about_its_types_alone() {
-    let traps = FilterConfig { types: vec!["typing".to_owned()], ..filter("trap-judge", OnFailure::Refuse) };
+    let traps = FilterConfig {
+        types: vec!["typing".to_owned()],
+        ..filter("trap-judge", OnFailure::Refuse)
+    };
     let mut chain = chain(vec![traps], "envelope-validator");
     assert_eq!(broadcast(&mut chain, "trap"), "trap");
     let typing = br#"{"type":"typing","serverId":"s1","isTyping":true,"channelId":"trap"}"#;
-    assert!(matches!(chain.judge(&ALICE, typing), Err(JudgeError::Trap { .. })));
+    assert!(matches!(
+        chain.judge(&ALICE, typing),
+        Err(JudgeError::Trap { .. })
+    ));
 }
 
 #[test]
 fn a_trap_costs_one_call() {
-    let factory = factory(vec![filter("trap-judge", OnFailure::Refuse)], "envelope-validator");
+    let factory = factory(
+        vec![filter("trap-judge", OnFailure::Refuse)],
+        "envelope-validator",
+    );
     let mut chain = factory.instance().expect("instances");
     for _ in 0..3 {
         match chain.judge(&ALICE, &chat("trap")) {
@@ -116,41 +139,73 @@ fn a_trap_costs_one_call() {
 
 #[test]
 fn a_filter_that_may_be_skipped_is_left_out_after_failures_in_a_row() {
-    let factory = factory(vec![filter("trap-judge", OnFailure::Skip)], "envelope-validator");
+    let factory = factory(
+        vec![filter("trap-judge", OnFailure::Skip)],
+        "envelope-validator",
+    );
     let mut chain = factory.instance().expect("instances");
     for _ in 0..TRAPS_IN_A_ROW_MAX + 5 {
         assert_eq!(broadcast(&mut chain, "trap"), "trap");
     }
-    assert_eq!(stats(&factory, "trap-judge").traps, u64::from(TRAPS_IN_A_ROW_MAX));
+    assert_eq!(
+        stats(&factory, "trap-judge").traps,
+        u64::from(TRAPS_IN_A_ROW_MAX)
+    );
     chain.learn(&snapshot(1)).expect("learns");
     assert_eq!(broadcast(&mut chain, "trap"), "trap");
-    assert_eq!(stats(&factory, "trap-judge").traps, u64::from(TRAPS_IN_A_ROW_MAX) + 1, "a snapshot gives it another chance");
+    assert_eq!(
+        stats(&factory, "trap-judge").traps,
+        u64::from(TRAPS_IN_A_ROW_MAX) + 1,
+        "a snapshot gives it another chance"
+    );
 }
 
 #[test]
 fn an_endless_loop_meets_its_deadline() {
-    let factory = factory(vec![filter("judge-loops", OnFailure::Skip)], "envelope-validator");
+    let factory = factory(
+        vec![filter("judge-loops", OnFailure::Skip)],
+        "envelope-validator",
+    );
     let mut chain = factory.instance().expect("instances");
     assert_eq!(broadcast(&mut chain, "hello"), "hello");
     assert_eq!(stats(&factory, "judge-loops").deadlines, 1);
-    let mut strict = support::chain(vec![filter("judge-loops", OnFailure::Refuse)], "envelope-validator");
-    assert_eq!(strict.judge(&ALICE, &chat("x")), Err(JudgeError::Deadline { component: "judge-loops".to_owned() }));
+    let mut strict = support::chain(
+        vec![filter("judge-loops", OnFailure::Refuse)],
+        "envelope-validator",
+    );
+    assert_eq!(
+        strict.judge(&ALICE, &chat("x")),
+        Err(JudgeError::Deadline {
+            component: "judge-loops".to_owned()
+        })
+    );
 }
 
 #[test]
 fn waiting_in_the_host_is_refused() {
-    let mut chain = chain(vec![filter("judge-waits", OnFailure::Refuse)], "envelope-validator");
+    let mut chain = chain(
+        vec![filter("judge-waits", OnFailure::Refuse)],
+        "envelope-validator",
+    );
     let started = Instant::now();
     match chain.judge(&ALICE, &chat("x")) {
-        Err(JudgeError::Trap { reason, .. }) => assert!(reason.contains("may not wait"), "{reason}"),
+        Err(JudgeError::Trap { reason, .. }) => {
+            assert!(reason.contains("may not wait"), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
-    assert!(started.elapsed() < Duration::from_secs(600), "it asked for an hour");
+    assert!(
+        started.elapsed() < Duration::from_secs(600),
+        "it asked for an hour"
+    );
 }
 
 #[test]
 fn memory_is_bounded_and_a_grown_instance_is_replaced() {
-    let factory = factory(vec![filter("judge-grows", OnFailure::Refuse)], "envelope-validator");
+    let factory = factory(
+        vec![filter("judge-grows", OnFailure::Refuse)],
+        "envelope-validator",
+    );
     let mut chain = factory.instance().expect("instances");
     for _ in 0..12 {
         assert_eq!(broadcast(&mut chain, "x"), "x");
@@ -161,26 +216,54 @@ fn memory_is_bounded_and_a_grown_instance_is_replaced() {
 
 #[test]
 fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
-    let mut routes = chain(vec![filter("judge-routes", OnFailure::Refuse)], "envelope-validator");
-    assert!(matches!(routes.judge(&ALICE, &chat("x")), Err(JudgeError::Contract { component, .. }) if component == "judge-routes"));
+    let mut routes = chain(
+        vec![filter("judge-routes", OnFailure::Refuse)],
+        "envelope-validator",
+    );
+    assert!(
+        matches!(routes.judge(&ALICE, &chat("x")), Err(JudgeError::Contract { component, .. }) if component == "judge-routes")
+    );
 
-    let garbles_factory = factory(vec![filter("judge-garbles", OnFailure::Refuse)], "envelope-validator");
+    let garbles_factory = factory(
+        vec![filter("judge-garbles", OnFailure::Refuse)],
+        "envelope-validator",
+    );
     let mut garbles = garbles_factory.instance().expect("instances");
-    for (message, expected) in [("x", "not a JSON object"), ("another type", "another type"), ("another server", "another server")] {
+    for (message, expected) in [
+        ("x", "not a JSON object"),
+        ("another type", "another type"),
+        ("another server", "another server"),
+    ] {
         match garbles.judge(&ALICE, &chat(message)) {
-            Err(JudgeError::Contract { reason, .. }) => assert!(reason.contains(expected), "{reason}"),
+            Err(JudgeError::Contract { reason, .. }) => {
+                assert!(reason.contains(expected), "{reason}")
+            }
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(stats(&garbles_factory, "judge-garbles").contract_breaches, 3);
-    let mut skipped = chain(vec![filter("judge-garbles", OnFailure::Skip)], "envelope-validator");
+    assert_eq!(
+        stats(&garbles_factory, "judge-garbles").contract_breaches,
+        3
+    );
+    let mut skipped = chain(
+        vec![filter("judge-garbles", OnFailure::Skip)],
+        "envelope-validator",
+    );
     assert_eq!(broadcast(&mut skipped, "x"), "x");
 }
 
 #[test]
 fn the_last_judge_decides_and_keeps_within_its_bounds() {
     let mut chain = chain(Vec::new(), "judge-passes");
-    let mut ask = |asked: &'static str| chain.judge(&Context { connection_id: asked, ..ALICE }, &chat("x"));
+    let mut ask = |asked: &'static str| {
+        chain.judge(
+            &Context {
+                connection_id: asked,
+                ..ALICE
+            },
+            &chat("x"),
+        )
+    };
     for breach in [
         "pass",
         "rewrite",
@@ -192,7 +275,10 @@ fn the_last_judge_decides_and_keeps_within_its_bounds() {
         "bad reply",
         "foreign reply",
     ] {
-        assert!(matches!(ask(breach), Err(JudgeError::Contract { .. })), "{breach}");
+        assert!(
+            matches!(ask(breach), Err(JudgeError::Contract { .. })),
+            "{breach}"
+        );
     }
     for fine in ["16 effects", "64 patches", "patch at the end"] {
         assert!(matches!(ask(fine), Ok(Verdict::Route(_))), "{fine}");
@@ -206,17 +292,34 @@ fn snapshots_are_asked_for_and_hostile_payloads_are_refused_in_time() {
     let factory = factory(Vec::new(), "envelope-validator");
     let mut chain = factory.instance().expect("instances");
     let vote = event("poll:vote", "{}");
-    assert_eq!(chain.judge(&ALICE, &vote), Ok(Verdict::NeedSnapshot("s1".to_owned())));
+    assert_eq!(
+        chain.judge(&ALICE, &vote),
+        Ok(Verdict::NeedSnapshot("s1".to_owned()))
+    );
     chain.learn(&snapshot(1)).expect("learns");
     assert!(matches!(chain.judge(&ALICE, &vote), Ok(Verdict::Route(_))));
-    let newer = Context { server_revision: 2, ..ALICE };
-    assert_eq!(chain.judge(&newer, &vote), Ok(Verdict::NeedSnapshot("s1".to_owned())));
+    let newer = Context {
+        server_revision: 2,
+        ..ALICE
+    };
+    assert_eq!(
+        chain.judge(&newer, &vote),
+        Ok(Verdict::NeedSnapshot("s1".to_owned()))
+    );
     // A payload as deep as one may be, against a recursive schema.
-    let deep = event("poll:tree", &format!("{}{}", "[".repeat(127), "]".repeat(127)));
+    let deep = event(
+        "poll:tree",
+        &format!("{}{}", "[".repeat(127), "]".repeat(127)),
+    );
     assert!(matches!(chain.judge(&ALICE, &deep), Ok(Verdict::Route(_))));
 
-    let slow = event("poll:slow", &format!("{}{}", "[".repeat(100), "]".repeat(100)));
-    assert!(matches!(chain.judge(&ALICE, &slow), Ok(Verdict::Refuse(refusal)) if refusal.code == "SCHEMA_VIOLATION"));
+    let slow = event(
+        "poll:slow",
+        &format!("{}{}", "[".repeat(100), "]".repeat(100)),
+    );
+    assert!(
+        matches!(chain.judge(&ALICE, &slow), Ok(Verdict::Refuse(refusal)) if refusal.code == "SCHEMA_VIOLATION")
+    );
     assert!(matches!(chain.judge(&ALICE, &vote), Ok(Verdict::Route(_))));
 }
 
@@ -226,33 +329,73 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
     let path = dir.path().join("judge.wasm");
     let refusal = |bytes: &[u8], is_validator: bool| {
         std::fs::write(&path, bytes).expect("writable");
-        let broken = FilterConfig { name: "broken".to_owned(), source: path.clone(), on_failure: OnFailure::Refuse, types: Vec::new() };
-        let config = if is_validator {
-            ChainConfig { filters: Vec::new(), validator: path.clone() }
-        } else {
-            ChainConfig { filters: vec![broken], validator: guest("envelope-validator") }
+        let broken = FilterConfig {
+            name: "broken".to_owned(),
+            source: path.clone(),
+            on_failure: OnFailure::Refuse,
+            types: Vec::new(),
         };
-        format!("{:#}", ChainFactory::load(engine(), &config).expect_err("refused"))
+        let config = if is_validator {
+            ChainConfig {
+                filters: Vec::new(),
+                validator: path.clone(),
+            }
+        } else {
+            ChainConfig {
+                filters: vec![broken],
+                validator: guest("envelope-validator"),
+            }
+        };
+        format!(
+            "{:#}",
+            ChainFactory::load(engine(), &config).expect_err("refused")
+        )
     };
     assert!(refusal(b"", false).contains("is empty"));
     assert!(refusal(b"(component)", false).contains("is not a WebAssembly component"));
     assert!(refusal(b"\0asm\x01\0\0\0", false).contains("is a core WebAssembly module"));
     assert!(refusal(b"\0asm\x0d\0\x01\0garbage", false).contains("is not a valid component"));
     let nothing = refusal(b"\0asm\x0d\0\x01\0", false);
-    assert!(nothing.contains("does not export jackfield:envelopes/judge@0.1.0") && nothing.contains("world filter"), "{nothing}");
+    assert!(
+        nothing.contains("does not export jackfield:envelopes/judge@0.1.0")
+            && nothing.contains("world filter"),
+        "{nothing}"
+    );
     let word_filter = std::fs::read(guest("word-filter")).expect("built");
     let as_validator = refusal(&word_filter, true);
-    assert!(as_validator.contains("does not export jackfield:envelopes/definitions@0.1.0"), "{as_validator}");
+    assert!(
+        as_validator.contains("does not export jackfield:envelopes/definitions@0.1.0"),
+        "{as_validator}"
+    );
     for cut in (1_000..word_filter.len()).step_by(word_filter.len() / 8) {
         assert!(refusal(&word_filter[..cut], false).contains("broken"));
     }
     let file = std::fs::File::create(&path).expect("writable");
-    file.set_len(limits::manifest::COMPONENT_BYTES_MAX as u64 + 1).expect("sparse");
-    let config = ChainConfig { filters: Vec::new(), validator: path.clone() };
-    let large = format!("{:#}", ChainFactory::load(engine(), &config).expect_err("refused"));
-    assert!(large.contains("the limit of a component is 33554432"), "{large}");
-    let config = ChainConfig { filters: Vec::new(), validator: dir.path().join("absent.wasm") };
-    assert!(format!("{:#}", ChainFactory::load(engine(), &config).expect_err("refused")).contains("cannot be opened"));
+    file.set_len(limits::manifest::COMPONENT_BYTES_MAX as u64 + 1)
+        .expect("sparse");
+    let config = ChainConfig {
+        filters: Vec::new(),
+        validator: path.clone(),
+    };
+    let large = format!(
+        "{:#}",
+        ChainFactory::load(engine(), &config).expect_err("refused")
+    );
+    assert!(
+        large.contains("the limit of a component is 33554432"),
+        "{large}"
+    );
+    let config = ChainConfig {
+        filters: Vec::new(),
+        validator: dir.path().join("absent.wasm"),
+    };
+    assert!(
+        format!(
+            "{:#}",
+            ChainFactory::load(engine(), &config).expect_err("refused")
+        )
+        .contains("cannot be opened")
+    );
 }
 
 #[test]
@@ -260,11 +403,24 @@ fn configurations_that_make_no_sense_are_refused() {
     let load = |filters: Vec<FilterConfig>| {
         format!(
             "{:#}",
-            ChainFactory::load(engine(), &ChainConfig { filters, validator: guest("envelope-validator") }).expect_err("refused")
+            ChainFactory::load(
+                engine(),
+                &ChainConfig {
+                    filters,
+                    validator: guest("envelope-validator")
+                }
+            )
+            .expect_err("refused")
         )
     };
     let words = || filter("word-filter", OnFailure::Refuse);
     assert!(load(vec![words(), words()]).contains("two judges are named 'word-filter'"));
-    assert!(load(vec![FilterConfig { types: vec!["chat".to_owned()], ..words() }]).contains("'chat' is not a type"));
+    assert!(
+        load(vec![FilterConfig {
+            types: vec!["chat".to_owned()],
+            ..words()
+        }])
+        .contains("'chat' is not a type")
+    );
     assert!(load(vec![words(); 16]).contains("the limit is 16"));
 }

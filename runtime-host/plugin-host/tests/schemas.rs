@@ -2,7 +2,11 @@
 //! component is the verdict of the native library, and no call runs into its deadline or its memory mark.
 
 #[path = "../../../tests/src/cache.rs"]
-#[allow(dead_code, unreachable_pub, reason = "shared with xtask and the integration tests")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared with xtask and the integration tests"
+)]
 mod cache;
 #[path = "../../../components/core/plugin-event/tests/hostile/mod.rs"]
 mod hostile;
@@ -34,13 +38,23 @@ pub(crate) fn definition(event_name: &str, schema: &str) -> Definition {
 }
 
 pub(crate) fn snapshot(definitions: Vec<Definition>) -> Snapshot {
-    Snapshot { server_id: "s1".to_owned(), revision: 1, requirements: Vec::new(), definitions }
+    Snapshot {
+        server_id: "s1".to_owned(),
+        revision: 1,
+        requirements: Vec::new(),
+        definitions,
+    }
 }
 
 /// One payload for one event, as a client sends it.
-pub(crate) fn send(chain: &mut Chain, event_name: &str, payload: &str) -> Result<Verdict, JudgeError> {
-    let envelope =
-        format!(r#"{{"type":"plugin_event","serverId":"s1","pluginId":"example.suite","eventName":"{event_name}","payload":{payload}}}"#);
+pub(crate) fn send(
+    chain: &mut Chain,
+    event_name: &str,
+    payload: &str,
+) -> Result<Verdict, JudgeError> {
+    let envelope = format!(
+        r#"{{"type":"plugin_event","serverId":"s1","pluginId":"example.suite","eventName":"{event_name}","payload":{payload}}}"#
+    );
     chain.judge(&ALICE, envelope.as_bytes())
 }
 
@@ -56,7 +70,10 @@ pub(crate) fn said(verdict: Verdict) -> (&'static str, String) {
                 "INTERNAL" => "refused",
                 other => panic!("{other}: {reply}"),
             };
-            (verdict, reply["message"].as_str().expect("a text").to_owned())
+            (
+                verdict,
+                reply["message"].as_str().expect("a text").to_owned(),
+            )
         }
         other => panic!("{other:?}"),
     }
@@ -69,11 +86,17 @@ fn stats(factory: &ChainFactory) -> ComponentStats {
 /// Nothing trapped, ran out of its processor time or grew beyond the mark.
 pub(crate) fn assert_calm(factory: &ChainFactory) {
     let stats = stats(factory);
-    assert_eq!((stats.traps, stats.deadlines, stats.recycled), (0, 0, 0), "{stats:?}");
+    assert_eq!(
+        (stats.traps, stats.deadlines, stats.recycled),
+        (0, 0, 0),
+        "{stats:?}"
+    );
 }
 
 fn ask(chain: &mut Chain, schema: &str, payload: &str) -> String {
-    chain.learn(&snapshot(vec![definition("event.one", schema)])).expect("learns");
+    chain
+        .learn(&snapshot(vec![definition("event.one", schema)]))
+        .expect("learns");
     let (verdict, message) = said(send(chain, "event.one", payload).expect("judged"));
     let native = Schema::compile(schema);
     match (verdict, native) {
@@ -82,11 +105,18 @@ fn ask(chain: &mut Chain, schema: &str, payload: &str) -> String {
             format!("refused {}", error.code())
         }
         ("bad-json", _) => {
-            assert!(message.contains("nested deeper than 128 levels"), "{message}");
+            assert!(
+                message.contains("nested deeper than 128 levels"),
+                "{message}"
+            );
             verdict.to_owned()
         }
         (_, Ok(native)) => {
-            assert_eq!(native.check(payload).is_ok(), verdict == "ok", "native and component differ: {schema}");
+            assert_eq!(
+                native.check(payload).is_ok(),
+                verdict == "ok",
+                "native and component differ: {schema}"
+            );
             verdict.to_owned()
         }
         (_, Err(error)) => panic!("native refuses what the component takes: {error}"),
@@ -124,15 +154,35 @@ fn s45_nothing_is_fetched() {
     let factory = factory(Vec::new(), "envelope-validator");
     let mut chain = factory.instance().expect("an instance");
     for (schema, expected) in [
-        (format!(r#"{{"$ref":"{address}/x"}}"#), "refused SCHEMA_EXTERNAL_REF"),
-        (format!(r#"{{"$schema":"{address}/x"}}"#), "refused UNSUPPORTED_DIALECT"),
-        (format!(r#"{{"properties":{{"a":{{"$id":"{address}/","$ref":"x"}}}}}}"#), "refused SCHEMA_EXTERNAL_REF"),
-        (r#"{"$ref":"file:///etc/hostname"}"#.to_owned(), "refused SCHEMA_EXTERNAL_REF"),
-        (format!(r#"{{"$id":"{address}/event","type":"object"}}"#), "ok"),
+        (
+            format!(r#"{{"$ref":"{address}/x"}}"#),
+            "refused SCHEMA_EXTERNAL_REF",
+        ),
+        (
+            format!(r#"{{"$schema":"{address}/x"}}"#),
+            "refused UNSUPPORTED_DIALECT",
+        ),
+        (
+            format!(r#"{{"properties":{{"a":{{"$id":"{address}/","$ref":"x"}}}}}}"#),
+            "refused SCHEMA_EXTERNAL_REF",
+        ),
+        (
+            r#"{"$ref":"file:///etc/hostname"}"#.to_owned(),
+            "refused SCHEMA_EXTERNAL_REF",
+        ),
+        (
+            format!(r#"{{"$id":"{address}/event","type":"object"}}"#),
+            "ok",
+        ),
     ] {
         assert_eq!(ask(&mut chain, &schema, "{}"), expected, "{schema}");
     }
-    assert!(listener.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "nobody came");
+    assert!(
+        listener
+            .accept()
+            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock),
+        "nobody came"
+    );
     assert_calm(&factory);
 }
 
@@ -141,13 +191,28 @@ fn s46_what_slips_through_meets_the_deadline() {
     let factory = factory(Vec::new(), "judge-unguarded");
     let mut chain = factory.instance().expect("an instance");
     let doubling = hostile::first_schema("S46");
-    chain.learn(&snapshot(vec![definition("event.one", &doubling)])).expect("it compiles");
-    assert_eq!(send(&mut chain, "event.one", "1"), Err(JudgeError::Deadline { component: "validator".to_owned() }));
+    chain
+        .learn(&snapshot(vec![definition("event.one", &doubling)]))
+        .expect("it compiles");
+    assert_eq!(
+        send(&mut chain, "event.one", "1"),
+        Err(JudgeError::Deadline {
+            component: "validator".to_owned()
+        })
+    );
     assert_eq!(stats(&factory).deadlines, 1);
     // The instance went with it: the next one knows nothing, learns, and works.
-    assert_eq!(send(&mut chain, "event.one", "1"), Ok(Verdict::NeedSnapshot("s1".to_owned())));
-    chain.learn(&snapshot(vec![definition("event.one", "true")])).expect("learns");
-    assert!(matches!(send(&mut chain, "event.one", "1"), Ok(Verdict::Route(_))));
+    assert_eq!(
+        send(&mut chain, "event.one", "1"),
+        Ok(Verdict::NeedSnapshot("s1".to_owned()))
+    );
+    chain
+        .learn(&snapshot(vec![definition("event.one", "true")]))
+        .expect("learns");
+    assert!(matches!(
+        send(&mut chain, "event.one", "1"),
+        Ok(Verdict::Route(_))
+    ));
     assert_eq!((stats(&factory).deadlines, stats(&factory).traps), (1, 0));
 }
 
@@ -155,11 +220,20 @@ fn s46_what_slips_through_meets_the_deadline() {
 fn s53_a_definition_cannot_lift_the_limit_of_its_type() {
     let factory = factory(Vec::new(), "envelope-validator");
     let mut chain = factory.instance().expect("an instance");
-    let boundless = Definition { payload_bytes_max: u32::MAX, ..definition("event.one", "true") };
+    let boundless = Definition {
+        payload_bytes_max: u32::MAX,
+        ..definition("event.one", "true")
+    };
     chain.learn(&snapshot(vec![boundless])).expect("learns");
     let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes));
-    assert!(matches!(send(&mut chain, "event.one", &text(PAYLOAD_BYTES_MAX)), Ok(Verdict::Route(_))));
+    assert!(matches!(
+        send(&mut chain, "event.one", &text(PAYLOAD_BYTES_MAX)),
+        Ok(Verdict::Route(_))
+    ));
     let refused = send(&mut chain, "event.one", &text(PAYLOAD_BYTES_MAX + 8_192));
-    assert!(matches!(&refused, Ok(Verdict::Refuse(refusal)) if refusal.code == "PAYLOAD_TOO_LARGE"), "{refused:?}");
+    assert!(
+        matches!(&refused, Ok(Verdict::Refuse(refusal)) if refusal.code == "PAYLOAD_TOO_LARGE"),
+        "{refused:?}"
+    );
     assert_calm(&factory);
 }

@@ -24,16 +24,25 @@ pub(crate) struct Args {
 /// Something cannot be read or written; the target then holds no complete copy.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if fs::read_dir(&args.to).is_ok_and(|mut entries| entries.next().is_some()) {
-        bail!("{} is not empty; a backup never overwrites", args.to.display());
+        bail!(
+            "{} is not empty; a backup never overwrites",
+            args.to.display()
+        );
     }
     for file in edge_host::backup(&args.data, &args.to)? {
         println!("{}", file.display());
     }
-    for name in [SIGNING_KEY_FILE, RETIRED_KEYS_FILE, SERVICE_CREDENTIAL_FILE, storage::SECRETS_KEY_FILE] {
+    for name in [
+        SIGNING_KEY_FILE,
+        RETIRED_KEYS_FILE,
+        SERVICE_CREDENTIAL_FILE,
+        storage::SECRETS_KEY_FILE,
+    ] {
         let from = args.data.join(name);
         if from.exists() {
             let to = args.to.join(name);
-            let text = fs::read_to_string(&from).with_context(|| format!("{} cannot be read", from.display()))?;
+            let text = fs::read_to_string(&from)
+                .with_context(|| format!("{} cannot be read", from.display()))?;
             crate::data::write_secret(&to, &text)?;
             println!("{}", to.display());
         }

@@ -26,17 +26,37 @@ impl fmt::Debug for JudgeComponents {
 type Read<T> = fn(&T) -> u64;
 
 const COUNTERS: [(&str, &str, Read<ComponentStats>); 6] = [
-    ("component_calls", "Calls into a judge component", |stats| stats.calls),
+    ("component_calls", "Calls into a judge component", |stats| {
+        stats.calls
+    }),
     ("component_traps", "Calls that trapped", |stats| stats.traps),
-    ("component_deadlines", "Calls that ran out of time", |stats| stats.deadlines),
-    ("component_contract_breaches", "Answers that a component's place does not allow", |stats| stats.contract_breaches),
-    ("component_recycled", "Instances replaced because their memory had grown", |stats| stats.recycled),
-    ("component_busy_nanoseconds", "Time spent inside a component", |stats| stats.busy_ns),
+    (
+        "component_deadlines",
+        "Calls that ran out of time",
+        |stats| stats.deadlines,
+    ),
+    (
+        "component_contract_breaches",
+        "Answers that a component's place does not allow",
+        |stats| stats.contract_breaches,
+    ),
+    (
+        "component_recycled",
+        "Instances replaced because their memory had grown",
+        |stats| stats.recycled,
+    ),
+    (
+        "component_busy_nanoseconds",
+        "Time spent inside a component",
+        |stats| stats.busy_ns,
+    ),
 ];
 
 impl Collector for JudgeComponents {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        counters(encoder, "component", &COUNTERS, &self.0.stats(), |stats| &stats.name)
+        counters(encoder, "component", &COUNTERS, &self.0.stats(), |stats| {
+            &stats.name
+        })
     }
 }
 
@@ -45,21 +65,42 @@ impl Collector for JudgeComponents {
 pub(crate) struct PluginComponents(pub Arc<OnceLock<Plugins>>);
 
 const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
-    ("plugin_calls", "Jobs that instances of a plugin have taken up", |stats| stats.calls),
-    ("plugin_busy_nanoseconds", "Time that instances of a plugin spent with them, waiting included", |stats| stats.busy_ns),
-    ("plugin_turned_away", "Jobs that were turned away because too many waited", |stats| stats.turned_away),
-    ("plugin_crashes", "Crashes of a plugin", |stats| stats.crashes),
+    (
+        "plugin_calls",
+        "Jobs that instances of a plugin have taken up",
+        |stats| stats.calls,
+    ),
+    (
+        "plugin_busy_nanoseconds",
+        "Time that instances of a plugin spent with them, waiting included",
+        |stats| stats.busy_ns,
+    ),
+    (
+        "plugin_turned_away",
+        "Jobs that were turned away because too many waited",
+        |stats| stats.turned_away,
+    ),
+    ("plugin_crashes", "Crashes of a plugin", |stats| {
+        stats.crashes
+    }),
 ];
 
 impl Collector for PluginComponents {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let plugins = self.0.get().map(Plugins::stats).unwrap_or_default();
-        let mut family = encoder.encode_descriptor("plugin_instances", "Instances of a plugin that are alive", None, MetricType::Gauge)?;
+        let mut family = encoder.encode_descriptor(
+            "plugin_instances",
+            "Instances of a plugin that are alive",
+            None,
+            MetricType::Gauge,
+        )?;
         for plugin in &plugins {
             let labels = [("plugin", plugin.id.as_str())];
             ConstGauge::new(plugin.instances).encode(family.encode_family(&labels)?)?;
         }
-        counters(encoder, "plugin", &PLUGIN_COUNTERS, &plugins, |stats| &stats.id)
+        counters(encoder, "plugin", &PLUGIN_COUNTERS, &plugins, |stats| {
+            &stats.id
+        })
     }
 }
 

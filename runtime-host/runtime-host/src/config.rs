@@ -8,7 +8,10 @@ use egress::GuardSettings;
 use gateway::config::{Forward, Identity, RateSetting, Rates, Socket};
 use plugin_host::plugin::Ceilings;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Everything an operator may set.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -160,9 +163,18 @@ impl PluginSettings {
         policy.kill = environment.kill.clone();
         policy.mode = Mode::effective(environment.mode, Some(policy.mode), None);
         if !environment.deny.is_empty() {
-            let requests = self.policy.deny.clone().unwrap_or_else(|| Profile::DENIED.map(Request::of).into());
-            let mut denied: Vec<Grant> =
-                requests.into_iter().map(|request| Grant { capability: request.id, scope: request.scope }).collect();
+            let requests = self
+                .policy
+                .deny
+                .clone()
+                .unwrap_or_else(|| Profile::DENIED.map(Request::of).into());
+            let mut denied: Vec<Grant> = requests
+                .into_iter()
+                .map(|request| Grant {
+                    capability: request.id,
+                    scope: request.scope,
+                })
+                .collect();
             denied.extend(environment.deny.iter().cloned());
             policy.deny = Rules::from_grants(&denied).context("the variable PLUGIN_DENY")?;
         }
@@ -195,7 +207,11 @@ pub(crate) enum LogFormat {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { filter: "info".into(), format: LogFormat::Text, otlp_endpoint: String::new() }
+        Self {
+            filter: "info".into(),
+            format: LogFormat::Text,
+            otlp_endpoint: String::new(),
+        }
     }
 }
 
@@ -206,21 +222,32 @@ impl Config {
     ///
     /// # Errors
     /// The file cannot be read, is no TOML, or a key or value is not understood; the text names it.
-    pub(crate) fn read(path: Option<&Path>, environment: impl Iterator<Item = (String, String)>) -> Result<Self> {
+    pub(crate) fn read(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
         let mut table = toml::Table::new();
         let mut origin = "the environment".to_owned();
         if let Some(path) = path {
             origin = path.display().to_string();
-            let text = std::fs::read_to_string(path).with_context(|| format!("configuration {origin} cannot be read"))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("configuration {origin} cannot be read"))?;
             // Once alone, so that errors point into the file.
             toml::from_str::<Self>(&text).with_context(|| format!("configuration {origin}"))?;
-            table = text.parse().with_context(|| format!("configuration {origin}"))?;
+            table = text
+                .parse()
+                .with_context(|| format!("configuration {origin}"))?;
         }
         for (name, value) in environment {
-            let Some(path) = name.strip_prefix(PREFIX).filter(|rest| rest.contains("__")) else { continue };
-            set(&mut table, &path.to_ascii_lowercase(), &value).with_context(|| format!("environment variable {name}"))?;
+            let Some(path) = name.strip_prefix(PREFIX).filter(|rest| rest.contains("__")) else {
+                continue;
+            };
+            set(&mut table, &path.to_ascii_lowercase(), &value)
+                .with_context(|| format!("environment variable {name}"))?;
         }
-        let config: Self = table.try_into().with_context(|| format!("configuration {origin}"))?;
+        let config: Self = table
+            .try_into()
+            .with_context(|| format!("configuration {origin}"))?;
         config.check()?;
         Ok(config)
     }
@@ -229,29 +256,59 @@ impl Config {
     fn check(&self) -> Result<()> {
         let socket = &self.socket;
         if socket.ping_interval_ms >= socket.silence_max_ms {
-            bail!("socket.ping_interval_ms ({}) must be below socket.silence_max_ms ({})", socket.ping_interval_ms, socket.silence_max_ms);
+            bail!(
+                "socket.ping_interval_ms ({}) must be below socket.silence_max_ms ({})",
+                socket.ping_interval_ms,
+                socket.silence_max_ms
+            );
         }
         if !(1_024..=limits::socket::MESSAGE_BYTES_MAX).contains(&socket.message_bytes_max) {
-            bail!("socket.message_bytes_max ({}) must be from 1024 to {}", socket.message_bytes_max, limits::socket::MESSAGE_BYTES_MAX);
+            bail!(
+                "socket.message_bytes_max ({}) must be from 1024 to {}",
+                socket.message_bytes_max,
+                limits::socket::MESSAGE_BYTES_MAX
+            );
         }
         if socket.linger_ms > limits::socket::LINGER_MAX_MS {
-            bail!("socket.linger_ms ({}) must be at most {}", socket.linger_ms, limits::socket::LINGER_MAX_MS);
+            bail!(
+                "socket.linger_ms ({}) must be at most {}",
+                socket.linger_ms,
+                limits::socket::LINGER_MAX_MS
+            );
         }
         if !(1..=limits::dispatch::DECISION_LIMIT_MS).contains(&socket.decision_max_ms) {
-            bail!("socket.decision_max_ms ({}) must be from 1 to {}", socket.decision_max_ms, limits::dispatch::DECISION_LIMIT_MS);
+            bail!(
+                "socket.decision_max_ms ({}) must be from 1 to {}",
+                socket.decision_max_ms,
+                limits::dispatch::DECISION_LIMIT_MS
+            );
         }
         if socket.shards > 64 {
             bail!("socket.shards ({}) must be at most 64", socket.shards);
         }
         if self.judge.filters.len() >= limits::judge::CHAIN_LENGTH_MAX {
-            bail!("judge.filters ({}) must be fewer than {}", self.judge.filters.len(), limits::judge::CHAIN_LENGTH_MAX);
+            bail!(
+                "judge.filters ({}) must be fewer than {}",
+                self.judge.filters.len(),
+                limits::judge::CHAIN_LENGTH_MAX
+            );
         }
         if self.plugins.restart_ms > limits::lifecycle::BACKOFF_FIRST_MS {
-            bail!("plugins.restart_ms ({}) must be at most {}", self.plugins.restart_ms, limits::lifecycle::BACKOFF_FIRST_MS);
+            bail!(
+                "plugins.restart_ms ({}) must be at most {}",
+                self.plugins.restart_ms,
+                limits::lifecycle::BACKOFF_FIRST_MS
+            );
         }
         self.plugins.limits.check().context("plugins.limits")?;
-        if !matches!(self.rest.create_servers.as_str(), "proven" | "admin" | "anyone") {
-            bail!("rest.create_servers ({:?}) must be \"proven\", \"admin\" or \"anyone\"", self.rest.create_servers);
+        if !matches!(
+            self.rest.create_servers.as_str(),
+            "proven" | "admin" | "anyone"
+        ) {
+            bail!(
+                "rest.create_servers ({:?}) must be \"proven\", \"admin\" or \"anyone\"",
+                self.rest.create_servers
+            );
         }
         Ok(())
     }
@@ -269,13 +326,19 @@ impl Config {
 
 /// Sets the key at `path` (`socket__shards`); the value is TOML where it parses as such, else text.
 fn set(table: &mut toml::Table, path: &str, value: &str) -> Result<()> {
-    let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value"));
+    let parsed = format!("value = {value}")
+        .parse::<toml::Table>()
+        .ok()
+        .and_then(|mut table| table.remove("value"));
     let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
     let mut keys: Vec<&str> = path.split("__").collect();
     let last = keys.pop().unwrap_or_default();
     let mut at = table;
     for key in keys {
-        at = match at.entry(key).or_insert_with(|| toml::Value::Table(toml::Table::new())) {
+        at = match at
+            .entry(key)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+        {
             toml::Value::Table(inner) => inner,
             _ => bail!("'{key}' is no table"),
         };
@@ -289,7 +352,11 @@ mod tests {
     use super::Config;
 
     fn environment(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect::<Vec<_>>().into_iter()
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     #[test]
@@ -297,9 +364,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("jackfield.toml");
         std::fs::write(&path, "[socket]\nshards = 3\nconnections_max = 7\n").expect("a file");
-        let config = Config::read(Some(&path), environment(&[("JACKFIELD_SOCKET__SHARDS", "2"), ("JACKFIELD_CACHE", "x")])).expect("legal");
-        assert_eq!((config.socket.shards, config.socket.connections_max), (2, 7));
-        let error = Config::read(None, environment(&[("JACKFIELD_SOCKET__SHARD", "2")])).expect_err("unknown");
+        let config = Config::read(
+            Some(&path),
+            environment(&[("JACKFIELD_SOCKET__SHARDS", "2"), ("JACKFIELD_CACHE", "x")]),
+        )
+        .expect("legal");
+        assert_eq!(
+            (config.socket.shards, config.socket.connections_max),
+            (2, 7)
+        );
+        let error = Config::read(None, environment(&[("JACKFIELD_SOCKET__SHARD", "2")]))
+            .expect_err("unknown");
         assert!(format!("{error:#}").contains("shard"), "{error:#}");
     }
 

@@ -37,14 +37,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             println!(
                 "# Every key with its default. Units are in the names; JACKFIELD_<TABLE>__<KEY> in the environment wins over this file."
             );
-            print!("{}", toml::to_string_pretty(&Config::default()).context("the defaults cannot be shown")?);
+            print!(
+                "{}",
+                toml::to_string_pretty(&Config::default())
+                    .context("the defaults cannot be shown")?
+            );
         }
         What::Check { config, show } => {
             let mut read = Config::read(config.as_deref(), std::env::vars())?;
             if *show {
                 hide(&mut read.identity.hs256_secret);
                 hide(&mut read.edge.service_credential);
-                print!("{}", toml::to_string_pretty(&read).context("the configuration cannot be shown")?);
+                print!(
+                    "{}",
+                    toml::to_string_pretty(&read).context("the configuration cannot be shown")?
+                );
             } else {
                 println!("the configuration is good");
             }

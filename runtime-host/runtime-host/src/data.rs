@@ -18,7 +18,8 @@ pub(crate) const SERVICE_CREDENTIAL_FILE: &str = "service-credential";
 /// The system has none.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
     Ok(bytes)
 }
 
@@ -45,7 +46,12 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     let aside = path.with_extension("new");
     let written = (|| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&aside)?;
         file.write_all(text.trim_end().as_bytes())?;
         file.write_all(b"\n")?;
         file.sync_all()?;
@@ -60,5 +66,7 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
 /// # Errors
 /// As [`read_or_make`].
 pub(crate) fn service_credential(data: &Path) -> Result<String> {
-    read_or_make(&data.join(SERVICE_CREDENTIAL_FILE), || Ok(URL_SAFE_NO_PAD.encode(random::<32>()?)))
+    read_or_make(&data.join(SERVICE_CREDENTIAL_FILE), || {
+        Ok(URL_SAFE_NO_PAD.encode(random::<32>()?))
+    })
 }

@@ -40,15 +40,33 @@ impl Door {
     /// # Errors
     /// The URL is no base URL.
     pub(crate) fn to(url: &str) -> Result<Self> {
-        let base: Uri = url.trim_end_matches('/').parse().with_context(|| format!("edge URL {url:?}"))?;
-        let authority = base.authority().cloned().filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
-        let authority = authority.with_context(|| format!("edge URL {url:?} must be http://host[:port] or https://host[:port]"))?;
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector()?);
-        Ok(Self::There(Box::new(Remote { client, base, authority })))
+        let base: Uri = url
+            .trim_end_matches('/')
+            .parse()
+            .with_context(|| format!("edge URL {url:?}"))?;
+        let authority = base
+            .authority()
+            .cloned()
+            .filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
+        let authority = authority.with_context(|| {
+            format!("edge URL {url:?} must be http://host[:port] or https://host[:port]")
+        })?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .build(connector()?);
+        Ok(Self::There(Box::new(Remote {
+            client,
+            base,
+            authority,
+        })))
     }
 
     /// Answers a client's request. Never fails: what goes wrong is an answer.
-    pub(crate) async fn answer<B>(&self, mut request: Request<B>, client: SocketAddr) -> Response<Body>
+    pub(crate) async fn answer<B>(
+        &self,
+        mut request: Request<B>,
+        client: SocketAddr,
+    ) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<anyhow::Error>,
@@ -60,18 +78,32 @@ impl Door {
             }
             Self::There(remote) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                remote.send(request, Some(client)).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the edge cannot be reached");
-                    crate::http::error(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", "the directory does not answer; try again")
-                })
+                remote
+                    .send(request, Some(client))
+                    .await
+                    .unwrap_or_else(|error| {
+                        tracing::warn!(%error, "the edge cannot be reached");
+                        crate::http::error(
+                            StatusCode::BAD_GATEWAY,
+                            "EDGE_UNAVAILABLE",
+                            "the directory does not answer; try again",
+                        )
+                    })
             }
         }
     }
 }
 
 impl Remote {
-    async fn send(&self, mut request: Request<Body>, client: Option<SocketAddr>) -> Result<Response<Body>> {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    async fn send(
+        &self,
+        mut request: Request<Body>,
+        client: Option<SocketAddr>,
+    ) -> Result<Response<Body>> {
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         let base_path = self.base.path().trim_end_matches('/');
         let uri = Uri::builder()
             .scheme(self.base.scheme_str().unwrap_or("http"))
@@ -82,25 +114,41 @@ impl Remote {
         strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove(header::HOST);
         if let Some(client) = client {
-            request.headers_mut().insert("x-forwarded-for", client.ip().to_string().parse()?);
+            request
+                .headers_mut()
+                .insert("x-forwarded-for", client.ip().to_string().parse()?);
         }
-        let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), self.client.request(request));
+        let answer = tokio::time::timeout(
+            Duration::from_millis(REQUEST_TIMEOUT_MS),
+            self.client.request(request),
+        );
         let mut response = answer.await.context("no answer in time")??;
         strip_hop_by_hop(response.headers_mut());
-        Ok(response.map(|body| Limited::new(body, RESPONSE_BYTES_MAX).map_err(|error| anyhow::anyhow!(error)).boxed_unsync()))
+        Ok(response.map(|body| {
+            Limited::new(body, RESPONSE_BYTES_MAX)
+                .map_err(|error| anyhow::anyhow!(error))
+                .boxed_unsync()
+        }))
     }
 }
 
 impl Transport for Door {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         Box::pin(async move {
-            let request = request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
+            let request =
+                request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
             let response = match self {
                 Self::Here(edge) => edge.handle(request).await,
-                Self::There(remote) => remote.send(request, None).await.map_err(|error| Unreachable(format!("{error:#}")))?,
+                Self::There(remote) => remote
+                    .send(request, None)
+                    .await
+                    .map_err(|error| Unreachable(format!("{error:#}")))?,
             };
             let (parts, body) = response.into_parts();
-            let body = Limited::new(body, RESPONSE_BYTES_MAX).collect().await.map_err(|error| Unreachable(error.to_string()))?;
+            let body = Limited::new(body, RESPONSE_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| Unreachable(error.to_string()))?;
             Ok(Response::from_parts(parts, body.to_bytes()))
         })
     }
@@ -112,12 +160,24 @@ impl Transport for Door {
 /// There is no answer, it is no 200, or it is too long.
 pub(crate) async fn fetch(url: &str, bytes_max: usize) -> Result<Bytes> {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector()?);
-    let request = Request::get(url).body(Full::new(Bytes::new()).map_err(anyhow::Error::from).boxed_unsync())?;
+    let request = Request::get(url).body(
+        Full::new(Bytes::new())
+            .map_err(anyhow::Error::from)
+            .boxed_unsync(),
+    )?;
     let answer = tokio::time::timeout(Duration::from_millis(REQUEST_TIMEOUT_MS), async {
         let response = client.request(request).await?;
-        anyhow::ensure!(response.status() == StatusCode::OK, "{url} answers {}", response.status());
-        let body = Limited::new(response.into_body(), bytes_max).collect().await;
+        anyhow::ensure!(
+            response.status() == StatusCode::OK,
+            "{url} answers {}",
+            response.status()
+        );
+        let body = Limited::new(response.into_body(), bytes_max)
+            .collect()
+            .await;
         Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())
     });
-    answer.await.with_context(|| format!("{url} does not answer in time"))?
+    answer
+        .await
+        .with_context(|| format!("{url} does not answer in time"))?
 }

@@ -60,9 +60,22 @@ mod tests {
     fn the_cause_names_the_code_whatever_was_said_around_it() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = taken.local_addr().expect("an address");
-        let error = std::net::TcpListener::bind(address).context("cannot listen").context("outer").expect_err("taken");
+        let error = std::net::TcpListener::bind(address)
+            .context("cannot listen")
+            .context("outer")
+            .expect_err("taken");
         assert_eq!(code(&error), "PORT_IN_USE");
-        assert_eq!(code(&Err::<(), _>(Coded { code: "X", message: "y".into() }).context("z").expect_err("coded")), "X");
+        assert_eq!(
+            code(
+                &Err::<(), _>(Coded {
+                    code: "X",
+                    message: "y".into()
+                })
+                .context("z")
+                .expect_err("coded")
+            ),
+            "X"
+        );
         assert_eq!(code(&anyhow!("anything")), "FAILED");
     }
 }

@@ -10,7 +10,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::{Role, ServiceCredential};
-use limits::{rest::PAGE_ITEMS_MAX, socket::HEAD_TIMEOUT_MS, socket::READY_BELOW_PERCENT};
+use limits::{
+    rest::PAGE_ITEMS_MAX,
+    socket::{HEAD_TIMEOUT_MS, READY_BELOW_PERCENT},
+};
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use serde_json::{Value, json};
@@ -58,10 +61,19 @@ fn answer(status: StatusCode, body: &Value) -> Response<Body> {
 }
 
 fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never: Infallible| match never {}).boxed_unsync());
+    let mut response = Response::new(
+        Full::new(Bytes::from(body))
+            .map_err(|never: Infallible| match never {})
+            .boxed_unsync(),
+    );
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
     response
 }
 
@@ -86,7 +98,10 @@ async fn connection(site: Arc<Site>, passed: Passed) -> Result<()> {
         async move { Ok::<_, Infallible>(site.handle(request, peer).await) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS)).half_close(true);
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
+        .half_close(true);
     Ok(server.serve_connection(TokioIo::new(io), service).await?)
 }
 
@@ -97,25 +112,43 @@ impl Site {
         let mut response = self.route(request, peer).instrument(span.clone()).await;
         span.record("status", response.status().as_u16());
         if head {
-            *response.body_mut() = Full::new(Bytes::new()).map_err(|never: Infallible| match never {}).boxed_unsync();
+            *response.body_mut() = Full::new(Bytes::new())
+                .map_err(|never: Infallible| match never {})
+                .boxed_unsync();
         }
         response
     }
 
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
-        let forwarded = request.headers().get_all("x-forwarded-for").iter().map(|value| value.as_bytes());
+        let forwarded = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .iter()
+            .map(|value| value.as_bytes());
         let client = gateway::client_address(peer.ip(), forwarded, &self.hub.config.socket);
         let path = request.uri().path();
         match (request.method().clone(), path) {
             (Method::GET | Method::HEAD, "/healthz") => self.health(),
             (Method::GET | Method::HEAD, "/readyz") => self.readiness(),
-            (Method::GET | Method::HEAD, "/metrics") => {
-                text(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", self.hub.metrics.render())
-            }
+            (Method::GET | Method::HEAD, "/metrics") => text(
+                StatusCode::OK,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                self.hub.metrics.render(),
+            ),
             (Method::POST, "/internal/wake") => self.wake(&request),
-            _ if self.per_address.take(client, self.hub.monotonic_ms()).is_err() => {
-                let mut response = error(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", "too many requests from this address");
-                response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+            _ if self
+                .per_address
+                .take(client, self.hub.monotonic_ms())
+                .is_err() =>
+            {
+                let mut response = error(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "RATE_LIMITED",
+                    "too many requests from this address",
+                );
+                response
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
                 response
             }
             (Method::GET | Method::HEAD, "/") => answer(StatusCode::OK, &index()),
@@ -124,24 +157,49 @@ impl Site {
             (_, path) if path.starts_with("/api/") => match self.places.try_acquire() {
                 Ok(_place) => match &self.plugins {
                     Some(plugins) if PluginApi::takes(request.uri()) => {
-                        plugins.answer(request.map(|body| body.map_err(anyhow::Error::from).boxed_unsync())).await
+                        plugins
+                            .answer(
+                                request
+                                    .map(|body| body.map_err(anyhow::Error::from).boxed_unsync()),
+                            )
+                            .await
                     }
                     Some(_) if path == "/api/openapi.json" && request.method() == Method::GET => {
-                        plugin_api::extend_answer(self.door.answer(request, SocketAddr::new(client, peer.port())).await).await
+                        plugin_api::extend_answer(
+                            self.door
+                                .answer(request, SocketAddr::new(client, peer.port()))
+                                .await,
+                        )
+                        .await
                     }
-                    _ => self.door.answer(request, SocketAddr::new(client, peer.port())).await,
+                    _ => {
+                        self.door
+                            .answer(request, SocketAddr::new(client, peer.port()))
+                            .await
+                    }
                 },
                 Err(_) => {
-                    let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "OVERLOADED", "too many requests are in work");
-                    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+                    let mut response = error(
+                        StatusCode::SERVICE_UNAVAILABLE,
+                        "OVERLOADED",
+                        "too many requests are in work",
+                    );
+                    response
+                        .headers_mut()
+                        .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
                     response
                 }
             },
-            (_, "/" | "/healthz" | "/readyz" | "/metrics" | "/limits" | "/internal/wake") => {
-                error(StatusCode::METHOD_NOT_ALLOWED, "METHOD_NOT_ALLOWED", "this path knows another method")
-            }
+            (_, "/" | "/healthz" | "/readyz" | "/metrics" | "/limits" | "/internal/wake") => error(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "this path knows another method",
+            ),
             (_, path) => {
-                let message = format!("nothing is at {}; REST is below /api, WebSockets are at /ws", envelope::decode::shorten(path));
+                let message = format!(
+                    "nothing is at {}; REST is below /api, WebSockets are at /ws",
+                    envelope::decode::shorten(path)
+                );
                 error(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
             }
         }
@@ -150,8 +208,14 @@ impl Site {
     fn health(&self) -> Response<Body> {
         let sound = self.gateway.lock().as_ref().is_none_or(Gateway::is_sound);
         match sound {
-            true => answer(StatusCode::OK, &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})),
-            false => answer(StatusCode::INTERNAL_SERVER_ERROR, &json!({"status": "broken", "reason": "a shard has ended"})),
+            true => answer(
+                StatusCode::OK,
+                &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
+            ),
+            false => answer(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &json!({"status": "broken", "reason": "a shard has ended"}),
+            ),
         }
     }
 
@@ -159,7 +223,10 @@ impl Site {
     fn readiness(&self) -> Response<Body> {
         let open = self.hub.connections.load(Ordering::Acquire);
         if self.hub.draining.load(Ordering::Acquire) {
-            return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "draining"}));
+            return answer(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({"status": "draining"}),
+            );
         }
         if open * 100 >= self.hub.connections_max * READY_BELOW_PERCENT {
             let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max});
@@ -167,13 +234,20 @@ impl Site {
         }
         match self.hub.edge.is_following() {
             true => answer(StatusCode::OK, &json!({"status": "ready"})),
-            false => answer(StatusCode::OK, &json!({"status": "degraded", "reason": "the edge's changes cannot be followed"})),
+            false => answer(
+                StatusCode::OK,
+                &json!({"status": "degraded", "reason": "the edge's changes cannot be followed"}),
+            ),
         }
     }
 
     fn wake(&self, request: &Request<Incoming>) -> Response<Body> {
         if !bearer(request).is_some_and(|presented| self.credential.admits(presented)) {
-            return error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "a wake-up presents the service credential");
+            return error(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "a wake-up presents the service credential",
+            );
         }
         self.wake.notify_one();
         answer(StatusCode::OK, &json!({"ok": true}))
@@ -181,21 +255,43 @@ impl Site {
 
     /// W5, for operators.
     fn connections(&self, request: &Request<Incoming>) -> Response<Body> {
-        let claims = bearer(request).map(|token| self.hub.verifier.read().verify(token, Hub::now_ms() / 1000));
+        let claims = bearer(request)
+            .map(|token| self.hub.verifier.read().verify(token, Hub::now_ms() / 1000));
         match claims {
             Some(Ok(claims)) if claims.role == Role::Admin => {
                 let list = self.hub.connection_list(PAGE_ITEMS_MAX);
-                answer(StatusCode::OK, &json!({"connections": list, "total": self.hub.connections.load(Ordering::Acquire)}))
+                answer(
+                    StatusCode::OK,
+                    &json!({"connections": list, "total": self.hub.connections.load(Ordering::Acquire)}),
+                )
             }
-            Some(Ok(_)) => error(StatusCode::FORBIDDEN, "FORBIDDEN", "only the role admin may see connections"),
-            Some(Err(failed)) => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", &failed.to_string()),
-            None => error(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", "connections are shown to a token with the role admin"),
+            Some(Ok(_)) => error(
+                StatusCode::FORBIDDEN,
+                "FORBIDDEN",
+                "only the role admin may see connections",
+            ),
+            Some(Err(failed)) => error(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                &failed.to_string(),
+            ),
+            None => error(
+                StatusCode::UNAUTHORIZED,
+                "UNAUTHORIZED",
+                "connections are shown to a token with the role admin",
+            ),
         }
     }
 }
 
 fn bearer(request: &Request<Incoming>) -> Option<&str> {
-    request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+    request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")
+        .map(str::trim)
 }
 
 fn index() -> Value {

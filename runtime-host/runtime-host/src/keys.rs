@@ -47,14 +47,17 @@ struct Place {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let place = match &args.what {
         What::Init(place) => {
-            fs::create_dir_all(&place.data).with_context(|| format!("{} cannot be made", place.data.display()))?;
+            fs::create_dir_all(&place.data)
+                .with_context(|| format!("{} cannot be made", place.data.display()))?;
             init(&place.data)?;
             place
         }
         What::Show(place) => place,
         What::Rotate(place) => {
             rotate(&place.data)?;
-            eprintln!("the key is rotated; restart `jackfield serve`, and give an edge elsewhere the line below");
+            eprintln!(
+                "the key is rotated; restart `jackfield serve`, and give an edge elsewhere the line below"
+            );
             place
         }
     };
@@ -69,10 +72,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 pub(crate) fn read(data: &Path) -> Result<SigningKey> {
     let path = data.join(SIGNING_KEY_FILE);
     if !path.exists() {
-        bail!("{} has no signing key; `jackfield keys init --data {0}` makes one, and so does `jackfield serve`", data.display());
+        bail!(
+            "{} has no signing key; `jackfield keys init --data {0}` makes one, and so does `jackfield serve`",
+            data.display()
+        );
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    SigningKey::from_pem(&text).with_context(|| format!("{} is no Ed25519 key in PKCS#8", path.display()))
+    let text =
+        fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    SigningKey::from_pem(&text)
+        .with_context(|| format!("{} is no Ed25519 key in PKCS#8", path.display()))
 }
 
 /// The signing key in `data`, made when missing.
@@ -80,14 +88,19 @@ pub(crate) fn read(data: &Path) -> Result<SigningKey> {
 /// # Errors
 /// It cannot be read or written.
 pub(crate) fn init(data: &Path) -> Result<SigningKey> {
-    data::read_or_make(&data.join(SIGNING_KEY_FILE), || Ok(SigningKey::from_seed(&data::random()?).to_pem()?))?;
+    data::read_or_make(&data.join(SIGNING_KEY_FILE), || {
+        Ok(SigningKey::from_seed(&data::random()?).to_pem()?)
+    })?;
     read(data)
 }
 
 fn rotate(data: &Path) -> Result<()> {
     let retired = public_keys(data)?.replace(',', "\n");
     data::write_secret(&data.join(RETIRED_KEYS_FILE), &retired)?;
-    data::write_secret(&data.join(SIGNING_KEY_FILE), &SigningKey::from_seed(&data::random()?).to_pem()?)
+    data::write_secret(
+        &data.join(SIGNING_KEY_FILE),
+        &SigningKey::from_seed(&data::random()?).to_pem()?,
+    )
 }
 
 /// All public keys that verify tokens, comma separated, the current one first.
@@ -103,8 +116,13 @@ pub(crate) fn public_keys(data: &Path) -> Result<String> {
         String::new()
     };
     let mut keys = vec![current];
-    for line in retired.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        PublicKey::parse(line).with_context(|| format!("{}: {line:?} is no public key", path.display()))?;
+    for line in retired
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+    {
+        PublicKey::parse(line)
+            .with_context(|| format!("{}: {line:?} is no public key", path.display()))?;
         if !keys.iter().any(|key| key == line) {
             keys.push(line.to_owned());
         }

@@ -70,7 +70,12 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "jackfield", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "jackfield",
+                &mut std::io::stdout(),
+            );
             Ok(())
         }
         Command::New(args) => new_command::run(&args),
@@ -79,7 +84,11 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error[{}]: {error:#}", failure::code(&error));
+            let _ = writeln!(
+                std::io::stderr(),
+                "error[{}]: {error:#}",
+                failure::code(&error)
+            );
             ExitCode::FAILURE
         }
     }

@@ -42,7 +42,10 @@ struct Plugin {
 /// The files, with `{name}`, `{id}`, `{file}` and `{sdk}` to be filled in.
 const FILES: [(&str, &str); 4] = [
     ("Cargo.toml", include_str!("new/Cargo.toml.template")),
-    ("jackfield.json", include_str!("new/jackfield.json.template")),
+    (
+        "jackfield.json",
+        include_str!("new/jackfield.json.template"),
+    ),
     ("src/lib.rs", include_str!("new/lib.rs.template")),
     (".gitignore", "/target\n"),
 ];
@@ -56,13 +59,24 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let sound = |name: &str| {
         name.starts_with(|letter: char| letter.is_ascii_lowercase())
             && name.len() <= 64
-            && name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+            && name.chars().all(|letter| {
+                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
+            })
     };
-    ensure!(sound(&plugin.name), "name {:?} must be 1 to 64 of a-z, 0-9 and '-', beginning with a letter", plugin.name);
-    let id = plugin.id.clone().unwrap_or_else(|| format!("example.{}", plugin.name));
+    ensure!(
+        sound(&plugin.name),
+        "name {:?} must be 1 to 64 of a-z, 0-9 and '-', beginning with a letter",
+        plugin.name
+    );
+    let id = plugin
+        .id
+        .clone()
+        .unwrap_or_else(|| format!("example.{}", plugin.name));
     PluginId::new(id.as_str()).with_context(|| format!("id {id:?}"))?;
     let sdk = match &plugin.sdk {
-        Some(folder) => folder.canonicalize().with_context(|| format!("the SDK {}", folder.display()))?,
+        Some(folder) => folder
+            .canonicalize()
+            .with_context(|| format!("the SDK {}", folder.display()))?,
         None => find_sdk()?,
     };
     let folder = plugin.into.join(&plugin.name);
@@ -81,20 +95,35 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut out = std::io::stdout().lock();
     let file = plugin.name.replace('-', "_");
-    writeln!(out, "{} is ready. Build it, and put it where the host looks:", folder.display())?;
+    writeln!(
+        out,
+        "{} is ready. Build it, and put it where the host looks:",
+        folder.display()
+    )?;
     writeln!(out, "  cd {}", folder.display())?;
     writeln!(out, "  cargo build --release --target wasm32-wasip2")?;
-    writeln!(out, "  mkdir -p <data>/plugins/{id} && cp jackfield.json target/wasm32-wasip2/release/{file}.wasm <data>/plugins/{id}/")?;
+    writeln!(
+        out,
+        "  mkdir -p <data>/plugins/{id} && cp jackfield.json target/wasm32-wasip2/release/{file}.wasm <data>/plugins/{id}/"
+    )?;
     writeln!(out, "Let it answer on its route:")?;
     writeln!(out, "  jackfield plugin grants {id} give http.serve")?;
-    writeln!(out, "Then GET /api/plugins/route/{} with a token answers.", plugin.name)?;
+    writeln!(
+        out,
+        "Then GET /api/plugins/route/{} with a token answers.",
+        plugin.name
+    )?;
     Ok(())
 }
 
 fn find_sdk() -> Result<PathBuf> {
-    let program = env::current_exe().and_then(|path| path.canonicalize()).context("the binary does not know where it is")?;
+    let program = env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("the binary does not know where it is")?;
     let here = env::current_dir().context("there is no working directory")?;
     let places = program.ancestors().chain(here.ancestors());
-    let found = places.map(|folder| folder.join("components/plugin-sdk")).find(|folder| Path::new(folder).join("Cargo.toml").is_file());
+    let found = places
+        .map(|folder| folder.join("components/plugin-sdk"))
+        .find(|folder| Path::new(folder).join("Cargo.toml").is_file());
     found.context("the SDK is not found above this program; name its folder with --sdk")
 }

@@ -15,8 +15,8 @@ use gateway::{
 };
 use outbound::{Client, SystemResolver};
 use plugin_host::plugin::{
-    ChatMessage, Community, Compiler, Decided, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying,
-    Setup, Topic,
+    ChatMessage, Community, Compiler, Decided, Decision, Dispatch, NotDone, OpenServer, Person,
+    PluginEvent, Plugins, Publication, Saying, Setup, Topic,
 };
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
@@ -38,7 +38,11 @@ const CACHE_KEY_FILE: &str = "plugin-cache-key";
 /// The store, the policy or the key cannot be used.
 pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -> Result<Plugins> {
     let variables: Vec<(String, String)> = env::vars().collect();
-    let environment = Environment::read(variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    let environment = Environment::read(
+        variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    )?;
     let policy = config.plugins.policy(&environment)?;
     let directory = match (environment.directory, config.plugins.directory.as_str()) {
         (Some(directory), _) => PathBuf::from(directory),
@@ -67,13 +71,22 @@ fn cache_key(data: &Path) -> Result<[u8; 32]> {
     let path = data.join(CACHE_KEY_FILE);
     let mut key = [0; 32];
     match fs::File::open(&path) {
-        Ok(mut file) => file.read_exact(&mut key).with_context(|| format!("{} is damaged; remove it", path.display()))?,
+        Ok(mut file) => file
+            .read_exact(&mut key)
+            .with_context(|| format!("{} is damaged; remove it", path.display()))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            getrandom::fill(&mut key).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            getrandom::fill(&mut key)
+                .map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+            let mut file = fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
             file.write_all(&key)?;
         }
-        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
     }
     Ok(key)
 }
@@ -89,7 +102,11 @@ pub(crate) struct Door {
 impl Door {
     /// Connects them.
     pub(crate) fn connect(plugins: &Plugins, hub: &Arc<Hub>) {
-        let door = Self { plugins: plugins.clone(), dispatch: plugins.dispatch(), hub: Arc::downgrade(hub) };
+        let door = Self {
+            plugins: plugins.clone(),
+            dispatch: plugins.dispatch(),
+            hub: Arc::downgrade(hub),
+        };
         hub.set_plugins(Arc::new(door));
     }
 
@@ -101,13 +118,16 @@ impl Door {
             let outcome = match decision {
                 Decision::Relay => Outcome::Relay,
                 Decision::Consume => Outcome::Consume,
-                Decision::Refuse { plugin_id, reason } => {
-                    Outcome::Refuse { code: "PLUGIN_REFUSED".to_owned(), message: format!("{plugin_id}: {reason}") }
-                }
-                Decision::Rewrite(text) => match Chat::read(&envelope).and_then(|chat| chat.with_text(&envelope, &text)) {
-                    Some(envelope) => Outcome::Rewrite(envelope),
-                    None => Outcome::Failed,
+                Decision::Refuse { plugin_id, reason } => Outcome::Refuse {
+                    code: "PLUGIN_REFUSED".to_owned(),
+                    message: format!("{plugin_id}: {reason}"),
                 },
+                Decision::Rewrite(text) => {
+                    match Chat::read(&envelope).and_then(|chat| chat.with_text(&envelope, &text)) {
+                        Some(envelope) => Outcome::Rewrite(envelope),
+                        None => Outcome::Failed,
+                    }
+                }
             };
             if let Some(hub) = hub.upgrade() {
                 hub.decided(ask.conn, ask.ticket, outcome);
@@ -135,7 +155,11 @@ impl door::Plugins for Door {
         match subject.kind {
             SubjectKind::Chat if self.dispatch.moderates() => Interest::Decide,
             SubjectKind::Chat => Interest::None,
-            SubjectKind::PluginEvent { plugin_id, event_name, client_to_server } => match self.dispatch.hears(plugin_id, event_name) {
+            SubjectKind::PluginEvent {
+                plugin_id,
+                event_name,
+                client_to_server,
+            } => match self.dispatch.hears(plugin_id, event_name) {
                 true if client_to_server => Interest::Decide,
                 true => Interest::Inform,
                 false => Interest::None,
@@ -157,8 +181,14 @@ impl door::Plugins for Door {
                     }
                 }
             }
-            OfferedKind::PluginEvent { plugin_id, event_name, client_to_server } => {
-                let Some(event) = event(&offered, plugin_id, event_name, *client_to_server) else { return false };
+            OfferedKind::PluginEvent {
+                plugin_id,
+                event_name,
+                client_to_server,
+            } => {
+                let Some(event) = event(&offered, plugin_id, event_name, *client_to_server) else {
+                    return false;
+                };
                 match answer {
                     Some(decided) => self.dispatch.ask(event, offered.hops, decided),
                     None => self.dispatch.inform(event, offered.hops),
@@ -168,7 +198,8 @@ impl door::Plugins for Door {
     }
 
     fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
-        self.plugins.requirements_changed(server_id, &String::from_utf8_lossy(snapshot));
+        self.plugins
+            .requirements_changed(server_id, &String::from_utf8_lossy(snapshot));
     }
 
     fn server_closed(&self, server_id: &Arc<str>) {
@@ -233,7 +264,12 @@ impl<'a> Chat<'a> {
 }
 
 /// What plugins see of a plugin event.
-fn event(offered: &Offered, plugin_id: &str, event_name: &str, decides: bool) -> Option<PluginEvent> {
+fn event(
+    offered: &Offered,
+    plugin_id: &str,
+    event_name: &str,
+    decides: bool,
+) -> Option<PluginEvent> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Wire<'a> {
@@ -251,7 +287,10 @@ fn event(offered: &Offered, plugin_id: &str, event_name: &str, decides: bool) ->
         payload: wire.payload.map_or("null", RawValue::get).to_owned(),
         source_user_id: wire.source_user_id,
         source_plugin_user_id: wire.source_plugin_user_id,
-        emitted_at: wire.emitted_at.and_then(|at| at.as_u64()).unwrap_or_default(),
+        emitted_at: wire
+            .emitted_at
+            .and_then(|at| at.as_u64())
+            .unwrap_or_default(),
         decides: decides && offered.ask.is_some(),
     })
 }
@@ -261,17 +300,20 @@ struct Live(Weak<Hub>);
 
 impl Live {
     fn hub(&self) -> Result<Arc<Hub>, NotDone> {
-        self.0.upgrade().ok_or_else(|| NotDone::Unavailable("the gateway has ended".into()))
+        self.0
+            .upgrade()
+            .ok_or_else(|| NotDone::Unavailable("the gateway has ended".into()))
     }
 }
 
 impl Community for Live {
     fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
         Box::pin(async move {
-            let payload: &RawValue = serde_json::from_str(&publication.payload).map_err(|error| NotDone::Refused {
-                message: format!("payload is not JSON: {error}"),
-                details: json!({"code": "BAD_JSON"}).to_string(),
-            })?;
+            let payload: &RawValue =
+                serde_json::from_str(&publication.payload).map_err(|error| NotDone::Refused {
+                    message: format!("payload is not JSON: {error}"),
+                    details: json!({"code": "BAD_JSON"}).to_string(),
+                })?;
             let speaker = Speaker {
                 plugin_id: &publication.plugin_id,
                 plugin_user_id: Some(&publication.plugin_user_id),
@@ -285,7 +327,10 @@ impl Community for Live {
                 channel_id: publication.channel_id.as_deref(),
                 target_user_id: publication.target_user_id.as_deref(),
             };
-            self.hub()?.publish_event(&speaker, &event).await.map_err(not_done)
+            self.hub()?
+                .publish_event(&speaker, &event)
+                .await
+                .map_err(not_done)
         })
     }
 
@@ -297,14 +342,28 @@ impl Community for Live {
                 display_name: &saying.display_name,
                 hops: saying.hops,
             };
-            let message =
-                gateway::ChatMessage { server_id: &saying.server_id, channel_id: saying.channel_id.as_deref(), text: &saying.text };
-            self.hub()?.send_chat(&speaker, &message).await.map_err(not_done)
+            let message = gateway::ChatMessage {
+                server_id: &saying.server_id,
+                channel_id: saying.channel_id.as_deref(),
+                text: &saying.text,
+            };
+            self.hub()?
+                .send_chat(&speaker, &message)
+                .await
+                .map_err(not_done)
         })
     }
 
-    fn roster(&self, server_id: &str, offset: usize, max: usize) -> Result<(Vec<Person>, usize), NotDone> {
-        let people = self.hub()?.roster(server_id, offset, max).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
+    fn roster(
+        &self,
+        server_id: &str,
+        offset: usize,
+        max: usize,
+    ) -> Result<(Vec<Person>, usize), NotDone> {
+        let people = self
+            .hub()?
+            .roster(server_id, offset, max)
+            .ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
         let list = people.people.into_iter().map(|person| Person {
             user_id: person.user_id.to_string(),
             display_name: person.display_name.to_string(),
@@ -315,12 +374,25 @@ impl Community for Live {
     }
 
     fn servers(&self) -> Vec<OpenServer> {
-        let servers = self.hub().map(|hub| hub.open_server_list()).unwrap_or_default().into_iter();
-        servers.map(|open| OpenServer { server_id: open.server_id.to_string(), revision: open.revision, users: open.people }).collect()
+        let servers = self
+            .hub()
+            .map(|hub| hub.open_server_list())
+            .unwrap_or_default()
+            .into_iter();
+        servers
+            .map(|open| OpenServer {
+                server_id: open.server_id.to_string(),
+                revision: open.revision,
+                users: open.people,
+            })
+            .collect()
     }
 
     fn channels(&self, server_id: &str) -> Result<Vec<String>, NotDone> {
-        let channels = self.hub()?.recent_channels(server_id).ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
+        let channels = self
+            .hub()?
+            .recent_channels(server_id)
+            .ok_or_else(|| NotDone::NotOpen(server_id.to_owned()))?;
         Ok(channels.into_iter().map(String::from).collect())
     }
 }
@@ -339,8 +411,14 @@ fn not_done(error: PublishError) -> NotDone {
                 .iter()
                 .map(|violation| json!({"pointer": violation.pointer, "keyword": violation.keyword, "message": violation.message}))
                 .collect();
-            NotDone::Refused { message, details: json!({"code": error.code(), "violations": list}).to_string() }
+            NotDone::Refused {
+                message,
+                details: json!({"code": error.code(), "violations": list}).to_string(),
+            }
         }
-        PublishError::Refused { .. } => NotDone::Refused { details: json!({"code": error.code()}).to_string(), message },
+        PublishError::Refused { .. } => NotDone::Refused {
+            details: json!({"code": error.code()}).to_string(),
+            message,
+        },
     }
 }

@@ -82,15 +82,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if let Some(url) = &args.edge {
         config.edge.url.clone_from(url);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime does not start")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime does not start")?;
     let telemetry = telemetry::start(&config, runtime.handle())?;
     runtime.block_on(async { outlive_file_size_limit() })?;
     let lock = edge_host::lock(&args.data)?;
     keys::init(&args.data)?;
-    let listener = gateway::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        gateway::bind(&args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
     if config.identity.mode == Mode::Open && !address.ip().is_loopback() && !args.force_open {
-        bail!("identity mode `open` lets anybody be anybody: listen on a loopback address, or say --force-open");
+        bail!(
+            "identity mode `open` lets anybody be anybody: listen on a loopback address, or say --force-open"
+        );
     }
     let cache = match config.edge.cache.as_str() {
         "" => args.data.join("cache"),
@@ -117,7 +123,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 }
 
 fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
-    let credential = ServiceCredential::new(&ground.credential).context("edge.service_credential")?;
+    let credential =
+        ServiceCredential::new(&ground.credential).context("edge.service_credential")?;
     let door = runtime.block_on(open_door(&ground, address))?;
     runtime.block_on(probe(&door, &ground.credential))?;
     let factory = load_judges(&ground)?;
@@ -128,15 +135,26 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     metrics.collect(Box::new(PluginComponents(counted.clone())));
     let (asker, edge_task, wake) = edge::door(Box::new(door.clone()), ground.credential.clone());
     let verifier = verifier(&ground, None)?;
-    let connections_max = gateway::connections_max(ground.config.socket.connections_max, raise_descriptors());
-    let hub = Arc::new(Hub::new(ground.config.gateway(), metrics, asker, verifier, connections_max));
+    let connections_max =
+        gateway::connections_max(ground.config.socket.connections_max, raise_descriptors());
+    let hub = Arc::new(Hub::new(
+        ground.config.gateway(),
+        metrics,
+        asker,
+        verifier,
+        connections_max,
+    ));
     *hub.origin.write() = match ground.config.identity.origin.as_str() {
         "" => ground.url.as_str().into(),
         origin => origin.into(),
     };
     runtime.spawn(edge_task.run(hub.clone()));
     if !ground.config.identity.jwks_url.is_empty() {
-        runtime.spawn(follow_keys(hub.clone(), ground.config.clone(), ground.data.clone()));
+        runtime.spawn(follow_keys(
+            hub.clone(),
+            ground.config.clone(),
+            ground.data.clone(),
+        ));
     }
     let plugins = runtime.block_on(run_plugins(&ground, &hub))?;
     if let Some(plugins) = &plugins {
@@ -147,7 +165,9 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     let site = Site {
         hub: hub.clone(),
         door: door.clone(),
-        plugins: plugins.clone().map(|plugins| plugin_api(plugins, &ground, &hub)),
+        plugins: plugins
+            .clone()
+            .map(|plugins| plugin_api(plugins, &ground, &hub)),
         wake,
         credential,
         per_address: Addresses::new(ground.config.rest.per_address.into()),
@@ -156,7 +176,10 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
     };
     runtime.spawn(http::serve(Arc::new(site), passed));
     let shards = judges.len();
-    *place.lock() = Some(Gateway::start(hub, ground.listener, judges, &handover).context("the gateway does not start")?);
+    *place.lock() = Some(
+        Gateway::start(hub, ground.listener, judges, &handover)
+            .context("the gateway does not start")?,
+    );
     // Before anybody can know that it runs: who ends it at once, ends it well.
     let end = runtime.block_on(async { End::listen() })?;
     tracing::info!(url = ground.url, data = %ground.data.display(), shards, connections_max, mode = ground.config.identity.mode.as_str(), "ready");
@@ -178,7 +201,8 @@ fn serve(runtime: &Runtime, ground: Ground, address: SocketAddr) -> Result<()> {
 
 fn plugin_api(plugins: Plugins, ground: &Ground, hub: &Arc<Hub>) -> PluginApi {
     let hub = hub.clone();
-    let verify: plugin_api::Verify = Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
+    let verify: plugin_api::Verify =
+        Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
     PluginApi::new(plugins, verify, ground.config.rest.cors_origins.clone())
 }
 
@@ -188,7 +212,10 @@ async fn run_plugins(ground: &Ground, hub: &Arc<Hub>) -> Result<Option<Plugins>>
         return Ok(None);
     }
     let plugins = plugins::open(&ground.config, &ground.data, &ground.cache, hub)?;
-    plugins.restore_switches().await.context("the kill switches cannot be read")?;
+    plugins
+        .restore_switches()
+        .await
+        .context("the kill switches cannot be read")?;
     plugins::Door::connect(&plugins, hub);
     let starting = plugins.clone();
     tokio::spawn(async move {
@@ -203,7 +230,9 @@ async fn run_plugins(ground: &Ground, hub: &Arc<Hub>) -> Result<Option<Plugins>>
 /// A write beyond RLIMIT_FSIZE (`LimitFSIZE` of systemd) fails like one on a full disk, instead of ending the process: a handler that does
 /// nothing is enough, and it stays when what it is told to is dropped.
 fn outlive_file_size_limit() -> Result<()> {
-    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).context("no handler for SIGXFSZ").map(drop)
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))
+        .context("no handler for SIGXFSZ")
+        .map(drop)
 }
 
 /// SIGTERM or SIGINT. A second one ends the process at once.
@@ -214,7 +243,10 @@ struct End {
 
 impl End {
     fn listen() -> Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {
@@ -238,11 +270,19 @@ fn find_manifest(config: &Config) -> Result<PathBuf> {
     if !config.edge.manifest.is_empty() {
         return Ok(config.edge.manifest.clone().into());
     }
-    let binary = env::current_exe().and_then(|path| path.canonicalize()).context("the binary does not know where it is")?;
-    let mut places: Vec<PathBuf> =
-        binary.ancestors().skip(1).flat_map(|folder| [folder.to_owned(), folder.join("share/jackfield")]).collect();
+    let binary = env::current_exe()
+        .and_then(|path| path.canonicalize())
+        .context("the binary does not know where it is")?;
+    let mut places: Vec<PathBuf> = binary
+        .ancestors()
+        .skip(1)
+        .flat_map(|folder| [folder.to_owned(), folder.join("share/jackfield")])
+        .collect();
     places.push(env::current_dir().context("there is no working directory")?);
-    let found = places.into_iter().map(|folder| folder.join("spin.toml")).find(|path| path.is_file());
+    let found = places
+        .into_iter()
+        .map(|folder| folder.join("spin.toml"))
+        .find(|path| path.is_file());
     found.context("no spin.toml beside the binary, above it, or in the working directory; name it with edge.manifest")
 }
 
@@ -274,7 +314,10 @@ async fn probe(door: &Door, credential: &str) -> Result<()> {
         return Ok(());
     }
     let said: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
-    let message = format!("the directory cannot be used: {}", said["error"].as_str().unwrap_or("it gives no reason"));
+    let message = format!(
+        "the directory cannot be used: {}",
+        said["error"].as_str().unwrap_or("it gives no reason")
+    );
     let code = match said["code"].as_str() {
         Some("DATABASE_NEWER") => "DATABASE_NEWER",
         Some("DATABASE_CORRUPT") => "DATABASE_CORRUPT",
@@ -286,10 +329,19 @@ async fn probe(door: &Door, credential: &str) -> Result<()> {
 
 /// What the edge app in this process runs with.
 fn variables(ground: &Ground, address: SocketAddr) -> Result<BTreeMap<String, String>> {
-    let Config { identity, rest, edge, .. } = &ground.config;
+    let Config {
+        identity,
+        rest,
+        edge,
+        ..
+    } = &ground.config;
     let own = match address {
-        SocketAddr::V4(address) if address.ip().is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        SocketAddr::V6(address) if address.ip().is_unspecified() => SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())),
+        SocketAddr::V4(address) if address.ip().is_unspecified() => {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
+        }
+        SocketAddr::V6(address) if address.ip().is_unspecified() => {
+            SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()))
+        }
         address => address,
     };
     let mut gateways = vec![format!("http://{own}")];
@@ -317,14 +369,21 @@ fn variables(ground: &Ground, address: SocketAddr) -> Result<BTreeMap<String, St
 
 /// Scheme, host and port of a URL; empty for none.
 fn origin_of(url: &str) -> String {
-    let parts = url.split_once("://").map(|(scheme, rest)| (scheme, rest.split('/').next().unwrap_or_default()));
-    parts.map(|(scheme, host)| format!("{scheme}://{host}")).unwrap_or_default()
+    let parts = url
+        .split_once("://")
+        .map(|(scheme, rest)| (scheme, rest.split('/').next().unwrap_or_default()));
+    parts
+        .map(|(scheme, host)| format!("{scheme}://{host}"))
+        .unwrap_or_default()
 }
 
 /// Loads the operator's filters and the validator.
 fn load_judges(ground: &Ground) -> Result<ChainFactory> {
     let manifest = Manifest::read(&ground.manifest)?;
-    let validator = manifest.components.get("envelope-validator").context("spin.toml has no component 'envelope-validator'")?;
+    let validator = manifest
+        .components
+        .get("envelope-validator")
+        .context("spin.toml has no component 'envelope-validator'")?;
     let config = ChainConfig {
         filters: ground.config.judge.filters.iter().map(filter).collect(),
         validator: manifest.folder.join(&validator.source),
@@ -336,10 +395,14 @@ fn load_judges(ground: &Ground) -> Result<ChainFactory> {
 /// One chain of judges for each shard.
 fn judges(ground: &Ground, factory: &ChainFactory) -> Result<Vec<Box<dyn Judge>>> {
     let shards = match ground.config.socket.shards {
-        0 => std::thread::available_parallelism().map_or(1, usize::from).min(8),
+        0 => std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(8),
         shards => shards,
     };
-    (0..shards).map(|_| Ok(Box::new(factory.instance()?) as Box<dyn Judge>)).collect()
+    (0..shards)
+        .map(|_| Ok(Box::new(factory.instance()?) as Box<dyn Judge>))
+        .collect()
 }
 
 fn filter(filter: &crate::config::Filter) -> FilterConfig {
@@ -361,13 +424,18 @@ fn verifier(ground: &Ground, fetched: Option<&KeySet>) -> Result<Verifier> {
 
 fn build_verifier(config: &Config, data: &Path, fetched: Option<&KeySet>) -> Result<Verifier> {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
-    let expectations = Expectations { audience: some(&config.identity.token_audience), issuer: some(&config.identity.token_issuer) };
+    let expectations = Expectations {
+        audience: some(&config.identity.token_audience),
+        issuer: some(&config.identity.token_issuer),
+    };
     let mut verifier = Verifier::new(expectations);
     for key in PublicKey::parse_list(&keys::public_keys(data)?)? {
         verifier = verifier.with_public_key(&key);
     }
     if !config.identity.hs256_secret.is_empty() {
-        verifier = verifier.with_secret(&SharedSecret::new(&config.identity.hs256_secret).context("identity.hs256_secret")?);
+        verifier = verifier.with_secret(
+            &SharedSecret::new(&config.identity.hs256_secret).context("identity.hs256_secret")?,
+        );
     }
     Ok(match fetched {
         Some(set) => verifier.with_key_set(set),
@@ -378,15 +446,23 @@ fn build_verifier(config: &Config, data: &Path, fetched: Option<&KeySet>) -> Res
 /// Fetches the key set now and then; while it cannot be had, the last one is used.
 async fn follow_keys(hub: Arc<Hub>, config: Config, data: PathBuf) {
     loop {
-        let fetched = crate::door::fetch(&config.identity.jwks_url, limits::identity::KEY_SET_BYTES_MAX).await;
-        let verifier = fetched.and_then(|bytes| build_verifier(&config, &data, Some(&KeySet::parse(&bytes)?)));
+        let fetched = crate::door::fetch(
+            &config.identity.jwks_url,
+            limits::identity::KEY_SET_BYTES_MAX,
+        )
+        .await;
+        let verifier =
+            fetched.and_then(|bytes| build_verifier(&config, &data, Some(&KeySet::parse(&bytes)?)));
         let wait = match verifier {
             Ok(verifier) => {
                 *hub.verifier.write() = Arc::new(verifier);
                 Duration::from_secs(limits::identity::KEY_SET_LIFETIME_SECONDS)
             }
             Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "identity.jwks_url: the keys cannot be had");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "identity.jwks_url: the keys cannot be had"
+                );
                 Duration::from_secs(5)
             }
         };
@@ -398,7 +474,10 @@ async fn follow_keys(hub: Arc<Hub>, config: Config, data: PathBuf) {
 fn raise_descriptors() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
-        let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+        let raised = rustix::process::Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        };
         if setrlimit(Resource::Nofile, raised).is_ok() {
             limit = raised;
         }

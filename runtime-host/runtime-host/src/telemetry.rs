@@ -30,7 +30,10 @@ impl Drop for Telemetry {
         if let Some(provider) = self.0.take()
             && let Err(error) = provider.shutdown()
         {
-            let _ = writeln!(std::io::stderr(), "the last spans could not be sent: {error}");
+            let _ = writeln!(
+                std::io::stderr(),
+                "the last spans could not be sent: {error}"
+            );
         }
     }
 }
@@ -43,22 +46,37 @@ pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Telemetry> {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| config.log.filter.clone());
     let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter {filter:?}"))?;
     // A log that cannot be written, on a full disk for one, must not end the thread that logs; saying so would, for it goes the same way.
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let lines = match config.log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
     let provider = match config.log.otlp_endpoint.as_str() {
         "" => None,
-        endpoint => Some(provider(endpoint, runtime).with_context(|| format!("log.otlp_endpoint {endpoint:?}"))?),
+        endpoint => Some(
+            provider(endpoint, runtime)
+                .with_context(|| format!("log.otlp_endpoint {endpoint:?}"))?,
+        ),
     };
-    let spans = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("jackfield")));
-    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().context("the log does not start")?;
+    let spans = provider
+        .as_ref()
+        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("jackfield")));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(spans)
+        .try_init()
+        .context("the log does not start")?;
     Ok(Telemetry(provider))
 }
 
 fn provider(endpoint: &str, runtime: &Handle) -> Result<SdkTracerProvider> {
-    let client = OnRuntime { runtime: runtime.clone(), client: Client::builder(TokioExecutor::new()).build(outbound::connector()?) };
+    let client = OnRuntime {
+        runtime: runtime.clone(),
+        client: Client::builder(TokioExecutor::new()).build(outbound::connector()?),
+    };
     let exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client)
@@ -66,7 +84,10 @@ fn provider(endpoint: &str, runtime: &Handle) -> Result<SdkTracerProvider> {
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()?;
     let resource = Resource::builder().with_service_name("jackfield").build();
-    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
+    Ok(SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build())
 }
 
 /// Sends on the host's runtime what the exporter's own thread hands over.
@@ -78,11 +99,17 @@ struct OnRuntime {
 
 #[async_trait::async_trait]
 impl HttpClient for OnRuntime {
-    async fn send_bytes(&self, request: http::Request<Bytes>) -> Result<http::Response<Bytes>, HttpError> {
+    async fn send_bytes(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, HttpError> {
         let client = self.client.clone();
         let sending = self.runtime.spawn(async move {
             let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            let body = Limited::new(body, ANSWER_BYTES_MAX)
+                .collect()
+                .await?
+                .to_bytes();
             Ok(http::Response::from_parts(parts, body))
         });
         sending.await?

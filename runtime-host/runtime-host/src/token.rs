@@ -48,7 +48,10 @@ enum RoleName {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let key = keys::read(&args.data)?;
     let user_id = UserId::new(args.user.as_str()).context("--user")?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?
+        .as_secs();
     let role = match args.role {
         RoleName::Admin => Role::Admin,
         RoleName::Client => Role::Client,

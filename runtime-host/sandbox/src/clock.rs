@@ -19,12 +19,16 @@ impl Clock {
     pub fn start(engine: &Engine, name: &str, tick: Duration) -> io::Result<Self> {
         let engine = engine.weak();
         let (sender, receiver) = mpsc::channel::<()>();
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            while receiver.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
-                let Some(engine) = engine.upgrade() else { return };
-                engine.increment_epoch();
-            }
-        })?;
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || {
+                while receiver.recv_timeout(tick) == Err(RecvTimeoutError::Timeout) {
+                    let Some(engine) = engine.upgrade() else {
+                        return;
+                    };
+                    engine.increment_epoch();
+                }
+            })?;
         Ok(Self(Some(sender)))
     }
 }

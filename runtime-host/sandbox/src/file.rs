@@ -19,11 +19,19 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 pub fn read_open(file: File) -> Result<Vec<u8>> {
     let length = file.metadata().context("cannot be read")?.len();
     let within = |bytes: u64| bytes <= COMPONENT_BYTES_MAX as u64;
-    ensure!(within(length), "has {length} bytes; the limit of a component is {COMPONENT_BYTES_MAX}");
+    ensure!(
+        within(length),
+        "has {length} bytes; the limit of a component is {COMPONENT_BYTES_MAX}"
+    );
     let mut bytes = Vec::with_capacity(length as usize);
     // It may have grown since it was measured.
-    file.take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).context("cannot be read")?;
-    ensure!(within(bytes.len() as u64), "has more than {COMPONENT_BYTES_MAX} bytes, the limit of a component");
+    file.take(COMPONENT_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .context("cannot be read")?;
+    ensure!(
+        within(bytes.len() as u64),
+        "has more than {COMPONENT_BYTES_MAX} bytes, the limit of a component"
+    );
     Ok(bytes)
 }
 
@@ -35,7 +43,9 @@ pub fn check_preamble(bytes: &[u8]) -> Result<()> {
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
         Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
-            bail!("is a core WebAssembly module; a component is needed (in Rust: build it with --target wasm32-wasip2)")
+            bail!(
+                "is a core WebAssembly module; a component is needed (in Rust: build it with --target wasm32-wasip2)"
+            )
         }
         _ if bytes.is_empty() => bail!("is empty"),
         _ => bail!("is not a WebAssembly component"),
@@ -59,9 +69,16 @@ mod tests {
     #[test]
     fn a_file_that_is_too_long_is_not_read() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        file.as_file().set_len(COMPONENT_BYTES_MAX as u64).expect("a length");
-        assert_eq!(read(file.path()).expect("it fits").len(), COMPONENT_BYTES_MAX);
-        file.as_file().set_len(COMPONENT_BYTES_MAX as u64 + 1).expect("a length");
+        file.as_file()
+            .set_len(COMPONENT_BYTES_MAX as u64)
+            .expect("a length");
+        assert_eq!(
+            read(file.path()).expect("it fits").len(),
+            COMPONENT_BYTES_MAX
+        );
+        file.as_file()
+            .set_len(COMPONENT_BYTES_MAX as u64 + 1)
+            .expect("a length");
         let said = read(file.path()).expect_err("one too many").to_string();
         assert!(said.contains(&COMPONENT_BYTES_MAX.to_string()), "{said}");
     }

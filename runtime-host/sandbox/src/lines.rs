@@ -31,7 +31,12 @@ struct Line<S: Sink> {
 impl<S: Sink> Lines<S> {
     /// Lines of at most `bytes_max` bytes for `sink`.
     pub fn new(bytes_max: usize, sink: S) -> Self {
-        Self(Arc::new(Mutex::new(Line { sink, bytes: Vec::new(), bytes_max, cut: 0 })))
+        Self(Arc::new(Mutex::new(Line {
+            sink,
+            bytes: Vec::new(),
+            bytes_max,
+            cut: 0,
+        })))
     }
 }
 
@@ -90,7 +95,11 @@ impl<S: Sink> StdoutStream for Lines<S> {
 }
 
 impl<S: Sink> AsyncWrite for Lines<S> {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.0.lock().take(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -122,11 +131,19 @@ mod tests {
     #[test]
     fn lines_are_cut_and_the_last_one_is_kept() {
         let page = Page::default();
-        let mut line = Line { sink: page.clone(), bytes: Vec::new(), bytes_max: 4, cut: 0 };
+        let mut line = Line {
+            sink: page.clone(),
+            bytes: Vec::new(),
+            bytes_max: 4,
+            cut: 0,
+        };
         for piece in [&b"ab"[..], b"c\nlonger", b" still\n\n", b"\xff\nrest"] {
             line.take(piece);
         }
         drop(line);
-        assert_eq!(*page.0.lock(), ["abc", "long [8 bytes cut]", "\u{fffd}", "rest"]);
+        assert_eq!(
+            *page.0.lock(),
+            ["abc", "long [8 bytes cut]", "\u{fffd}", "rest"]
+        );
     }
 }

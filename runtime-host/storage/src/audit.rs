@@ -1,14 +1,14 @@
 //! Decisions about capabilities (J33 to J35): the latest in memory, all of the last days in the database.
 
-use std::sync::Arc;
-
+use crate::{
+    PluginStore, StoreError,
+    log::page_items,
+    text::{self, int, now_ms, uint},
+};
 use limits::plugin_store::{AUDIT_PER_PLUGIN_MAX, AUDIT_RING_MAX, KEPT_MS};
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
-
-use crate::log::page_items;
-use crate::text::{self, int, now_ms, uint};
-use crate::{PluginStore, StoreError};
+use std::sync::Arc;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -92,7 +92,10 @@ pub struct AuditPage {
 impl AuditEntry {
     /// The entry as it is kept: escaped and cut.
     pub(crate) fn tidy(mut self) -> Self {
-        for part in [&mut self.capability, &mut self.action, &mut self.reason].into_iter().chain(self.target.as_mut()) {
+        for part in [&mut self.capability, &mut self.action, &mut self.reason]
+            .into_iter()
+            .chain(self.target.as_mut())
+        {
             *part = text::line(part);
         }
         self
@@ -124,22 +127,35 @@ impl PluginStore {
     pub async fn audits(&self, query: AuditQuery) -> Result<AuditPage, StoreError> {
         self.journal().stored(self.journal().accepted()).await?;
         let find = move |connection: &Connection| {
-            let AuditQuery { plugin, page, page_size } = query;
+            let AuditQuery {
+                plugin,
+                page,
+                page_size,
+            } = query;
             let page_size = page_items(page_size);
             let filter = "FROM audit WHERE (?1 IS NULL OR plugin = ?1) AND at_ms >= ?2";
             let since = int(now_ms().saturating_sub(KEPT_MS));
             let mut count = connection.prepare_cached(&format!("SELECT count(*) {filter}"))?;
             let total = uint(count.query_row(params![plugin, since], |row| row.get(0))?);
-            let mut statement = connection.prepare_cached(&format!("{COLUMNS} {filter} ORDER BY id DESC LIMIT ?3 OFFSET ?4"))?;
+            let mut statement = connection.prepare_cached(&format!(
+                "{COLUMNS} {filter} ORDER BY id DESC LIMIT ?3 OFFSET ?4"
+            ))?;
             let offset = int(page.saturating_mul(page_size) as u64);
-            let rows = statement.query_map(params![plugin, since, page_size as i64, offset], entry)?;
-            Ok(AuditPage { entries: rows.collect::<Result<_, _>>()?, page, page_size, total })
+            let rows =
+                statement.query_map(params![plugin, since, page_size as i64, offset], entry)?;
+            Ok(AuditPage {
+                entries: rows.collect::<Result<_, _>>()?,
+                page,
+                page_size,
+                total,
+            })
         };
         self.readers().read(find).await
     }
 }
 
-const COLUMNS: &str = "SELECT at_ms, plugin, capability, target, action, decision, layer, reason, duration_us";
+const COLUMNS: &str =
+    "SELECT at_ms, plugin, capability, target, action, decision, layer, reason, duration_us";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let decision: String = row.get(5)?;
@@ -158,8 +174,11 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
 
 /// The latest decisions, oldest first, for the ring after a start.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<Vec<AuditEntry>> {
-    let mut statement = connection.prepare(&format!("{COLUMNS} FROM audit ORDER BY id DESC LIMIT ?1"))?;
-    let mut found: Vec<AuditEntry> = statement.query_map([AUDIT_RING_MAX as i64], entry)?.collect::<Result<_, _>>()?;
+    let mut statement =
+        connection.prepare(&format!("{COLUMNS} FROM audit ORDER BY id DESC LIMIT ?1"))?;
+    let mut found: Vec<AuditEntry> = statement
+        .query_map([AUDIT_RING_MAX as i64], entry)?
+        .collect::<Result<_, _>>()?;
     found.reverse();
     Ok(found)
 }
@@ -168,20 +187,44 @@ pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<Vec<AuditEntry
 pub(crate) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
     let sql = "INSERT INTO audit (at_ms, plugin, capability, target, action, decision, layer, reason, duration_us)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
-    let AuditEntry { plugin, capability, target, action, layer, reason, .. } = entry;
+    let AuditEntry {
+        plugin,
+        capability,
+        target,
+        action,
+        layer,
+        reason,
+        ..
+    } = entry;
     let (decision, duration) = (entry.decision.as_str(), entry.duration_us.map(int));
-    let values = params![int(entry.at_ms), plugin, capability, target, action, decision, layer, reason, duration];
+    let values = params![
+        int(entry.at_ms),
+        plugin,
+        capability,
+        target,
+        action,
+        decision,
+        layer,
+        reason,
+        duration
+    ];
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// Removes the oldest decisions about a plugin when there are too many.
 pub(crate) fn settle(connection: &Connection, plugin: &str) -> rusqlite::Result<()> {
     let trim = "DELETE FROM audit WHERE plugin = ?1 AND id <= (SELECT id FROM audit WHERE plugin = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    connection.prepare_cached(trim)?.execute(params![plugin, int(AUDIT_PER_PLUGIN_MAX)]).map(drop)
+    connection
+        .prepare_cached(trim)?
+        .execute(params![plugin, int(AUDIT_PER_PLUGIN_MAX)])
+        .map(drop)
 }
 
 /// Removes decisions that are older than they are kept.
 pub(crate) fn prune(connection: &Connection) -> rusqlite::Result<()> {
     let before = int(now_ms().saturating_sub(KEPT_MS));
-    connection.prepare_cached("DELETE FROM audit WHERE at_ms < ?1")?.execute([before]).map(drop)
+    connection
+        .prepare_cached("DELETE FROM audit WHERE at_ms < ?1")?
+        .execute([before])
+        .map(drop)
 }

@@ -4,13 +4,13 @@
 //! Invariant: a read never finds something older than what an earlier read found. Therefore nothing is remembered from a read while a commit
 //! of the same plugin is on its way, nor from a read that began before one ended.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use bytes::Bytes;
-use limits::plugin_store::{CACHE_BYTES_PER_PLUGIN_MAX, CACHED_BYTES_MAX, CACHED_OVERHEAD_BYTES, CACHED_PLUGINS_MAX};
+use limits::plugin_store::{
+    CACHE_BYTES_PER_PLUGIN_MAX, CACHED_BYTES_MAX, CACHED_OVERHEAD_BYTES, CACHED_PLUGINS_MAX,
+};
 use lru::LruCache;
 use parking_lot::{Mutex, RwLock};
+use std::{collections::HashMap, sync::Arc};
 
 /// What a write does to the values of one plugin, in order; none removes a key.
 pub(crate) struct Effects {
@@ -101,7 +101,12 @@ impl Ticket {
 
 impl Default for Values {
     fn default() -> Self {
-        Self { entries: LruCache::unbounded(), bytes: 0, generation: 0, writing: 0 }
+        Self {
+            entries: LruCache::unbounded(),
+            bytes: 0,
+            generation: 0,
+            writing: 0,
+        }
     }
 }
 
@@ -113,10 +118,13 @@ impl Values {
             return;
         }
         // A copy: what came may be a small part of something large.
-        self.entries.push(key.into(), value.map(|value| Bytes::copy_from_slice(value)));
+        self.entries
+            .push(key.into(), value.map(|value| Bytes::copy_from_slice(value)));
         self.bytes += bytes;
         while self.bytes > CACHE_BYTES_PER_PLUGIN_MAX {
-            let Some((key, value)) = self.entries.pop_lru() else { break };
+            let Some((key, value)) = self.entries.pop_lru() else {
+                break;
+            };
             self.bytes -= cost(&key, value.as_ref());
         }
     }
@@ -139,7 +147,10 @@ mod tests {
     use limits::plugin_store::{CACHE_BYTES_PER_PLUGIN_MAX, CACHED_BYTES_MAX, CACHED_PLUGINS_MAX};
 
     fn set(key: &str, value: &'static [u8]) -> Effects {
-        Effects { plugin: "p".into(), changes: vec![(key.to_owned(), Some(Bytes::from_static(value)))] }
+        Effects {
+            plugin: "p".into(),
+            changes: vec![(key.to_owned(), Some(Bytes::from_static(value)))],
+        }
     }
 
     #[test]
@@ -154,13 +165,22 @@ mod tests {
         during.fill("k", Some(&old));
         assert_eq!(cache.get("p", "k"), Some(Some(Bytes::from_static(b"new"))));
         cache.ticket("p").fill("absent", None);
-        assert_eq!((cache.get("p", "absent"), cache.get("p", "unknown"), cache.get("q", "k")), (Some(None), None, None));
+        assert_eq!(
+            (
+                cache.get("p", "absent"),
+                cache.get("p", "unknown"),
+                cache.get("q", "k")
+            ),
+            (Some(None), None, None)
+        );
     }
 
     #[test]
     fn a_write_that_failed_leaves_nothing() {
         let cache = Cache::default();
-        cache.ticket("p").fill("k", Some(&Bytes::from_static(b"old")));
+        cache
+            .ticket("p")
+            .fill("k", Some(&Bytes::from_static(b"old")));
         let write = set("k", b"new");
         cache.begin(&write);
         cache.end(&write, false);
@@ -175,8 +195,12 @@ mod tests {
             cache.ticket("p").fill(&at.to_string(), Some(&value));
         }
         let values = cache.values("p");
-        assert!(values.lock().bytes <= CACHE_BYTES_PER_PLUGIN_MAX && values.lock().entries.len() > 10);
-        cache.ticket("p").fill("large", Some(&Bytes::from(vec![0; CACHED_BYTES_MAX])));
+        assert!(
+            values.lock().bytes <= CACHE_BYTES_PER_PLUGIN_MAX && values.lock().entries.len() > 10
+        );
+        cache
+            .ticket("p")
+            .fill("large", Some(&Bytes::from(vec![0; CACHED_BYTES_MAX])));
         assert_eq!(cache.get("p", "large"), None);
         assert!(cache.get("p", "9999").is_some() && cache.get("p", "0").is_none());
         cache.begin(&set("k", b"v"));

@@ -2,18 +2,19 @@
 //!
 //! Invariant: a file that a newer program has written is not touched.
 
-use std::path::Path;
-use std::time::Duration;
-
+use crate::{
+    StoreError,
+    file::{self, Unusable},
+};
 use limits::plugin_store::{BUSY_TIMEOUT_MS, STATEMENTS_MAX};
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
-
-use crate::StoreError;
-use crate::file::{self, Unusable};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use std::{path::Path, time::Duration};
 
 /// Each step brings a database from the version of its place to the next.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001.sql"), include_str!("../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+];
 
 /// Opens the file for writing: checked, marked, and in the newest shape. Makes it where it is missing. Blocks.
 ///
@@ -24,8 +25,12 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = open(path).map_err(|error| file::explain(path, &error))?;
     let version = version(&connection).map_err(|error| file::explain(path, &error))?;
     if version > MIGRATIONS.len() {
-        let cause = format!("its version is {version}, this program knows {}", MIGRATIONS.len());
-        let advice = "was written by a newer program; upgrade this one, or restore a backup from before";
+        let cause = format!(
+            "its version is {version}, this program knows {}",
+            MIGRATIONS.len()
+        );
+        let advice =
+            "was written by a newer program; upgrade this one, or restore a backup from before";
         return Err(Unusable::new(path, "DATABASE_NEWER", advice, cause).into());
     }
     file::verify(&connection, path).map_err(|error| file::explain(path, &error))?;
@@ -46,13 +51,17 @@ pub(crate) fn reader(path: &Path) -> Result<Connection, StoreError> {
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     // A file that turns out to be unusable is left as it is: closing must not move its log into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+    )?;
     Ok(connection)
 }
 

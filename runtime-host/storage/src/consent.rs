@@ -2,15 +2,19 @@
 //!
 //! Invariant: of one plugin, capability and target at most one question waits. A decision and the grant that it makes are one commit.
 
+use crate::{
+    PluginStore, StoreError,
+    grant::{Grant, Stored},
+    secret::random,
+    text::{self, int, now_ms, uint},
+};
 use capability::CapabilityId;
-use limits::plugin_store::{CONSENT_WAIT_MAX_MS, CONSENTS_KEPT_PER_PLUGIN_MAX, CONSENTS_PAGE_MAX, CONSENTS_WAITING_PER_PLUGIN_MAX};
+use limits::plugin_store::{
+    CONSENT_WAIT_MAX_MS, CONSENTS_KEPT_PER_PLUGIN_MAX, CONSENTS_PAGE_MAX,
+    CONSENTS_WAITING_PER_PLUGIN_MAX,
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
-
-use crate::grant::{Grant, Stored};
-use crate::secret::random;
-use crate::text::{self, int, now_ms, uint};
-use crate::{PluginStore, StoreError};
 
 /// Where a question stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,7 +42,9 @@ impl ConsentState {
     /// Reads what [`ConsentState::as_str`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Allowed, Self::Denied].into_iter().find(|state| state.as_str() == text)
+        [Self::Pending, Self::Allowed, Self::Denied]
+            .into_iter()
+            .find(|state| state.as_str() == text)
     }
 }
 
@@ -97,7 +103,11 @@ impl PluginStore {
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn consents(&self, plugin: Option<&str>, state: Option<ConsentState>) -> Result<Vec<Consent>, StoreError> {
+    pub async fn consents(
+        &self,
+        plugin: Option<&str>,
+        state: Option<ConsentState>,
+    ) -> Result<Vec<Consent>, StoreError> {
         let plugin = plugin.map(str::to_owned);
         let list = move |connection: &Connection| {
             let sql = format!(
@@ -105,8 +115,15 @@ impl PluginStore {
                  ORDER BY asked_at_ms DESC, id LIMIT ?4"
             );
             let mut statement = connection.prepare_cached(&sql)?;
-            let values = params![plugin, state.map(ConsentState::as_str), int(oldest()), CONSENTS_PAGE_MAX as i64];
-            Ok(statement.query_map(values, consent)?.collect::<Result<_, _>>()?)
+            let values = params![
+                plugin,
+                state.map(ConsentState::as_str),
+                int(oldest()),
+                CONSENTS_PAGE_MAX as i64
+            ];
+            Ok(statement
+                .query_map(values, consent)?
+                .collect::<Result<_, _>>()?)
         };
         self.readers().read(list).await
     }
@@ -117,7 +134,9 @@ impl PluginStore {
     /// A database that fails.
     pub async fn consent(&self, id: &str) -> Result<Option<Consent>, StoreError> {
         let id = id.to_owned();
-        self.readers().read(move |connection| Ok(by_id(connection, &id)?)).await
+        self.readers()
+            .read(move |connection| Ok(by_id(connection, &id)?))
+            .await
     }
 
     /// Puts a question, or finds the one that waits already.
@@ -127,24 +146,51 @@ impl PluginStore {
     pub async fn ask_consent(&self, ask: NewConsent) -> Result<Consent, StoreError> {
         text::plugin(&ask.plugin)?;
         let target = text::short("target", &ask.target)?;
-        let reason = ask.reason.as_deref().map(|reason| text::short("reason", reason)).transpose()?;
-        let id = uuid::Builder::from_random_bytes(random()?).into_uuid().to_string();
+        let reason = ask
+            .reason
+            .as_deref()
+            .map(|reason| text::short("reason", reason))
+            .transpose()?;
+        let id = uuid::Builder::from_random_bytes(random()?)
+            .into_uuid()
+            .to_string();
         let put = move |connection: &Connection| {
-            let NewConsent { plugin, capability, .. } = &ask;
+            let NewConsent {
+                plugin, capability, ..
+            } = &ask;
             let forget = "DELETE FROM consents WHERE plugin = ?1 AND state = 'pending' AND asked_at_ms <= ?2";
-            connection.prepare_cached(forget)?.execute(params![plugin, int(oldest())])?;
-            let find = format!("{COLUMNS} WHERE plugin = ?1 AND capability = ?2 AND target = ?3 AND state = 'pending'");
-            let waiting = connection.prepare_cached(&find)?.query_row([plugin, capability.as_str(), &target], consent).optional()?;
+            connection
+                .prepare_cached(forget)?
+                .execute(params![plugin, int(oldest())])?;
+            let find = format!(
+                "{COLUMNS} WHERE plugin = ?1 AND capability = ?2 AND target = ?3 AND state = 'pending'"
+            );
+            let waiting = connection
+                .prepare_cached(&find)?
+                .query_row([plugin, capability.as_str(), &target], consent)
+                .optional()?;
             if let Some(waiting) = waiting {
                 return Ok((waiting, None));
             }
             let count = "SELECT count(*) FROM consents WHERE plugin = ?1 AND state = 'pending'";
-            let count: i64 = connection.prepare_cached(count)?.query_row([plugin], |row| row.get(0))?;
+            let count: i64 = connection
+                .prepare_cached(count)?
+                .query_row([plugin], |row| row.get(0))?;
             if count >= CONSENTS_WAITING_PER_PLUGIN_MAX as i64 {
-                return Err(StoreError::QuotaExceeded { field: "questions that wait", max: CONSENTS_WAITING_PER_PLUGIN_MAX as u64 });
+                return Err(StoreError::QuotaExceeded {
+                    field: "questions that wait",
+                    max: CONSENTS_WAITING_PER_PLUGIN_MAX as u64,
+                });
             }
             let sql = "INSERT INTO consents (id, plugin, capability, target, reason, asked_at_ms, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'pending')";
-            let values = params![id, plugin, capability.as_str(), target, reason, int(now_ms())];
+            let values = params![
+                id,
+                plugin,
+                capability.as_str(),
+                target,
+                reason,
+                int(now_ms())
+            ];
             connection.prepare_cached(sql)?.execute(values)?;
             let made = by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;
             Ok((made, None))
@@ -156,24 +202,44 @@ impl PluginStore {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] when it is answered already, as [`PluginStore::put_grant`].
-    pub async fn decide_consent(&self, id: &str, decision: Decision) -> Result<Consent, StoreError> {
+    pub async fn decide_consent(
+        &self,
+        id: &str,
+        decision: Decision,
+    ) -> Result<Consent, StoreError> {
         let (id, by) = (id.to_owned(), text::short("by", &decision.by)?);
-        let state = if decision.allow { ConsentState::Allowed } else { ConsentState::Denied };
+        let state = if decision.allow {
+            ConsentState::Allowed
+        } else {
+            ConsentState::Denied
+        };
         let grant = decision.grant.map(Stored::of).transpose()?;
         let decide = move |connection: &Connection| {
-            let waiting = by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;
+            let waiting =
+                by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;
             if waiting.state != ConsentState::Pending {
-                return Err(StoreError::Conflict { what: "consent", why: "is decided already" });
+                return Err(StoreError::Conflict {
+                    what: "consent",
+                    why: "is decided already",
+                });
             }
             let sql = "UPDATE consents SET state = ?2, by = ?3, decided_at_ms = ?4 WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute(params![id, state.as_str(), by, int(now_ms())])?;
+            connection.prepare_cached(sql)?.execute(params![
+                id,
+                state.as_str(),
+                by,
+                int(now_ms())
+            ])?;
             if let Some(grant) = &grant {
                 grant.put(connection)?;
             }
             let trim = "DELETE FROM consents WHERE id IN (SELECT id FROM consents WHERE plugin = ?1 AND state <> 'pending'
                 ORDER BY decided_at_ms DESC LIMIT -1 OFFSET ?2)";
-            connection.prepare_cached(trim)?.execute(params![waiting.plugin, CONSENTS_KEPT_PER_PLUGIN_MAX as i64])?;
-            let decided = by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;
+            connection
+                .prepare_cached(trim)?
+                .execute(params![waiting.plugin, CONSENTS_KEPT_PER_PLUGIN_MAX as i64])?;
+            let decided =
+                by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;
             Ok((decided, None))
         };
         self.writer().write(0, decide).await
@@ -186,11 +252,20 @@ fn oldest() -> u64 {
 }
 
 fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<Consent>> {
-    connection.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?.query_row([id], consent).optional()
+    connection
+        .prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?
+        .query_row([id], consent)
+        .optional()
 }
 
 fn consent(row: &Row<'_>) -> rusqlite::Result<Consent> {
-    let bad = |at| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, "a word that is not known".into());
+    let bad = |at| {
+        rusqlite::Error::FromSqlConversionFailure(
+            at,
+            rusqlite::types::Type::Text,
+            "a word that is not known".into(),
+        )
+    };
     let (capability, state): (String, String) = (row.get(2)?, row.get(6)?);
     Ok(Consent {
         id: row.get(0)?,

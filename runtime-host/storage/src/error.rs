@@ -2,9 +2,8 @@
 //!
 //! Invariant: no text of an error holds a value, a key or a secret of a plugin.
 
-use rusqlite::ErrorCode;
-
 use crate::file::Unusable;
+use rusqlite::ErrorCode;
 
 /// Why the store did not do what it was asked to. Nothing of a refused write is there afterwards.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -97,8 +96,16 @@ impl StoreError {
 /// Whether a value was found that nobody here has written: a text that is no UTF-8, a document that is no JSON, another type. SQLite keeps
 /// no checksums, so this is how damage within a row shows.
 fn is_foreign(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
-    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..))
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 impl From<rusqlite::Error> for StoreError {
@@ -108,10 +115,19 @@ impl From<rusqlite::Error> for StoreError {
             None if is_foreign(&error) => corrupt,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => corrupt,
             Some(ErrorCode::DiskFull) => ("DATABASE_FULL", "cannot be written: the disk is full"),
-            Some(ErrorCode::ReadOnly) => ("DATABASE_READ_ONLY", "is read-only; check the owner and mode of the file and its directory"),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ("DATABASE_LOCKED", "is locked by another process; try again"),
+            Some(ErrorCode::ReadOnly) => (
+                "DATABASE_READ_ONLY",
+                "is read-only; check the owner and mode of the file and its directory",
+            ),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                ("DATABASE_LOCKED", "is locked by another process; try again")
+            }
             _ => ("DATABASE_UNAVAILABLE", "failed"),
         };
-        Self::Database { code, advice, cause: error.to_string() }
+        Self::Database {
+            code,
+            advice,
+            cause: error.to_string(),
+        }
     }
 }

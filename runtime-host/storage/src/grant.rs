@@ -2,13 +2,14 @@
 //!
 //! What it is not: the decision; `capability` makes it from these.
 
+use crate::{
+    PluginStore, StoreError,
+    text::{self, int, now_ms, uint},
+};
 use capability::{CapabilityId, Scope};
 use limits::plugin_store::{GRANTS_PER_PLUGIN_MAX, SCOPE_BYTES_MAX};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
-
-use crate::text::{self, int, now_ms, uint};
-use crate::{PluginStore, StoreError};
 
 /// What somebody granted or denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,18 +64,34 @@ impl PluginStore {
     /// A scope or name that is too long, more than [`GRANTS_PER_PLUGIN_MAX`], a database that fails.
     pub async fn put_grant(&self, grant: Grant) -> Result<(), StoreError> {
         let row = Stored::of(grant)?;
-        self.writer().write(row.scope.len(), move |connection| Ok((row.put(connection)?, None))).await
+        self.writer()
+            .write(row.scope.len(), move |connection| {
+                Ok((row.put(connection)?, None))
+            })
+            .await
     }
 
     /// Takes back what was granted or denied of a capability: that with this scope, or with none named, all of it. How many there were.
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn delete_grant(&self, plugin: &str, capability: CapabilityId, scope: Option<&Scope>) -> Result<usize, StoreError> {
+    pub async fn delete_grant(
+        &self,
+        plugin: &str,
+        capability: CapabilityId,
+        scope: Option<&Scope>,
+    ) -> Result<usize, StoreError> {
         let (plugin, scope) = (plugin.to_owned(), scope.map(stored));
         let remove = move |connection: &Connection| {
             let sql = "DELETE FROM grants WHERE plugin = ?1 AND capability = ?2 AND (?3 IS NULL OR scope = ?3)";
-            Ok((connection.prepare_cached(sql)?.execute(params![plugin, capability.as_str(), scope])?, None))
+            Ok((
+                connection.prepare_cached(sql)?.execute(params![
+                    plugin,
+                    capability.as_str(),
+                    scope
+                ])?,
+                None,
+            ))
         };
         self.writer().write(0, remove).await
     }
@@ -91,17 +108,42 @@ impl Stored {
 
     pub(crate) fn put(&self, connection: &Connection) -> Result<(), StoreError> {
         let Self { grant, scope, by } = self;
-        let Grant { plugin, capability, deny, at_ms, expires_at_ms, .. } = grant;
+        let Grant {
+            plugin,
+            capability,
+            deny,
+            at_ms,
+            expires_at_ms,
+            ..
+        } = grant;
         let capability = capability.as_str();
         let sql = "DELETE FROM grants WHERE plugin = ?1 AND (expires_at_ms <= ?2 OR (capability = ?3 AND scope = ?4))";
-        connection.prepare_cached(sql)?.execute(params![plugin, int(now_ms()), capability, scope])?;
+        connection.prepare_cached(sql)?.execute(params![
+            plugin,
+            int(now_ms()),
+            capability,
+            scope
+        ])?;
         let sql = "INSERT INTO grants (plugin, capability, scope, deny, by, at_ms, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        let values = params![plugin, capability, scope, deny, by, int(*at_ms), expires_at_ms.map(int)];
+        let values = params![
+            plugin,
+            capability,
+            scope,
+            deny,
+            by,
+            int(*at_ms),
+            expires_at_ms.map(int)
+        ];
         connection.prepare_cached(sql)?.execute(values)?;
         let sql = "SELECT count(*) FROM grants WHERE plugin = ?1";
-        let count: i64 = connection.prepare_cached(sql)?.query_row([plugin], |row| row.get(0))?;
+        let count: i64 = connection
+            .prepare_cached(sql)?
+            .query_row([plugin], |row| row.get(0))?;
         if count > GRANTS_PER_PLUGIN_MAX as i64 {
-            return Err(StoreError::QuotaExceeded { field: "grants", max: GRANTS_PER_PLUGIN_MAX as u64 });
+            return Err(StoreError::QuotaExceeded {
+                field: "grants",
+                max: GRANTS_PER_PLUGIN_MAX as u64,
+            });
         }
         Ok(())
     }
@@ -113,8 +155,9 @@ fn stored(scope: &Scope) -> String {
 }
 
 fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
-    let bad =
-        |at: usize, error: serde_json::Error| rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into());
+    let bad = |at: usize, error: serde_json::Error| {
+        rusqlite::Error::FromSqlConversionFailure(at, rusqlite::types::Type::Text, error.into())
+    };
     let (capability, scope): (String, String) = (row.get(1)?, row.get(2)?);
     Ok(Grant {
         plugin: row.get(0)?,

@@ -3,26 +3,30 @@
 //! Invariant: who hands something in never waits; what waits is bounded in bytes, for each plugin and for all, and what is dropped is counted
 //! and told in the plugin's own log.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
+use crate::{
+    StoreError,
+    audit::{self, AuditEntry},
+    event,
+    log::{self, Level, LogEntry},
+    text::{self, now_ms},
+    writer::Writer,
+};
 use limits::plugin_store::{
-    AUDIT_RING_MAX, FOLLOWER_LINES_MAX, JOURNAL_BATCH_MAX, JOURNAL_BYTES_MAX, JOURNAL_BYTES_PER_PLUGIN_MAX, PRUNE_INTERVAL_MS,
-    WRITE_OVERHEAD_BYTES,
+    AUDIT_RING_MAX, FOLLOWER_LINES_MAX, JOURNAL_BATCH_MAX, JOURNAL_BYTES_MAX,
+    JOURNAL_BYTES_PER_PLUGIN_MAX, PRUNE_INTERVAL_MS, WRITE_OVERHEAD_BYTES,
 };
 use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
 use tokio::sync::{broadcast, watch};
-
-use crate::StoreError;
-use crate::audit::{self, AuditEntry};
-use crate::event;
-use crate::log::{self, Level, LogEntry};
-use crate::text::{self, now_ms};
-use crate::writer::Writer;
 
 enum Item {
     Line(i64, Arc<LogEntry>),
@@ -41,7 +45,9 @@ impl Item {
     fn bytes(&self) -> usize {
         WRITE_OVERHEAD_BYTES / 4
             + match self {
-                Self::Line(_, line) => line.message.len() + line.fields.as_ref().map_or(0, String::len),
+                Self::Line(_, line) => {
+                    line.message.len() + line.fields.as_ref().map_or(0, String::len)
+                }
                 Self::Decision(decision) => decision.bytes(),
             }
     }
@@ -81,10 +87,17 @@ pub(crate) struct Journal {
 impl Journal {
     /// Goes on where the database ends.
     pub(crate) fn open(connection: &Connection) -> rusqlite::Result<Self> {
-        let last_id: Option<i64> = connection.query_row("SELECT max(id) FROM logs", [], |row| row.get(0))?;
-        let ring = audit::latest(connection)?.into_iter().map(Arc::new).collect();
+        let last_id: Option<i64> =
+            connection.query_row("SELECT max(id) FROM logs", [], |row| row.get(0))?;
+        let ring = audit::latest(connection)?
+            .into_iter()
+            .map(Arc::new)
+            .collect();
         Ok(Self {
-            queue: Mutex::new(Queue { last_id: last_id.unwrap_or(0), ..Queue::default() }),
+            queue: Mutex::new(Queue {
+                last_id: last_id.unwrap_or(0),
+                ..Queue::default()
+            }),
             wake: Condvar::new(),
             followers: broadcast::Sender::new(FOLLOWER_LINES_MAX),
             ring: Mutex::new(ring),
@@ -143,7 +156,12 @@ impl Journal {
 
     pub(crate) fn recent(&self, plugin: Option<&str>, entries_max: usize) -> Vec<Arc<AuditEntry>> {
         let ring = self.ring.lock();
-        ring.iter().rev().filter(|entry| plugin.is_none_or(|plugin| entry.plugin == plugin)).take(entries_max).cloned().collect()
+        ring.iter()
+            .rev()
+            .filter(|entry| plugin.is_none_or(|plugin| entry.plugin == plugin))
+            .take(entries_max)
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn lines_dropped(&self) -> u64 {
@@ -163,7 +181,12 @@ impl Journal {
 
     /// Waits until the first `accepted` are in the database.
     pub(crate) async fn stored(&self, accepted: u64) -> Result<(), StoreError> {
-        let waited = self.done.subscribe().wait_for(|done| *done >= accepted).await.map(drop);
+        let waited = self
+            .done
+            .subscribe()
+            .wait_for(|done| *done >= accepted)
+            .await
+            .map(drop);
         waited.map_err(|_| StoreError::Closed)
     }
 }
@@ -178,7 +201,13 @@ impl Queue {
         let bytes = item.bytes();
         match self.shares.get_mut(item.plugin()) {
             Some(share) => share.bytes += bytes,
-            None => drop(self.shares.insert(item.plugin().to_owned(), Share { bytes, ..Share::default() })),
+            None => drop(self.shares.insert(
+                item.plugin().to_owned(),
+                Share {
+                    bytes,
+                    ..Share::default()
+                },
+            )),
         }
         self.bytes += bytes;
         self.accepted += 1;
@@ -196,12 +225,26 @@ impl Queue {
                 share.bytes -= bytes;
             }
         }
-        for (plugin, share) in self.shares.iter().filter(|(_, share)| share.lines_dropped > 0) {
+        for (plugin, share) in self
+            .shares
+            .iter()
+            .filter(|(_, share)| share.lines_dropped > 0)
+        {
             let (lines, bytes) = (share.lines_dropped, share.bytes_dropped);
-            let message = format!("{lines} log lines ({bytes} bytes) were dropped: they came faster than they could be stored");
-            let fields = Some(format!("{{\"dropped_lines\":{lines},\"dropped_bytes\":{bytes}}}"));
+            let message = format!(
+                "{lines} log lines ({bytes} bytes) were dropped: they came faster than they could be stored"
+            );
+            let fields = Some(format!(
+                "{{\"dropped_lines\":{lines},\"dropped_bytes\":{bytes}}}"
+            ));
             self.last_id += 1;
-            let line = LogEntry { plugin: plugin.clone(), at_ms: now_ms(), level: Level::Warn, message, fields };
+            let line = LogEntry {
+                plugin: plugin.clone(),
+                at_ms: now_ms(),
+                level: Level::Warn,
+                message,
+                fields,
+            };
             batch.push(Item::Line(self.last_id, Arc::new(line)));
         }
         self.shares.retain(|_, share| share.bytes > 0);
@@ -223,8 +266,13 @@ impl Storing {
     pub(crate) fn start(journal: Arc<Journal>, writer: Writer) -> Result<Self, StoreError> {
         let shared = journal.clone();
         let thread = thread::Builder::new().name("plugin-journal".into());
-        let thread = thread.spawn(move || serve(&shared, &writer)).map_err(|_| StoreError::Closed)?;
-        Ok(Self { journal, thread: Some(thread) })
+        let thread = thread
+            .spawn(move || serve(&shared, &writer))
+            .map_err(|_| StoreError::Closed)?;
+        Ok(Self {
+            journal,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -232,7 +280,11 @@ impl Drop for Storing {
     fn drop(&mut self) {
         self.journal.queue.lock().ended = true;
         self.journal.wake.notify_all();
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+        if self
+            .thread
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+        {
             tracing::error!("the thread that stores plugins' logs had ended");
         }
     }
@@ -252,12 +304,18 @@ fn serve(journal: &Journal, writer: &Writer) {
             journal.wake.wait_for(&mut queue, interval);
         }
         let batch = queue.take();
-        let (ended, done) = (queue.ended && batch.is_empty(), queue.accepted - queue.items.len() as u64);
+        let (ended, done) = (
+            queue.ended && batch.is_empty(),
+            queue.accepted - queue.items.len() as u64,
+        );
         drop(queue);
         if ended {
             return;
         }
-        let lines = batch.iter().filter(|item| matches!(item, Item::Line(..))).count() as u64;
+        let lines = batch
+            .iter()
+            .filter(|item| matches!(item, Item::Line(..)))
+            .count() as u64;
         if !batch.is_empty()
             && let Err(error) = writer.write_blocking(move |connection| store(connection, &batch))
         {

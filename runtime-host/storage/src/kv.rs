@@ -2,17 +2,18 @@
 //!
 //! Invariant: what a plugin takes up is counted in the transaction that changes it, and never grows beyond its share.
 
-use std::sync::Arc;
-
+use crate::{
+    PluginStore, StoreError,
+    cache::Effects,
+    text::{self, uint},
+};
 use bytes::Bytes;
 use limits::plugin_store::{
-    BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, KEYS_PAGE_MAX, VALUE_BYTES_MAX, VALUES_PER_PLUGIN_MAX,
+    BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, KEYS_PAGE_MAX,
+    VALUE_BYTES_MAX, VALUES_PER_PLUGIN_MAX,
 };
 use rusqlite::{Connection, OptionalExtension, params};
-
-use crate::cache::Effects;
-use crate::text::{self, uint};
-use crate::{PluginStore, StoreError};
+use std::sync::Arc;
 
 /// One of several writes that are made together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +45,10 @@ impl PluginStore {
         }
         let ticket = self.cache().ticket(plugin);
         let (wanted_plugin, wanted) = (plugin.to_owned(), key.to_owned());
-        let value = self.readers().read(move |connection| Ok(read(connection, &wanted_plugin, &wanted)?)).await?;
+        let value = self
+            .readers()
+            .read(move |connection| Ok(read(connection, &wanted_plugin, &wanted)?))
+            .await?;
         ticket.fill(key, value.as_ref());
         Ok(value)
     }
@@ -56,7 +60,10 @@ impl PluginStore {
     pub async fn kv_apply(&self, plugin: &str, changes: Vec<Change>) -> Result<(), StoreError> {
         text::plugin(plugin)?;
         if changes.len() > CHANGES_MAX {
-            return Err(StoreError::QuotaExceeded { field: "changes of one call", max: CHANGES_MAX as u64 });
+            return Err(StoreError::QuotaExceeded {
+                field: "changes of one call",
+                max: CHANGES_MAX as u64,
+            });
         }
         let changes: Vec<(String, Option<Bytes>)> = changes
             .into_iter()
@@ -80,7 +87,13 @@ impl PluginStore {
                 space.put(key, value.as_deref())?;
             }
             space.settle()?;
-            Ok(((), Some(Effects { plugin: plugin.clone(), changes: changes.clone() })))
+            Ok((
+                (),
+                Some(Effects {
+                    plugin: plugin.clone(),
+                    changes: changes.clone(),
+                }),
+            ))
         };
         self.writer().write(bytes, work).await
     }
@@ -96,7 +109,13 @@ impl PluginStore {
             let mut space = Space::of(connection, &plugin)?;
             let was_there = space.put(&key, None)?;
             space.settle()?;
-            Ok((was_there, Some(Effects { plugin: plugin.clone(), changes: vec![(key.clone(), None)] })))
+            Ok((
+                was_there,
+                Some(Effects {
+                    plugin: plugin.clone(),
+                    changes: vec![(key.clone(), None)],
+                }),
+            ))
         };
         self.writer().write(0, work).await
     }
@@ -116,7 +135,9 @@ impl PluginStore {
         for bytes in [&expected, &value].into_iter().flatten() {
             text::at_most("value", bytes.len(), VALUE_BYTES_MAX)?;
         }
-        let bytes = key.len() + expected.as_ref().map_or(0, Bytes::len) + value.as_ref().map_or(0, Bytes::len);
+        let bytes = key.len()
+            + expected.as_ref().map_or(0, Bytes::len)
+            + value.as_ref().map_or(0, Bytes::len);
         let (plugin, key): (Arc<str>, String) = (plugin.into(), key.to_owned());
         let work = move |connection: &Connection| {
             if read(connection, &plugin, &key)? != expected {
@@ -125,7 +146,13 @@ impl PluginStore {
             let mut space = Space::of(connection, &plugin)?;
             space.put(&key, value.as_deref())?;
             space.settle()?;
-            Ok((true, Some(Effects { plugin: plugin.clone(), changes: vec![(key.clone(), value.clone())] })))
+            Ok((
+                true,
+                Some(Effects {
+                    plugin: plugin.clone(),
+                    changes: vec![(key.clone(), value.clone())],
+                }),
+            ))
         };
         self.writer().write(bytes, work).await
     }
@@ -140,14 +167,23 @@ impl PluginStore {
         let work = move |connection: &Connection| {
             let now = match read(connection, &plugin, &key)? {
                 None => 0,
-                Some(value) => std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok()).ok_or(StoreError::NotANumber)?,
+                Some(value) => std::str::from_utf8(&value)
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or(StoreError::NotANumber)?,
             };
             let sum: i64 = i64::checked_add(now, by).ok_or(StoreError::OutOfRange)?;
             let value = Bytes::from(sum.to_string());
             let mut space = Space::of(connection, &plugin)?;
             space.put(&key, Some(&value))?;
             space.settle()?;
-            Ok((sum, Some(Effects { plugin: plugin.clone(), changes: vec![(key.clone(), Some(value))] })))
+            Ok((
+                sum,
+                Some(Effects {
+                    plugin: plugin.clone(),
+                    changes: vec![(key.clone(), Some(value))],
+                }),
+            ))
         };
         self.writer().write(KEY_BYTES_MAX, work).await
     }
@@ -156,7 +192,13 @@ impl PluginStore {
     ///
     /// # Errors
     /// A prefix or cursor that breaks the rule of keys, a database that fails.
-    pub async fn kv_keys(&self, plugin: &str, prefix: &str, after: Option<&str>, keys_max: usize) -> Result<KeyPage, StoreError> {
+    pub async fn kv_keys(
+        &self,
+        plugin: &str,
+        prefix: &str,
+        after: Option<&str>,
+        keys_max: usize,
+    ) -> Result<KeyPage, StoreError> {
         text::plugin(plugin)?;
         for (field, part) in [("prefix", Some(prefix)), ("cursor", after)] {
             if let Some(part) = part.filter(|part| !part.is_empty()) {
@@ -164,10 +206,15 @@ impl PluginStore {
             }
         }
         let keys_max = keys_max.clamp(1, KEYS_PAGE_MAX);
-        let (plugin, prefix, after) = (plugin.to_owned(), prefix.to_owned(), after.map(str::to_owned).unwrap_or_default());
+        let (plugin, prefix, after) = (
+            plugin.to_owned(),
+            prefix.to_owned(),
+            after.map(str::to_owned).unwrap_or_default(),
+        );
         let list = move |connection: &Connection| {
             let mut page = KeyPage::default();
-            let sql = "SELECT key FROM kv WHERE plugin = ?1 AND key >= ?2 AND key > ?3 ORDER BY key";
+            let sql =
+                "SELECT key FROM kv WHERE plugin = ?1 AND key >= ?2 AND key > ?3 ORDER BY key";
             let mut statement = connection.prepare_cached(sql)?;
             let mut rows = statement.query(params![plugin, prefix, after])?;
             while let Some(row) = rows.next()? {
@@ -193,7 +240,9 @@ impl PluginStore {
     pub async fn kv_usage(&self, plugin: &str) -> Result<u64, StoreError> {
         text::plugin(plugin)?;
         let plugin = plugin.to_owned();
-        self.readers().read(move |connection| Ok(uint(Space::of(connection, &plugin)?.bytes))).await
+        self.readers()
+            .read(move |connection| Ok(uint(Space::of(connection, &plugin)?.bytes)))
+            .await
     }
 }
 
@@ -203,8 +252,11 @@ fn check(plugin: &str, key: &str) -> Result<(), StoreError> {
 }
 
 fn read(connection: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Option<Bytes>> {
-    let mut statement = connection.prepare_cached("SELECT value FROM kv WHERE plugin = ?1 AND key = ?2")?;
-    let value: Option<Vec<u8>> = statement.query_row(params![plugin, key], |row| row.get(0)).optional()?;
+    let mut statement =
+        connection.prepare_cached("SELECT value FROM kv WHERE plugin = ?1 AND key = ?2")?;
+    let value: Option<Vec<u8>> = statement
+        .query_row(params![plugin, key], |row| row.get(0))
+        .optional()?;
     Ok(value.map(Bytes::from))
 }
 
@@ -219,15 +271,29 @@ struct Space<'a> {
 
 impl<'a> Space<'a> {
     fn of(connection: &'a Connection, plugin: &'a str) -> rusqlite::Result<Self> {
-        let mut statement = connection.prepare_cached("SELECT kv_bytes, kv_values FROM usage WHERE plugin = ?1")?;
-        let before = statement.query_row([plugin], |row| Ok((row.get(0)?, row.get(1)?))).optional()?.unwrap_or((0, 0));
-        Ok(Self { connection, plugin, bytes: before.0, values: before.1, before })
+        let mut statement =
+            connection.prepare_cached("SELECT kv_bytes, kv_values FROM usage WHERE plugin = ?1")?;
+        let before = statement
+            .query_row([plugin], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+            .unwrap_or((0, 0));
+        Ok(Self {
+            connection,
+            plugin,
+            bytes: before.0,
+            values: before.1,
+            before,
+        })
     }
 
     /// Sets or removes a key; whether it was there.
     fn put(&mut self, key: &str, value: Option<&[u8]>) -> rusqlite::Result<bool> {
-        let mut length = self.connection.prepare_cached("SELECT length(value) FROM kv WHERE plugin = ?1 AND key = ?2")?;
-        let old: Option<i64> = length.query_row(params![self.plugin, key], |row| row.get(0)).optional()?;
+        let mut length = self
+            .connection
+            .prepare_cached("SELECT length(value) FROM kv WHERE plugin = ?1 AND key = ?2")?;
+        let old: Option<i64> = length
+            .query_row(params![self.plugin, key], |row| row.get(0))
+            .optional()?;
         let key_bytes = key.len() as i64;
         if let Some(old) = old {
             self.bytes -= key_bytes + old;
@@ -235,11 +301,15 @@ impl<'a> Space<'a> {
         }
         if let Some(value) = value {
             let sql = "INSERT INTO kv (plugin, key, value) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = excluded.value";
-            self.connection.prepare_cached(sql)?.execute(params![self.plugin, key, value])?;
+            self.connection
+                .prepare_cached(sql)?
+                .execute(params![self.plugin, key, value])?;
             self.bytes += key_bytes + value.len() as i64;
             self.values += 1;
         } else if old.is_some() {
-            self.connection.prepare_cached("DELETE FROM kv WHERE plugin = ?1 AND key = ?2")?.execute(params![self.plugin, key])?;
+            self.connection
+                .prepare_cached("DELETE FROM kv WHERE plugin = ?1 AND key = ?2")?
+                .execute(params![self.plugin, key])?;
         }
         Ok(old.is_some())
     }
@@ -247,14 +317,24 @@ impl<'a> Space<'a> {
     /// Writes down what the plugin takes up now. What shrinks is never refused, also above the share.
     fn settle(self) -> Result<(), StoreError> {
         if self.bytes > self.before.0 && uint(self.bytes) > BYTES_PER_PLUGIN_MAX {
-            return Err(StoreError::QuotaExceeded { field: "bytes of keys and values", max: BYTES_PER_PLUGIN_MAX });
+            return Err(StoreError::QuotaExceeded {
+                field: "bytes of keys and values",
+                max: BYTES_PER_PLUGIN_MAX,
+            });
         }
         if self.values > self.before.1 && uint(self.values) > VALUES_PER_PLUGIN_MAX {
-            return Err(StoreError::QuotaExceeded { field: "values", max: VALUES_PER_PLUGIN_MAX });
+            return Err(StoreError::QuotaExceeded {
+                field: "values",
+                max: VALUES_PER_PLUGIN_MAX,
+            });
         }
         let sql = "INSERT INTO usage (plugin, kv_bytes, kv_values) VALUES (?1, ?2, ?3)
             ON CONFLICT DO UPDATE SET kv_bytes = excluded.kv_bytes, kv_values = excluded.kv_values";
-        self.connection.prepare_cached(sql)?.execute(params![self.plugin, self.bytes, self.values])?;
+        self.connection.prepare_cached(sql)?.execute(params![
+            self.plugin,
+            self.bytes,
+            self.values
+        ])?;
         Ok(())
     }
 }

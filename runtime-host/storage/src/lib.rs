@@ -22,10 +22,7 @@ mod switch;
 mod text;
 mod writer;
 
-use std::fmt;
-use std::path::Path;
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::{fmt, path::Path, sync::Arc, thread::JoinHandle};
 
 pub use audit::{AuditDecision, AuditEntry, AuditPage, AuditQuery};
 pub use consent::{Consent, ConsentState, Decision, NewConsent};
@@ -84,7 +81,16 @@ impl PluginStore {
         let (writer, writing) = Writer::start(connection, cache.clone())?;
         let storing = Storing::start(journal.clone(), writer.clone())?;
         let (reading, writing) = (Threads(reading), Threads(vec![writing]));
-        let inner = Inner { cache, vault, journal, _storing: storing, readers, _reading: reading, writer, _writing: writing };
+        let inner = Inner {
+            cache,
+            vault,
+            journal,
+            _storing: storing,
+            readers,
+            _reading: reading,
+            writer,
+            _writing: writing,
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -113,7 +119,11 @@ impl PluginStore {
 #[must_use]
 pub fn token_digest(token: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Threads that end once their channels are closed.

@@ -2,16 +2,16 @@
 //!
 //! Invariant: a read changes nothing, and reads that wait are bounded.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-
+use crate::{StoreError, connection};
 use limits::plugin_store::{READERS, READS_WAITING_MAX};
 use parking_lot::Mutex;
 use rusqlite::Connection;
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 use tokio::sync::{mpsc, oneshot};
-
-use crate::{StoreError, connection};
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
@@ -34,7 +34,12 @@ impl Readers {
                     read(&connection);
                 }
             };
-            threads.push(thread::Builder::new().name("plugin-reader".into()).spawn(serve).map_err(|_| StoreError::Closed)?);
+            threads.push(
+                thread::Builder::new()
+                    .name("plugin-reader".into())
+                    .spawn(serve)
+                    .map_err(|_| StoreError::Closed)?,
+            );
         }
         Ok((Self(reads), threads))
     }
@@ -47,7 +52,10 @@ impl Readers {
     {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
-            let outcome = connection.unchecked_transaction().map_err(StoreError::from).and_then(|transaction| work(&transaction));
+            let outcome = connection
+                .unchecked_transaction()
+                .map_err(StoreError::from)
+                .and_then(|transaction| work(&transaction));
             // Who asked may have gone.
             let _ = reply.send(outcome);
         });

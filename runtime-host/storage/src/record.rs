@@ -1,11 +1,8 @@
 //! What is known about a plugin besides its files: whether it is enabled, what it was approved for, its settings.
 
+use crate::{PluginStore, StoreError, secret::random, text};
 use limits::plugin_store::{DOCUMENT_BYTES_MAX, RECORDS_MAX, TEXT_BYTES_MAX};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-
-use crate::secret::random;
-use crate::text;
-use crate::{PluginStore, StoreError};
 
 /// What is known about a plugin.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +29,24 @@ impl PluginRecord {
     /// # Errors
     /// The system has no random bytes.
     pub fn new(id: &str, enabled: bool) -> Result<Self, StoreError> {
-        let instance_id = uuid::Builder::from_random_bytes(random()?).into_uuid().to_string();
+        let instance_id = uuid::Builder::from_random_bytes(random()?)
+            .into_uuid()
+            .to_string();
         let settings = serde_json::Map::new();
-        Ok(Self { id: id.to_owned(), enabled, reason: None, instance_id, token_digest: None, approved: None, settings })
+        Ok(Self {
+            id: id.to_owned(),
+            enabled,
+            reason: None,
+            instance_id,
+            token_digest: None,
+            approved: None,
+            settings,
+        })
     }
 }
 
-const COLUMNS: &str = "SELECT id, enabled, reason, instance_id, token_digest, approved, settings FROM plugins";
+const COLUMNS: &str =
+    "SELECT id, enabled, reason, instance_id, token_digest, approved, settings FROM plugins";
 
 impl PluginStore {
     /// What is known about a plugin.
@@ -53,13 +61,22 @@ impl PluginStore {
     ///
     /// # Errors
     /// A database that fails.
-    pub async fn record_by_token(&self, token_digest: &str) -> Result<Option<PluginRecord>, StoreError> {
-        self.one_record("token_digest", token_digest.to_owned()).await
+    pub async fn record_by_token(
+        &self,
+        token_digest: &str,
+    ) -> Result<Option<PluginRecord>, StoreError> {
+        self.one_record("token_digest", token_digest.to_owned())
+            .await
     }
 
-    async fn one_record(&self, column: &'static str, value: String) -> Result<Option<PluginRecord>, StoreError> {
+    async fn one_record(
+        &self,
+        column: &'static str,
+        value: String,
+    ) -> Result<Option<PluginRecord>, StoreError> {
         let find = move |connection: &Connection| {
-            let mut statement = connection.prepare_cached(&format!("{COLUMNS} WHERE {column} = ?1"))?;
+            let mut statement =
+                connection.prepare_cached(&format!("{COLUMNS} WHERE {column} = ?1"))?;
             Ok(statement.query_row([value], record).optional()?)
         };
         self.readers().read(find).await
@@ -82,13 +99,20 @@ impl PluginStore {
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as [`PluginStore::save`].
-    pub async fn change_record<F>(&self, plugin: &str, change: F) -> Result<PluginRecord, StoreError>
+    pub async fn change_record<F>(
+        &self,
+        plugin: &str,
+        change: F,
+    ) -> Result<PluginRecord, StoreError>
     where
         F: Fn(&mut PluginRecord) + Send + 'static,
     {
         let plugin = plugin.to_owned();
         let work = move |connection: &Connection| {
-            let found = connection.prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?.query_row([&plugin], record).optional()?;
+            let found = connection
+                .prepare_cached(&format!("{COLUMNS} WHERE id = ?1"))?
+                .query_row([&plugin], record)
+                .optional()?;
             let mut found = found.ok_or(StoreError::NotFound { what: "plugin" })?;
             change(&mut found);
             keep(connection, &found)?;
@@ -102,33 +126,66 @@ impl PluginStore {
     /// # Errors
     /// A field that is too long, more than [`RECORDS_MAX`] plugins, a token of another plugin, a database that fails.
     pub async fn save(&self, record: PluginRecord) -> Result<(), StoreError> {
-        self.writer().write(DOCUMENT_BYTES_MAX, move |connection| Ok((keep(connection, &record)?, None))).await
+        self.writer()
+            .write(DOCUMENT_BYTES_MAX, move |connection| {
+                Ok((keep(connection, &record)?, None))
+            })
+            .await
     }
 }
 
 fn keep(connection: &Connection, record: &PluginRecord) -> Result<(), StoreError> {
-    let PluginRecord { id, enabled, instance_id, token_digest, approved, .. } = record;
+    let PluginRecord {
+        id,
+        enabled,
+        instance_id,
+        token_digest,
+        approved,
+        ..
+    } = record;
     text::plugin(id)?;
-    let reason = record.reason.as_deref().map(|reason| text::short("reason", reason)).transpose()?;
+    let reason = record
+        .reason
+        .as_deref()
+        .map(|reason| text::short("reason", reason))
+        .transpose()?;
     text::at_most("instance id", instance_id.len(), TEXT_BYTES_MAX)?;
     let settings = serde_json::Value::from(record.settings.clone()).to_string();
     text::at_most("settings", settings.len(), DOCUMENT_BYTES_MAX)?;
-    text::at_most("approved", approved.as_ref().map_or(0, String::len), DOCUMENT_BYTES_MAX)?;
+    text::at_most(
+        "approved",
+        approved.as_ref().map_or(0, String::len),
+        DOCUMENT_BYTES_MAX,
+    )?;
     let sql = "INSERT INTO plugins (id, enabled, reason, instance_id, token_digest, approved, settings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
         ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, reason = excluded.reason, instance_id = excluded.instance_id,
         token_digest = excluded.token_digest, approved = excluded.approved, settings = excluded.settings";
-    connection.prepare_cached(sql)?.execute(params![id, enabled, reason, instance_id, token_digest, approved, settings])?;
-    let count: i64 = connection.prepare_cached("SELECT count(*) FROM plugins")?.query_row([], |row| row.get(0))?;
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        enabled,
+        reason,
+        instance_id,
+        token_digest,
+        approved,
+        settings
+    ])?;
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM plugins")?
+        .query_row([], |row| row.get(0))?;
     if count > RECORDS_MAX as i64 {
-        return Err(StoreError::QuotaExceeded { field: "plugins", max: RECORDS_MAX as u64 });
+        return Err(StoreError::QuotaExceeded {
+            field: "plugins",
+            max: RECORDS_MAX as u64,
+        });
     }
     Ok(())
 }
 
 fn record(row: &Row<'_>) -> rusqlite::Result<PluginRecord> {
     let settings: String = row.get(6)?;
-    let settings = serde_json::from_str(&settings)
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, error.into()))?;
+    let settings = serde_json::from_str(&settings).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Text, error.into())
+    })?;
     Ok(PluginRecord {
         id: row.get(0)?,
         enabled: row.get(1)?,

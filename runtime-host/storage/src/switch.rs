@@ -2,11 +2,9 @@
 //!
 //! What it is not: the switches of the environment, which are read at each start. Invariant: a switch that was acknowledged is on.
 
+use crate::{PluginStore, StoreError, text};
 use limits::capability::ENVIRONMENT_WORDS_MAX;
 use rusqlite::{Connection, params};
-
-use crate::text;
-use crate::{PluginStore, StoreError};
 
 /// A switch that is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +22,14 @@ impl PluginStore {
     /// A database that fails.
     pub async fn switches(&self) -> Result<Vec<Switch>, StoreError> {
         let list = |connection: &Connection| {
-            let mut statement = connection.prepare_cached("SELECT name, thrown_by FROM switches ORDER BY name")?;
+            let mut statement =
+                connection.prepare_cached("SELECT name, thrown_by FROM switches ORDER BY name")?;
             let rows = statement.query_map([], |row| {
                 let name: String = row.get(0)?;
-                Ok(Switch { plugin: (!name.is_empty()).then_some(name), by: row.get(1)? })
+                Ok(Switch {
+                    plugin: (!name.is_empty()).then_some(name),
+                    by: row.get(1)?,
+                })
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         };
@@ -38,20 +40,34 @@ impl PluginStore {
     ///
     /// # Errors
     /// A name that is too long, more than [`ENVIRONMENT_WORDS_MAX`] switches, a database that fails.
-    pub async fn switch(&self, plugin: Option<&str>, by: Option<&str>, at_ms: u64) -> Result<(), StoreError> {
+    pub async fn switch(
+        &self,
+        plugin: Option<&str>,
+        by: Option<&str>,
+        at_ms: u64,
+    ) -> Result<(), StoreError> {
         let name = plugin.unwrap_or_default().to_owned();
         let by = by.map(str::to_owned);
         let work = move |connection: &Connection| {
             let Some(by) = &by else {
-                connection.prepare_cached("DELETE FROM switches WHERE name = ?1")?.execute([&name])?;
+                connection
+                    .prepare_cached("DELETE FROM switches WHERE name = ?1")?
+                    .execute([&name])?;
                 return Ok(((), None));
             };
             let (name, by) = (text::short("plugin", &name)?, text::short("by", by)?);
             let sql = "INSERT INTO switches (name, thrown_by, at_ms) VALUES (?1, ?2, ?3) ON CONFLICT (name) DO NOTHING";
-            connection.prepare_cached(sql)?.execute(params![name, by, text::int(at_ms)])?;
-            let count: i64 = connection.prepare_cached("SELECT count(*) FROM switches")?.query_row([], |row| row.get(0))?;
+            connection
+                .prepare_cached(sql)?
+                .execute(params![name, by, text::int(at_ms)])?;
+            let count: i64 = connection
+                .prepare_cached("SELECT count(*) FROM switches")?
+                .query_row([], |row| row.get(0))?;
             if count > ENVIRONMENT_WORDS_MAX as i64 + 1 {
-                return Err(StoreError::QuotaExceeded { field: "switches", max: ENVIRONMENT_WORDS_MAX as u64 });
+                return Err(StoreError::QuotaExceeded {
+                    field: "switches",
+                    max: ENVIRONMENT_WORDS_MAX as u64,
+                });
             }
             Ok(((), None))
         };

@@ -2,11 +2,9 @@
 //!
 //! Invariant: stored text holds no control character and no character that reorders what stands beside it.
 
-use std::fmt::Write as _;
-
-use limits::plugin_store as bounds;
-
 use crate::StoreError;
+use limits::plugin_store as bounds;
+use std::fmt::Write as _;
 
 /// Whether a character acts instead of being shown: controls, line separators, and what changes the direction of text.
 fn acts(character: char) -> bool {
@@ -40,7 +38,8 @@ pub(crate) fn fields(text: &str) -> String {
     if text.len() > bounds::LOG_LINE_BYTES_MAX {
         return format!("{{\"cut\":\"{} bytes of fields\"}}", text.len());
     }
-    let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
+    let Ok(object) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+    else {
         return "{\"cut\":\"fields that are no JSON object\"}".to_owned();
     };
     let compact = serde_json::Value::from(object).to_string();
@@ -76,7 +75,11 @@ pub(crate) fn short(field: &'static str, text: &str) -> Result<String, StoreErro
 /// # Errors
 /// [`StoreError::TooLarge`].
 pub(crate) fn at_most(field: &'static str, bytes: usize, max: usize) -> Result<(), StoreError> {
-    if bytes <= max { Ok(()) } else { Err(StoreError::TooLarge { field, max }) }
+    if bytes <= max {
+        Ok(())
+    } else {
+        Err(StoreError::TooLarge { field, max })
+    }
 }
 
 /// A plugin's id as a namespace: its form is the manifest's business, here it must only be one.
@@ -84,7 +87,12 @@ pub(crate) fn at_most(field: &'static str, bytes: usize, max: usize) -> Result<(
 /// # Errors
 /// [`StoreError::InvalidKey`].
 pub(crate) fn plugin(plugin: &str) -> Result<(), StoreError> {
-    word("plugin", plugin, bounds::PLUGIN_BYTES_MAX, "must be 1 to 128 bytes without control characters")
+    word(
+        "plugin",
+        plugin,
+        bounds::PLUGIN_BYTES_MAX,
+        "must be 1 to 128 bytes without control characters",
+    )
 }
 
 /// A key of a value or the name of a secret. It is never a path; two spellings of one character are two keys.
@@ -92,12 +100,21 @@ pub(crate) fn plugin(plugin: &str) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::InvalidKey`].
 pub(crate) fn key(field: &'static str, key: &str) -> Result<(), StoreError> {
-    word(field, key, bounds::KEY_BYTES_MAX, "must be 1 to 512 bytes without control characters")
+    word(
+        field,
+        key,
+        bounds::KEY_BYTES_MAX,
+        "must be 1 to 512 bytes without control characters",
+    )
 }
 
 fn word(field: &'static str, word: &str, max: usize, rule: &'static str) -> Result<(), StoreError> {
     let sound = (1..=max).contains(&word.len()) && !word.chars().any(char::is_control);
-    if sound { Ok(()) } else { Err(StoreError::InvalidKey { field, rule }) }
+    if sound {
+        Ok(())
+    } else {
+        Err(StoreError::InvalidKey { field, rule })
+    }
 }
 
 /// A number for SQLite, which has no unsigned ones; nothing here reaches the end of the range.
@@ -113,7 +130,9 @@ pub(crate) fn uint(number: i64) -> u64 {
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
 
 #[cfg(test)]
@@ -124,16 +143,33 @@ mod tests {
 
     #[test]
     fn what_steers_a_terminal_becomes_visible() {
-        assert_eq!(line("a\u{1b}[31mred\nFAKE\r\u{9b}\u{202e}\0é"), "a\\u{1b}[31mred\\nFAKE\\r\\u{9b}\\u{202e}\\u{0}é");
-        assert_eq!(fields(" { \"a\" : \"\\u001b\u{202e}\" } "), r#"{"a":"\u001b\u202e"}"#);
-        assert_eq!(fields("[1]"), "{\"cut\":\"fields that are no JSON object\"}");
+        assert_eq!(
+            line("a\u{1b}[31mred\nFAKE\r\u{9b}\u{202e}\0é"),
+            "a\\u{1b}[31mred\\nFAKE\\r\\u{9b}\\u{202e}\\u{0}é"
+        );
+        assert_eq!(
+            fields(" { \"a\" : \"\\u001b\u{202e}\" } "),
+            r#"{"a":"\u001b\u202e"}"#
+        );
+        assert_eq!(
+            fields("[1]"),
+            "{\"cut\":\"fields that are no JSON object\"}"
+        );
     }
 
     #[test]
     fn long_lines_are_cut_and_say_so() {
         let cut = line(&"ä".repeat(LOG_LINE_BYTES_MAX));
-        assert!(cut.len() < LOG_LINE_BYTES_MAX + 40 && cut.ends_with(&format!(" … {LOG_LINE_BYTES_MAX} bytes cut")), "{}", &cut[8000..]);
-        assert!(fields(&format!("{{\"a\":\"{}\"}}", "x".repeat(LOG_LINE_BYTES_MAX))).contains("bytes of fields"));
+        assert!(
+            cut.len() < LOG_LINE_BYTES_MAX + 40
+                && cut.ends_with(&format!(" … {LOG_LINE_BYTES_MAX} bytes cut")),
+            "{}",
+            &cut[8000..]
+        );
+        assert!(
+            fields(&format!("{{\"a\":\"{}\"}}", "x".repeat(LOG_LINE_BYTES_MAX)))
+                .contains("bytes of fields")
+        );
     }
 
     proptest! {

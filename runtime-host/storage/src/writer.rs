@@ -3,15 +3,19 @@
 //!
 //! Invariant: a write that fails takes no other with it; an acknowledged write is on the disk; what waits is bounded in number and bytes.
 
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-
-use limits::plugin_store::{WRITE_OVERHEAD_BYTES, WRITES_PER_COMMIT_MAX, WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX};
+use crate::{
+    StoreError,
+    cache::{Cache, Effects},
+};
+use limits::plugin_store::{
+    WRITE_OVERHEAD_BYTES, WRITES_PER_COMMIT_MAX, WRITES_WAITING_BYTES_MAX, WRITES_WAITING_MAX,
+};
 use rusqlite::Connection;
+use std::{
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-
-use crate::StoreError;
-use crate::cache::{Cache, Effects};
 
 /// What a write returns, and what it does to the values of plugins.
 pub(crate) type Written<T> = Result<(T, Option<Effects>), StoreError>;
@@ -25,11 +29,22 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(connection: Connection, cache: Arc<Cache>) -> Result<(Self, JoinHandle<()>), StoreError> {
+    pub(crate) fn start(
+        connection: Connection,
+        cache: Arc<Cache>,
+    ) -> Result<(Self, JoinHandle<()>), StoreError> {
         let (jobs, waiting) = mpsc::channel(WRITES_WAITING_MAX);
         let thread = thread::Builder::new().name("plugin-store".into());
-        let thread = thread.spawn(move || serve(&connection, &cache, waiting)).map_err(|_| StoreError::Closed)?;
-        Ok((Self { jobs, room: Arc::new(Semaphore::new(WRITES_WAITING_BYTES_MAX)) }, thread))
+        let thread = thread
+            .spawn(move || serve(&connection, &cache, waiting))
+            .map_err(|_| StoreError::Closed)?;
+        Ok((
+            Self {
+                jobs,
+                room: Arc::new(Semaphore::new(WRITES_WAITING_BYTES_MAX)),
+            },
+            thread,
+        ))
     }
 
     /// Does `work` in a transaction and waits for the commit. `work` may run twice; `bytes` is what it holds in memory.
@@ -38,10 +53,22 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> Written<T> + Send + 'static,
     {
-        let bytes = u32::try_from(bytes + WRITE_OVERHEAD_BYTES).unwrap_or(u32::MAX).min(WRITES_WAITING_BYTES_MAX as u32);
-        let room = self.room.clone().acquire_many_owned(bytes).await.map_err(|_| StoreError::Closed)?;
+        let bytes = u32::try_from(bytes + WRITE_OVERHEAD_BYTES)
+            .unwrap_or(u32::MAX)
+            .min(WRITES_WAITING_BYTES_MAX as u32);
+        let room = self
+            .room
+            .clone()
+            .acquire_many_owned(bytes)
+            .await
+            .map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work, outcome: None, reply, _room: Some(room) });
+        let job = Box::new(Task {
+            work,
+            outcome: None,
+            reply,
+            _room: Some(room),
+        });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -53,8 +80,15 @@ impl Writer {
         F: Fn(&Connection) -> Written<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Box::new(Task { work, outcome: None, reply, _room: None });
-        self.jobs.blocking_send(job).map_err(|_| StoreError::Closed)?;
+        let job = Box::new(Task {
+            work,
+            outcome: None,
+            reply,
+            _room: None,
+        });
+        self.jobs
+            .blocking_send(job)
+            .map_err(|_| StoreError::Closed)?;
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 }
@@ -97,7 +131,10 @@ impl<T: Send, F: Fn(&Connection) -> Written<T> + Send> Job for Task<T, F> {
     }
 }
 
-fn in_savepoint<T>(connection: &Connection, work: impl Fn(&Connection) -> Written<T>) -> Written<T> {
+fn in_savepoint<T>(
+    connection: &Connection,
+    work: impl Fn(&Connection) -> Written<T>,
+) -> Written<T> {
     connection.execute_batch("SAVEPOINT one")?;
     let outcome = work(connection);
     match outcome {
@@ -119,14 +156,22 @@ fn serve(connection: &Connection, cache: &Cache, mut waiting: mpsc::Receiver<Box
         let together = commit(connection, cache, &mut batch);
         let alone = together.is_err() && batch.len() > 1;
         for mut job in batch {
-            let committed = if alone { commit(connection, cache, std::slice::from_mut(&mut job)) } else { together.clone() };
+            let committed = if alone {
+                commit(connection, cache, std::slice::from_mut(&mut job))
+            } else {
+                together.clone()
+            };
             job.finish(committed);
         }
     }
 }
 
 /// One transaction with all of `batch`.
-fn commit(connection: &Connection, cache: &Cache, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+fn commit(
+    connection: &Connection,
+    cache: &Cache,
+    batch: &mut [Box<dyn Job>],
+) -> Result<(), StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     for job in &mut *batch {
         job.run(connection);

@@ -25,7 +25,11 @@ pub fn check(bytes: &[u8]) {
     assert_eq!(read(bytes, 1), at_once, "byte by byte");
     let piece = 1 + usize::from(*seed);
     assert_eq!(read(bytes, piece), at_once, "pieces of {piece}");
-    assert_eq!(plainly(bytes), at_once, "against a reader that waits for whole messages");
+    assert_eq!(
+        plainly(bytes),
+        at_once,
+        "against a reader that waits for whole messages"
+    );
 }
 
 /// Reads as the gateway does: what is there is taken, what is missing is waited for.
@@ -47,8 +51,15 @@ fn read(bytes: &[u8], piece: usize) -> Vec<Event> {
 }
 
 /// One frame, or what has come of one; how many bytes it took, `None` when more are needed.
-fn step(bytes: &mut [u8], assembly: &mut Option<Assembly>, events: &mut Vec<Event>) -> Option<usize> {
-    if assembly.as_ref().is_some_and(|assembly| assembly.arriving.is_some()) {
+fn step(
+    bytes: &mut [u8],
+    assembly: &mut Option<Assembly>,
+    events: &mut Vec<Event>,
+) -> Option<usize> {
+    if assembly
+        .as_ref()
+        .is_some_and(|assembly| assembly.arriving.is_some())
+    {
         return Some(payload(bytes, assembly, events));
     }
     let collected = assembly.as_ref().map_or(0, |assembly| assembly.bytes.len());
@@ -73,7 +84,11 @@ fn step(bytes: &mut [u8], assembly: &mut Option<Assembly>, events: &mut Vec<Even
     let begun = assembly.get_or_insert_default();
     begun.fragments += 1;
     assert!(begun.fragments <= FRAGMENTS_MAX, "fragments are bounded");
-    begun.arriving = Some(Arriving { fin: header.fin, mask: header.mask, missing: header.payload_bytes });
+    begun.arriving = Some(Arriving {
+        fin: header.fin,
+        mask: header.mask,
+        missing: header.payload_bytes,
+    });
     Some(header.header_bytes + payload(&mut bytes[header.header_bytes..], assembly, events))
 }
 
@@ -81,8 +96,14 @@ fn payload(bytes: &mut [u8], assembly: &mut Option<Assembly>, events: &mut Vec<E
     let Some(arriving) = assembly else { return 0 };
     let taken = arriving.take(bytes, true);
     let finished = arriving.finish();
-    assert!(arriving.bytes.len() <= MESSAGE_BYTES_MAX, "messages are bounded");
-    assert!(arriving.bytes.capacity() <= 2 * MESSAGE_BYTES_MAX, "and so is the room for them");
+    assert!(
+        arriving.bytes.len() <= MESSAGE_BYTES_MAX,
+        "messages are bounded"
+    );
+    assert!(
+        arriving.bytes.capacity() <= 2 * MESSAGE_BYTES_MAX,
+        "and so is the room for them"
+    );
     if !arriving.check(finished == Some(true)) {
         events.push(Event::Violated(NOT_UTF8));
     } else if finished == Some(true)
@@ -114,7 +135,10 @@ fn plainly(bytes: &[u8]) -> Vec<Event> {
             }
         };
         let body = &rest[header.header_bytes..];
-        let cycled = body.iter().take(header.payload_bytes).zip(header.mask.iter().cycle());
+        let cycled = body
+            .iter()
+            .take(header.payload_bytes)
+            .zip(header.mask.iter().cycle());
         let plain: Vec<u8> = cycled.map(|(byte, key)| byte ^ key).collect();
         let is_whole = plain.len() == header.payload_bytes;
         rest = &body[plain.len()..];
@@ -136,7 +160,8 @@ fn plainly(bytes: &[u8]) -> Vec<Event> {
             begun
         });
         if begins == message.is_some() || fragments >= FRAGMENTS_MAX {
-            let violation = misplaced(header.opcode, before.as_ref()).expect("a frame at a wrong place is misplaced");
+            let violation = misplaced(header.opcode, before.as_ref())
+                .expect("a frame at a wrong place is misplaced");
             events.push(Event::Violated(violation));
             return events;
         }
@@ -144,7 +169,8 @@ fn plainly(bytes: &[u8]) -> Vec<Event> {
         text.extend_from_slice(&plain);
         let ends = is_whole && header.fin;
         // A text that only lacks its end may still become one.
-        let can_be = std::str::from_utf8(&text).map_or_else(|error| !ends && error.error_len().is_none(), |_| true);
+        let can_be = std::str::from_utf8(&text)
+            .map_or_else(|error| !ends && error.error_len().is_none(), |_| true);
         if !can_be {
             events.push(Event::Violated(NOT_UTF8));
             return events;

@@ -24,8 +24,14 @@ pub use urls::check as url;
 pub type Named = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const ALL: [Named; 6] =
-    [("frame", frame), ("envelope", envelope), ("manifest", manifest), ("schema", schema), ("range", range), ("url", url)];
+pub const ALL: [Named; 6] = [
+    ("frame", frame),
+    ("envelope", envelope),
+    ("manifest", manifest),
+    ("schema", schema),
+    ("range", range),
+    ("url", url),
+];
 
 /// Bytes as one envelope: read as `serde_json` reads them, and the host's look at them agrees.
 pub fn envelope(bytes: &[u8]) {
@@ -34,5 +40,7 @@ pub fn envelope(bytes: &[u8]) {
 
 /// The text before the last line break, and the line behind it: how inputs of two parts are written.
 fn two_parts(bytes: &[u8]) -> Option<(&str, &str)> {
-    std::str::from_utf8(bytes).ok().map(|text| text.rsplit_once('\n').unwrap_or((text, "")))
+    std::str::from_utf8(bytes)
+        .ok()
+        .map(|text| text.rsplit_once('\n').unwrap_or((text, "")))
 }

@@ -2,18 +2,25 @@
 
 use crate::{budget, two_parts};
 use jsonschema::{Draft, PatternOptions, Validator};
-use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATIONS_MAX};
+use limits::plugin_event::{
+    SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATIONS_MAX,
+};
 use plugin_event::Schema;
 use serde_json::Value;
 
 /// Fails when the guard lets through what costs without a bound, or when document or payload are judged otherwise than by the library
 /// that is given the document as it is and the payload as a tree.
 pub fn check(bytes: &[u8]) {
-    let Some((document, payload)) = two_parts(bytes) else { return };
+    let Some((document, payload)) = two_parts(bytes) else {
+        return;
+    };
     let schema = match budget::within("compiling", || Schema::compile(document)) {
         Ok(schema) => schema,
         Err(error) => {
-            assert!(!error.code().is_empty() && error.to_string().len() < 4_096, "{error}");
+            assert!(
+                !error.code().is_empty() && error.to_string().len() < 4_096,
+                "{error}"
+            );
             if error.code() == "SCHEMA_INVALID" {
                 assert!(plain(document).is_none(), "{error}");
             }
@@ -26,7 +33,10 @@ pub fn check(bytes: &[u8]) {
     match (&verdict, value) {
         (Ok(()), value) => {
             let value = value.expect("what conforms is JSON");
-            assert!(budget::within("checking a tree", || reference.is_valid(&value)), "only the borrowed reader accepts");
+            assert!(
+                budget::within("checking a tree", || reference.is_valid(&value)),
+                "only the borrowed reader accepts"
+            );
         }
         (Err(violations), Ok(value)) => {
             assert!(!violations.is_empty() && violations.len() <= VIOLATIONS_MAX);
@@ -49,9 +59,22 @@ fn plain(document: &str) -> Option<Validator> {
         Some(inner) => serde_json::from_str(inner).ok()?,
         None => document,
     };
-    let dialect = document.get("$schema").and_then(Value::as_str).unwrap_or_default();
-    let draft = if dialect.contains("draft-07") { Draft::Draft7 } else { Draft::Draft202012 };
-    let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
-    let options = jsonschema::options().with_draft(draft).with_pattern_options(patterns).should_validate_formats(false).offline();
+    let dialect = document
+        .get("$schema")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let draft = if dialect.contains("draft-07") {
+        Draft::Draft7
+    } else {
+        Draft::Draft202012
+    };
+    let patterns = PatternOptions::regex()
+        .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
+        .dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
+    let options = jsonschema::options()
+        .with_draft(draft)
+        .with_pattern_options(patterns)
+        .should_validate_formats(false)
+        .offline();
     options.build(&document).ok()
 }

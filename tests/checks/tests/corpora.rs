@@ -15,12 +15,18 @@ fn corpus() -> PathBuf {
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    entries.map(|entry| entry.expect("readable").path()).collect()
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    entries
+        .map(|entry| entry.expect("readable").path())
+        .collect()
 }
 
 fn replay(target: &str) {
-    let (_, check) = checks::ALL.iter().find(|(name, _)| *name == target).expect("a check");
+    let (_, check) = checks::ALL
+        .iter()
+        .find(|(name, _)| *name == target)
+        .expect("a check");
     let inputs = files(&corpus().join(target));
     assert!(!inputs.is_empty(), "the corpus of {target} is empty");
     for path in inputs {
@@ -63,12 +69,34 @@ fn urls() {
 
 #[test]
 fn each_check_has_a_target_and_a_corpus_of_bounded_size() {
-    let expected: BTreeSet<String> = checks::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let names =
-        |folder: PathBuf| files(&folder).iter().map(|path| path.file_stem().expect("named").to_string_lossy().into_owned()).collect();
+    let expected: BTreeSet<String> = checks::ALL
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let names = |folder: PathBuf| {
+        files(&folder)
+            .iter()
+            .map(|path| {
+                path.file_stem()
+                    .expect("named")
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect()
+    };
     assert_eq!(expected, names(corpus()));
     assert_eq!(expected, names(corpus().join("../targets")));
-    let all: Vec<PathBuf> = expected.iter().flat_map(|name| files(&corpus().join(name))).collect();
-    let bytes: u64 = all.iter().map(|path| fs::metadata(path).expect("readable").len()).sum();
-    assert!(all.len() <= FILES_MAX && bytes <= BYTES_MAX, "{} files, {bytes} bytes", all.len());
+    let all: Vec<PathBuf> = expected
+        .iter()
+        .flat_map(|name| files(&corpus().join(name)))
+        .collect();
+    let bytes: u64 = all
+        .iter()
+        .map(|path| fs::metadata(path).expect("readable").len())
+        .sum();
+    assert!(
+        all.len() <= FILES_MAX && bytes <= BYTES_MAX,
+        "{} files, {bytes} bytes",
+        all.len()
+    );
 }

@@ -62,7 +62,13 @@ pub struct Model {
 impl Model {
     /// A connection is somebody.
     pub fn enter(&mut self, serial: Serial, user: User) {
-        self.members.insert(serial, Member { user, spans: HashMap::new() });
+        self.members.insert(
+            serial,
+            Member {
+                user,
+                spans: HashMap::new(),
+            },
+        );
     }
 
     /// A connection is in a room: it has heard the roster.
@@ -72,12 +78,24 @@ impl Model {
     pub fn joined(&mut self, serial: Serial, room: Room, roster: &[User]) -> Result<(), String> {
         self.clock += 1;
         let joined_at = self.clock;
-        let Some(member) = self.members.get_mut(&serial) else { return Ok(()) };
+        let Some(member) = self.members.get_mut(&serial) else {
+            return Ok(());
+        };
         let users: BTreeSet<User> = roster.iter().copied().collect();
         if users.len() != roster.len() || users.contains(&member.user) {
-            return Err(format!("connection {serial} (user {}) got the roster {roster:?} of room {room}", member.user));
+            return Err(format!(
+                "connection {serial} (user {}) got the roster {roster:?} of room {room}",
+                member.user
+            ));
         }
-        member.spans.insert(room, Span { joined_at, roster: users, last: HashMap::new() });
+        member.spans.insert(
+            room,
+            Span {
+                joined_at,
+                roster: users,
+                last: HashMap::new(),
+            },
+        );
         Ok(())
     }
 
@@ -92,7 +110,12 @@ impl Model {
     /// A connection sends a message; its number.
     pub fn sent(&mut self, serial: Serial, room: Room) -> u32 {
         self.clock += 1;
-        let log = self.logs.entry(room).or_default().entry(serial).or_default();
+        let log = self
+            .logs
+            .entry(room)
+            .or_default()
+            .entry(serial)
+            .or_default();
         log.sent_at.push(self.clock);
         log.total() - 1
     }
@@ -100,7 +123,10 @@ impl Model {
     /// How much a connection has sent, by room: what an answer to something sent now will make certain.
     #[must_use]
     pub fn so_far(&self, serial: Serial) -> Vec<(Room, u32)> {
-        self.logs.iter().filter_map(|(room, logs)| Some((*room, logs.get(&serial)?.total()))).collect()
+        self.logs
+            .iter()
+            .filter_map(|(room, logs)| Some((*room, logs.get(&serial)?.total())))
+            .collect()
     }
 
     /// A connection is gone, or is going to be; of what it has sent, so much is certain.
@@ -109,7 +135,10 @@ impl Model {
         self.members.remove(&serial);
         for (room, logs) in &mut self.logs {
             if let Some(log) = logs.get_mut(&serial) {
-                let certain = certain.iter().find(|(certain, _)| certain == room).map_or(0, |(_, count)| *count);
+                let certain = certain
+                    .iter()
+                    .find(|(certain, _)| certain == room)
+                    .map_or(0, |(_, count)| *count);
                 log.certain = Some(certain.max(log.base));
             }
         }
@@ -118,7 +147,11 @@ impl Model {
     /// Where a connection is for certain.
     #[must_use]
     pub fn rooms(&self, serial: Serial) -> Vec<Room> {
-        let mut rooms: Vec<_> = self.members.get(&serial).map(|member| member.spans.keys().copied().collect()).unwrap_or_default();
+        let mut rooms: Vec<_> = self
+            .members
+            .get(&serial)
+            .map(|member| member.spans.keys().copied().collect())
+            .unwrap_or_default();
         rooms.sort_unstable();
         rooms
     }
@@ -127,21 +160,50 @@ impl Model {
     ///
     /// # Errors
     /// It was never sent, came twice, out of order, behind a gap, or to somebody who is not there.
-    pub fn heard(&mut self, serial: Serial, room: Room, sender: Serial, number: u32, parting: bool) -> Result<(), String> {
+    pub fn heard(
+        &mut self,
+        serial: Serial,
+        room: Room,
+        sender: Serial,
+        number: u32,
+        parting: bool,
+    ) -> Result<(), String> {
         self.clock += 1;
-        let told = || format!("message {number} of connection {sender} in room {room}, heard by connection {serial}");
-        let Some(log) = self.logs.get(&room).and_then(|logs| logs.get(&sender)) else { return Err(format!("{}: nobody sent it", told())) };
+        let told = || {
+            format!(
+                "message {number} of connection {sender} in room {room}, heard by connection {serial}"
+            )
+        };
+        let Some(log) = self.logs.get(&room).and_then(|logs| logs.get(&sender)) else {
+            return Err(format!("{}: nobody sent it", told()));
+        };
         if number >= log.total() {
             return Err(format!("{}: only {} were sent", told(), log.total()));
         }
-        let Some(span) = self.members.get_mut(&serial).and_then(|member| member.spans.get_mut(&room)) else {
-            return if parting { Ok(()) } else { Err(format!("{}: it is not in that room", told())) };
+        let Some(span) = self
+            .members
+            .get_mut(&serial)
+            .and_then(|member| member.spans.get_mut(&room))
+        else {
+            return if parting {
+                Ok(())
+            } else {
+                Err(format!("{}: it is not in that room", told()))
+            };
         };
         match span.last.get(&sender) {
-            Some(last) if number <= *last => return Err(format!("{}: twice or out of order, it had {last}", told())),
-            Some(last) if number > last + 1 => return Err(format!("{}: a gap, it had {last}", told())),
+            Some(last) if number <= *last => {
+                return Err(format!("{}: twice or out of order, it had {last}", told()));
+            }
+            Some(last) if number > last + 1 => {
+                return Err(format!("{}: a gap, it had {last}", told()));
+            }
             None if number > log.first_due(span.joined_at) => {
-                return Err(format!("{}: {} was due before", told(), log.first_due(span.joined_at)));
+                return Err(format!(
+                    "{}: {} was due before",
+                    told(),
+                    log.first_due(span.joined_at)
+                ));
             }
             _ => {}
         }
@@ -153,28 +215,67 @@ impl Model {
     ///
     /// # Errors
     /// It comes a second time, or goes without having been there, or is the member itself.
-    pub fn presence(&mut self, serial: Serial, room: Room, user: User, present: bool, parting: bool) -> Result<(), String> {
+    pub fn presence(
+        &mut self,
+        serial: Serial,
+        room: Room,
+        user: User,
+        present: bool,
+        parting: bool,
+    ) -> Result<(), String> {
         self.clock += 1;
-        let told = format!("user {user} {} room {room}, heard by connection {serial}", if present { "joined" } else { "left" });
-        let Some(member) = self.members.get_mut(&serial) else { return Ok(()) };
+        let told = format!(
+            "user {user} {} room {room}, heard by connection {serial}",
+            if present { "joined" } else { "left" }
+        );
+        let Some(member) = self.members.get_mut(&serial) else {
+            return Ok(());
+        };
         let own = member.user == user;
         let Some(span) = member.spans.get_mut(&room) else {
-            return if parting { Ok(()) } else { Err(format!("{told}: it is not in that room")) };
+            return if parting {
+                Ok(())
+            } else {
+                Err(format!("{told}: it is not in that room"))
+            };
         };
-        let changed = if present { span.roster.insert(user) } else { span.roster.remove(&user) };
+        let changed = if present {
+            span.roster.insert(user)
+        } else {
+            span.roster.remove(&user)
+        };
         if own || !changed {
-            return Err(format!("{told}: {}", if own { "itself" } else { "that was known" }));
+            return Err(format!(
+                "{told}: {}",
+                if own { "itself" } else { "that was known" }
+            ));
         }
         Ok(())
     }
 
     /// Whether these, as far as they are in a room, have heard everything that a sender has sent there.
     #[must_use]
-    pub fn have_heard(&self, mut listeners: impl Iterator<Item = Serial>, room: Room, sender: Serial) -> bool {
-        let Some(log) = self.logs.get(&room).and_then(|logs| logs.get(&sender)) else { return true };
+    pub fn have_heard(
+        &self,
+        mut listeners: impl Iterator<Item = Serial>,
+        room: Room,
+        sender: Serial,
+    ) -> bool {
+        let Some(log) = self.logs.get(&room).and_then(|logs| logs.get(&sender)) else {
+            return true;
+        };
         listeners.all(|serial| {
-            let span = self.members.get(&serial).filter(|_| serial != sender).and_then(|member| member.spans.get(&room));
-            span.is_none_or(|span| span.last.get(&sender).map_or_else(|| log.first_due(span.joined_at), |last| last + 1) >= log.total())
+            let span = self
+                .members
+                .get(&serial)
+                .filter(|_| serial != sender)
+                .and_then(|member| member.spans.get(&room));
+            span.is_none_or(|span| {
+                span.last
+                    .get(&sender)
+                    .map_or_else(|| log.first_due(span.joined_at), |last| last + 1)
+                    >= log.total()
+            })
         })
     }
 
@@ -203,9 +304,18 @@ impl Model {
         let present = self.present();
         for (serial, member) in &self.members {
             for (room, span) in &member.spans {
-                for (sender, log) in self.logs.get(room).into_iter().flatten().filter(|(sender, _)| *sender != serial) {
+                for (sender, log) in self
+                    .logs
+                    .get(room)
+                    .into_iter()
+                    .flatten()
+                    .filter(|(sender, _)| *sender != serial)
+                {
                     let due = log.certain.unwrap_or_else(|| log.total());
-                    let next = span.last.get(sender).map_or_else(|| log.first_due(span.joined_at), |last| last + 1);
+                    let next = span
+                        .last
+                        .get(sender)
+                        .map_or_else(|| log.first_due(span.joined_at), |last| last + 1);
                     if next < due {
                         return Some(format!(
                             "connection {serial} in room {room} waits for message {next} of connection {sender}, who sent {due}"
@@ -237,8 +347,13 @@ impl Model {
             }
         }
         let logs = &self.logs;
-        for (room, span) in self.members.values_mut().flat_map(|member| &mut member.spans) {
-            span.last.retain(|sender, _| logs.get(room).is_some_and(|logs| logs.contains_key(sender)));
+        for (room, span) in self
+            .members
+            .values_mut()
+            .flat_map(|member| &mut member.spans)
+        {
+            span.last
+                .retain(|sender, _| logs.get(room).is_some_and(|logs| logs.contains_key(sender)));
         }
     }
 }
@@ -288,10 +403,20 @@ mod tests {
         model.left(2, 7);
         assert!(model.heard(2, 7, 1, 1, true).is_ok(), "on its way");
         assert!(model.heard(2, 7, 1, 1, false).is_err(), "after it has left");
-        assert!(model.presence(1, 7, 2, true, false).is_err(), "it was there");
-        assert!(model.missing().is_some_and(|missing| missing.contains("ghosts [2]")));
+        assert!(
+            model.presence(1, 7, 2, true, false).is_err(),
+            "it was there"
+        );
+        assert!(
+            model
+                .missing()
+                .is_some_and(|missing| missing.contains("ghosts [2]"))
+        );
         model.presence(1, 7, 2, false, false).expect("news");
-        assert!(model.presence(1, 7, 2, false, false).is_err(), "it was gone");
+        assert!(
+            model.presence(1, 7, 2, false, false).is_err(),
+            "it was gone"
+        );
         assert_eq!(model.missing(), None);
         assert!(model.joined(2, 7, &[1, 1]).is_err() && model.joined(2, 7, &[2]).is_err());
     }

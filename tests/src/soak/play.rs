@@ -37,7 +37,8 @@ type Outcome<T = ()> = Result<T, String>;
 pub fn run(host: &Host, plan: Plan) -> Result<Report, String> {
     let named = |why: String| format!("seed {}: {why}", plan.seed);
     let mut play = Play::new(host, plan).map_err(named)?;
-    play.all().map_err(|why| format!("{} ({:?} into it)", named(why), play.began.elapsed()))?;
+    play.all()
+        .map_err(|why| format!("{} ({:?} into it)", named(why), play.began.elapsed()))?;
     Ok(play.report)
 }
 
@@ -96,7 +97,11 @@ struct Online {
 impl Online {
     /// Whether it waits for nothing.
     fn is_idle(&self) -> bool {
-        self.identified && self.entering.is_none() && self.leaving.is_none() && self.departing.is_none() && self.stalled_until.is_none()
+        self.identified
+            && self.entering.is_none()
+            && self.leaving.is_none()
+            && self.departing.is_none()
+            && self.stalled_until.is_none()
     }
 }
 
@@ -132,9 +137,14 @@ impl<'a> Play<'a> {
         let token = host.token("olga", "admin");
         for room in 0..plan.rooms() as Room {
             let request = Request::new("POST", "/api/servers").bearer(&token);
-            let _ = host.send(&request.json(&json!({"id": room_name(room), "name": "Room"}))).expect(201);
+            let _ = host
+                .send(&request.json(&json!({"id": room_name(room), "name": "Room"})))
+                .expect(201);
         }
-        let address = host.address().parse().map_err(|_| "an address".to_owned())?;
+        let address = host
+            .address()
+            .parse()
+            .map_err(|_| "an address".to_owned())?;
         // One more for the fresh joiner.
         let wire = Wire::new(address, plan.connections + 1).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -172,7 +182,9 @@ impl<'a> Play<'a> {
             }
             self.burst_on();
             busy += passed;
-            if busy.as_secs_f64() >= self.plan.settle_every.as_secs_f64() * (self.report.settled + 1) as f64 {
+            if busy.as_secs_f64()
+                >= self.plan.settle_every.as_secs_f64() * (self.report.settled + 1) as f64
+            {
                 self.settle()?;
                 round = Instant::now();
             }
@@ -182,38 +194,72 @@ impl<'a> Play<'a> {
 
     fn user(&self, at: usize) -> User {
         // The fresh joiner is somebody else.
-        if at == self.plan.connections { self.plan.users() as User } else { (at % self.plan.users()) as User }
+        if at == self.plan.connections {
+            self.plan.users() as User
+        } else {
+            (at % self.plan.users()) as User
+        }
     }
 
     fn open(&mut self, at: usize) -> Outcome {
-        self.wire.open(at, at < DEAF).map_err(|error| format!("a connection cannot be opened: {error}"))?;
+        self.wire
+            .open(at, at < DEAF)
+            .map_err(|error| format!("a connection cannot be opened: {error}"))?;
         self.serials += 1;
         // A small buffer is behind at once when others raise the voice.
-        self.places[at] = Some(Online { serial: self.serials, has_stalled: at < DEAF, ..Online::default() });
+        self.places[at] = Some(Online {
+            serial: self.serials,
+            has_stalled: at < DEAF,
+            ..Online::default()
+        });
         self.report.opened += 1;
         Ok(())
     }
 
     /// Sends something that is answered, whatever becomes of it; its number.
     fn barrier(&mut self, at: usize) -> u64 {
-        let Some(online) = &mut self.places[at] else { return 0 };
+        let Some(online) = &mut self.places[at] else {
+            return 0;
+        };
         self.barriers += 1;
         let id = self.barriers;
-        online.barriers.push_back(Barrier { id, certain: self.model.so_far(online.serial) });
-        self.wire.send(at, &format!(r#"{{"type":"ice_candidate","requestId":"b{id}"}}"#));
+        online.barriers.push_back(Barrier {
+            id,
+            certain: self.model.so_far(online.serial),
+        });
+        self.wire.send(
+            at,
+            &format!(r#"{{"type":"ice_candidate","requestId":"b{id}"}}"#),
+        );
         id
     }
 
     fn enter(&mut self, at: usize, room: Room) {
-        let Some(online) = &mut self.places[at] else { return };
+        let Some(online) = &mut self.places[at] else {
+            return;
+        };
         online.entering = Some(room);
-        self.wire.send(at, &format!(r#"{{"type":"join_server","serverId":"{}"}}"#, room_name(room)));
+        self.wire.send(
+            at,
+            &format!(
+                r#"{{"type":"join_server","serverId":"{}"}}"#,
+                room_name(room)
+            ),
+        );
     }
 
     fn leave(&mut self, at: usize, room: Room) {
-        let Some(serial) = self.places[at].as_ref().map(|online| online.serial) else { return };
+        let Some(serial) = self.places[at].as_ref().map(|online| online.serial) else {
+            return;
+        };
         self.model.left(serial, room);
-        self.wire.send(at, &format!(r#"{{"type":"leave_server","serverId":"{}"}}"#, room_name(room)));
+        self.wire.send(
+            at,
+            &format!(
+                r#"{{"type":"leave_server","serverId":"{}"}}"#,
+                room_name(room)
+            ),
+        );
         let id = self.barrier(at);
         if let Some(online) = &mut self.places[at] {
             online.leaving = Some((room, id));
@@ -221,7 +267,9 @@ impl<'a> Play<'a> {
     }
 
     fn talk(&mut self, at: usize, room: Room, bytes: usize) {
-        let Some(serial) = self.places[at].as_ref().map(|online| online.serial) else { return };
+        let Some(serial) = self.places[at].as_ref().map(|online| online.serial) else {
+            return;
+        };
         let number = self.model.sent(serial, room);
         let content = "x".repeat(bytes);
         self.report.sent += 1;
@@ -237,8 +285,13 @@ impl<'a> Play<'a> {
     /// One thing that happens somewhere.
     fn act(&mut self) -> Outcome {
         let at = self.rng.below(self.plan.connections);
-        let Some(online) = &self.places[at] else { return self.open(at) };
-        if online.stalled_until.is_some_and(|until| until <= Instant::now()) {
+        let Some(online) = &self.places[at] else {
+            return self.open(at);
+        };
+        if online
+            .stalled_until
+            .is_some_and(|until| until <= Instant::now())
+        {
             self.resume(at);
             return Ok(());
         }
@@ -285,7 +338,9 @@ impl<'a> Play<'a> {
             // Somebody who listens in the loud room goes deaf, and somebody else there raises the voice.
             36..40 if at < DEAF && self.burst.is_none() && rooms.contains(&0) => {
                 let speaker = (DEAF..LOUD).find(|other| {
-                    self.places[*other].as_ref().is_some_and(|online| online.is_idle() && self.model.rooms(online.serial).contains(&0))
+                    self.places[*other].as_ref().is_some_and(|online| {
+                        online.is_idle() && self.model.rooms(online.serial).contains(&0)
+                    })
                 });
                 if let Some(speaker) = speaker {
                     self.stall(at, Duration::from_secs(8));
@@ -294,7 +349,11 @@ impl<'a> Play<'a> {
             }
             _ => {
                 if let Some(room) = some_room(&mut self.rng) {
-                    let bytes = if self.rng.chance(5) { 4 * limits::KIB } else { 60 };
+                    let bytes = if self.rng.chance(5) {
+                        4 * limits::KIB
+                    } else {
+                        60
+                    };
                     self.talk(at, room, bytes);
                 }
             }
@@ -303,7 +362,9 @@ impl<'a> Play<'a> {
     }
 
     fn stall(&mut self, at: usize, pause: Duration) {
-        let Some(online) = &mut self.places[at] else { return };
+        let Some(online) = &mut self.places[at] else {
+            return;
+        };
         (online.stalled_until, online.has_stalled) = (Some(Instant::now() + pause), true);
         self.wire.stall(at, true);
     }
@@ -318,16 +379,25 @@ impl<'a> Play<'a> {
     }
 
     fn burst_on(&mut self) {
-        let Some((speaker, left)) = self.burst else { return };
-        let there = self.places[speaker].as_ref().is_some_and(|online| online.is_idle() && self.model.rooms(online.serial).contains(&0));
+        let Some((speaker, left)) = self.burst else {
+            return;
+        };
+        let there = self.places[speaker]
+            .as_ref()
+            .is_some_and(|online| online.is_idle() && self.model.rooms(online.serial).contains(&0));
         if !there || left == 0 {
             self.burst = None;
             return;
         }
         // Not faster than those who listen can: being slow has to be somebody's own doing.
-        let serial = self.places[speaker].as_ref().map_or(0, |online| online.serial);
-        let listening =
-            self.places[DEAF..LOUD].iter().flatten().filter(|online| online.stalled_until.is_none()).map(|online| online.serial);
+        let serial = self.places[speaker]
+            .as_ref()
+            .map_or(0, |online| online.serial);
+        let listening = self.places[DEAF..LOUD]
+            .iter()
+            .flatten()
+            .filter(|online| online.stalled_until.is_none())
+            .map(|online| online.serial);
         if !self.model.have_heard(listening, 0, serial) {
             return;
         }
@@ -340,13 +410,18 @@ impl<'a> Play<'a> {
     /// Listens once.
     fn turn(&mut self, patience: Duration) -> Outcome {
         let mut heard = std::mem::take(&mut self.heard);
-        self.wire.turn(patience, &mut heard).map_err(|error| error.to_string())?;
+        self.wire
+            .turn(patience, &mut heard)
+            .map_err(|error| error.to_string())?;
         for (at, what) in heard.drain(..) {
             match what {
                 Heard::Open => self.opened(at),
-                Heard::Text(text) => {
-                    self.text(at, &text).map_err(|why| format!("{why}\nthe envelope: {}", text.chars().take(300).collect::<String>()))?
-                }
+                Heard::Text(text) => self.text(at, &text).map_err(|why| {
+                    format!(
+                        "{why}\nthe envelope: {}",
+                        text.chars().take(300).collect::<String>()
+                    )
+                })?,
                 Heard::Closed(code) => self.closed(at, code)?,
             }
         }
@@ -356,10 +431,17 @@ impl<'a> Play<'a> {
     }
 
     fn sample(&mut self) {
-        let every = Duration::from_secs(if self.plan.duration > Duration::from_secs(60) { 5 } else { 1 });
+        let every = Duration::from_secs(if self.plan.duration > Duration::from_secs(60) {
+            5
+        } else {
+            1
+        });
         if self.sampled.is_none_or(|last| last.elapsed() >= every) {
             self.sampled = Some(Instant::now());
-            self.report.memory.push((self.began.elapsed().as_secs_f64(), resident_bytes(self.host) as f64));
+            self.report.memory.push((
+                self.began.elapsed().as_secs_f64(),
+                resident_bytes(self.host) as f64,
+            ));
         }
     }
 
@@ -370,7 +452,9 @@ impl<'a> Play<'a> {
     }
 
     fn closed(&mut self, at: usize, code: u16) -> Outcome {
-        let Some(online) = self.places[at].take() else { return Ok(()) };
+        let Some(online) = self.places[at].take() else {
+            return Ok(());
+        };
         if online.departing.is_some() {
             return Ok(());
         }
@@ -380,12 +464,18 @@ impl<'a> Play<'a> {
             self.report.slow += 1;
             return Ok(());
         }
-        Err(format!("connection {} was closed with {code}, and had never stalled", online.serial))
+        Err(format!(
+            "connection {} was closed with {code}, and had never stalled",
+            online.serial
+        ))
     }
 
     fn text(&mut self, at: usize, text: &str) -> Outcome {
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        let Some(online) = &self.places[at] else { return Ok(()) };
+        let envelope: Envelope<'_> =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let Some(online) = &self.places[at] else {
+            return Ok(());
+        };
         let serial = online.serial;
         if let Some(id) = envelope.request_id.as_deref() {
             return self.answered(at, number(Some(id), "b")?);
@@ -394,12 +484,19 @@ impl<'a> Play<'a> {
             return Ok(());
         }
         let room = || number::<Room>(envelope.server_id.as_deref(), "room-");
-        let parting = || Ok::<_, String>(online.leaving.is_some_and(|(leaving, _)| room() == Ok(leaving)));
+        let parting = || {
+            Ok::<_, String>(
+                online
+                    .leaving
+                    .is_some_and(|(leaving, _)| room() == Ok(leaving)),
+            )
+        };
         match &*envelope.r#type {
             "connected" | "plugin_requirements" | "status_update" => Ok(()),
             "chat_message" => {
                 let message: Message<'_> =
-                    serde_json::from_str(envelope.message.map_or("", |raw| raw.get())).map_err(|error| error.to_string())?;
+                    serde_json::from_str(envelope.message.map_or("", |raw| raw.get()))
+                        .map_err(|error| error.to_string())?;
                 let (sender, count) = message.id.split_once('.').ok_or("an id")?;
                 let (sender, count) = (number(Some(sender), "m")?, number(Some(count), "")?);
                 self.report.received += 1;
@@ -408,11 +505,15 @@ impl<'a> Play<'a> {
             kind @ ("user_joined" | "user_left") => {
                 let user = number(envelope.oder_id.as_deref(), "u")?;
                 self.report.presence += 1;
-                self.model.presence(serial, room()?, user, kind == "user_joined", parting()?)
+                self.model
+                    .presence(serial, room()?, user, kind == "user_joined", parting()?)
             }
             "server_users" => {
                 let users = envelope.users.as_deref().unwrap_or_default();
-                let users: Vec<User> = users.iter().map(|entry| number(Some(&*entry.oder_id), "u")).collect::<Outcome<_>>()?;
+                let users: Vec<User> = users
+                    .iter()
+                    .map(|entry| number(Some(&*entry.oder_id), "u"))
+                    .collect::<Outcome<_>>()?;
                 self.entered(at, room()?, &users)
             }
             other => Err(format!("connection {serial} did not ask for {other}")),
@@ -421,15 +522,22 @@ impl<'a> Play<'a> {
 
     fn entered(&mut self, at: usize, room: Room, users: &[User]) -> Outcome {
         let user = self.user(at);
-        let Some(online) = &mut self.places[at] else { return Ok(()) };
+        let Some(online) = &mut self.places[at] else {
+            return Ok(());
+        };
         if online.entering.take() != Some(room) {
-            return Err(format!("connection {} did not ask for room {room}", online.serial));
+            return Err(format!(
+                "connection {} did not ask for room {room}",
+                online.serial
+            ));
         }
         let serial = online.serial;
         if self.at_rest {
             let wanted = self.model.roster(room, user);
             if wanted != users.iter().copied().collect() {
-                return Err(format!("a fresh joiner of room {room} sees {users:?}, and {wanted:?} are there"));
+                return Err(format!(
+                    "a fresh joiner of room {room} sees {users:?}, and {wanted:?} are there"
+                ));
             }
             self.report.rosters += 1;
         }
@@ -443,9 +551,19 @@ impl<'a> Play<'a> {
     /// The answer to a barrier.
     fn answered(&mut self, at: usize, id: u64) -> Outcome {
         let user = self.user(at);
-        let Some(online) = &mut self.places[at] else { return Ok(()) };
-        let barrier = online.barriers.pop_front().filter(|barrier| barrier.id == id);
-        let Some(barrier) = barrier else { return Err(format!("connection {} got the answer {id} out of order", online.serial)) };
+        let Some(online) = &mut self.places[at] else {
+            return Ok(());
+        };
+        let barrier = online
+            .barriers
+            .pop_front()
+            .filter(|barrier| barrier.id == id);
+        let Some(barrier) = barrier else {
+            return Err(format!(
+                "connection {} got the answer {id} out of order",
+                online.serial
+            ));
+        };
         online.certain = barrier.certain;
         if online.leaving.is_some_and(|(_, leaving)| leaving == id) {
             online.leaving = None;
@@ -473,7 +591,11 @@ impl<'a> Play<'a> {
     }
 
     /// Listens until `done` says so.
-    fn until(&mut self, what: &str, mut done: impl FnMut(&mut Self) -> Result<(), String>) -> Outcome {
+    fn until(
+        &mut self,
+        what: &str,
+        mut done: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Outcome {
         let (mut begin, mut look, mut last) = (Instant::now(), Instant::now(), (0, 0));
         loop {
             self.turn(Duration::from_millis(5))?;
@@ -487,7 +609,9 @@ impl<'a> Play<'a> {
             }
             match done(self) {
                 Ok(()) => return Ok(()),
-                Err(missing) if begin.elapsed() > PATIENCE => return Err(format!("{what}: {missing}")),
+                Err(missing) if begin.elapsed() > PATIENCE => {
+                    return Err(format!("{what}: {missing}"));
+                }
                 Err(_) => look = Instant::now(),
             }
         }
@@ -498,7 +622,10 @@ impl<'a> Play<'a> {
         self.burst = None;
         for at in 0..self.places.len() {
             self.resume(at);
-            if self.places[at].as_ref().is_some_and(|online| online.identified && online.departing.is_none()) {
+            if self.places[at]
+                .as_ref()
+                .is_some_and(|online| online.identified && online.departing.is_none())
+            {
                 self.barrier(at);
             }
         }

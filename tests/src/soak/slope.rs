@@ -10,7 +10,10 @@ pub fn slope(samples: &[(f64, f64)]) -> Option<f64> {
     let mean = |of: fn(&(f64, f64)) -> f64| samples.iter().map(of).sum::<f64>() / count;
     let (x, y) = (mean(|sample| sample.0), mean(|sample| sample.1));
     let spread: f64 = samples.iter().map(|sample| (sample.0 - x).powi(2)).sum();
-    let together: f64 = samples.iter().map(|sample| (sample.0 - x) * (sample.1 - y)).sum();
+    let together: f64 = samples
+        .iter()
+        .map(|sample| (sample.0 - x) * (sample.1 - y))
+        .sum();
     (spread > 0.0).then(|| together / spread)
 }
 
@@ -28,9 +31,15 @@ mod tests {
 
     #[test]
     fn a_line_has_its_own_slope_and_a_leak_is_seen_through_noise() {
-        let line: Vec<_> = (0..20).map(|at| (f64::from(at), 7.0 + 3.0 * f64::from(at))).collect();
+        let line: Vec<_> = (0..20)
+            .map(|at| (f64::from(at), 7.0 + 3.0 * f64::from(at)))
+            .collect();
         assert!((slope(&line).expect("enough") - 3.0).abs() < 1e-9);
-        let noisy: Vec<_> = line.iter().enumerate().map(|(at, (x, y))| (*x, y + if at % 2 == 0 { 5.0 } else { -5.0 })).collect();
+        let noisy: Vec<_> = line
+            .iter()
+            .enumerate()
+            .map(|(at, (x, y))| (*x, y + if at % 2 == 0 { 5.0 } else { -5.0 }))
+            .collect();
         assert!((slope(&noisy).expect("enough") - 3.0).abs() < 0.3);
         assert_eq!(slope(&line[..2]), None);
         assert_eq!(after_warm_up(&line)[0].0, 4.0);

@@ -83,8 +83,17 @@ impl Wire {
         socket.set_tcp_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(socket.into());
-        self.poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
-        self.conns[at] = Some(Conn { stream, upgraded: false, stalled: false, code: None, unread: Vec::new(), unsent: Vec::new() });
+        self.poll
+            .registry()
+            .register(&mut stream, Token(at), Interest::READABLE)?;
+        self.conns[at] = Some(Conn {
+            stream,
+            upgraded: false,
+            stalled: false,
+            code: None,
+            unread: Vec::new(),
+            unsent: Vec::new(),
+        });
         let head = format!(
             "GET /ws HTTP/1.1\r\nhost: {}\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
@@ -120,7 +129,9 @@ impl Wire {
     }
 
     fn write(&mut self, at: usize, bytes: &[u8]) {
-        let Some(conn) = &mut self.conns[at] else { return };
+        let Some(conn) = &mut self.conns[at] else {
+            return;
+        };
         let mut taken = 0;
         if conn.unsent.is_empty() {
             taken = conn.stream.write(bytes).unwrap_or(0);
@@ -145,12 +156,21 @@ impl Wire {
             }
         }
         let again = std::mem::take(&mut self.again);
-        let patience = if again.is_empty() && self.late.is_empty() { patience } else { Duration::ZERO };
+        let patience = if again.is_empty() && self.late.is_empty() {
+            patience
+        } else {
+            Duration::ZERO
+        };
         match self.poll.poll(&mut self.events, Some(patience)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
-        let mut ready: Vec<usize> = self.events.iter().map(|event| event.token().0).chain(again).collect();
+        let mut ready: Vec<usize> = self
+            .events
+            .iter()
+            .map(|event| event.token().0)
+            .chain(again)
+            .collect();
         ready.sort_unstable();
         ready.dedup();
         for at in ready {
@@ -160,7 +180,9 @@ impl Wire {
     }
 
     fn read(&mut self, at: usize, heard: &mut Vec<(usize, Heard)>) {
-        let Some(conn) = self.conns[at].as_mut().filter(|conn| !conn.stalled) else { return };
+        let Some(conn) = self.conns[at].as_mut().filter(|conn| !conn.stalled) else {
+            return;
+        };
         let over = match conn.stream.read(&mut self.buffer) {
             Ok(0) => true,
             Ok(count) => {
@@ -169,7 +191,11 @@ impl Wire {
                 self.again.push(at);
                 false
             }
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return,
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
+                return;
+            }
             Err(_) => true,
         };
         conn.take(at, heard);
@@ -185,7 +211,13 @@ impl Conn {
     fn take(&mut self, at: usize, heard: &mut Vec<(usize, Heard)>) {
         let mut taken = 0;
         if !self.upgraded {
-            let Some(end) = self.unread.windows(4).position(|window| window == b"\r\n\r\n") else { return };
+            let Some(end) = self
+                .unread
+                .windows(4)
+                .position(|window| window == b"\r\n\r\n")
+            else {
+                return;
+            };
             let head = String::from_utf8_lossy(&self.unread[..end]).into_owned();
             assert!(head.starts_with("HTTP/1.1 101"), "no WebSocket: {head}");
             (self.upgraded, taken) = (true, end + 4);
@@ -194,8 +226,19 @@ impl Conn {
         while let Some((opcode, from, to)) = frame(&self.unread[taken..]) {
             let payload = &self.unread[taken + from..taken + to];
             match opcode {
-                1 => heard.push((at, Heard::Text(String::from_utf8(payload.to_vec()).expect("a server's text is UTF-8")))),
-                8 => self.code = Some(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))),
+                1 => heard.push((
+                    at,
+                    Heard::Text(
+                        String::from_utf8(payload.to_vec()).expect("a server's text is UTF-8"),
+                    ),
+                )),
+                8 => {
+                    self.code = Some(
+                        payload
+                            .first_chunk()
+                            .map_or(1005, |code| u16::from_be_bytes(*code)),
+                    )
+                }
                 9 => {
                     let pong = masked(0x8a, payload);
                     // A socket that takes no pong now is about to be found slow by other means.
@@ -218,8 +261,14 @@ fn frame(bytes: &[u8]) -> Option<(u8, usize, usize)> {
     assert_eq!(first & 0xf0, 0x80, "a whole frame without extensions");
     let (from, length) = match second {
         0..126 => (2, usize::from(second)),
-        126 => (4, usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?))),
-        127 => (10, u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize),
+        126 => (
+            4,
+            usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+        ),
+        127 => (
+            10,
+            u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?) as usize,
+        ),
         _ => panic!("a server must not mask"),
     };
     (bytes.len() >= from + length).then_some((first & 0x0f, from, from + length))

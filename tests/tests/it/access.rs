@@ -18,16 +18,39 @@ fn with(mut envelope: Value, key: &str, value: &str) -> Value {
 #[test]
 fn a_private_server_admits_by_invite_and_remembers_its_members() {
     let host = Host::start();
-    let _ = host.act("olga", "POST", "/api/servers", &json!({"id": "hidden", "name": "Hidden", "private": true})).expect(201);
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers",
+            &json!({"id": "hidden", "name": "Hidden", "private": true}),
+        )
+        .expect(201);
     let mut guest = Client::identified(&host, "guest");
     let denied = guest.refused(with(join("hidden"), "requestId", "j1"), "INVITE_REQUIRED");
-    assert_eq!((&denied["type"], &denied["serverId"], &denied["requestId"]), (&json!("access_denied"), &json!("hidden"), &json!("j1")));
+    assert_eq!(
+        (&denied["type"], &denied["serverId"], &denied["requestId"]),
+        (&json!("access_denied"), &json!("hidden"), &json!("j1"))
+    );
     assert!(denied["reason"].is_string());
-    guest.refused(json!({"type": "view_server", "serverId": "hidden"}), "INVITE_REQUIRED");
-    guest.refused(with(join("hidden"), "inviteToken", "no-such-invite"), "INVITE_INVALID");
+    guest.refused(
+        json!({"type": "view_server", "serverId": "hidden"}),
+        "INVITE_REQUIRED",
+    );
+    guest.refused(
+        with(join("hidden"), "inviteToken", "no-such-invite"),
+        "INVITE_INVALID",
+    );
 
-    let invite = host.act("olga", "POST", "/api/servers/hidden/invites", &json!({})).expect(200).json();
-    guest.send(with(join("hidden"), "inviteToken", invite["code"].as_str().expect("a code")));
+    let invite = host
+        .act("olga", "POST", "/api/servers/hidden/invites", &json!({}))
+        .expect(200)
+        .json();
+    guest.send(with(
+        join("hidden"),
+        "inviteToken",
+        invite["code"].as_str().expect("a code"),
+    ));
     guest.expect("plugin_requirements");
     guest.close();
     drop(Client::joined(&host, "guest", "hidden"));
@@ -36,29 +59,71 @@ fn a_private_server_admits_by_invite_and_remembers_its_members() {
 #[test]
 fn a_password_opens_and_guessing_is_limited() {
     let host = Host::start();
-    let _ = host.act("olga", "POST", "/api/servers", &json!({"id": "guarded", "name": "Guarded", "password": "open sesame"})).expect(201);
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers",
+            &json!({"id": "guarded", "name": "Guarded", "password": "open sesame"}),
+        )
+        .expect(201);
     let mut guest = Client::identified(&host, "guest");
     guest.refused(join("guarded"), "PASSWORD_REQUIRED");
-    guest.refused(with(join("guarded"), "password", "open barley"), "PASSWORD_INVALID");
+    guest.refused(
+        with(join("guarded"), "password", "open barley"),
+        "PASSWORD_INVALID",
+    );
     guest.send(with(join("guarded"), "password", "open sesame"));
     guest.expect("server_users");
 
     let mut guesser = Client::identified(&host, "guesser");
     for _ in 0..limits::directory::PASSWORD_ATTEMPTS_PER_MINUTE {
-        guesser.refused(with(join("guarded"), "password", "a guess"), "PASSWORD_INVALID");
+        guesser.refused(
+            with(join("guarded"), "password", "a guess"),
+            "PASSWORD_INVALID",
+        );
     }
-    let limited = guesser.refused(with(join("guarded"), "password", "open sesame"), "RATE_LIMITED");
-    assert!(limited["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{limited}");
+    let limited = guesser.refused(
+        with(join("guarded"), "password", "open sesame"),
+        "RATE_LIMITED",
+    );
+    assert!(
+        limited["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|wait| wait > 0),
+        "{limited}"
+    );
 }
 
 #[test]
 fn a_request_waits_for_approval() {
     let host = Host::start();
-    let _ = host.act("olga", "POST", "/api/servers", &json!({"id": "asked", "name": "Asked", "private": true})).expect(201);
-    let _ = host.act("guest", "POST", "/api/servers/asked/join-requests", &json!({"message": "let me in"})).expect(200);
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers",
+            &json!({"id": "asked", "name": "Asked", "private": true}),
+        )
+        .expect(201);
+    let _ = host
+        .act(
+            "guest",
+            "POST",
+            "/api/servers/asked/join-requests",
+            &json!({"message": "let me in"}),
+        )
+        .expect(200);
     let mut guest = Client::identified(&host, "guest");
     guest.refused(join("asked"), "REQUEST_PENDING");
-    let _ = host.act("olga", "POST", "/api/servers/asked/join-requests/guest/approve", &json!({})).expect(200);
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers/asked/join-requests/guest/approve",
+            &json!({}),
+        )
+        .expect(200);
     guest.join("asked");
 }
 
@@ -69,10 +134,20 @@ fn a_ban_takes_effect_on_an_open_socket() {
     let mut witness = Client::joined(&host, "witness", "banning");
     let mut troll = Client::joined(&host, "troll", "banning");
     witness.expect("user_joined");
-    let _ = host.act("olga", "PUT", "/api/servers/banning/bans/troll", &json!({"reason": "spam"})).expect(200);
+    let _ = host
+        .act(
+            "olga",
+            "PUT",
+            "/api/servers/banning/bans/troll",
+            &json!({"reason": "spam"}),
+        )
+        .expect(200);
     troll.refusal("BANNED");
     assert_eq!(witness.expect("user_left")["oderId"], "troll");
-    troll.refused(json!({"type": "chat_message", "serverId": "banning", "message": "still here?"}), "NOT_A_MEMBER");
+    troll.refused(
+        json!({"type": "chat_message", "serverId": "banning", "message": "still here?"}),
+        "NOT_A_MEMBER",
+    );
     troll.refused(join("banning"), "BANNED");
     host.create_server("olga", "elsewhere");
     troll.join("elsewhere");
@@ -82,11 +157,21 @@ fn a_ban_takes_effect_on_an_open_socket() {
 fn a_required_plugin_keeps_out_only_those_who_say_what_they_have() {
     let host = Host::start();
     host.create_server("olga", "demanding");
-    host.require("olga", "demanding", "example.polls", &json!({"status": "required"}));
+    host.require(
+        "olga",
+        "demanding",
+        "example.polls",
+        &json!({"status": "required"}),
+    );
     let mut without = Client::connect(&host, "without");
     without.identify(json!({"plugins": []}));
     let denied = without.refused(join("demanding"), "PLUGIN_REQUIRED");
-    assert!(denied["reason"].as_str().is_some_and(|reason| reason.contains("example.polls")), "{denied}");
+    assert!(
+        denied["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("example.polls")),
+        "{denied}"
+    );
     let mut equipped = Client::connect(&host, "equipped");
     equipped.identify(json!({"plugins": [{"id": "example.polls", "version": "1.2.0"}]}));
     equipped.join("demanding");
@@ -100,19 +185,41 @@ fn a_viewer_sees_who_is_there_and_is_not_there() {
     let mut member = Client::joined(&host, "member", "watched");
     let mut viewer = Client::identified(&host, "viewer");
     viewer.send(json!({"type": "view_server", "serverId": "watched"}));
-    assert_eq!(viewer.expect("server_users")["users"][0]["oderId"], "member");
+    assert_eq!(
+        viewer.expect("server_users")["users"][0]["oderId"],
+        "member"
+    );
     viewer.expect("plugin_requirements");
-    viewer.refused(json!({"type": "chat_message", "serverId": "watched", "message": "psst"}), "NOT_A_MEMBER");
+    viewer.refused(
+        json!({"type": "chat_message", "serverId": "watched", "message": "psst"}),
+        "NOT_A_MEMBER",
+    );
 
     let mut late = Client::identified(&host, "late");
     let (users, _) = late.join("watched");
-    assert_eq!(users["users"].as_array().map(Vec::len), Some(1), "a viewer is in no roster: {users}");
+    assert_eq!(
+        users["users"].as_array().map(Vec::len),
+        Some(1),
+        "a viewer is in no roster: {users}"
+    );
     late.send(json!({"type": "chat_message", "serverId": "watched", "message": "for members"}));
     member.expect("chat_message");
-    assert!(!member.settled().iter().any(|frame| frame["oderId"] == "viewer"));
+    assert!(
+        !member
+            .settled()
+            .iter()
+            .any(|frame| frame["oderId"] == "viewer")
+    );
     // The requirement reaches viewers too; when it is here, the chat message would have been.
-    host.require("olga", "watched", "example.polls", &json!({"status": "optional"}));
-    viewer.find("the requirement", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
+    host.require(
+        "olga",
+        "watched",
+        "example.polls",
+        &json!({"status": "optional"}),
+    );
+    viewer.find("the requirement", |frame| {
+        frame["type"] == "plugin_requirements" && frame["requirements"] != json!([])
+    });
     assert!(!viewer.waiting_types().contains(&"chat_message"));
 }
 
@@ -121,26 +228,41 @@ fn the_end_of_a_server_is_told_to_its_members() {
     let host = Host::start();
     host.create_server("olga", "ending");
     let mut member = Client::joined(&host, "member", "ending");
-    let _ = host.act("olga", "DELETE", "/api/servers/ending", &json!({})).expect(200);
+    let _ = host
+        .act("olga", "DELETE", "/api/servers/ending", &json!({}))
+        .expect(200);
     member.refusal("NOT_FOUND");
-    member.refused(json!({"type": "chat_message", "serverId": "ending", "message": "hello?"}), "NOT_A_MEMBER");
+    member.refused(
+        json!({"type": "chat_message", "serverId": "ending", "message": "hello?"}),
+        "NOT_A_MEMBER",
+    );
     member.refused(join("ending"), "NOT_FOUND");
 }
 
 #[test]
 fn a_block_cannot_be_told_from_absence() {
-    let host = Settings::new().config("[rates]\ndirect = { per_second = 10000, burst = 10000 }\n").start();
+    let host = Settings::new()
+        .config("[rates]\ndirect = { per_second = 10000, burst = 10000 }\n")
+        .start();
     let mut bob = Client::identified(&host, "bob");
     assert!(bob.settled().is_empty());
     let mut mallory = Client::identified(&host, "mallory");
     mallory.send(json!({"type": "direct-message", "targetUserId": "bob", "text": "hi"}));
     assert_eq!(bob.expect("direct-message")["fromUserId"], "mallory");
-    let _ = host.act("bob", "PUT", "/api/users/me/blocks/mallory", &json!({})).expect(200);
+    let _ = host
+        .act("bob", "PUT", "/api/users/me/blocks/mallory", &json!({}))
+        .expect(200);
     let unreachable = tests::until("the block to hold", || {
         mallory.send(json!({"type": "direct-message", "targetUserId": "bob", "text": "hi?", "requestId": "dm"}));
-        mallory.settled().into_iter().find(|frame| frame["code"] == "NOT_REACHABLE")
+        mallory
+            .settled()
+            .into_iter()
+            .find(|frame| frame["code"] == "NOT_REACHABLE")
     });
-    let absent = mallory.refused(json!({"type": "direct-message", "targetUserId": "nobody", "requestId": "dm"}), "NOT_REACHABLE");
+    let absent = mallory.refused(
+        json!({"type": "direct-message", "targetUserId": "nobody", "requestId": "dm"}),
+        "NOT_REACHABLE",
+    );
     assert_eq!(unreachable, absent);
 }
 
@@ -148,15 +270,26 @@ fn a_block_cannot_be_told_from_absence() {
 fn a_locked_name_needs_proof() {
     let host = Host::start();
     let mut first = Client::identified(&host, "lena");
-    assert!(first.settled().is_empty(), "a name that nobody locked is believed");
+    assert!(
+        first.settled().is_empty(),
+        "a name that nobody locked is believed"
+    );
     first.close();
-    let _ = host.act("lena", "PUT", "/api/users/me/lock", &json!({})).expect(200);
+    let _ = host
+        .act("lena", "PUT", "/api/users/me/lock", &json!({}))
+        .expect(200);
     let mut thief = tests::until("the lock to hold", || {
         let mut thief = Client::identified(&host, "lena");
-        let refused = thief.settled().iter().any(|frame| frame["code"] == "IDENTITY_PROOF_REQUIRED");
+        let refused = thief
+            .settled()
+            .iter()
+            .any(|frame| frame["code"] == "IDENTITY_PROOF_REQUIRED");
         refused.then_some(thief)
     });
-    thief.refused(json!({"type": "typing", "isTyping": true}), "NOT_IDENTIFIED");
+    thief.refused(
+        json!({"type": "typing", "isTyping": true}),
+        "NOT_IDENTIFIED",
+    );
     let mut owner = Client::connect(&host, "lena");
     owner.identify(json!({"token": host.token("lena", "client")}));
     assert!(owner.settled().is_empty());

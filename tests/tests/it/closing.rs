@@ -14,7 +14,13 @@ fn identified(host: &Host, name: &str) -> Raw {
     let mut raw = Raw::connect(host);
     raw.text(&json!({"type": "identify", "oderId": name, "displayName": name}).to_string());
     raw.frame(0x89, b"here");
-    until("a pong", || raw.next_frame().expect("an open connection").opcode.eq(&10).then_some(()));
+    until("a pong", || {
+        raw.next_frame()
+            .expect("an open connection")
+            .opcode
+            .eq(&10)
+            .then_some(())
+    });
     raw
 }
 
@@ -46,13 +52,18 @@ fn what_follows_a_violation_does_not_take_the_close_frame_away() {
         });
         assert_eq!(raw.closed(), 1002);
         assert!(raw.ends_cleanly(), "reset instead of closed");
-        assert!(writing.join().expect("the writer ends"), "what was sent was read");
+        assert!(
+            writing.join().expect("the writer ends"),
+            "what was sent was read"
+        );
     }
 }
 
 #[test]
 fn a_refused_handshake_is_read_although_more_was_sent() {
-    let host = Settings::new().config("[socket]\norigins = [\"https://chat.example\"]\n").start();
+    let host = Settings::new()
+        .config("[socket]\norigins = [\"https://chat.example\"]\n")
+        .start();
     for _ in 0..10 {
         let mut raw = Raw::dial(&host);
         let mut head = format!(
@@ -77,28 +88,49 @@ fn the_rest_of_a_frame_is_passed_over_while_closing() {
     assert_eq!(raw.closed(), 1003);
     raw.write(&frame[1_000..]);
     raw.frame(0x88, &1003_u16.to_be_bytes());
-    assert!(raw.ends_cleanly(), "the peer's close frame was found behind the rest");
+    assert!(
+        raw.ends_cleanly(),
+        "the peer's close frame was found behind the rest"
+    );
 }
 
 #[test]
 fn a_close_frame_behind_a_full_queue_comes_after_whole_frames() {
-    let host =
-        Settings::new().config(limits_raised()).config("[socket]\nqueue_bytes_max = 67108864\nwrite_stall_max_ms = 600000\n").start();
+    let host = Settings::new()
+        .config(limits_raised())
+        .config("[socket]\nqueue_bytes_max = 67108864\nwrite_stall_max_ms = 600000\n")
+        .start();
     let mut stalled = identified(&host, "stalled");
     let mut sender = Client::identified(&host, "sender");
     const COUNT: usize = 64;
     let text = "x".repeat(250 * limits::KIB);
     for at in 0..COUNT {
-        sender.send(json!({"type": "direct-message", "targetUserId": "stalled", "at": at, "text": text}));
+        sender.send(
+            json!({"type": "direct-message", "targetUserId": "stalled", "at": at, "text": text}),
+        );
     }
     assert!(sender.settled().is_empty(), "all were sent on");
     stalled.frame(0x88, &1000_u16.to_be_bytes());
     for at in 0..COUNT {
         let frame = stalled.next_frame().expect("a whole frame");
-        let envelope: serde_json::Value = serde_json::from_slice(&frame.payload).expect("a whole envelope");
-        assert_eq!((frame.opcode, &envelope["at"], envelope["text"].as_str().map(str::len)), (1, &json!(at), Some(text.len())));
+        let envelope: serde_json::Value =
+            serde_json::from_slice(&frame.payload).expect("a whole envelope");
+        assert_eq!(
+            (
+                frame.opcode,
+                &envelope["at"],
+                envelope["text"].as_str().map(str::len)
+            ),
+            (1, &json!(at), Some(text.len()))
+        );
     }
-    assert_eq!(stalled.next_frame().and_then(|frame| frame.close()).map(|(code, _)| code), Some(1000));
+    assert_eq!(
+        stalled
+            .next_frame()
+            .and_then(|frame| frame.close())
+            .map(|(code, _)| code),
+        Some(1000)
+    );
     assert!(stalled.ends_cleanly());
 }
 
@@ -109,13 +141,24 @@ fn pings_are_answered_in_order_under_load() {
     let mut raw = identified(&host, "pinger");
     raw.text(&json!({"type": "join_server", "serverId": "busy"}).to_string());
     // It is there before anybody talks, or it would wait for ever for what it has missed.
-    while !raw.next_frame().expect("an open connection").payload.windows(14).any(|window| window == br#""server_users""#) {}
+    while !raw
+        .next_frame()
+        .expect("an open connection")
+        .payload
+        .windows(14)
+        .any(|window| window == br#""server_users""#)
+    {}
     let mut talker = Client::joined(&host, "talker", "busy");
     let talking = std::thread::spawn(move || {
         for at in 0..2_000 {
             talker.send(json!({"type": "chat_message", "serverId": "busy", "message": "x".repeat(1_000), "at": at}));
         }
-        assert!(talker.settled().iter().all(|frame| frame["type"] != "error"));
+        assert!(
+            talker
+                .settled()
+                .iter()
+                .all(|frame| frame["type"] != "error")
+        );
     });
     let (mut pings, mut heard) = (0_u32, 0);
     let mut asked = false;

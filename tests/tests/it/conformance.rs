@@ -8,7 +8,16 @@ use tests::{
 };
 
 /// Cases of each section of the catalogue.
-const CATALOGUE: [(&str, usize); 8] = [("1", 16), ("2", 11), ("3", 7), ("4", 10), ("5", 20), ("6", 145), ("7", 37), ("10", 1)];
+const CATALOGUE: [(&str, usize); 8] = [
+    ("1", 16),
+    ("2", 11),
+    ("3", 7),
+    ("4", 10),
+    ("5", 20),
+    ("6", 145),
+    ("7", 37),
+    ("10", 1),
+];
 
 #[test]
 fn every_case_of_the_catalogue_is_here_once() {
@@ -18,9 +27,16 @@ fn every_case_of_the_catalogue_is_here_once() {
         let section = case.id.split('.').next().expect("a section").to_owned();
         *counts.entry(section).or_default() += 1;
         assert!(ids.insert(case.id.clone()), "{} stands twice", case.id);
-        assert!(case.deviation.as_ref().is_none_or(|why| !why.is_empty()), "{}: a deviation needs a reason", case.id);
+        assert!(
+            case.deviation.as_ref().is_none_or(|why| !why.is_empty()),
+            "{}: a deviation needs a reason",
+            case.id
+        );
     }
-    let wanted: BTreeMap<String, usize> = CATALOGUE.iter().map(|(section, count)| ((*section).to_owned(), *count)).collect();
+    let wanted: BTreeMap<String, usize> = CATALOGUE
+        .iter()
+        .map(|(section, count)| ((*section).to_owned(), *count))
+        .collect();
     assert_eq!(counts, wanted);
 }
 
@@ -43,7 +59,12 @@ fn the_catalogue_of_cases_frame_by_frame() {
         failures.push(format!("after all: {why}"));
     }
     *ends.entry(last.end).or_default() += 1.0;
-    assert!(failures.is_empty(), "{} cases fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} cases fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
     for (code, count) in ends {
         before.until_grown(&host, "connections_closed_total", &code.to_string(), count);
     }

@@ -38,14 +38,22 @@ fn native(variables: &BTreeMap<String, String>) -> Result<Host, Failure> {
 fn run(target: &str, start: impl Fn(&BTreeMap<String, String>) -> Result<Box<dyn Target>, String>) {
     let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(String, Case)>> = BTreeMap::new();
     for (file, case) in case::load(&root().join("tests/cases/rest")) {
-        groups.entry(case.variables.clone()).or_default().push((file, case));
+        groups
+            .entry(case.variables.clone())
+            .or_default()
+            .push((file, case));
     }
     assert!(!groups.is_empty(), "no cases");
     let failures = Mutex::new(Vec::new());
     for (variables, cases) in &groups {
         let host = match start(variables) {
             Ok(host) => host,
-            Err(log) if log.contains("DIRECTORY_UNUSABLE") && cases.iter().all(|(_, case)| case.is_about_no_service()) => continue,
+            Err(log)
+                if log.contains("DIRECTORY_UNUSABLE")
+                    && cases.iter().all(|(_, case)| case.is_about_no_service()) =>
+            {
+                continue;
+            }
             Err(log) => panic!("no start with {variables:?}:\n{log}"),
         };
         let next = Mutex::new(cases.iter());
@@ -54,7 +62,10 @@ fn run(target: &str, start: impl Fn(&BTreeMap<String, String>) -> Result<Box<dyn
                 scope.spawn(|| {
                     while let Some((file, case)) = { next.lock().expect("a lock").next() } {
                         if let Err(why) = case::run(case, &*host) {
-                            failures.lock().expect("a lock").push(format!("{file}: {} {:?}: {why}", case.name, case.rows));
+                            failures
+                                .lock()
+                                .expect("a lock")
+                                .push(format!("{file}: {} {:?}: {why}", case.name, case.rows));
                         }
                     }
                 });
@@ -63,5 +74,10 @@ fn run(target: &str, start: impl Fn(&BTreeMap<String, String>) -> Result<Box<dyn
     }
     let failures = failures.into_inner().expect("a lock");
     let count: usize = groups.values().map(Vec::len).sum();
-    assert!(failures.is_empty(), "{} of {count} cases fail on {target}:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {count} cases fail on {target}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }

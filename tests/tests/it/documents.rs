@@ -11,20 +11,32 @@ pub(crate) fn same_as_reference(file: &str, text: &str) {
         return;
     }
     let stored = fs::read_to_string(&path).unwrap_or_default();
-    assert!(stored == text, "docs/reference/{file} is stale; UPDATE_EXPECT=1 cargo test -p tests rewrites it");
+    assert!(
+        stored == text,
+        "docs/reference/{file} is stale; UPDATE_EXPECT=1 cargo test -p tests rewrites it"
+    );
 }
 
 #[test]
 fn the_served_asyncapi_document_is_the_generated_one() {
     let served = Host::start().get("/api/asyncapi.json").expect(200).json();
-    assert!(served == envelope_docs::asyncapi(), "the component was built from another table");
+    assert!(
+        served == envelope_docs::asyncapi(),
+        "the component was built from another table"
+    );
 }
 
 #[test]
 fn every_schema_is_served() {
     let host = Host::start();
     for (path, schema) in envelope_docs::schemas() {
-        assert_eq!(host.get(&format!("/api/schemas/envelopes/{path}")).expect(200).json(), schema, "{path}");
+        assert_eq!(
+            host.get(&format!("/api/schemas/envelopes/{path}"))
+                .expect(200)
+                .json(),
+            schema,
+            "{path}"
+        );
     }
 }
 
@@ -47,17 +59,43 @@ mod foreign {
     #[test]
     fn the_asyncapi_document_is_valid() {
         let document = root().join("docs/reference/asyncapi.json");
-        let output = node("check-asyncapi.mjs").arg(document).output().expect("node runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = node("check-asyncapi.mjs")
+            .arg(document)
+            .output()
+            .expect("node runs");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     #[test]
     fn the_typescript_types_tell_envelopes_apart() {
         let clients = root().join("tests/clients");
-        let options = ["--noEmit", "--strict", "--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler", "--types", ""];
-        let output = Command::new(clients.join("node_modules/.bin/tsc")).args(options).arg("types.ts").current_dir(clients).output();
+        let options = [
+            "--noEmit",
+            "--strict",
+            "--target",
+            "es2022",
+            "--module",
+            "esnext",
+            "--moduleResolution",
+            "bundler",
+            "--types",
+            "",
+        ];
+        let output = Command::new(clients.join("node_modules/.bin/tsc"))
+            .args(options)
+            .arg("types.ts")
+            .current_dir(clients)
+            .output();
         let output = output.expect("the npm packages of tests/clients; run `cargo xtask setup`");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
 
     /// schemathesis reads the OpenAPI document and sends what it can think of, as an administrator.
@@ -86,7 +124,12 @@ mod foreign {
             .current_dir(host.folder())
             .output()
             .expect("python runs");
-        assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}\n{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         assert_eq!(host.get("/healthz").status, 200);
     }
 }

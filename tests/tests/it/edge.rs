@@ -19,12 +19,24 @@ fn a_remote_edge_serves_a_gateway() {
     let (edge, gateway) = pair();
     edge.create_server("olga", "remote");
     let mut client = Client::joined(&gateway, "guest", "remote");
-    edge.require("olga", "remote", "example.polls", &json!({"status": "required"}));
-    let told =
-        client.find("the requirement, by the poll", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
+    edge.require(
+        "olga",
+        "remote",
+        "example.polls",
+        &json!({"status": "required"}),
+    );
+    let told = client.find("the requirement, by the poll", |frame| {
+        frame["type"] == "plugin_requirements" && frame["requirements"] != json!([])
+    });
     assert_eq!(told["requirements"][0]["pluginId"], "example.polls");
-    let proxied = gateway.get("/api/servers/remote/plugins").expect(200).json();
-    assert_eq!(proxied["requirements"][0]["pluginId"], "example.polls", "one URL is enough for clients");
+    let proxied = gateway
+        .get("/api/servers/remote/plugins")
+        .expect(200)
+        .json();
+    assert_eq!(
+        proxied["requirements"][0]["pluginId"], "example.polls",
+        "one URL is enough for clients"
+    );
 }
 
 #[test]
@@ -42,12 +54,22 @@ fn the_gateway_survives_the_death_of_its_edge() {
     });
     assert_eq!(gateway.get("/healthz").status, 200);
     alice.send(json!({"type": "chat_message", "serverId": "known", "message": "still here"}));
-    assert_eq!(bob.expect("chat_message")["message"], "still here", "members stay");
+    assert_eq!(
+        bob.expect("chat_message")["message"],
+        "still here",
+        "members stay"
+    );
 
     let mut carol = Client::connect(&gateway, "carol");
     carol.identify(json!({}));
-    let denied = alice.refused(json!({"type": "join_server", "serverId": "unknown"}), "EDGE_UNAVAILABLE");
-    assert!(denied["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{denied}");
+    let denied = alice.refused(
+        json!({"type": "join_server", "serverId": "unknown"}),
+        "EDGE_UNAVAILABLE",
+    );
+    assert!(
+        denied["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0),
+        "{denied}"
+    );
     let answer = gateway.get("/api/servers/known/plugins");
     assert!((500..600).contains(&answer.status), "{}", answer.status);
     assert!(answer.json()["code"].is_string());
@@ -55,20 +77,43 @@ fn the_gateway_survives_the_death_of_its_edge() {
 
 #[test]
 fn a_lost_push_is_healed_by_the_poll() {
-    let host = Settings::new().config("[edge.variables]\ngateway_urls = \"\"\n").start();
+    let host = Settings::new()
+        .config("[edge.variables]\ngateway_urls = \"\"\n")
+        .start();
     host.create_server("olga", "polled");
     let mut client = Client::joined(&host, "guest", "polled");
-    host.require("olga", "polled", "example.polls", &json!({"status": "optional"}));
-    client.find("the requirement", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
+    host.require(
+        "olga",
+        "polled",
+        "example.polls",
+        &json!({"status": "optional"}),
+    );
+    client.find("the requirement", |frame| {
+        frame["type"] == "plugin_requirements" && frame["requirements"] != json!([])
+    });
 }
 
 /// Requirements 1: what the edge cannot do says so, rather than being absent.
 #[test]
 fn without_a_plugin_host_its_paths_say_so() {
-    let host = Settings::new().config("[plugins]\nenabled = false\n").start();
-    for path in ["/api/plugins", "/api/plugins/route/polls/x", "/api/consents/1", "/api/capabilities/check", "/api/tools/x", "/api/hooks"] {
+    let host = Settings::new()
+        .config("[plugins]\nenabled = false\n")
+        .start();
+    for path in [
+        "/api/plugins",
+        "/api/plugins/route/polls/x",
+        "/api/consents/1",
+        "/api/capabilities/check",
+        "/api/tools/x",
+        "/api/hooks",
+    ] {
         let answer = host.get(path);
-        assert_eq!((answer.status, &answer.json()["code"]), (501, &json!("UNSUPPORTED_ON_EDGE")), "{path}: {}", answer.text());
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (501, &json!("UNSUPPORTED_ON_EDGE")),
+            "{path}: {}",
+            answer.text()
+        );
     }
     assert_eq!(host.get("/api/pluginsx").status, 404);
 }

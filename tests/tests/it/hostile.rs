@@ -9,17 +9,32 @@ use tests::{
 
 /// A host under attack: the product's default limits, with rates for the bystanders' talk, and `config` on top.
 pub(crate) fn attacked(config: &str) -> Host {
-    Settings::new().config(bystander::RATES).config(config).start()
+    Settings::new()
+        .config(bystander::RATES)
+        .config(config)
+        .start()
 }
 
 /// `long` in the long form of the tests, else `short`.
 pub(crate) fn many(short: usize, long: usize) -> usize {
-    if std::env::args().any(|argument| argument == "--include-ignored") { long } else { short }
+    if std::env::args().any(|argument| argument == "--include-ignored") {
+        long
+    } else {
+        short
+    }
 }
 
 /// Says how much the host's memory has grown since `before`, and that it is no more than `most` bytes.
 pub(crate) fn measured(host: &Host, what: &str, before: usize, most: usize) {
     let after = resident_bytes(host);
-    println!("{what}: {} KiB before, {} KiB after", before / limits::KIB, after / limits::KIB);
-    assert!(after <= before + most, "{what}: resident memory grew by {} KiB", (after - before) / limits::KIB);
+    println!(
+        "{what}: {} KiB before, {} KiB after",
+        before / limits::KIB,
+        after / limits::KIB
+    );
+    assert!(
+        after <= before + most,
+        "{what}: resident memory grew by {} KiB",
+        (after - before) / limits::KIB
+    );
 }

@@ -32,7 +32,12 @@ fn frames_that_collect_nothing() {
     assert_eq!(raw.closed(), 1009, "case 55");
 
     // Case 56: lengths that are only claimed.
-    for (length, code) in [(u64::MAX, 1002), (1 << 63, 1002), ((1 << 63) - 1, 1009), (1 << 32, 1009)] {
+    for (length, code) in [
+        (u64::MAX, 1002),
+        (1 << 63, 1002),
+        ((1 << 63) - 1, 1009),
+        (1 << 32, 1009),
+    ] {
         let mut raw = Raw::connect(&host);
         raw.write(&[0x81, 0xff]);
         raw.write(&length.to_be_bytes());
@@ -87,7 +92,12 @@ fn frames_that_collect_nothing() {
         raw.write(frame);
         assert_eq!(raw.closed(), 1002, "case 58: {what}");
     }
-    protocol.until_grown(&host, "connections_closed_total", "1002", frames.len() as f64);
+    protocol.until_grown(
+        &host,
+        "connections_closed_total",
+        "1002",
+        frames.len() as f64,
+    );
 
     // Case 59: a code point whose second half never comes, and one whose second half is wrong.
     let mut raw = Raw::connect(&host);
@@ -101,8 +111,18 @@ fn frames_that_collect_nothing() {
 
     // Case 60: compression is offered, not agreed, and used all the same.
     let (mut raw, head) = Raw::shake(&host, "sec-websocket-extensions: permessage-deflate\r\n");
-    assert!(!head.to_ascii_lowercase().contains("sec-websocket-extensions"), "{head}");
-    raw.frame(0xc1, &[0xaa, 0x56, 0x2a, 0xa9, 0x2c, 0x48, 0x55, 0xb2, 0x52, 0x50, 0xaa, 0x05, 0x00]);
+    assert!(
+        !head
+            .to_ascii_lowercase()
+            .contains("sec-websocket-extensions"),
+        "{head}"
+    );
+    raw.frame(
+        0xc1,
+        &[
+            0xaa, 0x56, 0x2a, 0xa9, 0x2c, 0x48, 0x55, 0xb2, 0x52, 0x50, 0xaa, 0x05, 0x00,
+        ],
+    );
     assert_eq!(raw.closed(), 1002, "case 60");
 
     before.until_grown(&host, "connections_closed_total", "1009", 5.0);
@@ -137,7 +157,10 @@ fn a_flood_of_pings_ends_its_connection() {
     drop(raw);
     flooding.join().expect("the flood ends");
     let limited = before.growth(&host, "rate_limited_total", "all");
-    assert!(limited > 0.0 && pongs > 0.0 && limited > pongs, "{limited} pings were not answered, {pongs} were");
+    assert!(
+        limited > 0.0 && pongs > 0.0 && limited > pongs,
+        "{limited} pings were not answered, {pongs} were"
+    );
     before.until_grown(&host, "connections_closed_total", "4008", 1.0);
     bystander.undisturbed();
 }
@@ -153,7 +176,9 @@ fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
         let mut raw = Raw::connect(&host);
         raw.text(&json!({"type": "identify", "oderId": name, "displayName": name}).to_string());
         raw.text(&json!({"type": "join_server", "serverId": "talk-pongs"}).to_string());
-        witness.find(name, |frame| frame["type"] == "user_joined" && frame["oderId"] == name);
+        witness.find(name, |frame| {
+            frame["type"] == "user_joined" && frame["oderId"] == name
+        });
         raw
     };
     let (mut spoofer, silent) = (identify("spoofer"), identify("silent"));
@@ -167,11 +192,15 @@ fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
         }
     });
     // The witness answers pings by reading.
-    witness.find("the silent one's end", |frame| frame["type"] == "user_left" && frame["oderId"] == "silent");
+    witness.find("the silent one's end", |frame| {
+        frame["type"] == "user_left" && frame["oderId"] == "silent"
+    });
     before.until_grown(&host, "connections_closed_total", "silent", 1.0);
     spoofer.frame(0x89, b"still here");
     until("the spoofer's pong", || {
-        let frame = spoofer.next_frame().expect("the spoofer's connection is open");
+        let frame = spoofer
+            .next_frame()
+            .expect("the spoofer's connection is open");
         (frame.opcode == 10 && frame.payload == b"still here").then_some(())
     });
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
@@ -187,14 +216,34 @@ fn messages_that_are_no_envelopes_cost_only_themselves() {
     let before = Counters::of(&host);
     let mut client = Client::identified(&host, "nonsense");
     // Case 75.
-    let long = format!(r#"{{"type":"{}"}}"#, "x".repeat(limits::socket::MESSAGE_BYTES_MAX - 11));
-    let broken =
-        ["[]", "null", "1", "1e400", "\"text\"", "true", "", " ", r#"{"type":{}}"#, r#"{"type":[]}"#, r#"{"type":null}"#, r#"{"type":1}"#];
+    let long = format!(
+        r#"{{"type":"{}"}}"#,
+        "x".repeat(limits::socket::MESSAGE_BYTES_MAX - 11)
+    );
+    let broken = [
+        "[]",
+        "null",
+        "1",
+        "1e400",
+        "\"text\"",
+        "true",
+        "",
+        " ",
+        r#"{"type":{}}"#,
+        r#"{"type":[]}"#,
+        r#"{"type":null}"#,
+        r#"{"type":1}"#,
+    ];
     for text in broken {
         client.send_text(text);
         client.refusal("BAD_JSON");
     }
-    for text in [r#"{"type":"__proto__"}"#, r#"{"type":"constructor"}"#, r#"{"type":""}"#, &long] {
+    for text in [
+        r#"{"type":"__proto__"}"#,
+        r#"{"type":"constructor"}"#,
+        r#"{"type":""}"#,
+        &long,
+    ] {
         let unknown = Counters::of(&host);
         client.send_text(text);
         // Answered at most once a second; counted every time.
@@ -202,7 +251,13 @@ fn messages_that_are_no_envelopes_cost_only_themselves() {
     }
     client.refusal("UNKNOWN_TYPE");
     let left = client.settled();
-    assert!(left.iter().all(|frame| frame["code"] == "UNKNOWN_TYPE"), "{left:?}");
-    assert_eq!(before.growth(&host, "envelopes_refused_total", "BAD_JSON"), broken.len() as f64);
+    assert!(
+        left.iter().all(|frame| frame["code"] == "UNKNOWN_TYPE"),
+        "{left:?}"
+    );
+    assert_eq!(
+        before.growth(&host, "envelopes_refused_total", "BAD_JSON"),
+        broken.len() as f64
+    );
     bystander.undisturbed();
 }

@@ -2,7 +2,9 @@
 
 use crate::hostile::attacked;
 use serde_json::json;
-use tests::{bystander::Bystander, client::Client, host::Host, limits_raised, measures::Counters, raw::Raw};
+use tests::{
+    bystander::Bystander, client::Client, host::Host, limits_raised, measures::Counters, raw::Raw,
+};
 
 const SERVER: &str = "identities";
 const PLUGIN: &str = "example.polls";
@@ -11,7 +13,13 @@ const PLUGIN: &str = "example.polls";
 fn nobody_speaks_in_anothers_name() {
     let host = attacked(limits_raised());
     host.create_server("olga", SERVER);
-    host.define("olga", SERVER, PLUGIN, "vote:cast", &json!({"direction": "serverRelay", "scope": "server"}));
+    host.define(
+        "olga",
+        SERVER,
+        PLUGIN,
+        "vote:cast",
+        &json!({"direction": "serverRelay", "scope": "server"}),
+    );
     let bystander = Bystander::start(&host, "talk-identities");
     let before = Counters::of(&host);
 
@@ -23,23 +31,43 @@ fn nobody_speaks_in_anothers_name() {
 
     // Case 69: another name after joining is refused, and no membership goes along.
     let mut mallory = Client::joined(&host, "mallory", SERVER);
-    victim.find("mallory", |frame| frame["type"] == "user_joined" && frame["oderId"] == "mallory");
+    victim.find("mallory", |frame| {
+        frame["type"] == "user_joined" && frame["oderId"] == "mallory"
+    });
     mallory.identify(json!({"oderId": "victim"}));
     mallory.refusal("IDENTITY_FIXED");
     mallory.send(json!({"type": "leave_server", "serverId": SERVER}));
     mallory.identify(json!({"oderId": "mallory-2"}));
-    mallory.refused(json!({"type": "chat_message", "serverId": SERVER, "message": "still in?"}), "NOT_A_MEMBER");
+    mallory.refused(
+        json!({"type": "chat_message", "serverId": SERVER, "message": "still in?"}),
+        "NOT_A_MEMBER",
+    );
     mallory.identify(json!({}));
     mallory.join(SERVER);
 
     // Case 70: whatever it says about its sender, the connection's identity is what others see.
     for (envelope, key) in [
-        (json!({"type": "chat_message", "message": "hi", "senderId": "victim", "senderName": "VICTIM"}), "senderId"),
-        (json!({"type": "typing", "isTyping": true, "oderId": "victim", "displayName": "VICTIM"}), "oderId"),
-        (json!({"type": "voice_state", "muted": true, "oderId": "victim", "displayName": "VICTIM", "connectionId": "x"}), "oderId"),
-        (json!({"type": "status_update", "status": "busy", "oderId": "victim"}), "oderId"),
+        (
+            json!({"type": "chat_message", "message": "hi", "senderId": "victim", "senderName": "VICTIM"}),
+            "senderId",
+        ),
+        (
+            json!({"type": "typing", "isTyping": true, "oderId": "victim", "displayName": "VICTIM"}),
+            "oderId",
+        ),
+        (
+            json!({"type": "voice_state", "muted": true, "oderId": "victim", "displayName": "VICTIM", "connectionId": "x"}),
+            "oderId",
+        ),
+        (
+            json!({"type": "status_update", "status": "busy", "oderId": "victim"}),
+            "oderId",
+        ),
     ] {
-        let (mut envelope, kind) = (envelope.clone(), envelope["type"].as_str().expect("a type").to_owned());
+        let (mut envelope, kind) = (
+            envelope.clone(),
+            envelope["type"].as_str().expect("a type").to_owned(),
+        );
         envelope["serverId"] = SERVER.into();
         mallory.send(envelope);
         let seen = victim.expect(&kind);
@@ -54,11 +82,20 @@ fn nobody_speaks_in_anothers_name() {
     }));
     let event = victim.expect("plugin_event");
     assert_eq!(event["sourceUserId"], "mallory");
-    assert!(event["emittedAt"].as_u64().is_some_and(|at| at < 32_503_680_000_000), "{event}");
+    assert!(
+        event["emittedAt"]
+            .as_u64()
+            .is_some_and(|at| at < 32_503_680_000_000),
+        "{event}"
+    );
     assert_ne!(event["sourcePluginUserId"], "plugin:another.one", "{event}");
 
     for code in ["IDENTITY_PROOF_REQUIRED", "IDENTITY_FIXED", "NOT_A_MEMBER"] {
-        assert_eq!(before.growth(&host, "envelopes_refused_total", code), 1.0, "{code}");
+        assert_eq!(
+            before.growth(&host, "envelopes_refused_total", code),
+            1.0,
+            "{code}"
+        );
     }
     bystander.undisturbed();
 }
@@ -72,7 +109,9 @@ fn an_open_house_believes_and_says_so() {
     let mut claimed = Client::connect(&open, "olga");
     claimed.identify(json!({}));
     claimed.join(SERVER);
-    let seen = witness.find("olga", |frame| frame["type"] == "user_joined" && frame["oderId"] == "olga");
+    let seen = witness.find("olga", |frame| {
+        frame["type"] == "user_joined" && frame["oderId"] == "olga"
+    });
     assert_eq!(seen["verified"], false, "permitted by design, and marked");
 
     let required = attacked("[identity]\nmode = \"required\"\n");
@@ -80,7 +119,14 @@ fn an_open_house_believes_and_says_so() {
     let mut nobody = Client::connect(&required, "anybody");
     nobody.identify(json!({}));
     nobody.refusal("IDENTITY_PROOF_REQUIRED");
-    assert_eq!(before.growth(&required, "envelopes_refused_total", "IDENTITY_PROOF_REQUIRED"), 1.0);
+    assert_eq!(
+        before.growth(
+            &required,
+            "envelopes_refused_total",
+            "IDENTITY_PROOF_REQUIRED"
+        ),
+        1.0
+    );
     let mut proven = Client::connect(&required, "anybody");
     proven.identify(json!({"token": required.token("anybody", "client")}));
     assert!(proven.settled().is_empty());
@@ -94,7 +140,10 @@ fn a_first_binding_is_a_claim_and_no_proof() {
         let connected = client.connected();
         let origin = format!("http://{}", host.address());
         let user = identifiers::UserId::new(name).expect("a name");
-        let (connection, at) = (connected["connectionId"].as_str().expect("an id"), connected["serverTime"].as_u64().expect("a time"));
+        let (connection, at) = (
+            connected["connectionId"].as_str().expect("an id"),
+            connected["serverTime"].as_u64().expect("a time"),
+        );
         let message = identity::proof::message(&origin, &user, connection, at);
         json!({"key": key.public_key().to_string(), "proof": identity::proof::sign(&key, &message), "lock": true})
     };
@@ -104,10 +153,16 @@ fn a_first_binding_is_a_claim_and_no_proof() {
         let offered = proof(&thief, &required, name);
         thief.identify(offered);
         thief.refusal("IDENTITY_PROOF_REQUIRED");
-        thief.refused(json!({"type": "typing", "isTyping": true}), "NOT_IDENTIFIED");
+        thief.refused(
+            json!({"type": "typing", "isTyping": true}),
+            "NOT_IDENTIFIED",
+        );
     }
     // With a token the key is bound, and from the next connection on the key alone is enough.
-    for further in [json!({"token": required.token("victim", "client")}), json!({})] {
+    for further in [
+        json!({"token": required.token("victim", "client")}),
+        json!({}),
+    ] {
         let mut victim = Client::connect(&required, "victim");
         let mut offered = proof(&victim, &required, "victim");
         if let (Some(offered), Some(further)) = (offered.as_object_mut(), further.as_object()) {
@@ -127,10 +182,14 @@ fn a_first_binding_is_a_claim_and_no_proof() {
         let offered = proof(&first, &claimed, "free");
         first.identify(offered);
         first.join(SERVER);
-        let seen = witness.find("free", |frame| frame["type"] == "user_joined" && frame["oderId"] == "free");
+        let seen = witness.find("free", |frame| {
+            frame["type"] == "user_joined" && frame["oderId"] == "free"
+        });
         assert_eq!(seen["verified"], verified);
         first.close();
-        witness.find("free", |frame| frame["type"] == "user_left" && frame["oderId"] == "free");
+        witness.find("free", |frame| {
+            frame["type"] == "user_left" && frame["oderId"] == "free"
+        });
     }
 }
 
@@ -144,30 +203,53 @@ fn whom_one_may_not_reach_is_as_if_absent() {
     assert!(alone.settled().is_empty());
     let mut mallory = Client::joined(&host, "mallory", SERVER);
     // Case 72: no shared server, unknown, and not a name at all are one and the same answer.
-    for kind in ["offer", "answer", "ice_candidate", "server_icon_peer_request", "server_icon_peer_data"] {
+    for kind in [
+        "offer",
+        "answer",
+        "ice_candidate",
+        "server_icon_peer_request",
+        "server_icon_peer_data",
+    ] {
         let [there, absent] = ["alone", "nobody"].map(|target| {
-            mallory.refused(json!({"type": kind, "targetUserId": target, "serverId": SERVER, "requestId": "r"}), "NOT_REACHABLE")
+            mallory.refused(
+                json!({"type": kind, "targetUserId": target, "serverId": SERVER, "requestId": "r"}),
+                "NOT_REACHABLE",
+            )
         });
         assert_eq!(there, absent, "case 72: {kind}");
     }
     // Names that mean something elsewhere mean nothing here.
     for target in ["__proto__", "constructor", "../alone", "ALONE", "аlone"] {
-        let answer = mallory.refused(json!({"type": "offer", "targetUserId": target, "requestId": "r"}), "NOT_REACHABLE");
+        let answer = mallory.refused(
+            json!({"type": "offer", "targetUserId": target, "requestId": "r"}),
+            "NOT_REACHABLE",
+        );
         assert_eq!(answer["requestId"], "r", "case 73: {target:?}");
     }
     for target in ["alone\u{0}", "alone ", ""] {
-        mallory.refused(json!({"type": "offer", "targetUserId": target}), "INVALID_FIELD");
+        mallory.refused(
+            json!({"type": "offer", "targetUserId": target}),
+            "INVALID_FIELD",
+        );
     }
     assert!(alone.settled().is_empty(), "nothing of it arrived");
     assert!(before.growth(&host, "forwards_unreachable_total", "") >= 15.0);
 
     // Case 73: to oneself on one device nobody is there; with sixteen devices the other fifteen hear it, once each.
-    mallory.refused(json!({"type": "direct-message", "targetUserId": "mallory", "text": "me"}), "NOT_REACHABLE");
-    let mut devices: Vec<Client> = (0..limits::socket::CONNECTIONS_PER_IDENTITY_MAX).map(|_| Client::identified(&host, "many")).collect();
-    devices.iter_mut().for_each(|device| assert!(device.settled().is_empty()));
+    mallory.refused(
+        json!({"type": "direct-message", "targetUserId": "mallory", "text": "me"}),
+        "NOT_REACHABLE",
+    );
+    let mut devices: Vec<Client> = (0..limits::socket::CONNECTIONS_PER_IDENTITY_MAX)
+        .map(|_| Client::identified(&host, "many"))
+        .collect();
+    devices
+        .iter_mut()
+        .for_each(|device| assert!(device.settled().is_empty()));
     let mut one_more = Client::identified(&host, "many");
     one_more.refusal("LIMIT_REACHED");
-    devices[0].send(json!({"type": "direct-message", "targetUserId": "many", "text": "to my devices"}));
+    devices[0]
+        .send(json!({"type": "direct-message", "targetUserId": "many", "text": "to my devices"}));
     assert!(devices[0].settled().is_empty(), "the sending one does not");
     for device in &mut devices[1..] {
         assert_eq!(device.expect("direct-message")["fromUserId"], "many");
@@ -185,14 +267,20 @@ fn before_identify_there_is_nothing_to_say() {
     let mut client = Client::connect(&host, "nameless");
     // Case 74, over the whole catalogue.
     let mut refused = 0.0;
-    for envelope in envelope::catalogue::CATALOGUE.iter().filter(|envelope| envelope.direction.from_client()) {
+    for envelope in envelope::catalogue::CATALOGUE
+        .iter()
+        .filter(|envelope| envelope.direction.from_client())
+    {
         if matches!(envelope.name, "identify" | "keepalive") {
             continue;
         }
         client.refused(json!({"type": envelope.name, "serverId": SERVER, "targetUserId": "olga", "pluginId": PLUGIN}), "NOT_IDENTIFIED");
         refused += 1.0;
     }
-    assert_eq!(before.growth(&host, "envelopes_refused_total", "NOT_IDENTIFIED"), refused);
+    assert_eq!(
+        before.growth(&host, "envelopes_refused_total", "NOT_IDENTIFIED"),
+        refused
+    );
     client.identify(json!({}));
     client.join(SERVER);
     bystander.undisturbed();
@@ -222,11 +310,17 @@ fn a_ban_ends_what_an_open_socket_could_do() {
     ] {
         troll.refused(envelope, "NOT_A_MEMBER");
     }
-    troll.refused(json!({"type": "offer", "targetUserId": "witness"}), "NOT_REACHABLE");
+    troll.refused(
+        json!({"type": "offer", "targetUserId": "witness"}),
+        "NOT_REACHABLE",
+    );
     troll.refused(json!({"type": "join_server", "serverId": SERVER}), "BANNED");
     troll.refused(json!({"type": "view_server", "serverId": SERVER}), "BANNED");
     assert!(witness.settled().is_empty());
-    assert_eq!(before.growth(&host, "envelopes_refused_total", "access_denied"), 3.0);
+    assert_eq!(
+        before.growth(&host, "envelopes_refused_total", "access_denied"),
+        3.0
+    );
     bystander.undisturbed();
 }
 
@@ -235,19 +329,32 @@ fn a_page_from_elsewhere_does_not_connect() {
     let host = attacked("[socket]\norigins = [\"https://chat.example\"]\n");
     let before = Counters::of(&host);
     // Case 78.
-    let foreign =
-        ["https://evil.example", "https://chat.example.evil.example", "http://chat.example", "https://chat.example:444", "null", ""];
+    let foreign = [
+        "https://evil.example",
+        "https://chat.example.evil.example",
+        "http://chat.example",
+        "https://chat.example:444",
+        "null",
+        "",
+    ];
     for origin in foreign {
         let (_, head) = Raw::shake(&host, &format!("origin: {origin}\r\n"));
         assert!(head.starts_with("HTTP/1.1 403"), "{origin:?}: {head}");
     }
     let two = refused_with_two_origins(&host);
-    assert!(two.starts_with("HTTP/1.1 4"), "an allowed origin beside a foreign one: {two}");
+    assert!(
+        two.starts_with("HTTP/1.1 4"),
+        "an allowed origin beside a foreign one: {two}"
+    );
     assert!(before.growth(&host, "handshakes_refused_total", "origin") >= foreign.len() as f64);
     let bystander = Bystander::start(&host, "talk-origins");
     bystander.undisturbed();
 }
 
 fn refused_with_two_origins(host: &Host) -> String {
-    Raw::shake(host, "origin: https://chat.example\r\norigin: https://evil.example\r\n").1
+    Raw::shake(
+        host,
+        "origin: https://chat.example\r\norigin: https://evil.example\r\n",
+    )
+    .1
 }

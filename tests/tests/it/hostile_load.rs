@@ -33,7 +33,9 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
             let name = format!("reader-{at}");
             raw.text(&json!({"type": "identify", "oderId": name, "displayName": name}).to_string());
             raw.text(&json!({"type": "join_server", "serverId": "stalled"}).to_string());
-            talker.find(&name, |frame| frame["type"] == "user_joined" && frame["oderId"] == *name);
+            talker.find(&name, |frame| {
+                frame["type"] == "user_joined" && frame["oderId"] == *name
+            });
             raw
         })
         .collect();
@@ -48,21 +50,38 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
         most = most.max(resident_bytes(&host));
         (before.growth(&host, "connections_closed_total", "4013") >= READERS as f64).then_some(())
     });
-    println!("case 61: {} KiB for each stalled reader at most", (most - resident) / limits::KIB / READERS);
-    assert!(most <= resident + READERS * 2 * limits::MIB + SLACK, "{} KiB for {READERS} readers", (most - resident) / limits::KIB);
+    println!(
+        "case 61: {} KiB for each stalled reader at most",
+        (most - resident) / limits::KIB / READERS
+    );
+    assert!(
+        most <= resident + READERS * 2 * limits::MIB + SLACK,
+        "{} KiB for {READERS} readers",
+        (most - resident) / limits::KIB
+    );
     for reader in &mut readers {
         // The close frame is there for whoever reads on in time; a busy machine may be too late for it.
         let code = reader.closed();
         assert!(matches!(code, 4013 | 1006), "{code}");
     }
-    assert!(talker.settled().iter().all(|frame| frame["type"] != "error"), "the talker is not to blame");
+    assert!(
+        talker
+            .settled()
+            .iter()
+            .all(|frame| frame["type"] != "error"),
+        "the talker is not to blame"
+    );
     bystander.undisturbed();
 }
 
 #[test]
 fn half_handshakes_are_dropped_and_keep_nobody_out() {
     let half_open = many(500, 2_000);
-    let host = attacked(if half_open > 500 { "" } else { "[socket]\nhead_timeout_ms = 3000\n" });
+    let host = attacked(if half_open > 500 {
+        ""
+    } else {
+        "[socket]\nhead_timeout_ms = 3000\n"
+    });
     let bystander = Bystander::start(&host, "talk-slowloris");
     let (before, resident) = (Counters::of(&host), resident_bytes(&host));
     let mut slow: Vec<Raw> = (0..half_open)
@@ -74,18 +93,31 @@ fn half_handshakes_are_dropped_and_keep_nobody_out() {
         .collect();
     // Somebody real gets in while all of them hold on.
     Client::identified(&host, "real").close();
-    assert!(before.growth(&host, "handshakes_refused_total", "timeout") < half_open as f64, "they were still holding on");
+    assert!(
+        before.growth(&host, "handshakes_refused_total", "timeout") < half_open as f64,
+        "they were still holding on"
+    );
     measured(&host, "case 62", resident, SLACK);
-    before.until_grown(&host, "handshakes_refused_total", "timeout", half_open as f64);
+    before.until_grown(
+        &host,
+        "handshakes_refused_total",
+        "timeout",
+        half_open as f64,
+    );
     for raw in &mut slow {
-        assert!(raw.rest().map_or(true, |rest| rest.is_empty()), "nothing was answered to half a question");
+        assert!(
+            raw.rest().map_or(true, |rest| rest.is_empty()),
+            "nothing was answered to half a question"
+        );
     }
     bystander.undisturbed();
 }
 
 #[test]
 fn half_open_sockets_have_a_bound_and_keep_nobody_out() {
-    let host = Settings::new().config("[socket]\nconnections_max = 10\nhead_timeout_ms = 20000\n").start();
+    let host = Settings::new()
+        .config("[socket]\nconnections_max = 10\nhead_timeout_ms = 20000\n")
+        .start();
     let before = Counters::of(&host);
     // The cap comes down to its least, 64, with so few connections.
     let slow: Vec<Raw> = (0..80)
@@ -115,8 +147,12 @@ fn joins_of_random_servers_do_not_reach_the_database() {
     let joining = std::thread::spawn(move || {
         let mut sent = 0;
         for at in 0..count {
-            let join = json!({"type": "join_server", "serverId": format!("random-{at}")}).to_string();
-            if writer.try_write(&tests::raw::masked(0x81, join.as_bytes())).is_err() {
+            let join =
+                json!({"type": "join_server", "serverId": format!("random-{at}")}).to_string();
+            if writer
+                .try_write(&tests::raw::masked(0x81, join.as_bytes()))
+                .is_err()
+            {
                 break;
             }
             sent += 1;
@@ -128,13 +164,21 @@ fn joins_of_random_servers_do_not_reach_the_database() {
     assert_eq!(raw.closed(), 4008, "case 65");
     drop(raw);
     let sent = joining.join().expect("the joins end");
-    let (asked, denied) =
-        (before.growth(&host, "edge_questions_total", "answered"), before.growth(&host, "envelopes_refused_total", "access_denied"));
+    let (asked, denied) = (
+        before.growth(&host, "edge_questions_total", "answered"),
+        before.growth(&host, "envelopes_refused_total", "access_denied"),
+    );
     println!("case 65: {sent} joins sent, {denied} denied, {asked} questions to the edge");
     assert!(before.growth(&host, "envelopes_refused_total", "RATE_LIMITED") > 0.0);
     let sent = f64::from(u32::try_from(sent).expect("a small number"));
-    assert!(denied < sent / 4.0 || sent < 1_000.0, "the rate holds back most: {denied} of {sent}");
-    assert!(asked <= denied + 10.0, "{asked} questions for {denied} joins that the rate let through");
+    assert!(
+        denied < sent / 4.0 || sent < 1_000.0,
+        "the rate holds back most: {denied} of {sent}"
+    );
+    assert!(
+        asked <= denied + 10.0,
+        "{asked} questions for {denied} joins that the rate let through"
+    );
     bystander.undisturbed();
 }
 
@@ -153,9 +197,16 @@ fn joining_and_leaving_without_end_leaves_nothing_behind() {
             if at % 100 == 99 {
                 client.settled();
                 let seen: Vec<Value> = witness.settled();
-                let seen: Vec<&str> =
-                    seen.iter().filter_map(|frame| frame["type"].as_str()).filter(|kind| kind.starts_with("user_")).collect();
-                assert!(seen.chunks(2).all(|pair| pair == ["user_joined", "user_left"]), "one departure for each arrival: {seen:?}");
+                let seen: Vec<&str> = seen
+                    .iter()
+                    .filter_map(|frame| frame["type"].as_str())
+                    .filter(|kind| kind.starts_with("user_"))
+                    .collect();
+                assert!(
+                    seen.chunks(2)
+                        .all(|pair| pair == ["user_joined", "user_left"]),
+                    "one departure for each arrival: {seen:?}"
+                );
             }
         }
     };
@@ -164,7 +215,11 @@ fn joining_and_leaving_without_end_leaves_nothing_behind() {
     turn(half);
     measured(&host, "case 66", resident, 8 * limits::MIB);
     let (users, _) = Client::joined(&host, "later", "revolving").join("revolving");
-    assert_eq!(users["users"].as_array().map(Vec::len), Some(1), "only the witness is there: {users}");
+    assert_eq!(
+        users["users"].as_array().map(Vec::len),
+        Some(1),
+        "only the witness is there: {users}"
+    );
     bystander.undisturbed();
 }
 
@@ -183,10 +238,18 @@ fn everyone_comes_back_at_once() {
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (host, retries) = (&host, &retries);
-                scope.spawn(move || (thread..people).step_by(THREADS).map(|at| come_back(host, at, servers, retries)).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    (thread..people)
+                        .step_by(THREADS)
+                        .map(|at| come_back(host, at, servers, retries))
+                        .collect::<Vec<_>>()
+                })
             })
             .collect();
-        threads.into_iter().flat_map(|thread| thread.join().expect("everyone gets in")).collect()
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().expect("everyone gets in"))
+            .collect()
     });
     for raw in &mut here {
         raw.frame(0x89, b"in");
@@ -194,7 +257,12 @@ fn everyone_comes_back_at_once() {
         let mut rosters = 0;
         loop {
             let frame = raw.next_frame().expect("an open connection");
-            rosters += usize::from(frame.payload.windows(14).any(|window| window == br#""server_users""#));
+            rosters += usize::from(
+                frame
+                    .payload
+                    .windows(14)
+                    .any(|window| window == br#""server_users""#),
+            );
             if frame.opcode == 10 && frame.payload == b"in" {
                 break;
             }
@@ -202,13 +270,23 @@ fn everyone_comes_back_at_once() {
         assert_eq!(rosters, 1);
     }
     let asked = before.growth(&host, "edge_questions_total", "answered");
-    println!("case 67: {people} came back, {} times told to wait; {asked} questions to the edge", retries.load(Ordering::Relaxed));
+    println!(
+        "case 67: {people} came back, {} times told to wait; {asked} questions to the edge",
+        retries.load(Ordering::Relaxed)
+    );
     // One question for each person and one for each server, and some more for what others asked about at the same moment.
-    assert!(asked <= (people + 4 * servers) as f64 + 10.0, "{asked} questions");
+    assert!(
+        asked <= (people + 4 * servers) as f64 + 10.0,
+        "{asked} questions"
+    );
     let mut late = Client::identified(&host, "late");
     for at in 0..servers {
         let (users, _) = late.join(&format!("storm-{at}"));
-        assert_eq!(users["users"].as_array().map(Vec::len), Some(people / servers), "everyone is there");
+        assert_eq!(
+            users["users"].as_array().map(Vec::len),
+            Some(people / servers),
+            "everyone is there"
+        );
     }
     bystander.undisturbed();
 }
@@ -221,27 +299,40 @@ fn come_back(host: &tests::host::Host, at: usize, servers: usize, retries: &Atom
             return Some(raw);
         }
         let waits = head.starts_with("HTTP/1.1 503") || head.starts_with("HTTP/1.1 429");
-        assert!(waits && head.to_ascii_lowercase().contains("retry-after:"), "{head}");
+        assert!(
+            waits && head.to_ascii_lowercase().contains("retry-after:"),
+            "{head}"
+        );
         retries.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(200));
         None
     });
     let name = format!("person-{at}");
     raw.text(&json!({"type": "identify", "oderId": name, "displayName": name}).to_string());
-    raw.text(&json!({"type": "join_server", "serverId": format!("storm-{}", at % servers)}).to_string());
+    raw.text(
+        &json!({"type": "join_server", "serverId": format!("storm-{}", at % servers)}).to_string(),
+    );
     raw
 }
 
 #[test]
 fn guessing_a_password_is_cheap_for_the_host() {
     let host = attacked(limits_raised());
-    let _ = host.act("olga", "POST", "/api/servers", &json!({"id": "guarded", "name": "Guarded", "password": "open sesame"})).expect(201);
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers",
+            &json!({"id": "guarded", "name": "Guarded", "password": "open sesame"}),
+        )
+        .expect(201);
     let bystander = Bystander::start(&host, "talk-guesses");
     let guess = |name: &str, count: usize| {
         let mut client = Client::identified(&host, name);
         let mut codes = [0, 0];
         for _ in 0..count {
-            client.send(json!({"type": "join_server", "serverId": "guarded", "password": "a guess"}));
+            client
+                .send(json!({"type": "join_server", "serverId": "guarded", "password": "a guess"}));
             match client.expect("access_denied")["code"].as_str() {
                 Some("PASSWORD_INVALID") => codes[0] += 1,
                 Some("RATE_LIMITED") => codes[1] += 1,
@@ -251,7 +342,10 @@ fn guessing_a_password_is_cheap_for_the_host() {
         codes
     };
     let begin = processor_ticks(&host);
-    let hashed = guess("first", limits::directory::PASSWORD_ATTEMPTS_PER_MINUTE as usize)[0];
+    let hashed = guess(
+        "first",
+        limits::directory::PASSWORD_ATTEMPTS_PER_MINUTE as usize,
+    )[0];
     let for_hashes = processor_ticks(&host) - begin;
     let (before, begin) = (Counters::of(&host), processor_ticks(&host));
     // Case 77: a thousand guesses in all, by twenty people; most are refused before anything is hashed.
@@ -267,9 +361,15 @@ fn guessing_a_password_is_cheap_for_the_host() {
     );
     // A minute's worth for each guesser and for the server, and another if a minute passed meanwhile.
     let most = limits::directory::PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE as usize;
-    assert!(invalid <= 2 * most, "{invalid} hashed, the server allows {most} a minute");
+    assert!(
+        invalid <= 2 * most,
+        "{invalid} hashed, the server allows {most} a minute"
+    );
     assert!(limited >= 1_000 - 2 * most);
-    assert!(used as usize * hashed * 2 < for_hashes as usize * 1_000, "as much work as if at least half of them had been hashed");
+    assert!(
+        used as usize * hashed * 2 < for_hashes as usize * 1_000,
+        "as much work as if at least half of them had been hashed"
+    );
     before.until_grown(&host, "envelopes_refused_total", "access_denied", 1_000.0);
     bystander.undisturbed();
 }

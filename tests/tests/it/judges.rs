@@ -28,39 +28,74 @@ fn the_dry_run_says_the_same_under_spin() {
 fn agrees(target: &dyn Target) {
     let outcome = dry_run::run(&root().join("tests/cases/envelopes"), target);
     let failures = &outcome.failures;
-    assert!(failures.is_empty(), "{} of {} cases differ:\n{}", failures.len(), outcome.asked, failures.join("\n"));
-    assert!(outcome.asked > outcome.left_out, "{} asked, {} left out", outcome.asked, outcome.left_out);
+    assert!(
+        failures.is_empty(),
+        "{} of {} cases differ:\n{}",
+        failures.len(),
+        outcome.asked,
+        failures.join("\n")
+    );
+    assert!(
+        outcome.asked > outcome.left_out,
+        "{} asked, {} left out",
+        outcome.asked,
+        outcome.left_out
+    );
 }
 
 /// A component that `cargo xtask build` made.
 fn component(name: &str) -> String {
-    let path = output_folder().parent().expect("the target folder").join("wasm32-wasip2/component").join(format!("{name}.wasm"));
-    assert!(path.exists(), "{} is missing; run `cargo xtask build` first", path.display());
+    let path = output_folder()
+        .parent()
+        .expect("the target folder")
+        .join("wasm32-wasip2/component")
+        .join(format!("{name}.wasm"));
+    assert!(
+        path.exists(),
+        "{} is missing; run `cargo xtask build` first",
+        path.display()
+    );
     path.display().to_string()
 }
 
 fn filter(name: &str, on_failure: &str) -> String {
     let source = component(name);
-    format!("[[judge.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n")
+    format!(
+        "[[judge.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n"
+    )
 }
 
 #[test]
 fn a_custom_component_joins_the_chain_by_configuration_alone() {
-    let host = Settings::new().config(&filter("word_filter", "refuse")).start();
+    let host = Settings::new()
+        .config(&filter("word_filter", "refuse"))
+        .start();
     host.create_server("olga", "filtered");
     let mut alice = Client::joined(&host, "alice", "filtered");
     let mut bob = Client::joined(&host, "bob", "filtered");
-    alice.send(json!({"type": "chat_message", "serverId": "filtered", "message": "a clean sentence"}));
+    alice.send(
+        json!({"type": "chat_message", "serverId": "filtered", "message": "a clean sentence"}),
+    );
     assert_eq!(bob.expect("chat_message")["message"], "a clean sentence");
     alice.send(json!({"type": "chat_message", "serverId": "filtered", "message": "what the heck"}));
-    assert_eq!(bob.expect("chat_message")["message"], "what the ****", "masked by the component");
-    alice.refused(json!({"type": "chat_message", "serverId": "filtered", "message": "freecoins here"}), "WORD_REFUSED");
+    assert_eq!(
+        bob.expect("chat_message")["message"],
+        "what the ****",
+        "masked by the component"
+    );
+    alice.refused(
+        json!({"type": "chat_message", "serverId": "filtered", "message": "freecoins here"}),
+        "WORD_REFUSED",
+    );
     assert!(!bob.waiting_types().contains(&"chat_message"));
 }
 
 #[test]
 fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
-    let settings = format!("[socket]\nshards = 1\ndecision_max_ms = 3000\n{}", filter("trap_judge", "refuse"));
+    let settings = format!(
+        "[socket]\nshards = 1\ndecision_max_ms = 3000\n{}",
+        filter("trap_judge", "refuse")
+    );
     let host = Settings::new().config(&settings).start();
     host.create_server("olga", "plaza");
     let mut alice = Client::joined(&host, "alice", "plaza");
@@ -71,10 +106,17 @@ fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
     alice.send(say("afterwards"));
     // Her second message waits behind the first; others speak meanwhile, and that is what the judge waits for.
     bob.send(say("meanwhile"));
-    let heard: Vec<_> = (0..3).map(|_| carol.expect("chat_message")["message"].clone()).collect();
+    let heard: Vec<_> = (0..3)
+        .map(|_| carol.expect("chat_message")["message"].clone())
+        .collect();
     assert_eq!(heard, ["meanwhile", "ponder", "afterwards"]);
     let refusal = alice.refused(say("doubt"), "INTERNAL");
-    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("did not decide within 3000 ms")), "{refusal}");
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("did not decide within 3000 ms")),
+        "{refusal}"
+    );
     assert_eq!(refusal["requestId"], "doubt");
     alice.send(say("done"));
     assert_eq!(carol.expect("chat_message")["message"], "done");
@@ -87,13 +129,19 @@ fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
 
 #[test]
 fn a_trap_costs_one_refusal_and_nothing_else() {
-    let host = Settings::new().config(&filter("trap_judge", "refuse")).start();
+    let host = Settings::new()
+        .config(&filter("trap_judge", "refuse"))
+        .start();
     host.create_server("olga", "trapped");
     let mut alice = Client::joined(&host, "alice", "trapped");
     let mut bob = Client::joined(&host, "bob", "trapped");
     for _ in 0..3 {
         alice.refused(json!({"type": "chat_message", "serverId": "trapped", "message": "trap", "requestId": "t"}), "INTERNAL");
         alice.send(json!({"type": "chat_message", "serverId": "trapped", "message": "fine"}));
-        assert_eq!(bob.expect("chat_message")["message"], "fine", "the next one passes, through a fresh instance");
+        assert_eq!(
+            bob.expect("chat_message")["message"],
+            "fine",
+            "the next one passes, through a fresh instance"
+        );
     }
 }

@@ -16,9 +16,18 @@ use tests::{
 const NOT_REACHED: [(&str, &str); 5] = [
     ("socket.shards", "threads of the host"),
     ("socket.linger_ms", "a wish of the operator about batching"),
-    ("socket.ping_interval_ms", "liveness::the_server_pings; nothing is refused by it"),
-    ("socket.trusted_proxies", "whose word counts; see the row of connections_per_address_max"),
-    ("socket.compat", "who is told of refusals; see the row of rates.all for `guarded`"),
+    (
+        "socket.ping_interval_ms",
+        "liveness::the_server_pings; nothing is refused by it",
+    ),
+    (
+        "socket.trusted_proxies",
+        "whose word counts; see the row of connections_per_address_max",
+    ),
+    (
+        "socket.compat",
+        "who is told of refusals; see the row of rates.all for `guarded`",
+    ),
 ];
 
 /// One host, and the limits that are lowered in it.
@@ -45,60 +54,156 @@ const GROUPS: &[Group] = &[
                  membership = { per_second = 1, burst = 12 }\nsignalling = { per_second = 1, burst = 2 }\n\
                  direct = { per_second = 1, burst = 8 }\nplugin_event = { per_second = 1, burst = 2 }\n",
         rows: &[
-            Row { setting: "socket.joined_servers_max", reach: joined, counter: Some(("envelopes_refused_total", "access_denied")) },
-            Row { setting: "socket.viewed_servers_max", reach: viewed, counter: Some(("envelopes_refused_total", "access_denied")) },
+            Row {
+                setting: "socket.joined_servers_max",
+                reach: joined,
+                counter: Some(("envelopes_refused_total", "access_denied")),
+            },
+            Row {
+                setting: "socket.viewed_servers_max",
+                reach: viewed,
+                counter: Some(("envelopes_refused_total", "access_denied")),
+            },
             Row {
                 setting: "socket.connections_per_identity_max",
                 reach: devices,
                 counter: Some(("envelopes_refused_total", "LIMIT_REACHED")),
             },
-            Row { setting: "socket.roster_entries_max", reach: roster, counter: None },
-            Row { setting: "socket.message_bytes_max", reach: message, counter: Some(("connections_closed_total", "1009")) },
-            Row { setting: "rates.bytes_per_second", reach: bytes, counter: Some(("rate_limited_total", "bytes")) },
-            Row { setting: "rates.new_targets_per_minute", reach: targets, counter: Some(("rate_limited_total", "new targets")) },
-            Row { setting: "rates.typing", reach: typing, counter: Some(("rate_limited_total", "typing")) },
-            Row { setting: "rates.chat", reach: chat, counter: Some(("rate_limited_total", "chat")) },
-            Row { setting: "rates.membership", reach: membership, counter: Some(("rate_limited_total", "membership")) },
-            Row { setting: "rates.signalling", reach: signalling, counter: Some(("rate_limited_total", "signalling")) },
-            Row { setting: "rates.direct", reach: direct, counter: Some(("rate_limited_total", "direct")) },
-            Row { setting: "rates.plugin_event", reach: plugin_event, counter: Some(("rate_limited_total", "plugin_event")) },
+            Row {
+                setting: "socket.roster_entries_max",
+                reach: roster,
+                counter: None,
+            },
+            Row {
+                setting: "socket.message_bytes_max",
+                reach: message,
+                counter: Some(("connections_closed_total", "1009")),
+            },
+            Row {
+                setting: "rates.bytes_per_second",
+                reach: bytes,
+                counter: Some(("rate_limited_total", "bytes")),
+            },
+            Row {
+                setting: "rates.new_targets_per_minute",
+                reach: targets,
+                counter: Some(("rate_limited_total", "new targets")),
+            },
+            Row {
+                setting: "rates.typing",
+                reach: typing,
+                counter: Some(("rate_limited_total", "typing")),
+            },
+            Row {
+                setting: "rates.chat",
+                reach: chat,
+                counter: Some(("rate_limited_total", "chat")),
+            },
+            Row {
+                setting: "rates.membership",
+                reach: membership,
+                counter: Some(("rate_limited_total", "membership")),
+            },
+            Row {
+                setting: "rates.signalling",
+                reach: signalling,
+                counter: Some(("rate_limited_total", "signalling")),
+            },
+            Row {
+                setting: "rates.direct",
+                reach: direct,
+                counter: Some(("rate_limited_total", "direct")),
+            },
+            Row {
+                setting: "rates.plugin_event",
+                reach: plugin_event,
+                counter: Some(("rate_limited_total", "plugin_event")),
+            },
         ],
     },
     Group {
         config: "[socket]\norigins = [\"https://chat.example\"]\nconnections_per_address_max = 3\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
                  [rates]\nstrikes_max = 0\nall = { per_second = 1, burst = 5 }\n",
         rows: &[
-            Row { setting: "socket.origins", reach: origin, counter: Some(("handshakes_refused_total", "origin")) },
-            Row { setting: "socket.connections_per_address_max", reach: address, counter: Some(("handshakes_refused_total", "address")) },
-            Row { setting: "rates.strikes_max", reach: strikes, counter: Some(("connections_closed_total", "4008")) },
+            Row {
+                setting: "socket.origins",
+                reach: origin,
+                counter: Some(("handshakes_refused_total", "origin")),
+            },
+            Row {
+                setting: "socket.connections_per_address_max",
+                reach: address,
+                counter: Some(("handshakes_refused_total", "address")),
+            },
+            Row {
+                setting: "rates.strikes_max",
+                reach: strikes,
+                counter: Some(("connections_closed_total", "4008")),
+            },
         ],
     },
     Group {
         config: "[socket]\nconnections_max = 4\nhandshakes_per_address = { per_second = 1, burst = 6 }\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
                  accepts = { per_second = 200, burst = 1 }\n[rates]\nall = { per_second = 1, burst = 5 }\n",
         rows: &[
-            Row { setting: "socket.handshakes_per_address", reach: handshakes, counter: Some(("handshakes_refused_total", "rate")) },
-            Row { setting: "socket.connections_max", reach: connections, counter: Some(("handshakes_refused_total", "full")) },
-            Row { setting: "socket.accepts", reach: accepts, counter: Some(("accepts_paced_total", "")) },
-            Row { setting: "rates.all", reach: all, counter: Some(("rate_limited_total", "all")) },
+            Row {
+                setting: "socket.handshakes_per_address",
+                reach: handshakes,
+                counter: Some(("handshakes_refused_total", "rate")),
+            },
+            Row {
+                setting: "socket.connections_max",
+                reach: connections,
+                counter: Some(("handshakes_refused_total", "full")),
+            },
+            Row {
+                setting: "socket.accepts",
+                reach: accepts,
+                counter: Some(("accepts_paced_total", "")),
+            },
+            Row {
+                setting: "rates.all",
+                reach: all,
+                counter: Some(("rate_limited_total", "all")),
+            },
         ],
     },
     Group {
         config: "[socket]\nhead_timeout_ms = 300\nidentify_timeout_ms = 300\nsilence_max_ms = 3000\nping_interval_ms = 500\n\
                  [identity]\nmode = \"required\"\n",
         rows: &[
-            Row { setting: "socket.head_timeout_ms", reach: head, counter: Some(("handshakes_refused_total", "timeout")) },
-            Row { setting: "socket.identify_timeout_ms", reach: identify, counter: Some(("connections_closed_total", "1008")) },
-            Row { setting: "socket.silence_max_ms", reach: silence, counter: Some(("connections_closed_total", "silent")) },
+            Row {
+                setting: "socket.head_timeout_ms",
+                reach: head,
+                counter: Some(("handshakes_refused_total", "timeout")),
+            },
+            Row {
+                setting: "socket.identify_timeout_ms",
+                reach: identify,
+                counter: Some(("connections_closed_total", "1008")),
+            },
+            Row {
+                setting: "socket.silence_max_ms",
+                reach: silence,
+                counter: Some(("connections_closed_total", "silent")),
+            },
         ],
     },
     Group {
         config: "[socket]\nqueue_bytes_max = 1000000000\nwrite_stall_max_ms = 300\n",
-        rows: &[Row { setting: "socket.write_stall_max_ms", reach: stalled, counter: Some(("connections_closed_total", "4013")) }],
+        rows: &[Row {
+            setting: "socket.write_stall_max_ms",
+            reach: stalled,
+            counter: Some(("connections_closed_total", "4013")),
+        }],
     },
     Group {
         config: "[socket]\nqueue_bytes_max = 65536\nwrite_stall_max_ms = 600000\n",
-        rows: &[Row { setting: "socket.queue_bytes_max", reach: stalled, counter: Some(("connections_closed_total", "4013")) }],
+        rows: &[Row {
+            setting: "socket.queue_bytes_max",
+            reach: stalled,
+            counter: Some(("connections_closed_total", "4013")),
+        }],
     },
     Group {
         config: "[socket]\ndecision_max_ms = 300\n",
@@ -116,7 +221,11 @@ fn each_limit_takes_effect_where_it_is_lowered() {
         // Rates that are not the group's own are out of the way; roles of the rows are played by people of their own.
         let directory = Directory::default();
         directory.install("plugin-probe", |_| {});
-        let host = directory.settings().config(tests::limits_raised()).config(group.config).start();
+        let host = directory
+            .settings()
+            .config(tests::limits_raised())
+            .config(group.config)
+            .start();
         for server in ["one", "two", "three"] {
             host.create_server("olga", server);
         }
@@ -133,12 +242,26 @@ fn each_limit_takes_effect_where_it_is_lowered() {
 #[test]
 fn no_limit_is_forgotten() {
     let output = run(jackfield().args(["config", "default"]));
-    let config: toml::Table = String::from_utf8(output.stdout).expect("text").parse().expect("TOML");
-    let keys =
-        |room: &str| -> Vec<String> { config[room].as_table().expect("a table").keys().map(|key| format!("{room}.{key}")).collect() };
+    let config: toml::Table = String::from_utf8(output.stdout)
+        .expect("text")
+        .parse()
+        .expect("TOML");
+    let keys = |room: &str| -> Vec<String> {
+        config[room]
+            .as_table()
+            .expect("a table")
+            .keys()
+            .map(|key| format!("{room}.{key}"))
+            .collect()
+    };
     let all: BTreeSet<String> = keys("socket").into_iter().chain(keys("rates")).collect();
-    let rows = GROUPS.iter().flat_map(|group| group.rows).map(|row| row.setting.to_owned());
-    let known: BTreeSet<String> = rows.chain(NOT_REACHED.iter().map(|(setting, _)| (*setting).to_owned())).collect();
+    let rows = GROUPS
+        .iter()
+        .flat_map(|group| group.rows)
+        .map(|row| row.setting.to_owned());
+    let known: BTreeSet<String> = rows
+        .chain(NOT_REACHED.iter().map(|(setting, _)| (*setting).to_owned()))
+        .collect();
     assert_eq!(all, known, "the settings, and those that this table knows");
 }
 
@@ -151,7 +274,10 @@ fn view(server: &str) -> Value {
 fn joined(host: &Host) {
     let mut client = Client::joined(host, "joiner", "one");
     client.join("two");
-    client.refused(json!({"type": "join_server", "serverId": "three"}), "LIMIT_REACHED");
+    client.refused(
+        json!({"type": "join_server", "serverId": "three"}),
+        "LIMIT_REACHED",
+    );
 }
 
 fn viewed(host: &Host) {
@@ -163,14 +289,22 @@ fn viewed(host: &Host) {
 
 fn devices(host: &Host) {
     let mut devices: Vec<Client> = (0..2).map(|_| Client::identified(host, "many")).collect();
-    devices.iter_mut().for_each(|device| assert!(device.settled().is_empty()));
+    devices
+        .iter_mut()
+        .for_each(|device| assert!(device.settled().is_empty()));
     Client::identified(host, "many").refusal("LIMIT_REACHED");
 }
 
 fn roster(host: &Host) {
-    let _people: Vec<Client> = (0..4).map(|at| Client::joined(host, &format!("person-{at}"), "three")).collect();
+    let _people: Vec<Client> = (0..4)
+        .map(|at| Client::joined(host, &format!("person-{at}"), "three"))
+        .collect();
     let (users, _) = Client::identified(host, "reader").join("three");
-    assert_eq!((users["users"].as_array().map(Vec::len), &users["total"]), (Some(2), &json!(4)), "cut, and it says so");
+    assert_eq!(
+        (users["users"].as_array().map(Vec::len), &users["total"]),
+        (Some(2), &json!(4)),
+        "cut, and it says so"
+    );
 }
 
 // ---- messages
@@ -187,8 +321,18 @@ fn exceeds(client: &mut Client, what: &str, envelope: impl Fn(usize) -> Value) {
         client.send(envelope(at));
     }
     let refusal = client.refusal("RATE_LIMITED");
-    assert!(refusal["message"].as_str().is_some_and(|text| text.contains(&format!("'{what}'"))), "{refusal}");
-    assert!(refusal["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refusal}");
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains(&format!("'{what}'"))),
+        "{refusal}"
+    );
+    assert!(
+        refusal["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|wait| wait > 0),
+        "{refusal}"
+    );
 }
 
 fn bytes(host: &Host) {
@@ -200,53 +344,97 @@ fn bytes(host: &Host) {
         client.send(json!({"type": "direct-message", "targetUserId": "receiver", "text": text}));
     }
     let refusal = client.refusal("RATE_LIMITED");
-    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("'bytes'")), "{refusal}");
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("'bytes'")),
+        "{refusal}"
+    );
     receiver.expect("direct-message");
 }
 
 fn targets(host: &Host) {
     let mut client = Client::identified(host, "spreader");
     for at in 0..3 {
-        client.refused(json!({"type": "direct-message", "targetUserId": format!("nobody-{at}")}), "NOT_REACHABLE");
+        client.refused(
+            json!({"type": "direct-message", "targetUserId": format!("nobody-{at}")}),
+            "NOT_REACHABLE",
+        );
     }
-    let refusal = client.refused(json!({"type": "direct-message", "targetUserId": "nobody-3"}), "RATE_LIMITED");
-    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("'new targets'")), "{refusal}");
+    let refusal = client.refused(
+        json!({"type": "direct-message", "targetUserId": "nobody-3"}),
+        "RATE_LIMITED",
+    );
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("'new targets'")),
+        "{refusal}"
+    );
 }
 
 fn typing(host: &Host) {
     let mut client = Client::joined(host, "typist", "one");
-    exceeds(&mut client, "typing", |_| json!({"type": "typing", "serverId": "one", "isTyping": true}));
+    exceeds(
+        &mut client,
+        "typing",
+        |_| json!({"type": "typing", "serverId": "one", "isTyping": true}),
+    );
 }
 
 fn chat(host: &Host) {
     let mut client = Client::joined(host, "talker", "one");
-    exceeds(&mut client, "chat", |at| json!({"type": "chat_message", "serverId": "one", "message": at.to_string()}));
+    exceeds(
+        &mut client,
+        "chat",
+        |at| json!({"type": "chat_message", "serverId": "one", "message": at.to_string()}),
+    );
 }
 
 fn membership(host: &Host) {
     let mut client = Client::identified(host, "restless");
-    exceeds(&mut client, "membership", |_| json!({"type": "leave_server", "serverId": "one"}));
+    exceeds(
+        &mut client,
+        "membership",
+        |_| json!({"type": "leave_server", "serverId": "one"}),
+    );
 }
 
 fn signalling(host: &Host) {
     let _receiver = Client::joined(host, "callee", "one");
     let mut client = Client::joined(host, "caller", "one");
-    exceeds(&mut client, "signalling", |_| json!({"type": "ice_candidate", "targetUserId": "callee", "candidate": {}}));
+    exceeds(
+        &mut client,
+        "signalling",
+        |_| json!({"type": "ice_candidate", "targetUserId": "callee", "candidate": {}}),
+    );
 }
 
 fn direct(host: &Host) {
     let mut receiver = Client::identified(host, "penfriend");
     assert!(receiver.settled().is_empty());
     let mut client = Client::identified(host, "writer");
-    exceeds(&mut client, "direct", |_| json!({"type": "direct-message", "targetUserId": "penfriend"}));
+    exceeds(
+        &mut client,
+        "direct",
+        |_| json!({"type": "direct-message", "targetUserId": "penfriend"}),
+    );
 }
 
 fn plugin_event(host: &Host) {
-    host.define("olga", "one", "example.polls", "vote:cast", &json!({"direction": "serverRelay", "scope": "server"}));
+    host.define(
+        "olga",
+        "one",
+        "example.polls",
+        "vote:cast",
+        &json!({"direction": "serverRelay", "scope": "server"}),
+    );
     let mut client = Client::identified(host, "voter");
     // The gateway hears of the event before the client joins, or after it.
     if client.join("one").1["eventDefinitions"] == json!([]) {
-        client.find("the event", |frame| frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([]));
+        client.find("the event", |frame| {
+            frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([])
+        });
     }
     exceeds(
         &mut client,
@@ -289,7 +477,10 @@ fn from(host: &Host, address: &str) -> Raw {
 }
 
 fn no_place(head: &str) {
-    assert!(head.starts_with("HTTP/1.1 503") || head.starts_with("HTTP/1.1 429"), "{head}");
+    assert!(
+        head.starts_with("HTTP/1.1 503") || head.starts_with("HTTP/1.1 429"),
+        "{head}"
+    );
     assert!(head.to_ascii_lowercase().contains("retry-after:"), "{head}");
 }
 
@@ -339,7 +530,10 @@ fn accepts(host: &Host) {
 fn head(host: &Host) {
     let mut raw = Raw::dial(host);
     raw.write(b"GET /ws HTTP/1.1\r\n");
-    assert!(raw.rest().map_or(true, |rest| rest.is_empty()), "dropped without a word");
+    assert!(
+        raw.rest().map_or(true, |rest| rest.is_empty()),
+        "dropped without a word"
+    );
 }
 
 fn identify(host: &Host) {
@@ -348,7 +542,10 @@ fn identify(host: &Host) {
 
 fn silence(host: &Host) {
     let mut raw = Raw::connect(host);
-    raw.text(&json!({"type": "identify", "oderId": "silent", "token": host.token("silent", "client")}).to_string());
+    raw.text(
+        &json!({"type": "identify", "oderId": "silent", "token": host.token("silent", "client")})
+            .to_string(),
+    );
     assert_eq!(raw.closed(), 1006, "nobody is left to say goodbye to");
 }
 
@@ -373,5 +570,8 @@ fn decision(host: &Host) {
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     let mut client = Client::joined(host, "asker", "one");
-    client.refused(json!({"type": "chat_message", "serverId": "one", "message": "!sleep"}), "PLUGIN_UNAVAILABLE");
+    client.refused(
+        json!({"type": "chat_message", "serverId": "one", "message": "!sleep"}),
+        "PLUGIN_UNAVAILABLE",
+    );
 }

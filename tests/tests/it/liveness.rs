@@ -36,7 +36,9 @@ fn a_silent_connection_is_reaped_and_leaves_its_servers() {
     let host = host();
     let mut witness = Client::joined(&host, "witness", "alive");
     let mut silent = Raw::connect(&host);
-    silent.text(&json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string());
+    silent.text(
+        &json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string(),
+    );
     silent.text(&json!({"type": "join_server", "serverId": "alive"}).to_string());
     // The witness answers pings by reading; the silent one never does.
     assert_eq!(witness.expect("user_joined")["oderId"], "silent");
@@ -64,5 +66,8 @@ fn keepalives_without_pongs_keep_a_connection() {
         }
     }
     assert!(keepalives >= 1, "keepalives are answered");
-    assert!(keepalives <= pings + 1, "at most once for each ping interval: {keepalives}");
+    assert!(
+        keepalives <= pings + 1,
+        "at most once for each ping interval: {keepalives}"
+    );
 }

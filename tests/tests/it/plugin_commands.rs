@@ -29,13 +29,22 @@ fn host(directory: &Directory) -> Host {
 
 fn command(host: &Host, arguments: &[&str]) -> Command {
     let mut command = jackfield();
-    command.arg("plugin").args(arguments).args(["--url", host.url()]).arg("--data").arg(host.data());
+    command
+        .arg("plugin")
+        .args(arguments)
+        .args(["--url", host.url()])
+        .arg("--data")
+        .arg(host.data());
     command.env_remove("JACKFIELD_TOKEN");
     command
 }
 
 fn text(output: &Output) -> String {
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
@@ -45,7 +54,12 @@ fn says(host: &Host, arguments: &[&str]) -> String {
 
 fn refused(command: &mut Command) -> String {
     let output = run(command);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     String::from_utf8(output.stderr).expect("text")
 }
 
@@ -54,11 +68,21 @@ fn plugins_are_listed_shown_and_switched() {
     let directory = Directory::default();
     let host = host(&directory);
     let table = says(&host, &["list"]);
-    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     assert_eq!(rows[0][..3], ["ID", "VERSION", "STATE"], "{table}");
-    assert_eq!(rows[1][..3], ["tests.quiet", "1.2.3", "validated"], "{table}");
+    assert_eq!(
+        rows[1][..3],
+        ["tests.quiet", "1.2.3", "validated"],
+        "{table}"
+    );
     let list: Value = serde_json::from_str(&says(&host, &["list", "--json"])).expect("JSON");
-    assert_eq!((&list[0]["id"], &list[0]["capabilities"]), (&json!("tests.quiet"), &json!(["http.fetch", "storage.kv"])));
+    assert_eq!(
+        (&list[0]["id"], &list[0]["capabilities"]),
+        (&json!("tests.quiet"), &json!(["http.fetch", "storage.kv"]))
+    );
     assert!(says(&host, &["info", "tests.quiet"]).contains("name          Quiet"));
     assert!(says(&host, &["disable", "tests.quiet"]).starts_with("tests.quiet: disabled"));
     host.plugin_in("tests.quiet", "disabled");
@@ -71,15 +95,63 @@ fn grants_are_given_and_taken_back() {
     let directory = Directory::default();
     let host = host(&directory);
     assert!(says(&host, &["grants", "tests.quiet"]).contains("to tell people"));
-    let given = says(&host, &["grants", "tests.quiet", "give", "http.fetch", "--host", "a.example.org"]);
-    assert!(given.contains("allowed") && given.contains("a.example.org") && given.contains("operator"), "{given}");
-    assert!(says(&host, &["grants", "tests.quiet", "deny", "storage.kv", "--seconds", "60"]).contains("denied"));
-    let left = says(&host, &["grants", "tests.quiet", "revoke", "http.fetch", "storage.kv", "--json"]);
-    assert_eq!(serde_json::from_str::<Value>(&left).expect("JSON")["grants"], json!([]));
-    let error = refused(&mut command(&host, &["grants", "tests.quiet", "give", "shell.exec"]));
-    assert!(error.contains("error[CONFLICT]") && error.contains("NOT_DECLARED"), "{error}");
+    let given = says(
+        &host,
+        &[
+            "grants",
+            "tests.quiet",
+            "give",
+            "http.fetch",
+            "--host",
+            "a.example.org",
+        ],
+    );
+    assert!(
+        given.contains("allowed") && given.contains("a.example.org") && given.contains("operator"),
+        "{given}"
+    );
+    assert!(
+        says(
+            &host,
+            &[
+                "grants",
+                "tests.quiet",
+                "deny",
+                "storage.kv",
+                "--seconds",
+                "60"
+            ]
+        )
+        .contains("denied")
+    );
+    let left = says(
+        &host,
+        &[
+            "grants",
+            "tests.quiet",
+            "revoke",
+            "http.fetch",
+            "storage.kv",
+            "--json",
+        ],
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(&left).expect("JSON")["grants"],
+        json!([])
+    );
+    let error = refused(&mut command(
+        &host,
+        &["grants", "tests.quiet", "give", "shell.exec"],
+    ));
+    assert!(
+        error.contains("error[CONFLICT]") && error.contains("NOT_DECLARED"),
+        "{error}"
+    );
     assert!(says(&host, &["consents"]).contains("nothing to show"));
-    assert!(refused(&mut command(&host, &["consents", "allow", "unknown"])).contains("no such question"));
+    assert!(
+        refused(&mut command(&host, &["consents", "allow", "unknown"]))
+            .contains("no such question")
+    );
     assert!(says(&host, &["audit", "--recent", "5"]).contains("nothing to show"));
 }
 
@@ -89,39 +161,86 @@ fn a_log_is_shown_and_followed() {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
-    let log = |text: &str| host.ask_plugin("POST", "/probe/log", text.as_bytes()).expect(200);
+    let log = |text: &str| {
+        host.ask_plugin("POST", "/probe/log", text.as_bytes())
+            .expect(200)
+    };
     let _ = log("before\u{1b}[2J");
     let past = says(&host, &["logs", "tests.probe"]);
-    assert!(past.lines().any(|line| line.contains("before\\u{1b}[2J")), "{past}");
+    assert!(
+        past.lines().any(|line| line.contains("before\\u{1b}[2J")),
+        "{past}"
+    );
     let mut following = command(&host, &["logs", "-f", "tests.probe", "--json"]);
     let mut following = following.stdout(Stdio::piped()).spawn().expect("a command");
     let lines = BufReader::new(following.stdout.take().expect("its output")).lines();
-    let mut messages = lines.map(|line| serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON")["message"].to_string());
-    assert!(messages.any(|message| message.contains("before")), "the past comes first");
+    let mut messages = lines.map(|line| {
+        serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON")["message"].to_string()
+    });
+    assert!(
+        messages.any(|message| message.contains("before")),
+        "the past comes first"
+    );
     let _ = log("after");
     assert!(messages.any(|message| message.contains("after")));
     following.kill().expect("it runs until it is ended");
     following.wait().expect("its end");
-    let page: String = says(&host, &["logs", "tests.probe", "--level", "error", "--json"]);
-    assert!(page.lines().all(|line| serde_json::from_str::<Value>(line).expect("JSON")["level"] == "Error"));
+    let page: String = says(
+        &host,
+        &["logs", "tests.probe", "--level", "error", "--json"],
+    );
+    assert!(
+        page.lines()
+            .all(|line| serde_json::from_str::<Value>(line).expect("JSON")["level"] == "Error")
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_with_what_to_do() {
     let directory = Directory::default();
     let host = host(&directory);
-    let error = refused(jackfield().args(["plugin", "list", "--url", "http://127.0.0.1:9", "--data"]).arg(host.data()));
-    assert!(error.contains("error[HOST_UNREACHABLE]") && error.contains("jackfield serve"), "{error}");
+    let error = refused(
+        jackfield()
+            .args(["plugin", "list", "--url", "http://127.0.0.1:9", "--data"])
+            .arg(host.data()),
+    );
+    assert!(
+        error.contains("error[HOST_UNREACHABLE]") && error.contains("jackfield serve"),
+        "{error}"
+    );
     let error = refused(command(&host, &["list"]).args(["--token", "nonsense"]));
-    assert!(error.contains("error[UNAUTHORIZED]") && error.contains("--data"), "{error}");
-    let error = refused(command(&host, &["disable", "tests.quiet"]).args(["--token", &host.token("carla", "client")]));
-    assert!(error.contains("error[FORBIDDEN]") && error.contains("--role admin"), "{error}");
-    let error = refused(jackfield().args(["plugin", "list", "--data", "/nonexistent"]).env_remove("JACKFIELD_TOKEN"));
-    assert!(error.contains("jackfield keys init") && error.contains("--token"), "{error}");
+    assert!(
+        error.contains("error[UNAUTHORIZED]") && error.contains("--data"),
+        "{error}"
+    );
+    let error = refused(
+        command(&host, &["disable", "tests.quiet"])
+            .args(["--token", &host.token("carla", "client")]),
+    );
+    assert!(
+        error.contains("error[FORBIDDEN]") && error.contains("--role admin"),
+        "{error}"
+    );
+    let error = refused(
+        jackfield()
+            .args(["plugin", "list", "--data", "/nonexistent"])
+            .env_remove("JACKFIELD_TOKEN"),
+    );
+    assert!(
+        error.contains("jackfield keys init") && error.contains("--token"),
+        "{error}"
+    );
     let error = refused(&mut command(&host, &["info", "un.known"]));
-    assert!(error.contains("error[NOT_FOUND]") && error.contains("Plugin not found"), "{error}");
+    assert!(
+        error.contains("error[NOT_FOUND]") && error.contains("Plugin not found"),
+        "{error}"
+    );
     let misnamed = run(&mut command(&host, &["info", "Not An Id"]));
-    assert_eq!(misnamed.status.code(), Some(2), "a name that cannot be one is told before anybody is asked");
+    assert_eq!(
+        misnamed.status.code(),
+        Some(2),
+        "a name that cannot be one is told before anybody is asked"
+    );
 }
 
 #[test]
@@ -130,7 +249,11 @@ fn the_doctor_finds_what_is_broken() {
     let host = host(&directory);
     let said = says(&host, &["doctor"]);
     assert!(said.contains("tests.quiet is validated"), "{said}");
-    assert!(said.contains("policy: what nobody granted is asked about") && said.contains("shell.exec is denied"), "J22: {said}");
+    assert!(
+        said.contains("policy: what nobody granted is asked about")
+            && said.contains("shell.exec is denied"),
+        "J22: {said}"
+    );
     fs::create_dir(directory.path().join("broken")).expect("a folder");
     fs::write(directory.path().join("broken/jackfield.json"), "{").expect("a file");
     let found = host.admin("POST", "/api/plugins/tests.quiet/reload", &Value::Null);
@@ -144,9 +267,18 @@ fn the_doctor_finds_what_is_broken() {
         }
     };
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let errors: Vec<&Value> = report["findings"].as_array().expect("a list").iter().filter(|one| one["grade"] == "error").collect();
+    let errors: Vec<&Value> = report["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| one["grade"] == "error")
+        .collect();
     assert!(
-        report["ok"] == false && errors.len() == 1 && errors[0]["text"].as_str().is_some_and(|text| text.starts_with("broken:")),
+        report["ok"] == false
+            && errors.len() == 1
+            && errors[0]["text"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("broken:")),
         "{report}"
     );
 }
@@ -155,7 +287,10 @@ fn the_doctor_finds_what_is_broken() {
 fn shells_complete_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = text(&run(jackfield().args(["completions", shell])));
-        assert!(script.contains("consents") && script.contains("doctor"), "{shell}");
+        assert!(
+            script.contains("consents") && script.contains("doctor"),
+            "{shell}"
+        );
     }
 }
 
@@ -163,7 +298,12 @@ fn shells_complete_commands() {
 fn manifests_are_checked_without_a_host() {
     let directory = Directory::default();
     fs::write(directory.path().join("jackfield.json"), "{}").expect("a file");
-    let output = run(jackfield().args(["plugin", "check", "--json"]).arg(directory.path()));
+    let output = run(jackfield()
+        .args(["plugin", "check", "--json"])
+        .arg(directory.path()));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((output.status.code(), &report["ok"]), (Some(1), &json!(false)));
+    assert_eq!(
+        (output.status.code(), &report["ok"]),
+        (Some(1), &json!(false))
+    );
 }

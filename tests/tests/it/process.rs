@@ -12,15 +12,24 @@ fn a_taken_port_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let folder = tempfile::tempdir().expect("a folder");
-    let output = run(jackfield().args(["serve", "--listen", &address, "--data"]).arg(folder.path()));
+    let output = run(jackfield()
+        .args(["serve", "--listen", &address, "--data"])
+        .arg(folder.path()));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(said.contains(&address) || said.contains(address.rsplit(':').next().expect("a port")), "{said}");
+    assert!(
+        said.contains(&address) || said.contains(address.rsplit(':').next().expect("a port")),
+        "{said}"
+    );
 }
 
 #[test]
 fn an_unknown_key_of_the_configuration_is_named() {
-    let failure = Settings::new().config("[socket]\nping_intervall_ms = 5\n").try_start().err().expect("a refusal");
+    let failure = Settings::new()
+        .config("[socket]\nping_intervall_ms = 5\n")
+        .try_start()
+        .err()
+        .expect("a refusal");
     assert!(!failure.status.success());
     assert!(failure.log.contains("ping_intervall_ms"), "{}", failure.log);
 }
@@ -29,16 +38,27 @@ fn an_unknown_key_of_the_configuration_is_named() {
 fn the_configuration_can_be_checked_and_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let shown = run(jackfield().args(["config", "default"]));
-    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
+    assert!(
+        shown.status.success(),
+        "{}",
+        String::from_utf8_lossy(&shown.stderr)
+    );
     let good = folder.path().join("good.toml");
     fs::write(&good, &shown.stdout).expect("a file");
     let checked = run(jackfield().args(["config", "check", "--config"]).arg(&good));
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stderr)
+    );
     let bad = folder.path().join("bad.toml");
     fs::write(&bad, "[no_such_table]\n").expect("a file");
     let refused = run(jackfield().args(["config", "check", "--config"]).arg(&bad));
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no_such_table"), "{refused:?}");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("no_such_table"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -51,7 +71,10 @@ fn the_reference_shows_the_default_configuration() {
 #[test]
 fn the_version_is_the_workspaces() {
     let output = run(jackfield().arg("--version"));
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), concat!("jackfield ", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout).trim(),
+        concat!("jackfield ", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -69,9 +92,17 @@ fn a_token_is_the_last_line_and_three_parts() {
 fn a_second_host_on_the_same_data_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = Settings::new().data(folder.path()).start();
-    let failure = Settings::new().data(folder.path()).try_start().err().expect("a refusal");
+    let failure = Settings::new()
+        .data(folder.path())
+        .try_start()
+        .err()
+        .expect("a refusal");
     assert!(!failure.status.success());
-    assert!(failure.log.contains(&folder.path().display().to_string()), "{}", failure.log);
+    assert!(
+        failure.log.contains(&folder.path().display().to_string()),
+        "{}",
+        failure.log
+    );
     assert_eq!(first.get("/healthz").status, 200, "the first goes on");
 }
 
@@ -83,12 +114,34 @@ fn a_damaged_database_is_refused_and_left_alone() {
     host.signal("TERM");
     assert!(host.wait().success());
     let database = database(folder.path());
-    fs::write(&database, b"this is no database, and it is longer than a header of one would be, by far: ".repeat(100)).expect("a file");
+    fs::write(
+        &database,
+        b"this is no database, and it is longer than a header of one would be, by far: "
+            .repeat(100),
+    )
+    .expect("a file");
     let before = fs::read(&database).expect("a file");
-    let failure = Settings::new().data(folder.path()).try_start().err().expect("a refusal");
+    let failure = Settings::new()
+        .data(folder.path())
+        .try_start()
+        .err()
+        .expect("a refusal");
     assert!(!failure.status.success());
-    assert!(failure.log.contains(database.file_name().and_then(|name| name.to_str()).expect("a name")), "{}", failure.log);
-    assert_eq!(fs::read(&database).expect("a file"), before, "never repaired by forgetting");
+    assert!(
+        failure.log.contains(
+            database
+                .file_name()
+                .and_then(|name| name.to_str())
+                .expect("a name")
+        ),
+        "{}",
+        failure.log
+    );
+    assert_eq!(
+        fs::read(&database).expect("a file"),
+        before,
+        "never repaired by forgetting"
+    );
 }
 
 #[test]
@@ -99,22 +152,36 @@ fn a_database_of_a_newer_version_is_refused() {
     host.signal("TERM");
     assert!(host.wait().success());
     let database = rusqlite::Connection::open(database(folder.path())).expect("a database");
-    database.execute("UPDATE meta SET value = 1000000 WHERE name = 'schema_version'", []).expect("a version");
+    database
+        .execute(
+            "UPDATE meta SET value = 1000000 WHERE name = 'schema_version'",
+            [],
+        )
+        .expect("a version");
     drop(database);
-    let failure = Settings::new().data(folder.path()).try_start().err().expect("a refusal");
+    let failure = Settings::new()
+        .data(folder.path())
+        .try_start()
+        .err()
+        .expect("a refusal");
     assert!(failure.log.contains("DATABASE_NEWER"), "{}", failure.log);
 }
 
 /// The directory's database below a data folder.
 fn database(data: &std::path::Path) -> std::path::PathBuf {
     fn search(folder: &std::path::Path) -> Option<std::path::PathBuf> {
-        let mut entries: Vec<_> = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+        let mut entries: Vec<_> = fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+            .collect();
         entries.sort();
         // What plugins keep lies beside it, in a file of its own.
         entries.retain(|path| path.file_name().is_none_or(|name| name != "plugins.db"));
         entries.into_iter().find_map(|path| match path.is_dir() {
             true => search(&path),
-            false => fs::read(&path).is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0")).then_some(path),
+            false => fs::read(&path)
+                .is_ok_and(|bytes| bytes.starts_with(b"SQLite format 3\0"))
+                .then_some(path),
         })
     }
     search(data).expect("a database in the data folder")
@@ -124,7 +191,9 @@ fn database(data: &std::path::Path) -> std::path::PathBuf {
 fn a_shutdown_tells_everyone_and_ends_well() {
     let host = Host::start();
     host.create_server("olga", "farewell");
-    let mut clients: Vec<Client> = (0..3).map(|at| Client::joined(&host, &format!("guest-{at}"), "farewell")).collect();
+    let mut clients: Vec<Client> = (0..3)
+        .map(|at| Client::joined(&host, &format!("guest-{at}"), "farewell"))
+        .collect();
     host.signal("TERM");
     for client in &mut clients {
         let (code, reason) = client.closed();
@@ -143,14 +212,20 @@ fn what_was_acknowledged_survives_a_kill() {
             host.create_server("olga", "durable");
         }
         let known = host.get("/api/servers/durable/plugins").expect(200).json();
-        assert_eq!(known["requirements"].as_array().map(Vec::len), Some(acknowledged), "after kill {round}");
+        assert_eq!(
+            known["requirements"].as_array().map(Vec::len),
+            Some(acknowledged),
+            "after kill {round}"
+        );
         let token = host.token("olga", "client");
         let (address, (sender, answers)) = (host.address(), std::sync::mpsc::channel());
         let first = acknowledged;
         let writer = std::thread::spawn(move || {
             for at in first.. {
                 let path = format!("/api/servers/durable/plugins/plugin-{at:05}/requirement");
-                let request = tests::http::Request::new("PUT", &path).bearer(&token).json(&json!({"status": "optional"}));
+                let request = tests::http::Request::new("PUT", &path)
+                    .bearer(&token)
+                    .json(&json!({"status": "optional"}));
                 match request.send(&address) {
                     Ok(answer) if answer.status == 200 => {
                         if sender.send(()).is_err() {
@@ -162,7 +237,9 @@ fn what_was_acknowledged_survives_a_kill() {
             }
         });
         for _ in 0..5 {
-            answers.recv_timeout(tests::PATIENCE).expect("an acknowledged write");
+            answers
+                .recv_timeout(tests::PATIENCE)
+                .expect("an acknowledged write");
         }
         host.kill();
         writer.join().expect("the writer ends");
@@ -171,7 +248,11 @@ fn what_was_acknowledged_survives_a_kill() {
         let host = Settings::new().data(folder.path()).start();
         let known = host.get("/api/servers/durable/plugins").expect(200).json();
         let rows = known["requirements"].as_array().expect("a list");
-        assert!(rows.len() == acknowledged || rows.len() == acknowledged + 1, "{} of {acknowledged}", rows.len());
+        assert!(
+            rows.len() == acknowledged || rows.len() == acknowledged + 1,
+            "{} of {acknowledged}",
+            rows.len()
+        );
         for (at, row) in rows.iter().enumerate() {
             assert_eq!(row["pluginId"], format!("plugin-{at:05}"));
         }
@@ -185,11 +266,28 @@ fn a_backup_of_a_running_host_can_be_served() {
     let folder = tempfile::tempdir().expect("a folder");
     let host = Host::start();
     host.create_server("olga", "saved");
-    host.require("olga", "saved", "example.polls", &json!({"status": "required"}));
+    host.require(
+        "olga",
+        "saved",
+        "example.polls",
+        &json!({"status": "required"}),
+    );
     let copy = folder.path().join("backup");
-    let output = run(jackfield().arg("backup").arg("--data").arg(host.data()).arg("--to").arg(&copy));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(jackfield()
+        .arg("backup")
+        .arg("--data")
+        .arg(host.data())
+        .arg("--to")
+        .arg(&copy));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let restored = Settings::new().data(&copy).start();
-    let snapshot = restored.get("/api/servers/saved/plugins").expect(200).json();
+    let snapshot = restored
+        .get("/api/servers/saved/plugins")
+        .expect(200)
+        .json();
     assert_eq!(snapshot["requirements"][0]["pluginId"], "example.polls");
 }

@@ -48,9 +48,11 @@ fn host() -> (Directory, Host) {
     for server in [SERVER, "second", "third"] {
         host.create_server("olga", server);
     }
-    for (plugin, event, direction) in
-        [(PLUGIN, "vote:cast", "serverRelay"), (PLUGIN, "vote:hint", "p2pHint"), ("example.blocked", "vote:cast", "serverRelay")]
-    {
+    for (plugin, event, direction) in [
+        (PLUGIN, "vote:cast", "serverRelay"),
+        (PLUGIN, "vote:hint", "p2pHint"),
+        ("example.blocked", "vote:cast", "serverRelay"),
+    ] {
         let schema = json!({"type": "object", "properties": {"option": {"type": "integer"}}});
         host.define(
             "olga",
@@ -60,10 +62,32 @@ fn host() -> (Directory, Host) {
             &json!({"direction": direction, "scope": "server", "schema": schema, "maxPayloadBytes": 64}),
         );
     }
-    host.define("olga", SERVER, "example.mute", "vote:cast", &json!({"direction": "serverRelay", "scope": "server"}));
-    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
-    host.require("olga", SERVER, "example.blocked", &json!({"status": "blocked"}));
-    host.require("olga", SERVER, "example.mute", &json!({"status": "optional", "manifest": manifest("example.mute")}));
+    host.define(
+        "olga",
+        SERVER,
+        "example.mute",
+        "vote:cast",
+        &json!({"direction": "serverRelay", "scope": "server"}),
+    );
+    host.define(
+        "olga",
+        SERVER,
+        "tests.probe",
+        "ask",
+        &json!({"direction": "clientToServer", "scope": "server"}),
+    );
+    host.require(
+        "olga",
+        SERVER,
+        "example.blocked",
+        &json!({"status": "blocked"}),
+    );
+    host.require(
+        "olga",
+        SERVER,
+        "example.mute",
+        &json!({"status": "optional", "manifest": manifest("example.mute")}),
+    );
     (directory, host)
 }
 
@@ -91,37 +115,81 @@ fn provoke(host: &Host, connect: impl Fn(&str) -> Client) {
     rates(&mut connect("rita"), &mut seen);
 
     ivan.send(json!({"type": "chat_message", "serverId": SERVER, "message": "after all that"}));
-    let last = witness.find("the one legal message", |frame| frame["type"] == "chat_message");
+    let last = witness.find("the one legal message", |frame| {
+        frame["type"] == "chat_message"
+    });
     assert_eq!(last["message"], "after all that");
     assert!(
-        !witness.waiting_types().iter().any(|kind| ["error", "plugin_error", "plugin_event"].contains(kind)),
+        !witness
+            .waiting_types()
+            .iter()
+            .any(|kind| ["error", "plugin_error", "plugin_event"].contains(kind)),
         "refusals are the sender's alone"
     );
 
-    let codes: BTreeSet<&str> = envelope::reply::code::ALL.iter().copied().filter(|code| !ELSEWHERE.contains(code)).collect();
+    let codes: BTreeSet<&str> = envelope::reply::code::ALL
+        .iter()
+        .copied()
+        .filter(|code| !ELSEWHERE.contains(code))
+        .collect();
     let missing: Vec<_> = codes.iter().filter(|code| !seen.contains(**code)).collect();
-    assert!(missing.is_empty(), "codes that nothing provoked: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "codes that nothing provoked: {missing:?}"
+    );
     assert_eq!(host.get("/healthz").status, 200);
 }
 
 fn envelopes(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let early =
         ivan.refused(json!({"type": "chat_message", "serverId": SERVER, "message": "too early", "requestId": "r1"}), "NOT_IDENTIFIED");
-    assert_eq!((&early["ref"], &early["requestId"]), (&json!("chat_message"), &json!("r1")));
+    assert_eq!(
+        (&early["ref"], &early["requestId"]),
+        (&json!("chat_message"), &json!("r1"))
+    );
     ivan.identify(json!({}));
-    for text in ["{", "[]", "\"x\"", "null", "{\"type\":1}", "{\"type\":\"typing\",\"type\":\"typing\"}"] {
+    for text in [
+        "{",
+        "[]",
+        "\"x\"",
+        "null",
+        "{\"type\":1}",
+        "{\"type\":\"typing\",\"type\":\"typing\"}",
+    ] {
         ivan.send_text(text);
         ivan.refusal("BAD_JSON");
     }
     ivan.refused(json!({"type": "nonsense"}), "UNKNOWN_TYPE");
-    let invalid = ivan.refused(json!({"type": "status_update", "status": "asleep"}), "INVALID_FIELD");
-    assert!(invalid["message"].as_str().is_some_and(|text| text.contains("status")), "{invalid}");
+    let invalid = ivan.refused(
+        json!({"type": "status_update", "status": "asleep"}),
+        "INVALID_FIELD",
+    );
+    assert!(
+        invalid["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("status")),
+        "{invalid}"
+    );
     let unreachable: Vec<Value> = ["nobody-at-all", "offline-person"]
         .iter()
-        .map(|target| ivan.refused(json!({"type": "direct-message", "targetUserId": target}), "NOT_REACHABLE"))
+        .map(|target| {
+            ivan.refused(
+                json!({"type": "direct-message", "targetUserId": target}),
+                "NOT_REACHABLE",
+            )
+        })
         .collect();
-    assert_eq!(unreachable[0], unreachable[1], "the same answer for whatever reason");
-    seen.extend(["NOT_IDENTIFIED", "BAD_JSON", "UNKNOWN_TYPE", "INVALID_FIELD", "NOT_REACHABLE"]);
+    assert_eq!(
+        unreachable[0], unreachable[1],
+        "the same answer for whatever reason"
+    );
+    seen.extend([
+        "NOT_IDENTIFIED",
+        "BAD_JSON",
+        "UNKNOWN_TYPE",
+        "INVALID_FIELD",
+        "NOT_REACHABLE",
+    ]);
 }
 
 fn identities(connect: &impl Fn(&str) -> Client, seen: &mut BTreeSet<&'static str>) {
@@ -140,11 +208,23 @@ fn identities(connect: &impl Fn(&str) -> Client, seen: &mut BTreeSet<&'static st
 }
 
 fn membership(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
-    ivan.refused(json!({"type": "chat_message", "serverId": "second", "message": "not there"}), "NOT_A_MEMBER");
-    let denied = ivan.refused(json!({"type": "join_server", "serverId": "no-such-server"}), "NOT_FOUND");
-    assert_eq!((&denied["type"], &denied["serverId"]), (&json!("access_denied"), &json!("no-such-server")));
+    ivan.refused(
+        json!({"type": "chat_message", "serverId": "second", "message": "not there"}),
+        "NOT_A_MEMBER",
+    );
+    let denied = ivan.refused(
+        json!({"type": "join_server", "serverId": "no-such-server"}),
+        "NOT_FOUND",
+    );
+    assert_eq!(
+        (&denied["type"], &denied["serverId"]),
+        (&json!("access_denied"), &json!("no-such-server"))
+    );
     ivan.join("second");
-    ivan.refused(json!({"type": "join_server", "serverId": "third"}), "LIMIT_REACHED");
+    ivan.refused(
+        json!({"type": "join_server", "serverId": "third"}),
+        "LIMIT_REACHED",
+    );
     ivan.send(json!({"type": "leave_server", "serverId": "second"}));
     seen.extend(["NOT_A_MEMBER", "LIMIT_REACHED"]);
 }
@@ -152,20 +232,53 @@ fn membership(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
 fn plugin_events(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let event = |plugin: &str, name: &str, payload: Value| json!({"type": "plugin_event", "serverId": SERVER, "pluginId": plugin, "eventName": name, "payload": payload, "requestId": "r2"});
     for (envelope, code) in [
-        (event("Not.Legal", "vote:cast", json!({})), "INVALID_PLUGIN_ID"),
+        (
+            event("Not.Legal", "vote:cast", json!({})),
+            "INVALID_PLUGIN_ID",
+        ),
         (event(PLUGIN, "Not Legal", json!({})), "INVALID_EVENT_NAME"),
-        (event(PLUGIN, "vote:unknown", json!({})), "EVENT_NOT_REGISTERED"),
-        (event(PLUGIN, "vote:hint", json!({})), "DIRECTION_NOT_ALLOWED"),
-        (event("example.blocked", "vote:cast", json!({})), "PLUGIN_BLOCKED"),
-        (event("example.mute", "vote:cast", json!({})), "CAPABILITY_DENIED"),
-        (event(PLUGIN, "vote:cast", json!({"text": "x".repeat(64)})), "PAYLOAD_TOO_LARGE"),
-        (event(PLUGIN, "vote:cast", json!({"option": "three"})), "SCHEMA_VIOLATION"),
+        (
+            event(PLUGIN, "vote:unknown", json!({})),
+            "EVENT_NOT_REGISTERED",
+        ),
+        (
+            event(PLUGIN, "vote:hint", json!({})),
+            "DIRECTION_NOT_ALLOWED",
+        ),
+        (
+            event("example.blocked", "vote:cast", json!({})),
+            "PLUGIN_BLOCKED",
+        ),
+        (
+            event("example.mute", "vote:cast", json!({})),
+            "CAPABILITY_DENIED",
+        ),
+        (
+            event(PLUGIN, "vote:cast", json!({"text": "x".repeat(64)})),
+            "PAYLOAD_TOO_LARGE",
+        ),
+        (
+            event(PLUGIN, "vote:cast", json!({"option": "three"})),
+            "SCHEMA_VIOLATION",
+        ),
     ] {
         let refusal = ivan.refused(envelope.clone(), code);
-        assert_eq!((&refusal["type"], &refusal["requestId"]), (&json!("plugin_error"), &json!("r2")));
-        assert_eq!((&refusal["pluginId"], &refusal["eventName"]), (&envelope["pluginId"], &envelope["eventName"]));
+        assert_eq!(
+            (&refusal["type"], &refusal["requestId"]),
+            (&json!("plugin_error"), &json!("r2"))
+        );
+        assert_eq!(
+            (&refusal["pluginId"], &refusal["eventName"]),
+            (&envelope["pluginId"], &envelope["eventName"])
+        );
         if code == "SCHEMA_VIOLATION" {
-            assert_eq!((&refusal["violations"][0]["pointer"], &refusal["violations"][0]["keyword"]), (&json!("/option"), &json!("type")));
+            assert_eq!(
+                (
+                    &refusal["violations"][0]["pointer"],
+                    &refusal["violations"][0]["keyword"]
+                ),
+                (&json!("/option"), &json!("type"))
+            );
         }
         seen.insert(code);
     }
@@ -175,14 +288,30 @@ fn plugin_events(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
 fn deciding_plugins(host: &Host, ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let ask = |order: &str| json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": order}, "requestId": "r3"});
     let refusal = ivan.refused(ask("reject"), "PLUGIN_REFUSED");
-    assert_eq!((&refusal["requestId"], &refusal["pluginId"]), (&json!("r3"), &json!("tests.probe")));
-    assert!(refusal["message"].as_str().is_some_and(|text| text.contains("told to")), "{refusal}");
+    assert_eq!(
+        (&refusal["requestId"], &refusal["pluginId"]),
+        (&json!("r3"), &json!("tests.probe"))
+    );
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("told to")),
+        "{refusal}"
+    );
     let refusal = ivan.refused(ask("sleep"), "PLUGIN_UNAVAILABLE");
-    assert!(refusal["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{refusal}");
+    assert!(
+        refusal["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|wait| wait > 0),
+        "{refusal}"
+    );
     seen.extend(["PLUGIN_REFUSED", "PLUGIN_UNAVAILABLE"]);
     // It looks at chat as well, and sleeps until its own deadline.
     tests::until("the plugin to be back", || {
-        let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+        let events = host
+            .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
+            .expect(200)
+            .text();
         events.contains("restarted").then_some(())
     });
 }
@@ -193,6 +322,11 @@ fn rates(rita: &mut Client, seen: &mut BTreeSet<&'static str>) {
         rita.send(json!({"type": "leave_server", "serverId": SERVER}));
     }
     let limited = rita.refusal("RATE_LIMITED");
-    assert!(limited["retryAfterMs"].as_u64().is_some_and(|wait| wait > 0), "{limited}");
+    assert!(
+        limited["retryAfterMs"]
+            .as_u64()
+            .is_some_and(|wait| wait > 0),
+        "{limited}"
+    );
     seen.insert("RATE_LIMITED");
 }

@@ -26,17 +26,30 @@ fn contest(host: &Host, if_match: Option<&str>) -> (BTreeMap<u64, String>, Vec<u
     let token = host.token("olga", "client");
     let answers: Vec<_> = std::thread::scope(|scope| {
         let ask = |at| {
-            let request = Request::new("PUT", PATH).bearer(&token).json(&installed(at));
+            let request = Request::new("PUT", PATH)
+                .bearer(&token)
+                .json(&installed(at));
             host.send(&if_match.map_or(request.clone(), |tag| request.header("if-match", tag)))
         };
-        let writers: Vec<_> = (0..WRITERS).map(|at| scope.spawn(move || ask(at))).collect();
-        writers.into_iter().map(|writer| writer.join().expect("a writer")).collect()
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|at| scope.spawn(move || ask(at)))
+            .collect();
+        writers
+            .into_iter()
+            .map(|writer| writer.join().expect("a writer"))
+            .collect()
     });
     let statuses = answers.iter().map(|answer| answer.status).collect();
-    let rows = answers.iter().filter(|answer| answer.status == 200).map(|answer| {
-        let row = answer.json();
-        (row["revision"].as_u64().expect("a revision"), row["installUrl"].as_str().expect("a URL").to_owned())
-    });
+    let rows = answers
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .map(|answer| {
+            let row = answer.json();
+            (
+                row["revision"].as_u64().expect("a revision"),
+                row["installUrl"].as_str().expect("a URL").to_owned(),
+            )
+        });
     (rows.collect(), statuses)
 }
 
@@ -48,7 +61,10 @@ fn told(client: &mut Client, last: u64) -> Vec<(u64, String)> {
         let revision = snapshot["revision"].as_u64().expect("a revision");
         let rows = snapshot["requirements"].as_array().expect("a list");
         assert_eq!(rows.len(), 1, "one row: {snapshot}");
-        seen.push((revision, rows[0]["installUrl"].as_str().expect("a URL").to_owned()));
+        seen.push((
+            revision,
+            rows[0]["installUrl"].as_str().expect("a URL").to_owned(),
+        ));
         if revision >= last {
             return seen;
         }
@@ -59,23 +75,63 @@ fn told(client: &mut Client, last: u64) -> Vec<(u64, String)> {
 fn a_hundred_writers_of_one_row_agree_on_an_order() {
     let host = Settings::new().config("[socket]\nshards = 3\n").start();
     host.create_server("olga", "contested");
-    let mut witnesses: Vec<Client> = (0..9).map(|at| Client::joined(&host, &format!("witness-{at}"), "contested")).collect();
+    let mut witnesses: Vec<Client> = (0..9)
+        .map(|at| Client::joined(&host, &format!("witness-{at}"), "contested"))
+        .collect();
     let (order, statuses) = contest(&host, None);
-    assert!(statuses.iter().all(|status| *status == 200), "without If-Match everybody writes: {statuses:?}");
-    assert_eq!(order.len() as u64, WRITERS, "each write has a revision of its own");
+    assert!(
+        statuses.iter().all(|status| *status == 200),
+        "without If-Match everybody writes: {statuses:?}"
+    );
+    assert_eq!(
+        order.len() as u64,
+        WRITERS,
+        "each write has a revision of its own"
+    );
     let (last, winner) = order.last_key_value().expect("a last write");
 
-    let snapshot = host.get("/api/servers/contested/plugins").expect(200).json();
-    assert_eq!(snapshot["requirements"].as_array().map(Vec::len), Some(1), "{snapshot}");
-    assert_eq!((&snapshot["requirements"][0]["installUrl"], &snapshot["revision"]), (&json!(winner), &json!(last)), "the last write won");
+    let snapshot = host
+        .get("/api/servers/contested/plugins")
+        .expect(200)
+        .json();
+    assert_eq!(
+        snapshot["requirements"].as_array().map(Vec::len),
+        Some(1),
+        "{snapshot}"
+    );
+    assert_eq!(
+        (
+            &snapshot["requirements"][0]["installUrl"],
+            &snapshot["revision"]
+        ),
+        (&json!(winner), &json!(last)),
+        "the last write won"
+    );
     for witness in &mut witnesses {
         let seen = told(witness, *last);
-        assert!(seen.is_sorted_by(|one, next| one.0 < next.0), "in the order of commits, none twice: {seen:?}");
+        assert!(
+            seen.is_sorted_by(|one, next| one.0 < next.0),
+            "in the order of commits, none twice: {seen:?}"
+        );
         for (revision, url) in &seen {
-            assert_eq!(order.get(revision), Some(url), "what stood there at revision {revision}");
+            assert_eq!(
+                order.get(revision),
+                Some(url),
+                "what stood there at revision {revision}"
+            );
         }
-        assert_eq!(seen.last(), Some(&(*last, winner.clone())), "everybody ends with the last state");
-        assert!(!witness.settled().iter().any(|frame| frame["type"] == "plugin_requirements"), "and hears no older one afterwards");
+        assert_eq!(
+            seen.last(),
+            Some(&(*last, winner.clone())),
+            "everybody ends with the last state"
+        );
+        assert!(
+            !witness
+                .settled()
+                .iter()
+                .any(|frame| frame["type"] == "plugin_requirements"),
+            "and hears no older one afterwards"
+        );
     }
 }
 
@@ -84,11 +140,19 @@ fn of_a_hundred_writers_with_one_tag_one_wins_and_the_others_know() {
     let host = Host::start();
     host.create_server("olga", "contested");
     let mut witness = Client::joined(&host, "witness", "contested");
-    let tag = host.get("/api/servers/contested/plugins").expect(200).header("etag").expect("a tag").to_owned();
+    let tag = host
+        .get("/api/servers/contested/plugins")
+        .expect(200)
+        .header("etag")
+        .expect("a tag")
+        .to_owned();
     let (order, mut statuses) = contest(&host, Some(&tag));
     statuses.sort_unstable();
     assert_eq!((statuses[0], order.len()), (200, 1), "{statuses:?}");
-    assert!(statuses[1..].iter().all(|status| *status == 412), "{statuses:?}");
+    assert!(
+        statuses[1..].iter().all(|status| *status == 412),
+        "{statuses:?}"
+    );
     let (last, winner) = order.last_key_value().expect("a winner");
     assert_eq!(told(&mut witness, *last), [(*last, winner.clone())]);
 }
@@ -103,8 +167,12 @@ struct Sent {
 /// Sends a head and then `chunk` again and again, up to `most` bytes, until the host answers or hangs up.
 fn pour(host: &Host, head: &str, chunk: &[u8], most: usize) -> Sent {
     let mut stream = TcpStream::connect(host.address()).expect("the host listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a socket takes a timeout");
+    stream
+        .set_write_timeout(Some(PATIENCE))
+        .expect("a socket takes a timeout");
     let mut reader = stream.try_clone().expect("a second handle");
     // The answer is read while the body is written: a host that hangs up on unread bytes would take its own answer away with a reset.
     let answer = std::thread::spawn(move || {
@@ -129,10 +197,21 @@ fn pour(host: &Host, head: &str, chunk: &[u8], most: usize) -> Sent {
     };
     let bytes = write().unwrap_or(0);
     let answer = String::from_utf8_lossy(&answer.join().expect("a reader")).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or_else(|| panic!("no answer: {answer:?}"));
     let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let code = serde_json::from_str::<Value>(body).ok().and_then(|body| Some(body["code"].as_str()?.to_owned())).unwrap_or_default();
-    Sent { bytes, status, code }
+    let code = serde_json::from_str::<Value>(body)
+        .ok()
+        .and_then(|body| Some(body["code"].as_str()?.to_owned()))
+        .unwrap_or_default();
+    Sent {
+        bytes,
+        status,
+        code,
+    }
 }
 
 fn head(host: &Host, token: &str, method: &str, path: &str, more: &str) -> String {
@@ -156,23 +235,82 @@ fn a_body_without_end_is_refused_and_not_kept() {
     let before = resident_bytes(&host);
     let announced = format!("content-length: {HUGE}\r\n");
     let chunk = [b"10000\r\n".as_slice(), &[b'x'; 0x10000], b"\r\n"].concat();
-    for (method, path) in [("PUT", PATH), ("POST", "/api/servers"), ("PATCH", "/api/servers/contested")] {
-        let sent = pour(&host, &head(&host, &token, method, path, &announced), &[b'x'; 0x10000], HUGE);
-        assert_eq!((sent.status, sent.code.as_str()), (413, "PAYLOAD_TOO_LARGE"), "{method} {path}, announced");
-        assert!(sent.bytes < IN_BUFFERS, "{method} {path}: {} bytes were taken", sent.bytes);
-        let sent = pour(&host, &head(&host, &token, method, path, "transfer-encoding: chunked\r\n"), &chunk, HUGE);
-        assert_eq!(sent.status, 413, "{method} {path}, in chunks: {}", sent.code);
-        assert!(sent.bytes < IN_BUFFERS, "{method} {path}: {} bytes were taken", sent.bytes);
+    for (method, path) in [
+        ("PUT", PATH),
+        ("POST", "/api/servers"),
+        ("PATCH", "/api/servers/contested"),
+    ] {
+        let sent = pour(
+            &host,
+            &head(&host, &token, method, path, &announced),
+            &[b'x'; 0x10000],
+            HUGE,
+        );
+        assert_eq!(
+            (sent.status, sent.code.as_str()),
+            (413, "PAYLOAD_TOO_LARGE"),
+            "{method} {path}, announced"
+        );
+        assert!(
+            sent.bytes < IN_BUFFERS,
+            "{method} {path}: {} bytes were taken",
+            sent.bytes
+        );
+        let sent = pour(
+            &host,
+            &head(
+                &host,
+                &token,
+                method,
+                path,
+                "transfer-encoding: chunked\r\n",
+            ),
+            &chunk,
+            HUGE,
+        );
+        assert_eq!(
+            sent.status, 413,
+            "{method} {path}, in chunks: {}",
+            sent.code
+        );
+        assert!(
+            sent.bytes < IN_BUFFERS,
+            "{method} {path}: {} bytes were taken",
+            sent.bytes
+        );
     }
     // Nobody reads these; the answer comes all the same and the rest is not waited for.
-    let unread = [("GET", "/api/servers", 200), ("DELETE", "/api/nowhere", 404), ("POST", "/healthz", 405), ("GET", "/metrics", 200)];
+    let unread = [
+        ("GET", "/api/servers", 200),
+        ("DELETE", "/api/nowhere", 404),
+        ("POST", "/healthz", 405),
+        ("GET", "/metrics", 200),
+    ];
     for (method, path, status) in unread {
-        let sent = pour(&host, &head(&host, &token, method, path, "transfer-encoding: chunked\r\n"), &chunk, HUGE);
+        let sent = pour(
+            &host,
+            &head(
+                &host,
+                &token,
+                method,
+                path,
+                "transfer-encoding: chunked\r\n",
+            ),
+            &chunk,
+            HUGE,
+        );
         assert_eq!(sent.status, status, "{method} {path}: {}", sent.code);
-        assert!(sent.bytes < IN_BUFFERS, "{method} {path}: {} bytes were taken", sent.bytes);
+        assert!(
+            sent.bytes < IN_BUFFERS,
+            "{method} {path}: {} bytes were taken",
+            sent.bytes
+        );
     }
     let grown = resident_bytes(&host).saturating_sub(before);
-    assert!(grown < 64 * limits::MIB, "the host has grown by {grown} bytes");
+    assert!(
+        grown < 64 * limits::MIB,
+        "the host has grown by {grown} bytes"
+    );
     let _ = host.act("olga", "PUT", PATH, &installed(1)).expect(200);
 }
 
@@ -185,16 +323,26 @@ fn a_body_that_drips_times_out() {
     let mut stalled: Vec<TcpStream> = Vec::new();
     for more in ["content-length: 40\r\n", "transfer-encoding: chunked\r\n"] {
         let mut stream = TcpStream::connect(host.address()).expect("the host listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-        stream.write_all(head(&host, &token, "PUT", PATH, more).as_bytes()).expect("a head");
-        let first = if more.starts_with("content") { "{" } else { "1\r\n{\r\n" };
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes a timeout");
+        stream
+            .write_all(head(&host, &token, "PUT", PATH, more).as_bytes())
+            .expect("a head");
+        let first = if more.starts_with("content") {
+            "{"
+        } else {
+            "1\r\n{\r\n"
+        };
         stream.write_all(first.as_bytes()).expect("a byte");
         stalled.push(stream);
     }
     let _ = host.act("olga", "PUT", PATH, &installed(1)).expect(200);
     for mut stream in stalled {
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer, and then the end");
+        stream
+            .read_to_string(&mut answer)
+            .expect("an answer, and then the end");
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains(r#""code":"REQUEST_TIMEOUT""#), "{answer}");
     }
@@ -218,21 +366,68 @@ fn compressed_and_foreign_bodies_are_not_looked_into() {
         host.send(&request)
     };
     let json = installed(1).to_string().into_bytes();
-    for coding in ["gzip", "deflate", "br", "zstd", "gzip, identity", "x-gzip", "aws-chunked"] {
-        let answer = put(&[("content-type", "application/json"), ("content-encoding", coding)], &bomb);
-        assert_eq!((answer.status, &answer.json()["code"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")), "{coding}");
+    for coding in [
+        "gzip",
+        "deflate",
+        "br",
+        "zstd",
+        "gzip, identity",
+        "x-gzip",
+        "aws-chunked",
+    ] {
+        let answer = put(
+            &[
+                ("content-type", "application/json"),
+                ("content-encoding", coding),
+            ],
+            &bomb,
+        );
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (415, &json!("UNSUPPORTED_MEDIA_TYPE")),
+            "{coding}"
+        );
     }
-    for kind in ["text/json", "application/json-patch+json", "application/xml", "multipart/form-data; boundary=x", "application/jsonx", ""]
-    {
-        assert_eq!(put(&[("content-type", kind)], &json).status, 415, "{kind:?}");
+    for kind in [
+        "text/json",
+        "application/json-patch+json",
+        "application/xml",
+        "multipart/form-data; boundary=x",
+        "application/jsonx",
+        "",
+    ] {
+        assert_eq!(
+            put(&[("content-type", kind)], &json).status,
+            415,
+            "{kind:?}"
+        );
     }
     // gzip as a transfer coding is not HTTP/1.1 that anybody here speaks.
-    let coded = head(&host, &token, "PUT", PATH, "transfer-encoding: gzip, chunked\r\n");
+    let coded = head(
+        &host,
+        &token,
+        "PUT",
+        PATH,
+        "transfer-encoding: gzip, chunked\r\n",
+    );
     let sent = pour(&host, &coded, b"5\r\n\x1f\x8b\x08\0\0\r\n0\r\n\r\n", 1);
-    assert!((400..=501).contains(&sent.status), "{} {}", sent.status, sent.code);
-    assert!(host.get("/api/servers/contested/plugins").json()["requirements"].as_array().is_some_and(Vec::is_empty), "nothing was stored");
+    assert!(
+        (400..=501).contains(&sent.status),
+        "{} {}",
+        sent.status,
+        sent.code
+    );
+    assert!(
+        host.get("/api/servers/contested/plugins").json()["requirements"]
+            .as_array()
+            .is_some_and(Vec::is_empty),
+        "nothing was stored"
+    );
     let grown = resident_bytes(&host).saturating_sub(before);
-    assert!(grown < 32 * limits::MIB, "the host has grown by {grown} bytes");
+    assert!(
+        grown < 32 * limits::MIB,
+        "the host has grown by {grown} bytes"
+    );
 }
 
 /// Plugin data stays gone, whatever is sent along, and however much (T46).
@@ -242,15 +437,49 @@ fn plugin_data_is_gone_before_its_body_is_looked_at() {
     let token = host.token("olga", "client");
     let announced = format!("content-length: {HUGE}\r\n");
     for method in ["GET", "PUT", "DELETE"] {
-        for key in ["k", "a%2Fb", "..%2f..%2fservers", "__proto__", &"k".repeat(2000)] {
+        for key in [
+            "k",
+            "a%2Fb",
+            "..%2f..%2fservers",
+            "__proto__",
+            &"k".repeat(2000),
+        ] {
             let path = format!("/api/servers/none/plugins/x.y/data/{key}");
             let answer = host.send(&Request::new(method, &path).bearer(&token));
-            assert_eq!((answer.status, &answer.json()["code"]), (410, &json!("PLUGIN_DATA_DISABLED")), "{method} {key}");
-            let answer = host.send(&Request::new(method, &path).header("content-type", "image/png").header("content-encoding", "gzip"));
+            assert_eq!(
+                (answer.status, &answer.json()["code"]),
+                (410, &json!("PLUGIN_DATA_DISABLED")),
+                "{method} {key}"
+            );
+            let answer = host.send(
+                &Request::new(method, &path)
+                    .header("content-type", "image/png")
+                    .header("content-encoding", "gzip"),
+            );
             assert_eq!(answer.status, 410, "{method} {key}");
         }
-        let sent = pour(&host, &head(&host, &token, method, "/api/servers/none/plugins/x.y/data/k", &announced), &[b'x'; 0x10000], HUGE);
-        assert!([410, 413].contains(&sent.status), "{method}: {} {}", sent.status, sent.code);
-        assert!(sent.bytes < IN_BUFFERS, "{method}: {} bytes were taken", sent.bytes);
+        let sent = pour(
+            &host,
+            &head(
+                &host,
+                &token,
+                method,
+                "/api/servers/none/plugins/x.y/data/k",
+                &announced,
+            ),
+            &[b'x'; 0x10000],
+            HUGE,
+        );
+        assert!(
+            [410, 413].contains(&sent.status),
+            "{method}: {} {}",
+            sent.status,
+            sent.code
+        );
+        assert!(
+            sent.bytes < IN_BUFFERS,
+            "{method}: {} bytes were taken",
+            sent.bytes
+        );
     }
 }

@@ -24,7 +24,18 @@ struct Asking {
 }
 
 /// Everybody who asks. `foreign` and `forged` present tokens that do not verify here: one of another host, one that is none.
-const EVERYBODY: [&str; 10] = ["anonymous", "forged", "foreign", "stranger", "member", "warden", "manager", "owner", "admin", "service"];
+const EVERYBODY: [&str; 10] = [
+    "anonymous",
+    "forged",
+    "foreign",
+    "stranger",
+    "member",
+    "warden",
+    "manager",
+    "owner",
+    "admin",
+    "service",
+];
 
 /// What an operation says of itself.
 struct Operation {
@@ -42,20 +53,55 @@ fn operations(host: &Host) -> Vec<Operation> {
     let mut all = Vec::new();
     // What plugins are asked for is tried in the same way by `plugin-api`, whose table of routes the document is made from.
     let of_plugins = |path: &str| {
-        ["/api/plugins", "/api/consents", "/api/capabilities", "/api/tools", "/api/hooks"].iter().any(|prefix| path.starts_with(prefix))
+        [
+            "/api/plugins",
+            "/api/consents",
+            "/api/capabilities",
+            "/api/tools",
+            "/api/hooks",
+        ]
+        .iter()
+        .any(|prefix| path.starts_with(prefix))
     };
-    for (path, methods) in document["paths"].as_object().expect("paths").iter().filter(|(path, _)| !of_plugins(path)) {
+    for (path, methods) in document["paths"]
+        .as_object()
+        .expect("paths")
+        .iter()
+        .filter(|(path, _)| !of_plugins(path))
+    {
         for (method, operation) in methods.as_object().expect("methods") {
-            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));
-            let permission = operation["x-permission"].as_str().unwrap_or_else(|| panic!("{method} {path} states no x-permission"));
+            let id = operation["operationId"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{method} {path} has no operationId"));
+            let permission = operation["x-permission"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{method} {path} states no x-permission"));
             let answers = operation["responses"].as_object().expect("responses");
-            let documented: Vec<u16> = answers.keys().map(|status| status.parse().expect("a status")).collect();
-            let success = documented.iter().copied().find(|status| (200..300).contains(status)).unwrap_or(410);
+            let documented: Vec<u16> = answers
+                .keys()
+                .map(|status| status.parse().expect("a status"))
+                .collect();
+            let success = documented
+                .iter()
+                .copied()
+                .find(|status| (200..300).contains(status))
+                .unwrap_or(410);
             let (id, method) = (id.to_owned(), method.to_uppercase());
-            all.push(Operation { id, method, path: path.clone(), permission: permission.to_owned(), success, documented });
+            all.push(Operation {
+                id,
+                method,
+                path: path.clone(),
+                permission: permission.to_owned(),
+                success,
+                documented,
+            });
         }
     }
-    assert!(all.len() > 40, "the document is about {} operations only", all.len());
+    assert!(
+        all.len() > 40,
+        "the document is about {} operations only",
+        all.len()
+    );
     all
 }
 
@@ -66,15 +112,28 @@ fn refusal(operation: &Operation, who: &str) -> Option<u16> {
     }
     let inside = ["member", "warden", "manager", "owner", "admin"];
     let may: &[&str] = match operation.permission.as_str() {
-        "none" => &["anonymous", "stranger", "member", "warden", "manager", "owner", "admin"],
-        "identity" | "proof" | "createServers" => &["stranger", "member", "warden", "manager", "owner", "admin"],
+        "none" => &[
+            "anonymous",
+            "stranger",
+            "member",
+            "warden",
+            "manager",
+            "owner",
+            "admin",
+        ],
+        "identity" | "proof" | "createServers" => {
+            &["stranger", "member", "warden", "manager", "owner", "admin"]
+        }
         // The world is private.
         "view" | "member" => &inside,
         "manageMembers" => &inside[1..],
         "manageServer" => &inside[2..],
         "owner" => &inside[3..],
         "service" => &["service"],
-        other => panic!("{}: nothing is known of the permission {other}", operation.id),
+        other => panic!(
+            "{}: nothing is known of the permission {other}",
+            operation.id
+        ),
     };
     match who {
         _ if may.contains(&who) => None,
@@ -101,16 +160,32 @@ struct World {
 
 impl Stage {
     fn new() -> Self {
-        let host = Settings::new().config("[rest]\nservers_per_owner = 100000\n").start();
-        let people = ["stranger", "member", "warden", "manager", "owner", "target", "banned", "asked"];
-        let mut tokens: BTreeMap<_, _> = people.into_iter().map(|who| (who, host.token(who, "client"))).collect();
+        let host = Settings::new()
+            .config("[rest]\nservers_per_owner = 100000\n")
+            .start();
+        let people = [
+            "stranger", "member", "warden", "manager", "owner", "target", "banned", "asked",
+        ];
+        let mut tokens: BTreeMap<_, _> = people
+            .into_iter()
+            .map(|who| (who, host.token(who, "client")))
+            .collect();
         tokens.insert("admin", host.token("admin", "admin"));
         tokens.insert("foreign", Host::start().token("owner", "admin"));
-        tokens.insert("forged", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJvd25lciIsInJvbGUiOiJhZG1pbiJ9.".into());
+        tokens.insert(
+            "forged",
+            "eyJhbGciOiJub25lIn0.eyJzdWIiOiJvd25lciIsInJvbGUiOiJhZG1pbiJ9.".into(),
+        );
         tokens.insert("service", SERVICE_CREDENTIAL.into());
-        let text = fs::read_to_string(root().join("tests/cases/roles/requests.json")).expect("the cases");
+        let text =
+            fs::read_to_string(root().join("tests/cases/roles/requests.json")).expect("the cases");
         let operations = operations(&host);
-        Self { asking: serde_json::from_str(&text).expect("the form of the cases"), host, tokens, operations }
+        Self {
+            asking: serde_json::from_str(&text).expect("the form of the cases"),
+            host,
+            tokens,
+            operations,
+        }
     }
 
     fn send(&self, who: &str, method: &str, path: &str, body: Option<&Value>) -> Response {
@@ -133,34 +208,88 @@ impl Stage {
             answer.json()
         };
         let at = format!("/{server}");
-        owner("POST", "", json!({"id": server, "name": SECRET, "description": SECRET, "private": true}));
-        let invite = owner("POST", &format!("{at}/invites"), json!({}))["code"].as_str().expect("a code").to_owned();
+        owner(
+            "POST",
+            "",
+            json!({"id": server, "name": SECRET, "description": SECRET, "private": true}),
+        );
+        let invite = owner("POST", &format!("{at}/invites"), json!({}))["code"]
+            .as_str()
+            .expect("a code")
+            .to_owned();
         for who in ["member", "warden", "manager", "target"] {
             let body = json!({"invite": invite});
-            let _ = self.send(who, "POST", &format!("/api/servers{at}/join"), Some(&body)).expect(200);
+            let _ = self
+                .send(who, "POST", &format!("/api/servers{at}/join"), Some(&body))
+                .expect(200);
         }
-        for (role, permissions) in [("helper", json!([])), ("people", json!(["manageMembers"])), ("everything", json!(["manageServer"]))] {
-            owner("PUT", &format!("{at}/roles/{role}"), json!({"name": SECRET, "permissions": permissions}));
+        for (role, permissions) in [
+            ("helper", json!([])),
+            ("people", json!(["manageMembers"])),
+            ("everything", json!(["manageServer"])),
+        ] {
+            owner(
+                "PUT",
+                &format!("{at}/roles/{role}"),
+                json!({"name": SECRET, "permissions": permissions}),
+            );
         }
-        for (who, role) in [("target", "helper"), ("warden", "people"), ("manager", "everything")] {
-            owner("PUT", &format!("{at}/members/{who}/roles/{role}"), json!({}));
+        for (who, role) in [
+            ("target", "helper"),
+            ("warden", "people"),
+            ("manager", "everything"),
+        ] {
+            owner(
+                "PUT",
+                &format!("{at}/members/{who}/roles/{role}"),
+                json!({}),
+            );
         }
-        owner("PUT", &format!("{at}/bans/banned"), json!({"reason": SECRET}));
-        owner("PUT", &format!("{at}/plugins/x.y/requirement"), json!({"status": "required", "reason": SECRET}));
-        owner("PUT", &format!("{at}/plugins/x.y/events/ping"), json!({"direction": "serverRelay", "scope": "server"}));
-        let _ = self.send("asked", "POST", &format!("/api/servers{at}/join-requests"), Some(&json!({"message": SECRET}))).expect(200);
+        owner(
+            "PUT",
+            &format!("{at}/bans/banned"),
+            json!({"reason": SECRET}),
+        );
+        owner(
+            "PUT",
+            &format!("{at}/plugins/x.y/requirement"),
+            json!({"status": "required", "reason": SECRET}),
+        );
+        owner(
+            "PUT",
+            &format!("{at}/plugins/x.y/events/ping"),
+            json!({"direction": "serverRelay", "scope": "server"}),
+        );
+        let _ = self
+            .send(
+                "asked",
+                "POST",
+                &format!("/api/servers{at}/join-requests"),
+                Some(&json!({"message": SECRET})),
+            )
+            .expect(200);
         World { server, invite }
     }
 
     fn asking(&self, operation: &Operation) -> &Asking {
-        self.asking.get(&operation.id).unwrap_or_else(|| panic!("tests/cases/roles/requests.json does not know {}", operation.id))
+        self.asking.get(&operation.id).unwrap_or_else(|| {
+            panic!(
+                "tests/cases/roles/requests.json does not know {}",
+                operation.id
+            )
+        })
     }
 
     /// The path of an operation in a world; `server` is the segment that names the server.
     fn path(&self, operation: &Operation, world: &World, server: &str) -> String {
         let asking = self.asking(operation);
         let parts = operation.path.split('/').map(|part| {
-            let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else { return part.to_owned() };
+            let Some(name) = part
+                .strip_prefix('{')
+                .and_then(|part| part.strip_suffix('}'))
+            else {
+                return part.to_owned();
+            };
             let usual = match name {
                 "serverId" => server,
                 "pluginId" => "x.y",
@@ -169,9 +298,16 @@ impl Stage {
                 "userId" => "target",
                 "code" => &world.invite,
                 "key" => "k",
-                other => panic!("{}: nothing is known of the parameter {other}", operation.id),
+                other => panic!(
+                    "{}: nothing is known of the parameter {other}",
+                    operation.id
+                ),
             };
-            asking.path.get(name).map_or(usual, String::as_str).to_owned()
+            asking
+                .path
+                .get(name)
+                .map_or(usual, String::as_str)
+                .to_owned()
         });
         parts.collect::<Vec<_>>().join("/") + &asking.query.replace("{{server}}", server)
     }
@@ -179,18 +315,33 @@ impl Stage {
     fn body(&self, operation: &Operation, world: &World) -> Option<Value> {
         let text = self.asking(operation).body.as_ref()?.to_string();
         let fresh = format!("fresh-{}", world.server);
-        let text = text.replace("{{server}}", &world.server).replace("{{invite}}", &world.invite).replace("{{fresh}}", &fresh);
+        let text = text
+            .replace("{{server}}", &world.server)
+            .replace("{{invite}}", &world.invite)
+            .replace("{{fresh}}", &fresh);
         Some(serde_json::from_str(&text).expect("a body"))
     }
 
     fn ask(&self, who: &str, operation: &Operation, world: &World) -> Response {
         let path = self.path(operation, world, &world.server);
-        self.send(who, &operation.method, &path, self.body(operation, world).as_ref())
+        self.send(
+            who,
+            &operation.method,
+            &path,
+            self.body(operation, world).as_ref(),
+        )
     }
 
     /// The server's place in time, and nothing has to be there.
     fn revision(&self, world: &World) -> Option<u64> {
-        self.send("admin", "GET", &format!("/api/servers/{}", world.server), None).json()["revision"].as_u64()
+        self.send(
+            "admin",
+            "GET",
+            &format!("/api/servers/{}", world.server),
+            None,
+        )
+        .json()["revision"]
+            .as_u64()
     }
 }
 
@@ -198,7 +349,10 @@ impl Stage {
 fn everybody_gets_what_each_operation_promises() {
     let stage = Stage::new();
     for id in stage.asking.keys() {
-        assert!(stage.operations.iter().any(|operation| operation.id == *id), "requests.json speaks of {id}, which does not exist");
+        assert!(
+            stage.operations.iter().any(|operation| operation.id == *id),
+            "requests.json speaks of {id}, which does not exist"
+        );
     }
     let shared = stage.world("shared");
     let before = stage.revision(&shared).expect("a server");
@@ -209,20 +363,42 @@ fn everybody_gets_what_each_operation_promises() {
             if let Some(status) = refusal(operation, who) {
                 let answer = stage.ask(who, operation, &shared);
                 if answer.status != status || answer.text().contains(SECRET) {
-                    wrong.push(format!("{told}: wanted {status}, got {} {}", answer.status, answer.text()));
+                    wrong.push(format!(
+                        "{told}: wanted {status}, got {} {}",
+                        answer.status,
+                        answer.text()
+                    ));
                 }
                 continue;
             }
             let world = stage.world(&format!("{}-{who}", operation.id));
             let answer = stage.ask(who, operation, &world);
-            let wanted = stage.asking(operation).instead.get(who).copied().unwrap_or(operation.success);
+            let wanted = stage
+                .asking(operation)
+                .instead
+                .get(who)
+                .copied()
+                .unwrap_or(operation.success);
             if answer.status != wanted || !operation.documented.contains(&answer.status) {
-                wrong.push(format!("{told}: wanted {wanted}, got {} {}", answer.status, answer.text()));
+                wrong.push(format!(
+                    "{told}: wanted {wanted}, got {} {}",
+                    answer.status,
+                    answer.text()
+                ));
             }
         }
     }
-    assert!(wrong.is_empty(), "{} verdicts are not as promised:\n{}", wrong.len(), wrong.join("\n"));
-    assert_eq!(stage.revision(&shared), Some(before), "refused requests have changed something");
+    assert!(
+        wrong.is_empty(),
+        "{} verdicts are not as promised:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(
+        stage.revision(&shared),
+        Some(before),
+        "refused requests have changed something"
+    );
 }
 
 /// Who is not known is not told whether a server exists, on any operation that wants to know who asks.
@@ -230,13 +406,23 @@ fn everybody_gets_what_each_operation_promises() {
 fn nobody_in_particular_learns_what_exists() {
     let stage = Stage::new();
     let world = stage.world("hidden");
-    for operation in stage.operations.iter().filter(|operation| operation.path.contains("{serverId}")) {
-        if operation.success == 410 || ["view", "service"].contains(&operation.permission.as_str()) {
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.path.contains("{serverId}"))
+    {
+        if operation.success == 410 || ["view", "service"].contains(&operation.permission.as_str())
+        {
             continue;
         }
         let body = stage.body(operation, &world);
         let [there, nowhere] = [&world.server, "w-nowhere"].map(|server| {
-            let answer = stage.send("anonymous", &operation.method, &stage.path(operation, &world, server), body.as_ref());
+            let answer = stage.send(
+                "anonymous",
+                &operation.method,
+                &stage.path(operation, &world, server),
+                body.as_ref(),
+            );
             (answer.status, answer.text())
         });
         assert_eq!(there, nowhere, "{}", operation.id);
@@ -250,7 +436,14 @@ fn an_id_has_one_spelling() {
     let stage = Stage::new();
     let world = stage.world("spelt");
     let own = world.server.to_uppercase();
-    let _ = stage.send("stranger", "POST", "/api/servers", Some(&json!({"id": own, "name": "Own"}))).expect(201);
+    let _ = stage
+        .send(
+            "stranger",
+            "POST",
+            "/api/servers",
+            Some(&json!({"id": own, "name": "Own"})),
+        )
+        .expect(201);
     let server = &world.server;
     let escaped: String = server.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let spellings = [
@@ -272,19 +465,38 @@ fn an_id_has_one_spelling() {
         escaped,
     ];
     let before = stage.revision(&world).expect("a server");
-    for operation in stage.operations.iter().filter(|operation| operation.path.contains("{serverId}") && operation.success != 410) {
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.path.contains("{serverId}") && operation.success != 410)
+    {
         // Joining with the invite is allowed, however the id is written.
         if operation.id == "joinServer" || operation.id == "createJoinRequest" {
             continue;
         }
         for spelling in &spellings {
             let path = stage.path(operation, &world, spelling);
-            let answer = stage.send("stranger", &operation.method, &path, stage.body(operation, &world).as_ref());
-            assert!((400..500).contains(&answer.status), "{} {path}: {} {}", operation.method, answer.status, answer.text());
+            let answer = stage.send(
+                "stranger",
+                &operation.method,
+                &path,
+                stage.body(operation, &world).as_ref(),
+            );
+            assert!(
+                (400..500).contains(&answer.status),
+                "{} {path}: {} {}",
+                operation.method,
+                answer.status,
+                answer.text()
+            );
             assert!(!answer.text().contains(SECRET), "{path}: {}", answer.text());
         }
     }
-    assert_eq!(stage.revision(&world), Some(before), "somebody else's server was changed");
+    assert_eq!(
+        stage.revision(&world),
+        Some(before),
+        "somebody else's server was changed"
+    );
 }
 
 /// Headers and parameters that some frameworks take for the method.
@@ -293,22 +505,48 @@ fn the_method_is_the_one_in_the_request_line() {
     let stage = Stage::new();
     let world = stage.world("overridden");
     let before = stage.revision(&world);
-    for operation in stage.operations.iter().filter(|operation| operation.method == "GET" && operation.permission != "service") {
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.method == "GET" && operation.permission != "service")
+    {
         let path = stage.path(operation, &world, &world.server);
         let plain = stage.send("owner", "GET", &path, None).status;
-        for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        for header in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ] {
             for method in ["DELETE", "PUT", "PATCH"] {
-                let request = Request::new("GET", &path).bearer(&stage.tokens["owner"]).header(header, method);
-                assert_eq!(stage.host.send(&request).status, plain, "GET {path} with {header}: {method}");
+                let request = Request::new("GET", &path)
+                    .bearer(&stage.tokens["owner"])
+                    .header(header, method);
+                assert_eq!(
+                    stage.host.send(&request).status,
+                    plain,
+                    "GET {path} with {header}: {method}"
+                );
             }
         }
         let join = if path.contains('?') { '&' } else { '?' };
         let answer = stage.send("owner", "GET", &format!("{path}{join}_method=DELETE"), None);
-        assert_eq!(answer.status, plain, "GET {path} with _method=DELETE: {}", answer.text());
+        assert_eq!(
+            answer.status,
+            plain,
+            "GET {path} with _method=DELETE: {}",
+            answer.text()
+        );
     }
-    for header in ["x-http-method-override", "x-http-method", "x-method-override"] {
+    for header in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
         let path = format!("/api/servers/{}", world.server);
-        let request = Request::new("POST", &path).bearer(&stage.tokens["owner"]).header(header, "DELETE").json(&json!({}));
+        let request = Request::new("POST", &path)
+            .bearer(&stage.tokens["owner"])
+            .header(header, "DELETE")
+            .json(&json!({}));
         let _ = stage.host.send(&request).expect(405);
     }
     assert_eq!(stage.revision(&world), before, "a method was overridden");
@@ -324,9 +562,13 @@ fn the_hosts_own_routes_ask_who_it_is_too() {
             "anonymous" | "forged" | "foreign" | "service" => 401,
             _ => 403,
         };
-        let _ = stage.send(who, "GET", "/api/connections", None).expect(connections);
+        let _ = stage
+            .send(who, "GET", "/api/connections", None)
+            .expect(connections);
         let wake = if who == "service" { 200 } else { 401 };
-        let _ = stage.send(who, "POST", "/internal/wake", Some(&json!({"seq": 0}))).expect(wake);
+        let _ = stage
+            .send(who, "POST", "/internal/wake", Some(&json!({"seq": 0})))
+            .expect(wake);
         for path in ["/", "/healthz", "/readyz", "/metrics", "/limits"] {
             let _ = stage.send(who, "GET", path, None).expect(200);
             let _ = stage.send(who, "DELETE", path, None).expect(405);

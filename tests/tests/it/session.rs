@@ -31,7 +31,14 @@ mod foreign {
 fn a_whole_session_with_our_own_client() {
     let host = Host::start();
     let [laptop, browser] = ["alice", "alice"].map(|name| Client::connect(&host, name));
-    run(&host, Devices { laptop, browser, bob: Client::connect(&host, "bob") });
+    run(
+        &host,
+        Devices {
+            laptop,
+            browser,
+            bob: Client::connect(&host, "bob"),
+        },
+    );
 }
 
 struct Devices {
@@ -53,7 +60,14 @@ fn run(host: &Host, mut devices: Devices) {
 }
 
 /// Identify, join, roster: an identity arrives once, whatever its devices.
-fn arrive(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
+fn arrive(
+    host: &Host,
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
     // Alice owns the server, so her name needs proof (D7); Bob's does not.
     let token = host.token("alice", "client");
     for device in [&mut *laptop, browser] {
@@ -65,30 +79,60 @@ fn arrive(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
 
     let (users, requirements) = laptop.join(SERVER);
     assert_eq!(users["users"], json!([]), "a roster lists the others");
-    assert_eq!((&requirements["serverId"], &requirements["requirements"]), (&json!(SERVER), &json!([])));
+    assert_eq!(
+        (&requirements["serverId"], &requirements["requirements"]),
+        (&json!(SERVER), &json!([]))
+    );
 
     let (users, _) = bob.join(SERVER);
     assert_eq!(users["users"].as_array().map(Vec::len), Some(1));
     let alice = &users["users"][0];
-    assert_eq!((&alice["oderId"], &alice["displayName"], &alice["status"]), (&json!("alice"), &json!("ALICE"), &json!("online")));
-    assert_eq!((&alice["verified"], &alice["description"]), (&json!(true), &json!("likes polls")));
+    assert_eq!(
+        (&alice["oderId"], &alice["displayName"], &alice["status"]),
+        (&json!("alice"), &json!("ALICE"), &json!("online"))
+    );
+    assert_eq!(
+        (&alice["verified"], &alice["description"]),
+        (&json!(true), &json!("likes polls"))
+    );
     assert_eq!(alice["profileUpdatedAt"], "2026-01-01T00:00:00Z");
     let arrived = laptop.expect("user_joined");
-    assert_eq!((&arrived["oderId"], &arrived["verified"]), (&json!("bob"), &json!(false)));
+    assert_eq!(
+        (&arrived["oderId"], &arrived["verified"]),
+        (&json!("bob"), &json!(false))
+    );
 
     let (users, _) = browser.join(SERVER);
-    assert_eq!(users["users"].as_array().map(Vec::len), Some(1), "each identity once, and not one's own: {users}");
+    assert_eq!(
+        users["users"].as_array().map(Vec::len),
+        Some(1),
+        "each identity once, and not one's own: {users}"
+    );
     assert_eq!(users["users"][0]["oderId"], "bob");
 
     laptop.send(json!({"type": "status_update", "status": "busy"}));
     browser.send(json!({"type": "status_update", "status": "away"}));
-    let told = bob.find("presence away", |frame| frame["type"] == "status_update" && frame["status"] == "away");
-    assert_eq!((&told["oderId"], &told["serverId"]), (&json!("alice"), &json!(SERVER)));
-    assert!(!bob.waiting_types().contains(&"user_joined"), "a second device does not arrive again");
+    let told = bob.find("presence away", |frame| {
+        frame["type"] == "status_update" && frame["status"] == "away"
+    });
+    assert_eq!(
+        (&told["oderId"], &told["serverId"]),
+        (&json!("alice"), &json!(SERVER))
+    );
+    assert!(
+        !bob.waiting_types().contains(&"user_joined"),
+        "a second device does not arrive again"
+    );
 }
 
 /// Chat, typing, voice: to every other connection, the sender's own other ones included (D5).
-fn content(Devices { laptop, browser, bob }: &mut Devices) {
+fn content(
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
     let message = json!({"id": "m1", "text": "hello, ü \u{1F44B}", "mentions": ["bob"]});
     laptop.send(json!({
         "type": "chat_message", "serverId": SERVER, "message": message, "timestamp": 12,
@@ -96,25 +140,54 @@ fn content(Devices { laptop, browser, bob }: &mut Devices) {
     }));
     for receiver in [&mut *bob, browser] {
         let chat = receiver.expect("chat_message");
-        assert_eq!((&chat["message"], &chat["timestamp"], &chat["x-kept"]), (&message, &json!(12), &json!([1, {"deep": null}])));
-        assert_eq!((&chat["senderId"], &chat["senderName"]), (&json!("alice"), &json!("ALICE")), "stamped by the server");
+        assert_eq!(
+            (&chat["message"], &chat["timestamp"], &chat["x-kept"]),
+            (&message, &json!(12), &json!([1, {"deep": null}]))
+        );
+        assert_eq!(
+            (&chat["senderId"], &chat["senderName"]),
+            (&json!("alice"), &json!("ALICE")),
+            "stamped by the server"
+        );
     }
 
     bob.send(json!({"type": "typing", "isTyping": true, "channelId": "general"}));
     bob.send(json!({"type": "voice_state", "muted": true, "roomId": "lounge"}));
     for receiver in [&mut *laptop, browser] {
         let typing = receiver.expect("typing");
-        assert_eq!((&typing["oderId"], &typing["displayName"], &typing["serverId"]), (&json!("bob"), &json!("BOB"), &json!(SERVER)));
+        assert_eq!(
+            (
+                &typing["oderId"],
+                &typing["displayName"],
+                &typing["serverId"]
+            ),
+            (&json!("bob"), &json!("BOB"), &json!(SERVER))
+        );
         let voice = receiver.expect("voice_state");
-        assert_eq!((&voice["oderId"], &voice["muted"], &voice["roomId"]), (&json!("bob"), &json!(true), &json!("lounge")));
+        assert_eq!(
+            (&voice["oderId"], &voice["muted"], &voice["roomId"]),
+            (&json!("bob"), &json!(true), &json!("lounge"))
+        );
         assert_eq!(voice["connectionId"], bob.connected()["connectionId"]);
     }
     // Whatever the sender would have got of its own words stands before the answer to what it says now.
-    assert!(laptop.settled().iter().all(|frame| frame["type"] != "chat_message"), "no echo");
+    assert!(
+        laptop
+            .settled()
+            .iter()
+            .all(|frame| frame["type"] != "chat_message"),
+        "no echo"
+    );
 }
 
 /// Offer, answer, candidates: untouched but for the sender, and back to the device that the offer came from (D13).
-fn call(Devices { laptop, browser, bob }: &mut Devices) {
+fn call(
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
     let offer = json!({"type": "offer", "targetUserId": "alice", "sdp": {"type": "offer", "sdp": "v=0\r\n"}, "callId": 7, "zz": [[]]});
     bob.send(offer.clone());
     // The browser is the newest of Alice's devices that are in this server.
@@ -124,22 +197,34 @@ fn call(Devices { laptop, browser, bob }: &mut Devices) {
     browser.send(answer.clone());
     assert_eq!(bob.expect("answer"), with(&answer, "fromUserId", "alice"));
 
-    let candidate =
-        |target: &str| json!({"type": "ice_candidate", "targetUserId": target, "candidate": {"sdpMid": "0", "sdpMLineIndex": 0}});
+    let candidate = |target: &str| json!({"type": "ice_candidate", "targetUserId": target, "candidate": {"sdpMid": "0", "sdpMLineIndex": 0}});
     bob.send(candidate("alice"));
-    assert_eq!(browser.expect("ice_candidate"), with(&candidate("alice"), "fromUserId", "bob"));
+    assert_eq!(
+        browser.expect("ice_candidate"),
+        with(&candidate("alice"), "fromUserId", "bob")
+    );
     browser.send(candidate("bob"));
-    assert_eq!(bob.expect("ice_candidate"), with(&candidate("bob"), "fromUserId", "alice"));
+    assert_eq!(
+        bob.expect("ice_candidate"),
+        with(&candidate("bob"), "fromUserId", "alice")
+    );
 
     let seen = laptop.settled();
     assert!(
-        seen.iter().all(|frame| frame["type"] != "offer" && frame["type"] != "ice_candidate"),
+        seen.iter()
+            .all(|frame| frame["type"] != "offer" && frame["type"] != "ice_candidate"),
         "the other device is not called: {seen:?}"
     );
 }
 
 /// The direct family reaches every device of the person.
-fn direct(Devices { laptop, browser, bob }: &mut Devices) {
+fn direct(
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
     for kind in [
         "direct-message",
         "direct-message-status",
@@ -158,46 +243,108 @@ fn direct(Devices { laptop, browser, bob }: &mut Devices) {
 
 /// Who has a newer icon, and its way from peer to peer.
 fn icons(Devices { browser, bob, .. }: &mut Devices) {
-    browser.send(json!({"type": "server_icon_available", "serverId": SERVER, "iconUpdatedAt": 2000}));
+    browser
+        .send(json!({"type": "server_icon_available", "serverId": SERVER, "iconUpdatedAt": 2000}));
     // The chat message is judged after the icon, on the same connection; when Bob has it, the icon is known.
     browser.send(json!({"type": "chat_message", "serverId": SERVER, "message": "icon"}));
     bob.find("chat about the icon", |frame| frame["message"] == "icon");
-    bob.send(json!({"type": "server_icon_sync_request", "serverId": SERVER, "iconUpdatedAt": 1000}));
+    bob.send(
+        json!({"type": "server_icon_sync_request", "serverId": SERVER, "iconUpdatedAt": 1000}),
+    );
     let peers = bob.expect("server_icon_sync_peers");
-    assert_eq!(peers["peers"], json!([{"oderId": "alice", "iconUpdatedAt": 2000}]));
-    bob.send(json!({"type": "server_icon_sync_request", "serverId": SERVER, "iconUpdatedAt": 2000}));
-    assert_eq!(bob.expect("server_icon_sync_peers")["peers"], json!([]), "nobody has a newer one");
+    assert_eq!(
+        peers["peers"],
+        json!([{"oderId": "alice", "iconUpdatedAt": 2000}])
+    );
+    bob.send(
+        json!({"type": "server_icon_sync_request", "serverId": SERVER, "iconUpdatedAt": 2000}),
+    );
+    assert_eq!(
+        bob.expect("server_icon_sync_peers")["peers"],
+        json!([]),
+        "nobody has a newer one"
+    );
 
-    let request = json!({"type": "server_icon_peer_request", "targetUserId": "alice", "serverId": SERVER});
+    let request =
+        json!({"type": "server_icon_peer_request", "targetUserId": "alice", "serverId": SERVER});
     bob.send(request.clone());
-    assert_eq!(browser.expect("server_icon_peer_request"), with(&request, "fromUserId", "bob"));
+    assert_eq!(
+        browser.expect("server_icon_peer_request"),
+        with(&request, "fromUserId", "bob")
+    );
     let data = json!({"type": "server_icon_peer_data", "targetUserId": "bob", "serverId": SERVER, "icon": "A".repeat(600_000)});
     browser.send(data.clone());
-    assert_eq!(bob.expect("server_icon_peer_data"), with(&data, "fromUserId", "alice"));
+    assert_eq!(
+        bob.expect("server_icon_peer_data"),
+        with(&data, "fromUserId", "alice")
+    );
 }
 
 /// A requirement stored over REST is seen by both users, on every device, in the order of revisions.
-fn requirement(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
-    let row = host.require("alice", SERVER, PLUGIN, &json!({"status": "required", "versionRange": ">=1.2 <2"}));
-    assert_eq!((&row["pluginId"], &row["status"], &row["versionRange"]), (&json!(PLUGIN), &json!("required"), &json!(">=1.2 <2")));
+fn requirement(
+    host: &Host,
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
+    let row = host.require(
+        "alice",
+        SERVER,
+        PLUGIN,
+        &json!({"status": "required", "versionRange": ">=1.2 <2"}),
+    );
+    assert_eq!(
+        (&row["pluginId"], &row["status"], &row["versionRange"]),
+        (&json!(PLUGIN), &json!("required"), &json!(">=1.2 <2"))
+    );
     for receiver in [laptop, browser, bob] {
-        let told =
-            receiver.find("the new requirement", |frame| frame["type"] == "plugin_requirements" && frame["requirements"] != json!([]));
-        assert_eq!((&told["requirements"][0]["pluginId"], &told["requirements"][0]["status"]), (&json!(PLUGIN), &json!("required")));
-        assert_eq!((&told["snapshot"]["requirements"], &told["snapshot"]["revision"]), (&told["requirements"], &told["revision"]));
+        let told = receiver.find("the new requirement", |frame| {
+            frame["type"] == "plugin_requirements" && frame["requirements"] != json!([])
+        });
+        assert_eq!(
+            (
+                &told["requirements"][0]["pluginId"],
+                &told["requirements"][0]["status"]
+            ),
+            (&json!(PLUGIN), &json!("required"))
+        );
+        assert_eq!(
+            (
+                &told["snapshot"]["requirements"],
+                &told["snapshot"]["revision"]
+            ),
+            (&told["requirements"], &told["revision"])
+        );
     }
-    let snapshot = host.get(&format!("/api/servers/{SERVER}/plugins")).expect(200).json();
+    let snapshot = host
+        .get(&format!("/api/servers/{SERVER}/plugins"))
+        .expect(200)
+        .json();
     assert_eq!(snapshot["requirements"].as_array().map(Vec::len), Some(1));
 }
 
 /// A declared event of a plugin is accepted, stamped and relayed.
-fn plugin_event(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
+fn plugin_event(
+    host: &Host,
+    Devices {
+        laptop,
+        browser,
+        bob,
+    }: &mut Devices,
+) {
     let schema = json!({"type": "object", "properties": {"option": {"type": "integer"}}, "required": ["option"]});
     let definition = json!({"direction": "serverRelay", "scope": "server", "schema": schema, "maxPayloadBytes": 2048});
     let row = host.define("alice", SERVER, PLUGIN, "vote:cast", &definition);
-    assert_eq!((&row["eventName"], &row["maxPayloadBytes"]), (&json!("vote:cast"), &json!(2048)));
+    assert_eq!(
+        (&row["eventName"], &row["maxPayloadBytes"]),
+        (&json!("vote:cast"), &json!(2048))
+    );
     for receiver in [&mut *laptop, browser, bob] {
-        receiver.find("the new event", |frame| frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([]));
+        receiver.find("the new event", |frame| {
+            frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([])
+        });
     }
     laptop.send(json!({
         "type": "plugin_event", "serverId": SERVER, "pluginId": PLUGIN, "eventName": "vote:cast", "payload": {"option": 3},
@@ -205,14 +352,28 @@ fn plugin_event(host: &Host, Devices { laptop, browser, bob }: &mut Devices) {
     }));
     for receiver in [browser, bob] {
         let event = receiver.expect("plugin_event");
-        assert_eq!((&event["payload"], &event["sourceUserId"]), (&json!({"option": 3}), &json!("alice")));
+        assert_eq!(
+            (&event["payload"], &event["sourceUserId"]),
+            (&json!({"option": 3}), &json!("alice"))
+        );
         assert_eq!(event["sourcePluginUserId"], format!("plugin:{PLUGIN}"));
-        assert!(event["emittedAt"].as_u64().is_some_and(|at| at > 1_700_000_000_000), "the server's clock: {event}");
+        assert!(
+            event["emittedAt"]
+                .as_u64()
+                .is_some_and(|at| at > 1_700_000_000_000),
+            "the server's clock: {event}"
+        );
     }
 }
 
 /// One departure for each identity, with its last device.
-fn depart(Devices { laptop, browser, mut bob }: Devices) {
+fn depart(
+    Devices {
+        laptop,
+        browser,
+        mut bob,
+    }: Devices,
+) {
     laptop.close();
     // The browser's word comes after the laptop's end was noticed, or before it; in neither case has Alice left.
     let mut browser = browser;
@@ -221,8 +382,16 @@ fn depart(Devices { laptop, browser, mut bob }: Devices) {
     assert!(!bob.waiting_types().contains(&"user_left"));
     browser.close();
     let left = bob.expect("user_left");
-    assert_eq!((&left["oderId"], &left["displayName"], &left["serverId"]), (&json!("alice"), &json!("ALICE"), &json!(SERVER)));
-    assert!(bob.settled().iter().all(|frame| frame["type"] != "user_left"), "exactly one departure");
+    assert_eq!(
+        (&left["oderId"], &left["displayName"], &left["serverId"]),
+        (&json!("alice"), &json!("ALICE"), &json!(SERVER))
+    );
+    assert!(
+        bob.settled()
+            .iter()
+            .all(|frame| frame["type"] != "user_left"),
+        "exactly one departure"
+    );
     bob.close();
 }
 

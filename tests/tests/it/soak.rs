@@ -13,11 +13,21 @@ use tests::{
 };
 
 fn host() -> Host {
-    Settings::new().config(limits_raised()).config("[rest]\nservers_per_owner = 100000\n").config("[log]\nfilter = \"warn\"\n").start()
+    Settings::new()
+        .config(limits_raised())
+        .config("[rest]\nservers_per_owner = 100000\n")
+        .config("[log]\nfilter = \"warn\"\n")
+        .start()
 }
 
 fn soak(plan: Plan) -> Report {
-    println!("seed {}, {} connections in {} rooms for {:?}", plan.seed, plan.connections, plan.rooms(), plan.duration);
+    println!(
+        "seed {}, {} connections in {} rooms for {:?}",
+        plan.seed,
+        plan.connections,
+        plan.rooms(),
+        plan.duration
+    );
     let host = host();
     let report = run(&host, plan).unwrap_or_else(|why| panic!("{why}"));
     println!(
@@ -35,7 +45,9 @@ fn soak(plan: Plan) -> Report {
     );
     let samples = after_warm_up(&report.memory);
     if let (Some(slope), Some(last)) = (slope(samples), samples.last()) {
-        let peak = samples.iter().fold(0.0_f64, |peak, sample| peak.max(sample.1));
+        let peak = samples
+            .iter()
+            .fold(0.0_f64, |peak, sample| peak.max(sample.1));
         println!(
             "memory: {:.1} MiB at the end, {:.1} MiB at most, slope {:+.2} MiB a minute over {} samples after the warm-up",
             last.1 / limits::MIB as f64,
@@ -52,10 +64,18 @@ fn soak(plan: Plan) -> Report {
 
 #[test]
 fn a_little_while() {
-    let plan = Plan { duration: Duration::from_secs(15), connections: 200, seed: 20_260_101, settle_every: Duration::from_secs(5) };
+    let plan = Plan {
+        duration: Duration::from_secs(15),
+        connections: 200,
+        seed: 20_260_101,
+        settle_every: Duration::from_secs(5),
+    };
     let report = soak(plan);
     assert!(report.settled >= 3 && report.rosters >= 15, "{report:?}");
-    assert!(report.sent > 500 && report.received > report.sent && report.presence > 500, "it was too quiet to prove anything: {report:?}");
+    assert!(
+        report.sent > 500 && report.received > report.sent && report.presence > 500,
+        "it was too quiet to prove anything: {report:?}"
+    );
     assert!(report.cut > 0 && report.resumed > 0, "{report:?}");
 }
 
@@ -63,7 +83,9 @@ fn a_little_while() {
 #[test]
 #[ignore = "long: as long as JACKFIELD_SOAK_MINUTES says, ten minutes by default"]
 fn as_long_as_asked() {
-    let number = |name: &str, default: u64| env::var(name).map_or(default, |text| text.parse().expect("a number"));
+    let number = |name: &str, default: u64| {
+        env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
     soak(Plan {
         duration: Duration::from_secs(60 * number("JACKFIELD_SOAK_MINUTES", 10)),
         connections: number("JACKFIELD_SOAK_CONNECTIONS", 5_000) as usize,

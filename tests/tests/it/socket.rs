@@ -13,12 +13,27 @@ use tests::{
 fn connected_comes_first_on_both_paths() {
     let host = Host::start();
     for path in ["/ws", "/"] {
-        let client = Client::new("somebody", Box::new(Native::open(&host, path, &[]).expect("a socket")));
+        let client = Client::new(
+            "somebody",
+            Box::new(Native::open(&host, path, &[]).expect("a socket")),
+        );
         let connected = client.connected();
         let id = connected["connectionId"].as_str().expect("an id");
-        assert_eq!((id.len(), &id[14..15]), (36, "4"), "a UUID of version 4: {id}");
-        assert!(connected["serverTime"].as_u64().is_some_and(|now| now > 1_700_000_000_000), "{connected}");
-        assert_eq!(connected["protocol"]["version"], envelope::catalogue::PROTOCOL_VERSION);
+        assert_eq!(
+            (id.len(), &id[14..15]),
+            (36, "4"),
+            "a UUID of version 4: {id}"
+        );
+        assert!(
+            connected["serverTime"]
+                .as_u64()
+                .is_some_and(|now| now > 1_700_000_000_000),
+            "{connected}"
+        );
+        assert_eq!(
+            connected["protocol"]["version"],
+            envelope::catalogue::PROTOCOL_VERSION
+        );
     }
 }
 
@@ -61,17 +76,30 @@ fn a_message_in_fragments_with_a_ping_between_is_one_message() {
     let mut seen = Vec::new();
     until("pong and refusal", || {
         let frame = raw.next_frame().expect("an open connection");
-        seen.push((frame.opcode, String::from_utf8_lossy(&frame.payload).into_owned()));
+        seen.push((
+            frame.opcode,
+            String::from_utf8_lossy(&frame.payload).into_owned(),
+        ));
         (seen.len() == 3).then_some(())
     });
     assert!(seen.contains(&(10, "are you there".into())), "{seen:?}");
-    assert!(seen.iter().any(|(_, text)| text.contains("NOT_IDENTIFIED")), "{seen:?}");
+    assert!(
+        seen.iter().any(|(_, text)| text.contains("NOT_IDENTIFIED")),
+        "{seen:?}"
+    );
 }
 
 #[test]
 fn the_size_cap_passes_a_message_of_its_size_and_ends_a_larger_one() {
-    let host = Settings::new().config("[socket]\nmessage_bytes_max = 65536\n").start();
-    let of_size = |bytes: usize| format!("{{\"type\":\"typing\",\"x\":\"{}\"}}", "x".repeat(bytes - 24));
+    let host = Settings::new()
+        .config("[socket]\nmessage_bytes_max = 65536\n")
+        .start();
+    let of_size = |bytes: usize| {
+        format!(
+            "{{\"type\":\"typing\",\"x\":\"{}\"}}",
+            "x".repeat(bytes - 24)
+        )
+    };
     let mut client = Client::identified(&host, "sizer");
     assert_eq!(of_size(65_536).len(), 65_536);
     client.send_text(&of_size(65_536));
@@ -80,7 +108,9 @@ fn the_size_cap_passes_a_message_of_its_size_and_ends_a_larger_one() {
     assert_eq!(client.closed().0, 1009);
 
     let mut liar = Raw::connect(&host);
-    liar.write(&[0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
+    liar.write(&[
+        0x81, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+    ]);
     assert_eq!(liar.closed(), 1009, "a header that claims 2^63 bytes");
 }
 
@@ -99,40 +129,67 @@ fn a_bomb_of_fragments_ends_its_connection_alone() {
 
 #[test]
 fn the_cap_answers_503_before_the_upgrade() {
-    let host = Settings::new().config("[socket]\nconnections_max = 3\n").start();
-    let mut clients: Vec<Client> = (0..3).map(|at| Client::identified(&host, &format!("early-{at}"))).collect();
+    let host = Settings::new()
+        .config("[socket]\nconnections_max = 3\n")
+        .start();
+    let mut clients: Vec<Client> = (0..3)
+        .map(|at| Client::identified(&host, &format!("early-{at}")))
+        .collect();
     clients.iter_mut().for_each(|client| drop(client.settled()));
     let (_, head) = Raw::shake(&host, "");
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");
     assert!(head.to_ascii_lowercase().contains("retry-after:"), "{head}");
     // A place that is given up is free again.
     clients.pop().expect("a client").close();
-    until("a free place", || Raw::shake(&host, "").1.starts_with("HTTP/1.1 101").then_some(()));
+    until("a free place", || {
+        Raw::shake(&host, "")
+            .1
+            .starts_with("HTTP/1.1 101")
+            .then_some(())
+    });
 }
 
 #[test]
 fn origins_are_restricted_by_configuration_only() {
     let open = Host::start();
     for origin in ["https://chat.example", "null", "app://desktop"] {
-        Native::open(&open, "/ws", &[("origin", origin)]).unwrap_or_else(|error| panic!("{origin}: {error}"));
+        Native::open(&open, "/ws", &[("origin", origin)])
+            .unwrap_or_else(|error| panic!("{origin}: {error}"));
     }
-    let strict = Settings::new().config("[socket]\norigins = [\"https://chat.example\", \"null\"]\n").start();
-    for (origin, status) in
-        [("https://chat.example", "101"), ("null", "101"), ("https://evil.example", "403"), ("https://chat.example.evil", "403")]
-    {
+    let strict = Settings::new()
+        .config("[socket]\norigins = [\"https://chat.example\", \"null\"]\n")
+        .start();
+    for (origin, status) in [
+        ("https://chat.example", "101"),
+        ("null", "101"),
+        ("https://evil.example", "403"),
+        ("https://chat.example.evil", "403"),
+    ] {
         let (_, head) = Raw::shake(&strict, &format!("origin: {origin}\r\n"));
-        assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{origin}: {head}");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status}")),
+            "{origin}: {head}"
+        );
     }
     let no_browser = Native::open(&strict, "/ws", &[]);
-    assert!(no_browser.is_ok(), "a request without origin is no browser's");
+    assert!(
+        no_browser.is_ok(),
+        "a request without origin is no browser's"
+    );
 }
 
 #[test]
 fn compression_is_not_negotiated() {
     let host = Host::start();
-    let (_, head) = Raw::shake(&host, "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n");
+    let (_, head) = Raw::shake(
+        &host,
+        "sec-websocket-extensions: permessage-deflate; client_max_window_bits\r\n",
+    );
     let head = head.to_ascii_lowercase();
-    assert!(head.starts_with("http/1.1 101") && !head.contains("sec-websocket-extensions"), "{head}");
+    assert!(
+        head.starts_with("http/1.1 101") && !head.contains("sec-websocket-extensions"),
+        "{head}"
+    );
 }
 
 #[test]
@@ -144,7 +201,8 @@ fn http_and_sockets_share_the_port() {
     assert!(metrics.text().contains("# TYPE"), "{}", metrics.text());
     let nowhere = host.get("/no/such/path").expect(404).json();
     assert!(nowhere["error"].is_string() && nowhere["code"].is_string());
-    let huge = host.send(&Request::new("GET", "/healthz").header("x-long", &"x".repeat(16 * limits::KIB)));
+    let huge =
+        host.send(&Request::new("GET", "/healthz").header("x-long", &"x".repeat(16 * limits::KIB)));
     assert_eq!(huge.status, 431);
 }
 

@@ -134,24 +134,34 @@ impl Ground {
     /// What would help, for people.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
-            Self::Killed => "A kill switch is on, or the mode is `disabled`: somebody stopped plugins, or this one, on purpose.",
-            Self::EmptyCapability | Self::UnknownCapability => "There is no capability of this name.",
+            Self::Killed => {
+                "A kill switch is on, or the mode is `disabled`: somebody stopped plugins, or this one, on purpose."
+            }
+            Self::EmptyCapability | Self::UnknownCapability => {
+                "There is no capability of this name."
+            }
             Self::NotDeclared => "Declare the capability in the manifest; then it can be granted.",
             Self::OutsideDeclaration => {
                 "The manifest declares the capability for other hosts, methods, ports, paths or names. No grant reaches further."
             }
-            Self::PluginDeny => "A person refused it to this plugin, or the server blocks the plugin.",
+            Self::PluginDeny => {
+                "A person refused it to this plugin, or the server blocks the plugin."
+            }
             Self::GlobalDeny => "The operator's policy denies it to all plugins.",
             Self::Granted => "A grant, or a consent that is remembered.",
             Self::Always => "Nobody has to grant it.",
             Self::DefaultList => "The operator's policy lists it for all plugins that declare it.",
             Self::DefaultAllow => "The operator's policy allows what no list names.",
-            Self::DefaultDeny => "The operator's policy denies what no list names; a grant allows it.",
+            Self::DefaultDeny => {
+                "The operator's policy denies what no list names; a grant allows it."
+            }
             Self::DefaultAsk => "The operator's policy asks about what no list names.",
             Self::Strict => "In this mode only what is granted is allowed; a grant allows it.",
             Self::Prompt => "A question waits for a person: `jackfield plugin consents`.",
             Self::Permissive => "In this mode what is declared is allowed.",
-            Self::NobodyToAsk => "Somebody would have to be asked where nobody can be; a grant allows it.",
+            Self::NobodyToAsk => {
+                "Somebody would have to be asked where nobody can be; a grant allows it."
+            }
         }
     }
 
@@ -165,11 +175,18 @@ impl Ground {
     #[must_use]
     pub const fn refusal(self) -> Option<Refusal> {
         match self {
-            Self::EmptyCapability | Self::UnknownCapability | Self::NotDeclared | Self::OutsideDeclaration => Some(Refusal::NotDeclared),
+            Self::EmptyCapability
+            | Self::UnknownCapability
+            | Self::NotDeclared
+            | Self::OutsideDeclaration => Some(Refusal::NotDeclared),
             Self::Killed | Self::PluginDeny | Self::GlobalDeny => Some(Refusal::Denied),
             Self::DefaultDeny | Self::Strict | Self::NobodyToAsk => Some(Refusal::NotGranted),
             Self::DefaultAsk | Self::Prompt => Some(Refusal::ConsentPending),
-            Self::Granted | Self::Always | Self::DefaultList | Self::DefaultAllow | Self::Permissive => None,
+            Self::Granted
+            | Self::Always
+            | Self::DefaultList
+            | Self::DefaultAllow
+            | Self::Permissive => None,
         }
     }
 }
@@ -190,7 +207,11 @@ impl Decision {
     #[must_use]
     pub const fn on(ground: Ground) -> Self {
         let (layer, outcome, _) = ground.facts();
-        Self { outcome, layer, ground }
+        Self {
+            outcome,
+            layer,
+            ground,
+        }
     }
 
     /// Whether the call goes on.
@@ -214,7 +235,11 @@ impl Decision {
     /// The same where nobody can be asked: what would ask is denied (J20).
     #[must_use]
     pub const fn without_asking(self) -> Self {
-        if matches!(self.outcome, Outcome::Ask) { Self::on(Ground::NobodyToAsk) } else { self }
+        if matches!(self.outcome, Outcome::Ask) {
+            Self::on(Ground::NobodyToAsk)
+        } else {
+            self
+        }
     }
 }
 
@@ -227,7 +252,12 @@ pub fn decide(asked: &Asked<'_>, plugin: &PluginRules, policy: &Policy) -> Decis
 /// Decides about a capability that is named by text, as over REST and in `capabilities.check`. White space around it and case are
 /// forgiven (J16); here nothing is granted by the spelling, it is only looked up.
 #[must_use]
-pub fn decide_named(capability: &str, target: Target<'_>, plugin: &PluginRules, policy: &Policy) -> Decision {
+pub fn decide_named(
+    capability: &str,
+    target: Target<'_>,
+    plugin: &PluginRules,
+    policy: &Policy,
+) -> Decision {
     let name = capability.trim();
     if name.is_empty() {
         return Decision::on(Ground::EmptyCapability);
@@ -239,7 +269,11 @@ pub fn decide_named(capability: &str, target: Target<'_>, plugin: &PluginRules, 
 }
 
 fn ground(asked: &Asked<'_>, plugin: &PluginRules, policy: &Policy) -> Ground {
-    let mode = if policy.mode == Mode::Disabled { Mode::Disabled } else { plugin.mode.unwrap_or(policy.mode) };
+    let mode = if policy.mode == Mode::Disabled {
+        Mode::Disabled
+    } else {
+        plugin.mode.unwrap_or(policy.mode)
+    };
     if plugin.killed || mode == Mode::Disabled || policy.kill.stops(asked.id).is_some() {
         return Ground::Killed;
     }
@@ -247,7 +281,11 @@ fn ground(asked: &Asked<'_>, plugin: &PluginRules, policy: &Policy) -> Ground {
         return Ground::Always;
     }
     if !plugin.declared.covers(asked) {
-        return if plugin.declared.mentions(asked.id) { Ground::OutsideDeclaration } else { Ground::NotDeclared };
+        return if plugin.declared.mentions(asked.id) {
+            Ground::OutsideDeclaration
+        } else {
+            Ground::NotDeclared
+        };
     }
     if plugin.denied.covers(asked) {
         return Ground::PluginDeny;

@@ -41,19 +41,28 @@ impl HostPattern {
             return Ok(Self::Any);
         }
         if text.contains("://") || text.contains('/') || text.contains('@') {
-            return Err(BadHostPattern { rule: "must be a host alone, without scheme, user or path" });
+            return Err(BadHostPattern {
+                rule: "must be a host alone, without scheme, user or path",
+            });
         }
-        if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(address) = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             return match address.parse::<std::net::Ipv6Addr>() {
                 Ok(address) => Ok(Self::Exact(address.to_string().into())),
-                Err(_) => Err(BadHostPattern { rule: "must hold a valid IPv6 address between its brackets" }),
+                Err(_) => Err(BadHostPattern {
+                    rule: "must hold a valid IPv6 address between its brackets",
+                }),
             };
         }
         if let Ok(address) = text.parse::<std::net::Ipv6Addr>() {
             return Ok(Self::Exact(address.to_string().into()));
         }
         if text.contains(':') {
-            return Err(BadHostPattern { rule: "must not carry a port; name ports under \"ports\"" });
+            return Err(BadHostPattern {
+                rule: "must not carry a port; name ports under \"ports\"",
+            });
         }
         match text.strip_prefix("*.") {
             Some(name) => checked(name).map(|name| Self::Within(name.into())),
@@ -65,13 +74,20 @@ impl HostPattern {
     #[must_use]
     pub fn matches(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
-        let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+        let host = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(host);
         match self {
             Self::Any => true,
             Self::Exact(name) => host.eq_ignore_ascii_case(name),
             Self::Within(name) => {
-                let Some(before) = host.len().checked_sub(name.len()) else { return false };
-                let (Some(front), Some(tail)) = (host.get(..before), host.get(before..)) else { return false };
+                let Some(before) = host.len().checked_sub(name.len()) else {
+                    return false;
+                };
+                let (Some(front), Some(tail)) = (host.get(..before), host.get(before..)) else {
+                    return false;
+                };
                 tail.eq_ignore_ascii_case(name) && (front.is_empty() || front.ends_with('.'))
             }
         }
@@ -91,21 +107,35 @@ impl fmt::Display for HostPattern {
 fn checked(name: &str) -> Result<&str, BadHostPattern> {
     let name = name.strip_suffix('.').unwrap_or(name);
     if name.is_empty() || name.len() > HOST_BYTES_MAX {
-        return Err(BadHostPattern { rule: "must name a host of 1 to 253 characters" });
+        return Err(BadHostPattern {
+            rule: "must name a host of 1 to 253 characters",
+        });
     }
     if name.contains('*') {
-        return Err(BadHostPattern { rule: "may hold a star only as its first label, as in \"*.example.com\"" });
+        return Err(BadHostPattern {
+            rule: "may hold a star only as its first label, as in \"*.example.com\"",
+        });
     }
     if !name.is_ascii() {
-        return Err(BadHostPattern { rule: "must be ASCII; write an international name in its \"xn--\" form" });
+        return Err(BadHostPattern {
+            rule: "must be ASCII; write an international name in its \"xn--\" form",
+        });
     }
     let sound = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    if name.split('.').all(sound) { Ok(name) } else { Err(BadHostPattern { rule: "must be labels of a-z, 0-9 and '-', joined by dots" }) }
+    if name.split('.').all(sound) {
+        Ok(name)
+    } else {
+        Err(BadHostPattern {
+            rule: "must be labels of a-z, 0-9 and '-', joined by dots",
+        })
+    }
 }
 
 #[cfg(test)]
@@ -115,10 +145,21 @@ mod tests {
     #[test]
     fn a_star_covers_subdomains_and_the_apex_and_a_bare_name_itself_alone() {
         let within = HostPattern::parse("*.Example.com.").unwrap();
-        for host in ["example.com", "a.example.com", "A.B.example.COM", "example.com."] {
+        for host in [
+            "example.com",
+            "a.example.com",
+            "A.B.example.COM",
+            "example.com.",
+        ] {
             assert!(within.matches(host), "{host}");
         }
-        for host in ["notexample.com", "example.com.evil.net", "com", "", "éxample.com"] {
+        for host in [
+            "notexample.com",
+            "example.com.evil.net",
+            "com",
+            "",
+            "éxample.com",
+        ] {
             assert!(!within.matches(host), "{host}");
         }
         let exact = HostPattern::parse("example.com").unwrap();
@@ -129,9 +170,21 @@ mod tests {
 
     #[test]
     fn what_would_match_nothing_is_refused() {
-        for text in
-            ["https://a.b", "a.b/c", "u@a.b", "a.b:443", "a.*.b", "*a.b", "", "*.", "ä.de", "a..b", "-a.b", "[zz]", &"a".repeat(254)]
-        {
+        for text in [
+            "https://a.b",
+            "a.b/c",
+            "u@a.b",
+            "a.b:443",
+            "a.*.b",
+            "*a.b",
+            "",
+            "*.",
+            "ä.de",
+            "a..b",
+            "-a.b",
+            "[zz]",
+            &"a".repeat(254),
+        ] {
             assert!(HostPattern::parse(text).is_err(), "{text:?}");
         }
     }

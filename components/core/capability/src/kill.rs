@@ -49,7 +49,11 @@ impl KillSwitches {
         if let Some(by) = &self.disable {
             return Some(Kill::Disabled(by));
         }
-        if let Some(by) = self.skip_hooks.as_ref().filter(|_| id == CapabilityId::HooksSubscribe) {
+        if let Some(by) = self
+            .skip_hooks
+            .as_ref()
+            .filter(|_| id == CapabilityId::HooksSubscribe)
+        {
             return Some(Kill::SkipHooks(by));
         }
         self.team_worker.as_deref().map(Kill::TeamWorker)
@@ -97,7 +101,16 @@ impl TooManyKilled {
 /// switch stops both, which is the safe side.
 #[must_use]
 pub fn switch_name(plugin_id: &str) -> String {
-    plugin_id.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
+    plugin_id
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// What the environment says about plugins.
@@ -136,12 +149,20 @@ impl Environment {
     ///
     /// # Errors
     /// A mode that does not exist, a list that is too long.
-    pub fn read<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, BadVariable> {
+    pub fn read<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, BadVariable> {
         let mut out = Self::default();
         for (variable, value) in variables {
-            let name = variable.strip_prefix("JACKFIELD_").or_else(|| variable.strip_prefix("JCODE_"));
+            let name = variable
+                .strip_prefix("JACKFIELD_")
+                .or_else(|| variable.strip_prefix("JCODE_"));
             if let Some(name) = name {
-                out.take(variable, name, value).map_err(|rule| BadVariable { variable: variable.to_owned(), rule })?;
+                out.take(variable, name, value)
+                    .map_err(|rule| BadVariable {
+                        variable: variable.to_owned(),
+                        rule,
+                    })?;
             }
         }
         Ok(out)
@@ -154,16 +175,24 @@ impl Environment {
             "SKIP_PLUGINS" => throw(&mut self.kill.skip_hooks, on),
             "TEAM_WORKER" => throw(&mut self.kill.team_worker, on),
             "PLUGIN_MODE" if !value.trim().is_empty() => {
-                let mode: Mode = value.parse().map_err(|error: crate::UnknownMode| error.to_string())?;
+                let mode: Mode = value
+                    .parse()
+                    .map_err(|error: crate::UnknownMode| error.to_string())?;
                 self.mode = self.mode.max(Some(mode));
             }
             "PLUGIN_DENY" => self.deny_words(value)?,
             // The product's own name wins over the older one, in whatever order they come.
-            "PLUGIN_DIR" if !value.is_empty() && (self.directory.is_none() || variable.starts_with("JACKFIELD_")) => {
+            "PLUGIN_DIR"
+                if !value.is_empty()
+                    && (self.directory.is_none() || variable.starts_with("JACKFIELD_")) =>
+            {
                 self.directory = Some(value.to_owned());
             }
             _ => {
-                let plugin = name.strip_prefix("PLUGIN_KILL_").or_else(|| name.strip_prefix("KILL_")).filter(|plugin| !plugin.is_empty());
+                let plugin = name
+                    .strip_prefix("PLUGIN_KILL_")
+                    .or_else(|| name.strip_prefix("KILL_"))
+                    .filter(|plugin| !plugin.is_empty());
                 if let Some(plugin) = plugin.filter(|_| on.is_some()) {
                     self.kill.kill(plugin).map_err(|error| error.to_string())?;
                 }
@@ -174,7 +203,11 @@ impl Environment {
 
     /// A word that is a capability denies it; any other denies the program and the tool of that name.
     fn deny_words(&mut self, value: &str) -> Result<(), String> {
-        for word in value.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        for word in value
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+        {
             if self.deny.len() >= ENVIRONMENT_WORDS_MAX {
                 return Err(format!("more than {ENVIRONMENT_WORDS_MAX} entries"));
             }
@@ -182,9 +215,15 @@ impl Environment {
                 self.deny.push(Grant::whole(id));
                 continue;
             }
-            let scope = Scope { names: Some(vec![word.to_owned()]), ..Scope::default() };
+            let scope = Scope {
+                names: Some(vec![word.to_owned()]),
+                ..Scope::default()
+            };
             for capability in [CapabilityId::ShellExec, CapabilityId::ToolsCall] {
-                self.deny.push(Grant { capability, scope: scope.clone() });
+                self.deny.push(Grant {
+                    capability,
+                    scope: scope.clone(),
+                });
             }
         }
         Ok(())

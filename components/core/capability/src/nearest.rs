@@ -21,7 +21,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
                 return None;
             }
             let folded = strsim::osa_distance(&lower, &candidate.to_ascii_lowercase());
-            let cost = folded + if folded <= 2 * allowed { strsim::osa_distance(word, candidate) } else { folded };
+            let cost = folded
+                + if folded <= 2 * allowed {
+                    strsim::osa_distance(word, candidate)
+                } else {
+                    folded
+                };
             (cost / 2 <= allowed && cost / 2 < word.len()).then_some((cost, candidate))
         })
         .min_by_key(|(cost, _)| *cost)

@@ -15,7 +15,11 @@ pub struct EffectiveHosts {
 /// The effective list. A person who allows nothing allows nothing; a plugin that asks for nothing, or for `*`, gets what the person allows;
 /// of two lists that narrow, what both cover.
 #[must_use]
-pub fn effective_hosts(user: &[HostPattern], plugin: &[HostPattern], blocked: &[HostPattern]) -> EffectiveHosts {
+pub fn effective_hosts(
+    user: &[HostPattern],
+    plugin: &[HostPattern],
+    blocked: &[HostPattern],
+) -> EffectiveHosts {
     let allowed = if user.is_empty() {
         Vec::new()
     } else if plugin.is_empty() || plugin.contains(&HostPattern::Any) {
@@ -23,12 +27,18 @@ pub fn effective_hosts(user: &[HostPattern], plugin: &[HostPattern], blocked: &[
     } else if user.contains(&HostPattern::Any) {
         plugin.to_vec()
     } else {
-        let mut both: Vec<HostPattern> = user.iter().flat_map(|user| plugin.iter().filter_map(|plugin| common(user, plugin))).collect();
+        let mut both: Vec<HostPattern> = user
+            .iter()
+            .flat_map(|user| plugin.iter().filter_map(|plugin| common(user, plugin)))
+            .collect();
         both.sort_unstable();
         both.dedup();
         both
     };
-    EffectiveHosts { allowed, blocked: blocked.to_vec() }
+    EffectiveHosts {
+        allowed,
+        blocked: blocked.to_vec(),
+    }
 }
 
 impl EffectiveHosts {
@@ -36,7 +46,8 @@ impl EffectiveHosts {
     #[must_use]
     pub fn allows(&self, host: &str) -> bool {
         let host = host.trim();
-        !self.blocked.iter().any(|pattern| pattern.matches(host)) && self.allowed.iter().any(|pattern| pattern.matches(host))
+        !self.blocked.iter().any(|pattern| pattern.matches(host))
+            && self.allowed.iter().any(|pattern| pattern.matches(host))
     }
 
     /// The patterns, for people.

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 /// Layer 5: what happens where no list says anything. The order is that of strictness.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Allowed. Also called `all`.
@@ -39,7 +41,11 @@ impl Mode {
 
     /// The mode where several places name one (J31): the configuration before the command line, and the environment may only be stricter.
     #[must_use]
-    pub fn effective(environment: Option<Self>, configuration: Option<Self>, flag: Option<Self>) -> Self {
+    pub fn effective(
+        environment: Option<Self>,
+        configuration: Option<Self>,
+        flag: Option<Self>,
+    ) -> Self {
         // The strictest of what is there; `None` sorts before every mode.
         environment.max(configuration.or(flag)).unwrap_or_default()
     }
@@ -134,7 +140,11 @@ impl Profile {
             Self::Standard => Mode::Prompt,
             Self::Permissive => Mode::Permissive,
         };
-        Policy { deny: Rules::whole(Self::DENIED), mode, ..Policy::default() }
+        Policy {
+            deny: Rules::whole(Self::DENIED),
+            mode,
+            ..Policy::default()
+        }
     }
 }
 
@@ -166,7 +176,10 @@ impl PolicySettings {
         let profile = self.profile.policy();
         Ok(Policy {
             kill: KillSwitches::default(),
-            deny: self.deny.as_deref().map_or(Ok(profile.deny), Rules::from_requests)?,
+            deny: self
+                .deny
+                .as_deref()
+                .map_or(Ok(profile.deny), Rules::from_requests)?,
             allow: Rules::from_requests(&self.allow)?,
             terminal: self.default,
             mode: self.mode.unwrap_or(profile.mode),

@@ -18,8 +18,16 @@ pub fn decisions_markdown() -> String {
             Outcome::Deny => "deny",
             Outcome::Ask => "ask",
         };
-        let seen = decision.refusal().map_or(String::new(), |refusal| format!("`{}`", refusal.code()));
-        let _ = writeln!(out, "| {} | {} | {outcome} | {seen} | {} |", decision.layer, decision.reason(), ground.advice());
+        let seen = decision
+            .refusal()
+            .map_or(String::new(), |refusal| format!("`{}`", refusal.code()));
+        let _ = writeln!(
+            out,
+            "| {} | {} | {outcome} | {seen} | {} |",
+            decision.layer,
+            decision.reason(),
+            ground.advice()
+        );
     }
     out
 }

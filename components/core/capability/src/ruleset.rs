@@ -3,8 +3,10 @@
 //! One shape serves what a manifest declares, what a person granted or refused, and what an operator allows or denies. What it is not: a
 //! decision; see [`decide`](crate::decide()). Invariant: asking what is not narrowed is a bit test.
 
-use crate::sets::{HostSet, NameSet, PathKind, PathSet};
-use crate::{Asked, BadHostPattern, CapabilityId, HostPattern, Request, Scope, ScopeKey, Target, VOCABULARY};
+use crate::{
+    Asked, BadHostPattern, CapabilityId, HostPattern, Request, Scope, ScopeKey, Target, VOCABULARY,
+    sets::{HostSet, NameSet, PathKind, PathSet},
+};
 use limits::capability::RULES_MAX;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,7 +27,10 @@ impl Grant {
     /// The whole capability.
     #[must_use]
     pub fn whole(capability: CapabilityId) -> Self {
-        Self { capability, scope: Scope::default() }
+        Self {
+            capability,
+            scope: Scope::default(),
+        }
     }
 
     /// Exactly what was asked for: what a consent to one question allows later. Of a request over HTTP that is its host and port, with
@@ -34,14 +39,36 @@ impl Grant {
     #[must_use]
     pub fn of(asked: &Asked<'_>) -> Option<Self> {
         let one = |text: Option<&str>| text.map(|text| vec![text.to_owned()]);
-        let Target { host, port, method, path, name } = asked.target;
-        let (method, path) = if host.is_some() { (None, None) } else { (method, path) };
-        if [host, method, path, name].into_iter().flatten().any(|text| text.contains('*')) {
+        let Target {
+            host,
+            port,
+            method,
+            path,
+            name,
+        } = asked.target;
+        let (method, path) = if host.is_some() {
+            (None, None)
+        } else {
+            (method, path)
+        };
+        if [host, method, path, name]
+            .into_iter()
+            .flatten()
+            .any(|text| text.contains('*'))
+        {
             return None;
         }
-        let scope =
-            Scope { hosts: one(host), methods: one(method), ports: port.map(|port| vec![port]), paths: one(path), names: one(name) };
-        Some(Self { capability: asked.id, scope })
+        let scope = Scope {
+            hosts: one(host),
+            methods: one(method),
+            ports: port.map(|port| vec![port]),
+            paths: one(path),
+            names: one(name),
+        };
+        Some(Self {
+            capability: asked.id,
+            scope,
+        })
     }
 }
 
@@ -108,7 +135,9 @@ impl Rules {
     ///
     /// # Errors
     /// [`BadRule`] for the first rule that could never match, and for a list that is too long.
-    pub fn new<'a>(entries: impl IntoIterator<Item = (CapabilityId, &'a Scope)>) -> Result<Self, BadRule> {
+    pub fn new<'a>(
+        entries: impl IntoIterator<Item = (CapabilityId, &'a Scope)>,
+    ) -> Result<Self, BadRule> {
         let mut rules = Self::default();
         let mut scopes: Vec<(CapabilityId, Scope)> = Vec::new();
         for (at, (id, scope)) in entries.into_iter().enumerate() {
@@ -123,7 +152,10 @@ impl Rules {
             }
         }
         scopes.retain(|(id, _)| rules.whole & bit(*id) == 0);
-        let narrowed: Result<_, _> = merged(scopes).iter().map(|((id, _, rest), wide)| Narrowed::compile(*id, rest, wide)).collect();
+        let narrowed: Result<_, _> = merged(scopes)
+            .iter()
+            .map(|((id, _, rest), wide)| Narrowed::compile(*id, rest, wide))
+            .collect();
         rules.narrowed = narrowed?;
         Ok(rules)
     }
@@ -148,7 +180,11 @@ impl Rules {
     #[must_use]
     pub fn whole(ids: impl IntoIterator<Item = CapabilityId>) -> Self {
         let bits = ids.into_iter().fold(0, |bits, id| bits | bit(id));
-        Self { whole: bits, mentioned: bits, narrowed: Box::default() }
+        Self {
+            whole: bits,
+            mentioned: bits,
+            narrowed: Box::default(),
+        }
     }
 
     /// Whether one of the rules covers all of what is asked.
@@ -161,7 +197,10 @@ impl Rules {
             return false;
         }
         let from = self.narrowed.partition_point(|rule| rule.id < asked.id);
-        self.narrowed[from..].iter().take_while(|rule| rule.id == asked.id).any(|rule| rule.covers(&asked.target))
+        self.narrowed[from..]
+            .iter()
+            .take_while(|rule| rule.id == asked.id)
+            .any(|rule| rule.covers(&asked.target))
     }
 
     /// Whether any rule is about the capability, however narrow.
@@ -186,7 +225,9 @@ const fn bit(id: CapabilityId) -> u128 {
 fn merged(scopes: Vec<(CapabilityId, Scope)>) -> BTreeMap<Alike, Scope> {
     let mut out: BTreeMap<Alike, Scope> = BTreeMap::new();
     for (id, mut rest) in scopes {
-        let key = [ScopeKey::Hosts, ScopeKey::Names, ScopeKey::Paths].into_iter().find(|key| rest.keys().any(|there| there == *key));
+        let key = [ScopeKey::Hosts, ScopeKey::Names, ScopeKey::Paths]
+            .into_iter()
+            .find(|key| rest.keys().any(|there| there == *key));
         let mut wide = Scope::default();
         match key {
             Some(ScopeKey::Hosts) => wide.hosts = rest.hosts.take(),
@@ -217,19 +258,39 @@ impl Narrowed {
         let names = rest.names.as_ref().or(wide.names.as_ref());
         let paths = rest.paths.as_ref().or(wide.paths.as_ref());
         let hosts = wide.hosts.as_ref().map(|hosts| {
-            let patterns: Result<Vec<_>, _> = hosts.iter().map(|host| HostPattern::parse(host)).collect();
-            patterns.map(HostSet::new).map_err(|source| BadRule::Host { capability: id, source })
+            let patterns: Result<Vec<_>, _> =
+                hosts.iter().map(|host| HostPattern::parse(host)).collect();
+            patterns.map(HostSet::new).map_err(|source| BadRule::Host {
+                capability: id,
+                source,
+            })
         });
-        let bad_name = names.into_iter().flatten().find(|name| name.strip_suffix('*').unwrap_or(name).contains('*'));
-        let bad_path = paths.into_iter().flatten().find(|path| PathSet::root(path).is_some_and(|root| root.contains('*')));
+        let bad_name = names
+            .into_iter()
+            .flatten()
+            .find(|name| name.strip_suffix('*').unwrap_or(name).contains('*'));
+        let bad_path = paths
+            .into_iter()
+            .flatten()
+            .find(|path| PathSet::root(path).is_some_and(|root| root.contains('*')));
         if let Some(text) = bad_name.or(bad_path) {
-            return Err(BadRule::Star { capability: id, text: text.chars().take(128).collect() });
+            return Err(BadRule::Star {
+                capability: id,
+                text: text.chars().take(128).collect(),
+            });
         }
-        let kind = if matches!(id, CapabilityId::FsRead | CapabilityId::FsWrite) { PathKind::File } else { PathKind::Url };
+        let kind = if matches!(id, CapabilityId::FsRead | CapabilityId::FsWrite) {
+            PathKind::File
+        } else {
+            PathKind::Url
+        };
         Ok(Self {
             id,
             hosts: hosts.transpose()?,
-            methods: rest.methods.as_ref().map(|methods| methods.iter().map(|method| method.trim().into()).collect()),
+            methods: rest
+                .methods
+                .as_ref()
+                .map(|methods| methods.iter().map(|method| method.trim().into()).collect()),
             ports: rest.ports.as_ref().map(|ports| ports.as_slice().into()),
             paths: paths.map(|paths| PathSet::new(kind, paths.iter().map(String::as_str))),
             names: names.map(|names| NameSet::new(names.iter().map(String::as_str))),
@@ -237,12 +298,30 @@ impl Narrowed {
     }
 
     fn covers(&self, target: &Target<'_>) -> bool {
-        let method_fits =
-            |methods: &[Box<str>], asked: &str| methods.iter().any(|method| &**method == "*" || method.eq_ignore_ascii_case(asked));
-        self.hosts.as_ref().is_none_or(|hosts| target.host.is_some_and(|host| hosts.covers(host)))
-            && self.ports.as_ref().is_none_or(|ports| target.port.is_some_and(|port| ports.contains(&port)))
-            && self.methods.as_ref().is_none_or(|methods| target.method.is_some_and(|method| method_fits(methods, method)))
-            && self.paths.as_ref().is_none_or(|paths| target.path.is_some_and(|path| paths.covers(path)))
-            && self.names.as_ref().is_none_or(|names| target.name.is_some_and(|name| names.covers(name)))
+        let method_fits = |methods: &[Box<str>], asked: &str| {
+            methods
+                .iter()
+                .any(|method| &**method == "*" || method.eq_ignore_ascii_case(asked))
+        };
+        self.hosts
+            .as_ref()
+            .is_none_or(|hosts| target.host.is_some_and(|host| hosts.covers(host)))
+            && self
+                .ports
+                .as_ref()
+                .is_none_or(|ports| target.port.is_some_and(|port| ports.contains(&port)))
+            && self.methods.as_ref().is_none_or(|methods| {
+                target
+                    .method
+                    .is_some_and(|method| method_fits(methods, method))
+            })
+            && self
+                .paths
+                .as_ref()
+                .is_none_or(|paths| target.path.is_some_and(|path| paths.covers(path)))
+            && self
+                .names
+                .as_ref()
+                .is_none_or(|names| target.name.is_some_and(|name| names.covers(name)))
     }
 }

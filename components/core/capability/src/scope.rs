@@ -23,7 +23,13 @@ pub enum ScopeKey {
 
 impl ScopeKey {
     /// All of them, in the order of the manifest.
-    pub const ALL: [Self; 5] = [Self::Hosts, Self::Methods, Self::Ports, Self::Paths, Self::Names];
+    pub const ALL: [Self; 5] = [
+        Self::Hosts,
+        Self::Methods,
+        Self::Ports,
+        Self::Paths,
+        Self::Names,
+    ];
 
     /// The key's name in a manifest.
     #[must_use]
@@ -125,16 +131,32 @@ impl Request {
     /// An unscoped, required request.
     #[must_use]
     pub fn of(id: CapabilityId) -> Self {
-        Self { id, optional: false, reason: None, scope: Scope::default() }
+        Self {
+            id,
+            optional: false,
+            reason: None,
+            scope: Scope::default(),
+        }
     }
 
     /// Checks the scope against the capability; all faults, in order.
     #[must_use]
     pub fn check(&self) -> Vec<BadScope> {
         let taken = self.id.entry().scope;
-        let keys = self.scope.keys().filter(|key| !taken.contains(key)).map(|key| BadScope::Key { capability: self.id, key });
+        let keys = self
+            .scope
+            .keys()
+            .filter(|key| !taken.contains(key))
+            .map(|key| BadScope::Key {
+                capability: self.id,
+                key,
+            });
         let hosts = self.scope.hosts.iter().flatten().enumerate();
-        let hosts = hosts.filter_map(|(index, host)| HostPattern::parse(host).err().map(|source| BadScope::Host { index, source }));
+        let hosts = hosts.filter_map(|(index, host)| {
+            HostPattern::parse(host)
+                .err()
+                .map(|source| BadScope::Host { index, source })
+        });
         keys.chain(hosts).collect()
     }
 }
@@ -158,7 +180,17 @@ impl<'de> Deserialize<'de> for Request {
         }
         Ok(match Form::deserialize(reader)? {
             Form::Bare(id) => Self::of(id),
-            Form::Full(Full { id, optional, reason, scope }) => Self { id, optional, reason, scope },
+            Form::Full(Full {
+                id,
+                optional,
+                reason,
+                scope,
+            }) => Self {
+                id,
+                optional,
+                reason,
+                scope,
+            },
         })
     }
 }

@@ -35,7 +35,11 @@ impl HostSet {
                 HostPattern::Within(name) => within.push(name),
             }
         }
-        Self { any, exact: sorted(exact), within: sorted(within) }
+        Self {
+            any,
+            exact: sorted(exact),
+            within: sorted(within),
+        }
     }
 
     pub(crate) fn covers(&self, host: &str) -> bool {
@@ -60,11 +64,22 @@ impl HostSet {
 /// Lower case, without brackets and trailing dot; an IPv6 address in its one shortest form.
 fn canonical_host(host: &str) -> Cow<'_, str> {
     let host = host.strip_suffix('.').unwrap_or(host);
-    let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let host = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
     if host.contains(':') {
-        return host.parse::<Ipv6Addr>().map_or(Cow::Borrowed(host), |address| Cow::Owned(address.to_string()));
+        return host
+            .parse::<Ipv6Addr>()
+            .map_or(Cow::Borrowed(host), |address| {
+                Cow::Owned(address.to_string())
+            });
     }
-    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) }
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(host.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(host)
+    }
 }
 
 /// Names: exact, or with one star at the end for everything that starts so.
@@ -83,7 +98,10 @@ impl NameSet {
                 None => exact.push(name.into()),
             }
         }
-        Self { exact: sorted(exact), starts: sorted(starts) }
+        Self {
+            exact: sorted(exact),
+            starts: sorted(starts),
+        }
     }
 
     pub(crate) fn covers(&self, name: &str) -> bool {
@@ -117,12 +135,20 @@ impl PathSet {
                 Some(root) => roots.push(canonical_path(root, kind).into()),
             }
         }
-        Self { kind, any, roots: sorted(roots) }
+        Self {
+            kind,
+            any,
+            roots: sorted(roots),
+        }
     }
 
     /// What a written path is the root of; none when it stands for every path.
     pub(crate) fn root(path: &str) -> Option<&str> {
-        (!matches!(path, "*" | "**")).then(|| path.strip_suffix("/**").or_else(|| path.strip_suffix("/*")).unwrap_or(path))
+        (!matches!(path, "*" | "**")).then(|| {
+            path.strip_suffix("/**")
+                .or_else(|| path.strip_suffix("/*"))
+                .unwrap_or(path)
+        })
     }
 
     pub(crate) fn covers(&self, path: &str) -> bool {
@@ -138,7 +164,9 @@ fn below(root: &str, path: &str) -> bool {
     match root {
         "/" => path.starts_with('/'),
         "" => !path.starts_with('/') && path != ".." && !path.starts_with("../"),
-        _ => path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        _ => path
+            .strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     }
 }
 
@@ -149,7 +177,12 @@ fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
         PathKind::File => Cow::Borrowed(path),
         PathKind::Url => separated(if path.is_empty() { "/" } else { path }),
     };
-    let plain = path == "/" || path.strip_prefix('/').unwrap_or(&path).split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let plain = path == "/"
+        || path
+            .strip_prefix('/')
+            .unwrap_or(&path)
+            .split('/')
+            .all(|part| !matches!(part, "" | "." | ".."));
     if plain {
         return path;
     }
@@ -166,7 +199,11 @@ fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
         }
     }
     let joined = parts.join("/");
-    Cow::Owned(if absolute { format!("/{joined}") } else { joined })
+    Cow::Owned(if absolute {
+        format!("/{joined}")
+    } else {
+        joined
+    })
 }
 
 /// A URL's path with everything that may be read as a dot or a separator written as one.
@@ -237,7 +274,9 @@ mod tests {
 
     #[test]
     fn hosts_match_whatever_way_an_address_is_written() {
-        let set = HostSet::new(["a.org", "*.b.org", "::FFFF:127.0.0.1"].map(|text| HostPattern::parse(text).unwrap()));
+        let set = HostSet::new(
+            ["a.org", "*.b.org", "::FFFF:127.0.0.1"].map(|text| HostPattern::parse(text).unwrap()),
+        );
         for (host, covered) in [
             ("A.org.", true),
             ("x.a.org", false),

@@ -23,36 +23,66 @@ pub struct Target<'a> {
 
 impl<'a> Target<'a> {
     /// Nothing in particular.
-    pub const ANY: Target<'static> = Target { host: None, port: None, method: None, path: None, name: None };
+    pub const ANY: Target<'static> = Target {
+        host: None,
+        port: None,
+        method: None,
+        path: None,
+        name: None,
+    };
 
     /// Another machine.
     #[must_use]
     pub const fn host(host: &'a str, port: u16) -> Self {
-        Self { host: Some(host), port: Some(port), method: None, path: None, name: None }
+        Self {
+            host: Some(host),
+            port: Some(port),
+            method: None,
+            path: None,
+            name: None,
+        }
     }
 
     /// A path.
     #[must_use]
     pub const fn path(path: &'a str) -> Self {
-        Self { host: None, port: None, method: None, path: Some(path), name: None }
+        Self {
+            host: None,
+            port: None,
+            method: None,
+            path: Some(path),
+            name: None,
+        }
     }
 
     /// A name.
     #[must_use]
     pub const fn name(name: &'a str) -> Self {
-        Self { host: None, port: None, method: None, path: None, name: Some(name) }
+        Self {
+            host: None,
+            port: None,
+            method: None,
+            path: None,
+            name: Some(name),
+        }
     }
 
     /// The same with an HTTP method.
     #[must_use]
     pub const fn with_method(self, method: &'a str) -> Self {
-        Self { method: Some(method), ..self }
+        Self {
+            method: Some(method),
+            ..self
+        }
     }
 
     /// The same with a path.
     #[must_use]
     pub const fn with_path(self, path: &'a str) -> Self {
-        Self { path: Some(path), ..self }
+        Self {
+            path: Some(path),
+            ..self
+        }
     }
 }
 
@@ -97,6 +127,9 @@ impl<'a> Asked<'a> {
     /// About nothing in particular; a rule that narrows does not cover it.
     #[must_use]
     pub const fn any(id: CapabilityId) -> Self {
-        Self { id, target: Target::ANY }
+        Self {
+            id,
+            target: Target::ANY,
+        }
     }
 }

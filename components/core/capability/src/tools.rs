@@ -7,7 +7,9 @@ use crate::{Decision, Outcome};
 use serde::{Deserialize, Serialize};
 
 /// What a tool does at worst; one that does not say counts as the worst.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// It looks.
@@ -43,9 +45,9 @@ impl SessionMode {
     #[must_use]
     pub const fn outcome(self, tier: Tier) -> Outcome {
         match (self, tier) {
-            (Self::Bypass, _) | (Self::AcceptEdits, Tier::Read | Tier::Write) | (Self::Default | Self::DontAsk, Tier::Read) => {
-                Outcome::Allow
-            }
+            (Self::Bypass, _)
+            | (Self::AcceptEdits, Tier::Read | Tier::Write)
+            | (Self::Default | Self::DontAsk, Tier::Read) => Outcome::Allow,
             (Self::DontAsk, _) => Outcome::Deny,
             (Self::Plan | Self::Auto | Self::AcceptEdits | Self::Default, _) => Outcome::Ask,
         }
@@ -54,7 +56,12 @@ impl SessionMode {
 
 /// Decides about one tool: `word` is what a person said about this tool, `chain` what [`decide`](crate::decide()) said about its plugin.
 #[must_use]
-pub const fn approve(word: Option<Outcome>, chain: Decision, mode: SessionMode, tier: Tier) -> Outcome {
+pub const fn approve(
+    word: Option<Outcome>,
+    chain: Decision,
+    mode: SessionMode,
+    tier: Tier,
+) -> Outcome {
     match (word, chain.outcome) {
         _ if chain.layer == 0 => Outcome::Deny,
         (Some(word), _) => word,

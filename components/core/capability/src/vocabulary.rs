@@ -130,7 +130,10 @@ vocabulary! {
     Host LogWrite "log.write" [] "write to its own log" always;
 }
 
-const _: () = assert!(VOCABULARY.len() == 65, "36 ids of the client and 29 of the host");
+const _: () = assert!(
+    VOCABULARY.len() == 65,
+    "36 ids of the client and 29 of the host"
+);
 
 /// Names that other plugin systems use for the same thing; a suggestion, never an accepted spelling.
 const FOREIGN: &[(&str, CapabilityId)] = &[
@@ -201,13 +204,19 @@ impl CapabilityId {
     /// The id called `name`; unlike parsing, it looks for no suggestion.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
-        VOCABULARY.iter().find(|entry| entry.name == name).map(|entry| entry.id)
+        VOCABULARY
+            .iter()
+            .find(|entry| entry.name == name)
+            .map(|entry| entry.id)
     }
 
     /// What another plugin system calls by `name` (`network`, `fs_read`, `http-client`), for importers and suggestions.
     #[must_use]
     pub fn from_foreign(name: &str) -> Option<Self> {
-        FOREIGN.iter().find(|(foreign, _)| *foreign == name).map(|(_, id)| *id)
+        FOREIGN
+            .iter()
+            .find(|(foreign, _)| *foreign == name)
+            .map(|(_, id)| *id)
     }
 }
 
@@ -224,8 +233,14 @@ impl FromStr for CapabilityId {
             let text = if text.contains('*') { "" } else { text };
             nearest(text.trim(), VOCABULARY.iter().map(|entry| entry.name)).and_then(Self::find)
         });
-        let foreign = text.chars().find(|letter| !letter.is_ascii_alphanumeric() && *letter != '.');
-        Err(UnknownCapability { text: text.chars().take(128).collect(), suggestion, foreign })
+        let foreign = text
+            .chars()
+            .find(|letter| !letter.is_ascii_alphanumeric() && *letter != '.');
+        Err(UnknownCapability {
+            text: text.chars().take(128).collect(),
+            suggestion,
+            foreign,
+        })
     }
 }
 

@@ -1,34 +1,78 @@
 //! The decision as its users see it: J14 to J20, H29, T26, T27, T30.
 
 use capability::{
-    Asked, CapabilityId, Decision, Grant, Ground, Mode, Outcome, PluginRules, Policy, PolicySettings, Profile, Refusal, Request, Rules,
-    Scope, Target, Terminal, decide, decide_named,
+    Asked, CapabilityId, Decision, Grant, Ground, Mode, Outcome, PluginRules, Policy,
+    PolicySettings, Profile, Refusal, Request, Rules, Scope, Target, Terminal, decide,
+    decide_named,
 };
 use serde::Deserialize;
 
 const ID: CapabilityId = CapabilityId::HttpFetch;
 
 fn rules(held: bool) -> Rules {
-    if held { Rules::whole([ID]) } else { Rules::default() }
+    if held {
+        Rules::whole([ID])
+    } else {
+        Rules::default()
+    }
 }
 
 #[test]
 fn every_combination_of_the_lists_with_every_mode() {
     let table = include_str!("../../../../tests/cases/capability/chain.txt");
-    let rows: Vec<&str> = table.lines().filter(|line| !line.starts_with('#')).collect();
+    let rows: Vec<&str> = table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
     assert_eq!(rows.len(), 64, "2^4 combinations in four modes");
     for row in rows {
         let words: Vec<&str> = row.split_whitespace().collect();
-        let [denied, global, granted, default, mode, "|", layer, outcome, reason @ ..] = words.as_slice() else { panic!("{row}") };
-        let plugin =
-            PluginRules { declared: rules(true), denied: rules(*denied == "1"), granted: rules(*granted == "1"), ..PluginRules::default() };
-        let policy =
-            Policy { deny: rules(*global == "1"), allow: rules(*default == "1"), mode: mode.parse().unwrap(), ..Policy::default() };
+        let [
+            denied,
+            global,
+            granted,
+            default,
+            mode,
+            "|",
+            layer,
+            outcome,
+            reason @ ..,
+        ] = words.as_slice()
+        else {
+            panic!("{row}")
+        };
+        let plugin = PluginRules {
+            declared: rules(true),
+            denied: rules(*denied == "1"),
+            granted: rules(*granted == "1"),
+            ..PluginRules::default()
+        };
+        let policy = Policy {
+            deny: rules(*global == "1"),
+            allow: rules(*default == "1"),
+            mode: mode.parse().unwrap(),
+            ..Policy::default()
+        };
         let decision = decide(&Asked::any(ID), &plugin, &policy);
-        assert_eq!(serde_json::to_value(decision.outcome).unwrap(), *outcome, "{row}");
-        assert_eq!((decision.layer.to_string(), decision.reason()), ((*layer).to_owned(), &*reason.join(" ")), "{row}");
-        let undeclared = PluginRules { declared: Rules::default(), ..plugin };
-        assert_eq!(decide(&Asked::any(ID), &undeclared, &policy).outcome, Outcome::Deny, "{row}");
+        assert_eq!(
+            serde_json::to_value(decision.outcome).unwrap(),
+            *outcome,
+            "{row}"
+        );
+        assert_eq!(
+            (decision.layer.to_string(), decision.reason()),
+            ((*layer).to_owned(), &*reason.join(" ")),
+            "{row}"
+        );
+        let undeclared = PluginRules {
+            declared: Rules::default(),
+            ..plugin
+        };
+        assert_eq!(
+            decide(&Asked::any(ID), &undeclared, &policy).outcome,
+            Outcome::Deny,
+            "{row}"
+        );
     }
 }
 
@@ -57,7 +101,10 @@ struct Case {
 
 #[test]
 fn scopes_reach_as_far_as_they_say() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/cases/capability/scopes.json")).unwrap();
+    let cases: Vec<Case> = serde_json::from_str(include_str!(
+        "../../../../tests/cases/capability/scopes.json"
+    ))
+    .unwrap();
     for case in cases {
         let compiled = |requests: &[Request]| Rules::from_requests(requests).unwrap();
         let plugin = PluginRules {
@@ -66,8 +113,21 @@ fn scopes_reach_as_far_as_they_say() {
             granted: compiled(&case.granted),
             ..PluginRules::default()
         };
-        let Question { id, host, port, method, path, name } = &case.asked;
-        let target = Target { host: host.as_deref(), port: *port, method: method.as_deref(), path: path.as_deref(), name: name.as_deref() };
+        let Question {
+            id,
+            host,
+            port,
+            method,
+            path,
+            name,
+        } = &case.asked;
+        let target = Target {
+            host: host.as_deref(),
+            port: *port,
+            method: method.as_deref(),
+            path: path.as_deref(),
+            name: name.as_deref(),
+        };
         let decision = decide(&Asked::new(*id, target), &plugin, &Policy::default());
         assert_eq!(decision.reason(), case.reason, "{}", case.says);
     }
@@ -75,26 +135,71 @@ fn scopes_reach_as_far_as_they_say() {
 
 #[test]
 fn the_operators_default_and_the_plugins_mode() {
-    let declared = PluginRules { declared: rules(true), ..PluginRules::default() };
-    let ground = |plugin: &PluginRules, policy: &Policy| decide(&Asked::any(ID), plugin, policy).ground;
+    let declared = PluginRules {
+        declared: rules(true),
+        ..PluginRules::default()
+    };
+    let ground =
+        |plugin: &PluginRules, policy: &Policy| decide(&Asked::any(ID), plugin, policy).ground;
     for (terminal, expected, text) in [
         (Terminal::Allow, Ground::DefaultAllow, "allowed by default"),
         (Terminal::Deny, Ground::DefaultDeny, "denied by default"),
         (Terminal::Ask, Ground::DefaultAsk, "requires approval"),
     ] {
         for mode in [Mode::Permissive, Mode::Prompt, Mode::Strict] {
-            let decision = decide(&Asked::any(ID), &declared, &Policy { terminal: Some(terminal), mode, ..Policy::default() });
-            assert_eq!((decision.ground, decision.layer, decision.reason()), (expected, 4, text));
+            let decision = decide(
+                &Asked::any(ID),
+                &declared,
+                &Policy {
+                    terminal: Some(terminal),
+                    mode,
+                    ..Policy::default()
+                },
+            );
+            assert_eq!(
+                (decision.ground, decision.layer, decision.reason()),
+                (expected, 4, text)
+            );
         }
     }
-    let permissive = Policy { mode: Mode::Permissive, ..Policy::default() };
-    let strict = PluginRules { mode: Some(Mode::Strict), ..declared.clone() };
-    assert_eq!(ground(&strict, &permissive), Ground::Strict, "a plugin's mode overrides the policy's (J15)");
-    let lenient = PluginRules { mode: Some(Mode::Permissive), ..declared.clone() };
+    let permissive = Policy {
+        mode: Mode::Permissive,
+        ..Policy::default()
+    };
+    let strict = PluginRules {
+        mode: Some(Mode::Strict),
+        ..declared.clone()
+    };
+    assert_eq!(
+        ground(&strict, &permissive),
+        Ground::Strict,
+        "a plugin's mode overrides the policy's (J15)"
+    );
+    let lenient = PluginRules {
+        mode: Some(Mode::Permissive),
+        ..declared.clone()
+    };
     assert_eq!(ground(&lenient, &Policy::default()), Ground::Permissive);
-    let off = Policy { mode: Mode::Disabled, ..Policy::default() };
-    assert_eq!(ground(&lenient, &off), Ground::Killed, "but it does not lift a kill switch");
-    assert_eq!(ground(&PluginRules { killed: true, granted: rules(true), ..declared }, &permissive), Ground::Killed);
+    let off = Policy {
+        mode: Mode::Disabled,
+        ..Policy::default()
+    };
+    assert_eq!(
+        ground(&lenient, &off),
+        Ground::Killed,
+        "but it does not lift a kill switch"
+    );
+    assert_eq!(
+        ground(
+            &PluginRules {
+                killed: true,
+                granted: rules(true),
+                ..declared
+            },
+            &permissive
+        ),
+        Ground::Killed
+    );
 }
 
 #[test]
@@ -118,8 +223,15 @@ fn refusals_tell_what_would_help() {
         assert_eq!(decision.is_allowed(), refusal.is_none(), "{ground:?}");
     }
     let asked = Decision::on(Ground::Prompt).without_asking();
-    assert_eq!((asked.outcome, asked.reason()), (Outcome::Deny, "requires approval"), "nobody to ask (J20)");
-    assert_eq!(Decision::on(Ground::Granted).without_asking().ground, Ground::Granted);
+    assert_eq!(
+        (asked.outcome, asked.reason()),
+        (Outcome::Deny, "requires approval"),
+        "nobody to ask (J20)"
+    );
+    assert_eq!(
+        Decision::on(Ground::Granted).without_asking().ground,
+        Ground::Granted
+    );
 }
 
 #[test]
@@ -128,15 +240,27 @@ fn the_page_names_every_ground_and_no_two_grounds_are_alike() {
     let mut seen = std::collections::BTreeSet::new();
     for ground in Ground::ALL {
         let Decision { layer, .. } = Decision::on(ground);
-        assert!(page.contains(&format!("| {layer} | {} |", ground.reason())), "{ground:?}");
+        assert!(
+            page.contains(&format!("| {layer} | {} |", ground.reason())),
+            "{ground:?}"
+        );
         assert!(seen.insert((layer, ground.reason())), "{ground:?}");
     }
-    assert_eq!(page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| layer")).count(), Ground::ALL.len());
+    assert_eq!(
+        page.lines()
+            .filter(|line| line.starts_with("| ") && !line.starts_with("| layer"))
+            .count(),
+        Ground::ALL.len()
+    );
 }
 
 #[test]
 fn a_capability_named_by_text_is_trimmed_and_read_without_case() {
-    let plugin = PluginRules { declared: rules(true), granted: rules(true), ..PluginRules::default() };
+    let plugin = PluginRules {
+        declared: rules(true),
+        granted: rules(true),
+        ..PluginRules::default()
+    };
     let ground = |name: &str| decide_named(name, Target::ANY, &plugin, &Policy::default()).ground;
     assert_eq!(ground(" HTTP.Fetch "), Ground::Granted);
     assert_eq!(ground(" "), Ground::EmptyCapability);
@@ -148,29 +272,69 @@ fn a_capability_named_by_text_is_trimmed_and_read_without_case() {
 #[test]
 fn a_consent_allows_what_was_asked_and_revoking_ends_it() {
     let declared = Rules::from_requests(&[Request::of(ID)]).unwrap();
-    let asked = Asked::new(ID, Target::host("a.org", 443).with_method("GET").with_path("/x"));
+    let asked = Asked::new(
+        ID,
+        Target::host("a.org", 443)
+            .with_method("GET")
+            .with_path("/x"),
+    );
     let grant = Grant::of(&asked).unwrap();
-    for wide in [Target::host("*", 443), Target::name("a*"), Target::path("*")] {
-        assert_eq!(Grant::of(&Asked::new(ID, wide)), None, "a star in a question becomes no rule");
+    for wide in [
+        Target::host("*", 443),
+        Target::name("a*"),
+        Target::path("*"),
+    ] {
+        assert_eq!(
+            Grant::of(&Asked::new(ID, wide)),
+            None,
+            "a star in a question becomes no rule"
+        );
     }
     assert_eq!(
         serde_json::to_value(&grant).unwrap(),
         serde_json::json!({"capability": "http.fetch", "scope": {"hosts": ["a.org"], "ports": [443]}})
     );
-    let granted = PluginRules { declared: declared.clone(), granted: Rules::from_grants(&[grant]).unwrap(), ..PluginRules::default() };
-    let outcome = |plugin: &PluginRules, target| decide(&Asked::new(ID, target), plugin, &Policy::default()).outcome;
+    let granted = PluginRules {
+        declared: declared.clone(),
+        granted: Rules::from_grants(&[grant]).unwrap(),
+        ..PluginRules::default()
+    };
+    let outcome = |plugin: &PluginRules, target| {
+        decide(&Asked::new(ID, target), plugin, &Policy::default()).outcome
+    };
     assert_eq!(outcome(&granted, asked.target), Outcome::Allow);
-    assert_eq!(outcome(&granted, Target::host("a.org", 443).with_method("POST").with_path("/y")), Outcome::Allow);
+    assert_eq!(
+        outcome(
+            &granted,
+            Target::host("a.org", 443)
+                .with_method("POST")
+                .with_path("/y")
+        ),
+        Outcome::Allow
+    );
     assert_eq!(outcome(&granted, Target::host("a.org", 80)), Outcome::Ask);
     assert_eq!(outcome(&granted, Target::host("b.org", 443)), Outcome::Ask);
-    assert_eq!(outcome(&PluginRules { declared, ..PluginRules::default() }, asked.target), Outcome::Ask);
+    assert_eq!(
+        outcome(
+            &PluginRules {
+                declared,
+                ..PluginRules::default()
+            },
+            asked.target
+        ),
+        Outcome::Ask
+    );
     let whole: Grant = serde_json::from_str(r#"{"capability":"storage.kv"}"#).unwrap();
     assert_eq!(whole, Grant::whole(CapabilityId::StorageKv));
 }
 
 #[test]
 fn profiles_and_configuration_make_a_policy() {
-    for (profile, mode) in [(Profile::Safe, Mode::Strict), (Profile::Standard, Mode::Prompt), (Profile::Permissive, Mode::Permissive)] {
+    for (profile, mode) in [
+        (Profile::Safe, Mode::Strict),
+        (Profile::Standard, Mode::Prompt),
+        (Profile::Permissive, Mode::Permissive),
+    ] {
         let policy = profile.policy();
         assert_eq!(policy.mode, mode);
         let everything = PluginRules {
@@ -179,34 +343,87 @@ fn profiles_and_configuration_make_a_policy() {
             ..PluginRules::default()
         };
         for id in Profile::DENIED {
-            assert_eq!(decide(&Asked::any(id), &everything, &policy).ground, Ground::GlobalDeny, "{profile:?} {id}");
+            assert_eq!(
+                decide(&Asked::any(id), &everything, &policy).ground,
+                Ground::GlobalDeny,
+                "{profile:?} {id}"
+            );
         }
     }
     let settings: PolicySettings =
         serde_json::from_str(r#"{"profile":"safe","deny":[{"id":"http.fetch","hosts":["*.evil.com"]}],"allow":["storage.kv"]}"#).unwrap();
     let policy = settings.compile().unwrap();
-    let plugin = PluginRules { declared: Rules::whole(CapabilityId::all()), ..PluginRules::default() };
+    let plugin = PluginRules {
+        declared: Rules::whole(CapabilityId::all()),
+        ..PluginRules::default()
+    };
     let ground = |id, target| decide(&Asked::new(id, target), &plugin, &policy).ground;
-    assert_eq!(ground(ID, Target::host("a.evil.com", 443)), Ground::GlobalDeny);
+    assert_eq!(
+        ground(ID, Target::host("a.evil.com", 443)),
+        Ground::GlobalDeny
+    );
     assert_eq!(ground(ID, Target::host("a.org", 443)), Ground::Strict);
-    assert_eq!(ground(CapabilityId::StorageKv, Target::name("k")), Ground::DefaultList);
-    assert_eq!(ground(CapabilityId::ShellExec, Target::name("rm")), Ground::Strict, "an own list replaces the profile's");
+    assert_eq!(
+        ground(CapabilityId::StorageKv, Target::name("k")),
+        Ground::DefaultList
+    );
+    assert_eq!(
+        ground(CapabilityId::ShellExec, Target::name("rm")),
+        Ground::Strict,
+        "an own list replaces the profile's"
+    );
     assert!(serde_json::from_str::<PolicySettings>(r#"{"denied":[]}"#).is_err());
 }
 
 #[test]
 fn rules_that_could_never_match_are_refused() {
-    let compile = |scope: Scope| Rules::new([(ID, &scope)]).map_err(|error| (error.code(), error.to_string()));
+    let compile = |scope: Scope| {
+        Rules::new([(ID, &scope)]).map_err(|error| (error.code(), error.to_string()))
+    };
     let text = |text: &str| Some(vec![text.to_owned()]);
     for (scope, code) in [
-        (Scope { hosts: text("https://a.org"), ..Scope::default() }, "bad-host-pattern"),
-        (Scope { paths: text("/a/*/b"), ..Scope::default() }, "bad-star"),
-        (Scope { paths: text("/a*"), ..Scope::default() }, "bad-star"),
-        (Scope { names: text("a*b"), ..Scope::default() }, "bad-star"),
+        (
+            Scope {
+                hosts: text("https://a.org"),
+                ..Scope::default()
+            },
+            "bad-host-pattern",
+        ),
+        (
+            Scope {
+                paths: text("/a/*/b"),
+                ..Scope::default()
+            },
+            "bad-star",
+        ),
+        (
+            Scope {
+                paths: text("/a*"),
+                ..Scope::default()
+            },
+            "bad-star",
+        ),
+        (
+            Scope {
+                names: text("a*b"),
+                ..Scope::default()
+            },
+            "bad-star",
+        ),
     ] {
         assert_eq!(compile(scope).unwrap_err().0, code);
     }
-    let many = Scope { ports: Some(vec![1]), ..Scope::default() };
-    let error = Rules::new(std::iter::repeat_n((ID, &many), limits::capability::RULES_MAX + 1)).unwrap_err();
-    assert_eq!((error.code(), &*error.to_string()), ("too-many-rules", "more than 10000 rules"));
+    let many = Scope {
+        ports: Some(vec![1]),
+        ..Scope::default()
+    };
+    let error = Rules::new(std::iter::repeat_n(
+        (ID, &many),
+        limits::capability::RULES_MAX + 1,
+    ))
+    .unwrap_err();
+    assert_eq!(
+        (error.code(), &*error.to_string()),
+        ("too-many-rules", "more than 10000 rules")
+    );
 }

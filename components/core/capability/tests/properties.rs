@@ -1,25 +1,52 @@
 //! What holds for every policy: a denial never widens, a grant never narrows, what is not declared is never allowed.
 
 use capability::{
-    Asked, CapabilityId, HostPattern, KillSwitches, Mode, Outcome, PluginRules, Policy, Rules, Scope, Target, Terminal, decide,
+    Asked, CapabilityId, HostPattern, KillSwitches, Mode, Outcome, PluginRules, Policy, Rules,
+    Scope, Target, Terminal, decide,
 };
 use proptest::{prelude::*, sample::select};
 
 const HOSTS: [&str; 5] = ["a.org", "b.a.org", "*.a.org", "*", "c.net"];
-const IDS: [CapabilityId; 4] = [CapabilityId::HttpFetch, CapabilityId::StorageKv, CapabilityId::LogWrite, CapabilityId::HooksSubscribe];
+const IDS: [CapabilityId; 4] = [
+    CapabilityId::HttpFetch,
+    CapabilityId::StorageKv,
+    CapabilityId::LogWrite,
+    CapabilityId::HooksSubscribe,
+];
 
 type Entry = (CapabilityId, Scope);
 
 fn scope() -> impl Strategy<Value = Scope> {
-    let hosts = prop::option::of(prop::collection::vec(select(&HOSTS[..]).prop_map(str::to_owned), 0..3));
+    let hosts = prop::option::of(prop::collection::vec(
+        select(&HOSTS[..]).prop_map(str::to_owned),
+        0..3,
+    ));
     let ports = prop::option::of(prop::collection::vec(select(&[80_u16, 443][..]), 0..2));
-    let names = prop::option::of(prop::collection::vec(select(&["a", "ab", "a*", "b"][..]).prop_map(str::to_owned), 0..3));
-    let paths = prop::option::of(prop::collection::vec(select(&["/a", "/a/b", "/", "*"][..]).prop_map(str::to_owned), 0..3));
-    (hosts, ports, names, paths).prop_map(|(hosts, ports, names, paths)| Scope { hosts, ports, names, paths, methods: None })
+    let names = prop::option::of(prop::collection::vec(
+        select(&["a", "ab", "a*", "b"][..]).prop_map(str::to_owned),
+        0..3,
+    ));
+    let paths = prop::option::of(prop::collection::vec(
+        select(&["/a", "/a/b", "/", "*"][..]).prop_map(str::to_owned),
+        0..3,
+    ));
+    (hosts, ports, names, paths).prop_map(|(hosts, ports, names, paths)| Scope {
+        hosts,
+        ports,
+        names,
+        paths,
+        methods: None,
+    })
 }
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
-    prop::collection::vec((select(&IDS[..]), prop_oneof![Just(Scope::default()), scope()]), 0..5)
+    prop::collection::vec(
+        (
+            select(&IDS[..]),
+            prop_oneof![Just(Scope::default()), scope()],
+        ),
+        0..5,
+    )
 }
 
 fn compiled(entries: &[Entry]) -> Rules {
@@ -50,27 +77,44 @@ impl World {
         };
         let mut kill = KillSwitches::default();
         kill.skip_hooks = self.skip_hooks.then(|| "X".into());
-        let policy = Policy { kill, deny: compiled(&self.global), allow: compiled(&self.allow), terminal: self.terminal, mode: self.mode };
+        let policy = Policy {
+            kill,
+            deny: compiled(&self.global),
+            allow: compiled(&self.allow),
+            terminal: self.terminal,
+            mode: self.mode,
+        };
         decide(asked, &plugin, &policy).outcome
     }
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let terminal = prop::option::of(select(&[Terminal::Allow, Terminal::Deny, Terminal::Ask][..]));
+    let terminal = prop::option::of(select(
+        &[Terminal::Allow, Terminal::Deny, Terminal::Ask][..],
+    ));
     let lists = (entries(), entries(), entries(), entries(), entries());
-    (lists, terminal, select(&Mode::ALL[..]), prop::option::of(select(&Mode::ALL[..])), any::<bool>()).prop_map(
-        |((declared, denied, granted, global, allow), terminal, mode, own_mode, skip_hooks)| World {
-            declared,
-            denied,
-            granted,
-            global,
-            allow,
-            terminal,
-            mode,
-            own_mode,
-            skip_hooks,
-        },
+    (
+        lists,
+        terminal,
+        select(&Mode::ALL[..]),
+        prop::option::of(select(&Mode::ALL[..])),
+        any::<bool>(),
     )
+        .prop_map(
+            |((declared, denied, granted, global, allow), terminal, mode, own_mode, skip_hooks)| {
+                World {
+                    declared,
+                    denied,
+                    granted,
+                    global,
+                    allow,
+                    terminal,
+                    mode,
+                    own_mode,
+                    skip_hooks,
+                }
+            },
+        )
 }
 
 fn asked() -> impl Strategy<Value = Asked<'static>> {
@@ -78,8 +122,18 @@ fn asked() -> impl Strategy<Value = Asked<'static>> {
     let port = prop::option::of(select(&[80_u16, 443][..]));
     let name = prop::option::of(select(&["a", "ab", "b", "c"][..]));
     let path = prop::option::of(select(&["/a", "/a/b", "/a/../c", "/ab"][..]));
-    (select(&IDS[..]), host, port, name, path)
-        .prop_map(|(id, host, port, name, path)| Asked::new(id, Target { host, port, method: None, path, name }))
+    (select(&IDS[..]), host, port, name, path).prop_map(|(id, host, port, name, path)| {
+        Asked::new(
+            id,
+            Target {
+                host,
+                port,
+                method: None,
+                path,
+                name,
+            },
+        )
+    })
 }
 
 /// Deny, ask, allow: from the narrowest to the widest.

@@ -1,8 +1,8 @@
 //! Kill switches, modes from several places, the approval of tools, the effective allow-list: J23, J28 to J32, H28.
 
 use capability::{
-    Asked, CapabilityId, Decision, Environment, Ground, HostPattern, Mode, Outcome, PluginRules, Policy, Rules, SessionMode, Target, Tier,
-    approve, decide, effective_hosts, switch_name,
+    Asked, CapabilityId, Decision, Environment, Ground, HostPattern, Mode, Outcome, PluginRules,
+    Policy, Rules, SessionMode, Target, Tier, approve, decide, effective_hosts, switch_name,
 };
 
 fn read(variables: &[(&str, &str)]) -> Environment {
@@ -11,28 +11,64 @@ fn read(variables: &[(&str, &str)]) -> Environment {
 
 #[test]
 fn a_switch_is_off_when_empty_zero_or_false_and_on_otherwise() {
-    for (value, on) in
-        [("1", true), ("true", true), ("yes", true), (" 1 ", true), ("0", false), ("", false), ("False", false), (" ", false)]
-    {
+    for (value, on) in [
+        ("1", true),
+        ("true", true),
+        ("yes", true),
+        (" 1 ", true),
+        ("0", false),
+        ("", false),
+        ("False", false),
+        (" ", false),
+    ] {
         for prefix in ["JACKFIELD", "JCODE"] {
             let name = format!("{prefix}_DISABLE_PLUGINS");
-            assert_eq!(read(&[(&name, value)]).kill.disable.is_some(), on, "{name}={value:?}");
+            assert_eq!(
+                read(&[(&name, value)]).kill.disable.is_some(),
+                on,
+                "{name}={value:?}"
+            );
         }
     }
-    assert_eq!(read(&[("DISABLE_PLUGINS", "1"), ("OTHER", "1")]), Environment::default());
+    assert_eq!(
+        read(&[("DISABLE_PLUGINS", "1"), ("OTHER", "1")]),
+        Environment::default()
+    );
 }
 
 #[test]
 fn each_switch_stops_what_it_says_and_the_first_is_named() {
-    let stops = |variables: &[(&str, &str)], id| read(variables).kill.stops(id).map(|kill| kill.to_string());
-    let (disable, skip, worker) = (("JCODE_DISABLE_PLUGINS", "1"), ("JCODE_SKIP_PLUGINS", "1"), ("JCODE_TEAM_WORKER", "1"));
+    let stops = |variables: &[(&str, &str)], id| {
+        read(variables).kill.stops(id).map(|kill| kill.to_string())
+    };
+    let (disable, skip, worker) = (
+        ("JCODE_DISABLE_PLUGINS", "1"),
+        ("JCODE_SKIP_PLUGINS", "1"),
+        ("JCODE_TEAM_WORKER", "1"),
+    );
     let (hooks, tools) = (CapabilityId::HooksSubscribe, CapabilityId::ToolsRegister);
     for (variables, hooks_say, tools_say) in [
         (&[][..], None, None),
-        (&[disable], Some("Plugins are disabled via JCODE_DISABLE_PLUGINS"), Some("Plugins are disabled via JCODE_DISABLE_PLUGINS")),
-        (&[skip], Some("hooks are skipped via JCODE_SKIP_PLUGINS"), None),
-        (&[worker], Some("denied via JCODE_TEAM_WORKER"), Some("denied via JCODE_TEAM_WORKER")),
-        (&[skip, worker], Some("hooks are skipped via JCODE_SKIP_PLUGINS"), Some("denied via JCODE_TEAM_WORKER")),
+        (
+            &[disable],
+            Some("Plugins are disabled via JCODE_DISABLE_PLUGINS"),
+            Some("Plugins are disabled via JCODE_DISABLE_PLUGINS"),
+        ),
+        (
+            &[skip],
+            Some("hooks are skipped via JCODE_SKIP_PLUGINS"),
+            None,
+        ),
+        (
+            &[worker],
+            Some("denied via JCODE_TEAM_WORKER"),
+            Some("denied via JCODE_TEAM_WORKER"),
+        ),
+        (
+            &[skip, worker],
+            Some("hooks are skipped via JCODE_SKIP_PLUGINS"),
+            Some("denied via JCODE_TEAM_WORKER"),
+        ),
         (
             &[worker, skip, disable],
             Some("Plugins are disabled via JCODE_DISABLE_PLUGINS"),
@@ -44,24 +80,69 @@ fn each_switch_stops_what_it_says_and_the_first_is_named() {
             Some("denied via JACKFIELD_TEAM_WORKER"),
         ),
     ] {
-        assert_eq!(stops(variables, hooks).as_deref(), hooks_say, "{variables:?}");
-        assert_eq!(stops(variables, tools).as_deref(), tools_say, "{variables:?}");
+        assert_eq!(
+            stops(variables, hooks).as_deref(),
+            hooks_say,
+            "{variables:?}"
+        );
+        assert_eq!(
+            stops(variables, tools).as_deref(),
+            tools_say,
+            "{variables:?}"
+        );
     }
     let kill = read(&[worker]).kill;
-    let plugin = PluginRules { declared: Rules::whole([tools]), granted: Rules::whole([tools]), ..PluginRules::default() };
-    let decision = decide(&Asked::any(tools), &plugin, &Policy { kill, mode: Mode::Permissive, ..Policy::default() });
-    assert_eq!((decision.layer, decision.reason()), (0, "disabled (kill switch)"));
-    let log = decide(&Asked::any(CapabilityId::LogWrite), &plugin, &Policy { kill: read(&[disable]).kill, ..Policy::default() });
-    assert_eq!(log.ground, Ground::Killed, "what everybody holds is killed as well");
+    let plugin = PluginRules {
+        declared: Rules::whole([tools]),
+        granted: Rules::whole([tools]),
+        ..PluginRules::default()
+    };
+    let decision = decide(
+        &Asked::any(tools),
+        &plugin,
+        &Policy {
+            kill,
+            mode: Mode::Permissive,
+            ..Policy::default()
+        },
+    );
+    assert_eq!(
+        (decision.layer, decision.reason()),
+        (0, "disabled (kill switch)")
+    );
+    let log = decide(
+        &Asked::any(CapabilityId::LogWrite),
+        &plugin,
+        &Policy {
+            kill: read(&[disable]).kill,
+            ..Policy::default()
+        },
+    );
+    assert_eq!(
+        log.ground,
+        Ground::Killed,
+        "what everybody holds is killed as well"
+    );
 }
 
 #[test]
 fn one_plugin_is_killed_by_its_name() {
     assert_eq!(switch_name("acme.polls-2"), "ACME_POLLS_2");
-    let environment =
-        read(&[("JACKFIELD_KILL_ACME_POLLS", "1"), ("JCODE_PLUGIN_KILL_OTHER", "1"), ("JCODE_KILL_SPARED", "0"), ("JCODE_KILL_", "1")]);
+    let environment = read(&[
+        ("JACKFIELD_KILL_ACME_POLLS", "1"),
+        ("JCODE_PLUGIN_KILL_OTHER", "1"),
+        ("JCODE_KILL_SPARED", "0"),
+        ("JCODE_KILL_", "1"),
+    ]);
     let mut kill = environment.kill;
-    for (id, killed) in [("acme.polls", true), ("acme-polls", true), ("other", true), ("spared", false), ("polls", false), ("", false)] {
+    for (id, killed) in [
+        ("acme.polls", true),
+        ("acme-polls", true),
+        ("other", true),
+        ("spared", false),
+        ("polls", false),
+        ("", false),
+    ] {
         assert_eq!(kill.kills(id), killed, "{id}");
     }
     kill.kill("polls").unwrap();
@@ -84,22 +165,42 @@ fn the_environment_may_only_be_stricter() {
         (Some(Disabled), Some(Permissive), Some(Permissive), Disabled),
         (Some(Prompt), None, Some(Disabled), Disabled),
     ] {
-        assert_eq!(Mode::effective(environment, configuration, flag), effective, "{environment:?} {configuration:?} {flag:?}");
+        assert_eq!(
+            Mode::effective(environment, configuration, flag),
+            effective,
+            "{environment:?} {configuration:?} {flag:?}"
+        );
     }
-    assert_eq!(read(&[("JCODE_PLUGIN_MODE", "none"), ("JACKFIELD_PLUGIN_MODE", "all")]).mode, Some(Disabled));
+    assert_eq!(
+        read(&[
+            ("JCODE_PLUGIN_MODE", "none"),
+            ("JACKFIELD_PLUGIN_MODE", "all")
+        ])
+        .mode,
+        Some(Disabled)
+    );
     assert_eq!(read(&[("JCODE_PLUGIN_MODE", "")]).mode, None);
     let error = Environment::read([("JCODE_PLUGIN_MODE", "strickt")]).unwrap_err();
-    assert_eq!(error.to_string(), "JCODE_PLUGIN_MODE: mode must be permissive, prompt, strict or disabled");
+    assert_eq!(
+        error.to_string(),
+        "JCODE_PLUGIN_MODE: mode must be permissive, prompt, strict or disabled"
+    );
 }
 
 #[test]
 fn denied_words_are_programs_tools_or_capabilities() {
-    let environment =
-        read(&[("JCODE_PLUGIN_DENY", "rm, chmod,,http.fetch"), ("JCODE_PLUGIN_DIR", "/old"), ("JACKFIELD_PLUGIN_DIR", "/new")]);
+    let environment = read(&[
+        ("JCODE_PLUGIN_DENY", "rm, chmod,,http.fetch"),
+        ("JCODE_PLUGIN_DIR", "/old"),
+        ("JACKFIELD_PLUGIN_DIR", "/new"),
+    ]);
     assert_eq!(environment.directory.as_deref(), Some("/new"));
     let deny = Rules::from_grants(&environment.deny).unwrap();
     let denied = |id, target| deny.covers(&Asked::new(id, target));
-    assert!(denied(CapabilityId::ShellExec, Target::name("rm")) && denied(CapabilityId::ToolsCall, Target::name("chmod")));
+    assert!(
+        denied(CapabilityId::ShellExec, Target::name("rm"))
+            && denied(CapabilityId::ToolsCall, Target::name("chmod"))
+    );
     assert!(denied(CapabilityId::HttpFetch, Target::host("a.org", 443)));
     assert!(!denied(CapabilityId::ShellExec, Target::name("ls")));
 }
@@ -116,20 +217,52 @@ fn a_tool_passes_the_word_the_chain_and_the_session() {
         (SessionMode::Bypass, [Allow, Allow, Allow]),
         (SessionMode::Auto, [Ask, Ask, Ask]),
     ] {
-        for (tier, outcome) in [Tier::Read, Tier::Write, Tier::Exec].into_iter().zip(outcomes) {
-            assert_eq!(approve(None, allowed, mode, tier), outcome, "{mode:?} {tier:?}");
-            assert_eq!(approve(None, Decision::on(Ground::Strict), mode, tier), Deny, "{mode:?} {tier:?}");
-            assert_eq!(approve(Some(Allow), Decision::on(Ground::Killed), mode, tier), Deny, "{mode:?} {tier:?}");
-            assert_eq!(approve(Some(Allow), Decision::on(Ground::NotDeclared), mode, tier), Deny, "{mode:?} {tier:?}");
-            assert_eq!(approve(Some(Deny), allowed, mode, tier), Deny, "{mode:?} {tier:?}");
+        for (tier, outcome) in [Tier::Read, Tier::Write, Tier::Exec]
+            .into_iter()
+            .zip(outcomes)
+        {
+            assert_eq!(
+                approve(None, allowed, mode, tier),
+                outcome,
+                "{mode:?} {tier:?}"
+            );
+            assert_eq!(
+                approve(None, Decision::on(Ground::Strict), mode, tier),
+                Deny,
+                "{mode:?} {tier:?}"
+            );
+            assert_eq!(
+                approve(Some(Allow), Decision::on(Ground::Killed), mode, tier),
+                Deny,
+                "{mode:?} {tier:?}"
+            );
+            assert_eq!(
+                approve(Some(Allow), Decision::on(Ground::NotDeclared), mode, tier),
+                Deny,
+                "{mode:?} {tier:?}"
+            );
+            assert_eq!(
+                approve(Some(Deny), allowed, mode, tier),
+                Deny,
+                "{mode:?} {tier:?}"
+            );
         }
     }
-    assert_eq!(Tier::default(), Tier::Exec, "a tool that does not say counts as the worst");
+    assert_eq!(
+        Tier::default(),
+        Tier::Exec,
+        "a tool that does not say counts as the worst"
+    );
 }
 
 #[test]
 fn the_effective_list_is_what_both_want_and_nobody_blocks() {
-    let patterns = |texts: &[&str]| texts.iter().map(|text| HostPattern::parse(text).unwrap()).collect::<Vec<_>>();
+    let patterns = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| HostPattern::parse(text).unwrap())
+            .collect::<Vec<_>>()
+    };
     for (user, plugin, blocked, host, allowed) in [
         (&[][..], &["a.org"][..], &[][..], "a.org", false),
         (&["a.org"], &[], &[], "a.org", true),
@@ -138,17 +271,33 @@ fn the_effective_list_is_what_both_want_and_nobody_blocks() {
         (&["*"], &["a.org"], &[], "a.org", true),
         (&["*"], &["a.org"], &[], "b.org", false),
         (&["a.org", "b.org"], &["b.org", "c.org"], &[], "b.org", true),
-        (&["a.org", "b.org"], &["b.org", "c.org"], &[], "a.org", false),
+        (
+            &["a.org", "b.org"],
+            &["b.org", "c.org"],
+            &[],
+            "a.org",
+            false,
+        ),
         (&["*"], &["*"], &["a.org"], "a.org", false),
         (&[" A.org "], &["a.ORG"], &[], " a.org", true),
         (&["*.a.org"], &["x.a.org", "b.org"], &[], "x.a.org", true),
         (&["*.a.org"], &["x.a.org", "b.org"], &[], "y.a.org", false),
         (&["x.a.org"], &["*.a.org"], &[], "x.a.org", true),
         (&["*.x.a.org"], &["*.a.org"], &[], "y.a.org", false),
-        (&["*.x.a.org"], &["*.a.org"], &["z.x.a.org"], "z.x.a.org", false),
+        (
+            &["*.x.a.org"],
+            &["*.a.org"],
+            &["z.x.a.org"],
+            "z.x.a.org",
+            false,
+        ),
         (&["a.org"], &["b.org"], &[], "a.org", false),
     ] {
         let effective = effective_hosts(&patterns(user), &patterns(plugin), &patterns(blocked));
-        assert_eq!(effective.allows(host), allowed, "{user:?} {plugin:?} {blocked:?} {host}");
+        assert_eq!(
+            effective.allows(host),
+            allowed,
+            "{user:?} {plugin:?} {blocked:?} {host}"
+        );
     }
 }

@@ -23,21 +23,39 @@ impl Body {
     /// [`Code::BadJson`] when the bytes are no JSON object in UTF-8, name a member twice, or nest deeper than [`BODY_DEPTH_MAX`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.is_empty() {
-            return Ok(Self { members: Vec::new(), violations: Vec::new() });
+            return Ok(Self {
+                members: Vec::new(),
+                violations: Vec::new(),
+            });
         }
-        let bad = |reason: String| Refusal::new(Code::BadJson, format!("the body is no JSON object: {reason}"));
+        let bad = |reason: String| {
+            Refusal::new(
+                Code::BadJson,
+                format!("the body is no JSON object: {reason}"),
+            )
+        };
         let text = std::str::from_utf8(bytes).map_err(|_| bad("it is not UTF-8".to_owned()))?;
         if depth(text) > BODY_DEPTH_MAX {
-            return Err(Refusal::new(Code::BadJson, format!("the body is nested deeper than {BODY_DEPTH_MAX} levels")));
+            return Err(Refusal::new(
+                Code::BadJson,
+                format!("the body is nested deeper than {BODY_DEPTH_MAX} levels"),
+            ));
         }
-        let Members(members) = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
-        Ok(Self { members, violations: Vec::new() })
+        let Members(members) =
+            serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+        Ok(Self {
+            members,
+            violations: Vec::new(),
+        })
     }
 
     /// The member's JSON text, `null` included.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&RawValue> {
-        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| &**value)
+        self.members
+            .iter()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| &**value)
     }
 
     /// The member's JSON text; nothing when absent or `null`.
@@ -48,8 +66,19 @@ impl Body {
 
     /// Notes a violation at a member.
     pub fn violation(&mut self, code: Code, name: &str, message: impl Into<String>) {
-        let pointer = if name.is_empty() { String::new() } else { format!("/{name}") };
-        self.violations.push((code, Violation { pointer, code: code.as_str().to_owned(), message: format!("{name} {}", message.into()) }));
+        let pointer = if name.is_empty() {
+            String::new()
+        } else {
+            format!("/{name}")
+        };
+        self.violations.push((
+            code,
+            Violation {
+                pointer,
+                code: code.as_str().to_owned(),
+                message: format!("{name} {}", message.into()),
+            },
+        ));
     }
 
     /// A member of some type; a violation when it is of another.
@@ -65,12 +94,20 @@ impl Body {
     pub fn text(&mut self, name: &str, chars_max: usize) -> Option<String> {
         let text: String = self.typed(name, "a text")?;
         if text.chars().count() > chars_max {
-            self.violation(Code::InvalidBody, name, format!("must have at most {chars_max} characters"));
+            self.violation(
+                Code::InvalidBody,
+                name,
+                format!("must have at most {chars_max} characters"),
+            );
             return None;
         }
         if text.contains('\0') {
             // Not every database can keep it.
-            self.violation(Code::InvalidBody, name, "must not hold the character U+0000");
+            self.violation(
+                Code::InvalidBody,
+                name,
+                "must not hold the character U+0000",
+            );
             return None;
         }
         Some(text)
@@ -89,7 +126,11 @@ impl Body {
     pub fn title(&mut self, name: &str, chars_max: usize) -> Option<String> {
         let text = self.text(name, chars_max)?;
         if text.trim().is_empty() || text.chars().any(char::is_control) {
-            self.violation(Code::InvalidBody, name, "must not be empty and must hold no control characters");
+            self.violation(
+                Code::InvalidBody,
+                name,
+                "must not be empty and must hold no control characters",
+            );
             return None;
         }
         Some(text)
@@ -102,12 +143,25 @@ impl Body {
 
     /// An optional whole number within a range.
     pub fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
-        let rule = format!("must be a whole number from {} to {}", range.start(), range.end());
+        let rule = format!(
+            "must be a whole number from {} to {}",
+            range.start(),
+            range.end()
+        );
         let number: serde_json::Number = self.typed(name, "a number")?;
         // 5.0 is a whole number too; JSON does not tell them apart.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and within the exact range")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be whole and within the exact range"
+        )]
         let whole = number.as_u64().or_else(|| {
-            number.as_f64().filter(|value| value.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(value)).map(|value| value as u64)
+            number
+                .as_f64()
+                .filter(|value| {
+                    value.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(value)
+                })
+                .map(|value| value as u64)
         });
         let within = whole.filter(|value| range.contains(value));
         if within.is_none() {
@@ -120,7 +174,11 @@ impl Body {
     pub fn url(&mut self, name: &str) -> Option<String> {
         let text = self.text(name, limits::directory::URL_CHARS_MAX)?;
         if !is_web_url(&text) {
-            self.violation(Code::InvalidUrl, name, "must be an http or https URL with a host and without white space");
+            self.violation(
+                Code::InvalidUrl,
+                name,
+                "must be an http or https URL with a host and without white space",
+            );
             return None;
         }
         Some(text)
@@ -130,14 +188,22 @@ impl Body {
     pub fn texts(&mut self, name: &str, entries_max: usize) -> Option<Vec<String>> {
         let texts: Vec<String> = self.typed(name, "a list of texts")?;
         if texts.len() > entries_max {
-            self.violation(Code::InvalidBody, name, format!("must have at most {entries_max} entries"));
+            self.violation(
+                Code::InvalidBody,
+                name,
+                format!("must have at most {entries_max} entries"),
+            );
             return None;
         }
         Some(texts)
     }
 
     /// A member where `null` has a meaning of its own: `None` absent, `Some(None)` null, `Some(Some(_))` given.
-    pub fn nullable<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+    pub fn nullable<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.raw(name)?.get() {
             "null" => Some(None),
             _ => read(self).map(Some),
@@ -149,13 +215,19 @@ impl Body {
     /// # Errors
     /// All violations; the code is that of the first.
     pub fn finish(self) -> Result<(), Refusal> {
-        let Some((code, first)) = self.violations.first() else { return Ok(()) };
+        let Some((code, first)) = self.violations.first() else {
+            return Ok(());
+        };
         let message = match self.violations.len() {
             1 => first.message.clone(),
             count => format!("{} (and {} more)", first.message, count - 1),
         };
         let mut refusal = Refusal::new(*code, message);
-        refusal.violations = self.violations.into_iter().map(|(_, violation)| violation).collect();
+        refusal.violations = self
+            .violations
+            .into_iter()
+            .map(|(_, violation)| violation)
+            .collect();
         Err(refusal)
     }
 }
@@ -215,8 +287,13 @@ fn is_web_url(text: &str) -> bool {
         head.eq_ignore_ascii_case(scheme).then_some(rest)
     });
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    host.is_some_and(|host| !host.is_empty() && !host.contains(['@', '\\']) && host.trim_matches(':') == host)
-        && !text.chars().any(|letter| letter.is_control() || letter.is_whitespace() || matches!(letter, '<' | '>' | '"' | '\\' | '`'))
+    host.is_some_and(|host| {
+        !host.is_empty() && !host.contains(['@', '\\']) && host.trim_matches(':') == host
+    }) && !text.chars().any(|letter| {
+        letter.is_control()
+            || letter.is_whitespace()
+            || matches!(letter, '<' | '>' | '"' | '\\' | '`')
+    })
 }
 
 #[cfg(test)]
@@ -231,7 +308,11 @@ mod tests {
 
     #[test]
     fn urls_need_scheme_and_host() {
-        for good in ["https://a.example/x?y#z", "http://127.0.0.1:8080", "HTTPS://a"] {
+        for good in [
+            "https://a.example/x?y#z",
+            "http://127.0.0.1:8080",
+            "HTTPS://a",
+        ] {
             assert!(is_web_url(good), "{good}");
         }
         for bad in [
@@ -252,12 +333,26 @@ mod tests {
 
     #[test]
     fn bodies_are_objects_without_doubles() {
-        for bad in [&b"[]"[..], b"{", b"7", b"\xff", b"{\"a\":1,\"a\":2}", b"{} {}", b"\xef\xbb\xbf{}", b"{\"a\":1e400}x"] {
+        for bad in [
+            &b"[]"[..],
+            b"{",
+            b"7",
+            b"\xff",
+            b"{\"a\":1,\"a\":2}",
+            b"{} {}",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":1e400}x",
+        ] {
             assert!(Body::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Body::parse(b"").is_ok() && Body::parse(b" {\"a\": 1} ").is_ok());
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
-        assert!(Body::parse(deep.as_bytes()).unwrap_err().message.contains("deeper"));
+        assert!(
+            Body::parse(deep.as_bytes())
+                .unwrap_err()
+                .message
+                .contains("deeper")
+        );
     }
 
     #[test]

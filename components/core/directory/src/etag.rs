@@ -11,7 +11,10 @@ pub fn of(revision: u64) -> String {
 /// Whether a header's list of tags names this revision. `*` names every one; a weak tag counts as its strong one, as `If-None-Match` has it.
 fn names(header: &str, revision: u64) -> bool {
     let wanted = of(revision);
-    header.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == wanted)
+    header
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == wanted)
 }
 
 /// Whether the answer may be `304`.
@@ -25,11 +28,17 @@ pub fn unchanged(if_none_match: Option<&str>, revision: u64) -> bool {
 /// # Errors
 /// [`Code::Stale`] when it was sent and does not fit; weak tags never fit.
 pub fn guard(if_match: Option<&str>, revision: u64) -> Result<Option<u64>, Refusal> {
-    let Some(header) = if_match else { return Ok(None) };
+    let Some(header) = if_match else {
+        return Ok(None);
+    };
     if header.trim() == "*" {
         return Ok(None);
     }
-    if header.split(',').map(str::trim).any(|tag| tag == of(revision)) {
+    if header
+        .split(',')
+        .map(str::trim)
+        .any(|tag| tag == of(revision))
+    {
         return Ok(Some(revision));
     }
     Err(Refusal::from(Code::Stale).with("revision", revision))
@@ -41,11 +50,19 @@ mod tests {
 
     #[test]
     fn tags_compare_as_http_has_it() {
-        assert!(unchanged(Some("\"7\""), 7) && unchanged(Some("W/\"7\", \"8\""), 7) && unchanged(Some("*"), 7));
+        assert!(
+            unchanged(Some("\"7\""), 7)
+                && unchanged(Some("W/\"7\", \"8\""), 7)
+                && unchanged(Some("*"), 7)
+        );
         assert!(!unchanged(None, 7) && !unchanged(Some("7"), 7) && !unchanged(Some("\"6\""), 7));
         assert_eq!(guard(None, 7), Ok(None));
         assert_eq!(guard(Some("*"), 7), Ok(None));
         assert_eq!(guard(Some("\"6\", \"7\""), 7), Ok(Some(7)));
-        assert!(guard(Some("W/\"7\""), 7).is_err() && guard(Some("\"8\""), 7).is_err() && guard(Some(""), 7).is_err());
+        assert!(
+            guard(Some("W/\"7\""), 7).is_err()
+                && guard(Some("\"8\""), 7).is_err()
+                && guard(Some(""), 7).is_err()
+        );
     }
 }

@@ -1,13 +1,14 @@
 //! Event definitions: which plugin events a server knows (T44, T45, D1, D3).
 
-use crate::body::Body;
-use crate::refusal::{Code, Refusal, Violation};
-use crate::transaction::{Check, Edit, Kind, State, Transaction};
+use crate::{
+    body::Body,
+    refusal::{Code, Refusal, Violation},
+    transaction::{Check, Edit, Kind, State, Transaction},
+};
 use identifiers::{EventName, PluginId};
 use limits::plugin_event::{DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 /// The directions of an event (T15).
 pub const DIRECTIONS: &[&str] = &["clientToServer", "serverRelay", "p2pHint"];
@@ -45,11 +46,20 @@ pub fn key(plugin: &PluginId, event: &EventName) -> String {
 pub fn parse(mut body: Body, plugin: &PluginId, event: &EventName) -> Result<Definition, Refusal> {
     let direction = one_of(&mut body, "direction", DIRECTIONS, Code::InvalidDirection);
     let scope = one_of(&mut body, "scope", SCOPES, Code::InvalidScope);
-    let max_payload_bytes = body.number("maxPayloadBytes", 1..=PAYLOAD_BYTES_MAX as u64).unwrap_or(PAYLOAD_BYTES_DEFAULT as u64);
+    let max_payload_bytes = body
+        .number("maxPayloadBytes", 1..=PAYLOAD_BYTES_MAX as u64)
+        .unwrap_or(PAYLOAD_BYTES_DEFAULT as u64);
     let schema = body.given("schema").map(ToOwned::to_owned);
     body.finish()?;
     let schema = schema.map(|schema| compiled(&schema)).transpose()?;
-    Ok(Definition { plugin_id: plugin.clone(), event_name: event.clone(), direction, scope, schema, max_payload_bytes })
+    Ok(Definition {
+        plugin_id: plugin.clone(),
+        event_name: event.clone(),
+        direction,
+        scope,
+        schema,
+        max_payload_bytes,
+    })
 }
 
 fn one_of(body: &mut Body, name: &str, values: &[&str], code: Code) -> String {
@@ -57,7 +67,11 @@ fn one_of(body: &mut Body, name: &str, values: &[&str], code: Code) -> String {
     match body.text(name, 64) {
         Some(text) if values.contains(&text.as_str()) => return text,
         Some(_) => body.violation(code, name, format!("must be one of {}", values.join(", "))),
-        None if !given => body.violation(code, name, format!("is required: one of {}", values.join(", "))),
+        None if !given => body.violation(
+            code,
+            name,
+            format!("is required: one of {}", values.join(", ")),
+        ),
         None => {}
     }
     String::new()
@@ -67,14 +81,20 @@ fn one_of(body: &mut Body, name: &str, values: &[&str], code: Code) -> String {
 fn compiled(schema: &RawValue) -> Result<Box<RawValue>, Refusal> {
     let refuse = |code: &str, message: String| {
         let mut refusal = Refusal::new(Code::SchemaInvalid, message.clone()).with("reason", code);
-        refusal.violations = vec![Violation { pointer: "/schema".to_owned(), code: code.to_owned(), message }];
+        refusal.violations = vec![Violation {
+            pointer: "/schema".to_owned(),
+            code: code.to_owned(),
+            message,
+        }];
         refusal
     };
-    plugin_event::Schema::compile(schema.get()).map_err(|error| refuse(error.code(), error.to_string()))?;
+    plugin_event::Schema::compile(schema.get())
+        .map_err(|error| refuse(error.code(), error.to_string()))?;
     if !schema.get().starts_with('"') {
         return Ok(schema.to_owned());
     }
-    let broken = |error: serde_json::Error| refuse("SCHEMA_JSON", format!("schema is not JSON: {error}"));
+    let broken =
+        |error: serde_json::Error| refuse("SCHEMA_JSON", format!("schema is not JSON: {error}"));
     let text: String = serde_json::from_str(schema.get()).map_err(broken)?;
     RawValue::from_string(text.trim().to_owned()).map_err(broken)
 }
@@ -87,17 +107,31 @@ pub fn put(transaction: Transaction, state: &State, definition: &Definition) -> 
     let transaction = transaction
         .edit(Edit::put(Kind::Event, key, definition))
         .detail(json!({"direction": definition.direction, "scope": definition.scope, "maxPayloadBytes": definition.max_payload_bytes}));
-    if known { transaction } else { transaction.check(Check::Room { kind: Kind::Event, max: DEFINITIONS_PER_SERVER_MAX as u64 }) }
+    if known {
+        transaction
+    } else {
+        transaction.check(Check::Room {
+            kind: Kind::Event,
+            max: DEFINITIONS_PER_SERVER_MAX as u64,
+        })
+    }
 }
 
 /// Removes a definition.
 ///
 /// # Errors
 /// [`Code::NotFound`].
-pub fn delete(transaction: Transaction, state: &State, plugin: &PluginId, event: &EventName) -> Result<Transaction, Refusal> {
+pub fn delete(
+    transaction: Transaction,
+    state: &State,
+    plugin: &PluginId,
+    event: &EventName,
+) -> Result<Transaction, Refusal> {
     let key = key(plugin, event);
     if state.entry(Kind::Event, &key).is_none() {
         return Err(Refusal::not_found("event definition"));
     }
-    Ok(transaction.check(state.unchanged(Kind::Event, &key)).edit(Edit::delete(Kind::Event, key)))
+    Ok(transaction
+        .check(state.unchanged(Kind::Event, &key))
+        .edit(Edit::delete(Kind::Event, key)))
 }

@@ -3,9 +3,7 @@
 //! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and once more with the
 //! outcome of comparing it when it asked for that.
 
-use crate::permission::Standing;
-use crate::person::Way;
-use crate::refusal::Code;
+use crate::{permission::Standing, person::Way, refusal::Code};
 
 /// What is known when somebody knocks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +44,12 @@ pub enum Verdict {
 /// Decides.
 #[must_use]
 pub fn decide(knock: &Knock) -> Verdict {
-    let Standing { owner, member, banned, .. } = knock.standing;
+    let Standing {
+        owner,
+        member,
+        banned,
+        ..
+    } = knock.standing;
     if owner || knock.admin {
         return Verdict::Inside;
     }
@@ -60,7 +63,11 @@ pub fn decide(knock: &Knock) -> Verdict {
         Ok(way) => way,
         Err(verdict) => return verdict,
     };
-    if knock.full { Verdict::Refuse(Code::Full) } else { Verdict::Admit(way) }
+    if knock.full {
+        Verdict::Refuse(Code::Full)
+    } else {
+        Verdict::Admit(way)
+    }
 }
 
 fn way(knock: &Knock) -> Result<Way, Verdict> {
@@ -79,10 +86,12 @@ fn way(knock: &Knock) -> Result<Way, Verdict> {
     if !knock.private && !knock.has_password {
         return Ok(Way::Open);
     }
-    Err(Verdict::Refuse(match (knock.invite, knock.has_password, knock.requested) {
-        (Some(_), _, _) => Code::InviteInvalid,
-        (None, true, _) => Code::PasswordRequired,
-        (None, false, true) => Code::RequestPending,
-        (None, false, false) => Code::InviteRequired,
-    }))
+    Err(Verdict::Refuse(
+        match (knock.invite, knock.has_password, knock.requested) {
+            (Some(_), _, _) => Code::InviteInvalid,
+            (None, true, _) => Code::PasswordRequired,
+            (None, false, true) => Code::RequestPending,
+            (None, false, false) => Code::InviteRequired,
+        },
+    ))
 }

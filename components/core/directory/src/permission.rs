@@ -1,9 +1,11 @@
 //! Who may do what on a server: one function decides, and what it was decided on becomes checks of the transaction (T47).
 
-use crate::refusal::{Code, Refusal};
-use crate::role::{Grant, Permission, Role};
-use crate::server::Server;
-use crate::transaction::{Check, Kind, State};
+use crate::{
+    refusal::{Code, Refusal},
+    role::{Grant, Permission, Role},
+    server::Server,
+    transaction::{Check, Kind, State},
+};
 use identifiers::UserId;
 
 /// Who asks.
@@ -23,7 +25,9 @@ impl Actor {
     /// # Errors
     /// [`Code::Unauthenticated`].
     pub fn user(&self) -> Result<&UserId, Refusal> {
-        self.user.as_ref().ok_or_else(|| Code::Unauthenticated.into())
+        self.user
+            .as_ref()
+            .ok_or_else(|| Code::Unauthenticated.into())
     }
 
     /// The identity, which must be proven.
@@ -32,7 +36,11 @@ impl Actor {
     /// [`Code::Unauthenticated`] and [`Code::ProofRequired`].
     pub fn proven(&self) -> Result<&UserId, Refusal> {
         let user = self.user()?;
-        if self.proven { Ok(user) } else { Err(Code::ProofRequired.into()) }
+        if self.proven {
+            Ok(user)
+        } else {
+            Err(Code::ProofRequired.into())
+        }
     }
 }
 
@@ -86,8 +94,11 @@ impl Standing {
     /// The standing of `user`, from a state that holds its member, grant and ban entries and all roles.
     #[must_use]
     pub fn of(state: &State, server: &Server, user: &UserId) -> Self {
-        let roles: Vec<String> =
-            state.entry(Kind::Grant, user.as_str()).and_then(|entry| entry.read::<Grant>()).map(|grant| grant.roles).unwrap_or_default();
+        let roles: Vec<String> = state
+            .entry(Kind::Grant, user.as_str())
+            .and_then(|entry| entry.read::<Grant>())
+            .map(|grant| grant.roles)
+            .unwrap_or_default();
         let grants = |wanted: Permission| {
             roles
                 .iter()
@@ -142,14 +153,25 @@ pub fn permission(actor: &Actor, server: &Server, standing: Standing, action: Ac
 ///
 /// # Errors
 /// [`Code::Unauthenticated`], or [`Code::Forbidden`] with `needs`.
-pub fn require(actor: &Actor, server: &Server, state: &State, action: Action) -> Result<Standing, Refusal> {
-    let standing = actor.user.as_ref().map(|user| Standing::of(state, server, user)).unwrap_or_default();
+pub fn require(
+    actor: &Actor,
+    server: &Server,
+    state: &State,
+    action: Action,
+) -> Result<Standing, Refusal> {
+    let standing = actor
+        .user
+        .as_ref()
+        .map(|user| Standing::of(state, server, user))
+        .unwrap_or_default();
     match permission(actor, server, standing, action) {
         Decision::Allow => Ok(standing),
         Decision::Unauthenticated => Err(Code::Unauthenticated.into()),
-        Decision::Forbidden => {
-            Err(Refusal::new(Code::Forbidden, format!("this needs the permission {}", action.as_str())).with("needs", action.as_str()))
-        }
+        Decision::Forbidden => Err(Refusal::new(
+            Code::Forbidden,
+            format!("this needs the permission {}", action.as_str()),
+        )
+        .with("needs", action.as_str())),
     }
 }
 
@@ -162,9 +184,11 @@ pub fn may_act_on(actor: &Actor, own: Standing, target: Standing) -> Result<(), 
         return Err(Code::OwnerCannotLeave.into());
     }
     if target.manages_server && !(actor.admin || own.owner || own.manages_server) {
-        return Err(
-            Refusal::new(Code::Forbidden, "this needs the permission manageServer, which the other one has").with("needs", "manageServer")
-        );
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "this needs the permission manageServer, which the other one has",
+        )
+        .with("needs", "manageServer"));
     }
     Ok(())
 }
@@ -178,8 +202,16 @@ pub fn checks(actor: &Actor, state: &State, standing: Standing) -> Vec<Check> {
         && !standing.owner
     {
         checks.push(state.unchanged(Kind::Grant, user.as_str()));
-        let roles = state.entry(Kind::Grant, user.as_str()).and_then(|entry| entry.read::<Grant>()).map(|grant| grant.roles);
-        checks.extend(roles.unwrap_or_default().iter().map(|role| state.unchanged(Kind::Role, role)));
+        let roles = state
+            .entry(Kind::Grant, user.as_str())
+            .and_then(|entry| entry.read::<Grant>())
+            .map(|grant| grant.roles);
+        checks.extend(
+            roles
+                .unwrap_or_default()
+                .iter()
+                .map(|role| state.unchanged(Kind::Role, role)),
+        );
     }
     checks
 }

@@ -1,17 +1,21 @@
 //! People on a server: members, bans, invites, requests to join; and what a user keeps for itself: keys and blocks.
 
-use crate::body::Body;
-use crate::refusal::{Code, Refusal};
-use crate::role::Grant;
-use crate::server::Server;
-use crate::transaction::{Check, Edit, HeadEdit, Kind, State, Transaction};
+use crate::{
+    body::Body,
+    refusal::{Code, Refusal},
+    role::Grant,
+    server::Server,
+    transaction::{Check, Edit, HeadEdit, Kind, State, Transaction},
+};
 use identifiers::UserId;
 use identity::PublicKey;
-use limits::directory::{
-    BANS_PER_SERVER_MAX, INVITE_LIFETIME_MAX_MS, INVITE_LIFETIME_MS, INVITE_USES_MAX, INVITES_PER_SERVER_MAX, JOIN_REQUESTS_PER_SERVER_MAX,
-    REASON_CHARS_MAX,
+use limits::{
+    directory::{
+        BANS_PER_SERVER_MAX, INVITE_LIFETIME_MAX_MS, INVITE_LIFETIME_MS, INVITE_USES_MAX,
+        INVITES_PER_SERVER_MAX, JOIN_REQUESTS_PER_SERVER_MAX, REASON_CHARS_MAX,
+    },
+    identity::{BLOCKS_MAX, KEYS_PER_USER_MAX},
 };
-use limits::identity::{BLOCKS_MAX, KEYS_PER_USER_MAX};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -43,20 +47,44 @@ pub struct Member {
 
 /// A member on the wire.
 #[must_use]
-pub fn member_view(server: &Server, user: &str, member: &Member, grant: Option<&Grant>) -> serde_json::Value {
-    let roles = grant.map(|grant| grant.roles.as_slice()).unwrap_or_default();
+pub fn member_view(
+    server: &Server,
+    user: &str,
+    member: &Member,
+    grant: Option<&Grant>,
+) -> serde_json::Value {
+    let roles = grant
+        .map(|grant| grant.roles.as_slice())
+        .unwrap_or_default();
     json!({"userId": user, "owner": server.owner.as_str() == user, "roles": roles, "joinedAt": member.joined_at, "way": member.way})
 }
 
 /// Makes a membership. An open request of the same identity is settled by it.
 #[must_use]
-pub fn join(transaction: Transaction, state: &State, server: &Server, user: &UserId, way: Way, now_ms: u64) -> Transaction {
+pub fn join(
+    transaction: Transaction,
+    state: &State,
+    server: &Server,
+    user: &UserId,
+    way: Way,
+    now_ms: u64,
+) -> Transaction {
     transaction
         .check(state.head_unchanged())
         .check(state.unchanged(Kind::Member, user.as_str()))
         .check(state.unchanged(Kind::Ban, user.as_str()))
-        .check(Check::Room { kind: Kind::Member, max: server.members_max() })
-        .edit(Edit::put(Kind::Member, user.as_str(), &Member { joined_at: now_ms, way }))
+        .check(Check::Room {
+            kind: Kind::Member,
+            max: server.members_max(),
+        })
+        .edit(Edit::put(
+            Kind::Member,
+            user.as_str(),
+            &Member {
+                joined_at: now_ms,
+                way,
+            },
+        ))
         .edit(Edit::delete(Kind::Request, user.as_str()))
         .detail(json!({"way": way}))
 }
@@ -65,7 +93,12 @@ pub fn join(transaction: Transaction, state: &State, server: &Server, user: &Use
 ///
 /// # Errors
 /// [`Code::OwnerCannotLeave`], and [`Code::NotFound`] for somebody who is no member.
-pub fn leave(transaction: Transaction, state: &State, server: &Server, user: &UserId) -> Result<Transaction, Refusal> {
+pub fn leave(
+    transaction: Transaction,
+    state: &State,
+    server: &Server,
+    user: &UserId,
+) -> Result<Transaction, Refusal> {
     if server.owner == *user {
         return Err(Code::OwnerCannotLeave.into());
     }
@@ -105,7 +138,11 @@ pub fn ban_view(user: &str, ban: &Ban) -> serde_json::Value {
 pub fn parse_ban(mut body: Body, by: &UserId, now_ms: u64) -> Result<Ban, Refusal> {
     let reason = body.text("reason", REASON_CHARS_MAX);
     body.finish()?;
-    Ok(Ban { reason, banned_by: by.as_str().to_owned(), banned_at: now_ms })
+    Ok(Ban {
+        reason,
+        banned_by: by.as_str().to_owned(),
+        banned_at: now_ms,
+    })
 }
 
 /// Bans somebody, member or not; membership, roles and request end with it.
@@ -119,7 +156,10 @@ pub fn ban(transaction: Transaction, state: &State, user: &UserId, ban: &Ban) ->
         .user(user.clone());
     match state.entry(Kind::Ban, user.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room { kind: Kind::Ban, max: BANS_PER_SERVER_MAX as u64 }),
+        None => transaction.check(Check::Room {
+            kind: Kind::Ban,
+            max: BANS_PER_SERVER_MAX as u64,
+        }),
     }
 }
 
@@ -157,25 +197,63 @@ pub fn invite_view(code: &str, invite: &Invite) -> serde_json::Value {
 /// # Errors
 /// All violations.
 pub fn parse_invite(mut body: Body, by: &UserId, now_ms: u64) -> Result<Invite, Refusal> {
-    let lifetime = body.number("expiresInMs", 1..=INVITE_LIFETIME_MAX_MS).unwrap_or(INVITE_LIFETIME_MS);
+    let lifetime = body
+        .number("expiresInMs", 1..=INVITE_LIFETIME_MAX_MS)
+        .unwrap_or(INVITE_LIFETIME_MS);
     let uses_left = body.number("maxUses", 1..=INVITE_USES_MAX);
     body.finish()?;
-    Ok(Invite { created_by: by.as_str().to_owned(), created_at: now_ms, expires_at: now_ms.saturating_add(lifetime), uses_left })
+    Ok(Invite {
+        created_by: by.as_str().to_owned(),
+        created_at: now_ms,
+        expires_at: now_ms.saturating_add(lifetime),
+        uses_left,
+    })
 }
 
 /// Stores an invite; those that admit nobody any more make room for it. The state must hold all invites.
 #[must_use]
-pub fn invite(transaction: Transaction, state: &State, code: &str, invite: &Invite, now_ms: u64) -> Transaction {
-    let dead: Vec<_> = state.of(Kind::Invite).filter(|entry| entry.read::<Invite>().is_none_or(|invite| !invite.is_open(now_ms))).collect();
+pub fn invite(
+    transaction: Transaction,
+    state: &State,
+    code: &str,
+    invite: &Invite,
+    now_ms: u64,
+) -> Transaction {
+    let dead: Vec<_> = state
+        .of(Kind::Invite)
+        .filter(|entry| {
+            entry
+                .read::<Invite>()
+                .is_none_or(|invite| !invite.is_open(now_ms))
+        })
+        .collect();
     let max = (INVITES_PER_SERVER_MAX + dead.len()) as u64;
-    let gone: Vec<_> = dead.iter().map(|entry| Edit::delete(Kind::Invite, entry.key.clone())).collect();
-    let still: Vec<_> = dead.iter().map(|entry| state.unchanged(Kind::Invite, &entry.key)).collect();
-    transaction.edits(gone).checks(still).edit(Edit::put(Kind::Invite, code, invite)).check(Check::Room { kind: Kind::Invite, max })
+    let gone: Vec<_> = dead
+        .iter()
+        .map(|entry| Edit::delete(Kind::Invite, entry.key.clone()))
+        .collect();
+    let still: Vec<_> = dead
+        .iter()
+        .map(|entry| state.unchanged(Kind::Invite, &entry.key))
+        .collect();
+    transaction
+        .edits(gone)
+        .checks(still)
+        .edit(Edit::put(Kind::Invite, code, invite))
+        .check(Check::Room {
+            kind: Kind::Invite,
+            max,
+        })
 }
 
 /// Uses an invite once.
 #[must_use]
-pub fn use_invite(transaction: Transaction, state: &State, code: &str, invite: &Invite) -> Transaction {
+pub fn use_invite(
+    transaction: Transaction,
+    state: &State,
+    code: &str,
+    invite: &Invite,
+) -> Transaction {
     let transaction = transaction.check(state.unchanged(Kind::Invite, code));
     match invite.uses_left {
         None => transaction,
@@ -183,7 +261,14 @@ pub fn use_invite(transaction: Transaction, state: &State, code: &str, invite: &
             debug_assert!(left == 1, "a used up invite admits nobody");
             transaction.edit(Edit::delete(Kind::Invite, code))
         }
-        Some(left) => transaction.edit(Edit::put(Kind::Invite, code, &Invite { uses_left: Some(left - 1), ..invite.clone() })),
+        Some(left) => transaction.edit(Edit::put(
+            Kind::Invite,
+            code,
+            &Invite {
+                uses_left: Some(left - 1),
+                ..invite.clone()
+            },
+        )),
     }
 }
 
@@ -211,19 +296,30 @@ pub fn request_view(user: &str, request: &JoinRequest) -> serde_json::Value {
 pub fn parse_request(mut body: Body, now_ms: u64) -> Result<JoinRequest, Refusal> {
     let message = body.text("message", REASON_CHARS_MAX);
     body.finish()?;
-    Ok(JoinRequest { message, requested_at: now_ms })
+    Ok(JoinRequest {
+        message,
+        requested_at: now_ms,
+    })
 }
 
 /// Stores a request.
 ///
 /// # Errors
 /// [`Code::Banned`], and [`Code::Exists`] for a member.
-pub fn request(transaction: Transaction, state: &State, user: &UserId, request: &JoinRequest) -> Result<Transaction, Refusal> {
+pub fn request(
+    transaction: Transaction,
+    state: &State,
+    user: &UserId,
+    request: &JoinRequest,
+) -> Result<Transaction, Refusal> {
     if state.entry(Kind::Ban, user.as_str()).is_some() {
         return Err(Code::Banned.into());
     }
     if state.entry(Kind::Member, user.as_str()).is_some() {
-        return Err(Refusal::new(Code::Exists, "the identity is a member already"));
+        return Err(Refusal::new(
+            Code::Exists,
+            "the identity is a member already",
+        ));
     }
     let transaction = transaction
         .check(state.head_unchanged())
@@ -232,7 +328,10 @@ pub fn request(transaction: Transaction, state: &State, user: &UserId, request: 
         .edit(Edit::put(Kind::Request, user.as_str(), request));
     Ok(match state.entry(Kind::Request, user.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room { kind: Kind::Request, max: JOIN_REQUESTS_PER_SERVER_MAX as u64 }),
+        None => transaction.check(Check::Room {
+            kind: Kind::Request,
+            max: JOIN_REQUESTS_PER_SERVER_MAX as u64,
+        }),
     })
 }
 
@@ -248,7 +347,11 @@ impl User {
     /// The user of a state; users that the directory does not know are not locked.
     #[must_use]
     pub fn of(state: &State) -> Self {
-        state.head.as_ref().and_then(|head| serde_json::from_str(&head.doc).ok()).unwrap_or_default()
+        state
+            .head
+            .as_ref()
+            .and_then(|head| serde_json::from_str(&head.doc).ok())
+            .unwrap_or_default()
     }
 }
 
@@ -270,7 +373,11 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
         body.violation(Code::InvalidKey, "key", "is required");
     }
     let key = text.and_then(|text| {
-        PublicKey::parse(&text).map_err(|error| body.violation(Code::InvalidKey, "key", format!("cannot be used: {error}"))).ok()
+        PublicKey::parse(&text)
+            .map_err(|error| {
+                body.violation(Code::InvalidKey, "key", format!("cannot be used: {error}"))
+            })
+            .ok()
     });
     body.finish()?;
     Ok(key)
@@ -297,17 +404,28 @@ pub fn lock(
         }
         transaction = transaction
             .edit(Edit::put(Kind::Key, key, &BoundKey { bound_at: now_ms }))
-            .check(Check::Room { kind: Kind::Key, max: KEYS_PER_USER_MAX as u64 });
+            .check(Check::Room {
+                kind: Kind::Key,
+                max: KEYS_PER_USER_MAX as u64,
+            });
     }
-    Ok(transaction.check(Check::Revision { revision: state.head.as_ref().map_or(0, |head| head.revision) }))
+    Ok(transaction.check(Check::Revision {
+        revision: state.head.as_ref().map_or(0, |head| head.revision),
+    }))
 }
 
 /// Unlocks an identity and forgets its keys.
 #[must_use]
 pub fn unlock(transaction: Transaction, state: &State) -> Transaction {
-    let keys: Vec<_> = state.of(Kind::Key).map(|entry| Edit::delete(Kind::Key, entry.key.clone())).collect();
+    let keys: Vec<_> = state
+        .of(Kind::Key)
+        .map(|entry| Edit::delete(Kind::Key, entry.key.clone()))
+        .collect();
     let revision = state.head.as_ref().map_or(0, |head| head.revision);
-    transaction.edits(keys).check(Check::Revision { revision }).with_user(User { locked: false })
+    transaction
+        .edits(keys)
+        .check(Check::Revision { revision })
+        .with_user(User { locked: false })
 }
 
 /// Reads the body of a block list: `blocks`, identities.
@@ -323,7 +441,11 @@ pub fn parse_blocks(mut body: Body) -> Result<Vec<UserId>, Refusal> {
         match UserId::new(text) {
             Ok(user) if !users.contains(&user) => users.push(user),
             Ok(_) => {}
-            Err(error) => body.violation(Code::InvalidUserId, "blocks", format!("names no identity: it {}", error.rule)),
+            Err(error) => body.violation(
+                Code::InvalidUserId,
+                "blocks",
+                format!("names no identity: it {}", error.rule),
+            ),
         }
     }
     body.finish()?;
@@ -332,22 +454,39 @@ pub fn parse_blocks(mut body: Body) -> Result<Vec<UserId>, Refusal> {
 
 /// Replaces the block list.
 #[must_use]
-pub fn set_blocks(transaction: Transaction, state: &State, users: &[UserId], now_ms: u64) -> Transaction {
+pub fn set_blocks(
+    transaction: Transaction,
+    state: &State,
+    users: &[UserId],
+    now_ms: u64,
+) -> Transaction {
     let wanted = |key: &str| users.iter().any(|user| user.as_str() == key);
-    let gone: Vec<_> =
-        state.of(Kind::Block).filter(|entry| !wanted(&entry.key)).map(|entry| Edit::delete(Kind::Block, entry.key.clone())).collect();
+    let gone: Vec<_> = state
+        .of(Kind::Block)
+        .filter(|entry| !wanted(&entry.key))
+        .map(|entry| Edit::delete(Kind::Block, entry.key.clone()))
+        .collect();
     let new: Vec<_> = users
         .iter()
         .filter(|user| state.entry(Kind::Block, user.as_str()).is_none())
         .map(|user| Edit::put(Kind::Block, user.as_str(), &json!({"blockedAt": now_ms})))
         .collect();
     let revision = state.head.as_ref().map_or(0, |head| head.revision);
-    transaction.edits(gone).edits(new).check(Check::Revision { revision }).detail(json!({"blocks": users.len()})).with_user(User::of(state))
+    transaction
+        .edits(gone)
+        .edits(new)
+        .check(Check::Revision { revision })
+        .detail(json!({"blocks": users.len()}))
+        .with_user(User::of(state))
 }
 
 impl Transaction {
     fn with_user(mut self, user: User) -> Self {
-        self.head = HeadEdit::Put { doc: serde_json::to_string(&user).unwrap_or_default(), owner: None, listed: false };
+        self.head = HeadEdit::Put {
+            doc: serde_json::to_string(&user).unwrap_or_default(),
+            owner: None,
+            listed: false,
+        };
         self
     }
 }

@@ -129,7 +129,12 @@ impl Refusal {
     /// A refusal with a text of its own.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), violations: Vec::new(), details: serde_json::Map::new() }
+        Self {
+            code,
+            message: message.into(),
+            violations: Vec::new(),
+            details: serde_json::Map::new(),
+        }
     }
 
     /// There is no such `what`.
@@ -141,7 +146,9 @@ impl Refusal {
     /// The limit named `limit` is reached.
     #[must_use]
     pub fn limit(limit: &str, max: u64) -> Self {
-        Self::new(Code::LimitReached, format!("at most {max} {limit}")).with("limit", limit).with("max", max)
+        Self::new(Code::LimitReached, format!("at most {max} {limit}"))
+            .with("limit", limit)
+            .with("max", max)
     }
 
     /// Adds a member to the body.
@@ -158,7 +165,10 @@ impl Refusal {
         body.insert("error".to_owned(), self.message.clone().into());
         body.insert("code".to_owned(), self.code.as_str().into());
         if !self.violations.is_empty() {
-            body.insert("violations".to_owned(), serde_json::to_value(&self.violations).unwrap_or_default());
+            body.insert(
+                "violations".to_owned(),
+                serde_json::to_value(&self.violations).unwrap_or_default(),
+            );
         }
         serde_json::Value::Object(body)
     }
@@ -169,7 +179,10 @@ impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
         let meaning = code.meaning().trim_end_matches('.');
         let mut letters = meaning.chars();
-        let text = letters.next().map(|first| first.to_lowercase().collect::<String>() + letters.as_str()).unwrap_or_default();
+        let text = letters
+            .next()
+            .map(|first| first.to_lowercase().collect::<String>() + letters.as_str())
+            .unwrap_or_default();
         Self::new(code, text)
     }
 }

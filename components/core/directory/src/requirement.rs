@@ -1,18 +1,24 @@
 //! Plugin requirements: what a server asks of its clients' plugins (T41 to T43, decision 11, D3).
 
-use crate::body::Body;
-use crate::refusal::{Code, Refusal, Violation};
-use crate::transaction::{Check, Edit, Kind, State, Transaction};
+use crate::{
+    body::Body,
+    refusal::{Code, Refusal, Violation},
+    transaction::{Check, Edit, Kind, State, Transaction},
+};
 use identifiers::{PluginId, ServerId, UserId};
-use limits::directory::PLUGIN_BYTES_PER_SERVER_MAX;
-use limits::plugin_event::REQUIREMENTS_PER_SERVER_MAX;
+use limits::{directory::PLUGIN_BYTES_PER_SERVER_MAX, plugin_event::REQUIREMENTS_PER_SERVER_MAX};
 use plugin_manifest::VersionRange;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 
 /// The statuses of a requirement (T42).
-pub const STATUSES: &[&str] = &["required", "optional", "recommended", "blocked", "incompatible"];
+pub const STATUSES: &[&str] = &[
+    "required",
+    "optional",
+    "recommended",
+    "blocked",
+    "incompatible",
+];
 
 /// A requirement as stored. The first members are the wire shape; the last two are told to gateways alone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,7 +54,11 @@ impl Requirement {
     /// The requirement on the wire.
     #[must_use]
     pub fn view(&self) -> Self {
-        Self { publishes: None, plugin_user_id: None, ..self.clone() }
+        Self {
+            publishes: None,
+            plugin_user_id: None,
+            ..self.clone()
+        }
     }
 }
 
@@ -65,11 +75,17 @@ pub fn parse(
 ) -> Result<(Requirement, Vec<Violation>), Refusal> {
     let status = body.text("status", 64);
     match &status {
-        None if body.given("status").is_none() => {
-            body.violation(Code::InvalidStatus, "status", format!("is required: one of {}", STATUSES.join(", ")))
-        }
+        None if body.given("status").is_none() => body.violation(
+            Code::InvalidStatus,
+            "status",
+            format!("is required: one of {}", STATUSES.join(", ")),
+        ),
         Some(status) if !STATUSES.contains(&status.as_str()) => {
-            body.violation(Code::InvalidStatus, "status", format!("must be one of {}", STATUSES.join(", ")));
+            body.violation(
+                Code::InvalidStatus,
+                "status",
+                format!("must be one of {}", STATUSES.join(", ")),
+            );
         }
         _ => {}
     }
@@ -77,10 +93,16 @@ pub fn parse(
     let source_url = body.url("sourceUrl");
     let version_range = body.text("versionRange", limits::manifest::RANGE_BYTES_MAX);
     if let Some(Err(error)) = version_range.as_deref().map(VersionRange::new) {
-        body.violation(Code::InvalidRange, "versionRange", format!("is no version range: {error}"));
+        body.violation(
+            Code::InvalidRange,
+            "versionRange",
+            format!("is no version range: {error}"),
+        );
     }
     let manifest = body.given("manifest").map(ToOwned::to_owned);
-    let read = manifest.as_deref().map(|manifest| inspect(&mut body, manifest, plugin));
+    let read = manifest
+        .as_deref()
+        .map(|manifest| inspect(&mut body, manifest, plugin));
     body.finish()?;
     let (warnings, publishes, plugin_user_id) = match read {
         Some(read) => (read.warnings, Some(read.publishes), read.plugin_user_id),
@@ -110,9 +132,17 @@ struct Read {
 
 /// What gateways need to know is read leniently: a manifest with violations still says what it declares.
 fn inspect(body: &mut Body, manifest: &RawValue, plugin: &PluginId) -> Read {
-    let mut read = Read { warnings: Vec::new(), publishes: false, plugin_user_id: None };
+    let mut read = Read {
+        warnings: Vec::new(),
+        publishes: false,
+        plugin_user_id: None,
+    };
     if manifest.get().len() > limits::manifest::BYTES_MAX {
-        body.violation(Code::InvalidBody, "manifest", format!("must have at most {} bytes", limits::manifest::BYTES_MAX));
+        body.violation(
+            Code::InvalidBody,
+            "manifest",
+            format!("must have at most {} bytes", limits::manifest::BYTES_MAX),
+        );
         return read;
     }
     let Ok(serde_json::Value::Object(said)) = serde_json::from_str(manifest.get()) else {
@@ -122,15 +152,27 @@ fn inspect(body: &mut Body, manifest: &RawValue, plugin: &PluginId) -> Read {
     if let Some(id) = said.get("id")
         && id.as_str() != Some(plugin.as_str())
     {
-        body.violation(Code::ManifestIdMismatch, "manifest/id", format!("must be {plugin}, as the path says"));
+        body.violation(
+            Code::ManifestIdMismatch,
+            "manifest/id",
+            format!("must be {plugin}, as the path says"),
+        );
     }
     let declares = |entry: &serde_json::Value| {
         let id = entry.as_str().or_else(|| entry.get("id")?.as_str());
         id == Some("events.server.publish")
     };
-    read.publishes = said.get("capabilities").and_then(serde_json::Value::as_array).is_some_and(|list| list.iter().any(declares));
-    let id = said.get("pluginUser").and_then(|user| user.get("id")).and_then(serde_json::Value::as_str);
-    read.plugin_user_id = id.filter(|id| UserId::new(*id).is_ok()).map(ToOwned::to_owned);
+    read.publishes = said
+        .get("capabilities")
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|list| list.iter().any(declares));
+    let id = said
+        .get("pluginUser")
+        .and_then(|user| user.get("id"))
+        .and_then(serde_json::Value::as_str);
+    read.plugin_user_id = id
+        .filter(|id| UserId::new(*id).is_ok())
+        .map(ToOwned::to_owned);
     read.warnings = plugin_manifest::parse(manifest.get().as_bytes())
         .violations
         .into_iter()
@@ -147,11 +189,18 @@ fn inspect(body: &mut Body, manifest: &RawValue, plugin: &PluginId) -> Read {
 #[must_use]
 pub fn put(transaction: Transaction, state: &State, requirement: &Requirement) -> Transaction {
     let transaction = transaction
-        .edit(Edit::put(Kind::Requirement, requirement.plugin_id.as_str(), requirement))
+        .edit(Edit::put(
+            Kind::Requirement,
+            requirement.plugin_id.as_str(),
+            requirement,
+        ))
         .detail(json!({"status": requirement.status, "versionRange": requirement.version_range}));
     match state.entry(Kind::Requirement, requirement.plugin_id.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room { kind: Kind::Requirement, max: REQUIREMENTS_PER_SERVER_MAX as u64 }),
+        None => transaction.check(Check::Room {
+            kind: Kind::Requirement,
+            max: REQUIREMENTS_PER_SERVER_MAX as u64,
+        }),
     }
 }
 
@@ -159,7 +208,12 @@ pub fn put(transaction: Transaction, state: &State, requirement: &Requirement) -
 ///
 /// # Errors
 /// [`Code::NotFound`].
-pub fn delete(transaction: Transaction, state: &State, plugin: &PluginId, cascade: bool) -> Result<Transaction, Refusal> {
+pub fn delete(
+    transaction: Transaction,
+    state: &State,
+    plugin: &PluginId,
+    cascade: bool,
+) -> Result<Transaction, Refusal> {
     if state.entry(Kind::Requirement, plugin.as_str()).is_none() {
         return Err(Refusal::not_found("requirement"));
     }
@@ -175,7 +229,9 @@ pub fn delete(transaction: Transaction, state: &State, plugin: &PluginId, cascad
             .map(|entry| Edit::delete(Kind::Event, entry.key.clone()))
             .collect();
         let revision = state.head.as_ref().map_or(0, |head| head.revision);
-        transaction = transaction.edits(events).check(Check::Revision { revision });
+        transaction = transaction
+            .edits(events)
+            .check(Check::Revision { revision });
     }
     Ok(transaction)
 }

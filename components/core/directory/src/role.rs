@@ -1,10 +1,14 @@
 //! Roles, their permissions, and who holds them.
 
-use crate::body::Body;
-use crate::refusal::{Code, Refusal};
-use crate::transaction::{Edit, Kind, State, Transaction};
+use crate::{
+    body::Body,
+    refusal::{Code, Refusal},
+    transaction::{Edit, Kind, State, Transaction},
+};
 use identifiers::UserId;
-use limits::directory::{GRANTS_PER_SERVER_MAX, NAME_CHARS_MAX, ROLE_ID_CHARS_MAX, ROLES_PER_SERVER_MAX};
+use limits::directory::{
+    GRANTS_PER_SERVER_MAX, NAME_CHARS_MAX, ROLE_ID_CHARS_MAX, ROLES_PER_SERVER_MAX,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -52,11 +56,14 @@ pub struct Grant {
 /// # Errors
 /// [`Code::InvalidRoleId`].
 pub fn id(text: &str) -> Result<String, Refusal> {
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let legal =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     if text.is_empty() || text.len() > ROLE_ID_CHARS_MAX || !text.bytes().all(legal) {
         return Err(Refusal::new(
             Code::InvalidRoleId,
-            format!("roleId must be 1 to {ROLE_ID_CHARS_MAX} characters of a-z, 0-9, '.', '_' and '-'"),
+            format!(
+                "roleId must be 1 to {ROLE_ID_CHARS_MAX} characters of a-z, 0-9, '.', '_' and '-'"
+            ),
         ));
     }
     Ok(text.to_owned())
@@ -74,11 +81,18 @@ pub fn parse(mut body: Body) -> Result<Role, Refusal> {
         match Permission::parse(&text) {
             Some(permission) if !permissions.contains(&permission) => permissions.push(permission),
             Some(_) => {}
-            None => body.violation(Code::InvalidBody, "permissions", format!("may name {}", Permission::NAMES.join(", "))),
+            None => body.violation(
+                Code::InvalidBody,
+                "permissions",
+                format!("may name {}", Permission::NAMES.join(", ")),
+            ),
         }
     }
     body.finish()?;
-    Ok(Role { name: name.unwrap_or_default(), permissions })
+    Ok(Role {
+        name: name.unwrap_or_default(),
+        permissions,
+    })
 }
 
 /// The role on the wire.
@@ -91,8 +105,17 @@ pub fn view(id: &str, role: &Role) -> serde_json::Value {
 #[must_use]
 pub fn put(transaction: Transaction, state: &State, id: &str, role: &Role) -> Transaction {
     let new = state.entry(Kind::Role, id).is_none();
-    let transaction = transaction.edit(Edit::put(Kind::Role, id, role)).detail(json!({"permissions": role.permissions}));
-    if new { transaction.check(crate::Check::Room { kind: Kind::Role, max: ROLES_PER_SERVER_MAX as u64 }) } else { transaction }
+    let transaction = transaction
+        .edit(Edit::put(Kind::Role, id, role))
+        .detail(json!({"permissions": role.permissions}));
+    if new {
+        transaction.check(crate::Check::Room {
+            kind: Kind::Role,
+            max: ROLES_PER_SERVER_MAX as u64,
+        })
+    } else {
+        transaction
+    }
 }
 
 /// Removes a role, also from everyone who holds it. The state must hold all grants; it must still be the newest at the commit, so that no
@@ -100,31 +123,50 @@ pub fn put(transaction: Transaction, state: &State, id: &str, role: &Role) -> Tr
 ///
 /// # Errors
 /// [`Code::NotFound`].
-pub fn delete(mut transaction: Transaction, state: &State, id: &str) -> Result<Transaction, Refusal> {
+pub fn delete(
+    mut transaction: Transaction,
+    state: &State,
+    id: &str,
+) -> Result<Transaction, Refusal> {
     if state.entry(Kind::Role, id).is_none() {
         return Err(Refusal::not_found("role"));
     }
     for entry in state.of(Kind::Grant) {
-        let Some(mut grant) = entry.read::<Grant>().filter(|grant| grant.roles.iter().any(|role| role == id)) else { continue };
+        let Some(mut grant) = entry
+            .read::<Grant>()
+            .filter(|grant| grant.roles.iter().any(|role| role == id))
+        else {
+            continue;
+        };
         grant.roles.retain(|role| role != id);
         transaction = with_grant(transaction, &entry.key, &grant);
     }
     let revision = state.head.as_ref().map_or(0, |head| head.revision);
-    Ok(transaction.edit(Edit::delete(Kind::Role, id)).check(crate::Check::Revision { revision }))
+    Ok(transaction
+        .edit(Edit::delete(Kind::Role, id))
+        .check(crate::Check::Revision { revision }))
 }
 
 /// Gives or takes a role.
 ///
 /// # Errors
 /// [`Code::NotFound`] for an unknown role or somebody who is no member.
-pub fn grant(transaction: Transaction, state: &State, user: &UserId, role: &str, give: bool) -> Result<(Transaction, Grant), Refusal> {
+pub fn grant(
+    transaction: Transaction,
+    state: &State,
+    user: &UserId,
+    role: &str,
+    give: bool,
+) -> Result<(Transaction, Grant), Refusal> {
     if state.entry(Kind::Role, role).is_none() {
         return Err(Refusal::not_found("role"));
     }
     if state.entry(Kind::Member, user.as_str()).is_none() {
         return Err(Refusal::not_found("member"));
     }
-    let held = state.entry(Kind::Grant, user.as_str()).and_then(|entry| entry.read::<Grant>());
+    let held = state
+        .entry(Kind::Grant, user.as_str())
+        .and_then(|entry| entry.read::<Grant>());
     let mut grant = held.clone().unwrap_or_default();
     grant.roles.retain(|held| held != role);
     if give {
@@ -136,13 +178,20 @@ pub fn grant(transaction: Transaction, state: &State, user: &UserId, role: &str,
         .check(state.unchanged(Kind::Member, user.as_str()))
         .check(state.unchanged(Kind::Role, role));
     if held.is_none() {
-        transaction = transaction.check(crate::Check::Room { kind: Kind::Grant, max: GRANTS_PER_SERVER_MAX as u64 });
+        transaction = transaction.check(crate::Check::Room {
+            kind: Kind::Grant,
+            max: GRANTS_PER_SERVER_MAX as u64,
+        });
     }
     Ok((transaction, grant))
 }
 
 fn with_grant(transaction: Transaction, user: &str, grant: &Grant) -> Transaction {
-    let edit = if grant.roles.is_empty() { Edit::delete(Kind::Grant, user) } else { Edit::put(Kind::Grant, user, grant) };
+    let edit = if grant.roles.is_empty() {
+        Edit::delete(Kind::Grant, user)
+    } else {
+        Edit::put(Kind::Grant, user, grant)
+    };
     let transaction = transaction.edit(edit);
     match UserId::new(user) {
         Ok(user) => transaction.user(user),

@@ -1,11 +1,15 @@
 //! Servers: their body, their document, their making, changing and ending.
 
-use crate::body::Body;
-use crate::person::{Member, Way};
-use crate::refusal::{Code, Refusal};
-use crate::transaction::{Check, Edit, HeadEdit, Kind, Scope, State, Transaction};
+use crate::{
+    body::Body,
+    person::{Member, Way},
+    refusal::{Code, Refusal},
+    transaction::{Check, Edit, HeadEdit, Kind, Scope, State, Transaction},
+};
 use identifiers::{ServerId, UserId};
-use limits::directory::{DESCRIPTION_CHARS_MAX, MEMBERS_PER_SERVER_MAX, NAME_CHARS_MAX, PASSWORD_BYTES_MAX};
+use limits::directory::{
+    DESCRIPTION_CHARS_MAX, MEMBERS_PER_SERVER_MAX, NAME_CHARS_MAX, PASSWORD_BYTES_MAX,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -57,7 +61,10 @@ impl Server {
     /// # Errors
     /// [`Code::NotFound`]; [`Code::DatabaseCorrupt`] when the document cannot be read.
     pub fn of(id: &ServerId, state: &State) -> Result<Self, Refusal> {
-        let head = state.head.as_ref().ok_or_else(|| Refusal::not_found("server"))?;
+        let head = state
+            .head
+            .as_ref()
+            .ok_or_else(|| Refusal::not_found("server"))?;
         Self::from_head(id, head).ok_or_else(|| Code::DatabaseCorrupt.into())
     }
 
@@ -78,7 +85,9 @@ impl Server {
     /// Members that are admitted.
     #[must_use]
     pub fn members_max(&self) -> u64 {
-        self.stored.max_members.unwrap_or(MEMBERS_PER_SERVER_MAX as u64)
+        self.stored
+            .max_members
+            .unwrap_or(MEMBERS_PER_SERVER_MAX as u64)
     }
 
     /// The server on the wire.
@@ -134,7 +143,10 @@ pub struct Wish {
 
 impl std::fmt::Debug for Wish {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wish").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Wish")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,16 +164,33 @@ pub fn parse(mut body: Body, form: Form) -> Result<Wish, Refusal> {
             Err(error) => body.violation(Code::InvalidServerId, "id", error.rule),
         }
     }
-    wish.name = if form == Form::Patch { body.title("name", NAME_CHARS_MAX) } else { body.required_title("name", NAME_CHARS_MAX) };
-    wish.description = body.nullable("description", |body| body.text("description", DESCRIPTION_CHARS_MAX));
+    wish.name = if form == Form::Patch {
+        body.title("name", NAME_CHARS_MAX)
+    } else {
+        body.required_title("name", NAME_CHARS_MAX)
+    };
+    wish.description = body.nullable("description", |body| {
+        body.text("description", DESCRIPTION_CHARS_MAX)
+    });
     wish.private = body.flag("private");
     wish.icon_url = body.nullable("iconUrl", |body| body.url("iconUrl"));
-    wish.max_members = body.nullable("maxMembers", |body| body.number("maxMembers", 1..=MEMBERS_PER_SERVER_MAX as u64));
+    wish.max_members = body.nullable("maxMembers", |body| {
+        body.number("maxMembers", 1..=MEMBERS_PER_SERVER_MAX as u64)
+    });
     wish.password = body
         .nullable("password", |body| body.text("password", PASSWORD_BYTES_MAX))
         .map(|password| password.filter(|text| !text.is_empty()));
-    if wish.password.as_ref().and_then(Option::as_ref).is_some_and(|password| password.len() > PASSWORD_BYTES_MAX) {
-        body.violation(Code::InvalidBody, "password", format!("must have at most {PASSWORD_BYTES_MAX} bytes"));
+    if wish
+        .password
+        .as_ref()
+        .and_then(Option::as_ref)
+        .is_some_and(|password| password.len() > PASSWORD_BYTES_MAX)
+    {
+        body.violation(
+            Code::InvalidBody,
+            "password",
+            format!("must have at most {PASSWORD_BYTES_MAX} bytes"),
+        );
     }
     if form != Form::Create
         && let Some(text) = body.text("ownerId", limits::identity::USER_ID_CHARS_MAX)
@@ -195,7 +224,10 @@ pub fn create(
     now_ms: u64,
 ) -> Result<Transaction, Refusal> {
     if state.head.is_some() {
-        return Err(Refusal::new(Code::Exists, "there is a server of this id already"));
+        return Err(Refusal::new(
+            Code::Exists,
+            "there is a server of this id already",
+        ));
     }
     let stored = Stored {
         name: wish.name.unwrap_or_default(),
@@ -205,13 +237,24 @@ pub fn create(
         icon_url: wish.icon_url.flatten(),
         max_members: wish.max_members.flatten(),
     };
-    let member = Member { joined_at: now_ms, way: Way::Created };
-    Ok(Transaction::new(Scope::Server(id.clone()), owner.as_str(), "server.create", id.as_str())
-        .check(Check::Head { version: 0 })
-        .check(Check::Owned { owner: owner.as_str().to_owned(), max: owned_max })
-        .edit(Edit::put(Kind::Member, owner.as_str(), &member))
-        .user(owner.clone())
-        .with_head(&stored, owner))
+    let member = Member {
+        joined_at: now_ms,
+        way: Way::Created,
+    };
+    Ok(Transaction::new(
+        Scope::Server(id.clone()),
+        owner.as_str(),
+        "server.create",
+        id.as_str(),
+    )
+    .check(Check::Head { version: 0 })
+    .check(Check::Owned {
+        owner: owner.as_str().to_owned(),
+        max: owned_max,
+    })
+    .edit(Edit::put(Kind::Member, owner.as_str(), &member))
+    .user(owner.clone())
+    .with_head(&stored, owner))
 }
 
 /// Changes a server. `password_hash` is the hash of the wish's password, when it names one.
@@ -245,15 +288,24 @@ pub fn update(
     if wish.password.is_some() {
         stored.password_hash = password_hash;
     }
-    let transaction =
-        transaction.check(state.head_unchanged()).detail(json!({"private": stored.private, "password": stored.password_hash.is_some()}));
-    let Some(owner) = wish.owner.filter(|owner| *owner != server.owner) else { return Ok(transaction.with_head(&stored, &server.owner)) };
+    let transaction = transaction
+        .check(state.head_unchanged())
+        .detail(json!({"private": stored.private, "password": stored.password_hash.is_some()}));
+    let Some(owner) = wish.owner.filter(|owner| *owner != server.owner) else {
+        return Ok(transaction.with_head(&stored, &server.owner));
+    };
     if state.entry(Kind::Member, owner.as_str()).is_none() {
-        return Err(Refusal::new(Code::NotFound, "the new owner is no member of the server"));
+        return Err(Refusal::new(
+            Code::NotFound,
+            "the new owner is no member of the server",
+        ));
     }
     Ok(transaction
         .check(state.unchanged(Kind::Member, owner.as_str()))
-        .check(Check::Owned { owner: owner.as_str().to_owned(), max: owned_max })
+        .check(Check::Owned {
+            owner: owner.as_str().to_owned(),
+            max: owned_max,
+        })
         .detail(json!({"from": server.owner, "to": owner}))
         .user(server.owner.clone())
         .user(owner.clone())
@@ -263,7 +315,10 @@ pub fn update(
 /// Ends a server, with all that belongs to it.
 #[must_use]
 pub fn delete(transaction: Transaction, state: &State, server: &Server) -> Transaction {
-    let holders: Vec<UserId> = state.of(Kind::Grant).filter_map(|entry| UserId::new(entry.key.clone()).ok()).collect();
+    let holders: Vec<UserId> = state
+        .of(Kind::Grant)
+        .filter_map(|entry| UserId::new(entry.key.clone()).ok())
+        .collect();
     let mut transaction = transaction.user(server.owner.clone());
     transaction.users.extend(holders);
     transaction.head = HeadEdit::Delete;

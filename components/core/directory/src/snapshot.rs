@@ -1,9 +1,11 @@
 //! Snapshots: everything about a server's plugins at one revision, for clients and, with more, for gateways (T41, T48, T49).
 
-use crate::event::Definition;
-use crate::requirement::Requirement;
-use crate::server::Server;
-use crate::transaction::{Kind, State};
+use crate::{
+    event::Definition,
+    requirement::Requirement,
+    server::Server,
+    transaction::{Kind, State},
+};
 use serde::Serialize;
 
 /// What clients see.
@@ -32,7 +34,10 @@ impl Snapshot {
             server_id: server.id.to_string(),
             revision: server.revision,
             requirements,
-            event_definitions: state.of(Kind::Event).filter_map(|entry| entry.read()).collect(),
+            event_definitions: state
+                .of(Kind::Event)
+                .filter_map(|entry| entry.read())
+                .collect(),
         }
     }
 }
@@ -80,11 +85,17 @@ impl Internal {
             owner_id: server.owner.to_string(),
             bans: state.of(Kind::Ban).map(|entry| entry.key.clone()).collect(),
             requirements: requirements(state),
-            event_definitions: state.of(Kind::Event).filter_map(|entry| entry.read()).collect(),
+            event_definitions: state
+                .of(Kind::Event)
+                .filter_map(|entry| entry.read())
+                .collect(),
         }
     }
 }
 
 fn requirements(state: &State) -> Vec<Requirement> {
-    state.of(Kind::Requirement).filter_map(|entry| entry.read()).collect()
+    state
+        .of(Kind::Requirement)
+        .filter_map(|entry| entry.read())
+        .collect()
 }

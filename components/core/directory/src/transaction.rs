@@ -4,13 +4,17 @@
 //! A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole: checks, edits, the scope's new revision,
 //! the rows of the changes feed and the audit row (decision: owner of truth).
 
-use crate::event::Definition;
-use crate::person::{Ban, BoundKey, Invite, JoinRequest, Member};
-use crate::requirement::Requirement;
-use crate::role::{Grant, Role};
+use crate::{
+    event::Definition,
+    person::{Ban, BoundKey, Invite, JoinRequest, Member},
+    requirement::Requirement,
+    role::{Grant, Role},
+};
 use identifiers::{ServerId, UserId};
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{
+    Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use serde_json::json;
 
 /// A server or a user.
@@ -152,7 +156,9 @@ impl State {
     /// The entry of this kind and key.
     #[must_use]
     pub fn entry(&self, kind: Kind, key: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.kind == kind && entry.key == key)
+        self.entries
+            .iter()
+            .find(|entry| entry.kind == kind && entry.key == key)
     }
 
     /// All entries of a kind.
@@ -163,13 +169,19 @@ impl State {
     /// The check that this entry is still as it was read: same version, or still absent.
     #[must_use]
     pub fn unchanged(&self, kind: Kind, key: &str) -> Check {
-        Check::Entry { kind, key: key.to_owned(), version: self.entry(kind, key).map_or(0, |entry| entry.version) }
+        Check::Entry {
+            kind,
+            key: key.to_owned(),
+            version: self.entry(kind, key).map_or(0, |entry| entry.version),
+        }
     }
 
     /// The check that the head is still as it was read.
     #[must_use]
     pub fn head_unchanged(&self) -> Check {
-        Check::Head { version: self.head.as_ref().map_or(0, |head| head.version) }
+        Check::Head {
+            version: self.head.as_ref().map_or(0, |head| head.version),
+        }
     }
 }
 
@@ -222,7 +234,9 @@ impl Check {
             Self::Match { revision } => json!({"is": "match", "revision": revision}),
             Self::Revision { revision } => json!({"is": "revision", "revision": revision}),
             Self::Head { version } => json!({"is": "head", "version": version}),
-            Self::Entry { kind, key, version } => json!({"is": "entry", "kind": kind.as_str(), "key": key, "version": version}),
+            Self::Entry { kind, key, version } => {
+                json!({"is": "entry", "kind": kind.as_str(), "key": key, "version": version})
+            }
             Self::Room { kind, max } => json!({"is": "room", "kind": kind.as_str(), "max": max}),
             Self::Owned { owner, max } => json!({"is": "owned", "owner": owner, "max": max}),
         }
@@ -254,13 +268,20 @@ impl Edit {
     /// The entry has this document from now on.
     #[must_use]
     pub fn put(kind: Kind, key: impl Into<String>, doc: &impl Serialize) -> Self {
-        Self::Put { kind, key: key.into(), doc: serde_json::to_string(doc).unwrap_or_default() }
+        Self::Put {
+            kind,
+            key: key.into(),
+            doc: serde_json::to_string(doc).unwrap_or_default(),
+        }
     }
 
     /// The entry is gone.
     #[must_use]
     pub fn delete(kind: Kind, key: impl Into<String>) -> Self {
-        Self::Delete { kind, key: key.into() }
+        Self::Delete {
+            kind,
+            key: key.into(),
+        }
     }
 
     fn to_json(&self) -> serde_json::Value {

@@ -39,7 +39,10 @@ const V4: &[(Ipv4Net, Rule)] = &[
 const V6: &[(Ipv6Net, Rule)] = &[
     (v6(0, 0, 0, 0, 0, 128), Rule::Unspecified),
     (v6(0, 0, 0, 0, 1, 128), Rule::Loopback),
-    (Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96), Rule::V4Mapped),
+    (
+        Ipv6Net::new_assert(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), 96),
+        Rule::V4Mapped,
+    ),
     (v6(0, 0, 0, 0, 0, 96), Rule::V4Compatible),
     (v6(0x64, 0xff9b, 0, 0, 0, 96), Rule::Nat64),
     (v6(0x64, 0xff9b, 1, 0, 0, 48), Rule::Nat64),
@@ -62,9 +65,15 @@ const GLOBAL: Ipv6Net = v6(0x2000, 0, 0, 0, 0, 3);
 #[must_use]
 pub fn special(address: IpAddr) -> Option<Rule> {
     match address {
-        IpAddr::V4(address) => V4.iter().find(|(range, _)| range.contains(&address)).map(|(_, rule)| *rule),
+        IpAddr::V4(address) => V4
+            .iter()
+            .find(|(range, _)| range.contains(&address))
+            .map(|(_, rule)| *rule),
         IpAddr::V6(address) => {
-            let known = V6.iter().find(|(range, _)| range.contains(&address)).map(|(_, rule)| *rule);
+            let known = V6
+                .iter()
+                .find(|(range, _)| range.contains(&address))
+                .map(|(_, rule)| *rule);
             known.or_else(|| (!GLOBAL.contains(&address)).then_some(Rule::Reserved))
         }
     }

@@ -50,7 +50,9 @@ impl Destination {
         }
         let bad = || Refused::new(Rule::BadUrl, "the URL");
         // A parser of URLs drops or converts these; two parsers that do it differently see two hosts.
-        if text.contains(|letter: char| letter.is_whitespace() || letter.is_control() || letter == '\\') {
+        if text.contains(|letter: char| {
+            letter.is_whitespace() || letter.is_control() || letter == '\\'
+        }) {
             return Err(bad());
         }
         let (_, rest) = text.split_once("://").ok_or_else(bad)?;
@@ -62,7 +64,10 @@ impl Destination {
             other => return Err(Refused::new(Rule::Scheme, other)),
         };
         if authority.contains('@') || !url.username().is_empty() || url.password().is_some() {
-            return Err(Refused::new(Rule::Userinfo, url.host_str().unwrap_or("the URL")));
+            return Err(Refused::new(
+                Rule::Userinfo,
+                url.host_str().unwrap_or("the URL"),
+            ));
         }
         if authority.is_empty() {
             return Err(bad());
@@ -88,7 +93,13 @@ impl Destination {
         }
         url.set_fragment(None);
         let port = url.port_or_known_default().ok_or_else(bad)?;
-        Ok(Self { scheme, host: host.into(), address, port, url })
+        Ok(Self {
+            scheme,
+            host: host.into(),
+            address,
+            port,
+            url,
+        })
     }
 
     /// What is spoken.
@@ -162,7 +173,9 @@ const LABEL_BYTES_MAX: usize = 63;
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+            && label.bytes().all(|byte| {
+                byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
+            })
     };
     name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label)
 }

@@ -66,16 +66,24 @@ impl Guard {
             ..Self::default()
         };
         for (index, entry) in settings.open.iter().enumerate() {
-            guard.open(entry.trim()).map_err(|rule| BadEntry { index, rule })?;
+            guard
+                .open(entry.trim())
+                .map_err(|rule| BadEntry { index, rule })?;
             if index >= OPENED_MAX {
-                return Err(BadEntry { index, rule: "is one more than can be open" });
+                return Err(BadEntry {
+                    index,
+                    rule: "is one more than can be open",
+                });
             }
         }
         Ok(guard)
     }
 
     fn open(&mut self, entry: &str) -> Result<(), &'static str> {
-        let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
+        let bare = entry
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .unwrap_or(entry);
         if let Ok(network) = bare.parse::<IpNet>() {
             if network.addr() != network.network() {
                 return Err("must be a network without bits behind its prefix");
@@ -104,12 +112,17 @@ impl Guard {
             return Err(Refused::new(Rule::HttpsRequired, to.host()));
         }
         let port = to.port();
-        if port == 0 || self.ports_denied.contains(&port) || (denied_by_default(port) && !self.ports_open.contains(&port)) {
+        if port == 0
+            || self.ports_denied.contains(&port)
+            || (denied_by_default(port) && !self.ports_open.contains(&port))
+        {
             return Err(Refused::new(Rule::Port, &format!("port {port}")));
         }
         match to.address() {
             Some(address) => self.check_address(to.host(), address),
-            None if is_local(to.host()) && !self.names.contains(to.host()) => Err(Refused::new(Rule::LocalName, to.host())),
+            None if is_local(to.host()) && !self.names.contains(to.host()) => {
+                Err(Refused::new(Rule::LocalName, to.host()))
+            }
             None => Ok(()),
         }
     }
@@ -120,11 +133,21 @@ impl Guard {
     /// # Errors
     /// The rule of [`special`], unless the operator opened the address or the name.
     pub fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
-        let Some(rule) = special(address) else { return Ok(()) };
-        let named = matches!(rule, Rule::Loopback | Rule::Private | Rule::UniqueLocal | Rule::Shared) && self.names.contains(host);
+        let Some(rule) = special(address) else {
+            return Ok(());
+        };
+        let named = matches!(
+            rule,
+            Rule::Loopback | Rule::Private | Rule::UniqueLocal | Rule::Shared
+        ) && self.names.contains(host);
         // 100.100.100.200 and fd00:ec2::254 stay closed to names: their owner is the cloud, not the operator.
         let metadata = METADATA.contains(&address);
-        if (named && !metadata) || self.networks.iter().any(|network| network.contains(&address)) {
+        if (named && !metadata)
+            || self
+                .networks
+                .iter()
+                .any(|network| network.contains(&address))
+        {
             return Ok(());
         }
         Err(Refused::new(rule, &format!("{host} ({address})")))
@@ -132,11 +155,16 @@ impl Guard {
 }
 
 /// Where clouds keep metadata outside the link-local range: Alibaba Cloud and AWS.
-const METADATA: [IpAddr; 2] =
-    [IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)), IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254))];
+const METADATA: [IpAddr; 2] = [
+    IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
+    IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
+];
 
 /// Names that never leave the machine or its network (RFC 6761, RFC 6762, RFC 8375, ICANN's private-use `internal`).
 fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 5] = ["localhost", "localdomain", "local", "internal", "home.arpa"];
-    LOCAL.iter().any(|local| name.strip_suffix(local).is_some_and(|front| front.is_empty() || front.ends_with('.')))
+    LOCAL.iter().any(|local| {
+        name.strip_suffix(local)
+            .is_some_and(|front| front.is_empty() || front.ends_with('.'))
+    })
 }

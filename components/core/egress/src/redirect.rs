@@ -37,7 +37,9 @@ impl Destination {
         }
         let bad = || Refused::new(Rule::BadUrl, "the redirect's location");
         let location = std::str::from_utf8(location).map_err(|_| bad())?;
-        if location.contains(|letter: char| letter.is_whitespace() || letter.is_control() || letter == '\\') {
+        if location.contains(|letter: char| {
+            letter.is_whitespace() || letter.is_control() || letter == '\\'
+        }) {
             return Err(bad());
         }
         let joined = self.url().join(location).map_err(|_| bad())?;

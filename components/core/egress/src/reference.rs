@@ -10,7 +10,14 @@ pub fn rules_markdown() -> String {
     for rule in Rule::ALL {
         let _ = writeln!(out, "| `{rule}` | {} |", rule.says());
     }
-    let ports: Vec<String> = (0..=u16::MAX).filter(|port| denied_by_default(*port)).map(|port| port.to_string()).collect();
-    let _ = write!(out, "\nPorts that are denied unless the operator opens them: {}.\n", ports.join(", "));
+    let ports: Vec<String> = (0..=u16::MAX)
+        .filter(|port| denied_by_default(*port))
+        .map(|port| port.to_string())
+        .collect();
+    let _ = write!(
+        out,
+        "\nPorts that are denied unless the operator opens them: {}.\n",
+        ports.join(", ")
+    );
     out
 }

@@ -85,8 +85,14 @@ impl Refused {
     /// A refusal; a long subject is cut.
     #[must_use]
     pub fn new(rule: Rule, subject: &str) -> Self {
-        let end = subject.char_indices().nth(SUBJECT_CHARS_MAX).map_or(subject.len(), |(end, _)| end);
-        Self { rule, subject: subject[..end].into() }
+        let end = subject
+            .char_indices()
+            .nth(SUBJECT_CHARS_MAX)
+            .map_or(subject.len(), |(end, _)| end);
+        Self {
+            rule,
+            subject: subject[..end].into(),
+        }
     }
 
     /// The rule's name.

@@ -1,7 +1,8 @@
 //! The guard from outside: cases 79 to 86, H31, H32, H34.
 
 use egress::{
-    Destination, Guard, GuardSettings, Onward, Refused, Rule, is_forbidden_header, onward, rules_markdown, special, travels_across_hosts,
+    Destination, Guard, GuardSettings, Onward, Refused, Rule, is_forbidden_header, onward,
+    rules_markdown, special, travels_across_hosts,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -28,26 +29,52 @@ fn judged(guard: &Guard, url: &str) -> Result<Destination, Refused> {
 }
 
 fn open(entries: &[&str]) -> Guard {
-    let settings = GuardSettings { open: entries.iter().map(|entry| (*entry).to_owned()).collect(), ..GuardSettings::default() };
+    let settings = GuardSettings {
+        open: entries.iter().map(|entry| (*entry).to_owned()).collect(),
+        ..GuardSettings::default()
+    };
     Guard::new(&settings).unwrap()
 }
 
 #[test]
 fn every_spelling_is_judged_by_what_it_means() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("../../../../tests/cases/egress/urls.json")).unwrap();
-    for Case { url, rule, to, host, port, line } in cases {
+    let cases: Vec<Case> =
+        serde_json::from_str(include_str!("../../../../tests/cases/egress/urls.json")).unwrap();
+    for Case {
+        url,
+        rule,
+        to,
+        host,
+        port,
+        line,
+    } in cases
+    {
         match (judged(&Guard::default(), &url), rule) {
             (Err(refused), Some(rule)) => assert_eq!(refused.code(), rule, "{url:?}"),
             (Ok(found), None) => {
-                let parts = (found.to_string(), found.host().to_owned(), found.port(), found.path_and_query().to_owned());
-                assert_eq!(parts, (to.unwrap(), host.unwrap(), port.unwrap(), line.unwrap()), "{url:?}");
+                let parts = (
+                    found.to_string(),
+                    found.host().to_owned(),
+                    found.port(),
+                    found.path_and_query().to_owned(),
+                );
+                assert_eq!(
+                    parts,
+                    (to.unwrap(), host.unwrap(), port.unwrap(), line.unwrap()),
+                    "{url:?}"
+                );
             }
-            (Ok(found), Some(rule)) => panic!("{url:?} should be refused by {rule} and leads to {found}"),
+            (Ok(found), Some(rule)) => {
+                panic!("{url:?} should be refused by {rule} and leads to {found}")
+            }
             (Err(refused), None) => panic!("{url:?}: {refused}"),
         }
     }
     let long = format!("http://good.example/{}", "a".repeat(9_000));
-    assert_eq!(Destination::parse(&long).unwrap_err().rule, Rule::UrlTooLong);
+    assert_eq!(
+        Destination::parse(&long).unwrap_err().rule,
+        Rule::UrlTooLong
+    );
 }
 
 #[test]
@@ -55,11 +82,27 @@ fn names_of_rules_are_different_and_refusals_keep_secrets() {
     let names: BTreeSet<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
     assert_eq!(names.len(), Rule::ALL.len());
     let page = rules_markdown();
-    assert!(names.iter().all(|name| page.contains(&format!("| `{name}` |"))) && page.contains(" 6379,"), "{page}");
-    let refused = judged(&Guard::default(), "http://127.0.0.1/path-secret?key=query-secret").unwrap_err();
-    assert_eq!(refused.to_string(), "127.0.0.1 (127.0.0.1) is refused by the network rule loopback");
+    assert!(
+        names
+            .iter()
+            .all(|name| page.contains(&format!("| `{name}` |")))
+            && page.contains(" 6379,"),
+        "{page}"
+    );
+    let refused = judged(
+        &Guard::default(),
+        "http://127.0.0.1/path-secret?key=query-secret",
+    )
+    .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "127.0.0.1 (127.0.0.1) is refused by the network rule loopback"
+    );
     let refused = Destination::parse("http://user-secret:pass-secret@good.example/").unwrap_err();
-    assert_eq!(refused.to_string(), "good.example is refused by the network rule userinfo");
+    assert_eq!(
+        refused.to_string(),
+        "good.example is refused by the network rule userinfo"
+    );
 }
 
 #[test]
@@ -79,7 +122,10 @@ fn what_a_name_resolves_to_is_judged_like_a_literal() {
         ("93.184.215.14", None),
         ("2606:4700::6810:84e5", None),
     ] {
-        let found = guard.check_address("good.example", address.parse().unwrap()).err().map(|refused| refused.code());
+        let found = guard
+            .check_address("good.example", address.parse().unwrap())
+            .err()
+            .map(|refused| refused.code());
         assert_eq!(found, rule, "{address}");
     }
 }
@@ -112,16 +158,29 @@ fn an_operator_opens_names_and_networks_and_nothing_beside_them() {
         ("other.internal", "192.168.7.7", false),
         ("whatever.example", "10.1.0.1", true),
     ] {
-        assert_eq!(guard.check_address(host, address.parse().unwrap()).is_ok(), passes, "{host} {address}");
+        assert_eq!(
+            guard.check_address(host, address.parse().unwrap()).is_ok(),
+            passes,
+            "{host} {address}"
+        );
     }
 }
 
 #[test]
 fn ports_are_denied_and_opened() {
-    let settings = GuardSettings { ports_denied: vec![8080], ports_open: vec![5432, 8080], https_only: true, ..GuardSettings::default() };
+    let settings = GuardSettings {
+        ports_denied: vec![8080],
+        ports_open: vec![5432, 8080],
+        https_only: true,
+        ..GuardSettings::default()
+    };
     let guard = Guard::new(&settings).unwrap();
     let rule = |url| judged(&guard, url).err().map(|refused| refused.rule);
-    assert_eq!(rule("https://good.example:8080/"), Some(Rule::Port), "a denial wins");
+    assert_eq!(
+        rule("https://good.example:8080/"),
+        Some(Rule::Port),
+        "a denial wins"
+    );
     assert_eq!(rule("https://good.example:5432/"), None);
     assert_eq!(rule("https://good.example:3306/"), Some(Rule::Port));
     assert_eq!(rule("http://good.example/"), Some(Rule::HttpsRequired));
@@ -129,14 +188,38 @@ fn ports_are_denied_and_opened() {
 
 #[test]
 fn entries_that_open_nothing_are_refused() {
-    for entry in ["", "http://a.b", "a.b:80", "a.b/c", "10.0.0.1/8", "*.a.b", "127.1", "2130706433", "a b", "u@a.b"] {
-        let settings = GuardSettings { open: vec!["a.b".into(), entry.into()], ..GuardSettings::default() };
+    for entry in [
+        "",
+        "http://a.b",
+        "a.b:80",
+        "a.b/c",
+        "10.0.0.1/8",
+        "*.a.b",
+        "127.1",
+        "2130706433",
+        "a b",
+        "u@a.b",
+    ] {
+        let settings = GuardSettings {
+            open: vec!["a.b".into(), entry.into()],
+            ..GuardSettings::default()
+        };
         let error = Guard::new(&settings).unwrap_err();
-        assert_eq!((error.index, error.code()), (1, "bad-open-entry"), "{entry:?}");
+        assert_eq!(
+            (error.index, error.code()),
+            (1, "bad-open-entry"),
+            "{entry:?}"
+        );
     }
     assert!(serde_json::from_str::<GuardSettings>(r#"{"opened":[]}"#).is_err());
-    let many = GuardSettings { open: vec!["a.b".into(); limits::egress::OPENED_MAX + 1], ..GuardSettings::default() };
-    assert_eq!(Guard::new(&many).unwrap_err().index, limits::egress::OPENED_MAX);
+    let many = GuardSettings {
+        open: vec!["a.b".into(); limits::egress::OPENED_MAX + 1],
+        ..GuardSettings::default()
+    };
+    assert_eq!(
+        Guard::new(&many).unwrap_err().index,
+        limits::egress::OPENED_MAX
+    );
 }
 
 #[test]
@@ -147,7 +230,10 @@ fn redirects_lead_somewhere_new_or_nowhere() {
         ("x", Ok("https://good.example/a/x")),
         ("?y", Ok("https://good.example/a/b?y")),
         ("//other.example/x#f", Ok("https://other.example/x")),
-        ("https://other.example:8443/", Ok("https://other.example:8443/")),
+        (
+            "https://other.example:8443/",
+            Ok("https://other.example:8443/"),
+        ),
         ("http://good.example/", Err(Rule::RedirectDowngrade)),
         ("file:///etc/passwd", Err(Rule::Scheme)),
         ("javascript:alert(1)", Err(Rule::Scheme)),
@@ -158,15 +244,31 @@ fn redirects_lead_somewhere_new_or_nowhere() {
         ("https://", Err(Rule::BadUrl)),
     ] {
         let found = from.redirected(location.as_bytes(), 1);
-        assert_eq!(found.as_ref().map(|to| to.url().as_str()).map_err(|refused| refused.rule), leads, "{location}");
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|to| to.url().as_str())
+                .map_err(|refused| refused.rule),
+            leads,
+            "{location}"
+        );
     }
     assert_eq!(from.redirected(b"/\xff", 1).unwrap_err().rule, Rule::BadUrl);
     assert!(from.redirected(b"/x", 10).is_ok());
-    assert_eq!(from.redirected(b"/x", 11).unwrap_err().rule, Rule::TooManyRedirects);
+    assert_eq!(
+        from.redirected(b"/x", 11).unwrap_err().rule,
+        Rule::TooManyRedirects
+    );
     let metadata = from.redirected(b"//169.254.169.254/", 1).unwrap();
-    assert_eq!(Guard::default().check(&metadata).unwrap_err().rule, Rule::LinkLocal);
+    assert_eq!(
+        Guard::default().check(&metadata).unwrap_err().rule,
+        Rule::LinkLocal
+    );
     let plain = Destination::parse("http://good.example/").unwrap();
-    assert!(plain.redirected(b"https://good.example/", 1).is_ok(), "from http to https is no loss");
+    assert!(
+        plain.redirected(b"https://good.example/", 1).is_ok(),
+        "from http to https is no loss"
+    );
     assert!(!plain.same_origin(&from) && from.same_origin(&from.redirected(b"/y", 1).unwrap()));
 }
 
@@ -187,14 +289,29 @@ fn methods_and_fields_follow_as_far_as_they_should() {
     ] {
         assert_eq!(onward(status, method), expected, "{status} {method}");
     }
-    for name in ["host", "connection", "proxy-authorization", "proxy-connection", "content-length", "transfer-encoding", "te", "upgrade"] {
+    for name in [
+        "host",
+        "connection",
+        "proxy-authorization",
+        "proxy-connection",
+        "content-length",
+        "transfer-encoding",
+        "te",
+        "upgrade",
+    ] {
         assert!(is_forbidden_header(name), "{name}");
     }
     for name in ["authorization", "cookie", "x-api-key", "origin", "referer"] {
-        assert!(!is_forbidden_header(name) && !travels_across_hosts(name), "{name}");
+        assert!(
+            !is_forbidden_header(name) && !travels_across_hosts(name),
+            "{name}"
+        );
     }
     for name in ["accept", "content-type", "user-agent"] {
-        assert!(!is_forbidden_header(name) && travels_across_hosts(name), "{name}");
+        assert!(
+            !is_forbidden_header(name) && travels_across_hosts(name),
+            "{name}"
+        );
     }
 }
 

@@ -19,8 +19,15 @@ pub fn asyncapi() -> Value {
             schemas.insert(key, Value::Object(schema::body(envelope, way)));
         }
     }
-    let channel: Map<String, Value> =
-        messages.keys().map(|key| (key.clone(), json!({"$ref": format!("#/components/messages/{key}")}))).collect();
+    let channel: Map<String, Value> = messages
+        .keys()
+        .map(|key| {
+            (
+                key.clone(),
+                json!({"$ref": format!("#/components/messages/{key}")}),
+            )
+        })
+        .collect();
     json!({
         "asyncapi": "3.0.0",
         "info": {

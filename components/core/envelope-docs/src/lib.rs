@@ -60,7 +60,9 @@ impl Way {
 
     /// The types that go this way, in the table's order.
     pub fn types(self) -> impl Iterator<Item = &'static EnvelopeType> {
-        envelope::CATALOGUE.iter().filter(move |envelope| self.carries(envelope))
+        envelope::CATALOGUE
+            .iter()
+            .filter(move |envelope| self.carries(envelope))
     }
 }
 
@@ -77,13 +79,21 @@ enum Presence {
 
 /// Where `field` of `envelope` stands on `way`.
 fn presence(envelope: &EnvelopeType, field: &Field, way: Way) -> Presence {
-    let said = if field.required { Presence::Required } else { Presence::Optional };
+    let said = if field.required {
+        Presence::Required
+    } else {
+        Presence::Optional
+    };
     match (way, field.side) {
         (Way::ClientToServer, Side::Client) => said,
         (Way::ClientToServer, Side::Stamped) => Presence::Optional,
         (Way::ClientToServer, Side::Server) => Presence::Absent,
         // A server that was implied is named before the envelope goes on (D1).
-        (Way::ServerToClient, Side::Client) if field.name == "serverId" && envelope.routing == Routing::Server => Presence::Required,
+        (Way::ServerToClient, Side::Client)
+            if field.name == "serverId" && envelope.routing == Routing::Server =>
+        {
+            Presence::Required
+        }
         (Way::ServerToClient, _) => said,
     }
 }
@@ -98,7 +108,9 @@ fn pascal_case(name: &str) -> String {
     name.split(['_', '-'])
         .map(|word| {
             let mut letters = word.chars();
-            letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+            letters.next().map_or_else(String::new, |first| {
+                first.to_ascii_uppercase().to_string() + letters.as_str()
+            })
         })
         .collect()
 }

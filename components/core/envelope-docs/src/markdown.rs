@@ -2,7 +2,10 @@
 
 use envelope::{
     CATALOGUE, EnvelopeType,
-    catalogue::{Direction, FEATURES, Field, Kind, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, RateClass, Routing, Side},
+    catalogue::{
+        Direction, FEATURES, Field, Kind, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, RateClass,
+        Routing, Side,
+    },
     verdict::ForwardClass,
 };
 use std::fmt::Write as _;
@@ -19,7 +22,11 @@ pub fn markdown() -> String {
          `null` means the same as a missing member.\n\n\
          Machine-readable forms: [asyncapi.json](asyncapi.json), [schemas/](schemas), [envelopes.d.ts](envelopes.d.ts). \
          Refusals: [errors.md](errors.md).\n\n",
-        FEATURES.iter().map(|feature| format!("`{feature}`")).collect::<Vec<_>>().join(", "),
+        FEATURES
+            .iter()
+            .map(|feature| format!("`{feature}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
     );
     rates(&mut out);
     overview(&mut out);
@@ -34,7 +41,13 @@ fn rates(out: &mut String) {
     out.push_str("| bucket | a second | at once |\n|---|---|---|\n");
     for class in RateClass::ALL {
         let rate = class.rate();
-        let _ = writeln!(out, "| {} | {} | {} |", class.name(), rate.per_second, rate.burst);
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            class.name(),
+            rate.per_second,
+            rate.burst
+        );
     }
 }
 
@@ -54,7 +67,13 @@ fn overview(out: &mut String) {
 }
 
 fn section(out: &mut String, envelope: &EnvelopeType) {
-    let _ = write!(out, "\n## {}\n\n{} {}.", envelope.name, envelope.summary, capitalised(direction(envelope.direction)));
+    let _ = write!(
+        out,
+        "\n## {}\n\n{} {}.",
+        envelope.name,
+        envelope.summary,
+        capitalised(direction(envelope.direction))
+    );
     if envelope.coalesce {
         out.push_str(" A slow receiver gets only the newest one from each sender.");
     }
@@ -69,7 +88,13 @@ fn rows(out: &mut String, fields: &[Field], prefix: &str) {
     for field in fields {
         let path = format!("{prefix}{}", field.name);
         let always = if field.required { "yes" } else { "no" };
-        let _ = writeln!(out, "| `{path}` | {} | {} | {always} | {} |", kind(&field.kind), side(field.side), field.summary);
+        let _ = writeln!(
+            out,
+            "| `{path}` | {} | {} | {always} | {} |",
+            kind(&field.kind),
+            side(field.side),
+            field.summary
+        );
         match field.kind {
             Kind::Object(inner) => rows(out, inner, &format!("{path}.")),
             Kind::ListOf(inner) => rows(out, inner, &format!("{path}[].")),
@@ -120,7 +145,11 @@ fn kind(kind: &Kind) -> String {
         Kind::UserId => "identity".into(),
         Kind::PluginId => "plugin id".into(),
         Kind::EventName => "event name".into(),
-        Kind::OneOf(words) => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
+        Kind::OneOf(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
         Kind::TextOrObject => "text or object".into(),
         Kind::Any => "any".into(),
         Kind::Object(_) => "object".into(),
@@ -131,5 +160,7 @@ fn kind(kind: &Kind) -> String {
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().to_string() + letters.as_str())
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().to_string() + letters.as_str()
+    })
 }

@@ -10,21 +10,39 @@ use serde_json::{Map, Value, json};
 
 /// Every schema with its path below `schemas/`: `client-to-server/identify.json` and so on.
 pub fn schemas() -> impl Iterator<Item = (String, Value)> {
-    Way::ALL
-        .into_iter()
-        .flat_map(|way| way.types().map(move |envelope| (format!("{}/{}.json", way.name(), envelope.name), document(envelope, way))))
+    Way::ALL.into_iter().flat_map(|way| {
+        way.types().map(move |envelope| {
+            (
+                format!("{}/{}.json", way.name(), envelope.name),
+                document(envelope, way),
+            )
+        })
+    })
 }
 
 /// The schema of the type named `name` on `way`; `None` when there is no such type or it does not go that way.
 #[must_use]
 pub fn schema(name: &str, way: Way) -> Option<Value> {
-    envelope::find(name).filter(|envelope| way.carries(envelope)).map(|envelope| document(envelope, way))
+    envelope::find(name)
+        .filter(|envelope| way.carries(envelope))
+        .map(|envelope| document(envelope, way))
 }
 
 fn document(envelope: &EnvelopeType, way: Way) -> Value {
     let mut document = Map::new();
-    document.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
-    document.insert("$id".into(), format!("urn:jackfield:envelope:{PROTOCOL_VERSION}:{}:{}", way.name(), envelope.name).into());
+    document.insert(
+        "$schema".into(),
+        "https://json-schema.org/draft/2020-12/schema".into(),
+    );
+    document.insert(
+        "$id".into(),
+        format!(
+            "urn:jackfield:envelope:{PROTOCOL_VERSION}:{}:{}",
+            way.name(),
+            envelope.name
+        )
+        .into(),
+    );
     document.extend(body(envelope, way));
     Value::Object(document)
 }
@@ -59,7 +77,11 @@ fn of_fields(fields: &[Field]) -> Value {
     let mut properties = Map::new();
     let mut required: Vec<Value> = Vec::new();
     for field in fields {
-        let schema = if field.required { of_kind(&field.kind) } else { or_null(&field.kind) };
+        let schema = if field.required {
+            of_kind(&field.kind)
+        } else {
+            or_null(&field.kind)
+        };
         if field.required {
             required.push(field.name.into());
         }

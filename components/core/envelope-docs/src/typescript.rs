@@ -26,7 +26,13 @@ pub fn typescript() -> String {
 }
 
 fn interface(out: &mut String, envelope: &EnvelopeType, way: Way) {
-    let _ = write!(out, "\n/** {} */\nexport interface {} {{\n  type: {:?};\n", envelope.summary, name(envelope, way), envelope.name);
+    let _ = write!(
+        out,
+        "\n/** {} */\nexport interface {} {{\n  type: {:?};\n",
+        envelope.summary,
+        name(envelope, way),
+        envelope.name
+    );
     for field in envelope.fields {
         match presence(envelope, field, way) {
             Presence::Absent => {}
@@ -35,7 +41,9 @@ fn interface(out: &mut String, envelope: &EnvelopeType, way: Way) {
         }
     }
     if is_open(envelope) {
-        out.push_str("  /** Further members are passed on untouched. */\n  [member: string]: unknown;\n");
+        out.push_str(
+            "  /** Further members are passed on untouched. */\n  [member: string]: unknown;\n",
+        );
     }
     out.push_str("}\n");
 }
@@ -55,14 +63,31 @@ fn union(out: &mut String, way: Way) {
 fn member(out: &mut String, field: &Field, required: bool, depth: usize) {
     let indent = "  ".repeat(depth);
     let (mark, nothing) = if required { ("", "") } else { ("?", " | null") };
-    let _ = write!(out, "{indent}/** {} */\n{indent}{}{mark}: ", field.summary, field.name);
+    let _ = write!(
+        out,
+        "{indent}/** {} */\n{indent}{}{mark}: ",
+        field.summary, field.name
+    );
     kind(out, &field.kind, depth);
-    let _ = writeln!(out, "{};", if matches!(field.kind, Kind::Any) { "" } else { nothing });
+    let _ = writeln!(
+        out,
+        "{};",
+        if matches!(field.kind, Kind::Any) {
+            ""
+        } else {
+            nothing
+        }
+    );
 }
 
 fn kind(out: &mut String, kind: &Kind, depth: usize) {
     match kind {
-        Kind::Text | Kind::TextMax(_) | Kind::ServerId | Kind::UserId | Kind::PluginId | Kind::EventName => out.push_str("string"),
+        Kind::Text
+        | Kind::TextMax(_)
+        | Kind::ServerId
+        | Kind::UserId
+        | Kind::PluginId
+        | Kind::EventName => out.push_str("string"),
         Kind::Boolean => out.push_str("boolean"),
         Kind::Count | Kind::Millis => out.push_str("number"),
         Kind::Time => out.push_str("Time"),

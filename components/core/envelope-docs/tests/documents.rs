@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 fn check(name: &str, way: Way, instance: &Value) -> Vec<String> {
     let schema = schema(name, way).expect("a schema of this type and way");
     let validator = jsonschema::validator_for(&schema).expect("a sound schema");
-    validator.iter_errors(instance).map(|error| error.to_string()).collect()
+    validator
+        .iter_errors(instance)
+        .map(|error| error.to_string())
+        .collect()
 }
 
 fn sound(name: &str, way: Way, instance: &Value) {
@@ -28,8 +31,16 @@ fn every_schema_is_valid_and_named_after_its_type() {
 #[test]
 fn a_schema_exists_exactly_where_the_table_lets_a_type_go() {
     for envelope in CATALOGUE {
-        let ways: Vec<Way> = Way::ALL.into_iter().filter(|way| schema(envelope.name, *way).is_some()).collect();
-        assert_eq!(ways.contains(&Way::ClientToServer), envelope.direction.from_client(), "{}", envelope.name);
+        let ways: Vec<Way> = Way::ALL
+            .into_iter()
+            .filter(|way| schema(envelope.name, *way).is_some())
+            .collect();
+        assert_eq!(
+            ways.contains(&Way::ClientToServer),
+            envelope.direction.from_client(),
+            "{}",
+            envelope.name
+        );
         assert!(!ways.is_empty());
     }
     assert!(schema("nonsense", Way::ClientToServer).is_none());
@@ -40,36 +51,105 @@ fn a_schema_exists_exactly_where_the_table_lets_a_type_go() {
 #[test]
 fn the_servers_own_words_satisfy_their_schemas() {
     let parse = |bytes: Vec<u8>| serde_json::from_slice::<Value>(&bytes).expect("JSON");
-    let connected =
-        reply::connected("0b5f6c9e-52d4-4f3e-9d6f-0d2f5a6f8f11", 1_777_470_000_000, &reply::protocol(&json!({"messageBytesMax": 1})));
+    let connected = reply::connected(
+        "0b5f6c9e-52d4-4f3e-9d6f-0d2f5a6f8f11",
+        1_777_470_000_000,
+        &reply::protocol(&json!({"messageBytesMax": 1})),
+    );
     sound("connected", Way::ServerToClient, &parse(connected));
-    sound("error", Way::ServerToClient, &parse(reply::error("BAD_JSON", "not a JSON object", None, None, None)));
-    sound("error", Way::ServerToClient, &parse(reply::error("RATE_LIMITED", "too fast", Some("typing"), Some("1"), Some(200))));
-    sound("access_denied", Way::ServerToClient, &parse(reply::access_denied("s1", "BANNED", "you are banned", Some("1"), Some(5))));
+    sound(
+        "error",
+        Way::ServerToClient,
+        &parse(reply::error(
+            "BAD_JSON",
+            "not a JSON object",
+            None,
+            None,
+            None,
+        )),
+    );
+    sound(
+        "error",
+        Way::ServerToClient,
+        &parse(reply::error(
+            "RATE_LIMITED",
+            "too fast",
+            Some("typing"),
+            Some("1"),
+            Some(200),
+        )),
+    );
+    sound(
+        "access_denied",
+        Way::ServerToClient,
+        &parse(reply::access_denied(
+            "s1",
+            "BANNED",
+            "you are banned",
+            Some("1"),
+            Some(5),
+        )),
+    );
 }
 
 #[test]
 fn old_clients_forms_are_allowed() {
     let way = Way::ClientToServer;
     sound("identify", way, &json!({"type": "identify"}));
-    sound("identify", way, &json!({"type": "identify", "oderId": null, "displayName": "A", "profileUpdatedAt": "2026-01-01T00:00:00Z"}));
-    sound("chat_message", way, &json!({"type": "chat_message", "message": {"id": 1}, "timestamp": "2026-01-01T00:00:00Z"}));
-    sound("chat_message", way, &json!({"type": "chat_message", "message": "hi", "senderId": "x", "serverId": null}));
-    sound("voice_state", way, &json!({"type": "voice_state", "muted": true, "roomId": "r"}));
-    sound("offer", way, &json!({"type": "offer", "targetUserId": "b", "sdp": {"type": "offer"}}));
+    sound(
+        "identify",
+        way,
+        &json!({"type": "identify", "oderId": null, "displayName": "A", "profileUpdatedAt": "2026-01-01T00:00:00Z"}),
+    );
+    sound(
+        "chat_message",
+        way,
+        &json!({"type": "chat_message", "message": {"id": 1}, "timestamp": "2026-01-01T00:00:00Z"}),
+    );
+    sound(
+        "chat_message",
+        way,
+        &json!({"type": "chat_message", "message": "hi", "senderId": "x", "serverId": null}),
+    );
+    sound(
+        "voice_state",
+        way,
+        &json!({"type": "voice_state", "muted": true, "roomId": "r"}),
+    );
+    sound(
+        "offer",
+        way,
+        &json!({"type": "offer", "targetUserId": "b", "sdp": {"type": "offer"}}),
+    );
 }
 
 #[test]
 fn wrong_forms_are_named() {
     let way = Way::ClientToServer;
     assert!(!check("typing", way, &json!({"type": "typing", "isTyping": "yes"})).is_empty());
-    assert!(!check("status_update", way, &json!({"type": "status_update", "status": "sleeping"})).is_empty());
     assert!(
-        !check("plugin_event", way, &json!({"type": "plugin_event", "serverId": "s", "pluginId": "Ab", "eventName": "abc"})).is_empty()
+        !check(
+            "status_update",
+            way,
+            &json!({"type": "status_update", "status": "sleeping"})
+        )
+        .is_empty()
+    );
+    assert!(
+        !check(
+            "plugin_event",
+            way,
+            &json!({"type": "plugin_event", "serverId": "s", "pluginId": "Ab", "eventName": "abc"})
+        )
+        .is_empty()
     );
     assert!(!check("offer", way, &json!({"type": "offer"})).is_empty());
-    let relayed = json!({"type": "chat_message", "message": "hi", "senderId": "a", "senderName": "A"});
-    assert!(!check("chat_message", Way::ServerToClient, &relayed).is_empty(), "an implied server is named on the way out");
+    let relayed =
+        json!({"type": "chat_message", "message": "hi", "senderId": "a", "senderName": "A"});
+    assert!(
+        !check("chat_message", Way::ServerToClient, &relayed).is_empty(),
+        "an implied server is named on the way out"
+    );
 }
 
 #[test]
@@ -79,7 +159,12 @@ fn the_asyncapi_document_refers_only_to_what_it_defines() {
     collect_refs(&document, &mut refs);
     assert!(refs.len() > CATALOGUE.len());
     for pointer in refs {
-        assert!(document.pointer(pointer.strip_prefix('#').expect("a local reference")).is_some(), "{pointer}");
+        assert!(
+            document
+                .pointer(pointer.strip_prefix('#').expect("a local reference"))
+                .is_some(),
+            "{pointer}"
+        );
     }
 }
 
@@ -100,7 +185,15 @@ fn collect_refs(value: &Value, refs: &mut Vec<String>) {
 fn the_pages_name_every_type() {
     let (page, types) = (markdown(), typescript());
     for envelope in CATALOGUE {
-        assert!(page.contains(&format!("\n## {}\n", envelope.name)), "{}", envelope.name);
-        assert!(types.contains(&format!("  type: {:?};", envelope.name)), "{}", envelope.name);
+        assert!(
+            page.contains(&format!("\n## {}\n", envelope.name)),
+            "{}",
+            envelope.name
+        );
+        assert!(
+            types.contains(&format!("  type: {:?};", envelope.name)),
+            "{}",
+            envelope.name
+        );
     }
 }

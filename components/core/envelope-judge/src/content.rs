@@ -16,12 +16,22 @@ use limits::{
 
 /// `status_update` (W20). The host sends it once per server, so that `serverId` is the host's to add.
 pub(crate) fn status(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
-    let text = turn.fields().text("status")?.ok_or_else(|| invalid("status is missing".to_owned()))?;
-    let status =
-        Status::parse(&text).ok_or_else(|| invalid(format!("status must be online, away, busy or offline, not {}", word(&text))))?;
+    let text = turn
+        .fields()
+        .text("status")?
+        .ok_or_else(|| invalid("status is missing".to_owned()))?;
+    let status = Status::parse(&text).ok_or_else(|| {
+        invalid(format!(
+            "status must be online, away, busy or offline, not {}",
+            word(&text)
+        ))
+    })?;
     let mut stamp = turn.stamp();
     stamp.text("oderId", turn.user_id);
-    Ok(Decision { patches: stamp.patches(), effects: vec![Effect::SetStatus(status)] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![Effect::SetStatus(status)],
+    })
 }
 
 /// `join_server` and `view_server` (W14, W16).
@@ -33,13 +43,19 @@ pub(crate) fn access(turn: &Turn<'_, '_>, effect: fn(Access) -> Effect) -> Resul
         invite: fields.bytes_max("inviteToken", KEY_BYTES_MAX)?,
         roster_offset: fields.count("rosterOffset")?.unwrap_or_default(),
     };
-    Ok(Decision { patches: Vec::new(), effects: vec![effect(access)] })
+    Ok(Decision {
+        patches: Vec::new(),
+        effects: vec![effect(access)],
+    })
 }
 
 /// `leave_server` (W17). Leaving what one never joined is no fault.
 pub(crate) fn leave(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let server_id = turn.server()?.into_owned();
-    Ok(Decision { patches: Vec::new(), effects: vec![Effect::Leave(server_id)] })
+    Ok(Decision {
+        patches: Vec::new(),
+        effects: vec![Effect::Leave(server_id)],
+    })
 }
 
 /// `chat_message` (W22). The sender's name and identity are the server's to say, unless a known plugin speaks (D9).
@@ -56,10 +72,14 @@ pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decis
     let sender = fields.text("senderId")?;
     let name = fields.text("senderName")?;
     let mut stamp = turn.stamp();
-    let plugin = match sender.as_deref().filter(|sender| *sender != turn.user_id && !sender.is_empty()) {
+    let plugin = match sender
+        .as_deref()
+        .filter(|sender| *sender != turn.user_id && !sender.is_empty())
+    {
         Some(voice) => {
-            let learned =
-                known.server(&server_id, turn.context.server_revision).ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
+            let learned = known
+                .server(&server_id, turn.context.server_revision)
+                .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
             learned.speaker(voice)
         }
         None => None,
@@ -77,7 +97,10 @@ pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decis
         }
     }
     turn.imply(&mut stamp, &server_id);
-    Ok(Decision { patches: stamp.patches(), effects: vec![Effect::Broadcast(server_id.into_owned())] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![Effect::Broadcast(server_id.into_owned())],
+    })
 }
 
 /// `typing` (W23).
@@ -85,13 +108,18 @@ pub(crate) fn typing(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.server()?;
     turn.must_be_joined(&server_id)?;
-    fields.boolean("isTyping")?.ok_or_else(|| invalid("isTyping is missing".to_owned()))?;
+    fields
+        .boolean("isTyping")?
+        .ok_or_else(|| invalid("isTyping is missing".to_owned()))?;
     fields.text_max("channelId", CHANNEL_ID_CHARS_MAX)?;
     let mut stamp = turn.stamp();
     stamp.text("oderId", turn.user_id);
     stamp.text("displayName", turn.context.display_name);
     turn.imply(&mut stamp, &server_id);
-    Ok(Decision { patches: stamp.patches(), effects: vec![Effect::Broadcast(server_id.into_owned())] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![Effect::Broadcast(server_id.into_owned())],
+    })
 }
 
 /// `voice_state` (W24): opaque, flat or nested (D1); it is the state of one connection.
@@ -103,27 +131,52 @@ pub(crate) fn voice(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     stamp.text("displayName", turn.context.display_name);
     stamp.text("connectionId", turn.context.connection_id);
     turn.imply(&mut stamp, &server_id);
-    Ok(Decision { patches: stamp.patches(), effects: vec![Effect::Broadcast(server_id.into_owned())] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![Effect::Broadcast(server_id.into_owned())],
+    })
 }
 
 /// What goes to one identity (W25 to W29): untouched but for `fromUserId`.
 pub(crate) fn forward(turn: &Turn<'_, '_>, class: ForwardClass) -> Result<Decision, Stop> {
-    let target = turn.fields().user_id("targetUserId")?.ok_or_else(|| invalid("targetUserId is missing".to_owned()))?;
+    let target = turn
+        .fields()
+        .user_id("targetUserId")?
+        .ok_or_else(|| invalid("targetUserId is missing".to_owned()))?;
     let mut stamp = turn.stamp();
     stamp.text("fromUserId", turn.user_id);
-    Ok(Decision { patches: stamp.patches(), effects: vec![Effect::Forward { user_id: target.into_owned(), class }] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![Effect::Forward {
+            user_id: target.into_owned(),
+            class,
+        }],
+    })
 }
 
 /// `server_icon_available` and `server_icon_sync_request` (W29): for those who joined or view the server.
-pub(crate) fn icon(turn: &Turn<'_, '_>, required: bool, effect: fn(String, u64) -> Effect) -> Result<Decision, Stop> {
+pub(crate) fn icon(
+    turn: &Turn<'_, '_>,
+    required: bool,
+    effect: fn(String, u64) -> Effect,
+) -> Result<Decision, Stop> {
     let server_id = turn.server()?;
     if turn.context.membership == Membership::None {
-        return Err(Stop::refuse(code::NOT_A_MEMBER, format!("you have neither joined nor are viewing server {}", word(&server_id))));
+        return Err(Stop::refuse(
+            code::NOT_A_MEMBER,
+            format!(
+                "you have neither joined nor are viewing server {}",
+                word(&server_id)
+            ),
+        ));
     }
     let version = turn.fields().millis("iconUpdatedAt")?;
     if required && version.is_none() {
         return Err(invalid("iconUpdatedAt is missing".to_owned()));
     }
     let effect = effect(server_id.into_owned(), version.unwrap_or_default());
-    Ok(Decision { patches: Vec::new(), effects: vec![effect] })
+    Ok(Decision {
+        patches: Vec::new(),
+        effects: vec![effect],
+    })
 }

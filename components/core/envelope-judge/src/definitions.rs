@@ -8,7 +8,8 @@ use envelope::{
     verdict::{Definition, Requirement, Snapshot},
 };
 use limits::plugin_event::{
-    COMPILED_SCHEMAS_MAX, DEFINITIONS_PER_SERVER_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX, REQUIREMENTS_PER_SERVER_MAX,
+    COMPILED_SCHEMAS_MAX, DEFINITIONS_PER_SERVER_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX,
+    REQUIREMENTS_PER_SERVER_MAX,
 };
 use plugin_event::{Schema, SchemaError};
 use std::{collections::HashMap, sync::Arc};
@@ -70,26 +71,47 @@ impl Definitions {
         let mut definitions = snapshot.definitions;
         definitions.truncate(DEFINITIONS_PER_SERVER_MAX);
         definitions.sort_by(|left, right| key(left).cmp(&key(right)));
-        let bytes = definitions.iter().filter_map(|definition| definition.schema.as_ref()).map(String::len).sum();
-        let events: Vec<Event> = definitions.into_iter().map(|definition| self.event(definition, old.as_ref())).collect();
+        let bytes = definitions
+            .iter()
+            .filter_map(|definition| definition.schema.as_ref())
+            .map(String::len)
+            .sum();
+        let events: Vec<Event> = definitions
+            .into_iter()
+            .map(|definition| self.event(definition, old.as_ref()))
+            .collect();
         self.drop_schemas(old.iter().flat_map(|old| &old.events), &events);
         self.make_room(bytes);
         self.clock += 1;
         self.bytes += bytes;
-        let learned = Learned { revision: snapshot.revision, used: self.clock, bytes, requirements, events };
+        let learned = Learned {
+            revision: snapshot.revision,
+            used: self.clock,
+            bytes,
+            requirements,
+            events,
+        };
         self.servers.insert(snapshot.server_id.into(), learned);
     }
 
     /// What is known about a server in `revision` or a later one.
     pub(crate) fn server(&mut self, server_id: &str, revision: u64) -> Option<&Learned> {
         self.clock += 1;
-        let learned = self.servers.get_mut(server_id).filter(|learned| learned.revision >= revision)?;
+        let learned = self
+            .servers
+            .get_mut(server_id)
+            .filter(|learned| learned.revision >= revision)?;
         learned.used = self.clock;
         Some(learned)
     }
 
     /// The compiled schema of an event; `None` when its payload is free.
-    pub(crate) fn schema(&mut self, server_id: &str, plugin_id: &str, event_name: &str) -> Option<Result<Arc<Schema>, SchemaError>> {
+    pub(crate) fn schema(
+        &mut self,
+        server_id: &str,
+        plugin_id: &str,
+        event_name: &str,
+    ) -> Option<Result<Arc<Schema>, SchemaError>> {
         self.clock += 1;
         let event = self.servers.get(server_id)?.event(plugin_id, event_name)?;
         let text = event.definition.schema.as_deref()?;
@@ -100,10 +122,20 @@ impl Definitions {
         let schema = Schema::compile(text).map(Arc::new);
         let id = event.id;
         if self.schemas.len() >= COMPILED_SCHEMAS_MAX {
-            let oldest = self.schemas.iter().min_by_key(|(_, compiled)| compiled.used).map(|(id, _)| *id);
+            let oldest = self
+                .schemas
+                .iter()
+                .min_by_key(|(_, compiled)| compiled.used)
+                .map(|(id, _)| *id);
             oldest.and_then(|oldest| self.schemas.remove(&oldest));
         }
-        self.schemas.insert(id, Compiled { schema: schema.clone(), used: self.clock });
+        self.schemas.insert(
+            id,
+            Compiled {
+                schema: schema.clone(),
+                used: self.clock,
+            },
+        );
         Some(schema)
     }
 
@@ -125,7 +157,12 @@ impl Definitions {
     /// Gives an event the id of the old one with the same schema, so that it stays compiled.
     fn event(&mut self, definition: Definition, old: Option<&Learned>) -> Event {
         let same = old
-            .and_then(|old| old.event(definition.plugin_id.as_str(), definition.event_name.as_str()))
+            .and_then(|old| {
+                old.event(
+                    definition.plugin_id.as_str(),
+                    definition.event_name.as_str(),
+                )
+            })
             .filter(|old| old.definition.schema == definition.schema);
         let id = same.map_or_else(
             || {
@@ -147,8 +184,17 @@ impl Definitions {
 
     /// Forgets the servers used longest ago until `bytes` more and one more server fit.
     fn make_room(&mut self, bytes: usize) {
-        while !self.servers.is_empty() && (self.servers.len() >= LEARNED_SERVERS_MAX || self.bytes + bytes > LEARNED_BYTES_MAX) {
-            let Some(oldest) = self.servers.iter().min_by_key(|(_, learned)| learned.used).map(|(id, _)| id.clone()) else { return };
+        while !self.servers.is_empty()
+            && (self.servers.len() >= LEARNED_SERVERS_MAX || self.bytes + bytes > LEARNED_BYTES_MAX)
+        {
+            let Some(oldest) = self
+                .servers
+                .iter()
+                .min_by_key(|(_, learned)| learned.used)
+                .map(|(id, _)| id.clone())
+            else {
+                return;
+            };
             let old = self.forget(&oldest);
             self.drop_schemas(old.iter().flat_map(|old| &old.events), &[]);
         }
@@ -157,32 +203,52 @@ impl Definitions {
 
 impl Learned {
     pub(crate) fn event(&self, plugin_id: &str, event_name: &str) -> Option<&Event> {
-        let found = self.events.binary_search_by(|event| key(&event.definition).cmp(&(plugin_id, event_name)));
+        let found = self
+            .events
+            .binary_search_by(|event| key(&event.definition).cmp(&(plugin_id, event_name)));
         found.ok().map(|index| &self.events[index])
     }
 
     pub(crate) fn requirement(&self, plugin_id: &str) -> Option<&Requirement> {
-        let found = self.requirements.binary_search_by(|requirement| requirement.plugin_id.as_str().cmp(plugin_id));
+        let found = self
+            .requirements
+            .binary_search_by(|requirement| requirement.plugin_id.as_str().cmp(plugin_id));
         found.ok().map(|index| &self.requirements[index])
     }
 
     /// The plugin that may speak as `voice` here (D9): it is known on this server and not blocked.
     pub(crate) fn speaker<'v>(&'v self, voice: &'v str) -> Option<&'v str> {
         let named = voice.strip_prefix("plugin:").filter(|id| self.knows(id));
-        let own =
-            || self.requirements.iter().find(|known| known.plugin_user_id.as_deref() == Some(voice)).map(|known| known.plugin_id.as_str());
-        named.or_else(own).filter(|id| !self.requirement(id).is_some_and(|requirement| requirement.blocked))
+        let own = || {
+            self.requirements
+                .iter()
+                .find(|known| known.plugin_user_id.as_deref() == Some(voice))
+                .map(|known| known.plugin_id.as_str())
+        };
+        named.or_else(own).filter(|id| {
+            !self
+                .requirement(id)
+                .is_some_and(|requirement| requirement.blocked)
+        })
     }
 
     fn knows(&self, plugin_id: &str) -> bool {
-        let first = self.events.partition_point(|event| event.definition.plugin_id.as_str() < plugin_id);
-        let has_event = self.events.get(first).is_some_and(|event| event.definition.plugin_id.as_str() == plugin_id);
+        let first = self
+            .events
+            .partition_point(|event| event.definition.plugin_id.as_str() < plugin_id);
+        let has_event = self
+            .events
+            .get(first)
+            .is_some_and(|event| event.definition.plugin_id.as_str() == plugin_id);
         has_event || self.requirement(plugin_id).is_some()
     }
 }
 
 fn key(definition: &Definition) -> (&str, &str) {
-    (definition.plugin_id.as_str(), definition.event_name.as_str())
+    (
+        definition.plugin_id.as_str(),
+        definition.event_name.as_str(),
+    )
 }
 
 #[cfg(test)]
@@ -190,7 +256,9 @@ mod tests {
     use super::Definitions;
     use envelope::verdict::{Definition, EventDirection, EventScope, Snapshot};
     use identifiers::{EventName, PluginId};
-    use limits::plugin_event::{COMPILED_SCHEMAS_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX, SCHEMA_BYTES_MAX};
+    use limits::plugin_event::{
+        COMPILED_SCHEMAS_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX, SCHEMA_BYTES_MAX,
+    };
 
     fn definition(plugin_id: &str, event_name: &str, schema: &str) -> Definition {
         Definition {
@@ -204,7 +272,12 @@ mod tests {
     }
 
     fn snapshot(server_id: &str, revision: u64, definitions: Vec<Definition>) -> Snapshot {
-        Snapshot { server_id: server_id.to_owned(), revision, requirements: Vec::new(), definitions }
+        Snapshot {
+            server_id: server_id.to_owned(),
+            revision,
+            requirements: Vec::new(),
+            definitions,
+        }
     }
 
     #[test]
@@ -215,7 +288,11 @@ mod tests {
         }
         assert!(known.server("s0", 1).is_some(), "used again");
         known.learn(snapshot("new", 1, Vec::new()));
-        assert!(known.server("s0", 1).is_some() && known.server("s1", 1).is_none() && known.server("new", 1).is_some());
+        assert!(
+            known.server("s0", 1).is_some()
+                && known.server("s1", 1).is_none()
+                && known.server("new", 1).is_some()
+        );
         assert_eq!(known.servers.len(), LEARNED_SERVERS_MAX);
     }
 
@@ -224,7 +301,9 @@ mod tests {
         let mut known = Definitions::new();
         let big = format!(r#"{{"$comment":"{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX - 20));
         for at in 0..40 {
-            let definitions = (0..100).map(|event| definition("abc", &format!("event.{event}"), &big)).collect();
+            let definitions = (0..100)
+                .map(|event| definition("abc", &format!("event.{event}"), &big))
+                .collect();
             known.learn(snapshot(&format!("s{at}"), 1, definitions));
             assert!(known.bytes <= LEARNED_BYTES_MAX);
         }
@@ -236,16 +315,36 @@ mod tests {
     #[test]
     fn compiled_schemas_are_bounded_and_survive_a_revision() {
         let mut known = Definitions::new();
-        let names: Vec<String> = (0..COMPILED_SCHEMAS_MAX + 10).map(|at| format!("event.{at}")).collect();
-        let all = || names.iter().map(|name| definition("abc", name, "true")).collect::<Vec<_>>();
+        let names: Vec<String> = (0..COMPILED_SCHEMAS_MAX + 10)
+            .map(|at| format!("event.{at}"))
+            .collect();
+        let all = || {
+            names
+                .iter()
+                .map(|name| definition("abc", name, "true"))
+                .collect::<Vec<_>>()
+        };
         known.learn(snapshot("s", 1, all()));
         for name in &names {
-            assert!(known.schema("s", "abc", name).expect("has a schema").is_ok());
+            assert!(
+                known
+                    .schema("s", "abc", name)
+                    .expect("has a schema")
+                    .is_ok()
+            );
         }
         assert_eq!(known.schemas.len(), COMPILED_SCHEMAS_MAX);
         known.learn(snapshot("s", 2, all()));
-        assert_eq!(known.schemas.len(), COMPILED_SCHEMAS_MAX, "unchanged texts stay compiled");
-        known.learn(snapshot("s", 3, vec![definition("abc", &names[20], "true")]));
+        assert_eq!(
+            known.schemas.len(),
+            COMPILED_SCHEMAS_MAX,
+            "unchanged texts stay compiled"
+        );
+        known.learn(snapshot(
+            "s",
+            3,
+            vec![definition("abc", &names[20], "true")],
+        ));
         assert_eq!(known.schemas.len(), 1, "what is gone is dropped");
         assert!(known.server("s", 3).is_some() && known.server("s", 4).is_none());
     }

@@ -15,7 +15,10 @@ pub(crate) fn invalid(message: String) -> Stop {
 impl<'e, 'b> Fields<'e, 'b> {
     /// The JSON of a member; `None` when it is absent or `null`.
     pub(crate) fn raw(&self, key: &str) -> Option<&'b str> {
-        self.0.member(key).map(|member| member.raw).filter(|raw| *raw != "null")
+        self.0
+            .member(key)
+            .map(|member| member.raw)
+            .filter(|raw| *raw != "null")
     }
 
     /// A text; `None` when it is absent or `null`.
@@ -23,14 +26,23 @@ impl<'e, 'b> Fields<'e, 'b> {
         if self.raw(key).is_none() {
             return Ok(None);
         }
-        self.0.text(key).map(Some).ok_or_else(|| invalid(format!("{key} must be a text")))
+        self.0
+            .text(key)
+            .map(Some)
+            .ok_or_else(|| invalid(format!("{key} must be a text")))
     }
 
     /// A text with at most so many characters.
-    pub(crate) fn text_max(&self, key: &str, chars_max: usize) -> Result<Option<Cow<'b, str>>, Stop> {
+    pub(crate) fn text_max(
+        &self,
+        key: &str,
+        chars_max: usize,
+    ) -> Result<Option<Cow<'b, str>>, Stop> {
         let text = self.text(key)?;
         if text.as_deref().is_some_and(|text| longer(text, chars_max)) {
-            return Err(invalid(format!("{key} has more than {chars_max} characters")));
+            return Err(invalid(format!(
+                "{key} has more than {chars_max} characters"
+            )));
         }
         Ok(text)
     }
@@ -56,22 +68,35 @@ impl<'e, 'b> Fields<'e, 'b> {
 
     /// A whole number from 0; `None` when it is absent or `null`.
     pub(crate) fn count(&self, key: &str) -> Result<Option<u32>, Stop> {
-        let Some(raw) = self.raw(key) else { return Ok(None) };
-        raw.parse().map(Some).map_err(|_| invalid(format!("{key} must be a whole number from 0 to {}", u32::MAX)))
+        let Some(raw) = self.raw(key) else {
+            return Ok(None);
+        };
+        raw.parse().map(Some).map_err(|_| {
+            invalid(format!(
+                "{key} must be a whole number from 0 to {}",
+                u32::MAX
+            ))
+        })
     }
 
     /// A time that is passed on as given: the JSON of a number or of a text (D1).
     pub(crate) fn time(&self, key: &str) -> Result<Option<&'b str>, Stop> {
-        let Some(raw) = self.raw(key) else { return Ok(None) };
+        let Some(raw) = self.raw(key) else {
+            return Ok(None);
+        };
         if !time::is_time(raw) {
-            return Err(invalid(format!("{key} must be a number of milliseconds or an ISO 8601 text")));
+            return Err(invalid(format!(
+                "{key} must be a number of milliseconds or an ISO 8601 text"
+            )));
         }
         Ok(Some(raw))
     }
 
     /// A time as milliseconds since 1970; `None` when it is absent or `null`.
     pub(crate) fn millis(&self, key: &str) -> Result<Option<u64>, Stop> {
-        let Some(raw) = self.raw(key) else { return Ok(None) };
+        let Some(raw) = self.raw(key) else {
+            return Ok(None);
+        };
         time::millis(raw).map(Some).ok_or_else(|| {
             invalid(format!("{key} must be milliseconds since 1970 or an ISO 8601 time with a time zone, both from 1970 on"))
         })

@@ -8,8 +8,8 @@ use envelope::verdict::{Decision, Effect, Identify};
 use identifiers::{PluginId, UserId};
 use limits::{
     envelope::{
-        CONNECTION_SCOPE_CHARS_MAX, DECLARED_PLUGINS_MAX, DESCRIPTION_CHARS_MAX, DISPLAY_NAME_CHARS_MAX, FEATURES_MAX, KEY_BYTES_MAX,
-        WORD_CHARS_MAX,
+        CONNECTION_SCOPE_CHARS_MAX, DECLARED_PLUGINS_MAX, DESCRIPTION_CHARS_MAX,
+        DISPLAY_NAME_CHARS_MAX, FEATURES_MAX, KEY_BYTES_MAX, WORD_CHARS_MAX,
     },
     identity::TOKEN_BYTES_MAX,
 };
@@ -35,18 +35,25 @@ pub(crate) fn judge(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
         features: features(&fields)?,
     };
     fields.text_max("protocol", WORD_CHARS_MAX)?;
-    Ok(Decision { patches: Vec::new(), effects: vec![Effect::Identify(identify)] })
+    Ok(Decision {
+        patches: Vec::new(),
+        effects: vec![Effect::Identify(identify)],
+    })
 }
 
 /// Missing, `null` and empty all mean: make one (W3).
 fn user_id(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
-    let Some(text) = fields.text("oderId")? else { return Ok(None) };
+    let Some(text) = fields.text("oderId")? else {
+        return Ok(None);
+    };
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
     }
     if text.starts_with(RESERVED) {
-        return Err(invalid(format!("oderId must not begin with \"{RESERVED}\", which names plugins")));
+        return Err(invalid(format!(
+            "oderId must not begin with \"{RESERVED}\", which names plugins"
+        )));
     }
     UserId::new(text).map_err(|error| invalid(error.to_string()))?;
     Ok(Some(text.to_owned()))
@@ -54,9 +61,15 @@ fn user_id(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
 
 /// A text of one line: trimmed, without control characters; `None` when nothing is left.
 fn line(fields: &Fields<'_, '_>, key: &str, chars_max: usize) -> Result<Option<String>, Stop> {
-    let Some(text) = fields.text(key)? else { return Ok(None) };
+    let Some(text) = fields.text(key)? else {
+        return Ok(None);
+    };
     let text: Cow<'_, str> = match text.chars().any(char::is_control) {
-        true => Cow::Owned(text.chars().filter(|character| !character.is_control()).collect()),
+        true => Cow::Owned(
+            text.chars()
+                .filter(|character| !character.is_control())
+                .collect(),
+        ),
         false => text,
     };
     bounded(key, text.trim(), chars_max)
@@ -64,13 +77,17 @@ fn line(fields: &Fields<'_, '_>, key: &str, chars_max: usize) -> Result<Option<S
 
 /// A profile may have lines.
 fn description(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
-    let Some(text) = fields.text("description")? else { return Ok(None) };
+    let Some(text) = fields.text("description")? else {
+        return Ok(None);
+    };
     bounded("description", text.trim(), DESCRIPTION_CHARS_MAX)
 }
 
 fn bounded(key: &str, text: &str, chars_max: usize) -> Result<Option<String>, Stop> {
     if longer(text, chars_max) {
-        return Err(invalid(format!("{key} has more than {chars_max} characters")));
+        return Err(invalid(format!(
+            "{key} has more than {chars_max} characters"
+        )));
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
@@ -84,11 +101,16 @@ enum Declared {
 }
 
 fn plugins(fields: &Fields<'_, '_>) -> Result<Option<Vec<(String, String)>>, Stop> {
-    let Some(raw) = fields.raw("plugins") else { return Ok(None) };
-    let declared: Vec<Declared> = serde_json::from_str(raw)
-        .map_err(|_| invalid("plugins must be a list of objects with the text members id and version".to_owned()))?;
+    let Some(raw) = fields.raw("plugins") else {
+        return Ok(None);
+    };
+    let declared: Vec<Declared> = serde_json::from_str(raw).map_err(|_| {
+        invalid("plugins must be a list of objects with the text members id and version".to_owned())
+    })?;
     if declared.len() > DECLARED_PLUGINS_MAX {
-        return Err(invalid(format!("plugins has more than {DECLARED_PLUGINS_MAX} entries")));
+        return Err(invalid(format!(
+            "plugins has more than {DECLARED_PLUGINS_MAX} entries"
+        )));
     }
     let mut plugins = Vec::with_capacity(declared.len());
     for plugin in declared {
@@ -98,7 +120,9 @@ fn plugins(fields: &Fields<'_, '_>) -> Result<Option<Vec<(String, String)>>, Sto
         };
         PluginId::new(id.as_str()).map_err(|error| invalid(format!("plugins: {error}")))?;
         if longer(&version, WORD_CHARS_MAX) {
-            return Err(invalid(format!("plugins: version has more than {WORD_CHARS_MAX} characters")));
+            return Err(invalid(format!(
+                "plugins: version has more than {WORD_CHARS_MAX} characters"
+            )));
         }
         plugins.push((id, version));
     }
@@ -106,13 +130,23 @@ fn plugins(fields: &Fields<'_, '_>) -> Result<Option<Vec<(String, String)>>, Sto
 }
 
 fn features(fields: &Fields<'_, '_>) -> Result<Vec<String>, Stop> {
-    let Some(raw) = fields.raw("features") else { return Ok(Vec::new()) };
-    let features: Vec<String> = serde_json::from_str(raw).map_err(|_| invalid("features must be a list of texts".to_owned()))?;
+    let Some(raw) = fields.raw("features") else {
+        return Ok(Vec::new());
+    };
+    let features: Vec<String> = serde_json::from_str(raw)
+        .map_err(|_| invalid("features must be a list of texts".to_owned()))?;
     if features.len() > FEATURES_MAX {
-        return Err(invalid(format!("features has more than {FEATURES_MAX} entries")));
+        return Err(invalid(format!(
+            "features has more than {FEATURES_MAX} entries"
+        )));
     }
-    if features.iter().any(|feature| longer(feature, WORD_CHARS_MAX)) {
-        return Err(invalid(format!("features: an entry has more than {WORD_CHARS_MAX} characters")));
+    if features
+        .iter()
+        .any(|feature| longer(feature, WORD_CHARS_MAX))
+    {
+        return Err(invalid(format!(
+            "features: an entry has more than {WORD_CHARS_MAX} characters"
+        )));
     }
     Ok(features)
 }

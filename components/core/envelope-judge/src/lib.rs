@@ -35,13 +35,21 @@ const PLUGIN_EVENT: &str = "plugin_event";
 /// Why there is no decision.
 #[derive(Debug)]
 enum Stop {
-    Refuse { code: &'static str, message: String, violations: Vec<Violation> },
+    Refuse {
+        code: &'static str,
+        message: String,
+        violations: Vec<Violation>,
+    },
     NeedSnapshot(String),
 }
 
 impl Stop {
     fn refuse(code: &'static str, message: String) -> Self {
-        Self::Refuse { code, message, violations: Vec::new() }
+        Self::Refuse {
+            code,
+            message,
+            violations: Vec::new(),
+        }
     }
 }
 
@@ -57,18 +65,38 @@ pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Ve
     verdict
 }
 
-fn judge_with(known: &mut Definitions, tape: &mut Tape, context: &Context<'_>, bytes: &[u8]) -> Verdict {
+fn judge_with(
+    known: &mut Definitions,
+    tape: &mut Tape,
+    context: &Context<'_>,
+    bytes: &[u8],
+) -> Verdict {
     let envelope = match Envelope::decode_taping(bytes, tape, PLUGIN_EVENT, plugin_event::PAYLOAD) {
         Ok(envelope) => envelope,
-        Err(error) => return Verdict::Refuse(reply::refuse(code::BAD_JSON, &error.to_string(), None, None)),
+        Err(error) => {
+            return Verdict::Refuse(reply::refuse(
+                code::BAD_JSON,
+                &error.to_string(),
+                None,
+                None,
+            ));
+        }
     };
     let kind = envelope.text("type");
     match decide(known, tape, context, &envelope, kind.as_deref()) {
         Ok(decision) => Verdict::Route(decision),
         Err(Stop::NeedSnapshot(server_id)) => Verdict::NeedSnapshot(server_id),
-        Err(Stop::Refuse { code, message, violations }) => {
-            Verdict::Refuse(refusal(&envelope, kind.as_deref(), code, &message, &violations))
-        }
+        Err(Stop::Refuse {
+            code,
+            message,
+            violations,
+        }) => Verdict::Refuse(refusal(
+            &envelope,
+            kind.as_deref(),
+            code,
+            &message,
+            &violations,
+        )),
     }
 }
 
@@ -79,19 +107,41 @@ fn decide(
     envelope: &Envelope<'_>,
     kind: Option<&str>,
 ) -> Result<Decision, Stop> {
-    let kind = kind.ok_or_else(|| Stop::refuse(code::BAD_JSON, "not an envelope: the member \"type\" must be a text".to_owned()))?;
+    let kind = kind.ok_or_else(|| {
+        Stop::refuse(
+            code::BAD_JSON,
+            "not an envelope: the member \"type\" must be a text".to_owned(),
+        )
+    })?;
     let kind = envelope::find(kind)
         .filter(|kind| kind.direction.from_client())
-        .ok_or_else(|| Stop::refuse(code::UNKNOWN_TYPE, format!("type {} is not one that clients send", word(kind))))?;
+        .ok_or_else(|| {
+            Stop::refuse(
+                code::UNKNOWN_TYPE,
+                format!("type {} is not one that clients send", word(kind)),
+            )
+        })?;
     if envelope.bytes().len() > kind.bytes_max {
-        let message = format!("{} has {} bytes, the limit is {}", kind.name, envelope.bytes().len(), kind.bytes_max);
+        let message = format!(
+            "{} has {} bytes, the limit is {}",
+            kind.name,
+            envelope.bytes().len(),
+            kind.bytes_max
+        );
         return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
     }
     let is_greeting = kind.routing == Routing::Connection;
     if context.user_id.is_none() && !is_greeting {
-        return Err(Stop::refuse(code::NOT_IDENTIFIED, format!("{} needs an identity: send identify first", kind.name)));
+        return Err(Stop::refuse(
+            code::NOT_IDENTIFIED,
+            format!("{} needs an identity: send identify first", kind.name),
+        ));
     }
-    let turn = Turn { context, envelope, user_id: context.user_id.unwrap_or_default() };
+    let turn = Turn {
+        context,
+        envelope,
+        user_id: context.user_id.unwrap_or_default(),
+    };
     // A plugin event has an order of refusals of its own, in which this comes later.
     if kind.name != PLUGIN_EVENT {
         turn.request_id()?;
@@ -99,10 +149,18 @@ fn decide(
     route(known, tape, kind, &turn)
 }
 
-fn route(known: &mut Definitions, tape: &mut Tape, kind: &EnvelopeType, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+fn route(
+    known: &mut Definitions,
+    tape: &mut Tape,
+    kind: &EnvelopeType,
+    turn: &Turn<'_, '_>,
+) -> Result<Decision, Stop> {
     match kind.name {
         "identify" => identify::judge(turn),
-        "keepalive" => Ok(Decision { patches: Vec::new(), effects: vec![Effect::Keepalive] }),
+        "keepalive" => Ok(Decision {
+            patches: Vec::new(),
+            effects: vec![Effect::Keepalive],
+        }),
         "status_update" => content::status(turn),
         "join_server" => content::access(turn, Effect::Join),
         "view_server" => content::access(turn, Effect::View),
@@ -110,8 +168,18 @@ fn route(known: &mut Definitions, tape: &mut Tape, kind: &EnvelopeType, turn: &T
         "chat_message" => content::chat(known, turn),
         "typing" => content::typing(turn),
         "voice_state" => content::voice(turn),
-        "server_icon_available" => content::icon(turn, true, |server_id, updated_at| Effect::IconAvailable { server_id, updated_at }),
-        "server_icon_sync_request" => content::icon(turn, false, |server_id, updated_at| Effect::IconPeers { server_id, updated_at }),
+        "server_icon_available" => {
+            content::icon(turn, true, |server_id, updated_at| Effect::IconAvailable {
+                server_id,
+                updated_at,
+            })
+        }
+        "server_icon_sync_request" => {
+            content::icon(turn, false, |server_id, updated_at| Effect::IconPeers {
+                server_id,
+                updated_at,
+            })
+        }
         PLUGIN_EVENT => {
             let decision = plugin_event::judge(known, tape, turn)?;
             turn.request_id()?;
@@ -119,7 +187,10 @@ fn route(known: &mut Definitions, tape: &mut Tape, kind: &EnvelopeType, turn: &T
         }
         name => match kind.routing {
             Routing::Target(class) => content::forward(turn, class),
-            _ => Err(Stop::refuse(code::UNKNOWN_TYPE, format!("type {} has no rule", word(name)))),
+            _ => Err(Stop::refuse(
+                code::UNKNOWN_TYPE,
+                format!("type {} has no rule", word(name)),
+            )),
         },
     }
 }
@@ -142,7 +213,9 @@ impl<'e, 'b> Turn<'e, 'b> {
     }
 
     fn request_id(&self) -> Result<(), Stop> {
-        self.fields().text_max("requestId", REQUEST_ID_CHARS_MAX).map(drop)
+        self.fields()
+            .text_max("requestId", REQUEST_ID_CHARS_MAX)
+            .map(drop)
     }
 
     /// The server that the envelope names. The host's reading has to be the same (decision: the judge).
@@ -150,7 +223,8 @@ impl<'e, 'b> Turn<'e, 'b> {
     where
         'b: 'e,
     {
-        self.named()?.ok_or_else(|| invalid("serverId is missing".to_owned()))
+        self.named()?
+            .ok_or_else(|| invalid("serverId is missing".to_owned()))
     }
 
     /// The server that the envelope names or means (D1).
@@ -161,19 +235,29 @@ impl<'e, 'b> Turn<'e, 'b> {
         if let Some(named) = self.named()? {
             return Ok(named);
         }
-        let implied = self.context.server_id.filter(|_| self.context.server_implied);
-        implied
-            .map(Cow::Borrowed)
-            .ok_or_else(|| invalid("serverId is missing, and there is not one joined server that could be meant".to_owned()))
+        let implied = self
+            .context
+            .server_id
+            .filter(|_| self.context.server_implied);
+        implied.map(Cow::Borrowed).ok_or_else(|| {
+            invalid(
+                "serverId is missing, and there is not one joined server that could be meant"
+                    .to_owned(),
+            )
+        })
     }
 
     fn named(&self) -> Result<Option<Cow<'e, str>>, Stop>
     where
         'b: 'e,
     {
-        let Some(named) = self.fields().server_id()? else { return Ok(None) };
+        let Some(named) = self.fields().server_id()? else {
+            return Ok(None);
+        };
         if self.context.server_implied || self.context.server_id != Some(named.as_ref()) {
-            let message = "serverId is read differently by the host: write it once, as a plain text".to_owned();
+            let message =
+                "serverId is read differently by the host: write it once, as a plain text"
+                    .to_owned();
             return Err(Stop::refuse(code::BAD_JSON, message));
         }
         Ok(Some(named))
@@ -182,7 +266,10 @@ impl<'e, 'b> Turn<'e, 'b> {
     fn must_be_joined(&self, server_id: &str) -> Result<(), Stop> {
         match self.context.membership {
             Membership::Joined => Ok(()),
-            _ => Err(Stop::refuse(code::NOT_A_MEMBER, format!("you have not joined server {}", word(server_id)))),
+            _ => Err(Stop::refuse(
+                code::NOT_A_MEMBER,
+                format!("you have not joined server {}", word(server_id)),
+            )),
         }
     }
 
@@ -195,15 +282,29 @@ impl<'e, 'b> Turn<'e, 'b> {
 }
 
 /// The complete envelope that tells the sender.
-fn refusal(envelope: &Envelope<'_>, kind: Option<&str>, code: &str, message: &str, violations: &[Violation]) -> Refusal {
-    let request_id = envelope.text("requestId").filter(|id| !longer(id, REQUEST_ID_CHARS_MAX));
+fn refusal(
+    envelope: &Envelope<'_>,
+    kind: Option<&str>,
+    code: &str,
+    message: &str,
+    violations: &[Violation],
+) -> Refusal {
+    let request_id = envelope
+        .text("requestId")
+        .filter(|id| !longer(id, REQUEST_ID_CHARS_MAX));
     if kind != Some(PLUGIN_EVENT) {
         let kind = kind.map(shorten);
         return reply::refuse(code, message, kind.as_deref(), request_id.as_deref());
     }
-    let name = |key: &str| envelope.text(key).map(|text| Cow::Owned(shorten(&text).into_owned()));
+    let name = |key: &str| {
+        envelope
+            .text(key)
+            .map(|text| Cow::Owned(shorten(&text).into_owned()))
+    };
     let names = EventNames {
-        server_id: envelope.text("serverId").filter(|id| envelope::verdict::server(id).is_some()),
+        server_id: envelope
+            .text("serverId")
+            .filter(|id| envelope::verdict::server(id).is_some()),
         plugin_id: name("pluginId"),
         event_name: name("eventName"),
         request_id,

@@ -19,30 +19,53 @@ use std::borrow::Cow;
 pub(crate) const PAYLOAD: &str = "payload";
 
 /// `tape` holds the payload, unless it stood before the type.
-pub(crate) fn judge(known: &mut Definitions, tape: &mut Tape, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+pub(crate) fn judge(
+    known: &mut Definitions,
+    tape: &mut Tape,
+    turn: &Turn<'_, '_>,
+) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.named_server()?;
     turn.must_be_joined(&server_id)?;
-    let plugin_id = name(&fields, "pluginId", code::INVALID_PLUGIN_ID, |text| PluginId::new(text).map(drop))?;
-    let event_name = name(&fields, "eventName", code::INVALID_EVENT_NAME, |text| EventName::new(text).map(drop))?;
+    let plugin_id = name(&fields, "pluginId", code::INVALID_PLUGIN_ID, |text| {
+        PluginId::new(text).map(drop)
+    })?;
+    let event_name = name(&fields, "eventName", code::INVALID_EVENT_NAME, |text| {
+        EventName::new(text).map(drop)
+    })?;
 
     let revision = turn.context.server_revision;
-    let learned = known.server(&server_id, revision).ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
+    let learned = known
+        .server(&server_id, revision)
+        .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
     let event = learned.event(&plugin_id, &event_name).ok_or_else(|| {
         Stop::refuse(
             code::EVENT_NOT_REGISTERED,
-            format!("event {} of plugin {} is not registered on this server", word(&event_name), word(&plugin_id)),
+            format!(
+                "event {} of plugin {} is not registered on this server",
+                word(&event_name),
+                word(&plugin_id)
+            ),
         )
     })?;
     if event.definition.direction == EventDirection::P2pHint {
-        return Err(Stop::refuse(code::DIRECTION_NOT_ALLOWED, format!("event {} travels between peers only", word(&event_name))));
+        return Err(Stop::refuse(
+            code::DIRECTION_NOT_ALLOWED,
+            format!("event {} travels between peers only", word(&event_name)),
+        ));
     }
     let requirement = learned.requirement(&plugin_id);
     if requirement.is_some_and(|requirement| requirement.blocked) {
-        return Err(Stop::refuse(code::PLUGIN_BLOCKED, format!("plugin {} is blocked on this server", word(&plugin_id))));
+        return Err(Stop::refuse(
+            code::PLUGIN_BLOCKED,
+            format!("plugin {} is blocked on this server", word(&plugin_id)),
+        ));
     }
     if requirement.is_some_and(|requirement| requirement.publishes == Some(false)) {
-        let message = format!("the manifest of plugin {} does not declare the capability events.server.publish", word(&plugin_id));
+        let message = format!(
+            "the manifest of plugin {} does not declare the capability events.server.publish",
+            word(&plugin_id)
+        );
         return Err(Stop::refuse(code::CAPABILITY_DENIED, message));
     }
     let scope = event.definition.scope;
@@ -54,25 +77,47 @@ pub(crate) fn judge(known: &mut Definitions, tape: &mut Tape, turn: &Turn<'_, '_
     let payload = fields.0.member(PAYLOAD).map_or("null", |member| member.raw);
     within_limits(turn, payload, payload_bytes_max)?;
     if let Some(schema) = known.schema(&server_id, &plugin_id, &event_name) {
-        let schema = schema
-            .map_err(|error| Stop::refuse(code::INTERNAL, format!("the schema of event {} cannot be used: {error}", word(&event_name))))?;
-        let checked = if tape.is_empty() { schema.check(payload) } else { schema.check_tape(turn.envelope.as_str(), tape) };
+        let schema = schema.map_err(|error| {
+            Stop::refuse(
+                code::INTERNAL,
+                format!(
+                    "the schema of event {} cannot be used: {error}",
+                    word(&event_name)
+                ),
+            )
+        })?;
+        let checked = if tape.is_empty() {
+            schema.check(payload)
+        } else {
+            schema.check_tape(turn.envelope.as_str(), tape)
+        };
         checked.map_err(|violations| violated(&event_name, violations))?;
     }
 
     let mut stamp = turn.stamp();
-    if voice.is_some_and(|voice| voice != format!("plugin:{plugin_id}") && Some(voice.as_ref()) != own_voice.as_deref()) {
+    if voice.is_some_and(|voice| {
+        voice != format!("plugin:{plugin_id}") && Some(voice.as_ref()) != own_voice.as_deref()
+    }) {
         stamp.text("sourcePluginUserId", &format!("plugin:{plugin_id}"));
     }
     stamp.text("sourceUserId", turn.user_id);
     stamp.json("emittedAt", &turn.context.now_ms.to_string());
     let server_id = server_id.into_owned();
     let effect = match (scope, target) {
-        (EventScope::User, Some(user_id)) => Effect::SendToMember { server_id, user_id: user_id.into_owned() },
-        (EventScope::Plugin, _) => Effect::SendToPlugin { server_id, plugin_id: plugin_id.into_owned() },
+        (EventScope::User, Some(user_id)) => Effect::SendToMember {
+            server_id,
+            user_id: user_id.into_owned(),
+        },
+        (EventScope::Plugin, _) => Effect::SendToPlugin {
+            server_id,
+            plugin_id: plugin_id.into_owned(),
+        },
         _ => Effect::Broadcast(server_id),
     };
-    Ok(Decision { patches: stamp.patches(), effects: vec![effect] })
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![effect],
+    })
 }
 
 fn name<'b>(
@@ -81,16 +126,25 @@ fn name<'b>(
     refusal: &'static str,
     check: impl Fn(&str) -> Result<(), identifiers::InvalidId>,
 ) -> Result<Cow<'b, str>, Stop> {
-    let text = fields.text(key).ok().flatten().ok_or_else(|| Stop::refuse(refusal, format!("{key} must be a text")))?;
+    let text = fields
+        .text(key)
+        .ok()
+        .flatten()
+        .ok_or_else(|| Stop::refuse(refusal, format!("{key} must be a text")))?;
     check(&text).map_err(|error| Stop::refuse(refusal, error.to_string()))?;
     Ok(text)
 }
 
 /// Whom the envelope names besides its server.
-fn addressees<'b>(fields: &Fields<'_, 'b>, scope: EventScope) -> Result<Option<Cow<'b, str>>, Stop> {
+fn addressees<'b>(
+    fields: &Fields<'_, 'b>,
+    scope: EventScope,
+) -> Result<Option<Cow<'b, str>>, Stop> {
     let channel = fields.text_max("channelId", CHANNEL_ID_CHARS_MAX)?;
     if scope == EventScope::Channel && channel.is_none_or(|channel| channel.is_empty()) {
-        return Err(invalid("channelId is missing; events of scope channel need it".to_owned()));
+        return Err(invalid(
+            "channelId is missing; events of scope channel need it".to_owned(),
+        ));
     }
     fields.user_id("targetUserId")
 }
@@ -102,15 +156,30 @@ fn within_limits(turn: &Turn<'_, '_>, payload: &str, payload_bytes_max: usize) -
         return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
     }
     if turn.envelope.bytes().len().saturating_sub(payload.len()) > PLUGIN_EVENT_WRAPPER_BYTES_MAX {
-        let message = format!("the envelope has more than {PLUGIN_EVENT_WRAPPER_BYTES_MAX} bytes besides its payload");
+        let message = format!(
+            "the envelope has more than {PLUGIN_EVENT_WRAPPER_BYTES_MAX} bytes besides its payload"
+        );
         return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
     }
     Ok(())
 }
 
 fn violated(event_name: &str, violations: Vec<Violation>) -> Stop {
-    let first = violations.first().map(|violation| violation.message.as_str()).unwrap_or_default();
-    let at = violations.first().map(|violation| violation.pointer.as_str()).unwrap_or_default();
-    let message = format!("payload{at} breaks the schema of event {}: {first}", word(event_name));
-    Stop::Refuse { code: code::SCHEMA_VIOLATION, message, violations }
+    let first = violations
+        .first()
+        .map(|violation| violation.message.as_str())
+        .unwrap_or_default();
+    let at = violations
+        .first()
+        .map(|violation| violation.pointer.as_str())
+        .unwrap_or_default();
+    let message = format!(
+        "payload{at} breaks the schema of event {}: {first}",
+        word(event_name)
+    );
+    Stop::Refuse {
+        code: code::SCHEMA_VIOLATION,
+        message,
+        violations,
+    }
 }

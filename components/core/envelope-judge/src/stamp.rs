@@ -13,7 +13,11 @@ pub(crate) struct Stamp<'e, 'b> {
 
 impl<'e, 'b> Stamp<'e, 'b> {
     pub(crate) fn new(envelope: &'e Envelope<'b>) -> Self {
-        Self { envelope, replaced: Vec::new(), added: String::new() }
+        Self {
+            envelope,
+            replaced: Vec::new(),
+            added: String::new(),
+        }
     }
 
     /// Sets a member to a text.
@@ -43,7 +47,11 @@ impl<'e, 'b> Stamp<'e, 'b> {
     pub(crate) fn patches(mut self) -> Vec<Patch> {
         self.replaced.sort_unstable_by_key(|patch| patch.offset);
         if !self.added.is_empty() {
-            self.replaced.push(Patch { offset: self.envelope.end() as u32, remove: 0, insert: self.added.into_bytes() });
+            self.replaced.push(Patch {
+                offset: self.envelope.end() as u32,
+                remove: 0,
+                insert: self.added.into_bytes(),
+            });
         }
         self.replaced
     }
@@ -51,7 +59,9 @@ impl<'e, 'b> Stamp<'e, 'b> {
 
 /// JSON of a text; the usual text needs no escapes.
 fn quoted(text: &str) -> Cow<'_, str> {
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    let plain = text
+        .bytes()
+        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         return Cow::Owned(["\"", text, "\""].concat());
     }

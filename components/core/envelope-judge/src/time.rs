@@ -24,7 +24,9 @@ pub(crate) fn millis(raw: &str) -> Option<u64> {
         None => match raw.parse::<u64>() {
             Ok(whole) => whole,
             // A sub-millisecond clock gives fractions; the range check below makes the conversion exact enough.
-            Err(_) => Some(raw.parse::<f64>().ok()?).filter(|millis| (0.0..=MILLIS_MAX as f64).contains(millis))? as u64,
+            Err(_) => Some(raw.parse::<f64>().ok()?)
+                .filter(|millis| (0.0..=MILLIS_MAX as f64).contains(millis))?
+                as u64,
         },
     };
     (millis <= MILLIS_MAX).then_some(millis)
@@ -36,13 +38,21 @@ fn iso(text: &str) -> Option<u64> {
     if !text.is_ascii() || bytes.len() < 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;
     }
-    let (year, month, day) = (digits(&text[..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
+    let (year, month, day) = (
+        digits(&text[..4])?,
+        digits(&text[5..7])?,
+        digits(&text[8..10])?,
+    );
     if !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
         return None;
     }
     let midnight = days_since_1970(year, month, day) * 86_400_000;
     let rest = &text[10..];
-    let within_day = if rest.is_empty() { 0 } else { clock(rest.strip_prefix(['T', 't', ' '])?)? };
+    let within_day = if rest.is_empty() {
+        0
+    } else {
+        clock(rest.strip_prefix(['T', 't', ' '])?)?
+    };
     u64::try_from(midnight + within_day).ok()
 }
 
@@ -51,8 +61,14 @@ fn clock(text: &str) -> Option<i64> {
     let zone_at = text.find(['Z', 'z', '+', '-'])?;
     let (time, zone) = text.split_at(zone_at);
     let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
-    let mut parts = whole.split(':').map(|part| if part.len() == 2 { digits(part) } else { None });
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
+    let mut parts = whole
+        .split(':')
+        .map(|part| if part.len() == 2 { digits(part) } else { None });
+    let (hours, minutes, seconds) = (
+        parts.next()??,
+        parts.next()??,
+        parts.next().unwrap_or(Some(0))?,
+    );
     if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 60 || fraction.is_empty() {
         return None;
     }
@@ -83,7 +99,11 @@ fn offset_minutes(zone: &str) -> Option<i64> {
 }
 
 fn digits(text: &str) -> Option<i64> {
-    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().ok()
+    } else {
+        None
+    }
 }
 
 fn is_leap(year: i64) -> bool {
@@ -104,7 +124,8 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month_from_march = (month + 9) % 12;
     let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468
+    year * 365 + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year
+        - 719_468
 }
 
 #[cfg(test)]

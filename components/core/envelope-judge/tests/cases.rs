@@ -75,7 +75,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map("[a-c]{1,3}|type|serverId", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-c]{1,3}|type|serverId", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -84,8 +85,12 @@ fn any_json() -> impl Strategy<Value = Value> {
 fn any_envelope() -> impl Strategy<Value = Map<String, Value>> {
     let kinds: Vec<&'static str> = CATALOGUE.iter().map(|kind| kind.name).collect();
     let names = "serverId|targetUserId|message|isTyping|status|senderId|senderName|oderId|displayName|voiceState|channelId|requestId|iconUpdatedAt|fromUserId|sourceUserId|sourcePluginUserId|emittedAt|plugins|features|x|\u{e4}";
-    (prop::sample::select(kinds), prop::collection::btree_map(names, any_json(), 0..8), any::<bool>()).prop_map(
-        |(kind, members, complete)| {
+    (
+        prop::sample::select(kinds),
+        prop::collection::btree_map(names, any_json(), 0..8),
+        any::<bool>(),
+    )
+        .prop_map(|(kind, members, complete)| {
             let mut envelope: Map<String, Value> = members.into_iter().collect();
             if complete {
                 for (key, value) in [
@@ -109,8 +114,7 @@ fn any_envelope() -> impl Strategy<Value = Map<String, Value>> {
             }
             envelope.insert("type".to_owned(), json!(kind));
             envelope
-        },
-    )
+        })
 }
 
 proptest! {

@@ -58,10 +58,19 @@ impl<'a> Envelope<'a> {
     ///
     /// # Errors
     /// See [`DecodeError`].
-    pub fn decode_taping(bytes: &'a [u8], tape: &mut Tape, kind: &str, key: &str) -> Result<Self, DecodeError> {
+    pub fn decode_taping(
+        bytes: &'a [u8],
+        tape: &mut Tape,
+        kind: &str,
+        key: &str,
+    ) -> Result<Self, DecodeError> {
         tape.clear();
         Self::read(bytes, |members, name, text, at| {
-            if name == key && members.iter().any(|member| member.key == "type" && member.plain() == Some(kind)) {
+            if name == key
+                && members
+                    .iter()
+                    .any(|member| member.key == "type" && member.plain() == Some(kind))
+            {
                 tape.read(text, at, 1)
             } else {
                 json::read(text, at, 1, &mut Skip)
@@ -74,7 +83,8 @@ impl<'a> Envelope<'a> {
         bytes: &'a [u8],
         mut value: impl FnMut(&[Member<'a>], &str, &'a str, usize) -> Result<usize, json::Fault>,
     ) -> Result<Self, DecodeError> {
-        let text = std::str::from_utf8(bytes).map_err(|error| DecodeError::Json(error.to_string()))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| DecodeError::Json(error.to_string()))?;
         let wrong = |at: usize| DecodeError::from(json::Fault::Syntax(at));
         let mut members: Vec<Member<'a>> = Vec::with_capacity(8);
         let mut at = space(bytes, 0);
@@ -88,7 +98,11 @@ impl<'a> Envelope<'a> {
                 return Err(wrong(at));
             }
             let (quote, escaped) = json::string(bytes, at + 1)?;
-            let key = if escaped { unescape(&text[at..=quote]).ok_or_else(|| wrong(at))? } else { Cow::Borrowed(&text[at + 1..quote]) };
+            let key = if escaped {
+                unescape(&text[at..=quote]).ok_or_else(|| wrong(at))?
+            } else {
+                Cow::Borrowed(&text[at + 1..quote])
+            };
             at = space(bytes, quote + 1);
             if bytes.get(at) != Some(&b':') {
                 return Err(wrong(at));
@@ -97,11 +111,18 @@ impl<'a> Envelope<'a> {
                 return Err(DecodeError::Members);
             }
             if members.iter().any(|member| member.key == key) {
-                return Err(DecodeError::Json(format!("duplicate member \"{}\"", shorten(&key))));
+                return Err(DecodeError::Json(format!(
+                    "duplicate member \"{}\"",
+                    shorten(&key)
+                )));
             }
             let start = space(bytes, at + 1);
             let end = value(&members, &key, text, start)?;
-            members.push(Member { key, raw: &text[start..end], span: start..end });
+            members.push(Member {
+                key,
+                raw: &text[start..end],
+                span: start..end,
+            });
             at = space(bytes, end);
             is_open = match bytes.get(at) {
                 Some(b',') => true,
@@ -206,12 +227,18 @@ mod tests {
     fn members_keep_order_and_spans() {
         let bytes = br#" { "type" : "chat_message", "a\u0062": [1, {"x": "}"}] , "n":null } "#;
         let envelope = Envelope::decode(bytes).expect("legal");
-        let keys: Vec<_> = envelope.members().iter().map(|member| member.key.as_ref()).collect();
+        let keys: Vec<_> = envelope
+            .members()
+            .iter()
+            .map(|member| member.key.as_ref())
+            .collect();
         assert_eq!(keys, ["type", "ab", "n"]);
         let list = envelope.member("ab").expect("present");
         assert_eq!(&bytes[list.span.clone()], br#"[1, {"x": "}"}]"#);
         assert_eq!(envelope.text("type").as_deref(), Some("chat_message"));
-        assert!(envelope.is_nothing("n") && envelope.is_nothing("absent") && !envelope.is_nothing("ab"));
+        assert!(
+            envelope.is_nothing("n") && envelope.is_nothing("absent") && !envelope.is_nothing("ab")
+        );
         assert_eq!(bytes[envelope.end()], b'}');
     }
 
@@ -227,11 +254,31 @@ mod tests {
             b"\xff",
             b"\xef\xbb\xbf{}",
         ] {
-            assert!(matches!(Envelope::decode(bad), Err(DecodeError::Json(_))), "{:?}", String::from_utf8_lossy(bad));
+            assert!(
+                matches!(Envelope::decode(bad), Err(DecodeError::Json(_))),
+                "{:?}",
+                String::from_utf8_lossy(bad)
+            );
         }
-        let deep = format!(r#"{{"type":"a","p":{}{}}}"#, "[".repeat(128), "]".repeat(128));
-        assert_eq!(Envelope::decode(deep.as_bytes()).err(), Some(DecodeError::Depth));
-        let wide = format!("{{{}}}", (0..300).map(|n| format!("\"k{n}\":0")).collect::<Vec<_>>().join(","));
-        assert_eq!(Envelope::decode(wide.as_bytes()).err(), Some(DecodeError::Members));
+        let deep = format!(
+            r#"{{"type":"a","p":{}{}}}"#,
+            "[".repeat(128),
+            "]".repeat(128)
+        );
+        assert_eq!(
+            Envelope::decode(deep.as_bytes()).err(),
+            Some(DecodeError::Depth)
+        );
+        let wide = format!(
+            "{{{}}}",
+            (0..300)
+                .map(|n| format!("\"k{n}\":0"))
+                .collect::<Vec<_>>()
+                .join(",")
+        );
+        assert_eq!(
+            Envelope::decode(wide.as_bytes()).err(),
+            Some(DecodeError::Members)
+        );
     }
 }

@@ -24,7 +24,10 @@ impl<'a> Hint<'a> {
     /// Looks at `bytes`; what cannot be read is simply not there.
     #[must_use]
     pub fn scan(bytes: &'a [u8]) -> Self {
-        let mut hint = Self { bytes, ..Self::default() };
+        let mut hint = Self {
+            bytes,
+            ..Self::default()
+        };
         for member in Walk::new(bytes) {
             match &*member.key {
                 b"type" if hint.kind.is_none() => hint.kind = member.text(bytes),
@@ -42,7 +45,9 @@ impl<'a> Hint<'a> {
     /// costs nanoseconds; `None` when it cannot be read or is not in the catalogue.
     #[must_use]
     pub fn kind_only(bytes: &'a [u8]) -> Option<&'static EnvelopeType> {
-        let kind = Walk::new(bytes).find(|member| *member.key == *b"type")?.text(bytes)?;
+        let kind = Walk::new(bytes)
+            .find(|member| *member.key == *b"type")?
+            .text(bytes)?;
         catalogue::find(&kind)
     }
 
@@ -55,7 +60,9 @@ impl<'a> Hint<'a> {
     /// The text of any member, looked for when it is asked for; `None` when it is absent or no text.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<Cow<'a, str>> {
-        Walk::new(self.bytes).find(|member| *member.key == *key.as_bytes())?.text(self.bytes)
+        Walk::new(self.bytes)
+            .find(|member| *member.key == *key.as_bytes())?
+            .text(self.bytes)
     }
 }
 
@@ -76,8 +83,16 @@ struct Seen<'a> {
 impl<'a> Walk<'a> {
     fn new(bytes: &'a [u8]) -> Self {
         let at = space(bytes, 0);
-        let at = if bytes.get(at) == Some(&b'{') { space(bytes, at + 1) } else { bytes.len() };
-        Self { bytes, at, at_value: false }
+        let at = if bytes.get(at) == Some(&b'{') {
+            space(bytes, at + 1)
+        } else {
+            bytes.len()
+        };
+        Self {
+            bytes,
+            at,
+            at_value: false,
+        }
     }
 }
 
@@ -95,7 +110,11 @@ impl<'a> Iterator for Walk<'a> {
         let colon = space(bytes, text.end);
         let value = (bytes.get(colon) == Some(&b':')).then(|| space(bytes, colon + 1))?;
         (self.at, self.at_value) = (value, true);
-        let key = if text.escaped { Cow::Owned(text.decoded()?.into_bytes()) } else { Cow::Borrowed(text.plain()) };
+        let key = if text.escaped {
+            Cow::Owned(text.decoded()?.into_bytes())
+        } else {
+            Cow::Borrowed(text.plain())
+        };
         Some(Seen { key, value })
     }
 }
@@ -103,7 +122,11 @@ impl<'a> Iterator for Walk<'a> {
 impl Seen<'_> {
     fn text<'a>(&self, bytes: &'a [u8]) -> Option<Cow<'a, str>> {
         let text = Text::at(bytes, self.value)?;
-        if text.escaped { text.decoded().map(Cow::Owned) } else { std::str::from_utf8(text.plain()).ok().map(Cow::Borrowed) }
+        if text.escaped {
+            text.decoded().map(Cow::Owned)
+        } else {
+            std::str::from_utf8(text.plain()).ok().map(Cow::Borrowed)
+        }
     }
 }
 
@@ -119,7 +142,11 @@ impl<'a> Text<'a> {
     fn at(bytes: &'a [u8], at: usize) -> Option<Self> {
         (bytes.get(at) == Some(&b'"')).then_some(())?;
         let (quote, escaped) = json::string(bytes, at + 1).ok()?;
-        Some(Self { quoted: &bytes[at..=quote], escaped, end: quote + 1 })
+        Some(Self {
+            quoted: &bytes[at..=quote],
+            escaped,
+            end: quote + 1,
+        })
     }
 
     fn plain(&self) -> &'a [u8] {
@@ -160,35 +187,63 @@ mod tests {
     fn scan(text: &str) -> (Option<String>, Option<String>, Option<String>) {
         let hint = Hint::scan(text.as_bytes());
         let request_id = hint.request_id().map(String::from);
-        (hint.kind.map(String::from), hint.server_id.map(String::from), request_id)
+        (
+            hint.kind.map(String::from),
+            hint.server_id.map(String::from),
+            request_id,
+        )
     }
 
     #[test]
     fn a_hint_reads_what_chooses_the_limits() {
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(scan(r#"{"type":"typing","serverId":"s1","requestId":7}"#), (some("typing"), some("s1"), None));
+        assert_eq!(
+            scan(r#"{"type":"typing","serverId":"s1","requestId":7}"#),
+            (some("typing"), some("s1"), None)
+        );
         let behind = r#" { "payload" : {"type":"no", "x":["}",{"serverId":"\""}]} , "n":-1.5e3 , "t\u0079pe":"typ\u0069ng" ,"b":true,"requestId":"r" } "#;
         assert_eq!(scan(behind), (some("typing"), None, some("r")));
-        for nonsense in ["nonsense", "", "{", "[\"type\"]", r#"{"type"}"#, r#"{"type":"#, r#"{"a":{{,"type":"x"}"#, "{\"type\":\"\u{1}\"}"]
-        {
+        for nonsense in [
+            "nonsense",
+            "",
+            "{",
+            "[\"type\"]",
+            r#"{"type"}"#,
+            r#"{"type":"#,
+            r#"{"a":{{,"type":"x"}"#,
+            "{\"type\":\"\u{1}\"}",
+        ] {
             assert_eq!(scan(nonsense), (None, None, None), "{nonsense}");
         }
     }
 
     #[test]
     fn any_member_that_is_a_text() {
-        let text =
-            |key: &str| Hint::scan(br#"{"type":"plugin_event","payload":{"eventName":"no"},"eventName":"v\u006fte","n":1}"#).text(key);
+        let text = |key: &str| {
+            Hint::scan(br#"{"type":"plugin_event","payload":{"eventName":"no"},"eventName":"v\u006fte","n":1}"#).text(key)
+        };
         assert_eq!(text("eventName").as_deref(), Some("vote"));
-        assert_eq!((text("n"), text("payload"), text("absent")), (None, None, None));
+        assert_eq!(
+            (text("n"), text("payload"), text("absent")),
+            (None, None, None)
+        );
     }
 
     #[test]
     fn the_type_alone() {
         let kind = |text: &str| Hint::kind_only(text.as_bytes()).map(|kind| kind.name);
         assert_eq!(kind(r#"{"type":"typing","serverId":"s1"}"#), Some("typing"));
-        assert_eq!(kind(r#"{"serverId":{"type":"x"},"type":"chat_message""#), Some("chat_message"), "the rest is not looked at");
-        for none in [r#"{"type":{"type":"typing"}}"#, r#"{"type":"absent"}"#, r#"{"serverId":"typing"}"#, "typing"] {
+        assert_eq!(
+            kind(r#"{"serverId":{"type":"x"},"type":"chat_message""#),
+            Some("chat_message"),
+            "the rest is not looked at"
+        );
+        for none in [
+            r#"{"type":{"type":"typing"}}"#,
+            r#"{"type":"absent"}"#,
+            r#"{"serverId":"typing"}"#,
+            "typing",
+        ] {
             assert_eq!(kind(none), None, "{none}");
         }
     }

@@ -152,7 +152,13 @@ pub fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
                 escaped = true;
                 at = match bytes.get(at + 1) {
                     Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at + 2,
-                    Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) => at + 6,
+                    Some(b'u')
+                        if bytes
+                            .get(at + 2..at + 6)
+                            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) =>
+                    {
+                        at + 6
+                    }
                     _ => return Err(Fault::Syntax(at)),
                 };
                 at = skip_plain(bytes, at);
@@ -167,7 +173,11 @@ fn number(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     /// A number without exponent and with no more bytes is finite.
     const SURELY_FINITE_BYTES: usize = 300;
     let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
-    at = if bytes.get(at) == Some(&b'0') { at + 1 } else { digits(bytes, at)? };
+    at = if bytes.get(at) == Some(&b'0') {
+        at + 1
+    } else {
+        digits(bytes, at)?
+    };
     if bytes.get(at) == Some(&b'.') {
         at = digits(bytes, at + 1)?;
     }
@@ -175,7 +185,10 @@ fn number(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     if let Some(b'e' | b'E') = bytes.get(at) {
         wide = true;
         at += 1;
-        at = digits(bytes, at + usize::from(matches!(bytes.get(at), Some(b'+' | b'-'))))?;
+        at = digits(
+            bytes,
+            at + usize::from(matches!(bytes.get(at), Some(b'+' | b'-'))),
+        )?;
     }
     Ok((at, wide))
 }
@@ -186,7 +199,11 @@ fn digits(bytes: &[u8], start: usize) -> Result<usize, Fault> {
     while let Some(b'0'..=b'9') = bytes.get(at) {
         at += 1;
     }
-    if at == start { Err(Fault::Syntax(at)) } else { Ok(at) }
+    if at == start {
+        Err(Fault::Syntax(at))
+    } else {
+        Ok(at)
+    }
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<usize, Fault> {
@@ -217,7 +234,10 @@ pub fn skip_plain(json: &[u8], mut at: usize) -> usize {
         }
         at += 8;
     }
-    while json.get(at).is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\') {
+    while json
+        .get(at)
+        .is_some_and(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
+    {
         at += 1;
     }
     at
@@ -280,10 +300,16 @@ mod tests {
     fn depth_ignores_brackets_in_strings() {
         assert!(!depth_exceeds(br#"{"a":"[[[[\"[["}"#, 1));
         assert!(depth_exceeds(b"[[]]", 1));
-        assert!(!depth_exceeds(br#"["[[", "{{{{ long enough for several words \\\" [[ ", {"\"": "]]"}]"#, 2));
+        assert!(!depth_exceeds(
+            br#"["[[", "{{{{ long enough for several words \\\" [[ ", {"\"": "]]"}]"#,
+            2
+        ));
         for depth in 1..40 {
             let text = format!("{}\"[{{\"{}", "[".repeat(depth), "]".repeat(depth));
-            assert!(!depth_exceeds(text.as_bytes(), depth) && depth_exceeds(text.as_bytes(), depth - 1), "{text}");
+            assert!(
+                !depth_exceeds(text.as_bytes(), depth) && depth_exceeds(text.as_bytes(), depth - 1),
+                "{text}"
+            );
         }
     }
 }

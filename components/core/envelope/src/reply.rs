@@ -81,7 +81,13 @@ pub mod code {
 
 /// An `error` envelope.
 #[must_use]
-pub fn error(code: &str, message: &str, kind: Option<&str>, request_id: Option<&str>, retry_after_ms: Option<u64>) -> Vec<u8> {
+pub fn error(
+    code: &str,
+    message: &str,
+    kind: Option<&str>,
+    request_id: Option<&str>,
+    retry_after_ms: Option<u64>,
+) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Error<'a> {
@@ -95,13 +101,23 @@ pub fn error(code: &str, message: &str, kind: Option<&str>, request_id: Option<&
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     }
-    bytes(&Error { r#type: "error", code, message, kind, request_id, retry_after_ms })
+    bytes(&Error {
+        r#type: "error",
+        code,
+        message,
+        kind,
+        request_id,
+        retry_after_ms,
+    })
 }
 
 /// A refusal by an `error` envelope.
 #[must_use]
 pub fn refuse(code: &str, message: &str, kind: Option<&str>, request_id: Option<&str>) -> Refusal {
-    Refusal { code: code.to_owned(), reply: error(code, message, kind, request_id, None) }
+    Refusal {
+        code: code.to_owned(),
+        reply: error(code, message, kind, request_id, None),
+    }
 }
 
 /// What a refused plugin event said about itself, as far as it can be repeated.
@@ -124,17 +140,33 @@ pub struct EventNames<'a> {
 
 /// A refusal by a `plugin_error` envelope; `violations` are left out when there are none.
 #[must_use]
-pub fn refuse_event<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, violations: &[V]) -> Refusal {
+pub fn refuse_event<V: Serialize>(
+    code: &str,
+    message: &str,
+    names: &EventNames<'_>,
+    violations: &[V],
+) -> Refusal {
     event_error(code, message, names, violations, None)
 }
 
 /// A refusal by a `plugin_error` envelope that may be tried again after `retry_after_ms`.
 #[must_use]
-pub fn postpone_event(code: &str, message: &str, names: &EventNames<'_>, retry_after_ms: Option<u64>) -> Refusal {
+pub fn postpone_event(
+    code: &str,
+    message: &str,
+    names: &EventNames<'_>,
+    retry_after_ms: Option<u64>,
+) -> Refusal {
     event_error::<()>(code, message, names, &[], retry_after_ms)
 }
 
-fn event_error<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, violations: &[V], retry_after_ms: Option<u64>) -> Refusal {
+fn event_error<V: Serialize>(
+    code: &str,
+    message: &str,
+    names: &EventNames<'_>,
+    violations: &[V],
+    retry_after_ms: Option<u64>,
+) -> Refusal {
     #[derive(Serialize)]
     struct PluginError<'a, V> {
         r#type: &'static str,
@@ -147,14 +179,32 @@ fn event_error<V: Serialize>(code: &str, message: &str, names: &EventNames<'_>, 
         #[serde(rename = "retryAfterMs", skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
     }
-    let reply = bytes(&PluginError { r#type: "plugin_error", code, message, names, violations, retry_after_ms });
-    Refusal { code: code.to_owned(), reply }
+    let reply = bytes(&PluginError {
+        r#type: "plugin_error",
+        code,
+        message,
+        names,
+        violations,
+        retry_after_ms,
+    });
+    Refusal {
+        code: code.to_owned(),
+        reply,
+    }
 }
 
 /// An `access_denied` envelope.
 #[must_use]
-pub fn access_denied(server_id: &str, code: &str, reason: &str, request_id: Option<&str>, retry_after_ms: Option<u64>) -> Vec<u8> {
-    let mut body = object(json!({"type": "access_denied", "serverId": server_id, "reason": reason, "code": code}));
+pub fn access_denied(
+    server_id: &str,
+    code: &str,
+    reason: &str,
+    request_id: Option<&str>,
+    retry_after_ms: Option<u64>,
+) -> Vec<u8> {
+    let mut body = object(
+        json!({"type": "access_denied", "serverId": server_id, "reason": reason, "code": code}),
+    );
     if let Some(id) = request_id {
         body.insert("requestId".into(), id.into());
     }
@@ -187,7 +237,12 @@ pub fn connected(connection_id: &str, server_time_ms: u64, protocol: &RawValue) 
         server_time: u64,
         protocol: &'a RawValue,
     }
-    bytes(&Connected { r#type: "connected", connection_id, server_time: server_time_ms, protocol })
+    bytes(&Connected {
+        r#type: "connected",
+        connection_id,
+        server_time: server_time_ms,
+        protocol,
+    })
 }
 
 /// JSON bytes of a value that cannot fail to serialize: texts, numbers, maps with text keys.

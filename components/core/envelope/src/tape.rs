@@ -98,7 +98,11 @@ impl Sink for Tape {
     fn open(&mut self, is_object: bool) {
         let outside = self.open as usize;
         self.open = self.slots.len() as u32;
-        self.push(if is_object { Kind::Object } else { Kind::Array }, UNSORTED as usize, outside);
+        self.push(
+            if is_object { Kind::Object } else { Kind::Array },
+            UNSORTED as usize,
+            outside,
+        );
     }
 
     fn element(&mut self) {
@@ -117,7 +121,10 @@ impl Tape {
     /// An empty tape with room for a value of so many bytes.
     #[must_use]
     pub fn with_room(bytes: usize) -> Self {
-        Self { slots: Vec::with_capacity(bytes / 8 + 4), ..Self::default() }
+        Self {
+            slots: Vec::with_capacity(bytes / 8 + 4),
+            ..Self::default()
+        }
     }
 
     /// Forgets what was read, and keeps storage of usual size.
@@ -180,7 +187,13 @@ impl Tape {
     /// What is on the tape, together with the text it was read from.
     #[must_use]
     pub fn view<'a>(&'a self, text: &'a str) -> View<'a> {
-        View { text, decoded: &self.decoded, slots: &self.slots, sorted: &self.sorted, is_ascii: text.is_ascii() }
+        View {
+            text,
+            decoded: &self.decoded,
+            slots: &self.slots,
+            sorted: &self.sorted,
+            is_ascii: text.is_ascii(),
+        }
     }
 
     /// Makes this a tape with one text on it.
@@ -191,39 +204,70 @@ impl Tape {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        self.slots.push(Slot { kind, start: start as u32, end: end as u32, count: 0 });
+        self.slots.push(Slot {
+            kind,
+            start: start as u32,
+            end: end as u32,
+            count: 0,
+        });
     }
 
     /// Escapes are rare and intricate: serde_json decodes them, surrogates included.
     fn decode(&mut self, text: &str, at: usize) -> Result<(), Flaw> {
         let slot = self.slots[at];
-        let quoted = text.get(slot.start as usize - 1..=slot.end as usize).ok_or(Flaw::Surrogate)?;
+        let quoted = text
+            .get(slot.start as usize - 1..=slot.end as usize)
+            .ok_or(Flaw::Surrogate)?;
         let decoded: String = serde_json::from_str(quoted).map_err(|_| Flaw::Surrogate)?;
         let start = self.decoded.len();
         self.decoded.push_str(&decoded);
-        self.slots[at] = Slot { kind: Kind::Decoded, start: start as u32, end: self.decoded.len() as u32, count: 0 };
+        self.slots[at] = Slot {
+            kind: Kind::Decoded,
+            start: start as u32,
+            end: self.decoded.len() as u32,
+            count: 0,
+        };
         Ok(())
     }
 
     /// Refuses a member that stands twice; sorts the members of a large object.
     fn distinct(&mut self, text: &str, at: usize) -> Result<(), Flaw> {
-        let Self { slots, decoded, sorted, .. } = self;
+        let Self {
+            slots,
+            decoded,
+            sorted,
+            ..
+        } = self;
         let (text, decoded) = (text.as_bytes(), decoded.as_bytes());
         let name = |key: u32| {
             let slot = slots[key as usize];
-            let source = if slot.kind == Kind::Decoded { decoded } else { text };
+            let source = if slot.kind == Kind::Decoded {
+                decoded
+            } else {
+                text
+            };
             &source[slot.start as usize..slot.end as usize]
         };
         let object = slots[at];
-        let mut members = Members { slots: &*slots, at: at as u32 + 1, end: object.end };
+        let mut members = Members {
+            slots: &*slots,
+            at: at as u32 + 1,
+            end: object.end,
+        };
         if object.count as usize <= LINEAR_MEMBERS_MAX {
             // Length and last byte tell most names apart.
             let mut seen = [(0u32, 0u32); LINEAR_MEMBERS_MAX];
             for count in 0.. {
-                let Some(key) = members.next() else { return Ok(()) };
+                let Some(key) = members.next() else {
+                    return Ok(());
+                };
                 let own = name(key);
-                let mark = (own.len() as u32) << 8 | u32::from(own.last().copied().unwrap_or_default());
-                if seen[..count].iter().any(|(other_mark, other)| *other_mark == mark && name(*other) == own) {
+                let mark =
+                    (own.len() as u32) << 8 | u32::from(own.last().copied().unwrap_or_default());
+                if seen[..count]
+                    .iter()
+                    .any(|(other_mark, other)| *other_mark == mark && name(*other) == own)
+                {
                     return Err(Flaw::Duplicate);
                 }
                 seen[count] = (mark, key);
@@ -264,7 +308,11 @@ impl Iterator for Members<'_> {
 /// The slot behind the value at `at`.
 fn after(slots: &[Slot], at: u32) -> u32 {
     let slot = slots[at as usize];
-    if matches!(slot.kind, Kind::Array | Kind::Object) { slot.end } else { at + 1 }
+    if matches!(slot.kind, Kind::Array | Kind::Object) {
+        slot.end
+    } else {
+        at + 1
+    }
 }
 
 /// A tape that was proven, with its text.
@@ -299,7 +347,11 @@ impl<'a> View<'a> {
     /// The characters of a text, key or number.
     #[must_use]
     pub fn text(&self, slot: Slot) -> &'a str {
-        let source = if slot.kind == Kind::Decoded { self.decoded } else { self.text };
+        let source = if slot.kind == Kind::Decoded {
+            self.decoded
+        } else {
+            self.text
+        };
         &source[slot.start as usize..slot.end as usize]
     }
 
@@ -310,7 +362,10 @@ impl<'a> View<'a> {
             return u64::from(slot.end - slot.start);
         }
         // A character begins at each byte that continues none.
-        self.text(slot).bytes().filter(|byte| byte & 0xc0 != 0x80).count() as u64
+        self.text(slot)
+            .bytes()
+            .filter(|byte| byte & 0xc0 != 0x80)
+            .count() as u64
     }
 
     /// The value slot of the member `key` in the object at `at`.
@@ -319,10 +374,17 @@ impl<'a> View<'a> {
         let object = self.slot(at);
         if object.start != UNSORTED {
             let sorted = &self.sorted[object.start as usize..][..object.count as usize];
-            let found = sorted.binary_search_by(|candidate| self.text(self.slot(*candidate)).cmp(key));
+            let found =
+                sorted.binary_search_by(|candidate| self.text(self.slot(*candidate)).cmp(key));
             return found.ok().map(|index| sorted[index] + 1);
         }
-        let mut members = Members { slots: self.slots, at: at + 1, end: object.end };
-        members.find(|slot| self.text(self.slot(*slot)) == key).map(|slot| slot + 1)
+        let mut members = Members {
+            slots: self.slots,
+            at: at + 1,
+            end: object.end,
+        };
+        members
+            .find(|slot| self.text(self.slot(*slot)) == key)
+            .map(|slot| slot + 1)
     }
 }

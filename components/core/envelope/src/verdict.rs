@@ -210,7 +210,9 @@ impl Status {
     /// Reads the word on the wire.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Online, Self::Away, Self::Busy, Self::Offline].into_iter().find(|status| status.as_str() == word)
+        [Self::Online, Self::Away, Self::Busy, Self::Offline]
+            .into_iter()
+            .find(|status| status.as_str() == word)
     }
 }
 
@@ -340,11 +342,17 @@ pub enum JudgeError {
 /// `None` when a patch lies outside the envelope, overlaps another or is out of order: the judge broke its contract.
 #[must_use]
 pub fn apply(original: &[u8], patches: &[Patch]) -> Option<Vec<u8>> {
-    let grown = patches.iter().map(|patch| patch.insert.len()).sum::<usize>();
+    let grown = patches
+        .iter()
+        .map(|patch| patch.insert.len())
+        .sum::<usize>();
     let mut out = Vec::with_capacity(original.len() + grown);
     let mut at = 0;
     for patch in patches {
-        let (offset, end) = (patch.offset as usize, (patch.offset as usize).checked_add(patch.remove as usize)?);
+        let (offset, end) = (
+            patch.offset as usize,
+            (patch.offset as usize).checked_add(patch.remove as usize)?,
+        );
         out.extend_from_slice(original.get(at..offset)?);
         out.extend_from_slice(&patch.insert);
         original.get(offset..end)?;
@@ -371,12 +379,19 @@ mod tests {
     use super::{Patch, apply};
 
     fn patch(offset: u32, remove: u32, insert: &str) -> Patch {
-        Patch { offset, remove, insert: insert.into() }
+        Patch {
+            offset,
+            remove,
+            insert: insert.into(),
+        }
     }
 
     #[test]
     fn patches_replace_insert_and_remove() {
-        let out = apply(b"abcdef", &[patch(0, 0, "<"), patch(1, 2, "XY"), patch(6, 0, ">")]);
+        let out = apply(
+            b"abcdef",
+            &[patch(0, 0, "<"), patch(1, 2, "XY"), patch(6, 0, ">")],
+        );
         assert_eq!(out.as_deref(), Some(&b"<aXYdef>"[..]));
     }
 

@@ -61,17 +61,32 @@ fn any_value() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(4, 32, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map("[a-d\"]{0,2}", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-d\"]{0,2}", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
 
 fn any_envelope() -> impl Strategy<Value = Vec<u8>> {
-    let key = prop_oneof![Just("type".to_owned()), Just("serverId".to_owned()), Just("requestId".to_owned()), "[a-cä\"\\\\]{0,3}"];
-    (prop::collection::btree_map(key, any_value(), 0..6), any::<bool>()).prop_map(|(members, pretty)| {
-        let value = Value::Object(members.into_iter().collect());
-        if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) }.expect("serializes")
-    })
+    let key = prop_oneof![
+        Just("type".to_owned()),
+        Just("serverId".to_owned()),
+        Just("requestId".to_owned()),
+        "[a-cä\"\\\\]{0,3}"
+    ];
+    (
+        prop::collection::btree_map(key, any_value(), 0..6),
+        any::<bool>(),
+    )
+        .prop_map(|(members, pretty)| {
+            let value = Value::Object(members.into_iter().collect());
+            if pretty {
+                serde_json::to_vec_pretty(&value)
+            } else {
+                serde_json::to_vec(&value)
+            }
+            .expect("serializes")
+        })
 }
 
 proptest! {

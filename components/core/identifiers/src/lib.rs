@@ -115,14 +115,28 @@ identifier! {
     }
 }
 
-fn name(kind: &'static str, text: &str, first_extra: fn(&u8) -> bool, inner_extra: &[u8], rule: &'static str) -> Result<(), InvalidId> {
+fn name(
+    kind: &'static str,
+    text: &str,
+    first_extra: fn(&u8) -> bool,
+    inner_extra: &[u8],
+    rule: &'static str,
+) -> Result<(), InvalidId> {
     let bytes = text.as_bytes();
     let ends = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let sound = (NAME_CHARS_MIN..=NAME_CHARS_MAX).contains(&bytes.len())
-        && bytes.first().is_some_and(|byte| byte.is_ascii_lowercase() || first_extra(byte))
+        && bytes
+            .first()
+            .is_some_and(|byte| byte.is_ascii_lowercase() || first_extra(byte))
         && bytes.last().is_some_and(ends)
-        && bytes.iter().all(|byte| ends(byte) || inner_extra.contains(byte));
-    if sound { Ok(()) } else { Err(InvalidId { kind, rule }) }
+        && bytes
+            .iter()
+            .all(|byte| ends(byte) || inner_extra.contains(byte));
+    if sound {
+        Ok(())
+    } else {
+        Err(InvalidId { kind, rule })
+    }
 }
 
 #[cfg(test)]
@@ -131,10 +145,28 @@ mod tests {
 
     #[test]
     fn plugin_ids_follow_the_seed_pattern() {
-        for good in ["abc", "a.b", "a..b", "con", "nul.txt", &"a".repeat(128), "0-0"] {
+        for good in [
+            "abc",
+            "a.b",
+            "a..b",
+            "con",
+            "nul.txt",
+            &"a".repeat(128),
+            "0-0",
+        ] {
             assert!(PluginId::new(good).is_ok(), "{good:?} is legal");
         }
-        for bad in ["ab", "Abc", "a_b", "abc\n", "-ab", "ab-", "аbc", "", &"a".repeat(129)] {
+        for bad in [
+            "ab",
+            "Abc",
+            "a_b",
+            "abc\n",
+            "-ab",
+            "ab-",
+            "аbc",
+            "",
+            &"a".repeat(129),
+        ] {
             assert!(PluginId::new(bad).is_err(), "{bad:?} is illegal");
         }
     }
@@ -151,8 +183,17 @@ mod tests {
 
     #[test]
     fn server_and_user_ids_refuse_what_cannot_be_shown_or_routed() {
-        assert!(ServerId::new("s1").is_ok() && ServerId::new("..").is_err() && ServerId::new("a/b").is_err() && ServerId::new("").is_err());
-        assert!(UserId::new("__proto__").is_ok() && UserId::new(" a").is_err() && UserId::new("a\u{0}").is_err());
+        assert!(
+            ServerId::new("s1").is_ok()
+                && ServerId::new("..").is_err()
+                && ServerId::new("a/b").is_err()
+                && ServerId::new("").is_err()
+        );
+        assert!(
+            UserId::new("__proto__").is_ok()
+                && UserId::new(" a").is_err()
+                && UserId::new("a\u{0}").is_err()
+        );
         assert!(UserId::new("ä".repeat(128)).is_ok() && UserId::new("ä".repeat(129)).is_err());
     }
 }

@@ -1,10 +1,14 @@
 //! Keys and secrets as types that check themselves once and cannot print themselves.
 
 use crate::error::KeyError;
-use base64::Engine as _;
-use base64::alphabet::URL_SAFE;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, spki::der::pem::LineEnding};
+use base64::{
+    Engine as _,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey as _, EncodePrivateKey as _, spki::der::pem::LineEnding,
+};
 use limits::identity::{KEYS_MAX, SECRET_BYTES_MIN};
 use std::fmt;
 use subtle::ConstantTimeEq as _;
@@ -12,7 +16,9 @@ use subtle::ConstantTimeEq as _;
 /// base64url, written without padding, read with or without.
 pub(crate) const BASE64URL: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
-    GeneralPurposeConfig::new().with_encode_padding(false).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// An Ed25519 public key. It is public, so it prints.
@@ -26,7 +32,9 @@ impl PublicKey {
     /// [`KeyError::Encoding`], [`KeyError::Length`], or [`KeyError::Weak`] for bytes that are no point of the curve or one of small order,
     /// under which one signature fits many messages.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let bytes = BASE64URL.decode(text.trim()).map_err(|_| KeyError::Encoding)?;
+        let bytes = BASE64URL
+            .decode(text.trim())
+            .map_err(|_| KeyError::Encoding)?;
         Self::from_bytes(&bytes)
     }
 
@@ -35,9 +43,15 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::Length`] and [`KeyError::Weak`], as [`PublicKey::parse`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
-        let bytes: &[u8; 32] = bytes.try_into().map_err(|_| KeyError::Length { bytes: bytes.len() })?;
+        let bytes: &[u8; 32] = bytes
+            .try_into()
+            .map_err(|_| KeyError::Length { bytes: bytes.len() })?;
         let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::Weak)?;
-        if key.is_weak() { Err(KeyError::Weak) } else { Ok(Self(key)) }
+        if key.is_weak() {
+            Err(KeyError::Weak)
+        } else {
+            Ok(Self(key))
+        }
     }
 
     /// Reads a comma separated list, so that a key can be replaced while tokens of the old one are still about. Empty text: no key.
@@ -45,8 +59,17 @@ impl PublicKey {
     /// # Errors
     /// The first unusable key; [`KeyError::TooMany`] above [`KEYS_MAX`].
     pub fn parse_list(text: &str) -> Result<Vec<Self>, KeyError> {
-        let keys = text.split(',').map(str::trim).filter(|key| !key.is_empty()).map(Self::parse).collect::<Result<Vec<_>, _>>()?;
-        if keys.len() > KEYS_MAX { Err(KeyError::TooMany { max: KEYS_MAX }) } else { Ok(keys) }
+        let keys = text
+            .split(',')
+            .map(str::trim)
+            .filter(|key| !key.is_empty())
+            .map(Self::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        if keys.len() > KEYS_MAX {
+            Err(KeyError::TooMany { max: KEYS_MAX })
+        } else {
+            Ok(keys)
+        }
     }
 
     /// The 32 raw bytes.
@@ -88,7 +111,9 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Document`].
     pub fn from_pem(text: &str) -> Result<Self, KeyError> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(text).map(Self).map_err(|_| KeyError::Document)
+        ed25519_dalek::SigningKey::from_pkcs8_pem(text)
+            .map(Self)
+            .map_err(|_| KeyError::Document)
     }
 
     /// Writes the PKCS#8 PEM document. The text is the secret: it belongs into a file of mode 0600.
@@ -96,7 +121,10 @@ impl SigningKey {
     /// # Errors
     /// [`KeyError::Document`]; not known to happen.
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        self.0.to_pkcs8_pem(LineEnding::LF).map(|text| text.as_str().to_owned()).map_err(|_| KeyError::Document)
+        self.0
+            .to_pkcs8_pem(LineEnding::LF)
+            .map(|text| text.as_str().to_owned())
+            .map_err(|_| KeyError::Document)
     }
 
     /// The public half.
@@ -127,7 +155,9 @@ impl SharedSecret {
     /// [`KeyError::Short`] below [`SECRET_BYTES_MIN`].
     pub fn new(text: &str) -> Result<Self, KeyError> {
         if text.len() < SECRET_BYTES_MIN {
-            return Err(KeyError::Short { min: SECRET_BYTES_MIN });
+            return Err(KeyError::Short {
+                min: SECRET_BYTES_MIN,
+            });
         }
         Ok(Self(text.as_bytes().into()))
     }
@@ -154,7 +184,9 @@ impl ServiceCredential {
     /// [`KeyError::Short`] below [`SECRET_BYTES_MIN`].
     pub fn new(text: &str) -> Result<Self, KeyError> {
         if text.len() < SECRET_BYTES_MIN {
-            return Err(KeyError::Short { min: SECRET_BYTES_MIN });
+            return Err(KeyError::Short {
+                min: SECRET_BYTES_MIN,
+            });
         }
         Ok(Self(text.into()))
     }

@@ -1,7 +1,9 @@
 //! Key sets (RFC 7517) from bytes. Fetching them is the shell's work.
 
-use crate::error::KeyError;
-use crate::key::{BASE64URL, PublicKey};
+use crate::{
+    error::KeyError,
+    key::{BASE64URL, PublicKey},
+};
 use base64::Engine as _;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use limits::identity::{KEY_SET_BYTES_MAX, KEYS_MAX, RSA_MODULUS_BITS_MAX, RSA_MODULUS_BITS_MIN};
@@ -24,7 +26,9 @@ pub struct KeySet {
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeySet").field("keys", &self.keys.len()).finish()
+        f.debug_struct("KeySet")
+            .field("keys", &self.keys.len())
+            .finish()
     }
 }
 
@@ -61,14 +65,25 @@ impl KeySet {
     /// [`KeyError::SetTooLarge`], [`KeyError::SetSyntax`], [`KeyError::TooMany`], and [`KeyError::SetEmpty`] when no key is usable.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() > KEY_SET_BYTES_MAX {
-            return Err(KeyError::SetTooLarge { max: KEY_SET_BYTES_MAX });
+            return Err(KeyError::SetTooLarge {
+                max: KEY_SET_BYTES_MAX,
+            });
         }
         let document: Document = serde_json::from_slice(bytes).map_err(|_| KeyError::SetSyntax)?;
         if document.keys.len() > KEYS_MAX {
             return Err(KeyError::TooMany { max: KEYS_MAX });
         }
-        let keys: Vec<_> = document.keys.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).filter_map(usable).collect();
-        if keys.is_empty() { Err(KeyError::SetEmpty) } else { Ok(Self { keys }) }
+        let keys: Vec<_> = document
+            .keys
+            .into_iter()
+            .filter_map(|entry| serde_json::from_value(entry).ok())
+            .filter_map(usable)
+            .collect();
+        if keys.is_empty() {
+            Err(KeyError::SetEmpty)
+        } else {
+            Ok(Self { keys })
+        }
     }
 }
 
@@ -79,7 +94,11 @@ fn usable(entry: Entry) -> Option<VerifyingKey> {
     let (algorithm, name, key) = match (entry.kty.as_str(), entry.crv.as_deref()) {
         ("OKP", Some("Ed25519")) => {
             let key = PublicKey::parse(entry.x.as_deref()?).ok()?;
-            (Algorithm::EdDSA, "EdDSA", DecodingKey::from_ed_der(key.as_bytes()))
+            (
+                Algorithm::EdDSA,
+                "EdDSA",
+                DecodingKey::from_ed_der(key.as_bytes()),
+            )
         }
         ("EC", Some("P-256")) => {
             let (x, y) = (decoded(entry.x.as_deref()?)?, decoded(entry.y.as_deref()?)?);
@@ -90,18 +109,29 @@ fn usable(entry: Entry) -> Option<VerifyingKey> {
             (Algorithm::ES256, "ES256", DecodingKey::from_ec_der(&point))
         }
         ("RSA", _) => {
-            let (modulus, exponent) = (decoded(entry.n.as_deref()?)?, decoded(entry.e.as_deref()?)?);
-            if !(RSA_MODULUS_BITS_MIN..=RSA_MODULUS_BITS_MAX).contains(&(modulus.len() * 8)) || exponent.len() > 4 {
+            let (modulus, exponent) =
+                (decoded(entry.n.as_deref()?)?, decoded(entry.e.as_deref()?)?);
+            if !(RSA_MODULUS_BITS_MIN..=RSA_MODULUS_BITS_MAX).contains(&(modulus.len() * 8))
+                || exponent.len() > 4
+            {
                 return None;
             }
-            (Algorithm::RS256, "RS256", DecodingKey::from_rsa_raw_components(&modulus, &exponent))
+            (
+                Algorithm::RS256,
+                "RS256",
+                DecodingKey::from_rsa_raw_components(&modulus, &exponent),
+            )
         }
         _ => return None,
     };
     if entry.alg.as_deref().is_some_and(|named| named != name) {
         return None;
     }
-    Some(VerifyingKey { algorithm, id: entry.kid.map(Into::into), key })
+    Some(VerifyingKey {
+        algorithm,
+        id: entry.kid.map(Into::into),
+        key,
+    })
 }
 
 fn decoded(text: &str) -> Option<Vec<u8>> {

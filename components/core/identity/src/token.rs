@@ -3,14 +3,18 @@
 //! Invariant: the algorithm belongs to the key. A token is checked only with keys of the algorithm that its header names, so `none`, and a
 //! public key misused as a shared secret, verify nothing. The library's own clock is never asked: times are compared here.
 
-use crate::claims::{Claims, Role};
-use crate::error::TokenError;
-use crate::key::{PublicKey, SharedSecret, SigningKey};
-use crate::key_set::{KeySet, VerifyingKey};
+use crate::{
+    claims::{Claims, Role},
+    error::TokenError,
+    key::{PublicKey, SharedSecret, SigningKey},
+    key_set::{KeySet, VerifyingKey},
+};
 use ed25519_dalek::pkcs8::EncodePrivateKey as _;
 use identifiers::UserId;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use limits::identity::{TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX};
+use limits::identity::{
+    TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX,
+};
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -44,23 +48,35 @@ struct Good(Arc<Mutex<LruCache<[u8; 32], Arc<Said>>>>);
 
 impl Default for Good {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(LruCache::new(NonZeroUsize::new(TOKENS_REMEMBERED_MAX).unwrap_or(NonZeroUsize::MIN)))))
+        Self(Arc::new(Mutex::new(LruCache::new(
+            NonZeroUsize::new(TOKENS_REMEMBERED_MAX).unwrap_or(NonZeroUsize::MIN),
+        ))))
     }
 }
 
 impl Good {
     fn get(&self, digest: &[u8; 32]) -> Option<Arc<Said>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(digest)
+            .cloned()
     }
 
     fn put(&self, digest: [u8; 32], said: Arc<Said>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).put(digest, said);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .put(digest, said);
     }
 }
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("keys", &self.keys.len()).field("expectations", &self.expectations).finish()
+        f.debug_struct("Verifier")
+            .field("keys", &self.keys.len())
+            .field("expectations", &self.expectations)
+            .finish()
     }
 }
 
@@ -68,13 +84,20 @@ impl Verifier {
     /// A verifier without keys: it refuses every token with [`TokenError::NoKeys`].
     #[must_use]
     pub fn new(expectations: Expectations) -> Self {
-        Self { expectations, ..Self::default() }
+        Self {
+            expectations,
+            ..Self::default()
+        }
     }
 
     /// Adds an Ed25519 key (EdDSA).
     #[must_use]
     pub fn with_public_key(mut self, key: &PublicKey) -> Self {
-        self.keys.push(VerifyingKey { algorithm: Algorithm::EdDSA, id: None, key: DecodingKey::from_ed_der(key.as_bytes()) });
+        self.keys.push(VerifyingKey {
+            algorithm: Algorithm::EdDSA,
+            id: None,
+            key: DecodingKey::from_ed_der(key.as_bytes()),
+        });
         self.good = Good::default();
         self
     }
@@ -82,7 +105,11 @@ impl Verifier {
     /// Adds a shared secret (HS256).
     #[must_use]
     pub fn with_secret(mut self, secret: &SharedSecret) -> Self {
-        self.keys.push(VerifyingKey { algorithm: Algorithm::HS256, id: None, key: DecodingKey::from_secret(secret.as_bytes()) });
+        self.keys.push(VerifyingKey {
+            algorithm: Algorithm::HS256,
+            id: None,
+            key: DecodingKey::from_secret(secret.as_bytes()),
+        });
         self.good = Good::default();
         self
     }
@@ -107,7 +134,9 @@ impl Verifier {
     /// The first thing wrong with it, in the order size, form, algorithm, key, signature, times, audience, issuer, subject.
     pub fn verify(&self, token: &str, now_s: u64) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
-            return Err(TokenError::TooLarge { max: TOKEN_BYTES_MAX });
+            return Err(TokenError::TooLarge {
+                max: TOKEN_BYTES_MAX,
+            });
         }
         if self.keys.is_empty() {
             return Err(TokenError::NoKeys);
@@ -133,7 +162,11 @@ impl Verifier {
     fn signed(&self, token: &str) -> Result<Said, TokenError> {
         let head = head(token)?;
         let algorithm = head.algorithm()?;
-        let mut of_algorithm = self.keys.iter().filter(|key| key.algorithm == algorithm).peekable();
+        let mut of_algorithm = self
+            .keys
+            .iter()
+            .filter(|key| key.algorithm == algorithm)
+            .peekable();
         if of_algorithm.peek().is_none() {
             return Err(TokenError::Algorithm);
         }
@@ -165,16 +198,37 @@ impl Verifier {
                 return Err(TokenError::NotYet);
             }
         }
-        if self.expectations.audience.as_ref().is_some_and(|audience| !names(&said.aud, audience)) {
+        if self
+            .expectations
+            .audience
+            .as_ref()
+            .is_some_and(|audience| !names(&said.aud, audience))
+        {
             return Err(TokenError::Audience);
         }
-        if self.expectations.issuer.as_ref().is_some_and(|issuer| said.iss.as_str() != Some(issuer)) {
+        if self
+            .expectations
+            .issuer
+            .as_ref()
+            .is_some_and(|issuer| said.iss.as_str() != Some(issuer))
+        {
             return Err(TokenError::Issuer);
         }
-        let sub = said.sub.as_str().ok_or(TokenError::Claim { claim: "sub" })?;
+        let sub = said
+            .sub
+            .as_str()
+            .ok_or(TokenError::Claim { claim: "sub" })?;
         let user_id = UserId::new(sub).map_err(|error| TokenError::Subject { rule: error.rule })?;
-        let role = if said.role.as_str() == Some("admin") { Role::Admin } else { Role::Client };
-        Ok(Claims { user_id, role, expires_at_s })
+        let role = if said.role.as_str() == Some("admin") {
+            Role::Admin
+        } else {
+            Role::Client
+        };
+        Ok(Claims {
+            user_id,
+            role,
+            expires_at_s,
+        })
     }
 }
 
@@ -219,9 +273,16 @@ pub fn sign(key: &SigningKey, token: &NewToken) -> Result<String, TokenError> {
         aud: token.audience.as_deref(),
         iss: token.issuer.as_deref(),
     };
-    let document = key.signing().to_pkcs8_der().map_err(|_| TokenError::Signing)?;
-    jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), &body, &EncodingKey::from_ed_der(document.as_bytes()))
-        .map_err(|_| TokenError::Signing)
+    let document = key
+        .signing()
+        .to_pkcs8_der()
+        .map_err(|_| TokenError::Signing)?;
+    jsonwebtoken::encode(
+        &Header::new(Algorithm::EdDSA),
+        &body,
+        &EncodingKey::from_ed_der(document.as_bytes()),
+    )
+    .map_err(|_| TokenError::Signing)
 }
 
 /// The claims as they stand in the token. Duplicate members are an error of the parser.
@@ -242,9 +303,18 @@ struct Said {
 }
 
 /// A `NumericDate` of RFC 7519: seconds, a fraction allowed. Nothing when the claim is missing or no such number.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked first"
+)]
 fn seconds(value: &serde_json::Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_f64().filter(|seconds| (0.0..9.0e15).contains(seconds)).map(|seconds| seconds as u64))
+    value.as_u64().or_else(|| {
+        value
+            .as_f64()
+            .filter(|seconds| (0.0..9.0e15).contains(seconds))
+            .map(|seconds| seconds as u64)
+    })
 }
 
 /// Whether `aud`, a text or a list of texts, names the wanted audience.
@@ -284,10 +354,14 @@ impl Head {
 fn head(token: &str) -> Result<Head, TokenError> {
     use base64::Engine as _;
     let mut parts = token.split('.');
-    let (Some(head), Some(_), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(head), Some(_), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(TokenError::Malformed);
     };
-    let bytes = crate::key::BASE64URL.decode(head).map_err(|_| TokenError::Malformed)?;
+    let bytes = crate::key::BASE64URL
+        .decode(head)
+        .map_err(|_| TokenError::Malformed)?;
     serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
 }
 
@@ -304,7 +378,10 @@ fn signature_only(algorithm: Algorithm) -> Validation {
 fn reason(error: &jsonwebtoken::errors::Error) -> TokenError {
     use jsonwebtoken::errors::ErrorKind;
     match error.kind() {
-        ErrorKind::Base64(_) | ErrorKind::InvalidToken | ErrorKind::Json(_) | ErrorKind::Utf8(_) => TokenError::Malformed,
+        ErrorKind::Base64(_)
+        | ErrorKind::InvalidToken
+        | ErrorKind::Json(_)
+        | ErrorKind::Utf8(_) => TokenError::Malformed,
         _ => TokenError::Signature,
     }
 }

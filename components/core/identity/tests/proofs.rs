@@ -10,22 +10,59 @@ fn alice() -> UserId {
 #[test]
 fn a_proof_fits_its_message_and_no_other() {
     let key = SigningKey::from_seed(&[3; 32]);
-    let message = proof::message("https://chat.example", &alice(), "connection-1", 1_800_000_000_000);
+    let message = proof::message(
+        "https://chat.example",
+        &alice(),
+        "connection-1",
+        1_800_000_000_000,
+    );
     let signed = proof::sign(&key, &message);
     let public = key.public_key().to_string();
-    assert_eq!(proof::verify(&public, &signed, &message).unwrap(), key.public_key());
-    assert!(proof::verify(&format!("{public}="), &signed, &message).is_ok(), "padding is read");
+    assert_eq!(
+        proof::verify(&public, &signed, &message).unwrap(),
+        key.public_key()
+    );
+    assert!(
+        proof::verify(&format!("{public}="), &signed, &message).is_ok(),
+        "padding is read"
+    );
 
     for other in [
-        proof::message("https://evil.example", &alice(), "connection-1", 1_800_000_000_000),
-        proof::message("https://chat.example", &UserId::new("bob").unwrap(), "connection-1", 1_800_000_000_000),
-        proof::message("https://chat.example", &alice(), "connection-2", 1_800_000_000_000),
-        proof::message("https://chat.example", &alice(), "connection-1", 1_800_000_000_001),
+        proof::message(
+            "https://evil.example",
+            &alice(),
+            "connection-1",
+            1_800_000_000_000,
+        ),
+        proof::message(
+            "https://chat.example",
+            &UserId::new("bob").unwrap(),
+            "connection-1",
+            1_800_000_000_000,
+        ),
+        proof::message(
+            "https://chat.example",
+            &alice(),
+            "connection-2",
+            1_800_000_000_000,
+        ),
+        proof::message(
+            "https://chat.example",
+            &alice(),
+            "connection-1",
+            1_800_000_000_001,
+        ),
     ] {
-        assert_eq!(proof::verify(&public, &signed, &other), Err(ProofError::Signature));
+        assert_eq!(
+            proof::verify(&public, &signed, &other),
+            Err(ProofError::Signature)
+        );
     }
     let stranger = SigningKey::from_seed(&[4; 32]).public_key().to_string();
-    assert_eq!(proof::verify(&stranger, &signed, &message), Err(ProofError::Signature));
+    assert_eq!(
+        proof::verify(&stranger, &signed, &message),
+        Err(ProofError::Signature)
+    );
 }
 
 #[test]
@@ -40,7 +77,13 @@ fn no_two_inputs_make_one_message() {
 #[test]
 fn unreadable_keys_and_proofs_are_named() {
     let public = SigningKey::from_seed(&[3; 32]).public_key().to_string();
-    assert_eq!(proof::verify("AA", "AA", b""), Err(ProofError::Key(KeyError::Length { bytes: 1 })));
+    assert_eq!(
+        proof::verify("AA", "AA", b""),
+        Err(ProofError::Key(KeyError::Length { bytes: 1 }))
+    );
     assert_eq!(proof::verify(&public, "AA", b""), Err(ProofError::Encoding));
-    assert_eq!(proof::verify(&public, "!", b"").unwrap_err().code(), "PROOF_ENCODING");
+    assert_eq!(
+        proof::verify(&public, "!", b"").unwrap_err().code(),
+        "PROOF_ENCODING"
+    );
 }

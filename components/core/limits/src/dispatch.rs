@@ -13,9 +13,15 @@ pub const HOPS_MAX: u8 = 8;
 /// Events and messages of plugins that wait for the threads which send them; more are refused as overload.
 pub const PUBLICATIONS_WAITING_MAX: usize = 4_096;
 /// Events of one plugin on one server: one answer to each of a hundred people a second would be a flood to all of them.
-pub const EVENTS: Rate = Rate { per_second: 50, burst: 200 };
+pub const EVENTS: Rate = Rate {
+    per_second: 50,
+    burst: 200,
+};
 /// Chat messages of one plugin on one server: twice what a person may write.
-pub const MESSAGES: Rate = Rate { per_second: 10, burst: 40 };
+pub const MESSAGES: Rate = Rate {
+    per_second: 10,
+    burst: 40,
+};
 /// Plugins whose rates one server counts at once; when there are more, all counts are forgotten.
 pub const SPEAKERS_PER_SERVER_MAX: usize = 1_000;
 /// Channels that one server remembers from what passes through, for plugins that ask.
@@ -27,6 +33,11 @@ pub const SERVERS_PER_PAGE_MAX: usize = 1_000;
 /// Characters of a plugin's reason for refusing an envelope; the rest is cut.
 pub const REASON_CHARS_MAX: usize = 256;
 /// Lines in the log about plugins that do not keep up: whoever sends envelopes causes them.
-pub const ALARMS: Rate = Rate { per_second: 1, burst: 10 };
+pub const ALARMS: Rate = Rate {
+    per_second: 1,
+    burst: 10,
+};
 
-const _: () = assert!(DECISION_MAX_MS <= DECISION_LIMIT_MS && DECISION_LIMIT_MS < crate::socket::SILENCE_MAX_MS);
+const _: () = assert!(
+    DECISION_MAX_MS <= DECISION_LIMIT_MS && DECISION_LIMIT_MS < crate::socket::SILENCE_MAX_MS
+);

@@ -37,4 +37,5 @@ pub const REQUESTS_PER_MINUTE: u32 = 60;
 /// Requests of one plugin in work at once.
 pub const IN_FLIGHT_PER_PLUGIN_MAX: usize = 10;
 
-const _: () = assert!(CONNECT_TIMEOUT_MS < TOTAL_TIMEOUT_MS && RESOLVE_TIMEOUT_MS < TOTAL_TIMEOUT_MS);
+const _: () =
+    assert!(CONNECT_TIMEOUT_MS < TOTAL_TIMEOUT_MS && RESOLVE_TIMEOUT_MS < TOTAL_TIMEOUT_MS);

@@ -61,9 +61,15 @@ pub mod socket {
     pub const HALF_OPEN_MIN: usize = 64;
     /// Connections accepted each second, and the burst: more wait in the system's queue, so that a storm of reconnects does not starve those
     /// who are connected.
-    pub const ACCEPTS: super::rate::Rate = super::rate::Rate { per_second: 2_000, burst: 2_000 };
+    pub const ACCEPTS: super::rate::Rate = super::rate::Rate {
+        per_second: 2_000,
+        burst: 2_000,
+    };
     /// Handshakes of one address each second, and the burst; more are refused with 503 and advice when to come back.
-    pub const HANDSHAKES_PER_ADDRESS: super::rate::Rate = super::rate::Rate { per_second: 20, burst: 200 };
+    pub const HANDSHAKES_PER_ADDRESS: super::rate::Rate = super::rate::Rate {
+        per_second: 20,
+        burst: 200,
+    };
     /// Addresses whose handshakes, or whose requests, are counted at once; when there are more, all counts are forgotten.
     pub const ADDRESSES_MAX: usize = 65_536;
     /// Connections that may wait in the system's queue: a storm of reconnects fits.
@@ -96,9 +102,15 @@ pub mod socket {
     /// Roster entries in one `server_users`; longer rosters are cut and say so with `total`.
     pub const ROSTER_ENTRIES_MAX: usize = 5_000;
 
-    const _: () = assert!(SILENCE_MAX_MS > PING_INTERVAL_MS, "a ping must have time to be answered");
+    const _: () = assert!(
+        SILENCE_MAX_MS > PING_INTERVAL_MS,
+        "a ping must have time to be answered"
+    );
     const _: () = assert!(LIVENESS_TICK_MS < SILENCE_MAX_MS - PING_INTERVAL_MS);
-    const _: () = assert!(QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX, "one whole message must fit the queue");
+    const _: () = assert!(
+        QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
+        "one whole message must fit the queue"
+    );
 }
 
 /// Rates of one connection: tokens a second and the size of the bucket.
@@ -115,19 +127,40 @@ pub mod rate {
     }
 
     /// All messages of one connection.
-    pub const ALL: Rate = Rate { per_second: 60, burst: 240 };
+    pub const ALL: Rate = Rate {
+        per_second: 60,
+        burst: 240,
+    };
     /// Presence, typing and voice state: five a second is more than a person types.
-    pub const TYPING: Rate = Rate { per_second: 5, burst: 10 };
+    pub const TYPING: Rate = Rate {
+        per_second: 5,
+        burst: 10,
+    };
     /// Chat messages.
-    pub const CHAT: Rate = Rate { per_second: 5, burst: 20 };
+    pub const CHAT: Rate = Rate {
+        per_second: 5,
+        burst: 20,
+    };
     /// Plugin events.
-    pub const PLUGIN_EVENT: Rate = Rate { per_second: 20, burst: 60 };
+    pub const PLUGIN_EVENT: Rate = Rate {
+        per_second: 20,
+        burst: 60,
+    };
     /// ICE candidates come in bursts when a call starts.
-    pub const SIGNALLING: Rate = Rate { per_second: 100, burst: 400 };
+    pub const SIGNALLING: Rate = Rate {
+        per_second: 100,
+        burst: 400,
+    };
     /// Joins, views and leaves: a client restores all its servers on reconnect.
-    pub const MEMBERSHIP: Rate = Rate { per_second: 20, burst: 200 };
+    pub const MEMBERSHIP: Rate = Rate {
+        per_second: 20,
+        burst: 200,
+    };
     /// Direct messages and calls.
-    pub const DIRECT: Rate = Rate { per_second: 20, burst: 60 };
+    pub const DIRECT: Rate = Rate {
+        per_second: 20,
+        burst: 60,
+    };
     /// Identities that one connection may address for the first time, per minute: unsolicited messages spread slowly.
     pub const NEW_TARGETS_PER_MINUTE: u32 = 30;
     /// Forwarded and broadcast bytes of one connection, per second.
@@ -226,7 +259,10 @@ pub mod plugin_event {
     pub const LEARNED_BYTES_MAX: usize = DEFINITIONS_PER_SERVER_MAX * SCHEMA_BYTES_MAX;
 
     const _: () = assert!(PAYLOAD_BYTES_DEFAULT <= PAYLOAD_BYTES_MAX);
-    const _: () = assert!(PAYLOAD_BYTES_MAX + super::envelope::PLUGIN_EVENT_WRAPPER_BYTES_MAX <= super::socket::MESSAGE_BYTES_MAX);
+    const _: () = assert!(
+        PAYLOAD_BYTES_MAX + super::envelope::PLUGIN_EVENT_WRAPPER_BYTES_MAX
+            <= super::socket::MESSAGE_BYTES_MAX
+    );
 }
 
 /// Judge components: the validator and the operator's filters.
@@ -285,7 +321,10 @@ pub mod rest {
     /// Time for one request, body included.
     pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
     /// Requests of one address each second, and the burst.
-    pub const PER_ADDRESS: super::rate::Rate = super::rate::Rate { per_second: 100, burst: 200 };
+    pub const PER_ADDRESS: super::rate::Rate = super::rate::Rate {
+        per_second: 100,
+        burst: 200,
+    };
     /// HTTP requests in work at once in the native host.
     pub const IN_FLIGHT_MAX: usize = 1_024;
     /// Items of one page.
@@ -530,7 +569,16 @@ pub mod edge_host {
     /// the indices out, because the start would take seconds.
     pub const INTEGRITY_CHECK_BYTES_MAX: u64 = 64 * MIB as u64;
 
-    const _: () = assert!(BUSY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a busy component is stopped before its callers give up");
-    const _: () = assert!(BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS, "a slow client is told so before its component is given up");
-    const _: () = assert!(REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX, "an escaped envelope fits");
+    const _: () = assert!(
+        BUSY_TIMEOUT_MS < REQUEST_TIMEOUT_MS,
+        "a busy component is stopped before its callers give up"
+    );
+    const _: () = assert!(
+        BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS,
+        "a slow client is told so before its component is given up"
+    );
+    const _: () = assert!(
+        REQUEST_BYTES_MAX >= 2 * super::socket::MESSAGE_BYTES_MAX,
+        "an escaped envelope fits"
+    );
 }

@@ -11,5 +11,8 @@ pub const HEALTHY_AFTER_MS: u64 = 60_000;
 /// Characters of the reason why a plugin is blocked, has failed or is disabled: a trap's text may be long.
 pub const REASON_CHARS_MAX: usize = 500;
 
-const _: () = assert!(BACKOFF_FIRST_MS <= BACKOFF_MAX_MS && BACKOFF_MAX_MS < HEALTHY_AFTER_MS, "waiting must not look like health");
+const _: () = assert!(
+    BACKOFF_FIRST_MS <= BACKOFF_MAX_MS && BACKOFF_MAX_MS < HEALTHY_AFTER_MS,
+    "waiting must not look like health"
+);
 const _: () = assert!(CRASHES_IN_A_ROW_MAX >= 2, "a single crash disables nobody");

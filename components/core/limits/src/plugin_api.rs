@@ -29,4 +29,7 @@ pub const COMMAND_ANSWER_BYTES_MAX: usize = 32 * MIB;
 /// Lifetime of a token that a command makes for itself.
 pub const COMMAND_TOKEN_LIFETIME_SECONDS: u64 = 300;
 
-const _: () = assert!(KV_BODY_BYTES_MAX >= 2 * super::plugin_store::VALUE_BYTES_MAX + super::plugin_store::KEY_BYTES_MAX);
+const _: () = assert!(
+    KV_BODY_BYTES_MAX
+        >= 2 * super::plugin_store::VALUE_BYTES_MAX + super::plugin_store::KEY_BYTES_MAX
+);

@@ -97,7 +97,13 @@ pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Prepared statements kept for each thread.
 pub const STATEMENTS_MAX: usize = 64;
 
-const _: () = assert!(CHANGES_BYTES_MAX + KIB <= WRITES_WAITING_BYTES_MAX, "every legal write fits the queue");
+const _: () = assert!(
+    CHANGES_BYTES_MAX + KIB <= WRITES_WAITING_BYTES_MAX,
+    "every legal write fits the queue"
+);
 const _: () = assert!(VALUE_BYTES_MAX + KEY_BYTES_MAX <= CHANGES_BYTES_MAX);
 const _: () = assert!(CACHED_BYTES_MAX + CACHED_OVERHEAD_BYTES <= CACHE_BYTES_PER_PLUGIN_MAX);
-const _: () = assert!(2 * LOG_LINE_BYTES_MAX < JOURNAL_BYTES_PER_PLUGIN_MAX && JOURNAL_BYTES_PER_PLUGIN_MAX < JOURNAL_BYTES_MAX);
+const _: () = assert!(
+    2 * LOG_LINE_BYTES_MAX < JOURNAL_BYTES_PER_PLUGIN_MAX
+        && JOURNAL_BYTES_PER_PLUGIN_MAX < JOURNAL_BYTES_MAX
+);

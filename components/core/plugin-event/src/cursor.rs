@@ -61,9 +61,15 @@ impl<'a> Cursor<'a> {
             Kind::True => Value::Bool(true),
             Kind::False => Value::Bool(false),
             Kind::Number | Kind::Wide => Value::Number(Literal(self.tape.text(slot)).number()),
-            Kind::Text | Kind::Escaped | Kind::Decoded => Value::String(self.tape.text(slot).to_owned()),
+            Kind::Text | Kind::Escaped | Kind::Decoded => {
+                Value::String(self.tape.text(slot).to_owned())
+            }
             Kind::Array => Value::Array(self.elements().map(Self::value).collect()),
-            Kind::Object => Value::Object(self.members().map(|(key, value)| (key.to_owned(), value.value())).collect()),
+            Kind::Object => Value::Object(
+                self.members()
+                    .map(|(key, value)| (key.to_owned(), value.value()))
+                    .collect(),
+            ),
         }
     }
 }
@@ -86,7 +92,8 @@ impl<'a> Node<'a, Borrowed> for Cursor<'a> {
     }
 
     fn as_number(&self) -> Option<Literal<'a>> {
-        self.is(Kind::Number).then(|| Literal(self.tape.text(self.slot())))
+        self.is(Kind::Number)
+            .then(|| Literal(self.tape.text(self.slot())))
     }
 
     fn as_boolean(&self) -> Option<bool> {
@@ -127,9 +134,15 @@ impl<'a> Node<'a, Borrowed> for Cursor<'a> {
 
     fn equals_value(&self, expected: &Value) -> bool {
         match (self.slot().kind, expected) {
-            (Kind::Null, Value::Null) | (Kind::True, Value::Bool(true)) | (Kind::False, Value::Bool(false)) => true,
-            (Kind::Text | Kind::Decoded, Value::String(expected)) => self.string() == Some(expected),
-            (Kind::Number, Value::Number(_)) | (Kind::Array, Value::Array(_)) | (Kind::Object, Value::Object(_)) => {
+            (Kind::Null, Value::Null)
+            | (Kind::True, Value::Bool(true))
+            | (Kind::False, Value::Bool(false)) => true,
+            (Kind::Text | Kind::Decoded, Value::String(expected)) => {
+                self.string() == Some(expected)
+            }
+            (Kind::Number, Value::Number(_))
+            | (Kind::Array, Value::Array(_))
+            | (Kind::Object, Value::Object(_)) => {
                 jsonschema::json::cmp::equal(&self.value(), expected)
             }
             _ => false,
@@ -141,7 +154,10 @@ impl<'a> Node<'a, Borrowed> for Cursor<'a> {
     }
 
     fn identity(&self) -> Option<NodeIdentity> {
-        Some(NodeIdentity::tagged(std::ptr::from_ref(self.tape) as usize, self.at))
+        Some(NodeIdentity::tagged(
+            std::ptr::from_ref(self.tape) as usize,
+            self.at,
+        ))
     }
 }
 
@@ -155,11 +171,18 @@ impl<'a> Object<'a, Borrowed> for Cursor<'a> {
     }
 
     fn get(&self, key: &Box<str>) -> Option<Self> {
-        self.tape.member(self.at, key).map(|at| Self { tape: self.tape, at })
+        self.tape.member(self.at, key).map(|at| Self {
+            tape: self.tape,
+            at,
+        })
     }
 
     fn members(&self) -> Members<'a> {
-        Members { tape: self.tape, at: self.at + 1, end: self.tape.end(self.at) }
+        Members {
+            tape: self.tape,
+            at: self.at + 1,
+            end: self.tape.end(self.at),
+        }
     }
 }
 
@@ -172,7 +195,11 @@ impl<'a> Array<'a, Borrowed> for Cursor<'a> {
     }
 
     fn elements(&self) -> Elements<'a> {
-        Elements { tape: self.tape, at: self.at + 1, end: self.tape.end(self.at) }
+        Elements {
+            tape: self.tape,
+            at: self.at + 1,
+            end: self.tape.end(self.at),
+        }
     }
 }
 
@@ -192,7 +219,13 @@ impl<'a> Iterator for Members<'a> {
         }
         let (key, value) = (self.at, self.at + 1);
         self.at = self.tape.after(value);
-        Some((self.tape.text(self.tape.slot(key)), Cursor { tape: self.tape, at: value }))
+        Some((
+            self.tape.text(self.tape.slot(key)),
+            Cursor {
+                tape: self.tape,
+                at: value,
+            },
+        ))
     }
 }
 
@@ -212,7 +245,10 @@ impl<'a> Iterator for Elements<'a> {
         }
         let at = self.at;
         self.at = self.tape.after(at);
-        Some(Cursor { tape: self.tape, at })
+        Some(Cursor {
+            tape: self.tape,
+            at,
+        })
     }
 }
 
@@ -248,14 +284,19 @@ impl JsonNumber for Literal<'_> {
     }
 
     fn is_integer(&self) -> bool {
-        self.0.bytes().all(|byte| byte == b'-' || byte.is_ascii_digit()) || jsonschema::json::JsonNumber::is_integer(&self.number())
+        self.0
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_digit())
+            || jsonschema::json::JsonNumber::is_integer(&self.number())
     }
 }
 
 /// A decimal number of up to 15 digits without exponent. Such digits and such powers of ten are exact in 64-bit floating point, so that one
 /// division rounds correctly; most numbers of payloads are of this kind, and bounds ask for each of them twice.
 fn short_decimal(text: &str) -> Option<f64> {
-    const TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+    const TENS: [f64; 16] = [
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+    ];
     let positive = text.strip_prefix('-').unwrap_or(text).as_bytes();
     if positive.len() >= TENS.len() {
         return None;
@@ -272,7 +313,11 @@ fn short_decimal(text: &str) -> Option<f64> {
         }
     }
     let value = digits as f64 / TENS[decimals];
-    Some(if text.len() > positive.len() { -value } else { value })
+    Some(if text.len() > positive.len() {
+        -value
+    } else {
+        value
+    })
 }
 
 #[cfg(test)]

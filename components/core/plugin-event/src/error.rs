@@ -1,8 +1,8 @@
 //! Why a document is not accepted as the schema of an event.
 
 use limits::plugin_event::{
-    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX, SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX,
-    SCHEMA_REF_FANOUT_MAX,
+    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX,
+    SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_REF_FANOUT_MAX,
 };
 
 /// A refusal at registration. `Display` names the rule and its limit; [`SchemaError::code`] is for programs.
@@ -27,7 +27,9 @@ pub enum SchemaError {
     #[error("schema has more than {SCHEMA_NODES_MAX} objects")]
     TooManyNodes,
     /// Following all references costs too much.
-    #[error("schema expands to more than {SCHEMA_REF_FANOUT_MAX} subschemas when its references are followed")]
+    #[error(
+        "schema expands to more than {SCHEMA_REF_FANOUT_MAX} subschemas when its references are followed"
+    )]
     RefFanout,
     /// A pattern is too long.
     #[error("pattern at {pointer} has more than {SCHEMA_PATTERN_CHARS_MAX} characters")]
@@ -39,7 +41,9 @@ pub enum SchemaError {
     #[error("schema has more than {SCHEMA_PATTERNS_MAX} patterns")]
     TooManyPatterns,
     /// A pattern needs backtracking, compiles to too much, or is no regular expression.
-    #[error("pattern at {pointer} is not supported: only regular expressions without look-around and back references are")]
+    #[error(
+        "pattern at {pointer} is not supported: only regular expressions without look-around and back references are"
+    )]
     PatternUnsupported {
         /// Where it stands.
         pointer: String,
@@ -51,7 +55,9 @@ pub enum SchemaError {
         pointer: String,
     },
     /// A reference leaves the document, or would change what references mean.
-    #[error("{keyword} at {pointer} leaves the document: only references that begin with '#' are followed")]
+    #[error(
+        "{keyword} at {pointer} leaves the document: only references that begin with '#' are followed"
+    )]
     ExternalReference {
         /// `$ref`, `$dynamicRef` or `$id`.
         keyword: &'static str,
@@ -65,7 +71,9 @@ pub enum SchemaError {
         pointer: String,
     },
     /// Another dialect than 2020-12 and draft-07.
-    #[error("dialect is not supported: $schema must name JSON Schema 2020-12 or draft-07, or be left out")]
+    #[error(
+        "dialect is not supported: $schema must name JSON Schema 2020-12 or draft-07, or be left out"
+    )]
     UnsupportedDialect,
     /// The document breaks its dialect.
     #[error("schema is invalid at {pointer}: {reason}")]

@@ -32,8 +32,14 @@ impl Shape {
 
 /// Refuses a document that grows beyond [`SCHEMA_REF_FANOUT_MAX`], and one with a reference that points nowhere.
 pub(crate) fn check(document: &Value) -> Result<Shape, SchemaError> {
-    let Some(root) = document.as_object() else { return Ok(Shape::default()) };
-    let mut fanout = Fanout { document, anchors: anchors(document), known: HashMap::new() };
+    let Some(root) = document.as_object() else {
+        return Ok(Shape::default());
+    };
+    let mut fanout = Fanout {
+        document,
+        anchors: anchors(document),
+        known: HashMap::new(),
+    };
     let shape = fanout.object(root)?;
     // Definitions that nothing refers to are compiled too, and each has to stay below the bound by itself.
     for key in ["$defs", "definitions"] {
@@ -90,13 +96,18 @@ impl<'v> Fanout<'v> {
             None => {}
         }
         self.known.insert(address, None);
-        let is_root = self.document.as_object().is_some_and(|root| std::ptr::eq(root, object));
+        let is_root = self
+            .document
+            .as_object()
+            .is_some_and(|root| std::ptr::eq(root, object));
         let mut shape = Shape { total: 1, back: 0 };
         for (key, value) in object {
             if is_root && matches!(key.as_str(), "$defs" | "definitions") {
                 continue;
             }
-            if let ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) = (key.as_str(), value) {
+            if let ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) =
+                (key.as_str(), value)
+            {
                 shape.add(self.target(target, key)?);
             }
             shape.add(self.below(value)?);
@@ -122,13 +133,20 @@ impl<'v> Fanout<'v> {
     }
 
     fn target(&mut self, reference: &str, keyword: &str) -> Result<Shape, SchemaError> {
-        let dangling = || SchemaError::DanglingReference { pointer: format!("{keyword} \"{}\"", crate::cut(reference)) };
-        let fragment = unescape(reference.strip_prefix('#').unwrap_or_default()).ok_or_else(dangling)?;
+        let dangling = || SchemaError::DanglingReference {
+            pointer: format!("{keyword} \"{}\"", crate::cut(reference)),
+        };
+        let fragment =
+            unescape(reference.strip_prefix('#').unwrap_or_default()).ok_or_else(dangling)?;
         let document = self.document;
         if fragment.is_empty() || fragment.starts_with('/') {
             return self.below(document.pointer(&fragment).ok_or_else(dangling)?);
         }
-        let places = self.anchors.get(fragment.as_str()).cloned().ok_or_else(dangling)?;
+        let places = self
+            .anchors
+            .get(fragment.as_str())
+            .cloned()
+            .ok_or_else(dangling)?;
         let mut shape = Shape::default();
         for place in places {
             shape.add(self.below(place)?);

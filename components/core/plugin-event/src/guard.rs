@@ -10,7 +10,8 @@ use crate::{
 use envelope::json::depth_exceeds;
 use jsonschema::Draft;
 use limits::plugin_event::{
-    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX, SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX,
+    SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX,
+    SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX,
 };
 use serde_json::Value;
 
@@ -18,7 +19,12 @@ use serde_json::Value;
 pub(crate) fn inspect(text: &str) -> Result<(Value, Draft, Shape), SchemaError> {
     let document = read(text)?;
     let draft = dialect(&document)?;
-    let mut walk = Walk { nodes: 0, patterns: 0, draft, pointer: String::new() };
+    let mut walk = Walk {
+        nodes: 0,
+        patterns: 0,
+        draft,
+        pointer: String::new(),
+    };
     walk.value(&document)?;
     let shape = fanout::check(&document)?;
     Ok((document, draft, shape))
@@ -38,7 +44,9 @@ fn read(text: &str) -> Result<Value, SchemaError> {
 }
 
 fn no_schema() -> SchemaError {
-    SchemaError::Json { reason: "a schema is an object, true or false".to_owned() }
+    SchemaError::Json {
+        reason: "a schema is an object, true or false".to_owned(),
+    }
 }
 
 fn parse(text: &str) -> Result<Value, SchemaError> {
@@ -48,18 +56,24 @@ fn parse(text: &str) -> Result<Value, SchemaError> {
     if depth_exceeds(text.as_bytes(), SCHEMA_DEPTH_MAX) {
         return Err(SchemaError::TooDeep);
     }
-    serde_json::from_str(text).map_err(|error| SchemaError::Json { reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| SchemaError::Json {
+        reason: error.to_string(),
+    })
 }
 
 /// 2020-12 unless `$schema` says draft-07; anything else is refused, not ignored (decision: schema dialect).
 fn dialect(document: &Value) -> Result<Draft, SchemaError> {
-    document.get("$schema").map_or(Ok(Draft::Draft202012), named_dialect)
+    document
+        .get("$schema")
+        .map_or(Ok(Draft::Draft202012), named_dialect)
 }
 
 fn named_dialect(name: &Value) -> Result<Draft, SchemaError> {
     let name = name.as_str().unwrap_or_default();
     let bare = name.strip_suffix('#').unwrap_or(name);
-    let bare = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://"));
+    let bare = bare
+        .strip_prefix("https://")
+        .or_else(|| bare.strip_prefix("http://"));
     match bare {
         Some("json-schema.org/draft/2020-12/schema") => Ok(Draft::Draft202012),
         Some("json-schema.org/draft-07/schema") => Ok(Draft::Draft7),
@@ -112,11 +126,15 @@ impl Walk {
         let is_root = length == 0;
         self.enter(key);
         match (key, value) {
-            ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target)) if !target.starts_with('#') => {
+            ("$ref" | "$dynamicRef" | "$recursiveRef", Value::String(target))
+                if !target.starts_with('#') =>
+            {
                 let keyword = if key == "$ref" { "$ref" } else { "$dynamicRef" };
                 return Err(self.external(keyword));
             }
-            ("$id", Value::String(id)) if !is_root && !id.starts_with('#') => return Err(self.external("$id")),
+            ("$id", Value::String(id)) if !is_root && !id.starts_with('#') => {
+                return Err(self.external("$id"));
+            }
             ("$schema", Value::String(_)) if !is_root && named_dialect(value)? != self.draft => {
                 return Err(SchemaError::UnsupportedDialect);
             }
@@ -127,7 +145,9 @@ impl Walk {
                 }
             }
             ("enum", Value::Array(entries)) if entries.len() > SCHEMA_ENUM_MAX => {
-                return Err(SchemaError::EnumTooLarge { pointer: self.pointer.clone() });
+                return Err(SchemaError::EnumTooLarge {
+                    pointer: self.pointer.clone(),
+                });
             }
             _ => {}
         }
@@ -142,13 +162,18 @@ impl Walk {
             return Err(SchemaError::TooManyPatterns);
         }
         if pattern.chars().nth(SCHEMA_PATTERN_CHARS_MAX).is_some() {
-            return Err(SchemaError::PatternTooLong { pointer: self.pointer.clone() });
+            return Err(SchemaError::PatternTooLong {
+                pointer: self.pointer.clone(),
+            });
         }
         Ok(())
     }
 
     fn external(&self, keyword: &'static str) -> SchemaError {
-        SchemaError::ExternalReference { keyword, pointer: self.pointer.clone() }
+        SchemaError::ExternalReference {
+            keyword,
+            pointer: self.pointer.clone(),
+        }
     }
 
     fn enter(&mut self, segment: &str) {

@@ -36,7 +36,9 @@ pub struct Schema {
 
 impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Schema").field("draft", &self.rules.draft()).finish_non_exhaustive()
+        f.debug_struct("Schema")
+            .field("draft", &self.rules.draft())
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,7 +61,10 @@ impl Schema {
     pub fn compile(text: &str) -> Result<Self, SchemaError> {
         let (document, draft, shape) = guard::inspect(text)?;
         let rules = rules::compile(&document, draft).map_err(|error| refusal(&error))?;
-        Ok(Self { rules, branches: shape.branches() })
+        Ok(Self {
+            rules,
+            branches: shape.branches(),
+        })
     }
 
     /// Checks a payload: the JSON text as it was sent.
@@ -68,7 +73,10 @@ impl Schema {
     /// At most [`VIOLATIONS_MAX`] violations, at least one.
     pub fn check(&self, payload: &str) -> Result<(), Vec<Violation>> {
         let mut tape = Tape::with_room(payload.len());
-        match tape.read(payload, 0, 0).map(|end| space(payload.as_bytes(), end)) {
+        match tape
+            .read(payload, 0, 0)
+            .map(|end| space(payload.as_bytes(), end))
+        {
             Ok(end) if end == payload.len() => self.check_tape(payload, &mut tape),
             Ok(end) => Err(unreadable(&format!("is not JSON: {}", Fault::Syntax(end)))),
             Err(fault) => Err(unreadable(&format!("is not JSON: {fault}"))),
@@ -80,7 +88,8 @@ impl Schema {
     /// # Errors
     /// As [`Schema::check`].
     pub fn check_tape(&self, text: &str, tape: &mut Tape) -> Result<(), Vec<Violation>> {
-        tape.prove(text).map_err(|flaw| unreadable(&flaw.to_string()))?;
+        tape.prove(text)
+            .map_err(|flaw| unreadable(&flaw.to_string()))?;
         let view = tape.view(text);
         let root = Cursor::root(&view);
         if self.rules.is_valid(root) {
@@ -88,15 +97,28 @@ impl Schema {
         }
         if self.branches {
             let message = "the payload does not conform; a schema that refers to itself more than once does not say where".to_owned();
-            return Err(vec![Violation { pointer: String::new(), keyword: "schema".to_owned(), message }]);
+            return Err(vec![Violation {
+                pointer: String::new(),
+                keyword: "schema".to_owned(),
+                message,
+            }]);
         }
-        Err(self.rules.iter_errors(root).take(VIOLATIONS_MAX).map(|error| violation(&error)).collect())
+        Err(self
+            .rules
+            .iter_errors(root)
+            .take(VIOLATIONS_MAX)
+            .map(|error| violation(&error))
+            .collect())
     }
 }
 
 /// The one violation of a payload that cannot be read, or that two readers could understand differently.
 fn unreadable(reason: &str) -> Vec<Violation> {
-    vec![Violation { pointer: String::new(), keyword: "json".to_owned(), message: format!("the payload {reason}") }]
+    vec![Violation {
+        pointer: String::new(),
+        keyword: "json".to_owned(),
+        message: format!("the payload {reason}"),
+    }]
 }
 
 fn violation(error: &ValidationError<'_>) -> Violation {
@@ -112,7 +134,10 @@ fn refusal(error: &ValidationError<'_>) -> SchemaError {
     if is_about_a_pattern(error.kind()) {
         return SchemaError::PatternUnsupported { pointer };
     }
-    SchemaError::Invalid { pointer, reason: cut(&error.masked().to_string()) }
+    SchemaError::Invalid {
+        pointer,
+        reason: cut(&error.masked().to_string()),
+    }
 }
 
 /// Compiler and meta-schema (of draft-07) say it in the same words.

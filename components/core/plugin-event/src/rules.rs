@@ -6,7 +6,10 @@
 //! meta-schema, the document keeps its own.
 
 use crate::cursor::Borrowed;
-use jsonschema::{Draft, PatternOptions, Registry, Retrieve, ValidationError, ValidationOptions, Validator, meta::MetaValidator};
+use jsonschema::{
+    Draft, PatternOptions, Registry, Retrieve, ValidationError, ValidationOptions, Validator,
+    meta::MetaValidator,
+};
 use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX};
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
@@ -17,20 +20,40 @@ const ROOT: &str = "json-schema:///root";
 const DOCUMENT: &str = "json-schema:///document";
 
 /// Compiles `document`, which is of `draft`, where that is 2020-12 or draft-07.
-pub(crate) fn compile(document: &Value, draft: Draft) -> Result<Validator<Borrowed>, ValidationError<'static>> {
-    let takes_our_name = document.get("$id").and_then(Value::as_str).is_some_and(|id| id.starts_with(OWN_SCHEME));
+pub(crate) fn compile(
+    document: &Value,
+    draft: Draft,
+) -> Result<Validator<Borrowed>, ValidationError<'static>> {
+    let takes_our_name = document
+        .get("$id")
+        .and_then(Value::as_str)
+        .is_some_and(|id| id.starts_with(OWN_SCHEME));
     if document.is_boolean() || takes_our_name {
         return options().with_draft(draft).build(document);
     }
     // One dialect is enough: the guard refuses documents that change it on the way.
-    meta(draft).validate(document).map_err(ValidationError::to_owned)?;
-    let registry = Registry::new().draft(draft).add(DOCUMENT, draft.create_resource_ref(document))?.prepare()?;
-    options().with_draft(Draft::Draft4).with_base_uri(ROOT).with_registry(&registry).build(&json!({"$ref": DOCUMENT}))
+    meta(draft)
+        .validate(document)
+        .map_err(ValidationError::to_owned)?;
+    let registry = Registry::new()
+        .draft(draft)
+        .add(DOCUMENT, draft.create_resource_ref(document))?
+        .prepare()?;
+    options()
+        .with_draft(Draft::Draft4)
+        .with_base_uri(ROOT)
+        .with_registry(&registry)
+        .build(&json!({"$ref": DOCUMENT}))
 }
 
 fn options<'r>() -> ValidationOptions<'r, Arc<dyn Retrieve>, Borrowed> {
-    let patterns = PatternOptions::regex().size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX).dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
-    jsonschema::options_for::<Borrowed>().with_pattern_options(patterns).should_validate_formats(false).offline()
+    let patterns = PatternOptions::regex()
+        .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
+        .dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
+    jsonschema::options_for::<Borrowed>()
+        .with_pattern_options(patterns)
+        .should_validate_formats(false)
+        .offline()
 }
 
 /// The validator of a meta-schema, made at the first use.

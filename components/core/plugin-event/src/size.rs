@@ -74,7 +74,11 @@ fn unicode(bytes: &[u8], at: usize) -> (usize, usize) {
 
 fn hex(bytes: &[u8], at: usize) -> u32 {
     let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0);
-    bytes.get(at..at + 4).map_or(0, |digits| digits.iter().fold(0, |value, byte| value << 4 | digit(byte)))
+    bytes.get(at..at + 4).map_or(0, |digits| {
+        digits
+            .iter()
+            .fold(0, |value, byte| value << 4 | digit(byte))
+    })
 }
 
 #[cfg(test)]
@@ -95,7 +99,11 @@ mod tests {
             let value: Value = serde_json::from_str(text).expect("legal JSON");
             let written = serde_json::to_string(&value).expect("serializes");
             let numbers_differ = text.contains("-3e4");
-            let expected = if numbers_differ { r#"{"a":[1,2.50,-3e4],"b":"x y","c":null}"#.len() } else { written.len() };
+            let expected = if numbers_differ {
+                r#"{"a":[1,2.50,-3e4],"b":"x y","c":null}"#.len()
+            } else {
+                written.len()
+            };
             assert_eq!(compact_bytes(text), expected, "{text}");
         }
     }

@@ -14,12 +14,20 @@ fn ask(schema: &str, payload: &str) -> String {
     let envelope = format!(r#"{{"type":"plugin_event","payload":{payload}}}"#);
     if Envelope::decode(envelope.as_bytes()).is_err_and(|error| error == DecodeError::Depth) {
         assert!(
-            payload.len() < 300 || schema.check(payload).is_err_and(|violations| violations[0].keyword == "json"),
+            payload.len() < 300
+                || schema
+                    .check(payload)
+                    .is_err_and(|violations| violations[0].keyword == "json"),
             "nobody else reads it"
         );
         return "bad-json".to_owned();
     }
-    if schema.check(payload).is_ok() { "ok" } else { "violation" }.to_owned()
+    if schema.check(payload).is_ok() {
+        "ok"
+    } else {
+        "violation"
+    }
+    .to_owned()
 }
 
 macro_rules! rows {
@@ -52,15 +60,24 @@ fn s45_nothing_is_fetched() {
         format!(r#"{{"$dynamicRef":"{address}/x"}}"#),
         format!(r#"{{"$schema":"{address}/x"}}"#),
         format!(r#"{{"properties":{{"a":{{"$id":"{address}/","$ref":"x"}}}}}}"#),
-        format!(r##"{{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{{"a":{{"$ref":"{address}/x#/a"}}}}}}"##),
+        format!(
+            r##"{{"$schema":"http://json-schema.org/draft-07/schema#","definitions":{{"a":{{"$ref":"{address}/x#/a"}}}}}}"##
+        ),
         r#"{"$ref":"file:///etc/hostname"}"#.to_owned(),
     ] {
         let code = Schema::compile(&schema).expect_err("refused").code();
-        assert!(matches!(code, "SCHEMA_EXTERNAL_REF" | "UNSUPPORTED_DIALECT"), "{schema}: {code}");
+        assert!(
+            matches!(code, "SCHEMA_EXTERNAL_REF" | "UNSUPPORTED_DIALECT"),
+            "{schema}: {code}"
+        );
     }
     // A name of its own is no reference: it compiles, and is not asked for either.
-    let named = Schema::compile(&format!(r#"{{"$id":"{address}/event","type":"object"}}"#)).expect("legal");
+    let named =
+        Schema::compile(&format!(r#"{{"$id":"{address}/event","type":"object"}}"#)).expect("legal");
     assert!(named.check("{}").is_ok());
     let hit = listener.accept();
-    assert!(hit.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "nobody came");
+    assert!(
+        hit.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+        "nobody came"
+    );
 }

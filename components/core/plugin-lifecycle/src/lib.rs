@@ -9,7 +9,9 @@ mod record;
 mod reference;
 mod state;
 
-pub use machine::{Effect, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Status, Step, backoff_ms};
+pub use machine::{
+    Effect, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Status, Step, backoff_ms,
+};
 pub use record::Record;
 pub use reference::lifecycle_markdown;
 pub use state::{Event, State, TRANSITIONS, next};

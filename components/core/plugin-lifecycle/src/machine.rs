@@ -4,7 +4,9 @@
 //! never comes before its time, and every text it keeps is bounded.
 
 use crate::{Event, Record, State, next};
-use limits::lifecycle::{BACKOFF_FIRST_MS, BACKOFF_MAX_MS, CRASHES_IN_A_ROW_MAX, HEALTHY_AFTER_MS, REASON_CHARS_MAX};
+use limits::lifecycle::{
+    BACKOFF_FIRST_MS, BACKOFF_MAX_MS, CRASHES_IN_A_ROW_MAX, HEALTHY_AFTER_MS, REASON_CHARS_MAX,
+};
 use serde::Serialize;
 
 /// The reason of a plugin that is disabled because it crashed too often (R18).
@@ -167,14 +169,22 @@ impl Machine {
     /// after it double as [`backoff_ms`] does.
     #[must_use]
     pub const fn restarting_after(mut self, first_ms: u64) -> Self {
-        self.first_ms = if first_ms < BACKOFF_FIRST_MS { first_ms } else { BACKOFF_FIRST_MS };
+        self.first_ms = if first_ms < BACKOFF_FIRST_MS {
+            first_ms
+        } else {
+            BACKOFF_FIRST_MS
+        };
         self
     }
 
     /// A plugin that was disabled before the host started. It is listed like any other and can be enabled.
     #[must_use]
     pub fn disabled(reason: Option<&str>) -> Self {
-        Self { state: State::Disabled, reason: reason.map(bounded), ..Self::new() }
+        Self {
+            state: State::Disabled,
+            reason: reason.map(bounded),
+            ..Self::new()
+        }
     }
 
     /// The state.
@@ -220,7 +230,9 @@ impl Machine {
     /// Crashes in a row at `now_ms`: none after a healthy minute.
     #[must_use]
     pub fn crashes(&self, now_ms: u64) -> u32 {
-        let healthy = self.loaded_at.is_some_and(|since| now_ms.saturating_sub(since) >= HEALTHY_AFTER_MS);
+        let healthy = self
+            .loaded_at
+            .is_some_and(|since| now_ms.saturating_sub(since) >= HEALTHY_AFTER_MS);
         if healthy { 0 } else { self.crashes }
     }
 
@@ -250,59 +262,107 @@ impl Machine {
     ///
     /// # Errors
     /// As [`step`](Self::step).
-    pub fn step_because(&mut self, event: Event, now_ms: u64, reason: &str) -> Result<Step, Illegal> {
+    pub fn step_because(
+        &mut self,
+        event: Event,
+        now_ms: u64,
+        reason: &str,
+    ) -> Result<Step, Illegal> {
         self.take(event, now_ms, Some(bounded(reason)))
     }
 
-    fn take(&mut self, event: Event, now_ms: u64, reason: Option<Box<str>>) -> Result<Step, Illegal> {
+    fn take(
+        &mut self,
+        event: Event,
+        now_ms: u64,
+        reason: Option<Box<str>>,
+    ) -> Result<Step, Illegal> {
         let from = self.state;
         let to = next(from, event).ok_or(Illegal::Transition { state: from, event })?;
         if let (Event::Retry, Some(at)) = (event, self.retry_at)
             && now_ms < at
         {
-            return Err(Illegal::TooEarly { wait_ms: at - now_ms });
+            return Err(Illegal::TooEarly {
+                wait_ms: at - now_ms,
+            });
         }
         self.crashes = self.crashes(now_ms);
         self.state = to;
-        self.reason = reason.filter(|_| matches!(to, State::Blocked | State::Failed | State::Disabled));
+        self.reason =
+            reason.filter(|_| matches!(to, State::Blocked | State::Failed | State::Disabled));
         self.retry_at = None;
         self.loaded_at = (to == State::Loaded).then_some(now_ms);
         let (via, effects) = match (event, to) {
             (Event::Crash, State::Failed) => self.crashed(now_ms),
-            _ => (None, self.moved(event).into_iter().map(Effect::Record).collect()),
+            _ => (
+                None,
+                self.moved(event).into_iter().map(Effect::Record).collect(),
+            ),
         };
-        Ok(Step { from, via, to: self.state, effects })
+        Ok(Step {
+            from,
+            via,
+            to: self.state,
+            effects,
+        })
     }
 
     /// What follows a crash: a restart later, or the end.
     fn crashed(&mut self, now_ms: u64) -> (Option<State>, Vec<Effect>) {
         self.crashes += 1;
         let crashes = self.crashes;
-        let record = Effect::Record(Record::Crashed { crashes, cause: self.reason.clone() });
+        let record = Effect::Record(Record::Crashed {
+            crashes,
+            cause: self.reason.clone(),
+        });
         if crashes >= CRASHES_IN_A_ROW_MAX
             && let Some(disabled) = next(State::Failed, Event::GiveUp)
         {
             self.state = disabled;
             self.reason = Some(MAX_RESTARTS_EXCEEDED.into());
             self.restarting = false;
-            return (Some(State::Failed), vec![record, Effect::Record(Record::DisabledAfterMaxRestarts { restart_count: crashes })]);
+            return (
+                Some(State::Failed),
+                vec![
+                    record,
+                    Effect::Record(Record::DisabledAfterMaxRestarts {
+                        restart_count: crashes,
+                    }),
+                ],
+            );
         }
         let delay_ms = backoff_ms(crashes) * self.first_ms / BACKOFF_FIRST_MS;
         let at = now_ms.saturating_add(delay_ms);
         self.retry_at = Some(at);
         self.restarting = true;
-        (None, vec![record, Effect::Record(Record::Restarting { attempt: crashes, delay_ms }), Effect::RetryAt(at)])
+        (
+            None,
+            vec![
+                record,
+                Effect::Record(Record::Restarting {
+                    attempt: crashes,
+                    delay_ms,
+                }),
+                Effect::RetryAt(at),
+            ],
+        )
     }
 
     /// What is written down about every other step.
     fn moved(&mut self, event: Event) -> Option<Record> {
         match event {
-            Event::Activate if std::mem::take(&mut self.restarting) => Some(Record::Restarted { attempt: self.crashes }),
+            Event::Activate if std::mem::take(&mut self.restarting) => Some(Record::Restarted {
+                attempt: self.crashes,
+            }),
             Event::Activate => Some(Record::Started),
             // A crash while it stops ends here too.
             Event::Gone | Event::Crash => Some(Record::Stopped),
-            Event::Disable => Some(Record::Disabled { reason: self.reason.clone() }),
-            Event::GiveUp => Some(Record::DisabledAfterMaxRestarts { restart_count: self.crashes }),
+            Event::Disable => Some(Record::Disabled {
+                reason: self.reason.clone(),
+            }),
+            Event::GiveUp => Some(Record::DisabledAfterMaxRestarts {
+                restart_count: self.crashes,
+            }),
             Event::Enable | Event::Change => {
                 // New code, or a person who believes in it: a new beginning.
                 self.crashes = 0;

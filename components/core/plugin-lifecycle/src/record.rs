@@ -66,13 +66,25 @@ impl Record {
     pub fn details(&self) -> Value {
         match self {
             Self::Started | Self::Stopped | Self::Enabled => json!({}),
-            Self::Crashed { crashes, cause: None } => json!({"crashes": crashes}),
-            Self::Crashed { crashes, cause: Some(cause) } => json!({"crashes": crashes, "cause": cause}),
-            Self::Restarting { attempt, delay_ms } => json!({"attempt": attempt, "delay_ms": delay_ms}),
+            Self::Crashed {
+                crashes,
+                cause: None,
+            } => json!({"crashes": crashes}),
+            Self::Crashed {
+                crashes,
+                cause: Some(cause),
+            } => json!({"crashes": crashes, "cause": cause}),
+            Self::Restarting { attempt, delay_ms } => {
+                json!({"attempt": attempt, "delay_ms": delay_ms})
+            }
             Self::Restarted { attempt } => json!({"attempt": attempt}),
             Self::Disabled { reason: None } => json!({}),
-            Self::Disabled { reason: Some(reason) } => json!({"reason": reason}),
-            Self::DisabledAfterMaxRestarts { restart_count } => json!({"reason": MAX_RESTARTS_EXCEEDED, "restart_count": restart_count}),
+            Self::Disabled {
+                reason: Some(reason),
+            } => json!({"reason": reason}),
+            Self::DisabledAfterMaxRestarts { restart_count } => {
+                json!({"reason": MAX_RESTARTS_EXCEEDED, "restart_count": restart_count})
+            }
         }
     }
 }

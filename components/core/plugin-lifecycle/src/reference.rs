@@ -20,11 +20,15 @@ pub fn lifecycle_markdown() -> String {
     for event in Event::ALL {
         let _ = writeln!(out, "| `{event}` | {} |", event.says());
     }
-    out.push_str("\nWhat is not in this table does not happen:\n\n| from | event | to |\n|--|--|--|\n");
+    out.push_str(
+        "\nWhat is not in this table does not happen:\n\n| from | event | to |\n|--|--|--|\n",
+    );
     for (from, event, to) in TRANSITIONS {
         let _ = writeln!(out, "| `{from}` | `{event}` | `{to}` |");
     }
-    let waits: Vec<String> = (1..CRASHES_IN_A_ROW_MAX).map(|attempt| (backoff_ms(attempt) / 1_000).to_string()).collect();
+    let waits: Vec<String> = (1..CRASHES_IN_A_ROW_MAX)
+        .map(|attempt| (backoff_ms(attempt) / 1_000).to_string())
+        .collect();
     let _ = write!(
         out,
         "\n## Supervision\n\nWhat crashes is started again after {} seconds. The {CRASHES_IN_A_ROW_MAX}th crash in a row disables the plugin with the reason\n\

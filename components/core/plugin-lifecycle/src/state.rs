@@ -75,8 +75,14 @@ named! {
 
 /// Every transition there is: from, what happens, to.
 pub const TRANSITIONS: &[(State, Event, State)] = {
-    use Event::{Accept, Activate, Block, Change, Crash, Disable, Enable, GiveUp, Gone, Load, Prepare, Retry, Unload};
-    use State::{Blocked, Disabled, Discovered, Failed, Loaded, Loading, Ready, Unloaded, Unloading, Validated};
+    use Event::{
+        Accept, Activate, Block, Change, Crash, Disable, Enable, GiveUp, Gone, Load, Prepare,
+        Retry, Unload,
+    };
+    use State::{
+        Blocked, Disabled, Discovered, Failed, Loaded, Loading, Ready, Unloaded, Unloading,
+        Validated,
+    };
     &[
         (Discovered, Accept, Validated),
         (Discovered, Block, Blocked),
@@ -116,5 +122,8 @@ pub const TRANSITIONS: &[(State, Event, State)] = {
 /// Where `event` leads from `state`; none when it must not happen there.
 #[must_use]
 pub fn next(state: State, event: Event) -> Option<State> {
-    TRANSITIONS.iter().find(|(from, happens, _)| *from == state && *happens == event).map(|(_, _, to)| *to)
+    TRANSITIONS
+        .iter()
+        .find(|(from, happens, _)| *from == state && *happens == event)
+        .map(|(_, _, to)| *to)
 }

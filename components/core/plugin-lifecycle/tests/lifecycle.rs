@@ -1,7 +1,8 @@
 //! The table and the supervision: T34, R15 to R18, R50.
 
 use plugin_lifecycle::{
-    Effect, Event, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Record, State, TRANSITIONS, backoff_ms, lifecycle_markdown, next,
+    Effect, Event, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Record, State, TRANSITIONS,
+    backoff_ms, lifecycle_markdown, next,
 };
 use proptest::{prelude::*, sample::select};
 use serde_json::json;
@@ -30,17 +31,47 @@ fn records(effects: &[Effect]) -> Vec<&'static str> {
 #[test]
 fn ten_public_states_each_reachable_and_none_a_dead_end() {
     let names: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
-    assert_eq!(names, ["discovered", "validated", "blocked", "loading", "ready", "loaded", "failed", "unloading", "unloaded", "disabled"]);
-    let rows: BTreeSet<(State, Event)> = TRANSITIONS.iter().map(|(from, event, _)| (*from, *event)).collect();
-    assert_eq!(rows.len(), TRANSITIONS.len(), "one row for a state and an event");
+    assert_eq!(
+        names,
+        [
+            "discovered",
+            "validated",
+            "blocked",
+            "loading",
+            "ready",
+            "loaded",
+            "failed",
+            "unloading",
+            "unloaded",
+            "disabled"
+        ]
+    );
+    let rows: BTreeSet<(State, Event)> = TRANSITIONS
+        .iter()
+        .map(|(from, event, _)| (*from, *event))
+        .collect();
+    assert_eq!(
+        rows.len(),
+        TRANSITIONS.len(),
+        "one row for a state and an event"
+    );
     let mut reached = BTreeSet::from([State::Discovered]);
     for _ in State::ALL {
-        let more: Vec<State> = TRANSITIONS.iter().filter(|(from, ..)| reached.contains(from)).map(|(_, _, to)| *to).collect();
+        let more: Vec<State> = TRANSITIONS
+            .iter()
+            .filter(|(from, ..)| reached.contains(from))
+            .map(|(_, _, to)| *to)
+            .collect();
         reached.extend(more);
     }
     assert_eq!(reached.len(), State::ALL.len());
     for state in State::ALL {
-        assert!(TRANSITIONS.iter().any(|(from, _, to)| from == state && to != state), "{state} is a dead end");
+        assert!(
+            TRANSITIONS
+                .iter()
+                .any(|(from, _, to)| from == state && to != state),
+            "{state} is a dead end"
+        );
         assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
     }
 }
@@ -50,13 +81,35 @@ fn enabling_passes_the_states_in_order_and_stopping_too() {
     let mut machine = Machine::disabled(Some("user"));
     let mut seen = vec![machine.state()];
     let mut rows = Vec::new();
-    for event in [Event::Enable, Event::Accept, Event::Load, Event::Prepare, Event::Activate, Event::Unload, Event::Gone, Event::Disable] {
+    for event in [
+        Event::Enable,
+        Event::Accept,
+        Event::Load,
+        Event::Prepare,
+        Event::Activate,
+        Event::Unload,
+        Event::Gone,
+        Event::Disable,
+    ] {
         let step = machine.step(event, 5).unwrap();
         seen.extend(step.entered());
         rows.extend(records(&step.effects));
     }
     let seen: Vec<&str> = seen.iter().map(|state| state.as_str()).collect();
-    assert_eq!(seen, ["disabled", "discovered", "validated", "loading", "ready", "loaded", "unloading", "unloaded", "disabled"]);
+    assert_eq!(
+        seen,
+        [
+            "disabled",
+            "discovered",
+            "validated",
+            "loading",
+            "ready",
+            "loaded",
+            "unloading",
+            "unloaded",
+            "disabled"
+        ]
+    );
     assert_eq!(rows, ["enabled", "started", "stopped", "disabled"]);
 }
 
@@ -67,23 +120,42 @@ fn ten_crashes_at_the_start_are_nine_restarts_with_these_waits() {
     let (mut now, mut waits, mut rows) = (0, Vec::new(), Vec::new());
     machine.step(Event::Load, now).unwrap();
     let last = loop {
-        let step = machine.step_because(Event::Crash, now, "unreachable").unwrap();
+        let step = machine
+            .step_because(Event::Crash, now, "unreachable")
+            .unwrap();
         rows.extend(records(&step.effects));
-        let Some(at) = machine.retry_at() else { break step };
+        let Some(at) = machine.retry_at() else {
+            break step;
+        };
         assert_eq!(step.effects.last(), Some(&Effect::RetryAt(at)));
         waits.push((at - now) / 1_000);
         let early = machine.step(Event::Retry, at - 1).unwrap_err();
-        assert_eq!((early, early.code()), (Illegal::TooEarly { wait_ms: 1 }, "retry-too-early"));
+        assert_eq!(
+            (early, early.code()),
+            (Illegal::TooEarly { wait_ms: 1 }, "retry-too-early")
+        );
         now = at;
         machine.step(Event::Retry, now).unwrap();
     };
     assert_eq!(waits, [1, 2, 4, 8, 16, 16, 16, 16, 16]);
     assert_eq!(rows.iter().filter(|row| **row == "restarting").count(), 9);
     assert_eq!(rows.iter().filter(|row| **row == "crashed").count(), 10);
-    assert_eq!((last.via, last.to, machine.reason()), (Some(State::Failed), State::Disabled, Some(MAX_RESTARTS_EXCEEDED)));
-    let Some(Effect::Record(record)) = last.effects.last() else { panic!("{last:?}") };
+    assert_eq!(
+        (last.via, last.to, machine.reason()),
+        (
+            Some(State::Failed),
+            State::Disabled,
+            Some(MAX_RESTARTS_EXCEEDED)
+        )
+    );
+    let Some(Effect::Record(record)) = last.effects.last() else {
+        panic!("{last:?}")
+    };
     assert_eq!(record.name(), "disabled_after_max_restarts");
-    assert_eq!(record.details(), json!({"reason": "max_restarts_exceeded", "restart_count": 10}));
+    assert_eq!(
+        record.details(),
+        json!({"reason": "max_restarts_exceeded", "restart_count": 10})
+    );
     machine.step(Event::Enable, now).unwrap();
     assert_eq!(machine.crashes(now), 0, "enabling is a new beginning");
 }
@@ -101,13 +173,21 @@ fn a_healthy_minute_ends_the_row_and_a_millisecond_less_does_not() {
             }
         }
         now += health_ms;
-        let step = machine.step_because(Event::Crash, now, "out of fuel").unwrap();
+        let step = machine
+            .step_because(Event::Crash, now, "out of fuel")
+            .unwrap();
         let wait = backoff_ms(crashes);
         assert_eq!(
             step.effects,
             [
-                Effect::Record(Record::Crashed { crashes, cause: Some("out of fuel".into()) }),
-                Effect::Record(Record::Restarting { attempt: crashes, delay_ms: wait }),
+                Effect::Record(Record::Crashed {
+                    crashes,
+                    cause: Some("out of fuel".into())
+                }),
+                Effect::Record(Record::Restarting {
+                    attempt: crashes,
+                    delay_ms: wait
+                }),
                 Effect::RetryAt(now + wait)
             ]
         );
@@ -132,39 +212,73 @@ fn a_healthy_minute_counts_even_when_it_ends_without_a_crash() {
 fn a_restart_that_works_is_told_apart_from_a_start() {
     let mut machine = started(0);
     machine.step(Event::Crash, 10).unwrap();
-    assert_eq!((machine.health(), machine.is_running(), machine.is_enabled()), (Health::Unhealthy, false, true));
+    assert_eq!(
+        (machine.health(), machine.is_running(), machine.is_enabled()),
+        (Health::Unhealthy, false, true)
+    );
     machine.step(Event::Retry, 1_010).unwrap();
     machine.step(Event::Prepare, 1_020).unwrap();
     let step = machine.step(Event::Activate, 1_030).unwrap();
-    assert_eq!(step.effects, [Effect::Record(Record::Restarted { attempt: 1 })]);
+    assert_eq!(
+        step.effects,
+        [Effect::Record(Record::Restarted { attempt: 1 })]
+    );
     assert_eq!(
         serde_json::to_value(machine.status(1_040)).unwrap(),
         json!({"state": "loaded", "enabled": true, "running": true, "health": "healthy", "crashes": 1})
     );
     machine.step(Event::Unload, 2_000).unwrap();
     let step = machine.step(Event::Crash, 2_001).unwrap();
-    assert_eq!((step.to, records(&step.effects)), (State::Unloaded, vec!["stopped"]), "what dies while it stops has stopped");
+    assert_eq!(
+        (step.to, records(&step.effects)),
+        (State::Unloaded, vec!["stopped"]),
+        "what dies while it stops has stopped"
+    );
 }
 
 #[test]
 fn reasons_are_kept_where_they_matter_and_cut() {
     let mut machine = Machine::new();
-    machine.step_because(Event::Block, 0, &"é".repeat(1_000)).unwrap();
-    assert_eq!(machine.reason().map(|reason| reason.chars().count()), Some(500));
+    machine
+        .step_because(Event::Block, 0, &"é".repeat(1_000))
+        .unwrap();
+    assert_eq!(
+        machine.reason().map(|reason| reason.chars().count()),
+        Some(500)
+    );
     machine.step(Event::Change, 0).unwrap();
     assert_eq!(machine.reason(), None);
     let step = machine.step_because(Event::Disable, 0, "user").unwrap();
-    let [Effect::Record(record)] = step.effects.as_slice() else { panic!("{step:?}") };
-    assert_eq!((record.name(), record.details()), ("disabled", json!({"reason": "user"})));
+    let [Effect::Record(record)] = step.effects.as_slice() else {
+        panic!("{step:?}")
+    };
+    assert_eq!(
+        (record.name(), record.details()),
+        ("disabled", json!({"reason": "user"}))
+    );
     let error = machine.step(Event::Load, 0).unwrap_err();
-    assert_eq!((&*error.to_string(), error.code()), ("a plugin that is disabled cannot load", "illegal-transition"));
+    assert_eq!(
+        (&*error.to_string(), error.code()),
+        (
+            "a plugin that is disabled cannot load",
+            "illegal-transition"
+        )
+    );
 }
 
 #[test]
 fn the_page_shows_every_row() {
     let page = lifecycle_markdown();
-    assert_eq!(page.lines().filter(|line| line.starts_with("| `") && line.matches('`').count() == 6).count(), TRANSITIONS.len());
-    assert!(page.contains("after 1, 2, 4, 8, 16, 16, 16, 16, 16 seconds"), "{page}");
+    assert_eq!(
+        page.lines()
+            .filter(|line| line.starts_with("| `") && line.matches('`').count() == 6)
+            .count(),
+        TRANSITIONS.len()
+    );
+    assert!(
+        page.contains("after 1, 2, 4, 8, 16, 16, 16, 16, 16 seconds"),
+        "{page}"
+    );
 }
 
 proptest! {
@@ -212,7 +326,9 @@ fn an_operator_may_want_plugins_back_sooner() {
     let delays = |first_ms: u64| -> Vec<u64> {
         let mut machine = Machine::new().restarting_after(first_ms);
         let (mut now_ms, mut delays) = (0, Vec::new());
-        [Event::Accept, Event::Load].into_iter().for_each(|event| drop(machine.step(event, now_ms).unwrap()));
+        [Event::Accept, Event::Load]
+            .into_iter()
+            .for_each(|event| drop(machine.step(event, now_ms).unwrap()));
         while machine.state() != State::Disabled {
             machine.step(Event::Crash, now_ms).unwrap();
             if let Some(at) = machine.retry_at() {
@@ -224,6 +340,12 @@ fn an_operator_may_want_plugins_back_sooner() {
         delays
     };
     assert_eq!(delays(1), [1, 2, 4, 8, 16, 16, 16, 16, 16]);
-    assert_eq!(delays(1_000), [1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000, 16_000, 16_000], "R17");
+    assert_eq!(
+        delays(1_000),
+        [
+            1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000, 16_000, 16_000
+        ],
+        "R17"
+    );
     assert_eq!(delays(u64::MAX), delays(1_000), "never later");
 }

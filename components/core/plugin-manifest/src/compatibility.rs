@@ -42,8 +42,12 @@ impl Incompatibility {
 impl fmt::Display for Incompatibility {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ApiVersion { wanted, found } => write!(f, "wants host API {wanted}, the host has {found}"),
-            Self::IncompatibleHost { wanted, found } => write!(f, "wants a host {wanted}, this is {found}"),
+            Self::ApiVersion { wanted, found } => {
+                write!(f, "wants host API {wanted}, the host has {found}")
+            }
+            Self::IncompatibleHost { wanted, found } => {
+                write!(f, "wants a host {wanted}, this is {found}")
+            }
         }
     }
 }
@@ -72,16 +76,31 @@ pub fn compatibility(manifest: &Manifest, host: &Version, api: &Version) -> Verd
     let mut verdict = Verdict::default();
     let wanted = &manifest.api_version;
     if !VersionRange::from_api_version(wanted).is_ok_and(|range| range.contains(api)) {
-        verdict.reasons.push(Incompatibility::ApiVersion { wanted: wanted.clone(), found: api.clone() });
+        verdict.reasons.push(Incompatibility::ApiVersion {
+            wanted: wanted.clone(),
+            found: api.clone(),
+        });
     }
     let bounds = &manifest.compatibility;
-    let mut refuse = |wanted: String| verdict.reasons.push(Incompatibility::IncompatibleHost { wanted, found: host.clone() });
+    let mut refuse = |wanted: String| {
+        verdict.reasons.push(Incompatibility::IncompatibleHost {
+            wanted,
+            found: host.clone(),
+        })
+    };
     if host.cmp_precedence(&bounds.minimum).is_lt() {
         refuse(format!(">={}", bounds.minimum));
     }
-    if let Some(maximum) = bounds.maximum.as_ref().filter(|maximum| host.cmp_precedence(maximum).is_gt()) {
+    if let Some(maximum) = bounds
+        .maximum
+        .as_ref()
+        .filter(|maximum| host.cmp_precedence(maximum).is_gt())
+    {
         refuse(format!("<={maximum}"));
     }
-    verdict.verified_up_to = bounds.verified.clone().filter(|verified| host.cmp_precedence(verified).is_gt());
+    verdict.verified_up_to = bounds
+        .verified
+        .clone()
+        .filter(|verified| host.cmp_precedence(verified).is_gt());
     verdict
 }

@@ -12,13 +12,22 @@ mod toju;
 mod toml_tree;
 mod toru;
 
-use crate::node::Node;
-use crate::violation::{Code, Report, Violation};
-use crate::{Form, Manifest, Options, finish, read, validate};
+use crate::{
+    Form, Manifest, Options, finish,
+    node::Node,
+    read, validate,
+    violation::{Code, Report, Violation},
+};
 use limits::manifest::BYTES_MAX;
 
 /// The files that may describe a plugin, in the order in which they are looked for.
-pub const LOOKUP_ORDER: [&str; 5] = ["jackfield.json", "toju-plugin.json", "plugin.json", "plugin.toml", "package.json"];
+pub const LOOKUP_ORDER: [&str; 5] = [
+    "jackfield.json",
+    "toju-plugin.json",
+    "plugin.json",
+    "plugin.toml",
+    "package.json",
+];
 
 /// What came of reading a document of some form.
 #[derive(Debug, Clone)]
@@ -36,7 +45,12 @@ pub struct Imported {
 
 impl Imported {
     fn refused(form: Form, report: Report) -> Self {
-        Self { form, manifest: None, violations: report.finish(), trees: Vec::new() }
+        Self {
+            form,
+            manifest: None,
+            violations: report.finish(),
+            trees: Vec::new(),
+        }
     }
 
     /// Where the value at a canonical JSON pointer stands in the document that was read: its pointer there, and its bytes. `None` for what the
@@ -75,11 +89,22 @@ pub fn import(name: &str, bytes: &[u8], options: Options) -> Imported {
         (Some(form), _) => form,
         (None, _) => Form::Jackfield,
     };
-    let Some(source) = node else { return Imported::refused(form, report) };
+    let Some(source) = node else {
+        return Imported::refused(form, report);
+    };
     if form == Form::Jackfield {
         validate::manifest(&source, options.strict, &mut report);
-        let outcome = finish(&source, std::str::from_utf8(bytes).unwrap_or_default().into(), report);
-        return Imported { form, manifest: outcome.manifest, violations: outcome.violations, trees: vec![source] };
+        let outcome = finish(
+            &source,
+            std::str::from_utf8(bytes).unwrap_or_default().into(),
+            report,
+        );
+        return Imported {
+            form,
+            manifest: outcome.manifest,
+            violations: outcome.violations,
+            trees: vec![source],
+        };
     }
     convert(form, source, options, report)
 }
@@ -96,7 +121,12 @@ pub fn import_metadata(bytes: &[u8], options: Options) -> Imported {
 
 fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Imported {
     if !source.is_object() {
-        report.error(Code::BadType, "", source.span.clone(), &format!("the file must hold an object, not {}", source.what()));
+        report.error(
+            Code::BadType,
+            "",
+            source.span.clone(),
+            &format!("the file must hold an object, not {}", source.what()),
+        );
     }
     let canonical = match form {
         _ if !source.is_object() => None,
@@ -106,7 +136,9 @@ fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Im
         Form::Jcode => package::canonical(&source, &mut report),
         Form::Thoth => Some(thoth::canonical(&source, &mut report)),
     };
-    let Some(canonical) = canonical else { return Imported::refused(form, report) };
+    let Some(canonical) = canonical else {
+        return Imported::refused(form, report);
+    };
     validate::manifest(&canonical, options.strict, &mut report);
     let outcome = finish(&canonical, canonical.print().into(), report);
     let mut violations = outcome.violations;
@@ -118,5 +150,10 @@ fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Im
     }
     // One foreign value may have gone into two fields.
     violations.dedup_by(|a, b| (a.code, &a.span, &a.message) == (b.code, &b.span, &b.message));
-    Imported { form, manifest: outcome.manifest, violations, trees: vec![source, canonical] }
+    Imported {
+        form,
+        manifest: outcome.manifest,
+        violations,
+        trees: vec![source, canonical],
+    }
 }

@@ -4,8 +4,10 @@
 //! `serde_json` accepts (a property test holds them together); beyond that, a repeated key is an error at every level (M34), and nesting ends at
 //! [`DEPTH_MAX`] (M33). Invariant: recursion is bounded by [`DEPTH_MAX`], work is linear in the source but for one set of keys per object.
 
-use crate::node::{Kind, Member, Node, push};
-use crate::violation::{Code, Report};
+use crate::{
+    node::{Kind, Member, Node, push},
+    violation::{Code, Report},
+};
 use limits::manifest::DEPTH_MAX;
 use std::collections::HashSet;
 
@@ -23,16 +25,36 @@ pub(crate) fn read(bytes: &[u8], report: &mut Report) -> Option<Node> {
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
-            report.error(Code::BadJson, "", at..at + 1, "not UTF-8: this byte cannot be part of a text");
+            report.error(
+                Code::BadJson,
+                "",
+                at..at + 1,
+                "not UTF-8: this byte cannot be part of a text",
+            );
             return None;
         }
     };
-    let mut reader = Reader { text, bytes, at: 0, depth: 0, pointer: String::new(), report };
+    let mut reader = Reader {
+        text,
+        bytes,
+        at: 0,
+        depth: 0,
+        pointer: String::new(),
+        report,
+    };
     let whole = reader.document();
     match whole {
         Ok(node) => Some(node),
-        Err(Syntax { at, message, help, code }) => {
-            let end = text.get(at..).and_then(|rest| rest.chars().next()).map_or(at, |letter| at + letter.len_utf8());
+        Err(Syntax {
+            at,
+            message,
+            help,
+            code,
+        }) => {
+            let end = text
+                .get(at..)
+                .and_then(|rest| rest.chars().next())
+                .map_or(at, |letter| at + letter.len_utf8());
             let pointer = std::mem::take(&mut reader.pointer);
             report.push(code, &pointer, at..end, message, help.map(str::to_owned));
             None
@@ -54,7 +76,10 @@ type Read<T> = Result<T, Syntax>;
 impl Reader<'_, '_> {
     fn document(&mut self) -> Read<Node> {
         if self.text.starts_with('\u{feff}') {
-            return self.fail_with("starts with a byte order mark", Some("save the file as UTF-8 without a byte order mark"));
+            return self.fail_with(
+                "starts with a byte order mark",
+                Some("save the file as UTF-8 without a byte order mark"),
+            );
         }
         self.space();
         let node = self.value()?;
@@ -75,9 +100,19 @@ impl Reader<'_, '_> {
             Some(b'f') => self.word("false", Kind::Bool(false))?,
             Some(b'n') => self.word("null", Kind::Null)?,
             Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b'\'') => return self.fail_with("expected a value", Some("JSON texts stand in double quotes")),
+            Some(b'\'') => {
+                return self.fail_with(
+                    "expected a value",
+                    Some("JSON texts stand in double quotes"),
+                );
+            }
             Some(b'/') => return self.fail_with("expected a value", Some("JSON has no comments")),
-            Some(b']' | b'}') => return self.fail_with("expected a value", Some("JSON allows no comma after the last entry")),
+            Some(b']' | b'}') => {
+                return self.fail_with(
+                    "expected a value",
+                    Some("JSON allows no comma after the last entry"),
+                );
+            }
             Some(_) => return self.fail("expected a value"),
             None => return self.fail("the file ends where a value is expected"),
         };
@@ -87,7 +122,12 @@ impl Reader<'_, '_> {
     fn nested(&mut self, inner: fn(&mut Self) -> Read<Kind>) -> Read<Kind> {
         if self.depth == DEPTH_MAX {
             let message = format!("nested deeper than {DEPTH_MAX} levels");
-            return Err(Syntax { at: self.at, message, help: None, code: Code::TooDeep });
+            return Err(Syntax {
+                at: self.at,
+                message,
+                help: None,
+                code: Code::TooDeep,
+            });
         }
         self.depth += 1;
         self.at += 1;
@@ -131,8 +171,16 @@ impl Reader<'_, '_> {
             let start = self.at;
             match self.bytes.get(self.at) {
                 Some(b'"') => {}
-                Some(b'}') => return self.fail_with("expected a key", Some("JSON allows no comma after the last entry")),
-                _ => return self.fail_with("expected a key", Some("JSON keys stand in double quotes")),
+                Some(b'}') => {
+                    return self.fail_with(
+                        "expected a key",
+                        Some("JSON allows no comma after the last entry"),
+                    );
+                }
+                _ => {
+                    return self
+                        .fail_with("expected a key", Some("JSON keys stand in double quotes"));
+                }
             }
             let key = self.string()?;
             let key_span = start..self.at;
@@ -144,10 +192,18 @@ impl Reader<'_, '_> {
             push(&mut self.pointer, &key);
             let value = self.value()?;
             if seen.insert(key.clone()) {
-                members.push(Member { key, key_span, value });
+                members.push(Member {
+                    key,
+                    key_span,
+                    value,
+                });
             } else {
-                let message = format!("the key {:?} stands here for the second time", crate::text::short(&key));
-                self.report.push(Code::DuplicateKey, &self.pointer, key_span, message, None);
+                let message = format!(
+                    "the key {:?} stands here for the second time",
+                    crate::text::short(&key)
+                );
+                self.report
+                    .push(Code::DuplicateKey, &self.pointer, key_span, message, None);
             }
             self.pointer.truncate(base);
             self.space();
@@ -186,7 +242,10 @@ impl Reader<'_, '_> {
                 Ok(text)
             }
             Err(error) => {
-                let help = error.to_string().contains("surrogate").then_some("a \\uD800..\\uDFFF escape needs its other half beside it");
+                let help = error
+                    .to_string()
+                    .contains("surrogate")
+                    .then_some("a \\uD800..\\uDFFF escape needs its other half beside it");
                 self.fail_with("a text holds an escape that names no character", help)
             }
         }
@@ -194,14 +253,19 @@ impl Reader<'_, '_> {
 
     fn number(&mut self) -> Read<Kind> {
         let rest = &self.bytes[self.at..];
-        let length = rest.iter().take_while(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')).count();
+        let length = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9'))
+            .count();
         let raw = self.text.get(self.at..self.at + length).unwrap_or_default();
         match serde_json::from_str(raw) {
             Ok(number) => {
                 self.at += length;
                 Ok(Kind::Number(number))
             }
-            Err(error) if error.to_string().contains("out of range") => self.fail("this number is too large for a 64-bit float"),
+            Err(error) if error.to_string().contains("out of range") => {
+                self.fail("this number is too large for a 64-bit float")
+            }
             Err(_) => self.fail("this is not a JSON number"),
         }
     }
@@ -231,6 +295,11 @@ impl Reader<'_, '_> {
     }
 
     fn fail_with<T>(&self, message: &str, help: Option<&'static str>) -> Read<T> {
-        Err(Syntax { at: self.at, message: message.to_owned(), help, code: Code::BadJson })
+        Err(Syntax {
+            at: self.at,
+            message: message.to_owned(),
+            help,
+            code: Code::BadJson,
+        })
     }
 }

@@ -29,15 +29,19 @@ mod validate;
 mod version;
 mod violation;
 
-pub use choices::{DataScope, DataStorage, Direction, Form, HOOKS, Kind, PluginScope, Priority, Role, SettingType, Tier};
+pub use choices::{
+    DataScope, DataStorage, Direction, Form, HOOKS, Kind, PluginScope, Priority, Role, SettingType,
+    Tier,
+};
 pub use compatibility::{Incompatibility, Verdict, compatibility};
 pub use path::{BadPath, RelativePath};
 pub use reference::reference_markdown;
 pub use schema::json_schema;
 pub use text::is_hidden;
 pub use types::{
-    Author, Bundle, Compatibility, DataDeclaration, DataSource, Entry, EventDeclaration, Exporter, Feature, FileLoader, Load, Manifest,
-    Network, Origin, PluginUser, Publisher, Relation, Relationships, ResourceLimits, Theme, Tool,
+    Author, Bundle, Compatibility, DataDeclaration, DataSource, Entry, EventDeclaration, Exporter,
+    Feature, FileLoader, Load, Manifest, Network, Origin, PluginUser, Publisher, Relation,
+    Relationships, ResourceLimits, Theme, Tool,
 };
 pub use version::{BadVersion, VersionRange, parse_version};
 pub use violation::{Code, Severity, Violation};
@@ -86,14 +90,22 @@ pub fn parse_with(bytes: &[u8], options: Options) -> Outcome {
             let text = std::str::from_utf8(bytes).unwrap_or_default();
             finish(&node, text.into(), report)
         }
-        None => Outcome { manifest: None, violations: report.finish() },
+        None => Outcome {
+            manifest: None,
+            violations: report.finish(),
+        },
     }
 }
 
 /// Reads JSON within the bounds of a manifest.
 fn read(bytes: &[u8], report: &mut Report) -> Option<Node> {
     if bytes.len() > BYTES_MAX {
-        report.error(Code::TooLarge, "", 0..0, &format!("the manifest is larger than {BYTES_MAX} bytes"));
+        report.error(
+            Code::TooLarge,
+            "",
+            0..0,
+            &format!("the manifest is larger than {BYTES_MAX} bytes"),
+        );
         return None;
     }
     json::read(bytes, report)
@@ -102,14 +114,25 @@ fn read(bytes: &[u8], report: &mut Report) -> Option<Node> {
 /// Turns a checked tree into types.
 fn finish(node: &Node, text: Box<str>, mut report: Report) -> Outcome {
     if report.has_errors() {
-        return Outcome { manifest: None, violations: report.finish() };
+        return Outcome {
+            manifest: None,
+            violations: report.finish(),
+        };
     }
     let manifest = match serde_json::from_value::<Manifest>(node.to_value()) {
         Ok(manifest) => Some(Manifest { text, ..manifest }),
         Err(error) => {
-            report.error(Code::BadType, "", node.span.clone(), &format!("the manifest cannot be read: {error}"));
+            report.error(
+                Code::BadType,
+                "",
+                node.span.clone(),
+                &format!("the manifest cannot be read: {error}"),
+            );
             None
         }
     };
-    Outcome { manifest, violations: report.finish() }
+    Outcome {
+        manifest,
+        violations: report.finish(),
+    }
 }

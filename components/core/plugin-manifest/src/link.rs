@@ -19,7 +19,11 @@ pub(crate) fn fetch(text: &str) -> Result<(), Fault> {
     }
     let host = authority(rest)?;
     if is_loopback(host) {
-        return Err((Code::InsecureUrl, "is plain http on this machine".to_owned(), Some("publish with an https URL".to_owned())));
+        return Err((
+            Code::InsecureUrl,
+            "is plain http on this machine".to_owned(),
+            Some("publish with an https URL".to_owned()),
+        ));
     }
     refuse("must be an https URL; plain http is for this machine alone")
 }
@@ -30,12 +34,19 @@ pub(crate) fn link(text: &str) -> Result<(), Fault> {
         return Ok(());
     }
     let Some((scheme, rest)) = scheme(text) else {
-        return Err((Code::OddLink, "is not a URL and is shown as text".to_owned(), Some("start it with \"https://\"".to_owned())));
+        return Err((
+            Code::OddLink,
+            "is not a URL and is shown as text".to_owned(),
+            Some("start it with \"https://\"".to_owned()),
+        ));
     };
     match scheme.as_str() {
         "http" | "https" => authority(rest).map(|_| ()),
         "mailto" if rest.contains('@') => common(rest),
-        other => refuse(&format!("must be an http or https URL, not {:?}", format!("{}:", crate::text::short(other.trim())))),
+        other => refuse(&format!(
+            "must be an http or https URL, not {:?}",
+            format!("{}:", crate::text::short(other.trim()))
+        )),
     }
 }
 
@@ -44,7 +55,9 @@ pub(crate) fn link_or_path(text: &str) -> Result<(), Fault> {
     match scheme(text) {
         Some(_) => link(text),
         None if text.is_empty() => Ok(()),
-        None => crate::path::RelativePath::new(text).map(|_| ()).map_err(|error| (error.code(), error.rule, None)),
+        None => crate::path::RelativePath::new(text)
+            .map(|_| ())
+            .map_err(|error| (error.code(), error.rule, None)),
     }
 }
 
@@ -53,7 +66,9 @@ pub(crate) fn fetch_or_path(text: &str) -> Result<(), Fault> {
     if scheme(text).is_some() {
         fetch(text)
     } else {
-        crate::path::RelativePath::new(text).map(|_| ()).map_err(|error| (error.code(), error.rule, None))
+        crate::path::RelativePath::new(text)
+            .map(|_| ())
+            .map_err(|error| (error.code(), error.rule, None))
     }
 }
 
@@ -61,16 +76,23 @@ pub(crate) fn fetch_or_path(text: &str) -> Result<(), Fault> {
 /// so that `" java\nscript:"` does not pass for text; then the scheme is none of those that are admitted.
 fn scheme(text: &str) -> Option<(String, &str)> {
     let (before, rest) = text.split_once(':')?;
-    let lead: String = before.chars().filter(|letter| !letter.is_control() && !letter.is_whitespace()).collect();
+    let lead: String = before
+        .chars()
+        .filter(|letter| !letter.is_control() && !letter.is_whitespace())
+        .collect();
     let word = lead.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && lead.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'));
+        && lead
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '-' | '.'));
     let disguise = if lead.len() == before.len() { "" } else { " " };
     word.then(|| (format!("{disguise}{}", lead.to_ascii_lowercase()), rest))
 }
 
 fn authority(rest: &str) -> Result<&str, Fault> {
     common(rest)?;
-    let Some(rest) = rest.strip_prefix("//") else { return refuse("must have \"//\" after its scheme") };
+    let Some(rest) = rest.strip_prefix("//") else {
+        return refuse("must have \"//\" after its scheme");
+    };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return refuse("must not carry a user or password");
@@ -79,21 +101,31 @@ fn authority(rest: &str) -> Result<&str, Fault> {
         Some(inner) => inner.split(']').next().unwrap_or_default(),
         None => authority.split(':').next().unwrap_or_default(),
     };
-    if host.is_empty() { refuse("must name a host") } else { Ok(host) }
+    if host.is_empty() {
+        refuse("must name a host")
+    } else {
+        Ok(host)
+    }
 }
 
 fn common(rest: &str) -> Result<(), Fault> {
     if rest.chars().count() > URL_CHARS_MAX {
         return refuse(&format!("must have at most {URL_CHARS_MAX} characters"));
     }
-    if rest.chars().any(|letter| letter.is_whitespace() || letter.is_control() || letter == '\\') {
+    if rest
+        .chars()
+        .any(|letter| letter.is_whitespace() || letter.is_control() || letter == '\\')
+    {
         return refuse("must not hold white space, control characters or '\\'");
     }
     Ok(())
 }
 
 fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 fn refuse<T>(rule: &str) -> Result<T, Fault> {
@@ -107,7 +139,11 @@ mod tests {
     #[test]
     fn code_comes_over_https_or_from_this_machine() {
         assert!(fetch("https://cdn.example/p.js").is_ok() && fetch("HTTPS://cdn.example").is_ok());
-        for local in ["http://localhost:3000/x", "http://127.0.0.1/x", "http://[::1]:1/x"] {
+        for local in [
+            "http://localhost:3000/x",
+            "http://127.0.0.1/x",
+            "http://[::1]:1/x",
+        ] {
             assert_eq!(fetch(local).unwrap_err().0, Code::InsecureUrl, "{local}");
         }
         for bad in [
@@ -148,6 +184,9 @@ mod tests {
             assert_eq!(link(bad).unwrap_err().0, Code::BadUrl, "{bad}");
         }
         assert!(link_or_path("icon.png").is_ok() && link_or_path("🦀").is_ok());
-        assert_eq!(link_or_path("../icon.png").unwrap_err().0, Code::PathEscapes);
+        assert_eq!(
+            link_or_path("../icon.png").unwrap_err().0,
+            Code::PathEscapes
+        );
     }
 }

@@ -45,15 +45,27 @@ impl Node {
     }
 
     pub(crate) fn as_text(&self) -> Option<&str> {
-        if let Kind::Text(text) = &self.kind { Some(text) } else { None }
+        if let Kind::Text(text) = &self.kind {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn as_list(&self) -> Option<&[Node]> {
-        if let Kind::List(items) = &self.kind { Some(items) } else { None }
+        if let Kind::List(items) = &self.kind {
+            Some(items)
+        } else {
+            None
+        }
     }
 
     pub(crate) fn members(&self) -> &[Member] {
-        if let Kind::Object(members) = &self.kind { members } else { &[] }
+        if let Kind::Object(members) = &self.kind {
+            members
+        } else {
+            &[]
+        }
     }
 
     pub(crate) fn is_object(&self) -> bool {
@@ -61,7 +73,10 @@ impl Node {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.members().iter().find(|member| member.key == key).map(|member| &member.value)
+        self.members()
+            .iter()
+            .find(|member| member.key == key)
+            .map(|member| &member.value)
     }
 
     /// The text of the member `key`, when it is one.
@@ -89,18 +104,24 @@ impl Node {
             Kind::Number(number) => Value::Number(number.clone()),
             Kind::Text(text) => Value::String(text.clone()),
             Kind::List(items) => Value::Array(items.iter().map(Node::to_value).collect()),
-            Kind::Object(members) => {
-                Value::Object(members.iter().map(|member| (member.key.clone(), member.value.to_value())).collect::<Map<_, _>>())
-            }
+            Kind::Object(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|member| (member.key.clone(), member.value.to_value()))
+                    .collect::<Map<_, _>>(),
+            ),
         }
     }
 
     /// The value at a JSON pointer.
     pub(crate) fn at(&self, pointer: &str) -> Option<&Node> {
-        pointer.split('/').skip(1).try_fold(self, |node, token| match &node.kind {
-            Kind::List(items) => items.get(token.parse::<usize>().ok()?),
-            _ => node.get(&token.replace("~1", "/").replace("~0", "~")),
-        })
+        pointer
+            .split('/')
+            .skip(1)
+            .try_fold(self, |node, token| match &node.kind {
+                Kind::List(items) => items.get(token.parse::<usize>().ok()?),
+                _ => node.get(&token.replace("~1", "/").replace("~0", "~")),
+            })
     }
 
     /// The pointer of the smallest value or key that holds the byte `offset`. All are looked at: the place of a TOML table is its header alone.

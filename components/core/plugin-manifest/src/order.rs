@@ -11,17 +11,21 @@
 
 mod graph;
 
-use crate::types::{Manifest, Relation, Relationships};
-use crate::{Priority, VersionRange};
+use crate::{
+    Priority, VersionRange,
+    types::{Manifest, Relation, Relationships},
+};
 use graph::Graph;
 use identifiers::PluginId;
 use limits::manifest::CYCLE_SHOWN_MAX;
 use semver::Version;
 use serde::Serialize;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
-use std::fmt;
-use std::sync::Arc;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap},
+    fmt,
+    sync::Arc,
+};
 
 /// What resolution needs to know of one plugin.
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +42,19 @@ pub struct Candidate<'a> {
 
 impl<'a> From<&'a Manifest> for Candidate<'a> {
     fn from(manifest: &'a Manifest) -> Self {
-        let Manifest { id, version, relationships, load, .. } = manifest;
-        Self { id, version, relationships, priority: load.priority }
+        let Manifest {
+            id,
+            version,
+            relationships,
+            load,
+            ..
+        } = manifest;
+        Self {
+            id,
+            version,
+            relationships,
+            priority: load.priority,
+        }
     }
 }
 
@@ -82,7 +97,11 @@ impl fmt::Display for Block {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cycle(ids) => {
-                let shown: Vec<&str> = ids.iter().take(CYCLE_SHOWN_MAX).map(PluginId::as_str).collect();
+                let shown: Vec<&str> = ids
+                    .iter()
+                    .take(CYCLE_SHOWN_MAX)
+                    .map(PluginId::as_str)
+                    .collect();
                 write!(f, "stands on a cycle: {}", shown.join(" -> "))?;
                 match ids.len().saturating_sub(CYCLE_SHOWN_MAX) {
                     0 => Ok(()),
@@ -91,10 +110,15 @@ impl fmt::Display for Block {
             }
             Self::Conflict { id, found } => write!(f, "conflicts with {id} {found}"),
             Self::MissingDependency { id, wanted, found } => {
-                let wanted_text = wanted.as_deref().map(|range| format!(" {range}")).unwrap_or_default();
+                let wanted_text = wanted
+                    .as_deref()
+                    .map(|range| format!(" {range}"))
+                    .unwrap_or_default();
                 match found {
                     None => write!(f, "requires {id}{wanted_text}, which is not there"),
-                    Some(found) if admits(wanted.as_deref(), found) => write!(f, "requires {id}{wanted_text}, which is blocked"),
+                    Some(found) if admits(wanted.as_deref(), found) => {
+                        write!(f, "requires {id}{wanted_text}, which is blocked")
+                    }
                     Some(found) => write!(f, "requires {id}{wanted_text}, found {found}"),
                 }
             }
@@ -134,10 +158,18 @@ pub fn resolve<'a>(candidates: impl IntoIterator<Item = Candidate<'a>>) -> Resol
     let mut resolution = Resolution::default();
     let mut newest: BTreeMap<&PluginId, Candidate<'a>> = BTreeMap::new();
     for candidate in candidates {
-        let Some(other) = newest.insert(candidate.id, candidate) else { continue };
-        let (kept, lower) = if other.version >= candidate.version { (other, candidate) } else { (candidate, other) };
+        let Some(other) = newest.insert(candidate.id, candidate) else {
+            continue;
+        };
+        let (kept, lower) = if other.version >= candidate.version {
+            (other, candidate)
+        } else {
+            (candidate, other)
+        };
         newest.insert(kept.id, kept);
-        resolution.superseded.insert((lower.id.clone(), lower.version.clone()));
+        resolution
+            .superseded
+            .insert((lower.id.clone(), lower.version.clone()));
     }
     let mut set = Set::new(newest.into_values().collect());
     set.leave_out_missing();
@@ -159,8 +191,16 @@ struct Set<'a> {
 
 impl<'a> Set<'a> {
     fn new(plugins: Vec<Candidate<'a>>) -> Self {
-        let index = plugins.iter().enumerate().map(|(at, plugin)| (plugin.id.as_str(), at)).collect();
-        Self { alive: vec![true; plugins.len()], plugins, index }
+        let index = plugins
+            .iter()
+            .enumerate()
+            .map(|(at, plugin)| (plugin.id.as_str(), at))
+            .collect();
+        Self {
+            alive: vec![true; plugins.len()],
+            plugins,
+            index,
+        }
     }
 
     /// The plugin that a relation means, whether still in or not.
@@ -197,10 +237,14 @@ impl<'a> Set<'a> {
         for at in (0..self.plugins.len()).filter(|at| self.alive[*at]) {
             let relationships = self.plugins[at].relationships;
             for relation in relationships.requires.iter().chain(&relationships.after) {
-                self.meant_alive(relation).into_iter().for_each(|first| graph.add(at, first));
+                self.meant_alive(relation)
+                    .into_iter()
+                    .for_each(|first| graph.add(at, first));
             }
             for relation in &relationships.before {
-                self.meant_alive(relation).into_iter().for_each(|second| graph.add(second, at));
+                self.meant_alive(relation)
+                    .into_iter()
+                    .for_each(|second| graph.add(second, at));
             }
         }
         graph.settle();
@@ -211,7 +255,11 @@ impl<'a> Set<'a> {
         let graph = self.hard_needs();
         let mut named = HashMap::new();
         for group in graph.cyclic_groups() {
-            let cycle: Arc<[PluginId]> = graph.cycle_through_first(&group).into_iter().map(|at| self.plugins[at].id.clone()).collect();
+            let cycle: Arc<[PluginId]> = graph
+                .cycle_through_first(&group)
+                .into_iter()
+                .map(|at| self.plugins[at].id.clone())
+                .collect();
             for at in group {
                 self.alive[at] = false;
                 named.insert(at, Arc::clone(&cycle));
@@ -222,8 +270,17 @@ impl<'a> Set<'a> {
 
     fn leave_out_conflicts(&mut self) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
-        for (at, plugin) in self.plugins.iter().enumerate().filter(|(at, _)| self.alive[*at]) {
-            let others = plugin.relationships.conflicts.iter().filter_map(|relation| self.meant_alive(relation));
+        for (at, plugin) in self
+            .plugins
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| self.alive[*at])
+        {
+            let others = plugin
+                .relationships
+                .conflicts
+                .iter()
+                .filter_map(|relation| self.meant_alive(relation));
             found.extend(others.filter(|other| *other != at).map(|other| (at, other)));
         }
         found.iter().for_each(|(at, _)| self.alive[*at] = false);
@@ -235,14 +292,22 @@ impl<'a> Set<'a> {
         let mut with_optional = graph.clone();
         let mut wishes = Vec::new();
         for at in (0..self.plugins.len()).filter(|at| self.alive[*at]) {
-            for first in self.plugins[at].relationships.optional.iter().filter_map(|relation| self.meant_alive(relation)) {
+            for first in self.plugins[at]
+                .relationships
+                .optional
+                .iter()
+                .filter_map(|relation| self.meant_alive(relation))
+            {
                 with_optional.add(at, first);
                 wishes.push((at, first));
             }
         }
         with_optional.settle();
         let groups = with_optional.groups();
-        wishes.into_iter().filter(|(at, first)| groups[*at] != groups[*first]).for_each(|(at, first)| graph.add(at, first));
+        wishes
+            .into_iter()
+            .filter(|(at, first)| groups[*at] != groups[*first])
+            .for_each(|(at, first)| graph.add(at, first));
         graph.settle();
 
         let (mut waiting, dependents) = graph.reversed();
@@ -262,17 +327,34 @@ impl<'a> Set<'a> {
         order
     }
 
-    fn reasons(&self, cycles: &HashMap<usize, Arc<[PluginId]>>, conflicts: &[(usize, usize)]) -> BTreeMap<PluginId, Vec<Block>> {
+    fn reasons(
+        &self,
+        cycles: &HashMap<usize, Arc<[PluginId]>>,
+        conflicts: &[(usize, usize)],
+    ) -> BTreeMap<PluginId, Vec<Block>> {
         let mut blocked: BTreeMap<PluginId, Vec<Block>> = BTreeMap::new();
-        for (at, plugin) in self.plugins.iter().enumerate().filter(|(at, _)| !self.alive[*at]) {
+        for (at, plugin) in self
+            .plugins
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !self.alive[*at])
+        {
             let own = cycles.get(&at);
-            let mut reasons: Vec<Block> = own.map(|cycle| Block::Cycle(Arc::clone(cycle))).into_iter().collect();
+            let mut reasons: Vec<Block> = own
+                .map(|cycle| Block::Cycle(Arc::clone(cycle)))
+                .into_iter()
+                .collect();
             for relation in &plugin.relationships.requires {
                 let known = self.index.get(relation.plugin_id.as_str()).copied();
                 // Whoever stands on the same cycle is left out for the cycle's sake alone.
-                let same_cycle =
-                    own.is_some_and(|own| known.and_then(|known| cycles.get(&known)).is_some_and(|other| Arc::ptr_eq(own, other)));
-                if self.meant_alive(relation).is_none() && !(same_cycle && self.meant(relation).is_some()) {
+                let same_cycle = own.is_some_and(|own| {
+                    known
+                        .and_then(|known| cycles.get(&known))
+                        .is_some_and(|other| Arc::ptr_eq(own, other))
+                });
+                if self.meant_alive(relation).is_none()
+                    && !(same_cycle && self.meant(relation).is_some())
+                {
                     reasons.push(Block::MissingDependency {
                         id: relation.plugin_id.clone(),
                         wanted: relation.version_range.as_ref().map(ToString::to_string),
@@ -284,8 +366,14 @@ impl<'a> Set<'a> {
         }
         for (at, other) in conflicts {
             let other = &self.plugins[*other];
-            let reason = Block::Conflict { id: other.id.clone(), found: other.version.clone() };
-            blocked.entry(self.plugins[*at].id.clone()).or_default().push(reason);
+            let reason = Block::Conflict {
+                id: other.id.clone(),
+                found: other.version.clone(),
+            };
+            blocked
+                .entry(self.plugins[*at].id.clone())
+                .or_default()
+                .push(reason);
         }
         blocked.values_mut().for_each(|reasons| {
             reasons.sort();

@@ -27,7 +27,11 @@ impl BadPath {
     /// The code of the violation.
     #[must_use]
     pub fn code(&self) -> Code {
-        if self.escapes { Code::PathEscapes } else { Code::BadPath }
+        if self.escapes {
+            Code::PathEscapes
+        } else {
+            Code::BadPath
+        }
     }
 }
 
@@ -74,15 +78,26 @@ impl From<RelativePath> for String {
 }
 
 fn check(text: &str) -> Result<(), BadPath> {
-    let refuse = |escapes: bool, rule: &str| Err(BadPath { escapes, rule: rule.to_owned() });
+    let refuse = |escapes: bool, rule: &str| {
+        Err(BadPath {
+            escapes,
+            rule: rule.to_owned(),
+        })
+    };
     if text.is_empty() {
         return refuse(false, "must not be empty");
     }
     if text.chars().count() > PATH_CHARS_MAX {
-        return refuse(false, &format!("must have at most {PATH_CHARS_MAX} characters"));
+        return refuse(
+            false,
+            &format!("must have at most {PATH_CHARS_MAX} characters"),
+        );
     }
     if text.contains('\0') {
-        return refuse(true, "must not hold a NUL, at which some systems would cut it");
+        return refuse(
+            true,
+            "must not hold a NUL, at which some systems would cut it",
+        );
     }
     if text.chars().any(char::is_control) {
         return refuse(false, "must not hold control characters");
@@ -91,13 +106,22 @@ fn check(text: &str) -> Result<(), BadPath> {
         return refuse(true, "must be written with '/', not with '\\'");
     }
     if text.starts_with('/') {
-        return refuse(true, "must be relative to the plugin's folder, not absolute");
+        return refuse(
+            true,
+            "must be relative to the plugin's folder, not absolute",
+        );
     }
     if text.contains(':') {
-        return refuse(true, "must not hold ':', which names a drive, a scheme or a stream");
+        return refuse(
+            true,
+            "must not hold ':', which names a drive, a scheme or a stream",
+        );
     }
     if has_percent_escape(text) {
-        return refuse(true, "must not hold percent escapes; write the characters themselves");
+        return refuse(
+            true,
+            "must not hold percent escapes; write the characters themselves",
+        );
     }
     for segment in text.split('/') {
         match segment {
@@ -128,7 +152,17 @@ mod tests {
 
     #[test]
     fn usual_paths_pass() {
-        for path in ["main.js", "./main.js", "dist/a.b/c-d_e.wasm", "ä/ö.js", "a b.js", "..a/b..", "100%.js", ".hidden/x", "🦀"] {
+        for path in [
+            "main.js",
+            "./main.js",
+            "dist/a.b/c-d_e.wasm",
+            "ä/ö.js",
+            "a b.js",
+            "..a/b..",
+            "100%.js",
+            ".hidden/x",
+            "🦀",
+        ] {
             assert!(RelativePath::new(path).is_ok(), "{path:?}");
         }
     }
@@ -158,10 +192,16 @@ mod tests {
             "a/. ./b/.. ",
         ];
         for path in escaping {
-            assert!(RelativePath::new(path).is_err_and(|error| error.escapes), "{path:?}");
+            assert!(
+                RelativePath::new(path).is_err_and(|error| error.escapes),
+                "{path:?}"
+            );
         }
         for path in ["", ".", "./.", "a//b", "a/", "a\n", &"a".repeat(513)] {
-            assert!(RelativePath::new(path).is_err_and(|error| !error.escapes), "{path:?}");
+            assert!(
+                RelativePath::new(path).is_err_and(|error| !error.escapes),
+                "{path:?}"
+            );
         }
     }
 

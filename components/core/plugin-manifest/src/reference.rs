@@ -1,9 +1,12 @@
 //! The manifest's reference page, made from the tables. Generated files are never edited.
 
-use crate::choices::Form;
-use crate::shape::{Record, Shape};
-use crate::violation::{Code, Severity};
-use crate::{import, tables};
+use crate::{
+    choices::Form,
+    import,
+    shape::{Record, Shape},
+    tables,
+    violation::{Code, Severity},
+};
 use capability::{Source, VOCABULARY};
 use limits::manifest::{BYTES_MAX, DEPTH_MAX, LIST_ENTRIES_MAX, VIOLATIONS_MAX};
 use std::fmt::Write as _;
@@ -25,7 +28,11 @@ pub fn reference_markdown() -> String {
     let mut shown: Vec<&str> = vec![tables::MANIFEST.name];
     while let Some(record) = pending.pop() {
         section(&mut page, record);
-        let inner = record.fields.iter().rev().filter_map(|field| record_of(&field.shape));
+        let inner = record
+            .fields
+            .iter()
+            .rev()
+            .filter_map(|field| record_of(&field.shape));
         for inner in inner {
             if !shown.contains(&inner.name) {
                 shown.push(inner.name);
@@ -48,15 +55,36 @@ fn files(page: &mut String) {
 }
 
 fn section(page: &mut String, record: &Record) {
-    let _ = writeln!(page, "## `{}`\n\n{}\n\n| field | value | required | meaning |\n|---|---|---|---|", record.name, record.about);
+    let _ = writeln!(
+        page,
+        "## `{}`\n\n{}\n\n| field | value | required | meaning |\n|---|---|---|---|",
+        record.name, record.about
+    );
     for field in record.fields {
-        let group = record.spellings.iter().find(|spellings| spellings.required && spellings.names.contains(&field.name));
+        let group = record
+            .spellings
+            .iter()
+            .find(|spellings| spellings.required && spellings.names.contains(&field.name));
         let required = match group {
             _ if field.required => "yes".to_owned(),
-            Some(group) => format!("one of {}", group.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+            Some(group) => format!(
+                "one of {}",
+                group
+                    .names
+                    .iter()
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ),
             None => String::new(),
         };
-        let _ = writeln!(page, "| `{}` | {} | {required} | {} |", field.name, words(&field.shape), field.meaning);
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {required} | {} |",
+            field.name,
+            words(&field.shape),
+            field.meaning
+        );
     }
     page.push('\n');
 }
@@ -72,10 +100,18 @@ fn words(shape: &Shape) -> String {
         Shape::Text { min: 0, max } => format!("text, at most {max} characters"),
         Shape::Text { min, max } => format!("text, {min} to {max} characters"),
         Shape::Format(format) => format.words().to_owned(),
-        Shape::Choice(names) => names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+        Shape::Choice(names) => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
         Shape::Schema => "JSON Schema, or one as text".to_owned(),
         Shape::List(item) => format!("list of: {}", words(item)),
-        Shape::Map(key, value) => format!("map from {} to: {}", key.map_or("name", crate::shape::Format::words), words(value)),
+        Shape::Map(key, value) => format!(
+            "map from {} to: {}",
+            key.map_or("name", crate::shape::Format::words),
+            words(value)
+        ),
         Shape::Record(record) => format!("[`{0}`](#{1})", record.name, record.name.to_lowercase()),
         Shape::Setting => words(&Shape::Record(&tables::SETTING)),
         Shape::Settings => words(&Shape::Map(None, &Shape::Setting)),
@@ -96,12 +132,31 @@ fn capabilities(page: &mut String) {
     page.push_str(
         "## Capabilities\n\nThere are no wildcards, and an id that is not listed is refused. Only what is declared can be granted; nothing is granted by declaring it.\n\n",
     );
-    for (source, title) in [(Source::Client, "The client's ids"), (Source::Host, "The host's ids")] {
-        let _ = writeln!(page, "### {title}\n\n| id | lets a plugin | scope keys |\n|---|---|---|");
+    for (source, title) in [
+        (Source::Client, "The client's ids"),
+        (Source::Host, "The host's ids"),
+    ] {
+        let _ = writeln!(
+            page,
+            "### {title}\n\n| id | lets a plugin | scope keys |\n|---|---|---|"
+        );
         for entry in VOCABULARY.iter().filter(|entry| entry.source == source) {
-            let scope = entry.scope.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
-            let always = if entry.always { " (always allowed)" } else { "" };
-            let _ = writeln!(page, "| `{}` | {}{always} | {scope} |", entry.name, entry.summary);
+            let scope = entry
+                .scope
+                .iter()
+                .map(|key| format!("`{key}`"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            let always = if entry.always {
+                " (always allowed)"
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                page,
+                "| `{}` | {}{always} | {scope} |",
+                entry.name, entry.summary
+            );
         }
         page.push('\n');
     }
@@ -113,7 +168,11 @@ fn codes(page: &mut String) {
         "## Codes\n\nAt most {VIOLATIONS_MAX} violations are listed for one manifest.\n\n| code | severity | meaning |\n|---|---|---|"
     );
     for code in Code::ALL {
-        let severity = if code.severity() == Severity::Error { "error" } else { "warning" };
+        let severity = if code.severity() == Severity::Error {
+            "error"
+        } else {
+            "warning"
+        };
         let _ = writeln!(page, "| `{code}` | {severity} | {} |", code.meaning());
     }
 }

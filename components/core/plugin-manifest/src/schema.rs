@@ -3,8 +3,10 @@
 //! It admits at least what the checker admits: rules that JSON Schema cannot say (versions in order, unique names, paths in all their disguises)
 //! are left to the checker. Invariant: a manifest that [`crate::parse`] accepts is valid against it.
 
-use crate::shape::{Format, Record, Shape};
-use crate::tables;
+use crate::{
+    shape::{Format, Record, Shape},
+    tables,
+};
 use limits::manifest::LIST_ENTRIES_MAX;
 use serde_json::{Map, Value, json};
 
@@ -39,7 +41,9 @@ fn shape(of: &Shape, defs: &mut Map<String, Value>) -> Value {
         Shape::Format(format) => format.schema(),
         Shape::Choice(names) => json!({"enum": names}),
         Shape::Schema => json!({"type": ["object", "boolean", "string"]}),
-        Shape::List(item) => json!({"type": "array", "maxItems": LIST_ENTRIES_MAX, "items": shape(item, defs)}),
+        Shape::List(item) => {
+            json!({"type": "array", "maxItems": LIST_ENTRIES_MAX, "items": shape(item, defs)})
+        }
         Shape::Map(key, value) => map(*key, value, defs),
         Shape::Record(inner) => reference(inner, defs),
         Shape::Setting => {
@@ -77,18 +81,29 @@ fn record(of: &Record, defs: &mut Map<String, Value>) -> Value {
     for field in of.fields {
         let mut schema = shape(&field.shape, defs);
         match &mut schema {
-            Value::Object(schema) => drop(schema.insert("description".to_owned(), field.meaning.into())),
+            Value::Object(schema) => {
+                drop(schema.insert("description".to_owned(), field.meaning.into()))
+            }
             _ => schema = json!({"description": field.meaning}),
         }
         properties.insert(field.name.to_owned(), schema);
     }
-    let required: Vec<&str> = of.fields.iter().filter(|field| field.required).map(|field| field.name).collect();
+    let required: Vec<&str> = of
+        .fields
+        .iter()
+        .filter(|field| field.required)
+        .map(|field| field.name)
+        .collect();
     let mut schema = json!({"type": "object", "description": of.about, "properties": properties});
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
     for spellings in of.spellings.iter().filter(|spellings| spellings.required) {
-        schema["anyOf"] = spellings.names.iter().map(|name| json!({"required": [name]})).collect();
+        schema["anyOf"] = spellings
+            .names
+            .iter()
+            .map(|name| json!({"required": [name]}))
+            .collect();
     }
     schema
 }

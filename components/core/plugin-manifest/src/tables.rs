@@ -1,90 +1,274 @@
 //! The manifest, field by field (requirements 7.2). Adding a field means adding a line here and a field to `types`.
 
-use crate::choices::{DataScope, DataStorage, Direction, Form, Kind, PluginScope, Priority, Role, SettingType, Tier};
-use crate::shape::{Field, Format, Record, Shape, Spellings};
-use limits::manifest::{DESCRIPTION_CHARS_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
-use limits::plugin_event::PAYLOAD_BYTES_MAX;
+use crate::{
+    choices::{
+        DataScope, DataStorage, Direction, Form, Kind, PluginScope, Priority, Role, SettingType,
+        Tier,
+    },
+    shape::{Field, Format, Record, Shape, Spellings},
+};
+use limits::{
+    manifest::{DESCRIPTION_CHARS_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX},
+    plugin_event::PAYLOAD_BYTES_MAX,
+};
 
 /// Characters of an author's name: under a hundred (R48).
 const AUTHOR_CHARS_MAX: usize = 99;
 
 const fn may(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
-    Field { name, required: false, shape, meaning }
+    Field {
+        name,
+        required: false,
+        shape,
+        meaning,
+    }
 }
 
 const fn must(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
-    Field { name, required: true, shape, meaning }
+    Field {
+        name,
+        required: true,
+        shape,
+        meaning,
+    }
 }
 
 const fn count(max: u64) -> Shape {
     Shape::Integer { min: 1, max }
 }
 
-static TEXT: Shape = Shape::Text { min: 0, max: TEXT_CHARS_MAX };
-static NAME: Shape = Shape::Text { min: 1, max: TITLE_CHARS_MAX };
+static TEXT: Shape = Shape::Text {
+    min: 0,
+    max: TEXT_CHARS_MAX,
+};
+static NAME: Shape = Shape::Text {
+    min: 1,
+    max: TITLE_CHARS_MAX,
+};
 static DIGEST: Shape = Shape::Format(Format::Digest);
 static PLUGIN_ID: Shape = Shape::Format(Format::PluginId);
 static HOST: Shape = Shape::Format(Format::Host);
 static METHOD: Shape = Shape::Format(Format::Method);
-static PORT: Shape = Shape::Integer { min: 1, max: 65_535 };
+static PORT: Shape = Shape::Integer {
+    min: 1,
+    max: 65_535,
+};
 static ROLE: Shape = Shape::Choice(Role::NAMES);
-static CAPABILITY: Shape = Shape::TextOr(&Shape::Format(Format::Capability), &Shape::Record(&CAPABILITY_RECORD));
+static CAPABILITY: Shape = Shape::TextOr(
+    &Shape::Format(Format::Capability),
+    &Shape::Record(&CAPABILITY_RECORD),
+);
 static RELATION: Shape = Shape::TextOr(&PLUGIN_ID, &Shape::Record(&RELATION_RECORD));
-static AUTHOR: Shape = Shape::TextOr(&Shape::Text { min: 1, max: AUTHOR_CHARS_MAX }, &Shape::Record(&AUTHOR_RECORD));
+static AUTHOR: Shape = Shape::TextOr(
+    &Shape::Text {
+        min: 1,
+        max: AUTHOR_CHARS_MAX,
+    },
+    &Shape::Record(&AUTHOR_RECORD),
+);
 
 /// The whole manifest.
 pub(crate) static MANIFEST: Record = Record {
     name: "manifest",
     about: "The manifest of a plugin, `jackfield.json`.",
     fields: &[
-        must("schemaVersion", Shape::One, "Version of this format: the number 1 (T2)."),
-        must("id", Shape::Format(Format::PluginId), "The plugin's id (T18), in the form of a reversed domain by custom."),
-        must("title", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Name for people."),
-        must("description", Shape::Text { min: 0, max: DESCRIPTION_CHARS_MAX }, "What the plugin does."),
-        must("version", Shape::Format(Format::Version), "The plugin's own version (T3)."),
-        must("apiVersion", Shape::Format(Format::ApiVersion), "Host API the plugin is written for; a full version means `^version` (T3)."),
-        must("kind", Shape::Choice(Kind::NAMES), "What the plugin is made of (T4)."),
-        must("compatibility", Shape::Record(&COMPATIBILITY), "Versions of the host it works with (T5)."),
-        may("scope", Shape::Choice(PluginScope::NAMES), "Where it lives."),
-        may("roles", Shape::List(&ROLE), "What it does for the application; not permissions (H1)."),
-        may("entrypoint", Shape::Format(Format::Path), "The file that is loaded, below the plugin's folder (T8)."),
-        may("entry", Shape::Record(&ENTRY), "Entrypoints by place, instead of `entrypoint` (J55)."),
-        may("bundle", Shape::Record(&BUNDLE), "Where a remote plugin is fetched from (T7)."),
-        may("integrity", Shape::Map(Some(Format::Path), &DIGEST), "Digest of each file of the package, by path."),
-        may("route", Shape::Format(Format::Route), "Segment below which a service answers requests (R48)."),
-        may("icon", Shape::Format(Format::LinkOrPath), "An emoji, a file of the package, or a URL."),
-        may("capabilities", Shape::List(&CAPABILITY), "What it asks to be allowed (requirements 7.3); deny is the default."),
-        may("network", Shape::Record(&NETWORK), "Bounds of its outbound requests (H28-H31)."),
-        may("limits", Shape::Record(&LIMITS), "Resources it asks for; the host's own limits cap them."),
-        may("events", Shape::List(&Shape::Record(&EVENT)), "Plugin events it defines (T15)."),
+        must(
+            "schemaVersion",
+            Shape::One,
+            "Version of this format: the number 1 (T2).",
+        ),
+        must(
+            "id",
+            Shape::Format(Format::PluginId),
+            "The plugin's id (T18), in the form of a reversed domain by custom.",
+        ),
+        must(
+            "title",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Name for people.",
+        ),
+        must(
+            "description",
+            Shape::Text {
+                min: 0,
+                max: DESCRIPTION_CHARS_MAX,
+            },
+            "What the plugin does.",
+        ),
+        must(
+            "version",
+            Shape::Format(Format::Version),
+            "The plugin's own version (T3).",
+        ),
+        must(
+            "apiVersion",
+            Shape::Format(Format::ApiVersion),
+            "Host API the plugin is written for; a full version means `^version` (T3).",
+        ),
+        must(
+            "kind",
+            Shape::Choice(Kind::NAMES),
+            "What the plugin is made of (T4).",
+        ),
+        must(
+            "compatibility",
+            Shape::Record(&COMPATIBILITY),
+            "Versions of the host it works with (T5).",
+        ),
+        may(
+            "scope",
+            Shape::Choice(PluginScope::NAMES),
+            "Where it lives.",
+        ),
+        may(
+            "roles",
+            Shape::List(&ROLE),
+            "What it does for the application; not permissions (H1).",
+        ),
+        may(
+            "entrypoint",
+            Shape::Format(Format::Path),
+            "The file that is loaded, below the plugin's folder (T8).",
+        ),
+        may(
+            "entry",
+            Shape::Record(&ENTRY),
+            "Entrypoints by place, instead of `entrypoint` (J55).",
+        ),
+        may(
+            "bundle",
+            Shape::Record(&BUNDLE),
+            "Where a remote plugin is fetched from (T7).",
+        ),
+        may(
+            "integrity",
+            Shape::Map(Some(Format::Path), &DIGEST),
+            "Digest of each file of the package, by path.",
+        ),
+        may(
+            "route",
+            Shape::Format(Format::Route),
+            "Segment below which a service answers requests (R48).",
+        ),
+        may(
+            "icon",
+            Shape::Format(Format::LinkOrPath),
+            "An emoji, a file of the package, or a URL.",
+        ),
+        may(
+            "capabilities",
+            Shape::List(&CAPABILITY),
+            "What it asks to be allowed (requirements 7.3); deny is the default.",
+        ),
+        may(
+            "network",
+            Shape::Record(&NETWORK),
+            "Bounds of its outbound requests (H28-H31).",
+        ),
+        may(
+            "limits",
+            Shape::Record(&LIMITS),
+            "Resources it asks for; the host's own limits cap them.",
+        ),
+        may(
+            "events",
+            Shape::List(&Shape::Record(&EVENT)),
+            "Plugin events it defines (T15).",
+        ),
         may("hooks", Shape::List(&NAME), "Hooks it takes part in."),
-        may("tools", Shape::List(&Shape::Record(&TOOL)), "Tools it offers."),
-        may("data", Shape::List(&Shape::Record(&DATA)), "Values it keeps (T16)."),
+        may(
+            "tools",
+            Shape::List(&Shape::Record(&TOOL)),
+            "Tools it offers.",
+        ),
+        may(
+            "data",
+            Shape::List(&Shape::Record(&DATA)),
+            "Values it keeps (T16).",
+        ),
         may(
             "settings",
             Shape::Settings,
             "Its settings, from which a form is made (J53): a map of settings, or a JSON Schema of an object.",
         ),
-        may("features", Shape::Map(None, &Shape::Record(&FEATURE)), "Parts that are switched on by themselves (J48)."),
-        may("relationships", Shape::Record(&RELATIONSHIPS), "How it stands to other plugins (T10-T13)."),
+        may(
+            "features",
+            Shape::Map(None, &Shape::Record(&FEATURE)),
+            "Parts that are switched on by themselves (J48).",
+        ),
+        may(
+            "relationships",
+            Shape::Record(&RELATIONSHIPS),
+            "How it stands to other plugins (T10-T13).",
+        ),
         may("load", Shape::Record(&LOAD), "When it is activated (T14)."),
-        may("pluginUser", Shape::Record(&PLUGIN_USER), "Identity for messages it posts itself (T17)."),
-        may("ui", Shape::Object, "Contributions to the interface, as the client reads them."),
-        may("fileLoaders", Shape::List(&Shape::Record(&FILE_LOADER)), "Files it reads; needs the role `file-loader`."),
-        may("dataSource", Shape::Record(&DATA_SOURCE), "The data source it is; needs the role `data-source`."),
-        may("exporter", Shape::Record(&EXPORTER), "The exporter it is; needs the role `exporter`."),
+        may(
+            "pluginUser",
+            Shape::Record(&PLUGIN_USER),
+            "Identity for messages it posts itself (T17).",
+        ),
+        may(
+            "ui",
+            Shape::Object,
+            "Contributions to the interface, as the client reads them.",
+        ),
+        may(
+            "fileLoaders",
+            Shape::List(&Shape::Record(&FILE_LOADER)),
+            "Files it reads; needs the role `file-loader`.",
+        ),
+        may(
+            "dataSource",
+            Shape::Record(&DATA_SOURCE),
+            "The data source it is; needs the role `data-source`.",
+        ),
+        may(
+            "exporter",
+            Shape::Record(&EXPORTER),
+            "The exporter it is; needs the role `exporter`.",
+        ),
         may("theme", Shape::Record(&THEME), "The theme it is."),
         may("authors", Shape::List(&AUTHOR), "Who wrote it."),
         may("homepage", Shape::Format(Format::Link), "Its page."),
-        may("bugs", Shape::Format(Format::Link), "Where faults are reported."),
-        may("repository", Shape::Format(Format::Link), "Where its source is."),
-        may("changelog", Shape::Format(Format::LinkOrPath), "Its list of changes."),
-        may("license", Shape::Text { min: 0, max: TEXT_CHARS_MAX }, "Its licence, by SPDX expression."),
-        may("readme", Shape::Format(Format::Path), "A file that describes it, below the plugin's folder (T9)."),
+        may(
+            "bugs",
+            Shape::Format(Format::Link),
+            "Where faults are reported.",
+        ),
+        may(
+            "repository",
+            Shape::Format(Format::Link),
+            "Where its source is.",
+        ),
+        may(
+            "changelog",
+            Shape::Format(Format::LinkOrPath),
+            "Its list of changes.",
+        ),
+        may(
+            "license",
+            Shape::Text {
+                min: 0,
+                max: TEXT_CHARS_MAX,
+            },
+            "Its licence, by SPDX expression.",
+        ),
+        may(
+            "readme",
+            Shape::Format(Format::Path),
+            "A file that describes it, below the plugin's folder (T9).",
+        ),
         may("tags", Shape::List(&NAME), "Words to find it by."),
         may("categories", Shape::List(&NAME), "Groups it belongs to."),
         may("publisher", Shape::Record(&PUBLISHER), "Who signs it."),
-        may("origin", Shape::Record(&ORIGIN), "What it was imported from; written by importers."),
+        may(
+            "origin",
+            Shape::Record(&ORIGIN),
+            "What it was imported from; written by importers.",
+        ),
     ],
     spellings: &[],
 };
@@ -93,17 +277,53 @@ static COMPATIBILITY: Record = Record {
     name: "compatibility",
     about: "Versions of the host. A minimum is required; above the verified version there is only a warning.",
     fields: &[
-        may("minimumHostVersion", Shape::Format(Format::Version), "Lowest version of the host."),
-        may("maximumHostVersion", Shape::Format(Format::Version), "Highest version of the host."),
-        may("verifiedHostVersion", Shape::Format(Format::Version), "Highest version it was tried with."),
-        may("minimumTojuVersion", Shape::Format(Format::Version), "Read where `minimumHostVersion` is absent."),
-        may("maximumTojuVersion", Shape::Format(Format::Version), "Read where `maximumHostVersion` is absent."),
-        may("verifiedTojuVersion", Shape::Format(Format::Version), "Read where `verifiedHostVersion` is absent."),
+        may(
+            "minimumHostVersion",
+            Shape::Format(Format::Version),
+            "Lowest version of the host.",
+        ),
+        may(
+            "maximumHostVersion",
+            Shape::Format(Format::Version),
+            "Highest version of the host.",
+        ),
+        may(
+            "verifiedHostVersion",
+            Shape::Format(Format::Version),
+            "Highest version it was tried with.",
+        ),
+        may(
+            "minimumTojuVersion",
+            Shape::Format(Format::Version),
+            "Read where `minimumHostVersion` is absent.",
+        ),
+        may(
+            "maximumTojuVersion",
+            Shape::Format(Format::Version),
+            "Read where `maximumHostVersion` is absent.",
+        ),
+        may(
+            "verifiedTojuVersion",
+            Shape::Format(Format::Version),
+            "Read where `verifiedHostVersion` is absent.",
+        ),
     ],
     spellings: &[
-        Spellings { names: &["minimumHostVersion", "minimumTojuVersion"], required: true, may_differ: true },
-        Spellings { names: &["maximumHostVersion", "maximumTojuVersion"], required: false, may_differ: true },
-        Spellings { names: &["verifiedHostVersion", "verifiedTojuVersion"], required: false, may_differ: true },
+        Spellings {
+            names: &["minimumHostVersion", "minimumTojuVersion"],
+            required: true,
+            may_differ: true,
+        },
+        Spellings {
+            names: &["maximumHostVersion", "maximumTojuVersion"],
+            required: false,
+            may_differ: true,
+        },
+        Spellings {
+            names: &["verifiedHostVersion", "verifiedTojuVersion"],
+            required: false,
+            may_differ: true,
+        },
     ],
 };
 
@@ -111,8 +331,16 @@ static ENTRY: Record = Record {
     name: "entry",
     about: "Entrypoints by place.",
     fields: &[
-        may("server", Shape::Format(Format::Path), "Loaded by the server."),
-        may("tui", Shape::Format(Format::Path), "Loaded by the terminal client."),
+        may(
+            "server",
+            Shape::Format(Format::Path),
+            "Loaded by the server.",
+        ),
+        may(
+            "tui",
+            Shape::Format(Format::Path),
+            "Loaded by the terminal client.",
+        ),
         may("both", Shape::Format(Format::Path), "Loaded by either."),
     ],
     spellings: &[],
@@ -122,13 +350,40 @@ static BUNDLE: Record = Record {
     name: "bundle",
     about: "A package that is fetched. Only https; plain http from this machine is for development and warned about.",
     fields: &[
-        must("url", Shape::Format(Format::FetchUrl), "Where the bundle is."),
-        may("entrypointUrl", Shape::Format(Format::FetchUrlOrPath), "The module to load, when it is not `url` itself."),
-        may("entrypoint", Shape::Format(Format::FetchUrlOrPath), "Another spelling of `entrypointUrl`."),
-        may("sha256", Shape::Format(Format::Digest), "Digest of what is fetched."),
-        may("integrity", Shape::Text { min: 1, max: TEXT_CHARS_MAX }, "Digests in the notation of subresource integrity."),
+        must(
+            "url",
+            Shape::Format(Format::FetchUrl),
+            "Where the bundle is.",
+        ),
+        may(
+            "entrypointUrl",
+            Shape::Format(Format::FetchUrlOrPath),
+            "The module to load, when it is not `url` itself.",
+        ),
+        may(
+            "entrypoint",
+            Shape::Format(Format::FetchUrlOrPath),
+            "Another spelling of `entrypointUrl`.",
+        ),
+        may(
+            "sha256",
+            Shape::Format(Format::Digest),
+            "Digest of what is fetched.",
+        ),
+        may(
+            "integrity",
+            Shape::Text {
+                min: 1,
+                max: TEXT_CHARS_MAX,
+            },
+            "Digests in the notation of subresource integrity.",
+        ),
     ],
-    spellings: &[Spellings { names: &["entrypointUrl", "entrypoint"], required: false, may_differ: false }],
+    spellings: &[Spellings {
+        names: &["entrypointUrl", "entrypoint"],
+        required: false,
+        may_differ: false,
+    }],
 };
 
 static CAPABILITY_RECORD: Record = Record {
@@ -137,12 +392,27 @@ static CAPABILITY_RECORD: Record = Record {
     fields: &[
         must("id", Shape::Format(Format::Capability), "The capability."),
         may("optional", Shape::Bool, "The plugin works without it."),
-        may("reason", Shape::Text { min: 0, max: TEXT_CHARS_MAX }, "Why it is needed, for the person who grants it."),
-        may("hosts", Shape::List(&HOST), "Hosts: `*`, an exact name, or `*.example.com` with the apex (H30)."),
+        may(
+            "reason",
+            Shape::Text {
+                min: 0,
+                max: TEXT_CHARS_MAX,
+            },
+            "Why it is needed, for the person who grants it.",
+        ),
+        may(
+            "hosts",
+            Shape::List(&HOST),
+            "Hosts: `*`, an exact name, or `*.example.com` with the apex (H30).",
+        ),
         may("methods", Shape::List(&METHOD), "HTTP methods."),
         may("ports", Shape::List(&PORT), "Ports."),
         may("paths", Shape::List(&TEXT), "Paths."),
-        may("names", Shape::List(&TEXT), "Names of keys, tools, commands, variables, events."),
+        may(
+            "names",
+            Shape::List(&TEXT),
+            "Names of keys, tools, commands, variables, events.",
+        ),
     ],
     spellings: &[],
 };
@@ -153,7 +423,11 @@ static NETWORK: Record = Record {
     fields: &[
         may("allowed_domains", Shape::List(&HOST), "Hosts it may ask."),
         may("require_https", Shape::Bool, "Refuse plain http."),
-        may("rate_limit_rpm", count(1_000_000), "Requests a minute; 60 when absent."),
+        may(
+            "rate_limit_rpm",
+            count(1_000_000),
+            "Requests a minute; 60 when absent.",
+        ),
     ],
     spellings: &[],
 };
@@ -162,9 +436,17 @@ static LIMITS: Record = Record {
     name: "limits",
     about: "Resources.",
     fields: &[
-        may("fuelPerCall", count(1_000_000_000_000), "Instructions of one call; the operator may give less."),
+        may(
+            "fuelPerCall",
+            count(1_000_000_000_000),
+            "Instructions of one call; the operator may give less.",
+        ),
         may("memoryMiB", count(4_096), "Memory of one instance."),
-        may("responseTimeoutMs", count(3_600_000), "Time for one answer."),
+        may(
+            "responseTimeoutMs",
+            count(3_600_000),
+            "Time for one answer.",
+        ),
         may(
             "maxHostcallsPerSec",
             count(1_000_000),
@@ -175,7 +457,11 @@ static LIMITS: Record = Record {
             count(1 << 40),
             "Bytes of values and secrets written since it was started; more are refused as `quota-exceeded`.",
         ),
-        may("maxToolDurationSecs", count(86_400), "Time for one tool call."),
+        may(
+            "maxToolDurationSecs",
+            count(86_400),
+            "Time for one tool call.",
+        ),
     ],
     spellings: &[],
 };
@@ -184,11 +470,31 @@ static EVENT: Record = Record {
     name: "event",
     about: "A plugin event.",
     fields: &[
-        must("eventName", Shape::Format(Format::EventName), "Its name (T19)."),
-        must("direction", Shape::Choice(Direction::NAMES), "Which way it goes."),
-        must("scope", Shape::Choice(DataScope::NAMES), "Whom it concerns."),
-        may("schema", Shape::Schema, "JSON Schema of its payload: object, boolean, or JSON text."),
-        may("maxPayloadBytes", count(PAYLOAD_BYTES_MAX as u64), "Largest payload as compact JSON; 65,536 when absent."),
+        must(
+            "eventName",
+            Shape::Format(Format::EventName),
+            "Its name (T19).",
+        ),
+        must(
+            "direction",
+            Shape::Choice(Direction::NAMES),
+            "Which way it goes.",
+        ),
+        must(
+            "scope",
+            Shape::Choice(DataScope::NAMES),
+            "Whom it concerns.",
+        ),
+        may(
+            "schema",
+            Shape::Schema,
+            "JSON Schema of its payload: object, boolean, or JSON text.",
+        ),
+        may(
+            "maxPayloadBytes",
+            count(PAYLOAD_BYTES_MAX as u64),
+            "Largest payload as compact JSON; 65,536 when absent.",
+        ),
     ],
     spellings: &[],
 };
@@ -198,9 +504,24 @@ static TOOL: Record = Record {
     about: "A tool.",
     fields: &[
         must("name", Shape::Format(Format::ToolName), "Its name."),
-        must("description", Shape::Text { min: 0, max: DESCRIPTION_CHARS_MAX }, "What it does."),
-        may("parameters", Shape::Schema, "JSON Schema of its parameters."),
-        may("tier", Shape::Choice(Tier::NAMES), "What it may do; `exec` when absent (J23)."),
+        must(
+            "description",
+            Shape::Text {
+                min: 0,
+                max: DESCRIPTION_CHARS_MAX,
+            },
+            "What it does.",
+        ),
+        may(
+            "parameters",
+            Shape::Schema,
+            "JSON Schema of its parameters.",
+        ),
+        may(
+            "tier",
+            Shape::Choice(Tier::NAMES),
+            "What it may do; `exec` when absent (J23).",
+        ),
     ],
     spellings: &[],
 };
@@ -209,10 +530,29 @@ static DATA: Record = Record {
     name: "data",
     about: "A value the plugin keeps.",
     fields: &[
-        must("key", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Its key."),
-        must("scope", Shape::Choice(DataScope::NAMES), "Whom it concerns."),
-        must("storage", Shape::Choice(DataStorage::NAMES), "Where it is kept."),
-        may("schema", Shape::Schema, "JSON Schema of the value: object, boolean, or JSON text."),
+        must(
+            "key",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Its key.",
+        ),
+        must(
+            "scope",
+            Shape::Choice(DataScope::NAMES),
+            "Whom it concerns.",
+        ),
+        must(
+            "storage",
+            Shape::Choice(DataStorage::NAMES),
+            "Where it is kept.",
+        ),
+        may(
+            "schema",
+            Shape::Schema,
+            "JSON Schema of the value: object, boolean, or JSON text.",
+        ),
     ],
     spellings: &[],
 };
@@ -223,22 +563,79 @@ pub(crate) static SETTING: Record = Record {
     about: "A setting. Secrets are written, never read back (M43).",
     fields: &[
         must("type", Shape::Choice(SettingType::NAMES), "Its type."),
-        may("title", Shape::Text { min: 0, max: TITLE_CHARS_MAX }, "Label."),
-        may("description", Shape::Text { min: 0, max: DESCRIPTION_CHARS_MAX }, "Explanation."),
+        may(
+            "title",
+            Shape::Text {
+                min: 0,
+                max: TITLE_CHARS_MAX,
+            },
+            "Label.",
+        ),
+        may(
+            "description",
+            Shape::Text {
+                min: 0,
+                max: DESCRIPTION_CHARS_MAX,
+            },
+            "Explanation.",
+        ),
         may("default", Shape::Any, "Value when nothing is set."),
-        may("required", Shape::Bool, "The plugin does not work without it."),
+        may(
+            "required",
+            Shape::Bool,
+            "The plugin does not work without it.",
+        ),
         may("secret", Shape::Bool, "Stored apart and never shown."),
-        may("env", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Environment variable that is read when nothing is set."),
-        may("pattern", Shape::Text { min: 0, max: limits::plugin_event::SCHEMA_PATTERN_CHARS_MAX }, "Regular expression of a text."),
-        may("minLength", Shape::Integer { min: 0, max: 1 << 20 }, "Fewest characters of a text."),
-        may("maxLength", Shape::Integer { min: 0, max: 1 << 20 }, "Most characters of a text."),
+        may(
+            "env",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Environment variable that is read when nothing is set.",
+        ),
+        may(
+            "pattern",
+            Shape::Text {
+                min: 0,
+                max: limits::plugin_event::SCHEMA_PATTERN_CHARS_MAX,
+            },
+            "Regular expression of a text.",
+        ),
+        may(
+            "minLength",
+            Shape::Integer {
+                min: 0,
+                max: 1 << 20,
+            },
+            "Fewest characters of a text.",
+        ),
+        may(
+            "maxLength",
+            Shape::Integer {
+                min: 0,
+                max: 1 << 20,
+            },
+            "Most characters of a text.",
+        ),
         may("min", Shape::Number, "Lowest number."),
         may("max", Shape::Number, "Highest number."),
         may("step", Shape::Number, "Distance of numbers in a form."),
         may("values", Shape::List(&TEXT), "Admitted texts of an enum."),
         may("items", Shape::Setting, "What an array holds."),
-        may("maxItems", Shape::Integer { min: 0, max: 100_000 }, "Most entries of an array."),
-        may("properties", Shape::Map(None, &Shape::Setting), "What an object holds."),
+        may(
+            "maxItems",
+            Shape::Integer {
+                min: 0,
+                max: 100_000,
+            },
+            "Most entries of an array.",
+        ),
+        may(
+            "properties",
+            Shape::Map(None, &Shape::Setting),
+            "What an object holds.",
+        ),
     ],
     spellings: &[],
 };
@@ -247,10 +644,21 @@ static FEATURE: Record = Record {
     name: "feature",
     about: "A part that can be switched on.",
     fields: &[
-        must("description", Shape::Text { min: 0, max: DESCRIPTION_CHARS_MAX }, "What it adds."),
+        must(
+            "description",
+            Shape::Text {
+                min: 0,
+                max: DESCRIPTION_CHARS_MAX,
+            },
+            "What it adds.",
+        ),
         may("default", Shape::Bool, "On unless switched off."),
         may("entry", Shape::Format(Format::Path), "File it loads."),
-        may("additionalCapabilities", Shape::List(&CAPABILITY), "What it asks for beyond the plugin's own."),
+        may(
+            "additionalCapabilities",
+            Shape::List(&CAPABILITY),
+            "What it asks for beyond the plugin's own.",
+        ),
     ],
     spellings: &[],
 };
@@ -259,11 +667,31 @@ static RELATIONSHIPS: Record = Record {
     name: "relationships",
     about: "Other plugins, each by bare id or as an object with a range.",
     fields: &[
-        may("requires", Shape::List(&RELATION), "Without these it is blocked (T11)."),
-        may("optional", Shape::List(&RELATION), "Activated before it where present (T12)."),
-        may("conflicts", Shape::List(&RELATION), "With one of these it is blocked (T12)."),
-        may("before", Shape::List(&RELATION), "It is activated before these (T13)."),
-        may("after", Shape::List(&RELATION), "It is activated after these (T13)."),
+        may(
+            "requires",
+            Shape::List(&RELATION),
+            "Without these it is blocked (T11).",
+        ),
+        may(
+            "optional",
+            Shape::List(&RELATION),
+            "Activated before it where present (T12).",
+        ),
+        may(
+            "conflicts",
+            Shape::List(&RELATION),
+            "With one of these it is blocked (T12).",
+        ),
+        may(
+            "before",
+            Shape::List(&RELATION),
+            "It is activated before these (T13).",
+        ),
+        may(
+            "after",
+            Shape::List(&RELATION),
+            "It is activated after these (T13).",
+        ),
     ],
     spellings: &[],
 };
@@ -273,16 +701,32 @@ static RELATION_RECORD: Record = Record {
     about: "Another plugin.",
     fields: &[
         may("pluginId", Shape::Format(Format::PluginId), "Its id."),
-        may("id", Shape::Format(Format::PluginId), "Another spelling of `pluginId`."),
-        may("versionRange", Shape::Format(Format::Range), "Versions that are meant; all when absent."),
+        may(
+            "id",
+            Shape::Format(Format::PluginId),
+            "Another spelling of `pluginId`.",
+        ),
+        may(
+            "versionRange",
+            Shape::Format(Format::Range),
+            "Versions that are meant; all when absent.",
+        ),
     ],
-    spellings: &[Spellings { names: &["pluginId", "id"], required: true, may_differ: false }],
+    spellings: &[Spellings {
+        names: &["pluginId", "id"],
+        required: true,
+        may_differ: false,
+    }],
 };
 
 static LOAD: Record = Record {
     name: "load",
     about: "Activation.",
-    fields: &[may("priority", Shape::Choice(Priority::NAMES), "Class among plugins activated together; ties go by id.")],
+    fields: &[may(
+        "priority",
+        Shape::Choice(Priority::NAMES),
+        "Class among plugins activated together; ties go by id.",
+    )],
     spellings: &[],
 };
 
@@ -290,20 +734,56 @@ static PLUGIN_USER: Record = Record {
     name: "pluginUser",
     about: "A plugin's own identity, `plugin:<id>` unless it names one.",
     fields: &[
-        may("displayName", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Name that others see."),
-        may("name", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Another spelling of `displayName`."),
-        may("id", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Its own id."),
+        may(
+            "displayName",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Name that others see.",
+        ),
+        may(
+            "name",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Another spelling of `displayName`.",
+        ),
+        may(
+            "id",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Its own id.",
+        ),
         may("avatarUrl", Shape::Format(Format::LinkOrPath), "Picture."),
     ],
-    spellings: &[Spellings { names: &["displayName", "name"], required: true, may_differ: false }],
+    spellings: &[Spellings {
+        names: &["displayName", "name"],
+        required: true,
+        may_differ: false,
+    }],
 };
 
 static FILE_LOADER: Record = Record {
     name: "fileLoader",
     about: "A kind of file.",
     fields: &[
-        must("fileType", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Name of the kind."),
-        must("supportedExtensions", Shape::List(&Shape::Format(Format::Extension)), "Extensions without dots."),
+        must(
+            "fileType",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Name of the kind.",
+        ),
+        must(
+            "supportedExtensions",
+            Shape::List(&Shape::Format(Format::Extension)),
+            "Extensions without dots.",
+        ),
     ],
     spellings: &[],
 };
@@ -311,14 +791,25 @@ static FILE_LOADER: Record = Record {
 static DATA_SOURCE: Record = Record {
     name: "dataSource",
     about: "A source of data.",
-    fields: &[must("displayName", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Name for people.")],
+    fields: &[must(
+        "displayName",
+        Shape::Text {
+            min: 1,
+            max: TITLE_CHARS_MAX,
+        },
+        "Name for people.",
+    )],
     spellings: &[],
 };
 
 static EXPORTER: Record = Record {
     name: "exporter",
     about: "An exporter.",
-    fields: &[must("outputExtension", Shape::Format(Format::Extension), "Extension of what it writes.")],
+    fields: &[must(
+        "outputExtension",
+        Shape::Format(Format::Extension),
+        "Extension of what it writes.",
+    )],
     spellings: &[],
 };
 
@@ -326,8 +817,19 @@ static THEME: Record = Record {
     name: "theme",
     about: "A theme and its variants (H46).",
     fields: &[
-        must("family", Shape::Text { min: 1, max: TITLE_CHARS_MAX }, "Name of the family."),
-        must("catalog", Shape::List(&Shape::Any), "Variants: pairs of a name and whether it is dark."),
+        must(
+            "family",
+            Shape::Text {
+                min: 1,
+                max: TITLE_CHARS_MAX,
+            },
+            "Name of the family.",
+        ),
+        must(
+            "catalog",
+            Shape::List(&Shape::Any),
+            "Variants: pairs of a name and whether it is dark.",
+        ),
     ],
     spellings: &[],
 };
@@ -336,8 +838,22 @@ static AUTHOR_RECORD: Record = Record {
     name: "author",
     about: "A person or group; a bare name will do.",
     fields: &[
-        must("name", Shape::Text { min: 1, max: AUTHOR_CHARS_MAX }, "Name, under a hundred characters (R48)."),
-        may("email", Shape::Text { min: 0, max: TEXT_CHARS_MAX }, "Mail address."),
+        must(
+            "name",
+            Shape::Text {
+                min: 1,
+                max: AUTHOR_CHARS_MAX,
+            },
+            "Name, under a hundred characters (R48).",
+        ),
+        may(
+            "email",
+            Shape::Text {
+                min: 0,
+                max: TEXT_CHARS_MAX,
+            },
+            "Mail address.",
+        ),
         may("url", Shape::Format(Format::Link), "Page."),
     ],
     spellings: &[],
@@ -347,8 +863,22 @@ static PUBLISHER: Record = Record {
     name: "publisher",
     about: "Who signs the package.",
     fields: &[
-        must("keyId", Shape::Text { min: 1, max: TEXT_CHARS_MAX }, "Id of the key."),
-        may("signature", Shape::Text { min: 1, max: TEXT_CHARS_MAX }, "Signature, base64."),
+        must(
+            "keyId",
+            Shape::Text {
+                min: 1,
+                max: TEXT_CHARS_MAX,
+            },
+            "Id of the key.",
+        ),
+        may(
+            "signature",
+            Shape::Text {
+                min: 1,
+                max: TEXT_CHARS_MAX,
+            },
+            "Signature, base64.",
+        ),
     ],
     spellings: &[],
 };
@@ -358,7 +888,14 @@ static ORIGIN: Record = Record {
     about: "What the manifest was imported from.",
     fields: &[
         must("form", Shape::Choice(Form::NAMES), "The foreign form."),
-        may("id", Shape::Text { min: 1, max: TEXT_CHARS_MAX }, "The id there, as written; it is an alias."),
+        may(
+            "id",
+            Shape::Text {
+                min: 1,
+                max: TEXT_CHARS_MAX,
+            },
+            "The id there, as written; it is an alias.",
+        ),
     ],
     spellings: &[],
 };

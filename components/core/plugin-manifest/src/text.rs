@@ -16,7 +16,8 @@ pub(crate) fn short(text: &str) -> String {
 pub(crate) fn hidden(text: &str) -> Option<char> {
     let mut before = None;
     for letter in text.chars() {
-        let joins_emoji = letter == '\u{200d}' && before.is_some_and(|before: char| !before.is_alphanumeric() && !before.is_ascii());
+        let joins_emoji = letter == '\u{200d}'
+            && before.is_some_and(|before: char| !before.is_alphanumeric() && !before.is_ascii());
         if is_hidden(letter) && !joins_emoji {
             return Some(letter);
         }
@@ -31,10 +32,19 @@ pub(crate) fn hidden(text: &str) -> Option<char> {
 pub fn is_hidden(letter: char) -> bool {
     match letter {
         '\n' | '\t' => false,
-        '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180e}' | '\u{3164}' | '\u{ffa0}' => {
-            true
-        }
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => true,
+        '\u{00ad}'
+        | '\u{034f}'
+        | '\u{061c}'
+        | '\u{115f}'..='\u{1160}'
+        | '\u{17b4}'..='\u{17b5}'
+        | '\u{180e}'
+        | '\u{3164}'
+        | '\u{ffa0}' => true,
+        '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{e0000}'..='\u{e007f}' => true,
         _ => letter.is_control(),
     }
 }

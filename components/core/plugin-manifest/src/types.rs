@@ -5,8 +5,10 @@
 
 mod parts;
 
-use crate::RelativePath;
-use crate::choices::{Kind, PluginScope, Role};
+use crate::{
+    RelativePath,
+    choices::{Kind, PluginScope, Role},
+};
 use capability::{CapabilityId, Request};
 use identifiers::PluginId;
 pub use parts::*;
@@ -150,7 +152,11 @@ impl Manifest {
     /// The id in the form it was imported from, where that differs.
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
-        self.origin.as_ref()?.id.as_deref().filter(|id| *id != self.id.as_str())
+        self.origin
+            .as_ref()?
+            .id
+            .as_deref()
+            .filter(|id| *id != self.id.as_str())
     }
 
     /// All files of the package that the manifest names, each with its JSON pointer.
@@ -164,7 +170,9 @@ impl Manifest {
             ("/entry/both", &entry.both),
             ("/readme", &self.readme),
         ];
-        let fixed = fixed.into_iter().filter_map(|(pointer, path)| Some((pointer.to_owned(), path.as_ref()?)));
+        let fixed = fixed
+            .into_iter()
+            .filter_map(|(pointer, path)| Some((pointer.to_owned(), path.as_ref()?)));
         let features = self.features.iter().filter_map(|(name, feature)| {
             let mut pointer = "/features".to_owned();
             crate::node::push(&mut pointer, name);
@@ -177,6 +185,8 @@ impl Manifest {
 impl Serialize for Manifest {
     /// Writes [`Manifest::text`], so that nothing is lost on the way.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.text).map_err(serde::ser::Error::custom)?.serialize(out)
+        serde_json::from_str::<&RawValue>(&self.text)
+            .map_err(serde::ser::Error::custom)?
+            .serialize(out)
     }
 }

@@ -33,7 +33,8 @@ pub fn parse_version(text: &str) -> Result<Version, BadVersion> {
 }
 
 fn to_npm(version: &Version) -> Result<js_semver::Version, BadVersion> {
-    js_semver::Version::parse(&version.to_string()).map_err(|error| BadVersion::Form(error.to_string()))
+    js_semver::Version::parse(&version.to_string())
+        .map_err(|error| BadVersion::Form(error.to_string()))
 }
 
 /// A version range in npm's grammar: `^1.2`, `>=1 <3`, `1.x || 2.x`, `1.2 - 2`.
@@ -54,7 +55,8 @@ impl VersionRange {
         if text.len() > RANGE_BYTES_MAX {
             return Err(BadVersion::TooLong);
         }
-        let range = js_semver::Range::parse(&npm::common(&text)).map_err(|error| BadVersion::Form(error.to_string()))?;
+        let range = js_semver::Range::parse(&npm::common(&text))
+            .map_err(|error| BadVersion::Form(error.to_string()))?;
         Ok(Self { text, range })
     }
 
@@ -120,18 +122,31 @@ impl From<VersionRange> for String {
 
 /// The lowest version that `range` admits, as far as it names one: for `engines` of other hosts, where only the lower bound is carried over.
 pub(crate) fn lower_bound(range: &VersionRange) -> Option<Version> {
-    let named = range.as_str().split(|letter: char| letter.is_whitespace() || matches!(letter, '|' | '<' | '>' | '=' | '^' | '~' | ','));
+    let named = range.as_str().split(|letter: char| {
+        letter.is_whitespace() || matches!(letter, '|' | '<' | '>' | '=' | '^' | '~' | ',')
+    });
     let candidates = named.filter_map(|word| {
         let word = word.trim_start_matches('v');
-        let (numbers, tail) = word.find(['-', '+']).map_or((word, ""), |at| word.split_at(at));
-        let mut three: Vec<u64> = numbers.split('.').take(3).map_while(|part| part.parse().ok()).collect();
+        let (numbers, tail) = word
+            .find(['-', '+'])
+            .map_or((word, ""), |at| word.split_at(at));
+        let mut three: Vec<u64> = numbers
+            .split('.')
+            .take(3)
+            .map_while(|part| part.parse().ok())
+            .collect();
         let first_number = three.first().copied()?;
         three.resize(3, 0);
-        let full = parse_version(&format!("{}.{}.{}{tail}", first_number, three[1], three[2])).ok()?;
+        let full =
+            parse_version(&format!("{}.{}.{}{tail}", first_number, three[1], three[2])).ok()?;
         let after = Version::new(full.major, full.minor, full.patch.saturating_add(1));
         Some([full, after])
     });
-    candidates.flatten().chain([Version::new(0, 0, 0)]).filter(|version| range.contains(version)).min()
+    candidates
+        .flatten()
+        .chain([Version::new(0, 0, 0)])
+        .filter(|version| range.contains(version))
+        .min()
 }
 
 #[cfg(test)]
@@ -140,7 +155,12 @@ mod tests {
 
     #[test]
     fn versions_have_three_numbers() {
-        for good in ["1.0.0", "0.0.0", "1.2.3-rc.1+build.5", "9007199254740991.0.0"] {
+        for good in [
+            "1.0.0",
+            "0.0.0",
+            "1.2.3-rc.1+build.5",
+            "9007199254740991.0.0",
+        ] {
             assert!(parse_version(good).is_ok(), "{good}");
         }
         for bad in [
@@ -161,7 +181,11 @@ mod tests {
 
     #[test]
     fn an_api_version_is_a_caret_range() {
-        let holds = |wanted: &str, host: &str| VersionRange::from_api_version(wanted).unwrap().contains(&parse_version(host).unwrap());
+        let holds = |wanted: &str, host: &str| {
+            VersionRange::from_api_version(wanted)
+                .unwrap()
+                .contains(&parse_version(host).unwrap())
+        };
         assert!(
             holds("1.0.0", "1.4.0")
                 && !holds("1.5.0", "1.4.0")
@@ -169,7 +193,10 @@ mod tests {
                 && holds("1", "1.0.0")
                 && holds("1.x || 2.x", "2.1.0")
         );
-        assert!(VersionRange::from_api_version("").is_err() && VersionRange::from_api_version("one").is_err());
+        assert!(
+            VersionRange::from_api_version("").is_err()
+                && VersionRange::from_api_version("one").is_err()
+        );
     }
 
     #[test]
@@ -184,7 +211,13 @@ mod tests {
             ("*", "0.0.0"),
             ("1 - 3", "1.0.0"),
         ] {
-            assert_eq!(lower_bound(&VersionRange::new(range).unwrap()).unwrap().to_string(), bound, "{range}");
+            assert_eq!(
+                lower_bound(&VersionRange::new(range).unwrap())
+                    .unwrap()
+                    .to_string(),
+                bound,
+                "{range}"
+            );
         }
     }
 }

@@ -2,8 +2,7 @@
 //!
 //! Invariant: a code's text never changes once released; programs key on it, people on the message.
 
-use crate::node::Span;
-use crate::text::short;
+use crate::{node::Span, text::short};
 use limits::manifest::VIOLATIONS_MAX;
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Write as _};
@@ -149,8 +148,22 @@ pub struct Violation {
 impl Violation {
     /// A violation of its code's severity, for checks beyond the text: those of files.
     #[must_use]
-    pub fn new(code: Code, pointer: &str, span: std::ops::Range<usize>, message: String, help: Option<String>) -> Self {
-        Self { code, severity: code.severity(), pointer: pointer.to_owned(), message, help, span, subject_bytes: 0 }
+    pub fn new(
+        code: Code,
+        pointer: &str,
+        span: std::ops::Range<usize>,
+        message: String,
+        help: Option<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity: code.severity(),
+            pointer: pointer.to_owned(),
+            message,
+            help,
+            span,
+            subject_bytes: 0,
+        }
     }
 
     /// Moves the finding to another field: the message names that one from now on.
@@ -166,10 +179,18 @@ impl Violation {
     /// Line and column of the span's start in `source`, both from 1; a column counts characters.
     #[must_use]
     pub fn position(&self, source: &[u8]) -> (usize, usize) {
-        let before = source.get(..self.span.start.min(source.len())).unwrap_or_default();
+        let before = source
+            .get(..self.span.start.min(source.len()))
+            .unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        (line, String::from_utf8_lossy(&before[start..]).chars().count() + 1)
+        let start = before
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        (
+            line,
+            String::from_utf8_lossy(&before[start..]).chars().count() + 1,
+        )
     }
 }
 
@@ -184,7 +205,11 @@ fn place(pointer: &str) -> String {
             place.extend(short(&token.replace("~1", "/").replace("~0", "~")).escape_debug());
         }
     }
-    if place.is_empty() { "the manifest".to_owned() } else { place }
+    if place.is_empty() {
+        "the manifest".to_owned()
+    } else {
+        place
+    }
 }
 
 /// Collects violations up to [`VIOLATIONS_MAX`] and counts the rest.
@@ -196,15 +221,34 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    pub(crate) fn push(&mut self, code: Code, pointer: &str, span: Span, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn push(
+        &mut self,
+        code: Code,
+        pointer: &str,
+        span: Span,
+        message: impl Into<String>,
+        help: Option<String>,
+    ) {
         self.add(Violation::new(code, pointer, span, message.into(), help));
     }
 
     /// Reports about a field: its name, then `rule`.
-    pub(crate) fn push_rule(&mut self, code: Code, severity: Severity, pointer: &str, span: Span, rule: &str, help: Option<String>) {
+    pub(crate) fn push_rule(
+        &mut self,
+        code: Code,
+        severity: Severity,
+        pointer: &str,
+        span: Span,
+        rule: &str,
+        help: Option<String>,
+    ) {
         let subject = place(pointer);
         let violation = Violation::new(code, pointer, span, format!("{subject} {rule}"), help);
-        self.add(Violation { severity, subject_bytes: subject.len(), ..violation });
+        self.add(Violation {
+            severity,
+            subject_bytes: subject.len(),
+            ..violation
+        });
     }
 
     fn add(&mut self, violation: Violation) {
@@ -226,16 +270,29 @@ impl Report {
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.unlisted_errors > 0 || self.violations.iter().any(|violation| violation.severity == Severity::Error)
+        self.unlisted_errors > 0
+            || self
+                .violations
+                .iter()
+                .any(|violation| violation.severity == Severity::Error)
     }
 
     /// All violations by their place, and a last one that counts what is not listed.
     pub(crate) fn finish(mut self) -> Vec<Violation> {
-        self.violations.sort_by(|a, b| (a.span.start, &a.pointer, a.code).cmp(&(b.span.start, &b.pointer, b.code)));
+        self.violations.sort_by(|a, b| {
+            (a.span.start, &a.pointer, a.code).cmp(&(b.span.start, &b.pointer, b.code))
+        });
         if self.unlisted > 0 {
-            let severity = if self.unlisted_errors > 0 { Severity::Error } else { Severity::Warning };
+            let severity = if self.unlisted_errors > 0 {
+                Severity::Error
+            } else {
+                Severity::Warning
+            };
             let message = format!("{} more violations are not listed", self.unlisted);
-            self.violations.push(Violation { severity, ..Violation::new(Code::MoreViolations, "", 0..0, message, None) });
+            self.violations.push(Violation {
+                severity,
+                ..Violation::new(Code::MoreViolations, "", 0..0, message, None)
+            });
         }
         self.violations
     }

@@ -1,12 +1,20 @@
 //! Reading itself: what counts as JSON, what is bounded, what never panics (M33-M37, M39), and the generated documents.
-#![allow(clippy::disallowed_methods, reason = "a test reads files and measures time")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads files and measures time"
+)]
 
-use plugin_manifest::{Code, Options, Severity, VersionRange, import, json_schema, parse, parse_with, reference_markdown};
+use plugin_manifest::{
+    Code, Options, Severity, VersionRange, import, json_schema, parse, parse_with,
+    reference_markdown,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{
+    env, fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 fn minimal() -> Value {
     json!({"schemaVersion": 1, "id": "a.bc", "title": "t", "description": "", "version": "1.0.0", "apiVersion": "1.0.0", "kind": "client",
@@ -14,7 +22,11 @@ fn minimal() -> Value {
 }
 
 fn codes(bytes: &[u8]) -> Vec<&'static str> {
-    parse(bytes).violations.iter().map(|violation| violation.code.as_str()).collect()
+    parse(bytes)
+        .violations
+        .iter()
+        .map(|violation| violation.code.as_str())
+        .collect()
 }
 
 /// How much slower than its aim a busy machine may be: what is looked for is growth without a bound, not a slow second.
@@ -33,7 +45,10 @@ fn fastest(work: impl Fn()) -> Duration {
 /// Whether the reader refused the text for what it is, not for what it says.
 fn is_json(bytes: &[u8]) -> bool {
     let syntax = [Code::BadJson, Code::TooDeep, Code::DuplicateKey];
-    !parse(bytes).violations.iter().any(|violation| syntax.contains(&violation.code))
+    !parse(bytes)
+        .violations
+        .iter()
+        .any(|violation| syntax.contains(&violation.code))
 }
 
 /// The bytes with a byte cut out, doubled, swapped for another or another put in.
@@ -63,7 +78,8 @@ fn values() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            prop::collection::btree_map("\\PC{0,5}", inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("\\PC{0,5}", inner, 0..5)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -123,7 +139,10 @@ fn size_is_bounded_before_anything_is_read() {
         text.into_bytes()
     };
     assert!(parse(&padded(limits::manifest::BYTES_MAX)).is_ok());
-    assert_eq!(codes(&padded(limits::manifest::BYTES_MAX + 1)), ["TOO_LARGE"]);
+    assert_eq!(
+        codes(&padded(limits::manifest::BYTES_MAX + 1)),
+        ["TOO_LARGE"]
+    );
     let huge = vec![b'['; 100 << 20];
     assert!(fastest(|| assert_eq!(codes(&huge), ["TOO_LARGE"])) < Duration::from_millis(5) * BUSY);
 }
@@ -139,19 +158,33 @@ fn lists_and_reports_are_bounded() {
     let violations = parse(manifest.to_string().as_bytes()).violations;
     assert_eq!(violations.len(), limits::manifest::VIOLATIONS_MAX + 1);
     let last = violations.last().unwrap();
-    assert_eq!((last.code, last.message.as_str()), (Code::MoreViolations, "900 more violations are not listed"));
+    assert_eq!(
+        (last.code, last.message.as_str()),
+        (Code::MoreViolations, "900 more violations are not listed")
+    );
 }
 
 #[test]
 fn hostile_texts_of_the_largest_size_end_at_once() {
     let fill = |unit: &str| unit.repeat(60_000 / unit.len());
-    let keys: String = (0..4_000).map(|number| format!("\"capab{number:04}\":0,")).collect();
+    let keys: String = (0..4_000)
+        .map(|number| format!("\"capab{number:04}\":0,"))
+        .collect();
     let hostile = [
         format!("{{{keys}\"z\":0}}"),
         format!("{{\"capabilities\":[{}1]}}", fill("\"messages.sen\",")),
-        format!("{{\"relationships\":{{\"requires\":[{}1]}}}}", fill("{\"id\":\"a.b\",\"versionRange\":\"^1||^2\"},")),
-        format!("{{\"capabilities\":[{}1]}}", "\"messages.sen\",".repeat(999)),
-        format!("{{\"capabilities\":[{}1]}}", "{\"id\":\"http.fetch\",\"names\":[1]},".repeat(999)),
+        format!(
+            "{{\"relationships\":{{\"requires\":[{}1]}}}}",
+            fill("{\"id\":\"a.b\",\"versionRange\":\"^1||^2\"},")
+        ),
+        format!(
+            "{{\"capabilities\":[{}1]}}",
+            "\"messages.sen\",".repeat(999)
+        ),
+        format!(
+            "{{\"capabilities\":[{}1]}}",
+            "{\"id\":\"http.fetch\",\"names\":[1]},".repeat(999)
+        ),
         format!("{{\"hooks\":[{}1]}}", "\"PreToolUsed\",".repeat(999)),
         format!("{{\"id\":\"{}\"}}", fill("a")),
         format!("{{\"{}\":1}}", fill("a")),
@@ -160,7 +193,11 @@ fn hostile_texts_of_the_largest_size_end_at_once() {
     ];
     for text in &hostile {
         let took = fastest(|| assert!(!parse(text.as_bytes()).is_ok()));
-        assert!(took < Duration::from_millis(100) * BUSY, "{} took {took:?}", &text[..40]);
+        assert!(
+            took < Duration::from_millis(100) * BUSY,
+            "{} took {took:?}",
+            &text[..40]
+        );
     }
 }
 
@@ -176,7 +213,11 @@ fn hostile_ranges_end_at_once() {
         "x-".repeat(128),
     ];
     for range in &hostile {
-        assert!(fastest(|| drop(VersionRange::new(range.as_str()))) < Duration::from_millis(5) * BUSY, "{}", &range[..20]);
+        assert!(
+            fastest(|| drop(VersionRange::new(range.as_str()))) < Duration::from_millis(5) * BUSY,
+            "{}",
+            &range[..20]
+        );
     }
 }
 
@@ -189,7 +230,11 @@ fn unknown_keys_are_errors_when_strict() {
     assert!(parse(text.as_bytes()).is_ok());
     let strict = parse_with(text.as_bytes(), Options { strict: true });
     assert_eq!(
-        strict.violations.iter().map(|violation| (violation.code, violation.severity)).collect::<Vec<_>>(),
+        strict
+            .violations
+            .iter()
+            .map(|violation| (violation.code, violation.severity))
+            .collect::<Vec<_>>(),
         [(Code::UnknownKey, Severity::Error)]
     );
 }
@@ -207,6 +252,9 @@ fn the_generated_documents_are_current() {
     );
     let schema = json_schema();
     assert!(jsonschema::meta::is_valid(&schema), "the schema is one");
-    assert!(!schema.to_string().contains("null"), "no definition was left open");
+    assert!(
+        !schema.to_string().contains("null"),
+        "no definition was left open"
+    );
     assert!(jsonschema::is_valid(&schema, &minimal()));
 }

@@ -10,10 +10,20 @@ fn ranges_hold_what_npm_says_they_hold() {
     let mut wrong = Vec::new();
     for (range, version, expected) in &verdicts {
         let version = parse_version(version).unwrap();
-        let found = VersionRange::new(range.as_str()).ok().map(|range| range.contains(&version));
+        let found = VersionRange::new(range.as_str())
+            .ok()
+            .map(|range| range.contains(&version));
         if found != *expected {
-            wrong.push(format!("{range:?} {version}: npm says {expected:?}, we say {found:?}"));
+            wrong.push(format!(
+                "{range:?} {version}: npm says {expected:?}, we say {found:?}"
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), verdicts.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {} differ\n{}",
+        wrong.len(),
+        verdicts.len(),
+        wrong.join("\n")
+    );
 }

@@ -20,7 +20,11 @@ impl Plugin for Moderation {
     fn on_settings_changed(&mut self, settings: Value) {
         match Rules::new(&settings) {
             Ok(rules) => self.0 = rules,
-            Err(rule) => plugin_sdk::log::write(plugin_sdk::log::Level::Error, &format!("settings are not taken: {rule}"), None),
+            Err(rule) => plugin_sdk::log::write(
+                plugin_sdk::log::Level::Error,
+                &format!("settings are not taken: {rule}"),
+                None,
+            ),
         }
     }
 

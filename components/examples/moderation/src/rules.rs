@@ -38,14 +38,24 @@ impl Rules {
     /// The setting that breaks a rule.
     pub fn new(settings: &Value) -> Result<Self, String> {
         let words = settings["masked"].as_str().unwrap_or_default().split(',');
-        let masked = words.map(|word| word.trim().to_lowercase()).filter(|word| !word.is_empty()).collect();
+        let masked = words
+            .map(|word| word.trim().to_lowercase())
+            .filter(|word| !word.is_empty())
+            .collect();
         let number = |key: &str, default: u64| match &settings[key] {
             Value::Null => Ok(default),
-            value => value.as_u64().ok_or_else(|| format!("{key} must be a whole number that is not negative")),
+            value => value
+                .as_u64()
+                .ok_or_else(|| format!("{key} must be a whole number that is not negative")),
         };
         let capitals_percent = number("capitalsPercent", 80)?.min(100) as usize;
         let repeats = number("repeats", 3)?.clamp(1, 100) as usize;
-        Ok(Self { masked, capitals_percent, repeats, ..Self::default() })
+        Ok(Self {
+            masked,
+            capitals_percent,
+            repeats,
+            ..Self::default()
+        })
     }
 
     /// Judges one message.
@@ -54,7 +64,10 @@ impl Rules {
             return Outcome::Refuse(format!("more than {} % capitals", self.capitals_percent));
         }
         if self.count(sender, text) > self.repeats {
-            return Outcome::Refuse(format!("the same message more than {} times in a row", self.repeats));
+            return Outcome::Refuse(format!(
+                "the same message more than {} times in a row",
+                self.repeats
+            ));
         }
         let masked = self.mask(text);
         if masked != text {
@@ -96,7 +109,9 @@ impl Rules {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while !rest.is_empty() {
-            let word = rest.find(|letter: char| !letter.is_alphanumeric()).unwrap_or(rest.len());
+            let word = rest
+                .find(|letter: char| !letter.is_alphanumeric())
+                .unwrap_or(rest.len());
             let (found, after) = rest.split_at(word);
             match self.masked.contains(&found.to_lowercase()) {
                 true => out.extend(found.chars().map(|_| '*')),
@@ -118,18 +133,31 @@ mod tests {
     #[test]
     fn words_are_masked_whole_and_in_any_case() {
         let mut rules = Rules::new(&json!({"masked": "darn, heck"})).unwrap();
-        assert_eq!(rules.judge("ann", "Oh DARN, what the heck! darned"), Outcome::Rewrite("Oh ****, what the ****! darned".into()));
+        assert_eq!(
+            rules.judge("ann", "Oh DARN, what the heck! darned"),
+            Outcome::Rewrite("Oh ****, what the ****! darned".into())
+        );
         assert_eq!(rules.judge("ann", "fine"), Outcome::Pass);
     }
 
     #[test]
     fn shouting_and_repetition_are_refused_and_links_flagged() {
         let mut rules = Rules::new(&json!({"repeats": 2})).unwrap();
-        assert!(matches!(rules.judge("ann", "LISTEN TO ME NOW"), Outcome::Refuse(_)));
+        assert!(matches!(
+            rules.judge("ann", "LISTEN TO ME NOW"),
+            Outcome::Refuse(_)
+        ));
         assert_eq!(rules.judge("ben", "hi"), Outcome::Pass);
         assert_eq!(rules.judge("ben", "hi"), Outcome::Pass);
         assert!(matches!(rules.judge("ben", "hi"), Outcome::Refuse(_)));
-        assert!(matches!(rules.judge("ben", "see https://example.org"), Outcome::Flag(_)));
-        assert!(Rules::new(&json!({"repeats": -1})).unwrap_err().contains("repeats"));
+        assert!(matches!(
+            rules.judge("ben", "see https://example.org"),
+            Outcome::Flag(_)
+        ));
+        assert!(
+            Rules::new(&json!({"repeats": -1}))
+                .unwrap_err()
+                .contains("repeats")
+        );
     }
 }

@@ -5,7 +5,9 @@
 
 pub mod poll;
 
-use plugin_sdk::{Context, Disposition, Error, Event, Plugin, Request, Response, Result, events, values};
+use plugin_sdk::{
+    Context, Disposition, Error, Event, Plugin, Request, Response, Result, events, values,
+};
 use poll::Poll;
 use serde::Deserialize;
 use serde_json::json;
@@ -42,13 +44,24 @@ impl Plugin for Polls {
             ("POST", []) => ask(&request),
             ("GET", []) => {
                 let keys = plugin_sdk::kv::keys("poll/", None, 100)?.keys;
-                Response::json(200, &json!({"polls": keys.iter().filter_map(|key| key.strip_prefix("poll/")).collect::<Vec<_>>()}))
+                Response::json(
+                    200,
+                    &json!({"polls": keys.iter().filter_map(|key| key.strip_prefix("poll/")).collect::<Vec<_>>()}),
+                )
             }
             ("GET", [poll]) => match values::get::<Poll>(&key(poll))? {
                 Some(found) => Response::json(200, &found.results(poll)),
-                None => Ok(Response::error(404, "POLL_NOT_FOUND", &format!("there is no poll {poll:?}"))),
+                None => Ok(Response::error(
+                    404,
+                    "POLL_NOT_FOUND",
+                    &format!("there is no poll {poll:?}"),
+                )),
             },
-            _ => Ok(Response::error(405, "METHOD_NOT_ALLOWED", "GET / and GET /<poll> show, POST / asks")),
+            _ => Ok(Response::error(
+                405,
+                "METHOD_NOT_ALLOWED",
+                "GET / and GET /<poll> show, POST / asks",
+            )),
         }
     }
 
@@ -60,12 +73,21 @@ impl Plugin for Polls {
         let voter = event.source_user_id.unwrap_or_default();
         let counted = values::update(&key(&vote.poll), |poll: &mut Option<Poll>| {
             let poll = poll.as_mut().filter(|poll| poll.server == event.server_id);
-            let poll = poll.ok_or_else(|| Error::not_found(format!("there is no poll {:?} on this server", vote.poll)))?;
+            let poll = poll.ok_or_else(|| {
+                Error::not_found(format!("there is no poll {:?} on this server", vote.poll))
+            })?;
             poll.vote(&voter, vote.choice).map_err(Error::invalid)?;
             Ok(poll.results(&vote.poll))
         });
         match counted {
-            Ok(results) => events::publish(&event.server_id, "results", &results.to_string(), None, None).map(|()| Disposition::Consume),
+            Ok(results) => events::publish(
+                &event.server_id,
+                "results",
+                &results.to_string(),
+                None,
+                None,
+            )
+            .map(|()| Disposition::Consume),
             Err(error) => Ok(Disposition::Reject(error.message)),
         }
     }

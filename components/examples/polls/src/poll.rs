@@ -32,14 +32,23 @@ impl Poll {
     pub fn new(server: String, question: String, choices: Vec<String>) -> Result<Self, String> {
         let sound = |text: &str| (1..=TEXT_CHARS_MAX).contains(&text.chars().count());
         if !sound(&question) {
-            return Err(format!("question must have 1 to {TEXT_CHARS_MAX} characters"));
+            return Err(format!(
+                "question must have 1 to {TEXT_CHARS_MAX} characters"
+            ));
         }
         if !(2..=CHOICES_MAX).contains(&choices.len()) {
             return Err(format!("choices must be 2 to {CHOICES_MAX}"));
         }
         match choices.iter().position(|choice| !sound(choice)) {
-            Some(at) => Err(format!("choices[{at}] must have 1 to {TEXT_CHARS_MAX} characters")),
-            None => Ok(Self { server, question, choices, votes: BTreeMap::new() }),
+            Some(at) => Err(format!(
+                "choices[{at}] must have 1 to {TEXT_CHARS_MAX} characters"
+            )),
+            None => Ok(Self {
+                server,
+                question,
+                choices,
+                votes: BTreeMap::new(),
+            }),
         }
     }
 
@@ -63,7 +72,12 @@ impl Poll {
     pub fn results(&self, id: &str) -> Value {
         let mut counts = vec![0; self.choices.len()];
         self.votes.values().for_each(|choice| counts[*choice] += 1);
-        let choices: Vec<Value> = self.choices.iter().zip(counts).map(|(text, votes)| json!({"text": text, "votes": votes})).collect();
+        let choices: Vec<Value> = self
+            .choices
+            .iter()
+            .zip(counts)
+            .map(|(text, votes)| json!({"text": text, "votes": votes}))
+            .collect();
         json!({"poll": id, "question": self.question, "choices": choices, "votes": self.votes.len()})
     }
 }
@@ -83,15 +97,33 @@ mod tests {
         poll.vote("ben", 0).unwrap();
         poll.vote("ann", 1).unwrap();
         let results = poll.results("1");
-        assert_eq!((results["choices"][0]["votes"].as_u64(), results["choices"][1]["votes"].as_u64()), (Some(1), Some(1)));
+        assert_eq!(
+            (
+                results["choices"][0]["votes"].as_u64(),
+                results["choices"][1]["votes"].as_u64()
+            ),
+            (Some(1), Some(1))
+        );
         assert_eq!(results["votes"], 2);
     }
 
     #[test]
     fn bad_polls_and_votes_name_the_limit() {
         assert!(poll().vote("ann", 2).unwrap_err().contains("0 to 1"));
-        assert!(Poll::new("s".into(), String::new(), vec!["a".into(), "b".into()]).unwrap_err().contains("question"));
-        assert!(Poll::new("s".into(), "q".into(), vec!["a".into()]).unwrap_err().contains("2 to 20"));
-        assert!(Poll::new("s".into(), "q".into(), vec!["a".into(), String::new()]).unwrap_err().contains("choices[1]"));
+        assert!(
+            Poll::new("s".into(), String::new(), vec!["a".into(), "b".into()])
+                .unwrap_err()
+                .contains("question")
+        );
+        assert!(
+            Poll::new("s".into(), "q".into(), vec!["a".into()])
+                .unwrap_err()
+                .contains("2 to 20")
+        );
+        assert!(
+            Poll::new("s".into(), "q".into(), vec!["a".into(), String::new()])
+                .unwrap_err()
+                .contains("choices[1]")
+        );
     }
 }

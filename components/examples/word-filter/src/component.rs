@@ -18,7 +18,10 @@ impl Guest for WordFilter {
         match words::judge(&envelope) {
             Outcome::Pass => Verdict::Pass,
             Outcome::Rewrite(bytes) => Verdict::Rewrite(bytes),
-            Outcome::Refuse { code, reply } => Verdict::Refuse(Refusal { code: code.to_owned(), reply }),
+            Outcome::Refuse { code, reply } => Verdict::Refuse(Refusal {
+                code: code.to_owned(),
+                reply,
+            }),
         }
     }
 }

@@ -30,11 +30,15 @@ pub enum Outcome {
 /// Looks at one envelope.
 #[must_use]
 pub fn judge(bytes: &[u8]) -> Outcome {
-    let Ok(envelope) = Envelope::decode(bytes) else { return Outcome::Pass };
+    let Ok(envelope) = Envelope::decode(bytes) else {
+        return Outcome::Pass;
+    };
     if envelope.text("type").as_deref() != Some("chat_message") {
         return Outcome::Pass;
     }
-    let Some((text, start, end)) = message(&envelope) else { return Outcome::Pass };
+    let Some((text, start, end)) = message(&envelope) else {
+        return Outcome::Pass;
+    };
     if find(&text, REFUSED).next().is_some() {
         let request_id = envelope.text("requestId");
         let refusal = envelope::reply::refuse(
@@ -43,7 +47,10 @@ pub fn judge(bytes: &[u8]) -> Outcome {
             Some("chat_message"),
             request_id.as_deref(),
         );
-        return Outcome::Refuse { code: "WORD_REFUSED", reply: refusal.reply };
+        return Outcome::Refuse {
+            code: "WORD_REFUSED",
+            reply: refusal.reply,
+        };
     }
     let masked = mask(&text);
     if masked == text {
@@ -60,9 +67,15 @@ fn message<'b>(envelope: &Envelope<'b>) -> Option<(Cow<'b, str>, usize, usize)> 
         return Some((text, member.span.start, member.span.end));
     }
     let inner = Envelope::decode(member.raw.as_bytes()).ok()?;
-    let key = ["content", "text"].into_iter().find(|key| inner.text(key).is_some())?;
+    let key = ["content", "text"]
+        .into_iter()
+        .find(|key| inner.text(key).is_some())?;
     let span = inner.member(key)?.span.clone();
-    Some((inner.text(key)?, member.span.start + span.start, member.span.start + span.end))
+    Some((
+        inner.text(key)?,
+        member.span.start + span.start,
+        member.span.start + span.end,
+    ))
 }
 
 /// `text` with each letter of a masked word replaced by an asterisk.
@@ -83,7 +96,9 @@ pub fn mask(text: &str) -> String {
 fn find<'t>(text: &'t str, list: &'t str) -> impl Iterator<Item = (usize, usize)> + 't {
     runs(text).filter(move |(start, end)| {
         let word = text[*start..*end].to_lowercase();
-        list.lines().map(str::trim).any(|entry| !entry.starts_with('#') && entry == word)
+        list.lines()
+            .map(str::trim)
+            .any(|entry| !entry.starts_with('#') && entry == word)
     })
 }
 
@@ -91,7 +106,9 @@ fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + text[at..].find(char::is_alphanumeric)?;
-        let end = text[start..].find(|character: char| !character.is_alphanumeric()).map_or(text.len(), |length| start + length);
+        let end = text[start..]
+            .find(|character: char| !character.is_alphanumeric())
+            .map_or(text.len(), |length| start + length);
         at = end;
         Some((start, end))
     })
@@ -114,18 +131,32 @@ mod tests {
         let outcome = judge(br#"{ "type":"chat_message", "x": [1, 2],"message":"what the \u0068eck", "senderName" : "darn"}"#);
         let expected = br#"{ "type":"chat_message", "x": [1, 2],"message":"what the ****", "senderName" : "darn"}"#;
         assert_eq!(outcome, Outcome::Rewrite(expected.to_vec()));
-        let nested = judge(br#"{"type":"chat_message","message":{"id":7,"content":"darn","text":"darn"}}"#);
-        assert_eq!(nested, Outcome::Rewrite(br#"{"type":"chat_message","message":{"id":7,"content":"****","text":"darn"}}"#.to_vec()));
+        let nested =
+            judge(br#"{"type":"chat_message","message":{"id":7,"content":"darn","text":"darn"}}"#);
+        assert_eq!(
+            nested,
+            Outcome::Rewrite(
+                br#"{"type":"chat_message","message":{"id":7,"content":"****","text":"darn"}}"#
+                    .to_vec()
+            )
+        );
     }
 
     #[test]
     fn refused_words_stop_the_message() {
-        let Outcome::Refuse { code, reply } = judge(br#"{"type":"chat_message","message":"get FreeCoins now","requestId":"r1"}"#) else {
+        let Outcome::Refuse { code, reply } =
+            judge(br#"{"type":"chat_message","message":"get FreeCoins now","requestId":"r1"}"#)
+        else {
             panic!("must be refused")
         };
         assert_eq!(code, "WORD_REFUSED");
         let reply = String::from_utf8(reply).expect("UTF-8");
-        assert!(reply.contains(r#""type":"error""#) && reply.contains(r#""requestId":"r1""#) && !reply.contains("FreeCoins"), "{reply}");
+        assert!(
+            reply.contains(r#""type":"error""#)
+                && reply.contains(r#""requestId":"r1""#)
+                && !reply.contains("FreeCoins"),
+            "{reply}"
+        );
     }
 
     #[test]
@@ -138,7 +169,12 @@ mod tests {
             br#"{"type":"chat_message"}"#,
             b"darn",
         ] {
-            assert_eq!(judge(bytes), Outcome::Pass, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                judge(bytes),
+                Outcome::Pass,
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
     }
 }

@@ -1,19 +1,19 @@
 //! `/api/internal`: what gateways ask. Every route of it wants the service credential.
 
 use super::{read, refused};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::store::Want;
-use directory::server::Server;
-use directory::snapshot::Internal;
-use directory::{Code, Kind, Refusal, Scope, etag};
+use crate::{answer::Answer, call::Call, store::Want};
+use directory::{Code, Kind, Refusal, Scope, etag, server::Server, snapshot::Internal};
 use limits::directory::{CHANGES_PAGE_MAX, NOTED_PAGE_MAX};
 use serde_json::json;
 
 /// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
 pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
-    let wants = [Want::All(Kind::Requirement), Want::All(Kind::Event), Want::All(Kind::Ban)];
+    let wants = [
+        Want::All(Kind::Requirement),
+        Want::All(Kind::Event),
+        Want::All(Kind::Ban),
+    ];
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::of(&id, &state)?;
     if etag::unchanged(call.if_none_match.as_deref(), server.revision) {
@@ -25,14 +25,23 @@ pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /api/internal/users/{userId}`; unknown ones need no proof.
 pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
-    Ok(Answer::ok(&super::users::about(call, &call.user_id(0)?).await?))
+    Ok(Answer::ok(
+        &super::users::about(call, &call.user_id(0)?).await?,
+    ))
 }
 
 /// `GET /api/internal/users`: whom something is known of, by id. Of everybody else a gateway need not ask.
 pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(NOTED_PAGE_MAX, NOTED_PAGE_MAX)?;
-    let users = call.store.noted_users(call.after()?, limit).await.map_err(|fault| refused(&fault))?;
-    let next = users.last().filter(|_| users.len() as u64 == limit).cloned();
+    let users = call
+        .store
+        .noted_users(call.after()?, limit)
+        .await
+        .map_err(|fault| refused(&fault))?;
+    let next = users
+        .last()
+        .filter(|_| users.len() as u64 == limit)
+        .cloned();
     Ok(Answer::ok(&json!({"users": users, "next": next})))
 }
 
@@ -41,12 +50,18 @@ pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn changes(call: &Call) -> Result<Answer, Refusal> {
     let after = call.number("after", 0, i64::MAX as u64)?;
     let limit = call.limit_of(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX)?;
-    let feed = call.store.changes(after, limit).await.map_err(|fault| refused(&fault))?;
+    let feed = call
+        .store
+        .changes(after, limit)
+        .await
+        .map_err(|fault| refused(&fault))?;
     let reset = after > feed.latest || after + 1 < feed.oldest;
     let changes: Vec<_> = feed
         .changes
         .iter()
         .map(|change| json!({"seq": change.seq, "kind": change.kind, "id": change.id, "revision": change.revision}))
         .collect();
-    Ok(Answer::ok(&json!({"changes": changes, "latest": feed.latest, "reset": reset})))
+    Ok(Answer::ok(
+        &json!({"changes": changes, "latest": feed.latest, "reset": reset}),
+    ))
 }

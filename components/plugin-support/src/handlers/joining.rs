@@ -1,16 +1,14 @@
 //! Coming and going: join, leave, invites, requests to join; for clients, and for gateways that ask on behalf of a socket.
 
 use super::{about, commit, load, read};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::password;
-use crate::random;
-use crate::store::Want;
-use directory::join::{self, Knock, Verdict};
-use directory::permission::{Action, Standing};
-use directory::person::{self, Invite, JoinRequest, Way};
-use directory::server::Server;
-use directory::{Code, Edit, Kind, Refusal, Scope, State, Transaction};
+use crate::{answer::Answer, call::Call, password, random, store::Want};
+use directory::{
+    Code, Edit, Kind, Refusal, Scope, State, Transaction,
+    join::{self, Knock, Verdict},
+    permission::{Action, Standing},
+    person::{self, Invite, JoinRequest, Way},
+    server::Server,
+};
 use identifiers::{ServerId, UserId};
 use identity::Mode;
 use serde_json::{Value, json};
@@ -36,14 +34,26 @@ struct Door {
 async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusal> {
     let user = shown.user.as_str().to_owned();
     let mut wants = about(&shown.user);
-    wants.extend([Want::All(Kind::Role), Want::Members, Want::One(Kind::Request, user.clone())]);
-    wants.extend(shown.invite.iter().map(|code| Want::One(Kind::Invite, code.clone())));
+    wants.extend([
+        Want::All(Kind::Role),
+        Want::Members,
+        Want::One(Kind::Request, user.clone()),
+    ]);
+    wants.extend(
+        shown
+            .invite
+            .iter()
+            .map(|code| Want::One(Kind::Invite, code.clone())),
+    );
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::of(id, &state)?;
     let mut standing = Standing::of(&state, &server, &shown.user);
     if !shown.trusted && (standing.owner || standing.holds_role) {
         // A name with something to lose that nobody proved opens no door (D7).
-        standing = Standing { banned: standing.banned, ..Standing::default() };
+        standing = Standing {
+            banned: standing.banned,
+            ..Standing::default()
+        };
     }
     let mut knock = Knock {
         standing,
@@ -52,7 +62,10 @@ async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusa
         has_password: server.stored.password_hash.is_some(),
         full: state.members >= server.members_max(),
         requested: state.entry(Kind::Request, &user).is_some(),
-        invite: shown.invite.as_ref().map(|code| open_invite(&state, code, call.now_ms).is_some()),
+        invite: shown
+            .invite
+            .as_ref()
+            .map(|code| open_invite(&state, code, call.now_ms).is_some()),
         password_given: shown.password.is_some(),
         password_right: None,
     };
@@ -61,7 +74,12 @@ async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusa
         knock.password_right = Some(compare(call, &server, shown).await?);
         verdict = join::decide(&knock);
     }
-    Ok(Door { server, state, verdict, member: standing.member })
+    Ok(Door {
+        server,
+        state,
+        verdict,
+        member: standing.member,
+    })
 }
 
 async fn compare(call: &Call, server: &Server, shown: &Shown) -> Result<bool, Refusal> {
@@ -71,18 +89,38 @@ async fn compare(call: &Call, server: &Server, shown: &Shown) -> Result<bool, Re
     password::admit_attempt(call, server.id.as_str(), shown.user.as_str()).await?;
     let given = shown.password.as_deref().unwrap_or_default();
     let fits = given.len() <= limits::directory::PASSWORD_BYTES_MAX;
-    let right = fits && server.stored.password_hash.as_deref().is_some_and(|hash| password::is_right(given, hash));
+    let right = fits
+        && server
+            .stored
+            .password_hash
+            .as_deref()
+            .is_some_and(|hash| password::is_right(given, hash));
     Ok(*call.compared.get_or_init(|| right))
 }
 
 fn open_invite(state: &State, code: &str, now_ms: u64) -> Option<Invite> {
-    state.entry(Kind::Invite, code)?.read::<Invite>().filter(|invite| invite.is_open(now_ms))
+    state
+        .entry(Kind::Invite, code)?
+        .read::<Invite>()
+        .filter(|invite| invite.is_open(now_ms))
 }
 
 /// The transaction that makes the membership.
 fn membership(call: &Call, door: &Door, shown: &Shown, actor: &str, way: Way) -> Transaction {
-    let transaction = Transaction::new(Scope::Server(door.server.id.clone()), actor, "member.join", shown.user.as_str());
-    let transaction = person::join(transaction, &door.state, &door.server, &shown.user, way, call.now_ms);
+    let transaction = Transaction::new(
+        Scope::Server(door.server.id.clone()),
+        actor,
+        "member.join",
+        shown.user.as_str(),
+    );
+    let transaction = person::join(
+        transaction,
+        &door.state,
+        &door.server,
+        &shown.user,
+        way,
+        call.now_ms,
+    );
     match shown.invite.as_deref().filter(|_| way == Way::Invite) {
         Some(code) => match open_invite(&door.state, code, call.now_ms) {
             Some(invite) => person::use_invite(transaction, &door.state, code, &invite),
@@ -106,7 +144,13 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     let user = call.actor.user()?.clone();
     let (password, invite) = shown_in(call)?;
-    let shown = Shown { user, admin: call.actor.admin, trusted: true, password, invite };
+    let shown = Shown {
+        user,
+        admin: call.actor.admin,
+        trusted: true,
+        password,
+        invite,
+    };
     let door = knock(call, &id, &shown).await?;
     let way = match door.verdict {
         Verdict::Inside if door.member => None,
@@ -117,10 +161,22 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
         Verdict::ComparePassword => return Err(Code::Internal.into()),
     };
     let revision = match way {
-        Some(way) => commit(call, &membership(call, &door, &shown, shown.user.as_str(), way)).await?.revision,
+        Some(way) => {
+            commit(
+                call,
+                &membership(call, &door, &shown, shown.user.as_str(), way),
+            )
+            .await?
+            .revision
+        }
         None => door.server.revision,
     };
-    Ok(Answer::ok(&json!({"ok": true, "serverId": id, "userId": shown.user, "revision": revision})).etag(revision))
+    Ok(
+        Answer::ok(
+            &json!({"ok": true, "serverId": id, "userId": shown.user, "revision": revision}),
+        )
+        .etag(revision),
+    )
 }
 
 /// `POST /api/servers/{serverId}/leave`.
@@ -129,15 +185,26 @@ pub(crate) async fn leave(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.user()?;
     let state = read(call, &Scope::Server(id.clone()), &about(user)).await?;
     let server = Server::of(&id, &state)?;
-    let transaction = Transaction::new(Scope::Server(id), user.as_str(), "member.leave", user.as_str());
-    Ok(Answer::done(commit(call, &person::leave(transaction, &state, &server, user)?).await?.revision))
+    let transaction = Transaction::new(
+        Scope::Server(id),
+        user.as_str(),
+        "member.leave",
+        user.as_str(),
+    );
+    Ok(Answer::done(
+        commit(call, &person::leave(transaction, &state, &server, user)?)
+            .await?
+            .revision,
+    ))
 }
 
 /// `POST /api/internal/servers/{serverId}/join`: a gateway asks for a socket.
 pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     let mut body = call.body()?;
-    let user = body.text("userId", limits::identity::USER_ID_CHARS_MAX).and_then(|text| UserId::new(text).ok());
+    let user = body
+        .text("userId", limits::identity::USER_ID_CHARS_MAX)
+        .and_then(|text| UserId::new(text).ok());
     if user.is_none() {
         body.violation(Code::InvalidUserId, "userId", "must be an identity");
     }
@@ -171,18 +238,38 @@ async fn asked(call: &Call, id: &ServerId, shown: &Shown, view: bool) -> Result<
         Verdict::Inside | Verdict::Admit(Way::Open) => Ok(()),
         Verdict::Admit(_) if view => Ok(()),
         // Somebody unproven under a name with something to lose gets in by password or invite, but its membership is not touched.
-        Verdict::Admit(_) if door.state.entry(Kind::Member, shown.user.as_str()).is_some() => Ok(()),
-        Verdict::Admit(way) => commit(call, &membership(call, &door, shown, "service", way)).await.map(drop),
+        Verdict::Admit(_)
+            if door
+                .state
+                .entry(Kind::Member, shown.user.as_str())
+                .is_some() =>
+        {
+            Ok(())
+        }
+        Verdict::Admit(way) => commit(call, &membership(call, &door, shown, "service", way))
+            .await
+            .map(drop),
         Verdict::Refuse(code) => Err(code.into()),
         Verdict::ComparePassword => Err(Code::Internal.into()),
     }
 }
 
 fn is_verdict(code: Code) -> bool {
-    use Code::{Banned, Full, InviteInvalid, InviteRequired, NotFound, PasswordInvalid, PasswordRequired, RateLimited, RequestPending};
+    use Code::{
+        Banned, Full, InviteInvalid, InviteRequired, NotFound, PasswordInvalid, PasswordRequired,
+        RateLimited, RequestPending,
+    };
     matches!(
         code,
-        Banned | Full | InviteInvalid | InviteRequired | NotFound | PasswordInvalid | PasswordRequired | RateLimited | RequestPending
+        Banned
+            | Full
+            | InviteInvalid
+            | InviteRequired
+            | NotFound
+            | PasswordInvalid
+            | PasswordRequired
+            | RateLimited
+            | RequestPending
     )
 }
 
@@ -196,21 +283,44 @@ fn verdict_view(refusal: &Refusal) -> Value {
 
 /// `GET /api/servers/{serverId}/invites`: those that still admit.
 pub(crate) async fn invites(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(call, &call.server_id()?, Action::ManageMembers, [Want::All(Kind::Invite)]).await?;
-    let open = loaded.state.of(Kind::Invite).filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
-    let views: Vec<_> =
-        open.filter(|(_, invite)| invite.is_open(call.now_ms)).map(|(code, invite)| person::invite_view(code, &invite)).collect();
+    let loaded = load(
+        call,
+        &call.server_id()?,
+        Action::ManageMembers,
+        [Want::All(Kind::Invite)],
+    )
+    .await?;
+    let open = loaded
+        .state
+        .of(Kind::Invite)
+        .filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
+    let views: Vec<_> = open
+        .filter(|(_, invite)| invite.is_open(call.now_ms))
+        .map(|(code, invite)| person::invite_view(code, &invite))
+        .collect();
     Ok(Answer::ok(&json!({"invites": views})))
 }
 
 /// `POST /api/servers/{serverId}/invites`.
 pub(crate) async fn make_invite(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(call, &call.server_id()?, Action::ManageMembers, [Want::All(Kind::Invite)]).await?;
+    let loaded = load(
+        call,
+        &call.server_id()?,
+        Action::ManageMembers,
+        [Want::All(Kind::Invite)],
+    )
+    .await?;
     let invite = person::parse_invite(call.body()?, call.actor.user()?, call.now_ms)?;
     let code = random::word();
     // The audit names an invite by its beginning: its whole is a credential.
     let target = code.chars().take(4).collect::<String>();
-    let transaction = person::invite(loaded.transaction(call, "invite.create", target)?, &loaded.state, &code, &invite, call.now_ms);
+    let transaction = person::invite(
+        loaded.transaction(call, "invite.create", target)?,
+        &loaded.state,
+        &code,
+        &invite,
+        call.now_ms,
+    );
     let revision = commit(call, &transaction).await?.revision;
     Ok(Answer::ok(&person::invite_view(&code, &invite)).etag(revision))
 }
@@ -218,12 +328,20 @@ pub(crate) async fn make_invite(call: &Call) -> Result<Answer, Refusal> {
 /// `DELETE /api/servers/{serverId}/invites/{code}`.
 pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
     let code = call.word(1).replace(char::is_control, "\u{fffd}");
-    let loaded = load(call, &call.server_id()?, Action::ManageMembers, [Want::One(Kind::Invite, code.clone())]).await?;
+    let loaded = load(
+        call,
+        &call.server_id()?,
+        Action::ManageMembers,
+        [Want::One(Kind::Invite, code.clone())],
+    )
+    .await?;
     if loaded.state.entry(Kind::Invite, &code).is_none() {
         return Err(Refusal::not_found("invite"));
     }
     let target = code.chars().take(4).collect::<String>();
-    let transaction = loaded.transaction(call, "invite.delete", target)?.edit(Edit::delete(Kind::Invite, code));
+    let transaction = loaded
+        .transaction(call, "invite.delete", target)?
+        .edit(Edit::delete(Kind::Invite, code));
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
@@ -231,9 +349,22 @@ pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn requests(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries = call.store.page(&Scope::Server(loaded.server.id), Kind::Request, call.after()?, limit).await;
+    let entries = call
+        .store
+        .page(
+            &Scope::Server(loaded.server.id),
+            Kind::Request,
+            call.after()?,
+            limit,
+        )
+        .await;
     let entries = entries.map_err(|fault| super::refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| Some((entry.key.clone(), person::request_view(&entry.key, &entry.read()?))));
+    let items = entries.into_iter().filter_map(|entry| {
+        Some((
+            entry.key.clone(),
+            person::request_view(&entry.key, &entry.read()?),
+        ))
+    });
     Ok(Answer::ok(&super::page("requests", items.collect(), limit)))
 }
 
@@ -246,10 +377,18 @@ pub(crate) async fn make_request(call: &Call) -> Result<Answer, Refusal> {
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::of(&id, &state)?;
     let request = person::parse_request(call.body()?, call.now_ms)?;
-    let transaction = Transaction::new(Scope::Server(id), user.as_str(), "request.create", user.as_str());
+    let transaction = Transaction::new(
+        Scope::Server(id),
+        user.as_str(),
+        "request.create",
+        user.as_str(),
+    );
     let transaction = person::request(transaction, &state, user, &request)?;
     if !server.stored.private && server.stored.password_hash.is_none() {
-        return Err(Refusal::new(Code::Exists, "the server is open to everybody: join it"));
+        return Err(Refusal::new(
+            Code::Exists,
+            "the server is open to everybody: join it",
+        ));
     }
     let revision = commit(call, &transaction).await?.revision;
     Ok(Answer::ok(&person::request_view(user.as_str(), &request)).etag(revision))
@@ -262,11 +401,22 @@ pub(crate) async fn approve(call: &Call) -> Result<Answer, Refusal> {
     wants.push(Want::One(Kind::Request, user.as_str().to_owned()));
     let loaded = load(call, &id, Action::ManageMembers, wants).await?;
     requested(&loaded.state, &user)?;
-    let transaction =
-        loaded.transaction(call, "request.approve", user.as_str())?.check(loaded.state.unchanged(Kind::Request, user.as_str()));
-    let transaction = person::join(transaction, &loaded.state, &loaded.server, &user, Way::Approved, call.now_ms);
+    let transaction = loaded
+        .transaction(call, "request.approve", user.as_str())?
+        .check(loaded.state.unchanged(Kind::Request, user.as_str()));
+    let transaction = person::join(
+        transaction,
+        &loaded.state,
+        &loaded.server,
+        &user,
+        Way::Approved,
+        call.now_ms,
+    );
     let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&json!({"ok": true, "serverId": id, "userId": user, "revision": revision})).etag(revision))
+    Ok(
+        Answer::ok(&json!({"ok": true, "serverId": id, "userId": user, "revision": revision}))
+            .etag(revision),
+    )
 }
 
 /// `POST /api/servers/{serverId}/join-requests/{userId}/refuse`, and `DELETE` of the request, which its maker may do too.
@@ -278,17 +428,27 @@ pub(crate) async fn refuse(call: &Call) -> Result<Answer, Refusal> {
         let state = read(call, &Scope::Server(id.clone()), &[want]).await?;
         Server::of(&id, &state)?;
         requested(&state, &user)?;
-        Transaction::new(Scope::Server(id), user.as_str(), "request.withdraw", user.as_str())
-            .check(state.unchanged(Kind::Request, user.as_str()))
+        Transaction::new(
+            Scope::Server(id),
+            user.as_str(),
+            "request.withdraw",
+            user.as_str(),
+        )
+        .check(state.unchanged(Kind::Request, user.as_str()))
     } else {
         let loaded = load(call, &id, Action::ManageMembers, [want]).await?;
         requested(&loaded.state, &user)?;
-        loaded.transaction(call, "request.refuse", user.as_str())?.check(loaded.state.unchanged(Kind::Request, user.as_str()))
+        loaded
+            .transaction(call, "request.refuse", user.as_str())?
+            .check(loaded.state.unchanged(Kind::Request, user.as_str()))
     };
     let transaction = transaction.edit(Edit::delete(Kind::Request, user.as_str()));
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
 fn requested(state: &State, user: &UserId) -> Result<JoinRequest, Refusal> {
-    state.entry(Kind::Request, user.as_str()).and_then(|entry| entry.read()).ok_or_else(|| Refusal::not_found("request"))
+    state
+        .entry(Kind::Request, user.as_str())
+        .and_then(|entry| entry.read())
+        .ok_or_else(|| Refusal::not_found("request"))
 }

@@ -1,24 +1,43 @@
 //! Members and bans.
 
 use super::{Loaded, about, commit, load, page, refused};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::store::Want;
-use directory::permission::{self, Action, Standing};
-use directory::person::{self, Ban};
-use directory::role::Grant;
-use directory::{Edit, Kind, Refusal, Scope};
+use crate::{answer::Answer, call::Call, store::Want};
+use directory::{
+    Edit, Kind, Refusal, Scope,
+    permission::{self, Action, Standing},
+    person::{self, Ban},
+    role::Grant,
+};
 use identifiers::{ServerId, UserId};
 
 /// `GET /api/servers/{serverId}/members`.
 pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
-    let Loaded { server, state, .. } = load(call, &call.server_id()?, Action::ViewMembers, [Want::All(Kind::Grant), Want::Members]).await?;
-    let entries =
-        call.store.page(&Scope::Server(server.id.clone()), Kind::Member, call.after()?, limit).await.map_err(|fault| refused(&fault))?;
+    let Loaded { server, state, .. } = load(
+        call,
+        &call.server_id()?,
+        Action::ViewMembers,
+        [Want::All(Kind::Grant), Want::Members],
+    )
+    .await?;
+    let entries = call
+        .store
+        .page(
+            &Scope::Server(server.id.clone()),
+            Kind::Member,
+            call.after()?,
+            limit,
+        )
+        .await
+        .map_err(|fault| refused(&fault))?;
     let items = entries.into_iter().filter_map(|entry| {
-        let grant = state.entry(Kind::Grant, &entry.key).and_then(|entry| entry.read::<Grant>());
-        Some((entry.key.clone(), person::member_view(&server, &entry.key, &entry.read()?, grant.as_ref())))
+        let grant = state
+            .entry(Kind::Grant, &entry.key)
+            .and_then(|entry| entry.read::<Grant>());
+        Some((
+            entry.key.clone(),
+            person::member_view(&server, &entry.key, &entry.read()?, grant.as_ref()),
+        ))
     });
     let mut body = page("members", items.collect(), limit);
     body["total"] = state.members.into();
@@ -40,7 +59,12 @@ pub(crate) async fn remove(call: &Call) -> Result<Answer, Refusal> {
         return super::joining::leave(call).await;
     }
     let loaded = load_about(call, &id, &user).await?;
-    let transaction = person::leave(loaded.transaction(call, "member.remove", user.as_str())?, &loaded.state, &loaded.server, &user)?;
+    let transaction = person::leave(
+        loaded.transaction(call, "member.remove", user.as_str())?,
+        &loaded.state,
+        &loaded.server,
+        &user,
+    )?;
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
@@ -48,9 +72,22 @@ pub(crate) async fn remove(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn bans(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries =
-        call.store.page(&Scope::Server(loaded.server.id), Kind::Ban, call.after()?, limit).await.map_err(|fault| refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| Some((entry.key.clone(), person::ban_view(&entry.key, &entry.read()?))));
+    let entries = call
+        .store
+        .page(
+            &Scope::Server(loaded.server.id),
+            Kind::Ban,
+            call.after()?,
+            limit,
+        )
+        .await
+        .map_err(|fault| refused(&fault))?;
+    let items = entries.into_iter().filter_map(|entry| {
+        Some((
+            entry.key.clone(),
+            person::ban_view(&entry.key, &entry.read()?),
+        ))
+    });
     Ok(Answer::ok(&page("bans", items.collect(), limit)))
 }
 
@@ -59,7 +96,12 @@ pub(crate) async fn ban(call: &Call) -> Result<Answer, Refusal> {
     let (id, user) = (call.server_id()?, call.user_id(1)?);
     let loaded = load_about(call, &id, &user).await?;
     let ban: Ban = person::parse_ban(call.body()?, call.actor.user()?, call.now_ms)?;
-    let transaction = person::ban(loaded.transaction(call, "ban.put", user.as_str())?, &loaded.state, &user, &ban);
+    let transaction = person::ban(
+        loaded.transaction(call, "ban.put", user.as_str())?,
+        &loaded.state,
+        &user,
+        &ban,
+    );
     let revision = commit(call, &transaction).await?.revision;
     Ok(Answer::ok(&person::ban_view(user.as_str(), &ban)).etag(revision))
 }
@@ -71,6 +113,8 @@ pub(crate) async fn unban(call: &Call) -> Result<Answer, Refusal> {
     if loaded.state.entry(Kind::Ban, user.as_str()).is_none() {
         return Err(Refusal::not_found("ban"));
     }
-    let transaction = loaded.transaction(call, "ban.delete", user.as_str())?.edit(Edit::delete(Kind::Ban, user.as_str()));
+    let transaction = loaded
+        .transaction(call, "ban.delete", user.as_str())?
+        .edit(Edit::delete(Kind::Ban, user.as_str()));
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }

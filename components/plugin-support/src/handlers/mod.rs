@@ -9,13 +9,16 @@ pub(crate) mod roles;
 pub(crate) mod servers;
 pub(crate) mod users;
 
-use crate::call::Call;
-use crate::outbound;
-use crate::random;
-use crate::store::{Committed, Fault, Want};
-use directory::permission::{self, Action, Standing};
-use directory::server::Server;
-use directory::{Check, Code, Kind, Refusal, Scope, State, Transaction, etag};
+use crate::{
+    call::Call,
+    outbound, random,
+    store::{Committed, Fault, Want},
+};
+use directory::{
+    Check, Code, Kind, Refusal, Scope, State, Transaction, etag,
+    permission::{self, Action, Standing},
+    server::Server,
+};
 use identifiers::{ServerId, UserId};
 use serde_json::{Value, json};
 
@@ -28,45 +31,75 @@ pub(super) struct Loaded {
 
 impl Loaded {
     /// A transaction of this server in the actor's name, guarded by the facts its authority rests on and by `If-Match`.
-    pub(super) fn transaction(&self, call: &Call, action: &'static str, target: impl Into<String>) -> Result<Transaction, Refusal> {
+    pub(super) fn transaction(
+        &self,
+        call: &Call,
+        action: &'static str,
+        target: impl Into<String>,
+    ) -> Result<Transaction, Refusal> {
         let actor = call.actor.user()?;
-        let transaction = Transaction::new(Scope::Server(self.server.id.clone()), actor.as_str(), action, target)
-            .checks(permission::checks(&call.actor, &self.state, self.standing));
-        Ok(match etag::guard(call.if_match.as_deref(), self.server.revision)? {
-            Some(revision) => transaction.check(Check::Match { revision }),
-            None => transaction,
-        })
+        let transaction = Transaction::new(
+            Scope::Server(self.server.id.clone()),
+            actor.as_str(),
+            action,
+            target,
+        )
+        .checks(permission::checks(&call.actor, &self.state, self.standing));
+        Ok(
+            match etag::guard(call.if_match.as_deref(), self.server.revision)? {
+                Some(revision) => transaction.check(Check::Match { revision }),
+                None => transaction,
+            },
+        )
     }
 }
 
 /// The entries that say what a user is on a server; roles are needed too.
 pub(super) fn about(user: &UserId) -> Vec<Want> {
-    [Kind::Member, Kind::Grant, Kind::Ban].into_iter().map(|kind| Want::One(kind, user.as_str().to_owned())).collect()
+    [Kind::Member, Kind::Grant, Kind::Ban]
+        .into_iter()
+        .map(|kind| Want::One(kind, user.as_str().to_owned()))
+        .collect()
 }
 
 /// Reads a scope.
 pub(super) async fn read(call: &Call, scope: &Scope, wants: &[Want]) -> Result<State, Refusal> {
-    call.store.read(scope, wants).await.map_err(|fault| refused(&fault))
+    call.store
+        .read(scope, wants)
+        .await
+        .map_err(|fault| refused(&fault))
 }
 
 /// Reads a server with what its decision needs, and decides whether the actor may do this.
 ///
 /// # Errors
 /// [`Code::NotFound`], [`Code::Unauthenticated`], [`Code::Forbidden`], and those of the store.
-pub(super) async fn load(call: &Call, id: &ServerId, action: Action, wants: impl IntoIterator<Item = Want>) -> Result<Loaded, Refusal> {
+pub(super) async fn load(
+    call: &Call,
+    id: &ServerId,
+    action: Action,
+    wants: impl IntoIterator<Item = Want>,
+) -> Result<Loaded, Refusal> {
     let mut all = vec![Want::All(Kind::Role)];
     if let Some(user) = &call.actor.user {
         all.extend(about(user));
     }
     for want in wants {
-        if !all.iter().any(|known| format!("{known:?}") == format!("{want:?}")) {
+        if !all
+            .iter()
+            .any(|known| format!("{known:?}") == format!("{want:?}"))
+        {
             all.push(want);
         }
     }
     let state = read(call, &Scope::Server(id.clone()), &all).await?;
     let server = Server::of(id, &state)?;
     let standing = permission::require(&call.actor, &server, &state, action)?;
-    Ok(Loaded { server, state, standing })
+    Ok(Loaded {
+        server,
+        state,
+        standing,
+    })
 }
 
 /// Commits, and wakes the gateways.
@@ -74,7 +107,11 @@ pub(super) async fn load(call: &Call, id: &ServerId, action: Action, wants: impl
 /// # Errors
 /// [`Code::Conflict`] asks for another try; limits are named; those of the store.
 pub(super) async fn commit(call: &Call, transaction: &Transaction) -> Result<Committed, Refusal> {
-    match call.store.commit(transaction, &random::word(), call.now_ms).await {
+    match call
+        .store
+        .commit(transaction, &random::word(), call.now_ms)
+        .await
+    {
         Ok(committed) => {
             outbound::wake_gateways(&call.config, committed.seq);
             Ok(committed)
@@ -85,7 +122,10 @@ pub(super) async fn commit(call: &Call, transaction: &Transaction) -> Result<Com
 
 /// The refusal of a fault; what the client is not told goes to the log.
 pub(super) fn refused(fault: &Fault) -> Refusal {
-    if matches!(fault, Fault::Newer(_) | Fault::Corrupt(_) | Fault::NoSpace(_) | Fault::Unavailable(_)) {
+    if matches!(
+        fault,
+        Fault::Newer(_) | Fault::Corrupt(_) | Fault::NoSpace(_) | Fault::Unavailable(_)
+    ) {
         eprintln!("database: {fault}");
     }
     fault.refusal()
@@ -94,7 +134,9 @@ pub(super) fn refused(fault: &Fault) -> Refusal {
 fn limit(transaction: &Transaction, fault: &Fault) -> Option<Refusal> {
     match fault {
         Fault::Room => transaction.checks.iter().find_map(|check| match check {
-            Check::Room { kind: Kind::Member, .. } => Some(Code::Full.into()),
+            Check::Room {
+                kind: Kind::Member, ..
+            } => Some(Code::Full.into()),
             Check::Room { kind, max } => Some(Refusal::limit(&format!("{}s", kind.as_str()), *max)),
             _ => None,
         }),
@@ -102,14 +144,20 @@ fn limit(transaction: &Transaction, fault: &Fault) -> Option<Refusal> {
             Check::Owned { max, .. } => Some(Refusal::limit("servers", *max)),
             _ => None,
         }),
-        Fault::Bytes => Some(Refusal::limit("bytes of requirements and event definitions", directory::requirement::bytes_max())),
+        Fault::Bytes => Some(Refusal::limit(
+            "bytes of requirements and event definitions",
+            directory::requirement::bytes_max(),
+        )),
         _ => None,
     }
 }
 
 /// One page as `{"<name>":[…],"next":key|null}`: `next` is the key to ask the following page with.
 pub(super) fn page(name: &str, items: Vec<(String, Value)>, limit: u64) -> Value {
-    let next = items.last().filter(|_| items.len() as u64 == limit).map(|(key, _)| key.clone());
+    let next = items
+        .last()
+        .filter(|_| items.len() as u64 == limit)
+        .map(|(key, _)| key.clone());
     let mut page = json!({"next": next});
     page[name] = items.into_iter().map(|(_, item)| item).collect();
     page

@@ -1,34 +1,59 @@
 //! `/api/servers/{serverId}/plugins…`: the seed's own surface (T41 to T47).
 
 use super::{commit, extended, load};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::store::Want;
-use directory::permission::Action;
-use directory::snapshot::Snapshot;
-use directory::{Code, Kind, Refusal, etag, event, requirement};
+use crate::{answer::Answer, call::Call, store::Want};
+use directory::{
+    Code, Kind, Refusal, etag, event, permission::Action, requirement, snapshot::Snapshot,
+};
 use serde_json::json;
 
 /// `GET …/plugins`: the snapshot.
 pub(crate) async fn snapshot(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(call, &call.server_id()?, Action::View, [Want::All(Kind::Requirement), Want::All(Kind::Event)]).await?;
+    let loaded = load(
+        call,
+        &call.server_id()?,
+        Action::View,
+        [Want::All(Kind::Requirement), Want::All(Kind::Event)],
+    )
+    .await?;
     let revision = loaded.server.revision;
     if etag::unchanged(call.if_none_match.as_deref(), revision) {
         return Ok(Answer::empty(304).etag(revision));
     }
-    let text = serde_json::to_string(&Snapshot::of(&loaded.server, &loaded.state)).map_err(|_| Code::Internal)?;
+    let text = serde_json::to_string(&Snapshot::of(&loaded.server, &loaded.state))
+        .map_err(|_| Code::Internal)?;
     Ok(Answer::text(200, text).etag(revision))
 }
 
 /// `PUT …/plugins/{pluginId}/requirement`.
 pub(crate) async fn put_requirement(call: &Call) -> Result<Answer, Refusal> {
     let (server, plugin) = (call.server_id()?, call.plugin_id()?);
-    let loaded = load(call, &server, Action::ManageServer, [Want::One(Kind::Requirement, plugin.to_string())]).await?;
-    let (row, warnings) = requirement::parse(call.body()?, &server, &plugin, call.actor.user()?, call.now_ms)?;
-    let transaction = requirement::put(loaded.transaction(call, "requirement.put", plugin.as_str())?, &loaded.state, &row);
+    let loaded = load(
+        call,
+        &server,
+        Action::ManageServer,
+        [Want::One(Kind::Requirement, plugin.to_string())],
+    )
+    .await?;
+    let (row, warnings) = requirement::parse(
+        call.body()?,
+        &server,
+        &plugin,
+        call.actor.user()?,
+        call.now_ms,
+    )?;
+    let transaction = requirement::put(
+        loaded.transaction(call, "requirement.put", plugin.as_str())?,
+        &loaded.state,
+        &row,
+    );
     let revision = commit(call, &transaction).await?.revision;
     let text = serde_json::to_string(&row.view()).map_err(|_| Code::Internal)?;
-    Ok(Answer::text(200, extended(&text, &json!({"revision": revision, "warnings": warnings}))).etag(revision))
+    Ok(Answer::text(
+        200,
+        extended(&text, &json!({"revision": revision, "warnings": warnings})),
+    )
+    .etag(revision))
 }
 
 /// `DELETE …/plugins/{pluginId}/requirement`; with `?cascade=true` its event definitions go too.
@@ -39,31 +64,64 @@ pub(crate) async fn delete_requirement(call: &Call) -> Result<Answer, Refusal> {
         wants.push(Want::All(Kind::Event));
     }
     let loaded = load(call, &server, Action::ManageServer, wants).await?;
-    let transaction =
-        requirement::delete(loaded.transaction(call, "requirement.delete", plugin.as_str())?, &loaded.state, &plugin, cascade)?;
+    let transaction = requirement::delete(
+        loaded.transaction(call, "requirement.delete", plugin.as_str())?,
+        &loaded.state,
+        &plugin,
+        cascade,
+    )?;
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
 /// `PUT …/plugins/{pluginId}/events/{eventName}`.
 pub(crate) async fn put_event(call: &Call) -> Result<Answer, Refusal> {
     let (server, plugin, name) = (call.server_id()?, call.plugin_id()?, call.event_name()?);
-    let loaded = load(call, &server, Action::ManageServer, [Want::One(Kind::Event, event::key(&plugin, &name))]).await?;
+    let loaded = load(
+        call,
+        &server,
+        Action::ManageServer,
+        [Want::One(Kind::Event, event::key(&plugin, &name))],
+    )
+    .await?;
     let row = event::parse(call.body()?, &plugin, &name)?;
-    let transaction = event::put(loaded.transaction(call, "event.put", event::key(&plugin, &name))?, &loaded.state, &row);
+    let transaction = event::put(
+        loaded.transaction(call, "event.put", event::key(&plugin, &name))?,
+        &loaded.state,
+        &row,
+    );
     let revision = commit(call, &transaction).await?.revision;
     let text = serde_json::to_string(&row).map_err(|_| Code::Internal)?;
-    Ok(Answer::text(200, extended(&text, &json!({"serverId": server, "revision": revision}))).etag(revision))
+    Ok(Answer::text(
+        200,
+        extended(&text, &json!({"serverId": server, "revision": revision})),
+    )
+    .etag(revision))
 }
 
 /// `DELETE …/plugins/{pluginId}/events/{eventName}`.
 pub(crate) async fn delete_event(call: &Call) -> Result<Answer, Refusal> {
     let (server, plugin, name) = (call.server_id()?, call.plugin_id()?, call.event_name()?);
-    let loaded = load(call, &server, Action::ManageServer, [Want::One(Kind::Event, event::key(&plugin, &name))]).await?;
-    let transaction = event::delete(loaded.transaction(call, "event.delete", event::key(&plugin, &name))?, &loaded.state, &plugin, &name)?;
+    let loaded = load(
+        call,
+        &server,
+        Action::ManageServer,
+        [Want::One(Kind::Event, event::key(&plugin, &name))],
+    )
+    .await?;
+    let transaction = event::delete(
+        loaded.transaction(call, "event.delete", event::key(&plugin, &name))?,
+        &loaded.state,
+        &plugin,
+        &name,
+    )?;
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
 /// `…/plugins/{pluginId}/data/{key}`: gone, for every method and everybody (T46).
 pub(crate) fn data_is_gone() -> Refusal {
-    Refusal::new(Code::PluginDataDisabled, "plugin data is not stored on this server").with("use", "/api/plugins/:id/kv")
+    Refusal::new(
+        Code::PluginDataDisabled,
+        "plugin data is not stored on this server",
+    )
+    .with("use", "/api/plugins/:id/kv")
 }

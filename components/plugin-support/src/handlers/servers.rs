@@ -1,15 +1,18 @@
 //! `/api/servers`: list, make, read, change and end servers; `/api/audit`.
 
 use super::{Loaded, commit, load, page, read, refused};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::config::Creators;
-use crate::password;
-use crate::random;
-use crate::store::{AuditRow, Listing, Want};
-use directory::permission::Action;
-use directory::server::{self, Form, Server, Wish};
-use directory::{Code, Kind, Refusal, Scope, etag};
+use crate::{
+    answer::Answer,
+    call::Call,
+    config::Creators,
+    password, random,
+    store::{AuditRow, Listing, Want},
+};
+use directory::{
+    Code, Kind, Refusal, Scope, etag,
+    permission::Action,
+    server::{self, Form, Server, Wish},
+};
 use identifiers::{ServerId, UserId};
 use identity::Mode;
 use limits::directory::{AUDIT_PAGE_MAX, SERVERS_PER_ADMIN_MAX};
@@ -21,9 +24,24 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
     if mine {
         call.actor.user()?;
     }
-    let viewer = call.actor.user.as_ref().map(UserId::as_str).unwrap_or_default();
-    let listing = Listing { viewer, all: call.actor.admin, mine, after: call.after()?, limit };
-    let rows = call.store.servers(&listing).await.map_err(|fault| refused(&fault))?;
+    let viewer = call
+        .actor
+        .user
+        .as_ref()
+        .map(UserId::as_str)
+        .unwrap_or_default();
+    let listing = Listing {
+        viewer,
+        all: call.actor.admin,
+        mine,
+        after: call.after()?,
+        limit,
+    };
+    let rows = call
+        .store
+        .servers(&listing)
+        .await
+        .map_err(|fault| refused(&fault))?;
     let servers = rows.into_iter().filter_map(|(id, head)| {
         let server = Server::from_head(&ServerId::new(id.clone()).ok()?, &head)?;
         Some((id, server.view()))
@@ -41,7 +59,11 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
             Creators::Anyone => true,
         };
     if !allowed {
-        return Err(Refusal::new(Code::Forbidden, "this host lets only its operators create servers").with("needs", "admin"));
+        return Err(Refusal::new(
+            Code::Forbidden,
+            "this host lets only its operators create servers",
+        )
+        .with("needs", "admin"));
     }
     let wish = server::parse(call.body()?, Form::Create)?;
     let id = match &wish.id {
@@ -51,19 +73,28 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
     let scope = Scope::Server(id.clone());
     let state = read(call, &scope, &[]).await?;
     if state.head.is_some() {
-        return Err(Refusal::new(Code::Exists, "there is a server of this id already"));
+        return Err(Refusal::new(
+            Code::Exists,
+            "there is a server of this id already",
+        ));
     }
     let hash = hashed(call, actor, &wish).await?;
     let transaction = server::create(&state, &id, actor, wish, hash, owned_max(call), call.now_ms)?;
     let committed = commit(call, &transaction).await?;
     let server = Server::of(&id, &read(call, &scope, &[]).await?)?;
     let location = format!("/api/servers/{id}");
-    Ok(Answer::json(201, &server.view()).etag(committed.revision).header("location", location))
+    Ok(Answer::json(201, &server.view())
+        .etag(committed.revision)
+        .header("location", location))
 }
 
 /// `GET /api/servers/{serverId}`.
 pub(crate) async fn show(call: &Call) -> Result<Answer, Refusal> {
-    let Loaded { server, state, standing } = load(call, &call.server_id()?, Action::View, [Want::Members]).await?;
+    let Loaded {
+        server,
+        state,
+        standing,
+    } = load(call, &call.server_id()?, Action::View, [Want::Members]).await?;
     if etag::unchanged(call.if_none_match.as_deref(), server.revision) {
         return Ok(Answer::empty(304).etag(server.revision));
     }
@@ -95,17 +126,38 @@ async fn change(call: &Call, form: Form) -> Result<Answer, Refusal> {
     load(call, &id, Action::ManageServer, []).await?;
     let wish = server::parse(call.body()?, form)?;
     let (action, wants) = match &wish.owner {
-        Some(owner) => (Action::ManageServer, vec![Want::One(Kind::Member, owner.as_str().to_owned())]),
+        Some(owner) => (
+            Action::ManageServer,
+            vec![Want::One(Kind::Member, owner.as_str().to_owned())],
+        ),
         None => (Action::ManageServer, Vec::new()),
     };
     let loaded = load(call, &id, action, wants).await?;
-    let handed_over = wish.owner.as_ref().is_some_and(|owner| *owner != loaded.server.owner);
+    let handed_over = wish
+        .owner
+        .as_ref()
+        .is_some_and(|owner| *owner != loaded.server.owner);
     if handed_over {
         directory::permission::require(&call.actor, &loaded.server, &loaded.state, Action::Own)?;
     }
     let hash = hashed(call, call.actor.user()?, &wish).await?;
-    let transaction = loaded.transaction(call, if handed_over { "server.handover" } else { "server.update" }, id.as_str())?;
-    let transaction = server::update(transaction, &loaded.state, &loaded.server, wish, hash, owned_max(call))?;
+    let transaction = loaded.transaction(
+        call,
+        if handed_over {
+            "server.handover"
+        } else {
+            "server.update"
+        },
+        id.as_str(),
+    )?;
+    let transaction = server::update(
+        transaction,
+        &loaded.state,
+        &loaded.server,
+        wish,
+        hash,
+        owned_max(call),
+    )?;
     let committed = commit(call, &transaction).await?;
     let server = Server::of(&id, &read(call, &Scope::Server(id.clone()), &[]).await?)?;
     Ok(Answer::ok(&server.view()).etag(committed.revision))
@@ -115,12 +167,18 @@ async fn change(call: &Call, form: Form) -> Result<Answer, Refusal> {
 pub(crate) async fn delete(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     let loaded = load(call, &id, Action::Own, [Want::All(Kind::Grant)]).await?;
-    let transaction = server::delete(loaded.transaction(call, "server.delete", id.as_str())?, &loaded.state, &loaded.server);
+    let transaction = server::delete(
+        loaded.transaction(call, "server.delete", id.as_str())?,
+        &loaded.state,
+        &loaded.server,
+    );
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
 async fn hashed(call: &Call, actor: &UserId, wish: &Wish) -> Result<Option<String>, Refusal> {
-    let Some(Some(text)) = &wish.password else { return Ok(None) };
+    let Some(Some(text)) = &wish.password else {
+        return Ok(None);
+    };
     if let Some(hash) = call.hashed.get() {
         return Ok(hash.clone());
     }
@@ -129,7 +187,11 @@ async fn hashed(call: &Call, actor: &UserId, wish: &Wish) -> Result<Option<Strin
 }
 
 fn owned_max(call: &Call) -> u64 {
-    if call.actor.admin { SERVERS_PER_ADMIN_MAX } else { call.config.servers_per_owner }
+    if call.actor.admin {
+        SERVERS_PER_ADMIN_MAX
+    } else {
+        call.config.servers_per_owner
+    }
 }
 
 /// `GET /api/audit`: of one server for those who manage it, of everything for operators.
@@ -137,7 +199,10 @@ pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(limits::rest::PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX)?;
     let before = call.number("before", i64::MAX as u64, i64::MAX as u64)?;
     let server = match call.query("server") {
-        Some(text) => Some(ServerId::new(text).map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))?),
+        Some(text) => Some(
+            ServerId::new(text)
+                .map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))?,
+        ),
         None => None,
     };
     call.actor.user()?;
@@ -145,11 +210,26 @@ pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
         Some(id) if !call.actor.admin => drop(load(call, id, Action::ManageServer, []).await?),
         Some(_) => {}
         None if call.actor.admin => {}
-        None => return Err(Refusal::new(Code::Forbidden, "the whole audit is for operators; name a server").with("needs", "admin")),
+        None => {
+            return Err(Refusal::new(
+                Code::Forbidden,
+                "the whole audit is for operators; name a server",
+            )
+            .with("needs", "admin"));
+        }
     }
-    let rows = call.store.audit(server.as_ref().map(ServerId::as_str), before, limit).await.map_err(|fault| refused(&fault))?;
-    let next = rows.last().filter(|_| rows.len() as u64 == limit).map(|row| row.seq);
-    Ok(Answer::ok(&json!({"entries": rows.iter().map(audit_view).collect::<Vec<_>>(), "next": next})))
+    let rows = call
+        .store
+        .audit(server.as_ref().map(ServerId::as_str), before, limit)
+        .await
+        .map_err(|fault| refused(&fault))?;
+    let next = rows
+        .last()
+        .filter(|_| rows.len() as u64 == limit)
+        .map(|row| row.seq);
+    Ok(Answer::ok(
+        &json!({"entries": rows.iter().map(audit_view).collect::<Vec<_>>(), "next": next}),
+    ))
 }
 
 fn audit_view(row: &AuditRow) -> Value {

@@ -1,18 +1,27 @@
 //! `/api/users/me`: what an identity keeps for itself: its lock, its keys, whom it blocks.
 
 use super::{commit, read, refused};
-use crate::answer::Answer;
-use crate::call::Call;
-use crate::store::Want;
-use directory::person::{self, User};
-use directory::{Kind, Refusal, Scope, State, Transaction};
+use crate::{answer::Answer, call::Call, store::Want};
+use directory::{
+    Kind, Refusal, Scope, State, Transaction,
+    person::{self, User},
+};
 use identifiers::UserId;
 use serde_json::{Value, json};
 
 /// What the directory knows of an identity, for itself and for gateways.
 pub(super) async fn about(call: &Call, user: &UserId) -> Result<Value, Refusal> {
-    let state = read(call, &Scope::User(user.clone()), &[Want::All(Kind::Key), Want::All(Kind::Block)]).await?;
-    let facts = call.store.user_facts(user.as_str()).await.map_err(|fault| refused(&fault))?;
+    let state = read(
+        call,
+        &Scope::User(user.clone()),
+        &[Want::All(Kind::Key), Want::All(Kind::Block)],
+    )
+    .await?;
+    let facts = call
+        .store
+        .user_facts(user.as_str())
+        .await
+        .map_err(|fault| refused(&fault))?;
     let keys: Vec<_> = state.of(Kind::Key).map(|entry| &entry.key).collect();
     let blocks: Vec<_> = state.of(Kind::Block).map(|entry| &entry.key).collect();
     let locked = User::of(&state).locked;
@@ -38,14 +47,21 @@ pub(crate) async fn lock(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.proven()?;
     let key = person::parse_key(call.body()?, false)?;
     let (state, transaction) = own(call, user, "user.lock", Kind::Key).await?;
-    answer(call, user, person::lock(transaction, &state, key.as_ref(), false, call.now_ms)?).await
+    answer(
+        call,
+        user,
+        person::lock(transaction, &state, key.as_ref(), false, call.now_ms)?,
+    )
+    .await
 }
 
 /// `DELETE /api/users/me/lock`: the lock and all keys go.
 pub(crate) async fn unlock(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.proven()?;
     let (state, transaction) = own(call, user, "user.unlock", Kind::Key).await?;
-    let revision = commit(call, &person::unlock(transaction, &state)).await?.revision;
+    let revision = commit(call, &person::unlock(transaction, &state))
+        .await?
+        .revision;
     Ok(Answer::done(revision))
 }
 
@@ -89,20 +105,47 @@ pub(crate) async fn unblock(call: &Call) -> Result<Answer, Refusal> {
     .await
 }
 
-async fn change_blocks(call: &Call, user: &UserId, change: impl Fn(Vec<UserId>) -> Vec<UserId>) -> Result<Answer, Refusal> {
+async fn change_blocks(
+    call: &Call,
+    user: &UserId,
+    change: impl Fn(Vec<UserId>) -> Vec<UserId>,
+) -> Result<Answer, Refusal> {
     let (state, transaction) = own(call, user, "user.blocks", Kind::Block).await?;
-    let users = change(state.of(Kind::Block).filter_map(|entry| UserId::new(entry.key.clone()).ok()).collect());
+    let users = change(
+        state
+            .of(Kind::Block)
+            .filter_map(|entry| UserId::new(entry.key.clone()).ok())
+            .collect(),
+    );
     if users.len() > limits::identity::BLOCKS_MAX {
-        return Err(Refusal::limit("blocks", limits::identity::BLOCKS_MAX as u64));
+        return Err(Refusal::limit(
+            "blocks",
+            limits::identity::BLOCKS_MAX as u64,
+        ));
     }
-    let revision = commit(call, &person::set_blocks(transaction, &state, &users, call.now_ms)).await?.revision;
-    Ok(Answer::ok(&json!({"ok": true, "blocks": users, "revision": revision})))
+    let revision = commit(
+        call,
+        &person::set_blocks(transaction, &state, &users, call.now_ms),
+    )
+    .await?
+    .revision;
+    Ok(Answer::ok(
+        &json!({"ok": true, "blocks": users, "revision": revision}),
+    ))
 }
 
-async fn own(call: &Call, user: &UserId, action: &'static str, kind: Kind) -> Result<(State, Transaction), Refusal> {
+async fn own(
+    call: &Call,
+    user: &UserId,
+    action: &'static str,
+    kind: Kind,
+) -> Result<(State, Transaction), Refusal> {
     let scope = Scope::User(user.clone());
     let state = read(call, &scope, &[Want::All(kind)]).await?;
-    Ok((state, Transaction::new(scope, user.as_str(), action, user.as_str())))
+    Ok((
+        state,
+        Transaction::new(scope, user.as_str(), action, user.as_str()),
+    ))
 }
 
 async fn answer(call: &Call, user: &UserId, transaction: Transaction) -> Result<Answer, Refusal> {
@@ -123,5 +166,10 @@ pub(crate) async fn bind(call: &Call) -> Result<Answer, Refusal> {
     let scope = Scope::User(user.clone());
     let state = read(call, &scope, &[Want::All(Kind::Key)]).await?;
     let transaction = Transaction::new(scope, "service", "user.bind", user.as_str());
-    answer(call, &user, person::lock(transaction, &state, key.as_ref(), !add, call.now_ms)?).await
+    answer(
+        call,
+        &user,
+        person::lock(transaction, &state, key.as_ref(), !add, call.now_ms)?,
+    )
+    .await
 }

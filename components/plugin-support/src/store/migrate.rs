@@ -7,7 +7,10 @@ use std::cell::Cell;
 const SQLITE: &[&str] = &[include_str!("../../migrations/sqlite/0001.sql")];
 const POSTGRES: &[&str] = &[include_str!("../../migrations/postgres/0001.sql")];
 
-const _: () = assert!(SQLITE.len() == POSTGRES.len(), "each version exists for both databases");
+const _: () = assert!(
+    SQLITE.len() == POSTGRES.len(),
+    "each version exists for both databases"
+);
 
 /// The version that this component knows: the number of its migrations.
 pub(super) const VERSION: u64 = SQLITE.len() as u64;
@@ -22,14 +25,34 @@ pub(super) async fn ensure(store: &Store) -> Result<(), Fault> {
     if CURRENT.get() {
         return Ok(());
     }
-    store.run("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)", Vec::new()).await?;
-    let rows = store.run("SELECT value FROM meta WHERE name = 'schema_version'", Vec::new()).await?;
-    let found = rows.first().and_then(|row| row.first()).map_or(0, super::Cell::int);
+    store
+        .run(
+            "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+            Vec::new(),
+        )
+        .await?;
+    let rows = store
+        .run(
+            "SELECT value FROM meta WHERE name = 'schema_version'",
+            Vec::new(),
+        )
+        .await?;
+    let found = rows
+        .first()
+        .and_then(|row| row.first())
+        .map_or(0, super::Cell::int);
     if found > VERSION {
         return Err(Fault::Newer(found));
     }
-    let migrations = if store.is_postgres() { POSTGRES } else { SQLITE };
-    for (version, migration) in (1_u64..).zip(migrations).filter(|(version, _)| *version > found) {
+    let migrations = if store.is_postgres() {
+        POSTGRES
+    } else {
+        SQLITE
+    };
+    for (version, migration) in (1_u64..)
+        .zip(migrations)
+        .filter(|(version, _)| *version > found)
+    {
         for statement in migration.split("\n--;\n") {
             store.run(statement, Vec::new()).await?;
         }

@@ -128,8 +128,14 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Newer(version) => write!(f, "the database has schema {version}, this component knows {}", migrate::VERSION),
-            Self::Corrupt(said) | Self::NoSpace(said) | Self::Unavailable(said) => f.write_str(said),
+            Self::Newer(version) => write!(
+                f,
+                "the database has schema {version}, this component knows {}",
+                migrate::VERSION
+            ),
+            Self::Corrupt(said) | Self::NoSpace(said) | Self::Unavailable(said) => {
+                f.write_str(said)
+            }
             other => write!(f, "{other:?}"),
         }
     }
@@ -158,7 +164,9 @@ pub(crate) struct Store {
 impl Store {
     /// The store, with its schema brought up to date and found not to be newer than known.
     pub(crate) async fn open(place: &Place) -> Result<Self, Fault> {
-        let store = Self { place: place.clone() };
+        let store = Self {
+            place: place.clone(),
+        };
         migrate::ensure(&store).await?;
         Ok(store)
     }
@@ -170,7 +178,11 @@ impl Store {
     async fn run(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault> {
         match &self.place {
             Place::Sqlite => sqlite::Sqlite.run(statement, parameters).await,
-            Place::Postgres(address) => postgres::Postgres { address }.run(statement, parameters).await,
+            Place::Postgres(address) => {
+                postgres::Postgres { address }
+                    .run(statement, parameters)
+                    .await
+            }
         }
     }
 }

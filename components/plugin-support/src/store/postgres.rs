@@ -11,7 +11,9 @@ pub(super) struct Postgres<'a> {
 
 impl Database for Postgres<'_> {
     async fn run(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault> {
-        let connection = Connection::open(self.address).await.map_err(|error| fault(&error))?;
+        let connection = Connection::open(self.address)
+            .await
+            .map_err(|error| fault(&error))?;
         let parameters: Vec<ParameterValue> = parameters
             .into_iter()
             .map(|cell| match cell {
@@ -20,7 +22,10 @@ impl Database for Postgres<'_> {
                 Cell::Text(text) => ParameterValue::Str(text),
             })
             .collect();
-        let mut result = connection.query(dollars(statement), parameters).await.map_err(|error| fault(&error))?;
+        let mut result = connection
+            .query(dollars(statement), parameters)
+            .await
+            .map_err(|error| fault(&error))?;
         let mut rows = Vec::new();
         while let Some(row) = result.rows().next().await {
             rows.push(row.into_iter().map(cell).collect());
@@ -47,9 +52,9 @@ fn cell(value: DbValue) -> Cell {
 fn fault(error: &Error) -> Fault {
     match error {
         Error::PgError(PgError::QueryFailed(query)) => Fault::read(&format!("{query:?}")),
-        Error::PgError(PgError::ConnectionFailed(_)) => {
-            Fault::Unavailable("the database cannot be reached; see postgres_url and postgres_host".to_owned())
-        }
+        Error::PgError(PgError::ConnectionFailed(_)) => Fault::Unavailable(
+            "the database cannot be reached; see postgres_url and postgres_host".to_owned(),
+        ),
         other => Fault::Unavailable(format!("{other:?}")),
     }
 }

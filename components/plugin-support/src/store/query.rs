@@ -1,9 +1,9 @@
 //! The queries: the same text for both databases, apart from the commit.
 
 use super::{Cell, Fault, Row, Store};
-use directory::person::User;
-use directory::requirement::bytes_max;
-use directory::{Entry, Head, HeadEdit, Kind, Scope, State, Transaction};
+use directory::{
+    Entry, Head, HeadEdit, Kind, Scope, State, Transaction, person::User, requirement::bytes_max,
+};
 use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
 
 /// What to read of a scope besides its head.
@@ -81,7 +81,8 @@ const HEAD: &str = "revision, version, plugins_revision, owner, created_at, upda
 impl Store {
     /// Reads the head and the wanted entries of a scope, at one moment.
     pub(crate) async fn read(&self, scope: &Scope, wants: &[Want]) -> Result<State, Fault> {
-        let mut statement = format!("SELECT 'head', '', {HEAD} FROM scope WHERE kind = ?1 AND id = ?2");
+        let mut statement =
+            format!("SELECT 'head', '', {HEAD} FROM scope WHERE kind = ?1 AND id = ?2");
         let mut parameters: Vec<Cell> = vec![scope.kind().into(), scope.id().into()];
         for want in wants {
             let (kind, key) = match want {
@@ -109,27 +110,50 @@ impl Store {
                 Some("head") => state.head = sound_head(scope, &row[2..])?,
                 Some("members") => state.members = row.get(2).map_or(0, Cell::int),
                 Some(kind) => {
-                    let kind = Kind::parse(kind).ok_or_else(|| Fault::Corrupt(format!("an entry of the unknown kind {kind:?}")))?;
+                    let kind = Kind::parse(kind).ok_or_else(|| {
+                        Fault::Corrupt(format!("an entry of the unknown kind {kind:?}"))
+                    })?;
                     state.entries.push(entry(kind, &row)?);
                 }
                 None => {}
             }
         }
         // A kind that was wanted whole and by key too came twice.
-        state.entries.dedup_by(|one, other| one.kind == other.kind && one.key == other.key);
+        state
+            .entries
+            .dedup_by(|one, other| one.kind == other.kind && one.key == other.key);
         Ok(state)
     }
 
     /// One page of a kind's entries, by key.
-    pub(crate) async fn page(&self, scope: &Scope, kind: Kind, after: &str, limit: u64) -> Result<Vec<Entry>, Fault> {
+    pub(crate) async fn page(
+        &self,
+        scope: &Scope,
+        kind: Kind,
+        after: &str,
+        limit: u64,
+    ) -> Result<Vec<Entry>, Fault> {
         let statement = "SELECT kind, key, 0, version, 0, NULL, 0, 0, doc FROM entry \
             WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = ?3 AND key > ?4 ORDER BY key LIMIT ?5";
-        let parameters = vec![scope.kind().into(), scope.id().into(), kind.as_str().into(), after.into(), limit.into()];
-        self.run(statement, parameters).await?.iter().map(|row| entry(kind, row)).collect()
+        let parameters = vec![
+            scope.kind().into(),
+            scope.id().into(),
+            kind.as_str().into(),
+            after.into(),
+            limit.into(),
+        ];
+        self.run(statement, parameters)
+            .await?
+            .iter()
+            .map(|row| entry(kind, row))
+            .collect()
     }
 
     /// One page of servers, by id.
-    pub(crate) async fn servers(&self, listing: &Listing<'_>) -> Result<Vec<(String, Head)>, Fault> {
+    pub(crate) async fn servers(
+        &self,
+        listing: &Listing<'_>,
+    ) -> Result<Vec<(String, Head)>, Fault> {
         let member = "id IN (SELECT scope_id FROM entry WHERE kind = 'member' AND scope_kind = 'server' AND key = ?2)";
         let visible = match (listing.mine, listing.all) {
             (true, _) => member.to_owned(),
@@ -137,18 +161,38 @@ impl Store {
             (false, true) => "(listed >= 0 OR owner = ?2)".to_owned(),
             (false, false) => format!("(listed = 1 OR {member})"),
         };
-        let statement = format!("SELECT id, {HEAD} FROM scope WHERE kind = 'server' AND id > ?1 AND {visible} ORDER BY id LIMIT ?3");
-        let rows = self.run(&statement, vec![listing.after.into(), listing.viewer.into(), listing.limit.into()]).await?;
-        Ok(rows.iter().filter_map(|row| Some((row.first()?.text(), head(&row[1..])?))).collect())
+        let statement = format!(
+            "SELECT id, {HEAD} FROM scope WHERE kind = 'server' AND id > ?1 AND {visible} ORDER BY id LIMIT ?3"
+        );
+        let rows = self
+            .run(
+                &statement,
+                vec![
+                    listing.after.into(),
+                    listing.viewer.into(),
+                    listing.limit.into(),
+                ],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some((row.first()?.text(), head(&row[1..])?)))
+            .collect())
     }
 
     /// What makes an identity worth proving.
     pub(crate) async fn user_facts(&self, user: &str) -> Result<UserFacts, Fault> {
-        let statement =
-            "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
+        let statement = "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
         let rows = self.run(statement, vec![user.into()]).await?;
-        let number = |index: usize| rows.first().and_then(|row| row.get(index)).map_or(0, Cell::int);
-        Ok(UserFacts { owns: number(0) > 0, holds_role: number(1) > 0 })
+        let number = |index: usize| {
+            rows.first()
+                .and_then(|row| row.get(index))
+                .map_or(0, Cell::int)
+        };
+        Ok(UserFacts {
+            owns: number(0) > 0,
+            holds_role: number(1) > 0,
+        })
     }
 
     /// One page of the identities that something is known of, by id: owners, holders of roles, and whoever has a scope of their own.
@@ -158,36 +202,81 @@ impl Store {
             "SELECT DISTINCT key AS id FROM entry WHERE kind = 'grant' AND key > ?1 ORDER BY id LIMIT ?2",
             "SELECT id FROM scope WHERE kind = 'user' AND id > ?1 ORDER BY id LIMIT ?2",
         ];
-        let union: Vec<_> = branches.iter().enumerate().map(|(at, branch)| format!("SELECT id FROM ({branch}) AS branch_{at}")).collect();
-        let statement = format!("SELECT id FROM ({}) AS noted ORDER BY id LIMIT ?2", union.join(" UNION "));
-        let rows = self.run(&statement, vec![after.into(), limit.into()]).await?;
-        Ok(rows.iter().filter_map(|row| Some(row.first()?.text())).collect())
+        let union: Vec<_> = branches
+            .iter()
+            .enumerate()
+            .map(|(at, branch)| format!("SELECT id FROM ({branch}) AS branch_{at}"))
+            .collect();
+        let statement = format!(
+            "SELECT id FROM ({}) AS noted ORDER BY id LIMIT ?2",
+            union.join(" UNION ")
+        );
+        let rows = self
+            .run(&statement, vec![after.into(), limit.into()])
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some(row.first()?.text()))
+            .collect())
     }
 
     /// The changes above `after`.
     pub(crate) async fn changes(&self, after: u64, limit: u64) -> Result<Changes, Fault> {
-        let ends = self.run("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM change", Vec::new()).await?;
-        let end = |index: usize| ends.first().and_then(|row| row.get(index)).map_or(0, Cell::int);
-        let statement = "SELECT seq, kind, id, revision FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let rows = self.run(statement, vec![after.into(), limit.into()]).await?;
+        let ends = self
+            .run(
+                "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM change",
+                Vec::new(),
+            )
+            .await?;
+        let end = |index: usize| {
+            ends.first()
+                .and_then(|row| row.get(index))
+                .map_or(0, Cell::int)
+        };
+        let statement =
+            "SELECT seq, kind, id, revision FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+        let rows = self
+            .run(statement, vec![after.into(), limit.into()])
+            .await?;
         let changes: Vec<Change> = rows
             .iter()
             .filter(|row| row.len() == 4)
-            .map(|row| Change { seq: row[0].int(), kind: row[1].text(), id: row[2].text(), revision: row[3].int() })
+            .map(|row| Change {
+                seq: row[0].int(),
+                kind: row[1].text(),
+                id: row[2].text(),
+                revision: row[3].int(),
+            })
             .collect();
         let latest = changes.last().map_or(0, |change| change.seq).max(end(1));
-        Ok(Changes { changes, oldest: end(0), latest })
+        Ok(Changes {
+            changes,
+            oldest: end(0),
+            latest,
+        })
     }
 
     /// The audit rows below `before`, newest first; of one server or of everything.
-    pub(crate) async fn audit(&self, server: Option<&str>, before: u64, limit: u64) -> Result<Vec<AuditRow>, Fault> {
+    pub(crate) async fn audit(
+        &self,
+        server: Option<&str>,
+        before: u64,
+        limit: u64,
+    ) -> Result<Vec<AuditRow>, Fault> {
         let columns = "seq, at_ms, actor, action, scope_kind, scope_id, target, revision, detail";
         let (filter, mut parameters): (&str, Vec<Cell>) = match server {
-            Some(id) => ("AND scope_kind = 'server' AND scope_id = ?3", vec![before.into(), limit.into(), id.into()]),
+            Some(id) => (
+                "AND scope_kind = 'server' AND scope_id = ?3",
+                vec![before.into(), limit.into(), id.into()],
+            ),
             None => ("", vec![before.into(), limit.into()]),
         };
-        let statement = format!("SELECT {columns} FROM audit WHERE seq < ?1 {filter} ORDER BY seq DESC LIMIT ?2");
-        let rows = self.run(&statement, std::mem::take(&mut parameters)).await?;
+        let statement = format!(
+            "SELECT {columns} FROM audit WHERE seq < ?1 {filter} ORDER BY seq DESC LIMIT ?2"
+        );
+        let rows = self
+            .run(&statement, std::mem::take(&mut parameters))
+            .await?;
         let read = |row: &Row| AuditRow {
             seq: row[0].int(),
             at_ms: row[1].int(),
@@ -208,20 +297,39 @@ impl Store {
         let window = now_ms - now_ms % ATTEMPT_WINDOW_MS;
         let statement = "INSERT INTO attempt (bucket, window_ms, count) VALUES (?1, ?2, 1) ON CONFLICT (bucket) DO UPDATE SET \
             count = CASE WHEN attempt.window_ms = excluded.window_ms THEN attempt.count + 1 ELSE 1 END, window_ms = excluded.window_ms RETURNING count";
-        let rows = self.run(statement, vec![bucket.into(), window.into()]).await?;
-        let count = rows.first().and_then(|row| row.first()).map_or(1, Cell::int);
+        let rows = self
+            .run(statement, vec![bucket.into(), window.into()])
+            .await?;
+        let count = rows
+            .first()
+            .and_then(|row| row.first())
+            .map_or(1, Cell::int);
         if count == 1 {
-            self.run("DELETE FROM attempt WHERE window_ms < ?1", vec![window.into()]).await?;
+            self.run(
+                "DELETE FROM attempt WHERE window_ms < ?1",
+                vec![window.into()],
+            )
+            .await?;
         }
         Ok(count)
     }
 
     /// Commits a transaction, whole or not at all. `id` is random: the audit row's own.
-    pub(crate) async fn commit(&self, transaction: &Transaction, id: &str, now_ms: u64) -> Result<Committed, Fault> {
+    pub(crate) async fn commit(
+        &self,
+        transaction: &Transaction,
+        id: &str,
+        now_ms: u64,
+    ) -> Result<Committed, Fault> {
         let (head, doc, owner, listed) = match &transaction.head {
             HeadEdit::Keep => ("keep", "", "", false),
             HeadEdit::Delete => ("delete", "", "", false),
-            HeadEdit::Put { doc, owner, listed } => ("put", doc.as_str(), owner.as_deref().unwrap_or_default(), *listed),
+            HeadEdit::Put { doc, owner, listed } => (
+                "put",
+                doc.as_str(),
+                owner.as_deref().unwrap_or_default(),
+                *listed,
+            ),
         };
         let parameters: Vec<Cell> = vec![
             id.into(),
@@ -244,22 +352,54 @@ impl Store {
             CHANGES_KEPT_MAX.into(),
             AUDIT_KEPT_MAX.into(),
         ];
-        let places = (1..=parameters.len()).map(|place| format!("?{place}")).collect::<Vec<_>>().join(", ");
+        let places = (1..=parameters.len())
+            .map(|place| format!("?{place}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let rows = if self.is_postgres() {
-            self.run(&format!("SELECT revision, change_seq FROM jackfield_commit({places})"), parameters).await?
+            self.run(
+                &format!("SELECT revision, change_seq FROM jackfield_commit({places})"),
+                parameters,
+            )
+            .await?
         } else {
             let columns = "id, at_ms, actor, action, scope_kind, scope_id, target, detail, head, doc, owner, listed, plugins, \
                 checks, edits, users, bytes_max, changes_kept, audit_kept";
-            self.run(&format!("INSERT INTO mutation ({columns}) VALUES ({places})"), parameters).await?;
-            self.run("SELECT revision, change_seq FROM audit WHERE id = ?1", vec![id.into()]).await?
+            self.run(
+                &format!("INSERT INTO mutation ({columns}) VALUES ({places})"),
+                parameters,
+            )
+            .await?;
+            self.run(
+                "SELECT revision, change_seq FROM audit WHERE id = ?1",
+                vec![id.into()],
+            )
+            .await?
         };
-        let row = rows.first().filter(|row| row.len() == 2).ok_or_else(|| Fault::Unavailable("the commit left no audit row".to_owned()))?;
-        Ok(Committed { revision: row[0].int(), seq: row[1].int() })
+        let row = rows
+            .first()
+            .filter(|row| row.len() == 2)
+            .ok_or_else(|| Fault::Unavailable("the commit left no audit row".to_owned()))?;
+        Ok(Committed {
+            revision: row[0].int(),
+            seq: row[1].int(),
+        })
     }
 }
 
 fn head(cells: &[Cell]) -> Option<Head> {
-    let [revision, version, plugins_revision, owner, created_at, updated_at, doc] = cells else { return None };
+    let [
+        revision,
+        version,
+        plugins_revision,
+        owner,
+        created_at,
+        updated_at,
+        doc,
+    ] = cells
+    else {
+        return None;
+    };
     Some(Head {
         revision: revision.int(),
         version: version.int(),
@@ -276,15 +416,34 @@ fn sound_head(scope: &Scope, cells: &[Cell]) -> Result<Option<Head>, Fault> {
     let head = head(cells);
     match (scope, &head) {
         (Scope::User(user), Some(head)) if serde_json::from_str::<User>(&head.doc).is_err() => {
-            Err(Fault::Corrupt(format!("the document of the user {:?} cannot be read: damaged", user.as_str())))
+            Err(Fault::Corrupt(format!(
+                "the document of the user {:?} cannot be read: damaged",
+                user.as_str()
+            )))
         }
         _ => Ok(head),
     }
 }
 
 fn entry(kind: Kind, row: &Row) -> Result<Entry, Fault> {
-    let damaged = |what: &str| Fault::Corrupt(format!("the document of an entry, {} {what:?}, cannot be read: damaged", kind.as_str()));
-    let [_, key, _, version, _, _, _, _, doc] = row.as_slice() else { return Err(damaged("without columns")) };
-    let entry = Entry { kind, key: key.text(), version: version.int(), doc: doc.text() };
-    if entry.is_sound() { Ok(entry) } else { Err(damaged(&entry.key)) }
+    let damaged = |what: &str| {
+        Fault::Corrupt(format!(
+            "the document of an entry, {} {what:?}, cannot be read: damaged",
+            kind.as_str()
+        ))
+    };
+    let [_, key, _, version, _, _, _, _, doc] = row.as_slice() else {
+        return Err(damaged("without columns"));
+    };
+    let entry = Entry {
+        kind,
+        key: key.text(),
+        version: version.int(),
+        doc: doc.text(),
+    };
+    if entry.is_sound() {
+        Ok(entry)
+    } else {
+        Err(damaged(&entry.key))
+    }
 }

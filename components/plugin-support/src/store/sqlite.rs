@@ -5,8 +5,7 @@
 
 use super::{Cell, Database, Fault, Row};
 use spin_sdk::sqlite::{Connection, Error, Value};
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
 thread_local! {
     static CONNECTION: RefCell<Option<Rc<Connection>>> = const { RefCell::new(None) };
@@ -19,7 +18,10 @@ impl Database for Sqlite {
     async fn run(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault> {
         let connection = connection().await?;
         let outcome = rows(&connection, statement, parameters).await;
-        if matches!(outcome, Err(Fault::Corrupt(_) | Fault::NoSpace(_) | Fault::Unavailable(_))) {
+        if matches!(
+            outcome,
+            Err(Fault::Corrupt(_) | Fault::NoSpace(_) | Fault::Unavailable(_))
+        ) {
             CONNECTION.with_borrow_mut(Option::take);
         }
         outcome
@@ -30,20 +32,34 @@ async fn connection() -> Result<Rc<Connection>, Fault> {
     if let Some(connection) = CONNECTION.with_borrow(Clone::clone) {
         return Ok(connection);
     }
-    let connection = Rc::new(Connection::open_default().await.map_err(|error| fault(&error))?);
+    let connection = Rc::new(
+        Connection::open_default()
+            .await
+            .map_err(|error| fault(&error))?,
+    );
     CONNECTION.with_borrow_mut(|kept| *kept = Some(connection.clone()));
     Ok(connection)
 }
 
-async fn rows(connection: &Connection, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault> {
+async fn rows(
+    connection: &Connection,
+    statement: &str,
+    parameters: Vec<Cell>,
+) -> Result<Vec<Row>, Fault> {
     let parameters = parameters.into_iter().map(|cell| match cell {
         Cell::Null => Value::Null,
         Cell::Int(value) => Value::Integer(value),
         Cell::Text(text) => Value::Text(text),
     });
-    let result = connection.execute(statement, parameters).await.map_err(|error| fault(&error))?;
+    let result = connection
+        .execute(statement, parameters)
+        .await
+        .map_err(|error| fault(&error))?;
     let rows = result.collect().await.map_err(|error| fault(&error))?;
-    Ok(rows.into_iter().map(|row| row.values.into_iter().map(cell).collect()).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| row.values.into_iter().map(cell).collect())
+        .collect())
 }
 
 fn cell(value: Value) -> Cell {
@@ -58,8 +74,14 @@ fn fault(error: &Error) -> Fault {
     match error {
         Error::Io(said) => Fault::read(said),
         Error::DatabaseFull => Fault::NoSpace("the database is full".to_owned()),
-        Error::AccessDenied => Fault::Unavailable("spin.toml does not grant the database `default`".to_owned()),
-        Error::NoSuchDatabase => Fault::Unavailable("the platform has no database `default`".to_owned()),
-        Error::InvalidConnection => Fault::Unavailable("the connection is not valid any more".to_owned()),
+        Error::AccessDenied => {
+            Fault::Unavailable("spin.toml does not grant the database `default`".to_owned())
+        }
+        Error::NoSuchDatabase => {
+            Fault::Unavailable("the platform has no database `default`".to_owned())
+        }
+        Error::InvalidConnection => {
+            Fault::Unavailable("the connection is not valid any more".to_owned())
+        }
     }
 }

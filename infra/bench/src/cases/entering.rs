@@ -51,7 +51,10 @@ pub(crate) fn memory(bench: &Bench) -> Result<Vec<Figure>> {
         note: format!("floor {}", Unit::Bytes.show(bytes.median(Kind::Floor))),
     };
     let what = format!("own memory of an idle identified connection, at {count}");
-    Ok(vec![absolute, bytes.against("G5", &what, Kind::Seed, Unit::Bytes, (None, Some(0.25)))])
+    Ok(vec![
+        absolute,
+        bytes.against("G5", &what, Kind::Seed, Unit::Bytes, (None, Some(0.25))),
+    ])
 }
 
 /// G6: accept, handshake, identify and join, in rooms of ten.
@@ -75,7 +78,13 @@ pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
     })?;
     let what = "processor time of accept, identify and join, rooms of 10";
     Ok(vec![
-        cost.against("G6", what, Kind::Seed, Unit::Nanoseconds, (Some(0.25), Some(0.5))),
+        cost.against(
+            "G6",
+            what,
+            Kind::Seed,
+            Unit::Nanoseconds,
+            (Some(0.25), Some(0.5)),
+        ),
         cost.against("G6", what, Kind::Floor, Unit::Nanoseconds, (None, None)),
     ])
 }
@@ -88,29 +97,50 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let rooms = room_names(1);
     let arrivals = |from: usize, to: usize| -> Vec<Guest> {
-        (from..to).map(|at| Guest { features: r#"["roster-paging"]"#, ..guest(at, Some(rooms[0].clone())) }).collect()
+        (from..to)
+            .map(|at| Guest {
+                features: r#"["roster-paging"]"#,
+                ..guest(at, Some(rooms[0].clone()))
+            })
+            .collect()
     };
     // Filling a room of 10,000 is 50 million deliveries; twice is enough to see how a curve bends.
-    let (mut cost, mut growth, growths) = (Series::default(), Series::default(), if bench.quick { 0 } else { 2 });
+    let (mut cost, mut growth, growths) = (
+        Series::default(),
+        Series::default(),
+        if bench.quick { 0 } else { 2 },
+    );
     // Filling the references' rooms takes longer than the rest of a quick look.
-    let (pairs, kinds): (usize, &[Kind]) = if bench.quick { (1, &[Kind::Subject, Kind::Seed]) } else { (bench.pairs, &Kind::TURNS) };
+    let (pairs, kinds): (usize, &[Kind]) = if bench.quick {
+        (1, &[Kind::Subject, Kind::Seed])
+    } else {
+        (bench.pairs, &Kind::TURNS)
+    };
     fresh_turns(bench, "G7", pairs, kinds, |kind| {
         let server = Server::start(kind, &bench.place, &[])?;
         server.make_rooms(&rooms)?;
         let mut swarm = Swarm::new(server.address())?;
         swarm.enter(arrivals(0, 1_000 - BATCH), ENTERING_MAX)?;
-        let at_thousand = cost_of_entering(&server, &mut swarm, arrivals(1_000 - BATCH, 1_000), BATCH)?;
+        let at_thousand =
+            cost_of_entering(&server, &mut swarm, arrivals(1_000 - BATCH, 1_000), BATCH)?;
         cost.add(kind, at_thousand);
         if kind == Kind::Subject && growth.of(kind).len() < growths {
             bench.say("G7: on to 10000 members");
             swarm.enter(arrivals(1_000, 10_000 - BATCH), ENTERING_MAX)?;
-            let at_ten_thousand = cost_of_entering(&server, &mut swarm, arrivals(10_000 - BATCH, 10_000), BATCH)?;
+            let at_ten_thousand =
+                cost_of_entering(&server, &mut swarm, arrivals(10_000 - BATCH, 10_000), BATCH)?;
             growth.add(kind, at_ten_thousand / at_thousand);
         }
         Ok(())
     })?;
     let what = "processor time of the 1000th join of a room";
-    let mut figures = vec![cost.against("G7", what, Kind::Seed, Unit::Nanoseconds, (Some(0.05), Some(0.2)))];
+    let mut figures = vec![cost.against(
+        "G7",
+        what,
+        Kind::Seed,
+        Unit::Nanoseconds,
+        (Some(0.05), Some(0.2)),
+    )];
     if !cost.of(Kind::Floor).is_empty() {
         figures.push(cost.against("G7", what, Kind::Floor, Unit::Nanoseconds, (None, None)));
     }
@@ -129,7 +159,12 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 /// Processor time for each of `count` guests who come in, with everything that the others are told about them.
-fn cost_of_entering(server: &Server, swarm: &mut Swarm, guests: impl IntoIterator<Item = Guest>, count: usize) -> Result<f64> {
+fn cost_of_entering(
+    server: &Server,
+    swarm: &mut Swarm,
+    guests: impl IntoIterator<Item = Guest>,
+    count: usize,
+) -> Result<f64> {
     swarm.settle(QUIET)?;
     let before = server.cpu_ns()?;
     swarm.enter(guests, ENTERING_MAX)?;

@@ -34,18 +34,49 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
         )?;
         if bench.wants("G1") {
             let what = "processor time of a delivery, room of 1000, one message on its way";
-            figures.push(cost.against("G1", what, Kind::Floor, Unit::Nanoseconds, (Some(1.10), None)));
-            figures.push(cost.against("G1", what, Kind::Seed, Unit::Nanoseconds, (None, Some(0.80))));
+            figures.push(cost.against(
+                "G1",
+                what,
+                Kind::Floor,
+                Unit::Nanoseconds,
+                (Some(1.10), None),
+            ));
+            figures.push(cost.against(
+                "G1",
+                what,
+                Kind::Seed,
+                Unit::Nanoseconds,
+                (None, Some(0.80)),
+            ));
         }
         if bench.wants("G9") {
             let what = "p50 from publishing to the median member of 1000";
-            figures.push(delay.against("G9", what, Kind::Floor, Unit::Nanoseconds, (Some(1.5), None)));
-            figures.push(delay.against("G9", what, Kind::Seed, Unit::Nanoseconds, (None, Some(0.7))));
+            figures.push(delay.against(
+                "G9",
+                what,
+                Kind::Floor,
+                Unit::Nanoseconds,
+                (Some(1.5), None),
+            ));
+            figures.push(delay.against(
+                "G9",
+                what,
+                Kind::Seed,
+                Unit::Nanoseconds,
+                (None, Some(0.7)),
+            ));
         }
     }
     if many {
         let what = "processor time of a delivery, room of 1000, 40 messages on their way";
-        figures.extend(cost_of(bench, &mut crowds, "G3", what, |crowd| crowd.saturate(40, time), (0.08, 0.10))?);
+        figures.extend(cost_of(
+            bench,
+            &mut crowds,
+            "G3",
+            what,
+            |crowd| crowd.saturate(40, time),
+            (0.08, 0.10),
+        )?);
     }
     Ok(figures)
 }
@@ -58,7 +89,14 @@ pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
     let time = bench.time(1_500, 600);
     let mut crowds = Crowds::gather(bench, 200, 10, &[])?;
     let what = "processor time of a delivery, 200 rooms of 10, two publishers each";
-    cost_of(bench, &mut crowds, "G2", what, |crowd| crowd.saturate(2, time), (0.70, 0.40))
+    cost_of(
+        bench,
+        &mut crowds,
+        "G2",
+        what,
+        |crowd| crowd.saturate(2, time),
+        (0.70, 0.40),
+    )
 }
 
 /// A cost against both references: the aim against the floor, what must be against the seed.
@@ -71,10 +109,24 @@ fn cost_of(
     (aim, must): (f64, f64),
 ) -> Result<Vec<Figure>> {
     let mut cost = Series::default();
-    crowds.take_turns(bench, case, turn, |kind, sample| cost.add(kind, sample.cpu_per_delivery_ns()))?;
+    crowds.take_turns(bench, case, turn, |kind, sample| {
+        cost.add(kind, sample.cpu_per_delivery_ns())
+    })?;
     Ok(vec![
-        cost.against(case, what, Kind::Floor, Unit::Nanoseconds, (Some(aim), None)),
-        cost.against(case, what, Kind::Seed, Unit::Nanoseconds, (None, Some(must))),
+        cost.against(
+            case,
+            what,
+            Kind::Floor,
+            Unit::Nanoseconds,
+            (Some(aim), None),
+        ),
+        cost.against(
+            case,
+            what,
+            Kind::Seed,
+            Unit::Nanoseconds,
+            (None, Some(must)),
+        ),
     ])
 }
 
@@ -96,7 +148,14 @@ pub(crate) fn paced(bench: &Bench) -> Result<Vec<Figure>> {
         bench,
         "G4",
         |crowd| {
-            crowd.pace(&Pace { per_second: 1_000, time, bytes: CHAT_BYTES, publishers: 10, counts: &|_| true, counted: MEMBERS as u64 })
+            crowd.pace(&Pace {
+                per_second: 1_000,
+                time,
+                bytes: CHAT_BYTES,
+                publishers: 10,
+                counts: &|_| true,
+                counted: MEMBERS as u64,
+            })
         },
         |kind, sample| {
             cost.add(kind, sample.cpu_per_delivery_ns());
@@ -111,10 +170,21 @@ pub(crate) fn paced(bench: &Bench) -> Result<Vec<Figure>> {
         unit: Unit::Nanoseconds,
         aim: Some(Bound::AtMost(10e6)),
         must: None,
-        note: if lingers { "with socket.linger_ms = 5" } else { "without a latency budget: the subject has none" }.into(),
+        note: if lingers {
+            "with socket.linger_ms = 5"
+        } else {
+            "without a latency budget: the subject has none"
+        }
+        .into(),
     };
     Ok(vec![
-        cost.against("G4", what, Kind::Floor, Unit::Nanoseconds, (Some(0.25), None)),
+        cost.against(
+            "G4",
+            what,
+            Kind::Floor,
+            Unit::Nanoseconds,
+            (Some(0.25), None),
+        ),
         cost.against("G4", what, Kind::Seed, Unit::Nanoseconds, (None, Some(0.5))),
         p50,
     ])

@@ -39,25 +39,42 @@ impl Installed {
 
     pub(super) fn with_environment<T>(&self, run: impl FnOnce(&[(&str, &str)]) -> T) -> T {
         let directory = self.folder.path().display().to_string();
-        run(&[("JACKFIELD_PLUGINS__DIRECTORY", &directory), ("JACKFIELD_PLUGINS__POLICY__PROFILE", "permissive")])
+        run(&[
+            ("JACKFIELD_PLUGINS__DIRECTORY", &directory),
+            ("JACKFIELD_PLUGINS__POLICY__PROFILE", "permissive"),
+        ])
     }
 
     /// Whether the last plugin in load order answers.
     fn last_works(&self, server: &Server) -> Result<bool> {
-        let Some(last) = self.count.checked_sub(1) else { return Ok(true) };
-        Ok(server.http("GET", &format!("/api/plugins/route/bench-{last:04}/"), "")?.0 == 200)
+        let Some(last) = self.count.checked_sub(1) else {
+            return Ok(true);
+        };
+        Ok(server
+            .http("GET", &format!("/api/plugins/route/bench-{last:04}/"), "")?
+            .0
+            == 200)
     }
 
     /// Waits until all plugins work.
     pub(super) fn wait(&self, server: &Server) -> Result<()> {
         let begin = Instant::now();
         while !self.last_works(server)? {
-            ensure!(begin.elapsed() < Duration::from_millis(COLD_MS_MAX), "the plugins are not loaded:\n{}", server.log());
+            ensure!(
+                begin.elapsed() < Duration::from_millis(COLD_MS_MAX),
+                "the plugins are not loaded:\n{}",
+                server.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         let (status, text) = server.http("GET", "/api/plugins", "")?;
         let loaded = text.matches(r#""state":"loaded""#).count();
-        ensure!(status == 200 && loaded == self.count, "{loaded} of {} plugins are loaded: {text:.600}\n{}", self.count, server.log());
+        ensure!(
+            status == 200 && loaded == self.count,
+            "{loaded} of {} plugins are loaded: {text:.600}\n{}",
+            self.count,
+            server.log()
+        );
         Ok(())
     }
 }
@@ -68,13 +85,17 @@ pub(crate) fn start(bench: &Bench) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     }
     let count = if bench.quick { 20 } else { 100 };
-    let (some, none) = (Installed::new(bench, count, None)?, Installed::new(bench, 0, None)?);
+    let (some, none) = (
+        Installed::new(bench, count, None)?,
+        Installed::new(bench, 0, None)?,
+    );
     bench.say(&format!("C8: {count} plugins that were never compiled"));
     let (mut with, mut without) = (some.start(bench)?, none.start(bench)?);
     let (cold_ready, began) = (with.ready(), Instant::now());
     some.wait(&with)?;
     let cold = cold_ready + began.elapsed();
-    let (mut warm, mut ready, mut bare, mut memory) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut warm, mut ready, mut bare, mut memory) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for pair in 1..=bench.pairs {
         bench.say(&format!("C8: pair {pair} of {}", bench.pairs));
         without = none.with_environment(|environment| without.again(&bench.place, environment))?;
@@ -90,7 +111,9 @@ pub(crate) fn start(bench: &Bench) -> Result<Vec<Figure>> {
     let mut figures = vec![
         Figure {
             case: "C8",
-            what: format!("start of the host until {count} plugins work, their code compiled before"),
+            what: format!(
+                "start of the host until {count} plugins work, their code compiled before"
+            ),
             value: median(&warm),
             unit: Unit::Nanoseconds,
             aim: Some(Bound::AtMost(0.5e9)),
@@ -109,7 +132,10 @@ pub(crate) fn start(bench: &Bench) -> Result<Vec<Figure>> {
             unit: Unit::Times,
             aim: Some(Bound::AtMost(1.1)),
             must: Some(Bound::AtMost(1.5)),
-            note: format!("with none of them compiled yet after {}", Unit::Nanoseconds.show(cold_ready.as_nanos() as f64)),
+            note: format!(
+                "with none of them compiled yet after {}",
+                Unit::Nanoseconds.show(cold_ready.as_nanos() as f64)
+            ),
         },
         Figure {
             case: "C9",
@@ -130,12 +156,20 @@ pub(crate) fn compiling(bench: &Bench) -> Result<Vec<Figure>> {
     if !bench.wants("C8") {
         return Ok(Vec::new());
     }
-    let (calm, busy) = (Installed::new(bench, 0, None)?, Installed::new(bench, 100, None)?);
+    let (calm, busy) = (
+        Installed::new(bench, 0, None)?,
+        Installed::new(bench, 100, None)?,
+    );
     let (mut undisturbed, mut disturbed) = (Vec::new(), Vec::new());
     for pair in 1..=bench.pairs.min(3) {
-        bench.say(&format!("C8: pair {pair} of {}, a room while 100 plugins are compiled", bench.pairs.min(3)));
+        bench.say(&format!(
+            "C8: pair {pair} of {}, a room while 100 plugins are compiled",
+            bench.pairs.min(3)
+        ));
         for (installed, latencies) in [(&calm, &mut undisturbed), (&busy, &mut disturbed)] {
-            let mut crowd = installed.with_environment(|environment| Crowd::gather(Kind::Subject, &bench.place, environment, 1, 20))?;
+            let mut crowd = installed.with_environment(|environment| {
+                Crowd::gather(Kind::Subject, &bench.place, environment, 1, 20)
+            })?;
             let pace = Pace {
                 per_second: 200,
                 time: bench.time(4_000, 1_500),
@@ -171,17 +205,24 @@ pub(crate) fn memory(bench: &Bench) -> Result<Vec<Figure>> {
     if !bench.wants("C9") {
         return Ok(Vec::new());
     }
-    let (some, none) = (Installed::new(bench, MODERATORS, Some("messages.moderate"))?, Installed::new(bench, 0, None)?);
+    let (some, none) = (
+        Installed::new(bench, MODERATORS, Some("messages.moderate"))?,
+        Installed::new(bench, 0, None)?,
+    );
     let mut grown = Vec::new();
     for pair in 1..=bench.pairs.min(3) {
         bench.say(&format!("C9: pair {pair} of {}", bench.pairs.min(3)));
         let mut growth = [0.0; 2];
         for (installed, growth) in [&none, &some].into_iter().zip(&mut growth) {
-            let mut crowd = installed.with_environment(|environment| Crowd::gather(Kind::Subject, &bench.place, environment, ROOMS, 2))?;
+            let mut crowd = installed.with_environment(|environment| {
+                Crowd::gather(Kind::Subject, &bench.place, environment, ROOMS, 2)
+            })?;
             installed.wait(&crowd.server)?;
             let before = crowd.server.memory_bytes()?;
             // One message in each room: every plugin gets an instance there to look at it.
-            crowd.saturate(1, Duration::from_millis(1)).context("one message in each room")?;
+            crowd
+                .saturate(1, Duration::from_millis(1))
+                .context("one message in each room")?;
             crowd.swarm.settle(crate::load::QUIET)?;
             *growth = crowd.server.memory_bytes()? as f64 - before as f64;
         }
@@ -194,6 +235,9 @@ pub(crate) fn memory(bench: &Bench) -> Result<Vec<Figure>> {
         unit: Unit::Bytes,
         aim: Some(Bound::AtMost(65_536.0)),
         must: Some(Bound::AtMost(262_144.0)),
-        note: format!("{} instances of {MODERATORS} plugins in Rust, each of which looked at one chat message", MODERATORS * ROOMS),
+        note: format!(
+            "{} instances of {MODERATORS} plugins in Rust, each of which looked at one chat message",
+            MODERATORS * ROOMS
+        ),
     }])
 }

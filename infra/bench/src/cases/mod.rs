@@ -19,11 +19,16 @@ use crate::{
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::Command, time::Duration, time::Instant};
+use std::{
+    path::PathBuf,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// All cases, in the order in which they run: those that share a crowd together.
 const CASES: [&str; 22] = [
-    "G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C12", "C13", "C14", "C15",
+    "G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C6", "C7",
+    "C8", "C9", "C12", "C13", "C14", "C15",
 ];
 
 /// Measures some cases.
@@ -86,25 +91,56 @@ pub(crate) struct Bench {
 impl Bench {
     fn new(options: &Options) -> Result<Self> {
         let known: Vec<String> = CASES.iter().map(|case| (*case).to_owned()).collect();
-        let wanted: Vec<String> = options.case.iter().map(|case| case.to_uppercase()).collect();
+        let wanted: Vec<String> = options
+            .case
+            .iter()
+            .map(|case| case.to_uppercase())
+            .collect();
         if let Some(unknown) = wanted.iter().find(|case| !known.contains(case)) {
-            bail!("there is no case '{unknown}'; there are {}", known.join(", "));
+            bail!(
+                "there is no case '{unknown}'; there are {}",
+                known.join(", ")
+            );
         }
-        let folder = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
+        let folder = std::env::current_exe()?
+            .parent()
+            .context("a program lies in a folder")?
+            .to_owned();
         let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let place = Place {
-            subject: options.subject.clone().unwrap_or_else(|| folder.join("jackfield")),
+            subject: options
+                .subject
+                .clone()
+                .unwrap_or_else(|| folder.join("jackfield")),
             measure: folder.join("examples/measure"),
-            root: manifest.ancestors().nth(2).context("infra/bench lies two folders deep")?.to_owned(),
+            root: manifest
+                .ancestors()
+                .nth(2)
+                .context("infra/bench lies two folders deep")?
+                .to_owned(),
             seed: manifest.join("seed"),
             cache: folder.join("bench-cache"),
             cores: Cores::find()?,
         };
-        ensure!(place.subject.exists(), "{} is missing; `cargo xtask bench` builds it", place.subject.display());
-        let pairs = options.pairs.unwrap_or(if options.quick { 2 } else { 5 }).max(1);
+        ensure!(
+            place.subject.exists(),
+            "{} is missing; `cargo xtask bench` builds it",
+            place.subject.display()
+        );
+        let pairs = options
+            .pairs
+            .unwrap_or(if options.quick { 2 } else { 5 })
+            .max(1);
         let wanted = if wanted.is_empty() { known } else { wanted };
         let descriptors = process::raise_descriptors()?;
-        Ok(Self { place, quick: options.quick, pairs, wanted, descriptors, begin: Instant::now() })
+        Ok(Self {
+            place,
+            quick: options.quick,
+            pairs,
+            wanted,
+            descriptors,
+            begin: Instant::now(),
+        })
     }
 
     /// Whether a case was asked for.
@@ -147,15 +183,23 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     bench.say("done");
     if let Some(path) = options.page.as_ref().filter(|_| failures.is_empty()) {
-        std::fs::write(path, page::write(&machine, bench.pairs, &figures)).with_context(|| path.display().to_string())?;
+        std::fs::write(path, page::write(&machine, bench.pairs, &figures))
+            .with_context(|| path.display().to_string())?;
     }
     if options.json {
         let figures: Vec<Value> = figures.iter().map(Figure::json).collect();
-        println!("{:#}", json!({"machine": machine, "quick": bench.quick, "pairs": bench.pairs, "figures": figures}));
+        println!(
+            "{:#}",
+            json!({"machine": machine, "quick": bench.quick, "pairs": bench.pairs, "figures": figures})
+        );
     } else {
         println!("{machine}\n\n{}", Table(&figures));
     }
-    ensure!(failures.is_empty(), "not everything could be measured:\n{}", failures.join("\n"));
+    ensure!(
+        failures.is_empty(),
+        "not everything could be measured:\n{}",
+        failures.join("\n")
+    );
     Ok(())
 }
 
@@ -168,7 +212,16 @@ fn install_packages(bench: &Bench) -> Result<()> {
         return Ok(());
     }
     bench.say("npm packages of the references");
-    let status = Command::new("npm").args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(folder).status();
-    ensure!(status.context("npm does not start; the reference in Node needs it")?.success(), "npm ci failed in {}", folder.display());
+    let status = Command::new("npm")
+        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+        .current_dir(folder)
+        .status();
+    ensure!(
+        status
+            .context("npm does not start; the reference in Node needs it")?
+            .success(),
+        "npm ci failed in {}",
+        folder.display()
+    );
     Ok(std::fs::write(&stamp, &lock)?)
 }

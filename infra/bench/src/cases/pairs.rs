@@ -57,7 +57,13 @@ impl Series {
 }
 
 /// Lets each of `kinds` have its turn `pairs` times, with a server of its own each time.
-pub(crate) fn fresh_turns(bench: &Bench, case: &str, pairs: usize, kinds: &[Kind], mut turn: impl FnMut(Kind) -> Result<()>) -> Result<()> {
+pub(crate) fn fresh_turns(
+    bench: &Bench,
+    case: &str,
+    pairs: usize,
+    kinds: &[Kind],
+    mut turn: impl FnMut(Kind) -> Result<()>,
+) -> Result<()> {
     for pair in 1..=pairs {
         for kind in kinds {
             bench.say(&format!("{case}: pair {pair} of {pairs}, {}", kind.name()));
@@ -72,13 +78,21 @@ pub(crate) struct Crowds(Vec<(Kind, Crowd)>);
 
 impl Crowds {
     /// Gathers `rooms` rooms of `members` on every server.
-    pub(crate) fn gather(bench: &Bench, rooms: usize, members: usize, environment: &[(&str, &str)]) -> Result<Self> {
+    pub(crate) fn gather(
+        bench: &Bench,
+        rooms: usize,
+        members: usize,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let gather = |kind: Kind| {
             bench.say(&format!("{}: {rooms} rooms of {members}", kind.name()));
-            let crowd = Crowd::gather(kind, &bench.place, environment, rooms, members).with_context(|| kind.name())?;
+            let crowd = Crowd::gather(kind, &bench.place, environment, rooms, members)
+                .with_context(|| kind.name())?;
             Ok((kind, crowd))
         };
-        Ok(Self(Kind::TURNS.into_iter().map(gather).collect::<Result<_>>()?))
+        Ok(Self(
+            Kind::TURNS.into_iter().map(gather).collect::<Result<_>>()?,
+        ))
     }
 
     /// Lets every server have its turn `bench.pairs` times, after one that does not count.
@@ -94,7 +108,8 @@ impl Crowds {
                 bench.say(&format!("{what}: pair {pair} of {}", bench.pairs));
             }
             for (kind, crowd) in &mut self.0 {
-                let sample = turn(crowd).with_context(|| format!("{what}: {}\n{}", kind.name(), crowd.server.log()))?;
+                let sample = turn(crowd)
+                    .with_context(|| format!("{what}: {}\n{}", kind.name(), crowd.server.log()))?;
                 if pair > 0 {
                     keep(*kind, &sample);
                 }

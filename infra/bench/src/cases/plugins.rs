@@ -7,8 +7,13 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 /// Kinds of events, as `measure` names them: what is shown beside the figure of C6.
-const CALLS: [(&str, &str); 5] =
-    [("none", "no call"), ("kv", "kv get"), ("settings", "settings get"), ("publish", "events publish"), ("log", "log write")];
+const CALLS: [(&str, &str); 5] = [
+    ("none", "no call"),
+    ("kv", "kv get"),
+    ("settings", "settings get"),
+    ("publish", "events publish"),
+    ("log", "log write"),
+];
 
 /// C4, C6 and C7.
 pub(crate) fn in_process(bench: &Bench) -> Result<Vec<Figure>> {
@@ -24,8 +29,14 @@ pub(crate) fn in_process(bench: &Bench) -> Result<Vec<Figure>> {
     for pair in 0..=bench.pairs {
         for (count, reports) in counts.iter().zip(&mut reports) {
             // The first turn compiles what is not in the cache yet; that takes a while for a thousand.
-            bench.say(&format!("C4, C6, C7: pair {pair} of {}, {count} plugins", bench.pairs));
-            let (cache, count) = (bench.place.cache.join("measure").display().to_string(), count.to_string());
+            bench.say(&format!(
+                "C4, C6, C7: pair {pair} of {}, {count} plugins",
+                bench.pairs
+            ));
+            let (cache, count) = (
+                bench.place.cache.join("measure").display().to_string(),
+                count.to_string(),
+            );
             let report = components::measure(bench, "plugins", &[&cache, &count])?;
             if pair > 0 {
                 reports.push(report);
@@ -33,8 +44,14 @@ pub(crate) fn in_process(bench: &Bench) -> Result<Vec<Figure>> {
         }
     }
     let of = |at: usize, pointer: &str| -> Result<f64> {
-        let values = reports[at].iter().map(|report| report.pointer(pointer).and_then(Value::as_f64));
-        Ok(median(&values.collect::<Option<Vec<_>>>().with_context(|| format!("measure names no {pointer}"))?))
+        let values = reports[at]
+            .iter()
+            .map(|report| report.pointer(pointer).and_then(Value::as_f64));
+        Ok(median(
+            &values
+                .collect::<Option<Vec<_>>>()
+                .with_context(|| format!("measure names no {pointer}"))?,
+        ))
     };
     let show = |value| Unit::Nanoseconds.show(value);
     let figure = |case, what: &str, value, bounds: (f64, f64), note| Figure {
@@ -47,15 +64,36 @@ pub(crate) fn in_process(bench: &Bench) -> Result<Vec<Figure>> {
         note,
     };
     let mut figures = Vec::new();
-    figures.push(figure("C4", "a fresh plugin instance", of(0, "/freshInstance")?, (15e3, 50e3), "processor time, no reference".into()));
-    let calls: Vec<String> =
-        CALLS.iter().map(|(word, name)| Ok(format!("{name} {}", show(of(0, &format!("/events/{word}"))?)))).collect::<Result<_>>()?;
+    figures.push(figure(
+        "C4",
+        "a fresh plugin instance",
+        of(0, "/freshInstance")?,
+        (15e3, 50e3),
+        "processor time, no reference".into(),
+    ));
+    let calls: Vec<String> = CALLS
+        .iter()
+        .map(|(word, name)| {
+            Ok(format!(
+                "{name} {}",
+                show(of(0, &format!("/events/{word}"))?)
+            ))
+        })
+        .collect::<Result<_>>()?;
     let what = "an event through dispatch and mailbox into a plugin and back, with three host calls (kv, settings, events)";
-    figures.push(figure("C6", what, of(0, "/events/three")?, (2e3, 5e3), calls.join(", ")));
+    figures.push(figure(
+        "C6",
+        what,
+        of(0, "/events/three")?,
+        (2e3, 5e3),
+        calls.join(", "),
+    ));
     for (at, count) in counts.iter().enumerate() {
         let what = format!("an event that nobody subscribes to, {count} plugins");
         let (topic, plugin) = (of(at, "/unheard/topic")?, of(at, "/unheard/plugin")?);
-        let note = format!("its plugin is not here; {topic:.1} ns where no plugin listens to any of its kind");
+        let note = format!(
+            "its plugin is not here; {topic:.1} ns where no plugin listens to any of its kind"
+        );
         figures.push(figure("C7", &what, plugin, (20.0, 40.0), note));
     }
     figures.retain(|figure| bench.wants(figure.case));

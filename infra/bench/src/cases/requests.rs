@@ -28,7 +28,11 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
     }
     let mut wanted = vec![(Kind::Subject, PRODUCT)];
     if bench.wants("C12") {
-        wanted.extend([(Kind::Fresh, PRODUCT), (Kind::Subject, HELLO), (Kind::Fresh, HELLO)]);
+        wanted.extend([
+            (Kind::Fresh, PRODUCT),
+            (Kind::Subject, HELLO),
+            (Kind::Fresh, HELLO),
+        ]);
     }
     let spin = has_spin();
     match (bench.wants("C13"), &spin) {
@@ -42,7 +46,11 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
     for (kind, _) in &wanted {
         if let Entry::Vacant(place) = servers.entry(*kind) {
             bench.say(&format!("{}: {HELLO} and {PRODUCT}", kind.name()));
-            place.insert(Server::start(*kind, &bench.place, &[("JACKFIELD_EDGE__MANIFEST", &manifest)])?);
+            place.insert(Server::start(
+                *kind,
+                &bench.place,
+                &[("JACKFIELD_EDGE__MANIFEST", &manifest)],
+            )?);
         }
     }
     let time = bench.time(1_500, 700);
@@ -54,17 +62,27 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
         for (kind, request) in &wanted {
             let server = &servers[kind];
             let before = server.cpu_ns()?;
-            let asked = Asked { line: request, token: "", connections: CONNECTIONS };
+            let asked = Asked {
+                line: request,
+                token: "",
+                connections: CONNECTIONS,
+            };
             let answers = http::load(server.address(), asked, time).with_context(|| kind.name())?;
             // The first turn compiles nothing any more, but it fills caches and pools.
             if pair > 0 {
-                costs.entry(request).or_default().add(*kind, (server.cpu_ns()? - before) as f64 / answers as f64);
+                costs
+                    .entry(request)
+                    .or_default()
+                    .add(*kind, (server.cpu_ns()? - before) as f64 / answers as f64);
             }
         }
     }
     let mut figures = Vec::new();
     if bench.wants("C12") {
-        for (kind, state, aim, must) in [(Kind::Subject, "reused", 25e3, 40e3), (Kind::Fresh, "fresh", 60e3, 110e3)] {
+        for (kind, state, aim, must) in [
+            (Kind::Subject, "reused", 25e3, 40e3),
+            (Kind::Fresh, "fresh", 60e3, 110e3),
+        ] {
             figures.push(Figure {
                 case: "C12",
                 what: format!("processor time of a request to a component, instance {state}"),
@@ -115,7 +133,17 @@ fn with_hello(root: &Path, folder: &Path) -> Result<String> {
 
 /// The version of the `spin` on the PATH, if there is one.
 fn has_spin() -> Option<String> {
-    let output = Command::new("spin").arg("--version").stderr(Stdio::null()).output().ok()?;
+    let output = Command::new("spin")
+        .arg("--version")
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then(|| text.split(" (").next().unwrap_or_default().trim().to_owned())
+    output.status.success().then(|| {
+        text.split(" (")
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    })
 }

@@ -34,7 +34,15 @@ pub(crate) fn route(bench: &Bench) -> Result<Vec<Figure>> {
         bench.say(&format!("C14: pair {pair} of {}", bench.pairs));
         for (line, costs) in [OPEN, NATIVE, ROUTE].into_iter().zip(&mut costs) {
             let before = server.cpu_ns()?;
-            let answers = http::load(server.address(), Asked { line, token: server.token(), connections: CONNECTIONS }, time)?;
+            let answers = http::load(
+                server.address(),
+                Asked {
+                    line,
+                    token: server.token(),
+                    connections: CONNECTIONS,
+                },
+                time,
+            )?;
             // The first turn fills caches.
             if pair > 0 {
                 costs.push((server.cpu_ns()? - before) as f64 / answers as f64);
@@ -45,12 +53,19 @@ pub(crate) fn route(bench: &Bench) -> Result<Vec<Figure>> {
     let show = |values: &[f64]| Unit::Nanoseconds.show(median(values));
     Ok(vec![Figure {
         case: "C14",
-        what: "processor time of a request on a plugin's route / of one that the host answers itself".into(),
+        what:
+            "processor time of a request on a plugin's route / of one that the host answers itself"
+                .into(),
         value: paired_ratio(&route, &native),
         unit: Unit::Times,
         aim: None,
         must: None,
-        note: format!("plugin {}, {NATIVE} {}; {OPEN}, which needs no token, {}", show(&route), show(&native), show(&open)),
+        note: format!(
+            "plugin {}, {NATIVE} {}; {OPEN}, which needs no token, {}",
+            show(&route),
+            show(&native),
+            show(&open)
+        ),
     }])
 }
 
@@ -63,14 +78,22 @@ pub(crate) fn slow_neighbour(bench: &Bench) -> Result<Vec<Figure>> {
     let server = installed.start(bench)?;
     installed.wait(&server)?;
     let time = bench.time(4_000, 1_500);
-    let asked = |line| Asked { line, token: server.token(), connections: 1 };
+    let asked = |line| Asked {
+        line,
+        token: server.token(),
+        connections: 1,
+    };
     let mut figures = Vec::new();
-    for (line, who) in [(ROUTE, "a plugin's answers"), (OPEN, "the host's own answers")] {
+    for (line, who) in [
+        (ROUTE, "a plugin's answers"),
+        (OPEN, "the host's own answers"),
+    ] {
         let (mut calm, mut disturbed, mut middle) = (Vec::new(), Vec::new(), Vec::new());
         for pair in 1..=bench.pairs {
             bench.say(&format!("C15: pair {pair} of {}, {line}", bench.pairs));
             let alone = http::compete(server.address(), &[asked(line)], time)?.remove(0);
-            let beside = http::compete(server.address(), &[asked(line), asked(SLOW)], time)?.remove(0);
+            let beside =
+                http::compete(server.address(), &[asked(line), asked(SLOW)], time)?.remove(0);
             calm.push(share_of(&alone.latencies_ns, 0.99));
             disturbed.push(share_of(&beside.latencies_ns, 0.99));
             middle.push(share_of(&beside.latencies_ns, 0.5) / share_of(&alone.latencies_ns, 0.5));
@@ -83,7 +106,12 @@ pub(crate) fn slow_neighbour(bench: &Bench) -> Result<Vec<Figure>> {
             unit: Unit::Times,
             aim: None,
             must: None,
-            note: format!("{} and {}; p50 {:.2}×; all on one processor", show(&disturbed), show(&calm), median(&middle)),
+            note: format!(
+                "{} and {}; p50 {:.2}×; all on one processor",
+                show(&disturbed),
+                show(&calm),
+                median(&middle)
+            ),
         });
     }
     Ok(figures)

@@ -40,9 +40,18 @@ pub(crate) fn half_a_room(bench: &Bench) -> Result<Vec<Figure>> {
     if !bench.wants("G8") {
         return Ok(Vec::new());
     }
-    let (pairs, kinds): (usize, &[Kind]) = if bench.quick { (1, &[Kind::Subject]) } else { (bench.pairs.min(3), &Kind::TURNS) };
-    let (mut calm, mut growth, mut delay, mut ended, mut typed) =
-        (Series::default(), Series::default(), Series::default(), Series::default(), Series::default());
+    let (pairs, kinds): (usize, &[Kind]) = if bench.quick {
+        (1, &[Kind::Subject])
+    } else {
+        (bench.pairs.min(3), &Kind::TURNS)
+    };
+    let (mut calm, mut growth, mut delay, mut ended, mut typed) = (
+        Series::default(),
+        Series::default(),
+        Series::default(),
+        Series::default(),
+        Series::default(),
+    );
     let mut frames = 0;
     fresh_turns(bench, "G8", pairs, kinds, |kind| {
         let seen = turn(bench, kind)?;
@@ -58,7 +67,10 @@ pub(crate) fn half_a_room(bench: &Bench) -> Result<Vec<Figure>> {
     })?;
     let references = |series: &Series, unit: Unit| {
         let known = kinds.iter().filter(|kind| **kind != Kind::Subject);
-        known.map(|kind| format!("{} {}", kind.name(), unit.show(series.median(*kind)))).collect::<Vec<_>>().join(", ")
+        known
+            .map(|kind| format!("{} {}", kind.name(), unit.show(series.median(*kind))))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let figure = |what: &str, series: &Series, unit, aim, must, note: String| Figure {
         case: "G8",
@@ -79,15 +91,32 @@ pub(crate) fn half_a_room(bench: &Bench) -> Result<Vec<Figure>> {
             None,
             references(&growth, Unit::Bytes),
         ),
-        figure("p99 of those who read / undisturbed", &delay, Unit::Times, Some(Bound::AtMost(1.2)), None, references(&delay, Unit::Times)),
-        figure("stalled connections that were closed", &ended, Unit::Percent, None, all, references(&ended, Unit::Percent)),
+        figure(
+            "p99 of those who read / undisturbed",
+            &delay,
+            Unit::Times,
+            Some(Bound::AtMost(1.2)),
+            None,
+            references(&delay, Unit::Times),
+        ),
+        figure(
+            "stalled connections that were closed",
+            &ended,
+            Unit::Percent,
+            None,
+            all,
+            references(&ended, Unit::Percent),
+        ),
         figure(
             "stalled connections closed with 4013, by the server's own count",
             &typed,
             Unit::Percent,
             all,
             None,
-            format!("{frames} of {} found the close frame when they read again", READERS * pairs),
+            format!(
+                "{frames} of {} found the close frame when they read again",
+                READERS * pairs
+            ),
         ),
     ])
 }
@@ -95,7 +124,10 @@ pub(crate) fn half_a_room(bench: &Bench) -> Result<Vec<Figure>> {
 fn turn(bench: &Bench, kind: Kind) -> Result<Seen> {
     let mut crowd = Crowd::gather_as(kind, &bench.place, &[], 1, MEMBERS, |guest| {
         let stalls = guest.user.as_str() >= "user-00050";
-        Guest { receive_bytes: stalls.then_some(RECEIVE_BYTES), ..guest }
+        Guest {
+            receive_bytes: stalls.then_some(RECEIVE_BYTES),
+            ..guest
+        }
     })?;
     let pace = Pace {
         per_second: 100,
@@ -122,12 +154,20 @@ fn turn(bench: &Bench, kind: Kind) -> Result<Seen> {
     }
     // Longer than the stall limit and the buffers of the kernel together.
     let (disturbed, most) = slices(&mut crowd, 18)?;
-    let typed = if kind == Kind::Subject { crowd.server.metric("jackfield_connections_closed_total", "\"4013\"")? } else { 0.0 };
+    let typed = if kind == Kind::Subject {
+        crowd
+            .server
+            .metric("jackfield_connections_closed_total", "\"4013\"")?
+    } else {
+        0.0
+    };
     for member in READERS..MEMBERS {
         crowd.swarm.resume(member)?;
     }
     crowd.swarm.settle(Duration::from_millis(500))?;
-    let codes: Vec<u16> = (READERS..MEMBERS).filter_map(|member| crowd.swarm.closed(member)).collect();
+    let codes: Vec<u16> = (READERS..MEMBERS)
+        .filter_map(|member| crowd.swarm.closed(member))
+        .collect();
     Ok(Seen {
         undisturbed_ns: undisturbed.latency_ns(0.99),
         disturbed_ns: disturbed.latency_ns(0.99),

@@ -4,8 +4,21 @@
 
 use toml::{Table, Value};
 
-const TOP: &[&str] = &["spin_manifest_version", "application", "variables", "trigger", "component"];
-const APPLICATION: &[&str] = &["name", "version", "description", "authors", "targets", "tool"];
+const TOP: &[&str] = &[
+    "spin_manifest_version",
+    "application",
+    "variables",
+    "trigger",
+    "component",
+];
+const APPLICATION: &[&str] = &[
+    "name",
+    "version",
+    "description",
+    "authors",
+    "targets",
+    "tool",
+];
 const VARIABLE: &[&str] = &["default", "required", "secret", "description"];
 const TRIGGER_KINDS: &[&str] = &["http"];
 const TRIGGER: &[&str] = &["id", "route", "component", "executor"];
@@ -31,8 +44,12 @@ pub(super) fn unsupported(manifest: &Table) -> Vec<String> {
     found.keys("", manifest, TOP);
     match manifest.get("spin_manifest_version") {
         Some(Value::Integer(2)) => {}
-        Some(other) => found.0.push(format!("spin_manifest_version {other} is not supported: only 2 is")),
-        None => found.0.push("spin_manifest_version = 2 is missing".to_owned()),
+        Some(other) => found.0.push(format!(
+            "spin_manifest_version {other} is not supported: only 2 is"
+        )),
+        None => found
+            .0
+            .push("spin_manifest_version = 2 is missing".to_owned()),
     }
     if let Some(Value::Table(application)) = manifest.get("application") {
         found.keys("application", application, APPLICATION);
@@ -43,7 +60,10 @@ pub(super) fn unsupported(manifest: &Table) -> Vec<String> {
     if let Some(Value::Table(kinds)) = manifest.get("trigger") {
         found.keys("trigger", kinds, TRIGGER_KINDS);
         if let Some(Value::Array(triggers)) = kinds.get("http") {
-            triggers.iter().filter_map(Value::as_table).for_each(|trigger| found.trigger(trigger));
+            triggers
+                .iter()
+                .filter_map(Value::as_table)
+                .for_each(|trigger| found.trigger(trigger));
         }
     }
     for (id, component) in entries(manifest.get("component")) {
@@ -55,16 +75,25 @@ pub(super) fn unsupported(manifest: &Table) -> Vec<String> {
 /// The sub-tables of a table, with their names.
 fn entries(table: Option<&Value>) -> impl Iterator<Item = (&String, &Table)> {
     let table = table.and_then(Value::as_table);
-    table.into_iter().flatten().filter_map(|(name, value)| value.as_table().map(|table| (name, table)))
+    table
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, value)| value.as_table().map(|table| (name, table)))
 }
 
 struct Findings(Vec<String>);
 
 impl Findings {
     fn keys(&mut self, place: &str, table: &Table, supported: &[&str]) {
-        for key in table.keys().filter(|key| !supported.contains(&key.as_str())) {
+        for key in table
+            .keys()
+            .filter(|key| !supported.contains(&key.as_str()))
+        {
             let dot = if place.is_empty() { "" } else { "." };
-            self.0.push(format!("`{place}{dot}{key}` is not supported by this host; supported here: {}", supported.join(", ")));
+            self.0.push(format!(
+                "`{place}{dot}{key}` is not supported by this host; supported here: {}",
+                supported.join(", ")
+            ));
         }
     }
 
@@ -77,7 +106,10 @@ impl Findings {
         if let Some(Value::Table(_)) = trigger.get("component") {
             self.0.push(format!("`trigger.http({route}).component` as a table is not supported by this host: name a component"));
         }
-        let executor = trigger.get("executor").and_then(Value::as_table).and_then(|executor| executor.get("type")?.as_str());
+        let executor = trigger
+            .get("executor")
+            .and_then(Value::as_table)
+            .and_then(|executor| executor.get("type")?.as_str());
         if trigger.contains_key("executor") && executor != Some("http") {
             self.0.push(format!("`trigger.http({route}).executor` is not supported by this host, except {{ type = \"http\" }}"));
         }
@@ -88,10 +120,17 @@ impl Findings {
         if let Some(Value::Table(_)) = component.get("source") {
             self.0.push(format!("`{place}.source` as a table (url, registry) is not supported by this host: name a file"));
         }
-        if component.get("dependencies_inherit_configuration").is_some_and(|value| value.as_bool() != Some(false)) {
-            self.0.push(format!("`{place}.dependencies_inherit_configuration = true` is not supported by this host"));
+        if component
+            .get("dependencies_inherit_configuration")
+            .is_some_and(|value| value.as_bool() != Some(false))
+        {
+            self.0.push(format!(
+                "`{place}.dependencies_inherit_configuration = true` is not supported by this host"
+            ));
         }
-        let Some(Value::Table(dependencies)) = component.get("dependencies") else { return };
+        let Some(Value::Table(dependencies)) = component.get("dependencies") else {
+            return;
+        };
         for (import, dependency) in dependencies {
             let place = format!("{place}.dependencies.\"{import}\"");
             let Value::Table(dependency) = dependency else {
@@ -99,7 +138,10 @@ impl Findings {
                 continue;
             };
             self.keys(&place, dependency, DEPENDENCY);
-            if dependency.get("inherit_configuration").is_some_and(|value| value.as_bool() != Some(false)) {
+            if dependency
+                .get("inherit_configuration")
+                .is_some_and(|value| value.as_bool() != Some(false))
+            {
                 self.0.push(format!("`{place}.inherit_configuration` is not supported by this host: dependencies inherit nothing"));
             }
         }

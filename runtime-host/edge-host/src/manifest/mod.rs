@@ -6,13 +6,13 @@
 
 mod keys;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use serde::Deserialize;
-use thiserror::Error;
-
 use crate::variables::check_name;
+use serde::Deserialize;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use thiserror::Error;
 
 /// Why a manifest is refused.
 #[derive(Debug, Error)]
@@ -163,8 +163,12 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn read(path: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ManifestError::Read(path.to_owned(), error))?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ManifestError::Read(path.to_owned(), error))?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         Self::parse(&text, folder)
     }
 
@@ -173,12 +177,15 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ManifestError> {
-        let table: toml::Table = text.parse().map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
         let unsupported = keys::unsupported(&table);
         if !unsupported.is_empty() {
             return Err(ManifestError::Unsupported(unsupported));
         }
-        let mut manifest: Self = toml::from_str(text).map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
+        let mut manifest: Self =
+            toml::from_str(text).map_err(|error| ManifestError::Toml(one_line(text, &error)))?;
         folder.clone_into(&mut manifest.folder);
         manifest.check_names()?;
         manifest.check_references()?;
@@ -200,16 +207,26 @@ impl Manifest {
         for (name, variable) in &self.variables {
             check_name(name).map_err(|error| ManifestError::Reference(error.to_string()))?;
             if variable.default.is_none() && !variable.required {
-                return Err(ManifestError::Reference(format!("variable `{name}` needs a default, or `required = true`")));
+                return Err(ManifestError::Reference(format!(
+                    "variable `{name}` needs a default, or `required = true`"
+                )));
             }
         }
         for (id, component) in &self.components {
             if !is_kebab(id) {
-                return Err(ManifestError::Reference(format!("component id `{id}` is not kebab-case")));
+                return Err(ManifestError::Reference(format!(
+                    "component id `{id}` is not kebab-case"
+                )));
             }
-            for label in component.sqlite_databases.iter().chain(&component.key_value_stores) {
+            for label in component
+                .sqlite_databases
+                .iter()
+                .chain(&component.key_value_stores)
+            {
                 if !is_label(label) {
-                    let text = format!("component `{id}`: the store label `{label}` may have letters, digits, `-` and `_` only");
+                    let text = format!(
+                        "component `{id}`: the store label `{label}` may have letters, digits, `-` and `_` only"
+                    );
                     return Err(ManifestError::Reference(text));
                 }
             }
@@ -220,7 +237,10 @@ impl Manifest {
     fn check_references(&self) -> Result<(), ManifestError> {
         for trigger in &self.triggers.http {
             if !self.components.contains_key(&trigger.component) {
-                let text = format!("route `{}` names the component `{}`, which does not exist", trigger.route, trigger.component);
+                let text = format!(
+                    "route `{}` names the component `{}`, which does not exist",
+                    trigger.route, trigger.component
+                );
                 return Err(ManifestError::Reference(text));
             }
         }
@@ -229,8 +249,12 @@ impl Manifest {
                 let text = match (&dependency.component, &dependency.path) {
                     (Some(other), None) if self.components.contains_key(other) => continue,
                     (None, Some(_)) => continue,
-                    (Some(other), None) => format!("component `{id}` depends on the component `{other}`, which does not exist"),
-                    _ => format!("component `{id}`: the dependency `{import}` needs either `component` or `path`"),
+                    (Some(other), None) => format!(
+                        "component `{id}` depends on the component `{other}`, which does not exist"
+                    ),
+                    _ => format!(
+                        "component `{id}`: the dependency `{import}` needs either `component` or `path`"
+                    ),
                 };
                 return Err(ManifestError::Reference(text));
             }
@@ -242,18 +266,26 @@ impl Manifest {
 /// The drawing that TOML errors add does not survive in a log line; the line's number does.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
     match error.span().and_then(|span| text.get(..span.start)) {
-        Some(before) => format!("line {}: {}", before.matches('\n').count() + 1, error.message()),
+        Some(before) => format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            error.message()
+        ),
         None => error.message().to_owned(),
     }
 }
 
 fn is_kebab(id: &str) -> bool {
-    let word =
-        |word: &str| word.starts_with(|first: char| first.is_ascii_alphabetic()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let word = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_alphabetic())
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
     id.split('-').all(word)
 }
 
 fn is_label(label: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    !label.is_empty() && label.len() <= limits::edge_host::LABEL_CHARS_MAX && label.bytes().all(legal)
+    !label.is_empty()
+        && label.len() <= limits::edge_host::LABEL_CHARS_MAX
+        && label.bytes().all(legal)
 }

@@ -4,9 +4,7 @@
 //! `*`. Port: a number, `a..b` (end excluded) or `*`; without one the scheme's own port.
 //! What it is not: a firewall; names are compared before they are resolved. Invariant: what no pattern allows is denied.
 
-use std::net::IpAddr;
-use std::ops::Range;
-
+use std::{net::IpAddr, ops::Range};
 use thiserror::Error;
 use url::Host;
 
@@ -48,41 +46,69 @@ impl AllowedHosts {
     /// # Errors
     /// [`PatternError`] for the first malformed pattern.
     pub fn parse(patterns: &[String]) -> Result<Self, PatternError> {
-        let meant = patterns.iter().map(|pattern| pattern.trim()).filter(|pattern| !matches!(*pattern, "" | "http://" | "https://"));
-        let parsed = meant.map(|pattern| Pattern::parse(pattern).map_err(|reason| PatternError { pattern: pattern.to_owned(), reason }));
+        let meant = patterns
+            .iter()
+            .map(|pattern| pattern.trim())
+            .filter(|pattern| !matches!(*pattern, "" | "http://" | "https://"));
+        let parsed = meant.map(|pattern| {
+            Pattern::parse(pattern).map_err(|reason| PatternError {
+                pattern: pattern.to_owned(),
+                reason,
+            })
+        });
         Ok(Self(parsed.collect::<Result<_, _>>()?))
     }
 
     /// Whether a host may be reached. `host` is a name or an address, an IPv6 address with or without brackets.
     pub fn allows(&self, scheme: &str, host: &str, port: Option<u16>) -> bool {
-        let Ok(host) = parse_host(host) else { return false };
-        let Some(port) = port.or_else(|| well_known_port(scheme)) else { return false };
-        self.0.iter().any(|pattern| pattern.allows(scheme, &host, port))
+        let Ok(host) = parse_host(host) else {
+            return false;
+        };
+        let Some(port) = port.or_else(|| well_known_port(scheme)) else {
+            return false;
+        };
+        self.0
+            .iter()
+            .any(|pattern| pattern.allows(scheme, &host, port))
     }
 }
 
 impl Pattern {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let (scheme, rest) = text.split_once("://").ok_or("no scheme; write scheme://host:port")?;
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("no scheme; write scheme://host:port")?;
         let scheme = match scheme {
             "*" => None,
-            word if !word.is_empty() && word.chars().all(char::is_alphabetic) => Some(word.to_owned()),
+            word if !word.is_empty() && word.chars().all(char::is_alphabetic) => {
+                Some(word.to_owned())
+            }
             _ => return Err("a scheme is letters, or *"),
         };
         // A network carries a slash, an IPv6 address colons: try the whole before cutting off a port.
         let (host, port) = match HostPattern::parse(rest) {
             Ok(host) => (host, ""),
             Err(_) => {
-                let (host, port) = rest.trim_end_matches('/').rsplit_once(':').ok_or("neither a host name, an address nor a network")?;
+                let (host, port) = rest
+                    .trim_end_matches('/')
+                    .rsplit_once(':')
+                    .ok_or("neither a host name, an address nor a network")?;
                 (HostPattern::parse(host)?, port)
             }
         };
-        Ok(Self { ports: parse_ports(port, scheme.as_deref())?, scheme, host })
+        Ok(Self {
+            ports: parse_ports(port, scheme.as_deref())?,
+            scheme,
+            host,
+        })
     }
 
     fn allows(&self, scheme: &str, host: &Host, port: u16) -> bool {
         self.scheme.as_deref().is_none_or(|own| own == scheme)
-            && self.ports.as_ref().is_none_or(|ports| ports.contains(&u32::from(port)))
+            && self
+                .ports
+                .as_ref()
+                .is_none_or(|ports| ports.contains(&u32::from(port)))
             && self.host.allows(host)
     }
 }
@@ -104,7 +130,9 @@ impl HostPattern {
         }
         if let Some(domain) = text.strip_prefix("*.") {
             return match Host::parse(domain) {
-                Ok(Host::Domain(domain)) if !domain.contains('*') => Ok(Self::Subdomain(format!(".{domain}"))),
+                Ok(Host::Domain(domain)) if !domain.contains('*') => {
+                    Ok(Self::Subdomain(format!(".{domain}")))
+                }
                 _ => Err("after `*.` a domain must follow"),
             };
         }
@@ -119,8 +147,12 @@ impl HostPattern {
             (Self::Any, _) => true,
             (Self::Subdomain(suffix), Host::Domain(domain)) => domain.ends_with(suffix.as_str()),
             (Self::Exact(own), host) => own == host,
-            (Self::Network(network, bits), Host::Ipv4(address)) => within(*network, *bits, IpAddr::V4(*address)),
-            (Self::Network(network, bits), Host::Ipv6(address)) => within(*network, *bits, IpAddr::V6(*address)),
+            (Self::Network(network, bits), Host::Ipv4(address)) => {
+                within(*network, *bits, IpAddr::V4(*address))
+            }
+            (Self::Network(network, bits), Host::Ipv6(address)) => {
+                within(*network, *bits, IpAddr::V6(*address))
+            }
             _ => false,
         }
     }
@@ -143,18 +175,29 @@ fn parse_network(text: &str) -> Option<HostPattern> {
 
 fn within(network: IpAddr, bits: u8, address: IpAddr) -> bool {
     match (network, address) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits),
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits)
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            (a.to_bits() ^ b.to_bits()).leading_zeros() >= u32::from(bits)
+        }
         _ => false,
     }
 }
 
 fn parse_ports(text: &str, scheme: Option<&str>) -> Result<Option<Range<u32>>, &'static str> {
-    let number = |text: &str| text.parse::<u16>().map(u32::from).map_err(|_| "a port is a number, a..b or *");
+    let number = |text: &str| {
+        text.parse::<u16>()
+            .map(u32::from)
+            .map_err(|_| "a port is a number, a..b or *")
+    };
     match text {
         "*" => Ok(None),
         "" => {
-            let port = scheme.and_then(well_known_port).map(u32::from).ok_or("no port, and the scheme has none of its own")?;
+            let port = scheme
+                .and_then(well_known_port)
+                .map(u32::from)
+                .ok_or("no port, and the scheme has none of its own")?;
             Ok(Some(port..port + 1))
         }
         range => match range.split_once("..") {
@@ -182,8 +225,13 @@ mod tests {
     use super::*;
 
     fn allows(patterns: &[&str], scheme: &str, host: &str, port: Option<u16>) -> bool {
-        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        AllowedHosts::parse(&patterns).expect("patterns").allows(scheme, host, port)
+        let patterns: Vec<String> = patterns
+            .iter()
+            .map(|pattern| (*pattern).to_owned())
+            .collect();
+        AllowedHosts::parse(&patterns)
+            .expect("patterns")
+            .allows(scheme, host, port)
     }
 
     #[test]
@@ -201,8 +249,20 @@ mod tests {
             ("http://127.0.0.1:*", "http", "127.0.0.2", Some(9), false),
             ("http://127.0.0.1:*", "http", "localhost", Some(9), false),
             ("https://id.example", "https", "ID.example", None, true),
-            ("https://id.example", "https", "id.example", Some(8443), false),
-            ("https://id.example/", "https", "id.example", Some(443), true),
+            (
+                "https://id.example",
+                "https",
+                "id.example",
+                Some(8443),
+                false,
+            ),
+            (
+                "https://id.example/",
+                "https",
+                "id.example",
+                Some(443),
+                true,
+            ),
             ("*://*.example:*", "http", "a.b.example", None, true),
             ("*://*.example:*", "http", "example", None, false),
             ("*://*.example:*", "http", "badexample", None, false),
@@ -217,14 +277,31 @@ mod tests {
             ("*://*:*", "gopher", "h", Some(70), true),
             ("*://*:*", "http", "h/x", Some(70), false),
         ] {
-            assert_eq!(allows(&[pattern], scheme, host, port), expected, "{pattern} {scheme} {host} {port:?}");
+            assert_eq!(
+                allows(&[pattern], scheme, host, port),
+                expected,
+                "{pattern} {scheme} {host} {port:?}"
+            );
         }
     }
 
     #[test]
     fn malformed_patterns_are_named() {
-        for pattern in ["*", "localhost", "http://a/b", "http://a.*.b", "gopher://h", "http://h:x", "http://self", "1x://h", "*://h"] {
-            assert!(AllowedHosts::parse(&[pattern.to_owned()]).is_err(), "{pattern}");
+        for pattern in [
+            "*",
+            "localhost",
+            "http://a/b",
+            "http://a.*.b",
+            "gopher://h",
+            "http://h:x",
+            "http://self",
+            "1x://h",
+            "*://h",
+        ] {
+            assert!(
+                AllowedHosts::parse(&[pattern.to_owned()]).is_err(),
+                "{pattern}"
+            );
         }
     }
 }

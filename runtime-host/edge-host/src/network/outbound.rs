@@ -3,22 +3,26 @@
 //! One client with pooled connections serves all components; the allow-list is asked per request, redirects are the component's own
 //! business. Invariant: no request leaves without a pattern that allows it, and no answer grows or waits beyond its limits.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
-
+use super::allowed::AllowedHosts;
 use bytes::Bytes;
 use http::header::HOST;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
 use limits::edge_host as bounds;
-use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
-
-use super::allowed::AllowedHosts;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody,
+    WasiHttpHooks,
+};
 
 /// Opens HTTP and HTTPS connections, within bounds.
 pub type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
@@ -31,7 +35,9 @@ pub fn connector() -> anyhow::Result<Connector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
-    http.set_connect_timeout(Some(Duration::from_millis(bounds::OUTBOUND_CONNECT_TIMEOUT_MS)));
+    http.set_connect_timeout(Some(Duration::from_millis(
+        bounds::OUTBOUND_CONNECT_TIMEOUT_MS,
+    )));
     Ok(hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(Arc::unwrap_or_clone(outbound::client_config(None)?))
         .https_or_http()
@@ -67,21 +73,39 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(client: HttpClient, allowed: Arc<AllowedHosts>, component: Arc<str>) -> Self {
-        Self { client, allowed, component }
+        Self {
+            client,
+            allowed,
+            component,
+        }
     }
 
     fn is_allowed(&self, uri: &http::Uri) -> bool {
-        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else { return false };
+        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return false;
+        };
         let allowed = self.allowed.allows(scheme, host, uri.port_u16());
         if !allowed {
-            let port = uri.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-            tracing::warn!(component = &*self.component, "outbound request denied: allowed_outbound_hosts lacks {scheme}://{host}{port}");
+            let port = uri
+                .port_u16()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            tracing::warn!(
+                component = &*self.component,
+                "outbound request denied: allowed_outbound_hosts lacks {scheme}://{host}{port}"
+            );
         }
         allowed
     }
 }
 
-type Sent = Result<(http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>), Error>;
+type Sent = Result<
+    (
+        http::Response<WasiBody>,
+        Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ),
+    Error,
+>;
 
 impl WasiHttpHooks for Outbound {
     /// As in Spin, components see the `host` of their requests.
@@ -110,9 +134,17 @@ impl WasiHttpHooks for Outbound {
         let wait = Waits::new(options);
         Box::new(async move {
             let answer = tokio::time::timeout(wait.first_byte, client.0.request(request)).await;
-            let response = answer.map_err(|_| Error::HttpResponseTimeout)?.map_err(client_error)?;
-            let body = |body| Bounded { body, left: bounds::OUTBOUND_RESPONSE_BYTES_MAX, timer: None, wait: wait.between_bytes };
-            let io: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(std::future::ready(Ok(())));
+            let response = answer
+                .map_err(|_| Error::HttpResponseTimeout)?
+                .map_err(client_error)?;
+            let body = |body| Bounded {
+                body,
+                left: bounds::OUTBOUND_RESPONSE_BYTES_MAX,
+                timer: None,
+                wait: wait.between_bytes,
+            };
+            let io: Box<dyn Future<Output = Result<(), Error>> + Send> =
+                Box::new(std::future::ready(Ok(())));
             Ok((response.map(|incoming| body(incoming).boxed_unsync()), io))
         })
     }
@@ -130,8 +162,13 @@ impl Waits {
         let options = options.unwrap_or_default();
         let connect = options.connect_timeout.unwrap_or_default();
         Self {
-            first_byte: options.first_byte_timeout.map_or(longest, |wait| (wait + connect).min(longest)),
-            between_bytes: options.between_bytes_timeout.unwrap_or(longest).min(longest),
+            first_byte: options
+                .first_byte_timeout
+                .map_or(longest, |wait| (wait + connect).min(longest)),
+            between_bytes: options
+                .between_bytes_timeout
+                .unwrap_or(longest)
+                .min(longest),
         }
     }
 }
@@ -144,7 +181,9 @@ fn client_error(error: hyper_util::client::legacy::Error) -> Error {
             return match io.kind() {
                 std::io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
                 std::io::ErrorKind::TimedOut => Error::ConnectionTimeout,
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => Error::ConnectionTerminated,
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof => {
+                    Error::ConnectionTerminated
+                }
                 std::io::ErrorKind::InvalidData => Error::TlsCertificateError,
                 _ if error.is_connect() => Error::DestinationUnavailable,
                 _ => Error::ConnectionTerminated,
@@ -152,7 +191,11 @@ fn client_error(error: hyper_util::client::legacy::Error) -> Error {
         }
         source = cause.source();
     }
-    if error.is_connect() { Error::DestinationUnavailable } else { Error::HttpProtocolError }
+    if error.is_connect() {
+        Error::DestinationUnavailable
+    } else {
+        Error::HttpProtocolError
+    }
 }
 
 /// An answer that may not grow beyond its bytes nor pause beyond its wait.
@@ -167,7 +210,10 @@ impl Body for Bounded {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.timer = None;
@@ -181,8 +227,13 @@ impl Body for Bounded {
             Poll::Ready(other) => Poll::Ready(other.map(|result| result.map_err(Error::from))),
             Poll::Pending => {
                 let wait = self.wait;
-                let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
-                timer.as_mut().poll(context).map(|()| Some(Err(Error::ConnectionReadTimeout)))
+                let timer = self
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(wait)));
+                timer
+                    .as_mut()
+                    .poll(context)
+                    .map(|()| Some(Err(Error::ConnectionReadTimeout)))
             }
         }
     }

@@ -2,18 +2,19 @@
 //!
 //! What it is not: a cache; every write is on disk when it is answered. Invariant: keys and values stay within their limits.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
+use super::{
+    bindings::spin::key_value::key_value::{Error, Host, HostStore, HostStoreWithStore},
+    stream::FromChannel,
+};
+use crate::{
+    sqlite::{Database, Failure, Value, blocking},
+    state::State,
+};
 use anyhow::Context;
 use limits::edge_host as bounds;
+use std::{path::PathBuf, sync::Arc};
 use tokio::sync::mpsc;
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
-
-use super::bindings::spin::key_value::key_value::{Error, Host, HostStore, HostStoreWithStore};
-use super::stream::FromChannel;
-use crate::sqlite::{Database, Failure, Value, blocking};
-use crate::state::State;
 
 /// The file behind one label.
 pub(crate) struct KeyValueStore(Arc<Database>);
@@ -32,7 +33,11 @@ impl KeyValueStore {
         Ok(Arc::new(Self(database)))
     }
 
-    async fn run(self: Arc<Self>, sql: &'static str, parameters: Vec<Value>) -> wasmtime::Result<Result<Vec<Vec<Value>>, Error>> {
+    async fn run(
+        self: Arc<Self>,
+        sql: &'static str,
+        parameters: Vec<Value>,
+    ) -> wasmtime::Result<Result<Vec<Vec<Value>>, Error>> {
         let result = blocking(move || {
             let lease = self.0.lease().map_err(Failure::from)?;
             lease.run(sql, parameters).map(|result| result.rows)
@@ -51,13 +56,20 @@ fn other(failure: Failure) -> Error {
 
 fn check_key(key: &str) -> Result<(), Error> {
     if key.len() > bounds::KEY_BYTES_MAX {
-        return Err(Error::Other(format!("a key may have {} bytes, this one has {}", bounds::KEY_BYTES_MAX, key.len())));
+        return Err(Error::Other(format!(
+            "a key may have {} bytes, this one has {}",
+            bounds::KEY_BYTES_MAX,
+            key.len()
+        )));
     }
     Ok(())
 }
 
 /// The store behind a handle.
-fn store_of<T: Send + 'static>(store: &Accessor<T, HasSelf<State>>, handle: &Resource<Store>) -> wasmtime::Result<Arc<KeyValueStore>> {
+fn store_of<T: Send + 'static>(
+    store: &Accessor<T, HasSelf<State>>,
+    handle: &Resource<Store>,
+) -> wasmtime::Result<Arc<KeyValueStore>> {
     Ok(store.with(|mut access| access.get().table.get(handle).map(|store| store.0.clone()))?)
 }
 
@@ -72,10 +84,15 @@ impl HostStore for State {
 }
 
 impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<State> {
-    async fn open(store: &Accessor<T, Self>, label: String) -> wasmtime::Result<Result<Resource<Store>, Error>> {
+    async fn open(
+        store: &Accessor<T, Self>,
+        label: String,
+    ) -> wasmtime::Result<Result<Resource<Store>, Error>> {
         store.with(|mut access| {
             let state = access.get();
-            let Some(found) = state.component.stores.get(&label).cloned() else { return Ok(Err(Error::AccessDenied)) };
+            let Some(found) = state.component.stores.get(&label).cloned() else {
+                return Ok(Err(Error::AccessDenied));
+            };
             if state.open_stores >= bounds::CONNECTIONS_PER_INSTANCE_MAX {
                 return Ok(Err(Error::StoreTableFull));
             }
@@ -85,9 +102,18 @@ impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<State> {
         })
     }
 
-    async fn get(store: &Accessor<T, Self>, handle: Resource<Store>, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
+    async fn get(
+        store: &Accessor<T, Self>,
+        handle: Resource<Store>,
+        key: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, Error>> {
         let found = store_of(store, &handle)?;
-        let rows = found.run("SELECT value FROM entry WHERE key = ?1", vec![Value::Text(key)]).await?;
+        let rows = found
+            .run(
+                "SELECT value FROM entry WHERE key = ?1",
+                vec![Value::Text(key)],
+            )
+            .await?;
         Ok(rows.map(|rows| {
             rows.into_iter().flatten().find_map(|value| match value {
                 Value::Blob(bytes) => Some(bytes),
@@ -96,27 +122,52 @@ impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<State> {
         }))
     }
 
-    async fn set(store: &Accessor<T, Self>, handle: Resource<Store>, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Error>> {
+    async fn set(
+        store: &Accessor<T, Self>,
+        handle: Resource<Store>,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), Error>> {
         if let Err(error) = check_key(&key) {
             return Ok(Err(error));
         }
         if value.len() > bounds::VALUE_BYTES_MAX {
-            let text = format!("a value may have {} bytes, this one has {}", bounds::VALUE_BYTES_MAX, value.len());
+            let text = format!(
+                "a value may have {} bytes, this one has {}",
+                bounds::VALUE_BYTES_MAX,
+                value.len()
+            );
             return Ok(Err(Error::Other(text)));
         }
         let found = store_of(store, &handle)?;
         let sql = "INSERT INTO entry (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        Ok(found.run(sql, vec![Value::Text(key), Value::Blob(value)]).await?.map(drop))
+        Ok(found
+            .run(sql, vec![Value::Text(key), Value::Blob(value)])
+            .await?
+            .map(drop))
     }
 
-    async fn delete(store: &Accessor<T, Self>, handle: Resource<Store>, key: String) -> wasmtime::Result<Result<(), Error>> {
+    async fn delete(
+        store: &Accessor<T, Self>,
+        handle: Resource<Store>,
+        key: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
         let found = store_of(store, &handle)?;
-        Ok(found.run("DELETE FROM entry WHERE key = ?1", vec![Value::Text(key)]).await?.map(drop))
+        Ok(found
+            .run("DELETE FROM entry WHERE key = ?1", vec![Value::Text(key)])
+            .await?
+            .map(drop))
     }
 
-    async fn exists(store: &Accessor<T, Self>, handle: Resource<Store>, key: String) -> wasmtime::Result<Result<bool, Error>> {
+    async fn exists(
+        store: &Accessor<T, Self>,
+        handle: Resource<Store>,
+        key: String,
+    ) -> wasmtime::Result<Result<bool, Error>> {
         let found = store_of(store, &handle)?;
-        let rows = found.run("SELECT 1 FROM entry WHERE key = ?1", vec![Value::Text(key)]).await?;
+        let rows = found
+            .run("SELECT 1 FROM entry WHERE key = ?1", vec![Value::Text(key)])
+            .await?;
         Ok(rows.map(|rows| !rows.is_empty()))
     }
 
@@ -128,12 +179,17 @@ impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<State> {
         let (keys_to, keys) = mpsc::unbounded_channel();
         let listing = tokio::task::spawn_blocking(move || {
             let lease = found.0.lease().map_err(Failure::from)?;
-            lease.stream("SELECT key FROM entry ORDER BY key", Vec::new(), drop, |row| {
-                row.into_iter().all(|value| match value {
-                    Value::Text(key) => keys_to.send(key).is_ok(),
-                    _ => true,
-                })
-            })
+            lease.stream(
+                "SELECT key FROM entry ORDER BY key",
+                Vec::new(),
+                drop,
+                |row| {
+                    row.into_iter().all(|value| match value {
+                        Value::Text(key) => keys_to.send(key).is_ok(),
+                        _ => true,
+                    })
+                },
+            )
         });
         let end = async move { wasmtime::error::Ok(listing.await?.map_err(other)) };
         store.with(|mut access| {

@@ -13,9 +13,8 @@ mod variables;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use postgres_pool::PostgresPools;
 
-use wasmtime::component::{HasSelf, Linker};
-
 use crate::state::State;
+use wasmtime::component::{HasSelf, Linker};
 
 /// Bindings of the vendored WIT in `wit/deps`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]

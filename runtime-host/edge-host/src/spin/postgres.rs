@@ -3,25 +3,26 @@
 //! Invariant: no result is held beyond its bytes, no statement runs beyond its time, no error text repeats a password.
 #![allow(clippy::result_large_err, reason = "the error is a type of the WIT")]
 
-use std::sync::Arc;
-use std::time::Duration;
-
+use super::{
+    bindings::spin::postgres::postgres::{
+        Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder,
+        HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, QueryError, Row,
+        RowSet,
+    },
+    postgres_pool::{Lease, PostgresPools, check_allowed},
+    postgres_values::{data_type, parameter, size, value},
+    stream::FromChannel,
+};
+use crate::{network::allowed::AllowedHosts, state::State};
 use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use limits::edge_host as bounds;
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
-use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
-
-use super::bindings::spin::postgres::postgres::{
-    Column, DbError, DbValue, Error, Host, HostConnection, HostConnectionBuilder, HostConnectionBuilderWithStore, HostConnectionWithStore,
-    ParameterValue, QueryError, Row, RowSet,
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
 };
-use super::postgres_pool::{Lease, PostgresPools, check_allowed};
-use super::postgres_values::{data_type, parameter, size, value};
-use super::stream::FromChannel;
-use crate::network::allowed::AllowedHosts;
-use crate::state::State;
+use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
 
 /// An open connection of a component.
 #[allow(unreachable_pub, reason = "the bindings re-export it")]
@@ -45,7 +46,10 @@ impl Door {
     async fn open(self, builder: Builder) -> Result<Lease, Error> {
         let failed = |error: anyhow::Error| Error::ConnectionFailed(format!("{error:#}"));
         check_allowed(&self.allowed, &builder.address).map_err(failed)?;
-        let pool = self.pools.pool(&builder.address, builder.ca_root).map_err(failed)?;
+        let pool = self
+            .pools
+            .pool(&builder.address, builder.ca_root)
+            .map_err(failed)?;
         pool.lease().await.context("cannot connect").map_err(failed)
     }
 }
@@ -53,13 +57,22 @@ impl Door {
 impl State {
     fn door(&self) -> Result<Door, Error> {
         if self.open_postgres >= bounds::CONNECTIONS_PER_INSTANCE_MAX {
-            let text = format!("an instance may hold {} connections; close one first", bounds::CONNECTIONS_PER_INSTANCE_MAX);
+            let text = format!(
+                "an instance may hold {} connections; close one first",
+                bounds::CONNECTIONS_PER_INSTANCE_MAX
+            );
             return Err(Error::ConnectionFailed(text));
         }
-        Ok(Door { allowed: self.component.allowed_hosts.clone(), pools: self.shared.postgres.clone() })
+        Ok(Door {
+            allowed: self.component.allowed_hosts.clone(),
+            pools: self.shared.postgres.clone(),
+        })
     }
 
-    fn keep_postgres(&mut self, lease: Result<Lease, Error>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    fn keep_postgres(
+        &mut self,
+        lease: Result<Lease, Error>,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         Ok(match lease {
             Ok(lease) => {
                 let handle = self.table.push(Connection(Arc::new(lease)))?;
@@ -70,7 +83,10 @@ impl State {
         })
     }
 
-    async fn open_postgres(&mut self, builder: Builder) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn open_postgres(
+        &mut self,
+        builder: Builder,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let lease = match self.door() {
             Ok(door) => door.open(builder).await,
             Err(error) => Err(error),
@@ -94,18 +110,30 @@ impl Host for State {}
 
 impl HostConnectionBuilder for State {
     async fn new(&mut self, address: String) -> wasmtime::Result<Resource<Builder>> {
-        Ok(self.table.push(Builder { address, ca_root: None })?)
+        Ok(self.table.push(Builder {
+            address,
+            ca_root: None,
+        })?)
     }
 
-    async fn set_ca_root(&mut self, builder: Resource<Builder>, certificate: String) -> wasmtime::Result<Result<(), Error>> {
+    async fn set_ca_root(
+        &mut self,
+        builder: Resource<Builder>,
+        certificate: String,
+    ) -> wasmtime::Result<Result<(), Error>> {
         if let Err(error) = outbound::client_config(Some(&certificate)) {
-            return Ok(Err(Error::Other(format!("invalid root certificate: {error:#}"))));
+            return Ok(Err(Error::Other(format!(
+                "invalid root certificate: {error:#}"
+            ))));
         }
         self.table.get_mut(&builder)?.ca_root = Some(certificate);
         Ok(Ok(()))
     }
 
-    async fn build(&mut self, builder: Resource<Builder>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn build(
+        &mut self,
+        builder: Resource<Builder>,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let builder = self.table.get(&builder)?.clone();
         self.open_postgres(builder).await
     }
@@ -117,15 +145,25 @@ impl HostConnectionBuilder for State {
 }
 
 impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<State> {
-    async fn build_async(store: &Accessor<T, Self>, builder: Resource<Builder>) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn build_async(
+        store: &Accessor<T, Self>,
+        builder: Resource<Builder>,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let builder = store.with(|mut access| access.get().table.get(&builder).cloned())?;
         open_async(store, builder).await
     }
 }
 
 impl HostConnection for State {
-    async fn open(&mut self, address: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        self.open_postgres(Builder { address, ca_root: None }).await
+    async fn open(
+        &mut self,
+        address: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        self.open_postgres(Builder {
+            address,
+            ca_root: None,
+        })
+        .await
     }
 
     async fn query(
@@ -168,11 +206,25 @@ impl HostConnection for State {
     }
 }
 
-type Streamed = (Vec<Column>, StreamReader<Row>, FutureReader<Result<(), Error>>);
+type Streamed = (
+    Vec<Column>,
+    StreamReader<Row>,
+    FutureReader<Result<(), Error>>,
+);
 
 impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
-    async fn open_async(store: &Accessor<T, Self>, address: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        open_async(store, Builder { address, ca_root: None }).await
+    async fn open_async(
+        store: &Accessor<T, Self>,
+        address: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+        open_async(
+            store,
+            Builder {
+                address,
+                ca_root: None,
+            },
+        )
+        .await
     }
 
     async fn query_async(
@@ -181,21 +233,36 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<Streamed, Error>> {
-        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+        let lease = store.with(|mut access| {
+            access
+                .get()
+                .table
+                .get(&connection)
+                .map(|connection| connection.0.clone())
+        })?;
         let (columns_to, columns) = oneshot::channel();
         let (rows_to, rows) = mpsc::unbounded_channel();
         let running = tokio::spawn(async move {
             let tell = |names| drop(columns_to.send(names));
-            run(&lease, &statement, &parameters, tell, |row| rows_to.send(row).is_ok()).await
+            run(&lease, &statement, &parameters, tell, |row| {
+                rows_to.send(row).is_ok()
+            })
+            .await
         });
         // As in Spin, a statement that the server refuses fails the call itself; what happens later arrives in the future.
         let Ok(columns) = columns.await else {
             let result = running.await?;
-            return Ok(Err(result.err().unwrap_or_else(|| Error::Other("the statement ended early".to_owned()))));
+            return Ok(Err(result.err().unwrap_or_else(|| {
+                Error::Other("the statement ended early".to_owned())
+            })));
         };
         store.with(|mut access| {
             let rows = StreamReader::new(&mut access, FromChannel(rows))?;
-            let end = FutureReader::new(&mut access, async move { wasmtime::error::Ok(running.await?) })?;
+            let end =
+                FutureReader::new(
+                    &mut access,
+                    async move { wasmtime::error::Ok(running.await?) },
+                )?;
             Ok(Ok((columns, rows, end)))
         })
     }
@@ -206,12 +273,22 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+        let lease = store.with(|mut access| {
+            access
+                .get()
+                .table
+                .get(&connection)
+                .map(|connection| connection.0.clone())
+        })?;
         Ok(execute(&lease, &statement, &parameters).await)
     }
 }
 
-async fn execute(lease: &Lease, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
+async fn execute(
+    lease: &Lease,
+    statement: &str,
+    parameters: &[ParameterValue],
+) -> Result<u64, Error> {
     let parameters = convert(parameters)?;
     let done = lease.client(statement).execute_raw(statement, parameters);
     in_time(done).await?.map_err(query_failed)
@@ -228,13 +305,28 @@ async fn run(
     let work = async {
         let client = lease.client(statement);
         let statement = client.prepare(statement).await.map_err(query_failed)?;
-        let mut rows = std::pin::pin!(client.query_raw(&statement, parameters).await.map_err(query_failed)?);
+        let mut rows = std::pin::pin!(
+            client
+                .query_raw(&statement, parameters)
+                .await
+                .map_err(query_failed)?
+        );
         let named = statement.columns().iter();
-        columns(named.map(|column| Column { name: column.name().to_owned(), data_type: data_type(column.type_()) }).collect());
+        columns(
+            named
+                .map(|column| Column {
+                    name: column.name().to_owned(),
+                    data_type: data_type(column.type_()),
+                })
+                .collect(),
+        );
         let (mut count, mut bytes) = (0, 0);
         while let Some(row) = rows.try_next().await.map_err(query_failed)? {
             let values: Vec<DbValue> = (0..row.len())
-                .map(|at| value(&row, at).map_err(|error| Error::ValueConversionFailed(format!("{error:#}"))))
+                .map(|at| {
+                    value(&row, at)
+                        .map_err(|error| Error::ValueConversionFailed(format!("{error:#}")))
+                })
                 .collect::<Result<_, _>>()?;
             count += 1;
             bytes += values.iter().map(size).sum::<usize>();
@@ -254,8 +346,15 @@ async fn run(
 }
 
 async fn in_time<T>(work: impl Future<Output = T>) -> Result<T, Error> {
-    let text = || Error::QueryFailed(QueryError::Text(format!("the statement was stopped after {} ms", bounds::QUERY_TIMEOUT_MS)));
-    timeout(Duration::from_millis(bounds::QUERY_TIMEOUT_MS), work).await.map_err(|_| text())
+    let text = || {
+        Error::QueryFailed(QueryError::Text(format!(
+            "the statement was stopped after {} ms",
+            bounds::QUERY_TIMEOUT_MS
+        )))
+    };
+    timeout(Duration::from_millis(bounds::QUERY_TIMEOUT_MS), work)
+        .await
+        .map_err(|_| text())
 }
 
 fn convert(parameters: &[ParameterValue]) -> Result<Vec<super::postgres_values::Parameter>, Error> {
@@ -264,7 +363,9 @@ fn convert(parameters: &[ParameterValue]) -> Result<Vec<super::postgres_values::
 }
 
 fn too_much(limit: String) -> Error {
-    Error::QueryFailed(QueryError::Text(format!("query result exceeds the limit of {limit}")))
+    Error::QueryFailed(QueryError::Text(format!(
+        "query result exceeds the limit of {limit}"
+    )))
 }
 
 fn query_failed(error: tokio_postgres::Error) -> Error {
@@ -296,5 +397,8 @@ fn extras(db: &tokio_postgres::error::DbError) -> Vec<(String, String)> {
         ("line", line.as_deref()),
         ("where_", db.where_()),
     ];
-    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
+    named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+        .collect()
 }

@@ -3,21 +3,27 @@
 //! Invariant: a connection is never shared by two component connections at once, and what one left behind (a transaction, settings,
 //! temporary tables) the next never sees.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
+use crate::network::allowed::AllowedHosts;
 use anyhow::{Result, anyhow, bail};
 use limits::edge_host as bounds;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
-use tokio_postgres::config::{Host as PgHost, SslMode};
-use tokio_postgres::{Client, Config, NoTls};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tokio_postgres::{
+    Client, Config, NoTls,
+    config::{Host as PgHost, SslMode},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
-
-use crate::network::allowed::AllowedHosts;
 
 /// What is undone between two users; the statements that tokio-postgres prepared for itself must survive.
 const CLEAN: &str = "CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *; \
@@ -50,19 +56,35 @@ impl PostgresPools {
             return Ok(pool.clone());
         }
         if pools.len() >= bounds::POSTGRES_ADDRESSES_MAX {
-            let unused = pools.iter().find(|(_, pool)| Arc::strong_count(pool) == 1).map(|(key, _)| key.clone());
-            let unused =
-                unused.ok_or_else(|| anyhow!("too many PostgreSQL addresses in use (limit {})", bounds::POSTGRES_ADDRESSES_MAX))?;
+            let unused = pools
+                .iter()
+                .find(|(_, pool)| Arc::strong_count(pool) == 1)
+                .map(|(key, _)| key.clone());
+            let unused = unused.ok_or_else(|| {
+                anyhow!(
+                    "too many PostgreSQL addresses in use (limit {})",
+                    bounds::POSTGRES_ADDRESSES_MAX
+                )
+            })?;
             pools.remove(&unused);
         }
         // A parse error may repeat the address, which holds a password.
-        let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
+        let config: Config = address
+            .parse()
+            .map_err(|_| anyhow!("malformed connection string"))?;
         let tls = match config.get_ssl_mode() {
             SslMode::Disable => None,
-            _ => Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(outbound::client_config(key.1.as_deref())?))),
+            _ => Some(MakeRustlsConnect::new(Arc::unwrap_or_clone(
+                outbound::client_config(key.1.as_deref())?,
+            ))),
         };
         let permits = Arc::new(Semaphore::new(bounds::POSTGRES_CONNECTIONS_MAX));
-        let pool = Arc::new(Pool { config, tls, idle: Mutex::default(), permits });
+        let pool = Arc::new(Pool {
+            config,
+            tls,
+            idle: Mutex::default(),
+            permits,
+        });
         pools.insert(key, pool.clone());
         Ok(pool)
     }
@@ -76,7 +98,12 @@ impl Pool {
     pub(super) async fn lease(self: Arc<Self>) -> Result<Lease> {
         let wait = Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS);
         let permit = timeout(wait, self.permits.clone().acquire_owned()).await;
-        let permit = permit.map_err(|_| anyhow!("all {} connections are busy", bounds::POSTGRES_CONNECTIONS_MAX))??;
+        let permit = permit.map_err(|_| {
+            anyhow!(
+                "all {} connections are busy",
+                bounds::POSTGRES_CONNECTIONS_MAX
+            )
+        })??;
         let idle = {
             let mut idle = self.idle.lock();
             idle.retain(|client| !client.is_closed());
@@ -84,9 +111,16 @@ impl Pool {
         };
         let client = match idle {
             Some(client) => client,
-            None => timeout(wait, self.connect()).await.map_err(|_| anyhow!("no answer within {} ms", wait.as_millis()))??,
+            None => timeout(wait, self.connect())
+                .await
+                .map_err(|_| anyhow!("no answer within {} ms", wait.as_millis()))??,
         };
-        Ok(Lease { client: Some(client), pool: self, permit: Some(permit), began: AtomicBool::new(false) })
+        Ok(Lease {
+            client: Some(client),
+            pool: self,
+            permit: Some(permit),
+            began: AtomicBool::new(false),
+        })
     }
 
     async fn connect(&self) -> Result<Client> {
@@ -120,22 +154,30 @@ impl Lease {
         if opens_transaction(statement) {
             self.began.store(true, Ordering::Relaxed);
         }
-        self.client.as_ref().expect("a lease holds its client until it is dropped")
+        self.client
+            .as_ref()
+            .expect("a lease holds its client until it is dropped")
     }
 }
 
 /// Whether a statement may open a transaction: it says so somewhere, be it in a comment.
 fn opens_transaction(statement: &str) -> bool {
     let words = statement.split(|character: char| !character.is_ascii_alphabetic());
-    words.into_iter().any(|word| word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("start"))
+    words
+        .into_iter()
+        .any(|word| word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("start"))
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let (Some(client), permit) = (self.client.take(), self.permit.take()) else { return };
+        let (Some(client), permit) = (self.client.take(), self.permit.take()) else {
+            return;
+        };
         let pool = self.pool.clone();
         let began = *self.began.get_mut();
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
         runtime.spawn(async move {
             let clean = async {
                 if began {
@@ -144,7 +186,12 @@ impl Drop for Lease {
                 client.batch_execute(CLEAN).await
             };
             // A statement that still runs delays the cleaning; such a connection is closed instead.
-            if let Ok(Ok(())) = timeout(Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS), clean).await {
+            if let Ok(Ok(())) = timeout(
+                Duration::from_millis(bounds::POSTGRES_CONNECT_TIMEOUT_MS),
+                clean,
+            )
+            .await
+            {
                 pool.idle.lock().push(client);
             }
             drop(permit);
@@ -157,7 +204,9 @@ impl Drop for Lease {
 /// # Errors
 /// When one is not, or the connection string is malformed; no text repeats it, it may hold a password.
 pub(super) fn check_allowed(allowed: &AllowedHosts, address: &str) -> Result<()> {
-    let config: Config = address.parse().map_err(|_| anyhow!("malformed connection string"))?;
+    let config: Config = address
+        .parse()
+        .map_err(|_| anyhow!("malformed connection string"))?;
     if config.get_hosts().is_empty() {
         bail!("the connection string names no host");
     }
@@ -165,9 +214,14 @@ pub(super) fn check_allowed(allowed: &AllowedHosts, address: &str) -> Result<()>
         bail!("hostaddr is not supported: the allow-list speaks about hosts");
     }
     for (at, host) in config.get_hosts().iter().enumerate() {
-        let PgHost::Tcp(host) = host else { bail!("Unix sockets are not supported") };
+        let PgHost::Tcp(host) = host else {
+            bail!("Unix sockets are not supported")
+        };
         let ports = config.get_ports();
-        let port = ports.get(at).or_else(|| ports.first().filter(|_| ports.len() == 1)).copied();
+        let port = ports
+            .get(at)
+            .or_else(|| ports.first().filter(|_| ports.len() == 1))
+            .copied();
         if !allowed.allows("postgres", host, port) {
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
             bail!("address postgres://{host}{port} is not permitted by allowed_outbound_hosts");

@@ -2,13 +2,14 @@
 //!
 //! Invariant: a value that cannot be carried exactly is an error or `unsupported`, never a different value.
 
+use super::bindings::spin::postgres::postgres::{
+    DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
+};
 use anyhow::{Context, Result, anyhow};
 use bytes::{Buf, BufMut, BytesMut};
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, NaiveTime, Timelike, Utc};
 use rust_decimal::Decimal;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
-
-use super::bindings::spin::postgres::postgres::{DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind};
 
 /// A parameter ready for the wire.
 pub(super) type Parameter = Box<dyn ToSql + Sync + Send>;
@@ -48,7 +49,8 @@ pub(super) fn data_type(sql: &Type) -> DbDataType {
 pub(super) fn value(row: &tokio_postgres::Row, at: usize) -> Result<DbValue> {
     macro_rules! get {
         ($type:ty, $make:expr) => {
-            row.try_get::<_, Option<$type>>(at)?.map_or(DbValue::DbNull, $make)
+            row.try_get::<_, Option<$type>>(at)?
+                .map_or(DbValue::DbNull, $make)
         };
     }
     Ok(match *row.columns()[at].type_() {
@@ -64,7 +66,14 @@ pub(super) fn value(row: &tokio_postgres::Row, at: usize) -> Result<DbValue> {
         Type::TIMESTAMPTZ => get!(DateTime<Utc>, |at| datetime(&at.naive_utc())),
         Type::DATE => get!(NaiveDate, |date| DbValue::Date(parts(&date))),
         Type::TIME => {
-            get!(NaiveTime, |time| { DbValue::Time((time.hour() as u8, time.minute() as u8, time.second() as u8, time.nanosecond())) })
+            get!(NaiveTime, |time| {
+                DbValue::Time((
+                    time.hour() as u8,
+                    time.minute() as u8,
+                    time.second() as u8,
+                    time.nanosecond(),
+                ))
+            })
         }
         Type::UUID => get!(uuid::Uuid, |uuid| DbValue::Uuid(uuid.to_string())),
         Type::JSONB => get!(Json, |json| DbValue::Jsonb(json.0)),
@@ -72,15 +81,23 @@ pub(super) fn value(row: &tokio_postgres::Row, at: usize) -> Result<DbValue> {
         Type::INT4_RANGE => get!(Range<i32>, |range| DbValue::RangeInt32((range.0, range.1))),
         Type::INT8_RANGE => get!(Range<i64>, |range| DbValue::RangeInt64((range.0, range.1))),
         Type::NUM_RANGE => get!(Range<Decimal>, |range| {
-            let text = |bound: Bound<Decimal>| bound.map(|(decimal, kind)| (decimal.to_string(), kind));
+            let text =
+                |bound: Bound<Decimal>| bound.map(|(decimal, kind)| (decimal.to_string(), kind));
             DbValue::RangeDecimal((text(range.0), text(range.1)))
         }),
         Type::INT4_ARRAY => get!(Vec<Option<i32>>, DbValue::ArrayInt32),
         Type::INT8_ARRAY => get!(Vec<Option<i64>>, DbValue::ArrayInt64),
         Type::NUMERIC_ARRAY => get!(Vec<Option<Decimal>>, |items| {
-            DbValue::ArrayDecimal(items.into_iter().map(|item| item.map(|decimal| decimal.to_string())).collect())
+            DbValue::ArrayDecimal(
+                items
+                    .into_iter()
+                    .map(|item| item.map(|decimal| decimal.to_string()))
+                    .collect(),
+            )
         }),
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY => get!(Vec<Option<String>>, DbValue::ArrayStr),
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY => {
+            get!(Vec<Option<String>>, DbValue::ArrayStr)
+        }
         Type::INTERVAL => get!(Span, |span| DbValue::Interval(span.0)),
         _ => get!(Raw, |raw| DbValue::Unsupported(raw.0)),
     })
@@ -92,7 +109,15 @@ fn parts(date: &NaiveDate) -> (i32, u8, u8) {
 
 fn datetime(at: &NaiveDateTime) -> DbValue {
     let (year, month, day) = parts(&at.date());
-    DbValue::Datetime((year, month, day, at.hour() as u8, at.minute() as u8, at.second() as u8, at.nanosecond()))
+    DbValue::Datetime((
+        year,
+        month,
+        day,
+        at.hour() as u8,
+        at.minute() as u8,
+        at.second() as u8,
+        at.nanosecond(),
+    ))
 }
 
 /// One parameter of a statement.
@@ -108,14 +133,22 @@ pub(super) fn parameter(value: &ParameterValue) -> Result<Parameter> {
         ParameterValue::Str(value) => Box::new(value.clone()),
         ParameterValue::Binary(value) => Box::new(value.clone()),
         ParameterValue::Date(value) => Box::new(date(*value)?),
-        ParameterValue::Time((hour, minute, second, nano)) => Box::new(time(*hour, *minute, *second, *nano)?),
+        ParameterValue::Time((hour, minute, second, nano)) => {
+            Box::new(time(*hour, *minute, *second, *nano)?)
+        }
         ParameterValue::Datetime((year, month, day, hour, minute, second, nano)) => {
-            Box::new(NaiveDateTime::new(date((*year, *month, *day))?, time(*hour, *minute, *second, *nano)?))
+            Box::new(NaiveDateTime::new(
+                date((*year, *month, *day))?,
+                time(*hour, *minute, *second, *nano)?,
+            ))
         }
-        ParameterValue::Timestamp(seconds) => {
-            Box::new(DateTime::<Utc>::from_timestamp(*seconds, 0).ok_or_else(|| anyhow!("timestamp {seconds} is out of range"))?)
-        }
-        ParameterValue::Uuid(value) => Box::new(uuid::Uuid::parse_str(value).with_context(|| format!("invalid UUID `{value}`"))?),
+        ParameterValue::Timestamp(seconds) => Box::new(
+            DateTime::<Utc>::from_timestamp(*seconds, 0)
+                .ok_or_else(|| anyhow!("timestamp {seconds} is out of range"))?,
+        ),
+        ParameterValue::Uuid(value) => Box::new(
+            uuid::Uuid::parse_str(value).with_context(|| format!("invalid UUID `{value}`"))?,
+        ),
         ParameterValue::Jsonb(value) => {
             serde_json::from_slice::<serde::de::IgnoredAny>(value).context("invalid JSON")?;
             Box::new(Json(value.clone()))
@@ -124,15 +157,22 @@ pub(super) fn parameter(value: &ParameterValue) -> Result<Parameter> {
         ParameterValue::RangeInt32((lower, upper)) => Box::new(Range(*lower, *upper)),
         ParameterValue::RangeInt64((lower, upper)) => Box::new(Range(*lower, *upper)),
         ParameterValue::RangeDecimal((lower, upper)) => {
-            let bound =
-                |bound: &Bound<String>| bound.as_ref().map(|(text, kind)| Ok::<_, anyhow::Error>((decimal(text)?, *kind))).transpose();
+            let bound = |bound: &Bound<String>| {
+                bound
+                    .as_ref()
+                    .map(|(text, kind)| Ok::<_, anyhow::Error>((decimal(text)?, *kind)))
+                    .transpose()
+            };
             Box::new(Range(bound(lower)?, bound(upper)?))
         }
         ParameterValue::ArrayInt32(items) => Box::new(items.clone()),
         ParameterValue::ArrayInt64(items) => Box::new(items.clone()),
-        ParameterValue::ArrayDecimal(items) => {
-            Box::new(items.iter().map(|item| item.as_deref().map(decimal).transpose()).collect::<Result<Vec<_>>>()?)
-        }
+        ParameterValue::ArrayDecimal(items) => Box::new(
+            items
+                .iter()
+                .map(|item| item.as_deref().map(decimal).transpose())
+                .collect::<Result<Vec<_>>>()?,
+        ),
         ParameterValue::ArrayStr(items) => Box::new(items.clone()),
         ParameterValue::Interval(value) => Box::new(Span(*value)),
         ParameterValue::DbNull => Box::new(Null),
@@ -140,7 +180,8 @@ pub(super) fn parameter(value: &ParameterValue) -> Result<Parameter> {
 }
 
 fn date((year, month, day): (i32, u8, u8)) -> Result<NaiveDate> {
-    NaiveDate::from_ymd_opt(year, month.into(), day.into()).ok_or_else(|| anyhow!("invalid date {year}-{month}-{day}"))
+    NaiveDate::from_ymd_opt(year, month.into(), day.into())
+        .ok_or_else(|| anyhow!("invalid date {year}-{month}-{day}"))
 }
 
 fn time(hour: u8, minute: u8, second: u8, nano: u32) -> Result<NaiveTime> {
@@ -159,9 +200,10 @@ pub(super) fn size(value: &DbValue) -> usize {
         DbValue::Binary(bytes) | DbValue::Jsonb(bytes) | DbValue::Unsupported(bytes) => bytes.len(),
         DbValue::ArrayInt32(items) => items.len() * size_of::<Option<i32>>(),
         DbValue::ArrayInt64(items) => items.len() * size_of::<Option<i64>>(),
-        DbValue::ArrayDecimal(items) | DbValue::ArrayStr(items) => {
-            items.iter().map(|item| size_of::<Option<String>>() + item.as_ref().map_or(0, String::len)).sum()
-        }
+        DbValue::ArrayDecimal(items) | DbValue::ArrayStr(items) => items
+            .iter()
+            .map(|item| size_of::<Option<String>>() + item.as_ref().map_or(0, String::len))
+            .sum(),
         _ => 0,
     };
     size_of::<DbValue>() + behind
@@ -255,7 +297,11 @@ impl FromSql<'_> for Span {
         if raw.len() != size_of::<i64>() + 2 * size_of::<i32>() {
             return Err("an interval has 16 bytes".into());
         }
-        Ok(Self(Interval { micros: raw.get_i64(), days: raw.get_i32(), months: raw.get_i32() }))
+        Ok(Self(Interval {
+            micros: raw.get_i64(),
+            days: raw.get_i32(),
+            months: raw.get_i32(),
+        }))
     }
 
     fn accepts(sql: &Type) -> bool {
@@ -312,7 +358,10 @@ impl<T: ToSql> ToSql for Range<T> {
             Some((_, RangeBoundKind::Exclusive)) => 0,
             None => infinite,
         };
-        out.put_u8(flag(&self.0, LOWER_INCLUSIVE, LOWER_INFINITE) | flag(&self.1, UPPER_INCLUSIVE, UPPER_INFINITE));
+        out.put_u8(
+            flag(&self.0, LOWER_INCLUSIVE, LOWER_INFINITE)
+                | flag(&self.1, UPPER_INCLUSIVE, UPPER_INFINITE),
+        );
         for (bound, _) in self.0.iter().chain(&self.1) {
             put_bound(bound, &element(sql), out)?;
         }
@@ -320,7 +369,8 @@ impl<T: ToSql> ToSql for Range<T> {
     }
 
     fn accepts(sql: &Type) -> bool {
-        matches!(*sql, Type::INT4_RANGE | Type::INT8_RANGE | Type::NUM_RANGE) && T::accepts(&element(sql))
+        matches!(*sql, Type::INT4_RANGE | Type::INT8_RANGE | Type::NUM_RANGE)
+            && T::accepts(&element(sql))
     }
 }
 
@@ -337,13 +387,21 @@ impl<T: for<'a> FromSql<'a>> FromSql<'_> for Range<T> {
             if flags & infinite != 0 {
                 return Ok(None);
             }
-            let kind = if flags & inclusive != 0 { RangeBoundKind::Inclusive } else { RangeBoundKind::Exclusive };
+            let kind = if flags & inclusive != 0 {
+                RangeBoundKind::Inclusive
+            } else {
+                RangeBoundKind::Exclusive
+            };
             get_bound(&mut raw, &element(sql)).map(|value| Some((value, kind)))
         };
-        Ok(Self(bound(LOWER_INCLUSIVE, LOWER_INFINITE)?, bound(UPPER_INCLUSIVE, UPPER_INFINITE)?))
+        Ok(Self(
+            bound(LOWER_INCLUSIVE, LOWER_INFINITE)?,
+            bound(UPPER_INCLUSIVE, UPPER_INFINITE)?,
+        ))
     }
 
     fn accepts(sql: &Type) -> bool {
-        matches!(*sql, Type::INT4_RANGE | Type::INT8_RANGE | Type::NUM_RANGE) && T::accepts(&element(sql))
+        matches!(*sql, Type::INT4_RANGE | Type::INT8_RANGE | Type::NUM_RANGE)
+            && T::accepts(&element(sql))
     }
 }

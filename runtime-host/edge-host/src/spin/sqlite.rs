@@ -3,30 +3,44 @@
 //! The streaming forms behave as in Spin: columns come first, a failure arrives in the future. Rows are not held back by a slow reader,
 //! so a statement never waits for its component. Invariant: SQL runs off the async threads.
 
-use std::sync::Arc;
-
+use super::{
+    bindings::spin::sqlite::sqlite::{
+        Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult,
+        Value as WitValue,
+    },
+    stream::FromChannel,
+};
+use crate::{
+    sqlite::{Database, Failure, Lease, Row, Value, blocking},
+    state::State,
+};
 use limits::edge_host::CONNECTIONS_PER_INSTANCE_MAX;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use wasmtime::component::{Accessor, FutureReader, HasSelf, Resource, StreamReader};
-
-use super::bindings::spin::sqlite::sqlite::{
-    Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult, Value as WitValue,
-};
-use super::stream::FromChannel;
-use crate::sqlite::{Database, Failure, Lease, Row, Value, blocking};
-use crate::state::State;
 
 /// An open connection of a component.
 #[allow(unreachable_pub, reason = "the bindings re-export it")]
 pub struct Connection(Arc<Lease>);
 
-type Columns = (Vec<String>, StreamReader<RowResult>, FutureReader<Result<(), Error>>);
+type Columns = (
+    Vec<String>,
+    StreamReader<RowResult>,
+    FutureReader<Result<(), Error>>,
+);
 
 impl State {
     fn database(&self, label: &str) -> Result<Arc<Database>, Error> {
-        let database = self.component.databases.get(label).cloned().ok_or(Error::AccessDenied)?;
+        let database = self
+            .component
+            .databases
+            .get(label)
+            .cloned()
+            .ok_or(Error::AccessDenied)?;
         if self.open_databases >= CONNECTIONS_PER_INSTANCE_MAX {
-            return Err(Error::Io(format!("an instance may hold {CONNECTIONS_PER_INSTANCE_MAX} connections; close one first")));
+            return Err(Error::Io(format!(
+                "an instance may hold {CONNECTIONS_PER_INSTANCE_MAX} connections; close one first"
+            )));
         }
         Ok(database)
     }
@@ -38,7 +52,10 @@ impl State {
     }
 
     fn lease(&self, connection: &Resource<Connection>) -> Result<Arc<Lease>, Error> {
-        self.table.get(connection).map(|connection| connection.0.clone()).map_err(|_| Error::InvalidConnection)
+        self.table
+            .get(connection)
+            .map(|connection| connection.0.clone())
+            .map_err(|_| Error::InvalidConnection)
     }
 }
 
@@ -50,7 +67,10 @@ async fn open(database: Arc<Database>) -> wasmtime::Result<Result<Lease, Error>>
 impl Host for State {}
 
 impl HostConnection for State {
-    async fn open(&mut self, database: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn open(
+        &mut self,
+        database: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let database = match self.database(&database) {
             Ok(database) => database,
             Err(error) => return Ok(Err(error)),
@@ -73,12 +93,16 @@ impl HostConnection for State {
         };
         let parameters = parameters.into_iter().map(Value::from).collect();
         let result = blocking(move || lease.run(&statement, parameters)).await?;
-        Ok(result
-            .map_err(Error::from)
-            .map(|result| QueryResult { columns: result.columns, rows: result.rows.into_iter().map(RowResult::from).collect() }))
+        Ok(result.map_err(Error::from).map(|result| QueryResult {
+            columns: result.columns,
+            rows: result.rows.into_iter().map(RowResult::from).collect(),
+        }))
     }
 
-    async fn last_insert_rowid(&mut self, connection: Resource<Connection>) -> wasmtime::Result<i64> {
+    async fn last_insert_rowid(
+        &mut self,
+        connection: Resource<Connection>,
+    ) -> wasmtime::Result<i64> {
         let lease = self.table.get(&connection)?.0.clone();
         Ok(blocking(move || lease.last_insert_rowid()).await?)
     }
@@ -98,7 +122,10 @@ impl HostConnection for State {
 }
 
 impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
-    async fn open_async(store: &Accessor<T, Self>, database: String) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
+    async fn open_async(
+        store: &Accessor<T, Self>,
+        database: String,
+    ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
         let database = match store.with(|mut access| access.get().database(&database)) {
             Ok(database) => database,
             Err(error) => return Ok(Err(error)),
@@ -126,12 +153,19 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         tokio::task::spawn_blocking(move || {
             let mut columns_to = Some(columns_to);
             let tell = |names| drop(columns_to.take().map(|to| to.send(names)));
-            let result = lease.stream(&statement, parameters, tell, |row| rows_to.send(RowResult::from(row)).is_ok());
+            let result = lease.stream(&statement, parameters, tell, |row| {
+                rows_to.send(RowResult::from(row)).is_ok()
+            });
             // A statement that could not be prepared has no columns, and its failure is in the future.
             let _ = end_to.send(result.map_err(Error::from));
         });
         let columns = columns.await.unwrap_or_default();
-        let end = async move { wasmtime::error::Ok(end.await.unwrap_or_else(|_| Err(Error::Io("the host is shutting down".to_owned())))) };
+        let end = async move {
+            wasmtime::error::Ok(
+                end.await
+                    .unwrap_or_else(|_| Err(Error::Io("the host is shutting down".to_owned()))),
+            )
+        };
         let readers = store.with(|mut access| {
             let rows = StreamReader::new(&mut access, FromChannel(rows))?;
             wasmtime::error::Ok((rows, FutureReader::new(&mut access, end)?))
@@ -139,13 +173,31 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         Ok(Ok((columns, readers.0, readers.1)))
     }
 
-    async fn last_insert_rowid_async(store: &Accessor<T, Self>, connection: Resource<Connection>) -> wasmtime::Result<i64> {
-        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+    async fn last_insert_rowid_async(
+        store: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+    ) -> wasmtime::Result<i64> {
+        let lease = store.with(|mut access| {
+            access
+                .get()
+                .table
+                .get(&connection)
+                .map(|connection| connection.0.clone())
+        })?;
         Ok(blocking(move || lease.last_insert_rowid()).await?)
     }
 
-    async fn changes_async(store: &Accessor<T, Self>, connection: Resource<Connection>) -> wasmtime::Result<u64> {
-        let lease = store.with(|mut access| access.get().table.get(&connection).map(|connection| connection.0.clone()))?;
+    async fn changes_async(
+        store: &Accessor<T, Self>,
+        connection: Resource<Connection>,
+    ) -> wasmtime::Result<u64> {
+        let lease = store.with(|mut access| {
+            access
+                .get()
+                .table
+                .get(&connection)
+                .map(|connection| connection.0.clone())
+        })?;
         Ok(blocking(move || lease.changes()).await?)
     }
 }
@@ -180,6 +232,8 @@ impl From<Row> for RowResult {
             Value::Text(text) => WitValue::Text(text),
             Value::Blob(blob) => WitValue::Blob(blob),
         };
-        Self { values: row.into_iter().map(value).collect() }
+        Self {
+            values: row.into_iter().map(value).collect(),
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Streams towards components, fed through a channel.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
 use tokio::sync::mpsc::UnboundedReceiver;
-use wasmtime::StoreContextMut;
-use wasmtime::component::{Destination, StreamProducer, StreamResult};
+use wasmtime::{
+    StoreContextMut,
+    component::{Destination, StreamProducer, StreamResult},
+};
 
 /// Produces what a channel delivers, and ends with it. The senders bound what waits in the channel.
 pub(super) struct FromChannel<T>(pub(super) UnboundedReceiver<T>);

@@ -1,19 +1,21 @@
 //! `spin:variables`: the component's own variables, filled in at load.
 
-use wasmtime::component::{Accessor, HasSelf};
-
 use super::bindings::spin::variables::variables::{Error, Host, HostWithStore};
-use crate::state::State;
-use crate::variables::check_name;
+use crate::{state::State, variables::check_name};
+use wasmtime::component::{Accessor, HasSelf};
 
 impl Host for State {}
 
 impl<T: Send + 'static> HostWithStore<T> for HasSelf<State> {
-    async fn get(store: &Accessor<T, Self>, name: String) -> wasmtime::Result<Result<String, Error>> {
+    async fn get(
+        store: &Accessor<T, Self>,
+        name: String,
+    ) -> wasmtime::Result<Result<String, Error>> {
         if let Err(error) = check_name(&name) {
             return Ok(Err(Error::InvalidName(error.to_string())));
         }
         let value = store.with(|mut access| access.get().component.variables.get(&name).cloned());
-        Ok(value.ok_or_else(|| Error::Undefined(format!("no variable `{name}` for this component"))))
+        Ok(value
+            .ok_or_else(|| Error::Undefined(format!("no variable `{name}` for this component"))))
     }
 }

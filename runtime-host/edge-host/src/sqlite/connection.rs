@@ -2,19 +2,23 @@
 //!
 //! Invariant: a connection that goes back has no open transaction and no setting, temporary table or attached database of its user.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
+use super::Database;
 use limits::edge_host as bounds;
 use parking_lot::Mutex;
-use rusqlite::config::DbConfig;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
-
-use super::Database;
+use rusqlite::{
+    Connection, OpenFlags,
+    config::DbConfig,
+    hooks::{AuthAction, AuthContext, Authorization},
+    limits::Limit,
+};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 /// Virtual machine steps between two looks at the clock: some microseconds.
 const STEPS_PER_LOOK: i32 = 10_000;
@@ -32,20 +36,26 @@ pub(super) struct Open {
 impl Open {
     /// Opens a file with the settings that all users share: write-ahead log, full sync, foreign keys (as Spin), a bounded wait.
     pub(super) fn new(path: &Path) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         // A file that cannot even be opened is left as it is, too: closing must not move its log into it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(Duration::from_millis(bounds::SQLITE_BUSY_TIMEOUT_MS))?;
         connection.set_prepared_statement_cache_capacity(bounds::SQLITE_STATEMENTS_MAX);
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+        connection.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+        )?;
         // The authorizer denies every ATTACH; these hold even if it were passed.
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false)?;
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
-        connection.authorizer(Some(move |context: AuthContext<'_>| authorize(&context.action, &mark)))?;
+        connection.authorizer(Some(move |context: AuthContext<'_>| {
+            authorize(&context.action, &mark)
+        }))?;
         let deadline = Arc::new(AtomicU64::new(0));
         let since = Instant::now();
         let end = deadline.clone();
@@ -57,13 +67,19 @@ impl Open {
             }),
         )?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        Ok(Self { connection, marked, deadline, since })
+        Ok(Self {
+            connection,
+            marked,
+            deadline,
+            since,
+        })
     }
 
     /// Gives the next statement its time.
     pub(super) fn start_clock(&self) {
         let end = self.since.elapsed() + Duration::from_millis(bounds::QUERY_TIMEOUT_MS);
-        self.deadline.store(end.as_micros() as u64, Ordering::Relaxed);
+        self.deadline
+            .store(end.as_micros() as u64, Ordering::Relaxed);
     }
 
     fn stop_clock(&self) {
@@ -75,13 +91,26 @@ impl Open {
 /// that are not named here are denied: SQLite reports an `ATTACH` whose file name is no literal as an action without a name.
 fn authorize(action: &AuthAction<'_>, marked: &AtomicBool) -> Authorization {
     match action {
-        AuthAction::Pragma { pragma_name, pragma_value: Some(value) } => match pragma_name.to_ascii_lowercase().as_str() {
+        AuthAction::Pragma {
+            pragma_name,
+            pragma_value: Some(value),
+        } => match pragma_name.to_ascii_lowercase().as_str() {
             "journal_mode" if !value.eq_ignore_ascii_case("wal") => return Authorization::Deny,
-            "synchronous" if !matches!(value.to_ascii_lowercase().as_str(), "full" | "extra" | "2" | "3") => return Authorization::Deny,
-            "writable_schema" | "temp_store_directory" | "data_store_directory" => return Authorization::Deny,
+            "synchronous"
+                if !matches!(
+                    value.to_ascii_lowercase().as_str(),
+                    "full" | "extra" | "2" | "3"
+                ) =>
+            {
+                return Authorization::Deny;
+            }
+            "writable_schema" | "temp_store_directory" | "data_store_directory" => {
+                return Authorization::Deny;
+            }
             // These name a table or describe the file, not the connection.
-            "user_version" | "application_id" | "table_info" | "table_xinfo" | "table_list" | "index_list" | "index_info"
-            | "index_xinfo" | "foreign_key_list" | "foreign_key_check" | "quick_check" | "integrity_check" | "optimize"
+            "user_version" | "application_id" | "table_info" | "table_xinfo" | "table_list"
+            | "index_list" | "index_info" | "index_xinfo" | "foreign_key_list"
+            | "foreign_key_check" | "quick_check" | "integrity_check" | "optimize"
             | "wal_checkpoint" => {}
             _ => marked.store(true, Ordering::Relaxed),
         },
@@ -134,13 +163,20 @@ impl Lease {
     pub(super) fn new(database: Arc<Database>, open: Open) -> Self {
         let changes_before = open.connection.total_changes();
         let rowid_before = open.connection.last_insert_rowid();
-        Self { database, open: Mutex::new(Some(open)), changes_before, rowid_before }
+        Self {
+            database,
+            open: Mutex::new(Some(open)),
+            changes_before,
+            rowid_before,
+        }
     }
 
     /// Uses the connection; callers queue. Blocks; not for async threads.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Open) -> T) -> T {
         let guard = self.open.lock();
-        let open = guard.as_ref().expect("a lease holds its connection until it is dropped");
+        let open = guard
+            .as_ref()
+            .expect("a lease holds its connection until it is dropped");
         let result = work(open);
         open.stop_clock();
         result
@@ -148,14 +184,21 @@ impl Lease {
 
     /// Rows changed by the newest statement of this user.
     pub(crate) fn changes(&self) -> u64 {
-        self.with(|open| if open.connection.total_changes() == self.changes_before { 0 } else { open.connection.changes() })
+        self.with(|open| {
+            if open.connection.total_changes() == self.changes_before {
+                0
+            } else {
+                open.connection.changes()
+            }
+        })
     }
 
     /// Row id of the newest insert of this user, 0 before the first.
     pub(crate) fn last_insert_rowid(&self) -> i64 {
         self.with(|open| {
             let rowid = open.connection.last_insert_rowid();
-            let untouched = rowid == self.rowid_before && open.connection.total_changes() == self.changes_before;
+            let untouched = rowid == self.rowid_before
+                && open.connection.total_changes() == self.changes_before;
             if untouched { 0 } else { rowid }
         })
     }
@@ -163,8 +206,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(open) = self.open.get_mut().take() else { return };
-        let clean = open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok();
+        let Some(open) = self.open.get_mut().take() else {
+            return;
+        };
+        let clean =
+            open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok();
         if clean && !open.marked.load(Ordering::Relaxed) {
             self.database.give_back(open);
         }

@@ -8,12 +8,13 @@ mod backup;
 mod connection;
 mod statement;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
 use anyhow::Result;
 use limits::edge_host::SQLITE_IDLE_CONNECTIONS_MAX;
 use parking_lot::Mutex;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use storage::file;
 
 pub use backup::backup;
@@ -45,8 +46,13 @@ impl Database {
     /// When the file is damaged, gone, no database, read-only, or the disk is full. The file is left as it is.
     pub(crate) fn check(path: PathBuf) -> Result<Arc<Self>> {
         file::check(&path)?;
-        let database = Arc::new(Self { path, idle: Mutex::new(Vec::new()) });
-        let open = database.open_checked().map_err(|error| file::explain(&database.path, &error))?;
+        let database = Arc::new(Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+        });
+        let open = database
+            .open_checked()
+            .map_err(|error| file::explain(&database.path, &error))?;
         file::mark(&database.path)?;
         database.idle.lock().push(open);
         Ok(database)
@@ -81,6 +87,8 @@ impl Database {
 ///
 /// # Errors
 /// When the runtime shuts down meanwhile.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, tokio::task::JoinError> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
     tokio::task::spawn_blocking(work).await
 }

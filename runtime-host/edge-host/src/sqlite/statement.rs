@@ -2,12 +2,10 @@
 //!
 //! Invariant: a result is never held beyond [`bounds::QUERY_BYTES_MAX`]; a statement never runs beyond [`bounds::QUERY_TIMEOUT_MS`].
 
-use limits::edge_host as bounds;
-use rusqlite::ErrorCode;
-use rusqlite::types::ValueRef;
-use thiserror::Error;
-
 use super::Lease;
+use limits::edge_host as bounds;
+use rusqlite::{ErrorCode, types::ValueRef};
+use thiserror::Error;
 
 /// A value of SQLite.
 pub(crate) type Value = rusqlite::types::Value;
@@ -50,7 +48,9 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Corrupt(error.to_string())
+            }
             Some(ErrorCode::OperationInterrupted) => Self::TooLong,
             _ => Self::Other(error.to_string()),
         }
@@ -81,7 +81,10 @@ impl Lease {
         self.with(|open| {
             open.start_clock();
             let mut statement = open.connection.prepare_cached(sql)?;
-            let names = statement.column_names().map(str::to_owned).collect::<Vec<_>>();
+            let names = statement
+                .column_names()
+                .map(str::to_owned)
+                .collect::<Vec<_>>();
             let width = names.len();
             columns(names);
             let mut rows = statement.query(rusqlite::params_from_iter(parameters))?;
@@ -114,7 +117,11 @@ fn owned(value: ValueRef<'_>, column: usize) -> Result<Value, Failure> {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(integer) => Value::Integer(integer),
         ValueRef::Real(real) => Value::Real(real),
-        ValueRef::Text(text) => Value::Text(std::str::from_utf8(text).map_err(|_| Failure::NotUtf8(column))?.to_owned()),
+        ValueRef::Text(text) => Value::Text(
+            std::str::from_utf8(text)
+                .map_err(|_| Failure::NotUtf8(column))?
+                .to_owned(),
+        ),
         ValueRef::Blob(blob) => Value::Blob(blob.to_vec()),
     })
 }

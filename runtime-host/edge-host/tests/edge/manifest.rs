@@ -1,16 +1,17 @@
 //! The manifest parser against `tests/cases/spin-manifest/<case>.toml`; `<case>.expect` holds `ok` or the whole refusal.
 //! `UPDATE_EXPECT=1` writes the expectations.
 
-use std::path::Path;
-
-use edge_host::manifest::Manifest;
-
 use crate::support::root;
+use edge_host::manifest::Manifest;
+use std::path::Path;
 
 #[test]
 fn each_case_is_accepted_or_refused_with_its_text() {
     let folder = root().join("tests/cases/spin-manifest");
-    let mut cases: Vec<_> = std::fs::read_dir(&folder).expect("cases").map(|entry| entry.expect("entry").path()).collect();
+    let mut cases: Vec<_> = std::fs::read_dir(&folder)
+        .expect("cases")
+        .map(|entry| entry.expect("entry").path())
+        .collect();
     cases.sort();
     let (mut checked, mut wrong) = (0, Vec::new());
     for case in cases {
@@ -20,7 +21,10 @@ fn each_case_is_accepted_or_refused_with_its_text() {
             _ => panic!("nobody reads {}", case.display()),
         }
         checked += 1;
-        let found = match Manifest::parse(&std::fs::read_to_string(&case).expect("case"), Path::new(".")) {
+        let found = match Manifest::parse(
+            &std::fs::read_to_string(&case).expect("case"),
+            Path::new("."),
+        ) {
             Ok(_) => "ok\n".to_owned(),
             Err(error) => format!("{error}\n"),
         };
@@ -30,7 +34,10 @@ fn each_case_is_accepted_or_refused_with_its_text() {
         }
         let expected = std::fs::read_to_string(&expectation).unwrap_or_default();
         if expected != found {
-            wrong.push(format!("{}:\n  expected: {expected}  found: {found}", case.display()));
+            wrong.push(format!(
+                "{}:\n  expected: {expected}  found: {found}",
+                case.display()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -41,5 +48,11 @@ fn each_case_is_accepted_or_refused_with_its_text() {
 fn our_own_manifest_is_accepted() {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("spin.toml");
     assert_eq!(manifest.served(), ["plugin-support", "envelope-api"]);
-    assert!(manifest.variables.values().all(|variable| variable.default.is_some()), "every variable has a default");
+    assert!(
+        manifest
+            .variables
+            .values()
+            .all(|variable| variable.default.is_some()),
+        "every variable has a default"
+    );
 }

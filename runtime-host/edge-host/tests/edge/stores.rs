@@ -1,21 +1,22 @@
 //! SQLite databases and key-value stores on real files.
 
-use std::path::Path;
-
+use crate::support::{App, load, post, probe_manifest, send};
 use edge_host::{EdgeHost, backup, database_file};
 use http::Method;
 use serde_json::{Value, json};
+use std::path::Path;
 
-use crate::support::{App, load, post, probe_manifest, send};
-
-const GRANTS: &str = "sqlite_databases = [\"default\", \"second\"]\nkey_value_stores = [\"default\"]";
+const GRANTS: &str =
+    "sqlite_databases = [\"default\", \"second\"]\nkey_value_stores = [\"default\"]";
 
 async fn sql(host: &EdgeHost, statements: Value) -> Value {
     post(host, "/probe/sqlite", json!({ "statements": statements })).await
 }
 
 fn error(result: &Value) -> &str {
-    result["error"].as_str().unwrap_or_else(|| panic!("no error: {result}"))
+    result["error"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no error: {result}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -24,8 +25,14 @@ async fn statements_return_columns_rows_and_counts() {
     let made = sql(
         &app.host,
         json!([
-            ["CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b REAL, c BLOB)", []],
-            ["INSERT INTO t (a, b, c) VALUES (?, ?, x'00ff')", ["grüße", 1.5]],
+            [
+                "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b REAL, c BLOB)",
+                []
+            ],
+            [
+                "INSERT INTO t (a, b, c) VALUES (?, ?, x'00ff')",
+                ["grüße", 1.5]
+            ],
             ["INSERT INTO t (a) VALUES (?)", [null]],
             ["SELECT * FROM t ORDER BY id", []],
             ["INSERT INTO t (a) VALUES (?)", ["grüße"]],
@@ -34,27 +41,76 @@ async fn statements_return_columns_rows_and_counts() {
         ]),
     )
     .await;
-    assert_eq!((&made[1]["changes"], &made[1]["rowid"], &made[2]["rowid"]), (&1.into(), &1.into(), &2.into()));
+    assert_eq!(
+        (&made[1]["changes"], &made[1]["rowid"], &made[2]["rowid"]),
+        (&1.into(), &1.into(), &2.into())
+    );
     assert_eq!(made[3]["columns"], json!(["id", "a", "b", "c"]));
-    assert_eq!(made[3]["rows"], json!([[1, "grüße", 1.5, { "blob": [0, 255] }], [2, null, null, null]]));
-    assert_eq!(error(&made[4]), "Error::Io(\"UNIQUE constraint failed: t.a\")");
+    assert_eq!(
+        made[3]["rows"],
+        json!([[1, "grüße", 1.5, { "blob": [0, 255] }], [2, null, null, null]])
+    );
+    assert_eq!(
+        error(&made[4]),
+        "Error::Io(\"UNIQUE constraint failed: t.a\")"
+    );
     assert!(error(&made[5]).contains("syntax error"), "{made}");
     assert_eq!(made[6]["changes"], 2);
     // The next connection is the same one from the pool, and shows nothing of its former user.
-    let fresh = sql(&app.host, json!([["SELECT count(*) FROM t", []], ["PRAGMA foreign_keys", []], ["PRAGMA synchronous", []]])).await;
-    assert_eq!((&fresh[0]["rows"], &fresh[0]["changes"], &fresh[0]["rowid"]), (&json!([[2]]), &0.into(), &0.into()));
-    assert_eq!((&fresh[1]["rows"], &fresh[2]["rows"]), (&json!([[1]]), &json!([[2]])));
+    let fresh = sql(
+        &app.host,
+        json!([
+            ["SELECT count(*) FROM t", []],
+            ["PRAGMA foreign_keys", []],
+            ["PRAGMA synchronous", []]
+        ]),
+    )
+    .await;
+    assert_eq!(
+        (&fresh[0]["rows"], &fresh[0]["changes"], &fresh[0]["rowid"]),
+        (&json!([[2]]), &0.into(), &0.into())
+    );
+    assert_eq!(
+        (&fresh[1]["rows"], &fresh[2]["rows"]),
+        (&json!([[1]]), &json!([[2]]))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_user_leaves_behind_the_next_does_not_see() {
     let app = App::probe(GRANTS).await;
     sql(&app.host, json!([["CREATE TABLE t (a)", []]])).await;
-    sql(&app.host, json!([["BEGIN", []], ["INSERT INTO t VALUES (1)", []], ["CREATE TEMP TABLE mine (a)", []]])).await;
-    sql(&app.host, json!([["PRAGMA case_sensitive_like = 1", []], ["PRAGMA foreign_keys = 0", []]])).await;
+    sql(
+        &app.host,
+        json!([
+            ["BEGIN", []],
+            ["INSERT INTO t VALUES (1)", []],
+            ["CREATE TEMP TABLE mine (a)", []]
+        ]),
+    )
+    .await;
+    sql(
+        &app.host,
+        json!([
+            ["PRAGMA case_sensitive_like = 1", []],
+            ["PRAGMA foreign_keys = 0", []]
+        ]),
+    )
+    .await;
     for _ in 0..3 {
-        let next = sql(&app.host, json!([["SELECT count(*) FROM t", []], ["PRAGMA foreign_keys", []], ["SELECT * FROM mine", []]])).await;
-        assert_eq!((&next[0]["rows"], &next[1]["rows"]), (&json!([[0]]), &json!([[1]])));
+        let next = sql(
+            &app.host,
+            json!([
+                ["SELECT count(*) FROM t", []],
+                ["PRAGMA foreign_keys", []],
+                ["SELECT * FROM mine", []]
+            ]),
+        )
+        .await;
+        assert_eq!(
+            (&next[0]["rows"], &next[1]["rows"]),
+            (&json!([[0]]), &json!([[1]]))
+        );
         assert!(error(&next[2]).contains("no such table"));
     }
 }
@@ -62,7 +118,12 @@ async fn what_one_user_leaves_behind_the_next_does_not_see() {
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_and_the_file_system_are_guarded() {
     let app = App::probe(GRANTS).await;
-    let denied = post(&app.host, "/probe/sqlite", json!({ "database": "other", "statements": [] })).await;
+    let denied = post(
+        &app.host,
+        "/probe/sqlite",
+        json!({ "database": "other", "statements": [] }),
+    )
+    .await;
     assert_eq!(error(&denied), "Error::AccessDenied");
     let file = app.dir.path().join("other.db");
     let attached = sql(
@@ -77,7 +138,13 @@ async fn grants_and_the_file_system_are_guarded() {
             ["ATTACH ':memory:' AS own", []],
             ["ATTACH '' AS own", []],
             ["ATTACH ?1 AS other", [file.display().to_string()]],
-            [format!("ATTACH ('{}' || '.db') AS other", file.with_extension("").display()), []],
+            [
+                format!(
+                    "ATTACH ('{}' || '.db') AS other",
+                    file.with_extension("").display()
+                ),
+                []
+            ],
             [format!("ATTACH (SELECT '{}') AS other", file.display()), []],
             ["VACUUM INTO ?1", [file.display().to_string()]],
         ]),
@@ -91,7 +158,10 @@ async fn grants_and_the_file_system_are_guarded() {
     assert!(!file.exists());
     // What is made here by a former user of the file is no way in either.
     let secret = "CREATE TABLE secret (a); INSERT INTO secret VALUES (1)";
-    rusqlite::Connection::open(&file).expect("a database").execute_batch(secret).expect("a table");
+    rusqlite::Connection::open(&file)
+        .expect("a database")
+        .execute_batch(secret)
+        .expect("a table");
     let read = sql(
         &app.host,
         json!([
@@ -112,10 +182,16 @@ async fn results_and_running_time_are_bounded() {
     let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n";
     let big = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT zeroblob(1048576) FROM n";
     let bounded = sql(&app.host, json!([[big, []], ["SELECT 1", []]])).await;
-    assert!(error(&bounded[0]).contains("exceeds the limit of 33554432 bytes"), "{bounded}");
+    assert!(
+        error(&bounded[0]).contains("exceeds the limit of 33554432 bytes"),
+        "{bounded}"
+    );
     assert_eq!(bounded[1]["rows"], json!([[1]]));
     let bounded = sql(&app.host, json!([[endless, []]])).await;
-    assert!(error(&bounded[0]).contains("exceeds the limit of 100000 rows"), "{bounded}");
+    assert!(
+        error(&bounded[0]).contains("exceeds the limit of 100000 rows"),
+        "{bounded}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,23 +199,44 @@ async fn a_full_database_is_database_full() {
     let app = App::probe(GRANTS).await;
     let full = sql(
         &app.host,
-        json!([["CREATE TABLE t (a)", []], ["PRAGMA max_page_count = 10", []], ["INSERT INTO t VALUES (zeroblob(1000000))", []],]),
+        json!([
+            ["CREATE TABLE t (a)", []],
+            ["PRAGMA max_page_count = 10", []],
+            ["INSERT INTO t VALUES (zeroblob(1000000))", []],
+        ]),
     )
     .await;
     assert_eq!(error(&full[2]), "Error::DatabaseFull");
-    assert_eq!(sql(&app.host, json!([["INSERT INTO t VALUES (1)", []]])).await[0]["changes"], 1);
+    assert_eq!(
+        sql(&app.host, json!([["INSERT INTO t VALUES (1)", []]])).await[0]["changes"],
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_wait_for_each_other() {
     let app = App::probe(GRANTS).await;
     sql(&app.host, json!([["CREATE TABLE t (a)", []]])).await;
-    let one = json!([["BEGIN IMMEDIATE", []], ["INSERT INTO t VALUES (1)", []], ["COMMIT", []]]);
+    let one = json!([
+        ["BEGIN IMMEDIATE", []],
+        ["INSERT INTO t VALUES (1)", []],
+        ["COMMIT", []]
+    ]);
     let done = futures::future::join_all((0..40).map(|_| sql(&app.host, one.clone()))).await;
     for results in &done {
-        assert!(results.as_array().expect("results").iter().all(|result| result["error"].is_null()), "{results}");
+        assert!(
+            results
+                .as_array()
+                .expect("results")
+                .iter()
+                .all(|result| result["error"].is_null()),
+            "{results}"
+        );
     }
-    assert_eq!(sql(&app.host, json!([["SELECT count(*) FROM t", []]])).await[0]["rows"], json!([[40]]));
+    assert_eq!(
+        sql(&app.host, json!([["SELECT count(*) FROM t", []]])).await[0]["rows"],
+        json!([[40]])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,70 +244,157 @@ async fn data_survives_a_restart_and_can_be_backed_up_while_in_use() {
     let dir = tempfile::tempdir().expect("directory");
     let manifest = probe_manifest("", GRANTS);
     let host = load(dir.path(), &manifest, &[]).await.expect("application");
-    sql(&host, json!([["CREATE TABLE t (a)", []], ["INSERT INTO t VALUES (7)", []]])).await;
+    sql(
+        &host,
+        json!([["CREATE TABLE t (a)", []], ["INSERT INTO t VALUES (7)", []]]),
+    )
+    .await;
     let copies = backup(&dir.path().join("data"), &dir.path().join("copies")).expect("backup");
-    let names: Vec<_> = copies.iter().map(|copy| copy.file_name().and_then(|name| name.to_str()).expect("name")).collect();
-    assert_eq!(names, ["key-value-default.db", "sqlite-default.db", "sqlite-second.db"]);
-    assert!(backup(&dir.path().join("data"), &dir.path().join("copies")).expect_err("refusal").to_string().contains("exists already"));
+    let names: Vec<_> = copies
+        .iter()
+        .map(|copy| {
+            copy.file_name()
+                .and_then(|name| name.to_str())
+                .expect("name")
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "key-value-default.db",
+            "sqlite-default.db",
+            "sqlite-second.db"
+        ]
+    );
+    assert!(
+        backup(&dir.path().join("data"), &dir.path().join("copies"))
+            .expect_err("refusal")
+            .to_string()
+            .contains("exists already")
+    );
     sql(&host, json!([["DELETE FROM t", []]])).await;
     drop(host);
     let host = load(dir.path(), &manifest, &[]).await.expect("application");
-    assert_eq!(sql(&host, json!([["SELECT count(*) FROM t", []]])).await[0]["rows"], json!([[0]]));
+    assert_eq!(
+        sql(&host, json!([["SELECT count(*) FROM t", []]])).await[0]["rows"],
+        json!([[0]])
+    );
     drop(host);
     std::fs::remove_dir_all(dir.path().join("data")).expect("removal");
     std::fs::rename(dir.path().join("copies"), dir.path().join("data")).expect("restore");
     let host = load(dir.path(), &manifest, &[]).await.expect("application");
-    assert_eq!(sql(&host, json!([["SELECT a FROM t", []]])).await[0]["rows"], json!([[7]]));
+    assert_eq!(
+        sql(&host, json!([["SELECT a FROM t", []]])).await[0]["rows"],
+        json!([[7]])
+    );
 }
 
 async fn refusal(dir: &Path) -> String {
-    format!("{:#}", load(dir, &probe_manifest("", GRANTS), &[]).await.err().expect("a refusal"))
+    format!(
+        "{:#}",
+        load(dir, &probe_manifest("", GRANTS), &[])
+            .await
+            .err()
+            .expect("a refusal")
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_files_stop_the_start_and_stay_as_they_are() {
     let dir = tempfile::tempdir().expect("directory");
     let file = database_file(&dir.path().join("data"), "default");
-    let host = load(dir.path(), &probe_manifest("", GRANTS), &[]).await.expect("application");
-    let rows =
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
-    sql(&host, json!([["CREATE TABLE t (a, b)", []], [rows, []], ["PRAGMA wal_checkpoint(TRUNCATE)", []]])).await;
+    let host = load(dir.path(), &probe_manifest("", GRANTS), &[])
+        .await
+        .expect("application");
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n";
+    sql(
+        &host,
+        json!([
+            ["CREATE TABLE t (a, b)", []],
+            [rows, []],
+            ["PRAGMA wal_checkpoint(TRUNCATE)", []]
+        ]),
+    )
+    .await;
     drop(host);
     let mut bytes = std::fs::read(&file).expect("file");
     let end = bytes.len();
     bytes[8192..end.min(80_000)].fill(0x5a);
     std::fs::write(&file, &bytes).expect("damage");
     let text = refusal(dir.path()).await;
-    assert!(text.contains("sqlite-default.db is corrupt; restore it from a backup"), "{text}");
-    assert!(std::fs::read(&file).expect("file") == bytes, "a damaged file is left as it is");
+    assert!(
+        text.contains("sqlite-default.db is corrupt; restore it from a backup"),
+        "{text}"
+    );
+    assert!(
+        std::fs::read(&file).expect("file") == bytes,
+        "a damaged file is left as it is"
+    );
 
-    std::fs::write(&file, b"this is no database, and it is long enough to look at its header").expect("file");
+    std::fs::write(
+        &file,
+        b"this is no database, and it is long enough to look at its header",
+    )
+    .expect("file");
     let text = refusal(dir.path()).await;
-    assert!(text.contains("sqlite-default.db is not a SQLite database; restore it from a backup"), "{text}");
+    assert!(
+        text.contains("sqlite-default.db is not a SQLite database; restore it from a backup"),
+        "{text}"
+    );
 
     std::fs::remove_file(&file).expect("removal");
     std::fs::create_dir(&file).expect("directory");
     let text = refusal(dir.path()).await;
-    assert!(text.contains("cannot be opened; check the owner and mode"), "{text}");
+    assert!(
+        text.contains("cannot be opened; check the owner and mode"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn key_value_stores_keep_what_they_are_given() {
     let app = App::probe(GRANTS).await;
     let call = async |method: Method, key: &str, body: &str| {
-        send(&app.host, method, "/probe/key-value", &[("x-key", key)], body.to_owned()).await.json()
+        send(
+            &app.host,
+            method,
+            "/probe/key-value",
+            &[("x-key", key)],
+            body.to_owned(),
+        )
+        .await
+        .json()
     };
-    assert_eq!(call(Method::GET, "a", "").await, json!({ "exists": false, "value": null }));
+    assert_eq!(
+        call(Method::GET, "a", "").await,
+        json!({ "exists": false, "value": null })
+    );
     assert_eq!(call(Method::PUT, "b", "1").await, json!(null));
     assert_eq!(call(Method::PUT, "a", "1").await, json!(null));
     assert_eq!(call(Method::PUT, "a", "2").await, json!(null));
-    assert_eq!(call(Method::GET, "a", "").await, json!({ "exists": true, "value": "2" }));
+    assert_eq!(
+        call(Method::GET, "a", "").await,
+        json!({ "exists": true, "value": "2" })
+    );
     assert_eq!(call(Method::POST, "", "").await, json!(["a", "b"]));
     assert_eq!(call(Method::DELETE, "a", "").await, json!(true));
     assert_eq!(call(Method::DELETE, "a", "").await, json!(true));
     assert_eq!(call(Method::POST, "", "").await, json!(["b"]));
-    let long = call(Method::PUT, &"k".repeat(limits::edge_host::KEY_BYTES_MAX + 1), "").await;
+    let long = call(
+        Method::PUT,
+        &"k".repeat(limits::edge_host::KEY_BYTES_MAX + 1),
+        "",
+    )
+    .await;
     assert!(error(&long).contains("a key may have 1024 bytes"), "{long}");
-    let denied = send(&app.host, Method::GET, "/probe/key-value", &[("x-store", "other")], "").await.json();
+    let denied = send(
+        &app.host,
+        Method::GET,
+        "/probe/key-value",
+        &[("x-store", "other")],
+        "",
+    )
+    .await
+    .json();
     assert_eq!(error(&denied), "Error::AccessDenied");
 }

@@ -1,20 +1,25 @@
 //! Guests built once, applications written to temporary directories, requests in one line.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{LazyLock, Mutex};
-
 use bytes::Bytes;
 use edge_host::{EdgeHost, Options};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{LazyLock, Mutex},
+};
 use tempfile::TempDir;
 
 /// The repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("two folders up").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("two folders up")
+        .to_owned()
 }
 
 /// Builds guests of the workspace (a no-op when they are fresh) and returns the folder of their files.
@@ -22,10 +27,32 @@ pub(crate) fn guests() -> &'static Path {
     static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--target", "wasm32-wasip2", "--profile", "component"]);
-        command.args(["-p", "http-probe", "-p", "redis-user", "-p", "counter", "-p", "http-counter"]).current_dir(root());
-        assert!(command.status().expect("cargo").success(), "the guests do not build");
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir));
+        command.args([
+            "build",
+            "--quiet",
+            "--target",
+            "wasm32-wasip2",
+            "--profile",
+            "component",
+        ]);
+        command
+            .args([
+                "-p",
+                "http-probe",
+                "-p",
+                "redis-user",
+                "-p",
+                "counter",
+                "-p",
+                "http-counter",
+            ])
+            .current_dir(root());
+        assert!(
+            command.status().expect("cargo").success(),
+            "the guests do not build"
+        );
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| root().join("target"), |dir| root().join(dir));
         target.join("wasm32-wasip2/component")
     });
     &BUILT
@@ -52,30 +79,59 @@ pub(crate) fn probe_manifest(head: &str, grants: &str) -> String {
 }
 
 /// Loads a manifest with its data in `dir`.
-pub(crate) async fn load(dir: &Path, manifest: &str, variables: &[(&str, &str)]) -> anyhow::Result<EdgeHost> {
+pub(crate) async fn load(
+    dir: &Path,
+    manifest: &str,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<EdgeHost> {
     load_with(dir, cache(), manifest, variables).await
 }
 
 /// [`load`] with a cache of compiled code of one's own.
-pub(crate) async fn load_with(dir: &Path, cache_dir: PathBuf, manifest: &str, variables: &[(&str, &str)]) -> anyhow::Result<EdgeHost> {
+pub(crate) async fn load_with(
+    dir: &Path,
+    cache_dir: PathBuf,
+    manifest: &str,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<EdgeHost> {
     log();
     let path = dir.join("spin.toml");
     std::fs::write(&path, manifest)?;
-    let variables: BTreeMap<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    EdgeHost::load(Options { cache_dir, ..options(dir, path, variables) }).await
+    let variables: BTreeMap<_, _> = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    EdgeHost::load(Options {
+        cache_dir,
+        ..options(dir, path, variables)
+    })
+    .await
 }
 
 /// What an application in `dir` is loaded with.
-pub(crate) fn options(dir: &Path, manifest: PathBuf, variables: BTreeMap<String, String>) -> Options {
+pub(crate) fn options(
+    dir: &Path,
+    manifest: PathBuf,
+    variables: BTreeMap<String, String>,
+) -> Options {
     let (data_dir, cache_dir) = (dir.join("data"), cache());
-    Options { manifest, data_dir, cache_dir, variables, build_missing: false, requests_per_instance_max: 0 }
+    Options {
+        manifest,
+        data_dir,
+        cache_dir,
+        variables,
+        build_missing: false,
+        requests_per_instance_max: 0,
+    }
 }
 
 impl App {
     /// The probe with these grants.
     pub(crate) async fn probe(grants: &str) -> Self {
         let dir = tempfile::tempdir().expect("directory");
-        let host = load(dir.path(), &probe_manifest("", grants), &[]).await.expect("application");
+        let host = load(dir.path(), &probe_manifest("", grants), &[])
+            .await
+            .expect("application");
         Self { dir, host }
     }
 }
@@ -90,18 +146,29 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// Asserts an error answer.
     pub(crate) fn is_error(&self, status: u16, code: &str) {
-        assert_eq!((self.status.as_u16(), self.json()["code"].as_str()), (status, Some(code)), "{self:?}");
+        assert_eq!(
+            (self.status.as_u16(), self.json()["code"].as_str()),
+            (status, Some(code)),
+            "{self:?}"
+        );
         assert!(self.json()["error"].is_string());
     }
 }
 
 /// Sends a request and collects the answer.
-pub(crate) async fn send(host: &EdgeHost, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+pub(crate) async fn send(
+    host: &EdgeHost,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -109,7 +176,11 @@ pub(crate) async fn send(host: &EdgeHost, method: Method, path: &str, headers: &
     let request = request.body(Full::new(body.into())).expect("request");
     let (head, body) = host.handle(request).await.into_parts();
     let body = body.collect().await.expect("body").to_bytes();
-    Answer { status: head.status, headers: head.headers, body }
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body,
+    }
 }
 
 pub(crate) async fn get(host: &EdgeHost, path: &str) -> Answer {
@@ -140,7 +211,10 @@ impl std::io::Write for LogWriter {
 
 /// Collects the log of all tests.
 fn log() {
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(|| LogWriter).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(|| LogWriter)
+        .finish();
     // Only the first test sets it.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

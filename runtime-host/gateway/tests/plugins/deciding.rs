@@ -28,9 +28,12 @@ fn what_nobody_listens_to_is_not_looked_at() {
     let mut in_channel = chat("x");
     in_channel["channelId"] = "general".into();
     // Which topics, how often interest is asked for then, and whether the channel is remembered.
-    for (topics, interests, channels) in
-        [(&[][..], 0, 0), (&[Topic::PluginEvent], 1, 0), (&[Topic::Channels], 0, 1), (&[Topic::Chat], 1, 1)]
-    {
+    for (topics, interests, channels) in [
+        (&[][..], 0, 0),
+        (&[Topic::PluginEvent], 1, 0),
+        (&[Topic::Channels], 0, 1),
+        (&[Topic::Chat], 1, 1),
+    ] {
         ground.set_topics(topics);
         let before = ground.interests();
         alice.send(in_channel.clone());
@@ -38,7 +41,11 @@ fn what_nobody_listens_to_is_not_looked_at() {
         bob.expect("chat_message");
         bob.expect("plugin_event");
         assert_eq!(ground.interests() - before, interests, "{topics:?}");
-        assert_eq!(ground.hub.recent_channels(SERVER).map(|known| known.len()), Some(channels), "{topics:?}");
+        assert_eq!(
+            ground.hub.recent_channels(SERVER).map(|known| known.len()),
+            Some(channels),
+            "{topics:?}"
+        );
     }
 }
 
@@ -49,18 +56,35 @@ fn whoever_listens_gets_a_copy_of_what_was_sent() {
     alice.send(chat("hello"));
     let sent = bob.expect_text("chat_message");
     let offered = ground.offered();
-    assert_eq!((&*offered.server_id, &offered.kind, &*offered.envelope), (SERVER, &OfferedKind::Chat, sent.as_bytes()));
-    assert_eq!((&*offered.sender_id, &*offered.sender_name), ("alice", "ALICE"));
+    assert_eq!(
+        (&*offered.server_id, &offered.kind, &*offered.envelope),
+        (SERVER, &OfferedKind::Chat, sent.as_bytes())
+    );
+    assert_eq!(
+        (&*offered.sender_id, &*offered.sender_name),
+        ("alice", "ALICE")
+    );
     assert_eq!((offered.ask, offered.hops, offered.author), (None, 0, None));
     alice.send(event("vote:tally", 1));
-    let kind = OfferedKind::PluginEvent { plugin_id: PLUGIN.into(), event_name: "vote:tally".into(), client_to_server: false };
+    let kind = OfferedKind::PluginEvent {
+        plugin_id: PLUGIN.into(),
+        event_name: "vote:tally".into(),
+        client_to_server: false,
+    };
     assert_eq!(ground.offered().kind, kind);
     alice.send(event("vote:cast", 1));
-    let kind = OfferedKind::PluginEvent { plugin_id: PLUGIN.into(), event_name: "vote:cast".into(), client_to_server: true };
+    let kind = OfferedKind::PluginEvent {
+        plugin_id: PLUGIN.into(),
+        event_name: "vote:cast".into(),
+        client_to_server: true,
+    };
     assert_eq!(ground.offered().kind, kind);
     // What judges refuse is nobody's to hear.
     alice.send(event("vote:hint", 1));
-    assert_eq!(alice.expect("plugin_error")["code"], "DIRECTION_NOT_ALLOWED");
+    assert_eq!(
+        alice.expect("plugin_error")["code"],
+        "DIRECTION_NOT_ALLOWED"
+    );
     assert!(ground.nothing_offered());
 }
 
@@ -70,14 +94,20 @@ fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
     let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
     // Nobody takes the offers: what is sent arrives all the same.
     (0..10).for_each(|at| alice.send(chat(&at.to_string())));
-    assert_eq!(bob.chats(10), (0..10).map(|at| at.to_string()).collect::<Vec<_>>());
+    assert_eq!(
+        bob.chats(10),
+        (0..10).map(|at| at.to_string()).collect::<Vec<_>>()
+    );
     (0..10).for_each(|_| drop(ground.offered()));
     ground.set_room(false);
     alice.send(chat("unheard"));
     assert_eq!(bob.chats(1), ["unheard"]);
     alice.send(chat("unheard too"));
     assert_eq!(bob.chats(1), ["unheard too"]);
-    assert!(ground.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1, "what was lost is counted");
+    assert!(
+        ground.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1,
+        "what was lost is counted"
+    );
     assert!(ground.nothing_offered());
 }
 
@@ -85,17 +115,24 @@ fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
 fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
     for shards in [1, 2] {
         let ground = Ground::start(shards, Some(decide));
-        let [mut alice, mut bob, mut carol] = ["alice", "bob", "carol"].map(|name| ground.join(name));
+        let [mut alice, mut bob, mut carol] =
+            ["alice", "bob", "carol"].map(|name| ground.join(name));
         alice.send(chat("first"));
         let (first, ask) = ground.asked();
-        assert_eq!((&first["message"], &first["senderId"], &first["senderName"]), (&json!("first"), &json!("alice"), &json!("ALICE")));
+        assert_eq!(
+            (&first["message"], &first["senderId"], &first["senderName"]),
+            (&json!("first"), &json!("alice"), &json!("ALICE"))
+        );
         for text in ["second", "third"] {
             alice.send(chat(text));
         }
         // A whole message of somebody else goes round meanwhile, on the same thread.
         bob.send(chat("bob's"));
         let (bobs, bobs_ask) = ground.asked();
-        assert_eq!(bobs["message"], "bob's", "the next message of the paused connection is not even read");
+        assert_eq!(
+            bobs["message"], "bob's",
+            "the next message of the paused connection is not even read"
+        );
         ground.decide(bobs_ask, Outcome::Relay);
         assert_eq!(carol.chats(1), ["bob's"]);
         assert!(ground.nothing_offered());
@@ -113,8 +150,15 @@ fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
         assert_eq!(bob.chats(3), ["first", "second", "third"]);
         assert!(!alice.has("chat_message") && !alice.has("error"));
         assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
-        let decisions = |kind: &str| ground.metric(&format!("jackfield_plugin_decisions_total{{kind=\"{kind}\"}}"));
-        assert_eq!((decisions("relay"), decisions("late"), decisions("consume")), (4, 2, 0));
+        let decisions = |kind: &str| {
+            ground.metric(&format!(
+                "jackfield_plugin_decisions_total{{kind=\"{kind}\"}}"
+            ))
+        };
+        assert_eq!(
+            (decisions("relay"), decisions("late"), decisions("consume")),
+            (4, 2, 0)
+        );
     }
 }
 
@@ -131,30 +175,54 @@ fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
         change(&mut waiting);
         ground.decide(ask, Outcome::Rewrite(waiting.to_string().into()));
     };
-    rewrite(&mut alice, &chat("heck"), |chat| chat["message"] = "****".into());
+    rewrite(&mut alice, &chat("heck"), |chat| {
+        chat["message"] = "****".into()
+    });
     assert_eq!(bob.chats(1), ["****"]);
-    rewrite(&mut alice, &chat("mine"), |chat| (chat["senderId"], chat["senderName"]) = ("bob".into(), "BOB".into()));
+    rewrite(&mut alice, &chat("mine"), |chat| {
+        (chat["senderId"], chat["senderName"]) = ("bob".into(), "BOB".into())
+    });
     let forged = bob.expect("chat_message");
-    assert_eq!((&forged["senderId"], &forged["senderName"]), (&json!("alice"), &json!("ALICE")), "stamped anew");
-    rewrite(&mut alice, &event("vote:cast", 1), |event| event["payload"]["option"] = 2.into());
+    assert_eq!(
+        (&forged["senderId"], &forged["senderName"]),
+        (&json!("alice"), &json!("ALICE")),
+        "stamped anew"
+    );
+    rewrite(&mut alice, &event("vote:cast", 1), |event| {
+        event["payload"]["option"] = 2.into()
+    });
     assert_eq!(bob.expect("plugin_event")["payload"], json!({"option": 2}));
 
     let illegal: [(Value, Change); 7] = [
         (chat("x"), |chat| chat["type"] = "typing".into()),
         (chat("x"), |chat| chat["serverId"] = "elsewhere".into()),
-        (chat("x"), |chat| chat["message"] = "x".repeat(70_000).into()),
+        (chat("x"), |chat| {
+            chat["message"] = "x".repeat(70_000).into()
+        }),
         (chat("x"), |chat| *chat = json!([chat.take()])),
-        (event("vote:cast", 1), |event| event["payload"]["option"] = "two".into()),
-        (event("vote:cast", 1), |event| event["eventName"] = "vote:tally".into()),
-        (event("vote:cast", 1), |event| event["pluginId"] = "example.other".into()),
+        (event("vote:cast", 1), |event| {
+            event["payload"]["option"] = "two".into()
+        }),
+        (event("vote:cast", 1), |event| {
+            event["eventName"] = "vote:tally".into()
+        }),
+        (event("vote:cast", 1), |event| {
+            event["pluginId"] = "example.other".into()
+        }),
     ];
     for (envelope, change) in illegal {
         rewrite(&mut alice, &envelope, change);
         let (told, _) = alice.next_of(&["error", "plugin_error"]);
-        assert_eq!((&told["code"], &told["requestId"]), (&json!("INTERNAL"), &json!("r")));
+        assert_eq!(
+            (&told["code"], &told["requestId"]),
+            (&json!("INTERNAL"), &json!("r"))
+        );
     }
     assert!(!bob.has("chat_message") && !bob.has("plugin_event"));
-    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"bad_rewrite\"}"), 7);
+    assert_eq!(
+        ground.metric("jackfield_plugin_decisions_total{kind=\"bad_rewrite\"}"),
+        7
+    );
 }
 
 #[test]
@@ -166,23 +234,55 @@ fn a_plugin_may_consume_or_refuse_what_waits() {
         ground.decide(ground.asked().1, outcome);
     };
     settle(&mut alice, event("vote:cast", 1), Outcome::Consume);
-    let refuse = |code: &str| Outcome::Refuse { code: code.into(), message: "one vote each".repeat(100) };
+    let refuse = |code: &str| Outcome::Refuse {
+        code: code.into(),
+        message: "one vote each".repeat(100),
+    };
     settle(&mut alice, event("vote:cast", 2), refuse("ALREADY_VOTED"));
     let told = alice.expect("plugin_error");
     assert_eq!(
-        (&told["code"], &told["pluginId"], &told["eventName"], &told["serverId"], &told["requestId"]),
-        (&json!("ALREADY_VOTED"), &json!(PLUGIN), &json!("vote:cast"), &json!(SERVER), &json!("r"))
+        (
+            &told["code"],
+            &told["pluginId"],
+            &told["eventName"],
+            &told["serverId"],
+            &told["requestId"]
+        ),
+        (
+            &json!("ALREADY_VOTED"),
+            &json!(PLUGIN),
+            &json!("vote:cast"),
+            &json!(SERVER),
+            &json!("r")
+        )
     );
-    assert_eq!(told["message"].as_str().map(str::len), Some(limits::dispatch::REASON_CHARS_MAX), "cut");
+    assert_eq!(
+        told["message"].as_str().map(str::len),
+        Some(limits::dispatch::REASON_CHARS_MAX),
+        "cut"
+    );
     settle(&mut alice, chat("spam"), refuse("not a code"));
     let told = alice.expect("error");
-    assert_eq!((&told["code"], &told["ref"], &told["requestId"]), (&json!("PLUGIN_REFUSED"), &json!("chat_message"), &json!("r")));
+    assert_eq!(
+        (&told["code"], &told["ref"], &told["requestId"]),
+        (
+            &json!("PLUGIN_REFUSED"),
+            &json!("chat_message"),
+            &json!("r")
+        )
+    );
     settle(&mut alice, chat("nobody knows"), Outcome::Failed);
     let told = alice.expect("error");
-    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    assert_eq!(
+        (&told["code"], told["retryAfterMs"].is_u64()),
+        (&json!("PLUGIN_UNAVAILABLE"), true)
+    );
     settle(&mut alice, chat("fine"), Outcome::Relay);
     assert_eq!(bob.chats(1), ["fine"]);
-    assert!(!bob.has("plugin_event") && !alice.has("plugin_error"), "what is consumed is told to nobody");
+    assert!(
+        !bob.has("plugin_event") && !alice.has("plugin_error"),
+        "what is consumed is told to nobody"
+    );
 }
 
 #[test]
@@ -192,13 +292,26 @@ fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
     alice.send(event("vote:cast", 1));
     let (_, late) = ground.asked();
     let told = alice.expect("plugin_error");
-    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    assert_eq!(
+        (&told["code"], told["retryAfterMs"].is_u64()),
+        (&json!("PLUGIN_UNAVAILABLE"), true)
+    );
     ground.decide(late, Outcome::Relay);
     // The connection goes on; here nobody has to decide.
     alice.send(event("vote:tally", 2));
-    assert_eq!(bob.expect("plugin_event")["payload"], json!({"option": 2}), "the late one is not sent");
-    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}"), 1);
-    assert_eq!(ground.metric("jackfield_plugin_decisions_total{kind=\"late\"}"), 1);
+    assert_eq!(
+        bob.expect("plugin_event")["payload"],
+        json!({"option": 2}),
+        "the late one is not sent"
+    );
+    assert_eq!(
+        ground.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}"),
+        1
+    );
+    assert_eq!(
+        ground.metric("jackfield_plugin_decisions_total{kind=\"late\"}"),
+        1
+    );
     assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
 }
 
@@ -209,7 +322,10 @@ fn where_plugins_have_no_room_the_sender_may_try_again() {
     ground.set_room(false);
     alice.send(chat("lost"));
     let told = alice.expect("error");
-    assert_eq!((&told["code"], told["retryAfterMs"].is_u64()), (&json!("PLUGIN_UNAVAILABLE"), true));
+    assert_eq!(
+        (&told["code"], told["retryAfterMs"].is_u64()),
+        (&json!("PLUGIN_UNAVAILABLE"), true)
+    );
     ground.set_room(true);
     alice.send(chat("again"));
     let (waiting, ask) = ground.asked();
@@ -228,17 +344,24 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
             (config.rates.all.burst, config.rates.chat.burst) = (10_000, 10_000);
         });
         let mut witness = ground.join("witness");
-        let mut people: Vec<Client> = (0..PEOPLE).map(|at| ground.join(&format!("person-{at}"))).collect();
+        let mut people: Vec<Client> = (0..PEOPLE)
+            .map(|at| ground.join(&format!("person-{at}")))
+            .collect();
         for at in 0..MESSAGES {
-            people.iter_mut().for_each(|person| person.send(chat(&at.to_string())));
+            people
+                .iter_mut()
+                .for_each(|person| person.send(chat(&at.to_string())));
         }
         let mut random = seed;
         let mut draw = |below: usize| {
             // Knuth's multiplier: any order will do, as long as it is the same each time.
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (random >> 33) as usize % below
         };
-        let (mut open, mut relayed, mut refused) = (Vec::new(), vec![Vec::new(); PEOPLE], vec![0; PEOPLE]);
+        let (mut open, mut relayed, mut refused) =
+            (Vec::new(), vec![Vec::new(); PEOPLE], vec![0; PEOPLE]);
         for _ in 0..PEOPLE * MESSAGES {
             // One question of a person is open at most: what has come is collected, and one of them, any, is answered.
             if open.is_empty() || draw(2) == 0 {
@@ -246,14 +369,21 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
             }
             assert!(open.len() <= PEOPLE);
             let (envelope, ask) = open.swap_remove(draw(open.len()));
-            let who: usize =
-                envelope["senderId"].as_str().and_then(|id| id.strip_prefix("person-")).expect("a person").parse().expect("a number");
+            let who: usize = envelope["senderId"]
+                .as_str()
+                .and_then(|id| id.strip_prefix("person-"))
+                .expect("a person")
+                .parse()
+                .expect("a number");
             let text = envelope["message"].as_str().expect("a text").to_owned();
             let outcome = match draw(4) {
                 0 => Outcome::Consume,
                 1 => {
                     refused[who] += 1;
-                    Outcome::Refuse { code: "NO".into(), message: text }
+                    Outcome::Refuse {
+                        code: "NO".into(),
+                        message: text,
+                    }
                 }
                 2 => {
                     let rewritten = format!("{text}, rewritten");
@@ -272,14 +402,25 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
         let mut heard = vec![Vec::new(); PEOPLE];
         for _ in 0..relayed.iter().map(Vec::len).sum() {
             let chat = witness.expect("chat_message");
-            let who: usize =
-                chat["senderId"].as_str().and_then(|id| id.strip_prefix("person-")).expect("a person").parse().expect("a number");
+            let who: usize = chat["senderId"]
+                .as_str()
+                .and_then(|id| id.strip_prefix("person-"))
+                .expect("a person")
+                .parse()
+                .expect("a number");
             heard[who].push(chat["message"].as_str().expect("a text").to_owned());
         }
         assert_eq!(heard, relayed, "seed {seed}");
         for (person, count) in people.iter_mut().zip(refused) {
-            let told: Vec<usize> =
-                (0..count).map(|_| person.expect("error")["message"].as_str().expect("a text").parse().expect("a number")).collect();
+            let told: Vec<usize> = (0..count)
+                .map(|_| {
+                    person.expect("error")["message"]
+                        .as_str()
+                        .expect("a text")
+                        .parse()
+                        .expect("a number")
+                })
+                .collect();
             assert!(told.is_sorted(), "seed {seed}: {told:?}");
             // Whoever's event arrives waits for nothing any more.
             person.send(event("vote:tally", 1));
@@ -294,13 +435,17 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
 #[test]
 fn a_connection_may_end_while_it_waits() {
     let mut ground = Ground::start(2, Some(decide));
-    let [mut alice, mut bob, mut carol, mut dave] = ["alice", "bob", "carol", "dave"].map(|name| ground.join(name));
+    let [mut alice, mut bob, mut carol, mut dave] =
+        ["alice", "bob", "carol", "dave"].map(|name| ground.join(name));
     // The client says goodbye: what it sent before is decided first.
     alice.send(chat("last words"));
     let (_, ask) = ground.asked();
     alice.close();
     ground.decide(ask, Outcome::Relay);
-    assert_eq!((bob.chats(1), dave.chats(1)), (vec!["last words".into()], vec!["last words".into()]));
+    assert_eq!(
+        (bob.chats(1), dave.chats(1)),
+        (vec!["last words".into()], vec!["last words".into()])
+    );
     assert_eq!(bob.expect("user_left")["oderId"], "alice");
     ground.decide(ask, Outcome::Relay);
     // The client is torn away; its place may be somebody else's when the decision comes.
@@ -309,7 +454,13 @@ fn a_connection_may_end_while_it_waits() {
     let (_, ask) = ground.asked();
     drop(eve);
     let mut fred = ground.join("fred");
-    ground.decide(ask, Outcome::Refuse { code: "NOT_FOR_FRED".into(), message: String::new() });
+    ground.decide(
+        ask,
+        Outcome::Refuse {
+            code: "NOT_FOR_FRED".into(),
+            message: String::new(),
+        },
+    );
     assert_eq!(dave.next_of(&["user_left"]).0["oderId"], "alice");
     assert_eq!(dave.expect("user_left")["oderId"], "eve");
     fred.send(event("vote:tally", 1));
@@ -328,5 +479,8 @@ fn a_connection_may_end_while_it_waits() {
     ground.end();
     ground.decide(ask, Outcome::Relay);
     assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
-    assert!(!dave.until_closed().contains(&"\"chat_message\"".to_owned()), "what nobody decided about is not sent");
+    assert!(
+        !dave.until_closed().contains(&"\"chat_message\"".to_owned()),
+        "what nobody decided about is not sent"
+    );
 }

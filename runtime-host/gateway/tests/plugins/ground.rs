@@ -49,10 +49,17 @@ impl Transport for FakeEdge {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
             "users" => json!({"users": [], "next": null}),
             user if user.starts_with("users/") => json!({"proofRequired": false}),
-            server => directory.servers.get(server.trim_start_matches("servers/")).cloned().unwrap_or(Value::Null),
+            server => directory
+                .servers
+                .get(server.trim_start_matches("servers/"))
+                .cloned()
+                .unwrap_or(Value::Null),
         };
         let status = if body.is_null() { 404 } else { 200 };
-        let response = Response::builder().status(status).body(Bytes::from(body.to_string())).expect("a response");
+        let response = Response::builder()
+            .status(status)
+            .body(Bytes::from(body.to_string()))
+            .expect("a response");
         Box::pin(async { Ok(response) })
     }
 }
@@ -101,7 +108,11 @@ impl Plugins for Recorder {
 /// Wants to decide about chat and about what clients send to the server; to hear of everything else.
 pub(crate) fn decide(subject: &Subject<'_>) -> Interest {
     match subject.kind {
-        SubjectKind::Chat | SubjectKind::PluginEvent { client_to_server: true, .. } => Interest::Decide,
+        SubjectKind::Chat
+        | SubjectKind::PluginEvent {
+            client_to_server: true,
+            ..
+        } => Interest::Decide,
         SubjectKind::PluginEvent { .. } => Interest::Inform,
     }
 }
@@ -126,7 +137,11 @@ impl Ground {
     }
 
     /// The same with another configuration.
-    pub(crate) fn with(shards: usize, wish: Option<Wish>, configure: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) fn with(
+        shards: usize,
+        wish: Option<Wish>,
+        configure: impl FnOnce(&mut Config),
+    ) -> Self {
         let mut config = Config::default();
         // Clients of a test answer pings only while the test reads from them.
         config.socket.silence_max_ms = 10 * PATIENCE.as_millis() as u64;
@@ -137,7 +152,10 @@ impl Ground {
         let edge = FakeEdge::default();
         edge.0.lock().servers.insert(SERVER.into(), server(1, &[]));
         let (asker, edge_task, wake) = edge::door(Box::new(edge.clone()), "credential".into());
-        let verifier = identity::Verifier::new(identity::Expectations { audience: None, issuer: None });
+        let verifier = identity::Verifier::new(identity::Expectations {
+            audience: None,
+            issuer: None,
+        });
         let hub = Arc::new(Hub::new(config, Metrics::default(), asker, verifier, 1_000));
         let (offers, received) = channel();
         let (snapshots, told) = channel();
@@ -152,24 +170,46 @@ impl Ground {
             interests: AtomicUsize::new(0),
         });
         if wish.is_some() {
-            assert!(hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()), "once");
+            assert!(
+                hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()),
+                "once"
+            );
         }
         runtime.spawn(edge_task.run(hub.clone()));
-        let judges = (0..shards).map(|_| Box::new(NativeJudge::new()) as Box<dyn envelope::Judge>).collect();
+        let judges = (0..shards)
+            .map(|_| Box::new(NativeJudge::new()) as Box<dyn envelope::Judge>)
+            .collect();
         let (handover, _) = Handover::new();
         let listener = bind("127.0.0.1:0").expect("a listener");
         let gateway = Gateway::start(hub.clone(), listener, judges, &handover).expect("a gateway");
-        Self { hub, runtime, gateway: Some(gateway), edge, wake, recorder, offers: received, snapshots: told, closed: closures }
+        Self {
+            hub,
+            runtime,
+            gateway: Some(gateway),
+            edge,
+            wake,
+            recorder,
+            offers: received,
+            snapshots: told,
+            closed: closures,
+        }
     }
 
     /// A client that has joined [`SERVER`].
     pub(crate) fn join(&self, name: &str) -> Client {
         let address = self.gateway.as_ref().expect("it runs").address();
         let stream = TcpStream::connect(address).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time limit");
-        let (socket, _) = tungstenite::client(format!("ws://{address}/ws"), stream).expect("an upgrade");
-        let mut client = Client { socket, waiting: VecDeque::new() };
-        client.send(json!({"type": "identify", "oderId": name, "displayName": name.to_uppercase()}));
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time limit");
+        let (socket, _) =
+            tungstenite::client(format!("ws://{address}/ws"), stream).expect("an upgrade");
+        let mut client = Client {
+            socket,
+            waiting: VecDeque::new(),
+        };
+        client
+            .send(json!({"type": "identify", "oderId": name, "displayName": name.to_uppercase()}));
         client.send(json!({"type": "join_server", "serverId": SERVER}));
         client.expect("plugin_requirements");
         client
@@ -191,7 +231,14 @@ impl Ground {
     pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ask)> {
         let first = needed.then(|| self.offered());
         let offers = first.into_iter().chain(self.offers.try_iter());
-        offers.map(|offered| (serde_json::from_slice(&offered.envelope).expect("JSON"), offered.ask.expect("a question"))).collect()
+        offers
+            .map(|offered| {
+                (
+                    serde_json::from_slice(&offered.envelope).expect("JSON"),
+                    offered.ask.expect("a question"),
+                )
+            })
+            .collect()
     }
 
     /// Nothing was offered besides what was taken already.
@@ -208,7 +255,9 @@ impl Ground {
 
     /// The next server that everybody has left.
     pub(crate) fn closed(&self) -> Arc<str> {
-        self.closed.recv_timeout(PATIENCE).expect("a server without anybody")
+        self.closed
+            .recv_timeout(PATIENCE)
+            .expect("a server without anybody")
     }
 
     /// Decides.
@@ -223,7 +272,12 @@ impl Ground {
 
     /// From now on these topics are listened to.
     pub(crate) fn set_topics(&self, topics: &[Topic]) {
-        self.recorder.topics.store(topics.iter().fold(0, |bits, topic| bits | 1 << *topic as u8), Ordering::Release);
+        self.recorder.topics.store(
+            topics
+                .iter()
+                .fold(0, |bits, topic| bits | 1 << *topic as u8),
+            Ordering::Release,
+        );
     }
 
     /// How often interest was asked for.
@@ -234,11 +288,15 @@ impl Ground {
     /// Changes the server as the directory knows it.
     pub(crate) fn revise(&self, revision: u64, definitions: &[Value], further: Value) {
         let mut row = server(revision, definitions);
-        row.as_object_mut().expect("an object").extend(further.as_object().expect("an object").clone());
+        row.as_object_mut()
+            .expect("an object")
+            .extend(further.as_object().expect("an object").clone());
         let mut directory = self.edge.0.lock();
         directory.servers.insert(SERVER.into(), row);
         let seq = directory.changes.len() + 1;
-        directory.changes.push(json!({"seq": seq, "kind": "server", "id": SERVER}));
+        directory
+            .changes
+            .push(json!({"seq": seq, "kind": "server", "id": SERVER}));
         drop(directory);
         self.wake.notify_one();
     }
@@ -246,7 +304,9 @@ impl Ground {
     /// The value of a counter or gauge.
     pub(crate) fn metric(&self, line: &str) -> u64 {
         let text = self.hub.metrics.render();
-        let value = text.lines().find_map(|each| each.strip_prefix(line)?.strip_prefix(' '));
+        let value = text
+            .lines()
+            .find_map(|each| each.strip_prefix(line)?.strip_prefix(' '));
         value.map_or(0, |value| value.parse().expect("a number"))
     }
 
@@ -274,7 +334,11 @@ fn server(revision: u64, definitions: &[Value]) -> Value {
         definition("vote:app", "serverRelay", "plugin"),
         definition("vote:hint", "p2pHint", "server"),
     ];
-    let definitions = if definitions.is_empty() { &standard } else { definitions };
+    let definitions = if definitions.is_empty() {
+        &standard
+    } else {
+        definitions
+    };
     json!({
         "serverId": SERVER, "revision": revision, "private": false, "password": false,
         "requirements": [{"pluginId": PLUGIN, "status": "optional"}], "eventDefinitions": definitions,
@@ -308,7 +372,9 @@ pub(crate) struct Client {
 impl Client {
     /// Sends an envelope.
     pub(crate) fn send(&mut self, envelope: Value) {
-        self.socket.send(Message::text(envelope.to_string())).expect("sent");
+        self.socket
+            .send(Message::text(envelope.to_string()))
+            .expect("sent");
     }
 
     /// Says goodbye, and reads no answer.
@@ -332,11 +398,18 @@ impl Client {
     #[track_caller]
     pub(crate) fn next_of(&mut self, kinds: &[&str]) -> (Value, String) {
         let wanted = |envelope: &Value| kinds.iter().any(|kind| envelope["type"] == **kind);
-        if let Some(at) = self.waiting.iter().position(|(envelope, _)| wanted(envelope)) {
+        if let Some(at) = self
+            .waiting
+            .iter()
+            .position(|(envelope, _)| wanted(envelope))
+        {
             return self.waiting.remove(at).expect("it is there");
         }
         loop {
-            let frame = self.socket.read().unwrap_or_else(|error| panic!("waiting for {kinds:?}: {error}"));
+            let frame = self
+                .socket
+                .read()
+                .unwrap_or_else(|error| panic!("waiting for {kinds:?}: {error}"));
             let Message::Text(text) = frame else { continue };
             let envelope: Value = serde_json::from_str(&text).expect("JSON");
             if wanted(&envelope) {
@@ -351,19 +424,31 @@ impl Client {
     pub(crate) fn chats(&mut self, count: usize) -> Vec<String> {
         let mut texts = Vec::new();
         while texts.len() < count {
-            texts.push(self.expect("chat_message")["message"].as_str().expect("a text").to_owned());
+            texts.push(
+                self.expect("chat_message")["message"]
+                    .as_str()
+                    .expect("a text")
+                    .to_owned(),
+            );
         }
         texts
     }
 
     /// Types of everything that comes until the server has closed the connection.
     pub(crate) fn until_closed(&mut self) -> Vec<String> {
-        let mut types: Vec<String> = self.waiting.drain(..).map(|(envelope, _)| envelope["type"].to_string()).collect();
+        let mut types: Vec<String> = self
+            .waiting
+            .drain(..)
+            .map(|(envelope, _)| envelope["type"].to_string())
+            .collect();
         loop {
             match self.socket.read() {
-                Ok(Message::Text(text)) => types.push(serde_json::from_str::<Value>(&text).expect("JSON")["type"].to_string()),
+                Ok(Message::Text(text)) => types
+                    .push(serde_json::from_str::<Value>(&text).expect("JSON")["type"].to_string()),
                 Ok(_) => {}
-                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => panic!("it is not closed"),
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::WouldBlock => {
+                    panic!("it is not closed")
+                }
                 Err(_) => return types,
             }
         }
@@ -371,6 +456,8 @@ impl Client {
 
     /// Whether anything of this type came and was left aside.
     pub(crate) fn has(&self, kind: &str) -> bool {
-        self.waiting.iter().any(|(envelope, _)| envelope["type"] == *kind)
+        self.waiting
+            .iter()
+            .any(|(envelope, _)| envelope["type"] == *kind)
     }
 }

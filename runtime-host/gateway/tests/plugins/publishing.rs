@@ -5,11 +5,27 @@ use envelope::verdict::Status;
 use gateway::{ChatMessage, PluginEvent, PublishError, Speaker, plugins::Interest};
 use serde_json::{Value, json, value::RawValue};
 
-const SPEAKER: Speaker<'_> = Speaker { plugin_id: PLUGIN, plugin_user_id: None, display_name: "Polls", hops: 0 };
+const SPEAKER: Speaker<'_> = Speaker {
+    plugin_id: PLUGIN,
+    plugin_user_id: None,
+    display_name: "Polls",
+    hops: 0,
+};
 
-fn publish(ground: &Ground, speaker: &Speaker<'_>, name: &str, payload: Value, further: &[(&str, &str)]) -> Result<(), PublishError> {
+fn publish(
+    ground: &Ground,
+    speaker: &Speaker<'_>,
+    name: &str,
+    payload: Value,
+    further: &[(&str, &str)],
+) -> Result<(), PublishError> {
     let payload = RawValue::from_string(payload.to_string()).expect("JSON");
-    let find = |key: &str| further.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    let find = |key: &str| {
+        further
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| *value)
+    };
     let event = PluginEvent {
         server_id: find("server").unwrap_or(SERVER),
         event_name: name,
@@ -17,11 +33,20 @@ fn publish(ground: &Ground, speaker: &Speaker<'_>, name: &str, payload: Value, f
         channel_id: find("channel"),
         target_user_id: find("target"),
     };
-    ground.runtime.block_on(ground.hub.publish_event(speaker, &event))
+    ground
+        .runtime
+        .block_on(ground.hub.publish_event(speaker, &event))
 }
 
 fn say(ground: &Ground, speaker: &Speaker<'_>, text: &str) -> Result<(), PublishError> {
-    ground.runtime.block_on(ground.hub.send_chat(speaker, &ChatMessage { server_id: SERVER, channel_id: Some("general"), text }))
+    ground.runtime.block_on(ground.hub.send_chat(
+        speaker,
+        &ChatMessage {
+            server_id: SERVER,
+            channel_id: Some("general"),
+            text,
+        },
+    ))
 }
 
 fn two(ground: &Ground) -> (Client, Client) {
@@ -36,33 +61,72 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
     for client in [&mut alice, &mut bob] {
         let told = client.expect("plugin_event");
         let own = json!("plugin:example.polls");
-        assert_eq!((&told["sourcePluginUserId"], &told["sourceUserId"], &told["payload"]), (&own, &own, &json!({"option": 1})));
+        assert_eq!(
+            (
+                &told["sourcePluginUserId"],
+                &told["sourceUserId"],
+                &told["payload"]
+            ),
+            (&own, &own, &json!({"option": 1}))
+        );
         assert!(told["emittedAt"].is_u64());
     }
     // A name that the server's requirement does not know is not taken over.
-    let speaker = Speaker { plugin_user_id: Some("polls-bot"), ..SPEAKER };
+    let speaker = Speaker {
+        plugin_user_id: Some("polls-bot"),
+        ..SPEAKER
+    };
     publish(&ground, &speaker, "vote:tally", json!({"option": 2}), &[]).expect("sent");
-    assert_eq!(alice.expect("plugin_event")["sourcePluginUserId"], "plugin:example.polls");
+    assert_eq!(
+        alice.expect("plugin_event")["sourcePluginUserId"],
+        "plugin:example.polls"
+    );
     ground.revise(2, &[], json!({"requirements": [{"pluginId": PLUGIN, "status": "required", "pluginUserId": "polls-bot"}]}));
     ground.snapshot();
     publish(&ground, &speaker, "vote:tally", json!({"option": 3}), &[]).expect("sent");
-    assert_eq!(alice.expect("plugin_event")["sourcePluginUserId"], "polls-bot");
+    assert_eq!(
+        alice.expect("plugin_event")["sourcePluginUserId"],
+        "polls-bot"
+    );
 }
 
 #[test]
 fn scopes_are_honoured() {
     let ground = Ground::start(2, Some(|_| Interest::None));
     let (mut alice, mut bob) = two(&ground);
-    publish(&ground, &SPEAKER, "vote:mine", json!({"option": 1}), &[("target", "bob")]).expect("sent");
-    publish(&ground, &SPEAKER, "vote:here", json!({"option": 2}), &[("channel", "general")]).expect("sent");
+    publish(
+        &ground,
+        &SPEAKER,
+        "vote:mine",
+        json!({"option": 1}),
+        &[("target", "bob")],
+    )
+    .expect("sent");
+    publish(
+        &ground,
+        &SPEAKER,
+        "vote:here",
+        json!({"option": 2}),
+        &[("channel", "general")],
+    )
+    .expect("sent");
     assert_eq!(bob.expect("plugin_event")["payload"]["option"], 1);
     assert_eq!(bob.expect("plugin_event")["channelId"], "general");
-    assert_eq!(alice.expect("plugin_event")["payload"]["option"], 2, "the first was not for her");
+    assert_eq!(
+        alice.expect("plugin_event")["payload"]["option"],
+        2,
+        "the first was not for her"
+    );
     publish(&ground, &SPEAKER, "vote:app", json!({"option": 4}), &[]).expect("sent");
     for client in [&mut alice, &mut bob] {
-        assert_eq!(client.expect("plugin_event")["eventName"], "vote:app", "nobody declared the plugin: everybody is meant");
+        assert_eq!(
+            client.expect("plugin_event")["eventName"],
+            "vote:app",
+            "nobody declared the plugin: everybody is meant"
+        );
     }
-    let without = publish(&ground, &SPEAKER, "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
+    let without =
+        publish(&ground, &SPEAKER, "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
     assert_eq!(without.code(), "INVALID_FIELD");
 }
 
@@ -75,25 +139,69 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
         assert!(!error.to_string().is_empty());
         (error.code().to_owned(), error)
     };
-    assert!(matches!(refusal("vote:unknown", json!({}), &[]).1, PublishError::NotRegistered(_)));
-    assert!(matches!(refusal("vote:tally", json!({"option": 1}), &[("server", "elsewhere")]).1, PublishError::NotOpen));
-    assert_eq!(refusal("vote:hint", json!({"option": 1}), &[]).0, "DIRECTION_NOT_ALLOWED");
-    assert_eq!(refusal("Not Legal", json!({"option": 1}), &[]).0, "INVALID_EVENT_NAME");
+    assert!(matches!(
+        refusal("vote:unknown", json!({}), &[]).1,
+        PublishError::NotRegistered(_)
+    ));
+    assert!(matches!(
+        refusal(
+            "vote:tally",
+            json!({"option": 1}),
+            &[("server", "elsewhere")]
+        )
+        .1,
+        PublishError::NotOpen
+    ));
+    assert_eq!(
+        refusal("vote:hint", json!({"option": 1}), &[]).0,
+        "DIRECTION_NOT_ALLOWED"
+    );
+    assert_eq!(
+        refusal("Not Legal", json!({"option": 1}), &[]).0,
+        "INVALID_EVENT_NAME"
+    );
     let too_large = json!({"option": 1, "text": "x".repeat(64)});
-    assert!(matches!(refusal("vote:tally", too_large, &[]).1, PublishError::TooLarge(text) if text.contains("64")));
-    let PublishError::Violations { violations, .. } = refusal("vote:tally", json!({"option": "one"}), &[]).1 else {
+    assert!(
+        matches!(refusal("vote:tally", too_large, &[]).1, PublishError::TooLarge(text) if text.contains("64"))
+    );
+    let PublishError::Violations { violations, .. } =
+        refusal("vote:tally", json!({"option": "one"}), &[]).1
+    else {
         panic!("a violation");
     };
-    assert_eq!((violations[0].pointer.as_str(), violations[0].keyword.as_str()), ("/option", "type"));
-    assert!(say(&ground, &SPEAKER, &"x".repeat(70_000)).is_err_and(|error| matches!(error, PublishError::TooLarge(_))));
+    assert_eq!(
+        (
+            violations[0].pointer.as_str(),
+            violations[0].keyword.as_str()
+        ),
+        ("/option", "type")
+    );
+    assert!(
+        say(&ground, &SPEAKER, &"x".repeat(70_000))
+            .is_err_and(|error| matches!(error, PublishError::TooLarge(_)))
+    );
     publish(&ground, &SPEAKER, "vote:tally", json!({"option": 7}), &[]).expect("sent");
-    assert_eq!(alice.expect("plugin_event")["payload"]["option"], 7, "nothing of all that was sent");
-    assert_eq!(ground.metric("jackfield_plugin_publications_total{kind=\"refused\"}"), 6);
+    assert_eq!(
+        alice.expect("plugin_event")["payload"]["option"],
+        7,
+        "nothing of all that was sent"
+    );
+    assert_eq!(
+        ground.metric("jackfield_plugin_publications_total{kind=\"refused\"}"),
+        6
+    );
 
-    ground.revise(2, &[], json!({"requirements": [{"pluginId": PLUGIN, "status": "blocked"}]}));
+    ground.revise(
+        2,
+        &[],
+        json!({"requirements": [{"pluginId": PLUGIN, "status": "blocked"}]}),
+    );
     ground.snapshot();
     assert!(say(&ground, &SPEAKER, "anyone?").is_err_and(|error| error.code() == "PLUGIN_BLOCKED"));
-    assert_eq!(refusal("vote:tally", json!({"option": 1}), &[]).0, "PLUGIN_BLOCKED");
+    assert_eq!(
+        refusal("vote:tally", json!({"option": 1}), &[]).0,
+        "PLUGIN_BLOCKED"
+    );
 }
 
 #[test]
@@ -104,13 +212,35 @@ fn a_plugin_writes_as_itself() {
     for client in [&mut alice, &mut bob] {
         let message = client.expect("chat_message");
         assert_eq!(
-            (&message["message"], &message["senderId"], &message["senderName"], &message["channelId"]),
-            (&json!("hello, \"everybody\""), &json!("plugin:example.polls"), &json!("Polls"), &json!("general"))
+            (
+                &message["message"],
+                &message["senderId"],
+                &message["senderName"],
+                &message["channelId"]
+            ),
+            (
+                &json!("hello, \"everybody\""),
+                &json!("plugin:example.polls"),
+                &json!("Polls"),
+                &json!("general")
+            )
         );
     }
     let offered = ground.offered();
-    assert_eq!((offered.author.as_deref(), offered.ask, offered.hops), (Some(PLUGIN), None, 1), "told, and nobody is waited for");
-    say(&ground, &Speaker { display_name: "", ..SPEAKER }, "nameless").expect("sent");
+    assert_eq!(
+        (offered.author.as_deref(), offered.ask, offered.hops),
+        (Some(PLUGIN), None, 1),
+        "told, and nobody is waited for"
+    );
+    say(
+        &ground,
+        &Speaker {
+            display_name: "",
+            ..SPEAKER
+        },
+        "nameless",
+    )
+    .expect("sent");
     assert_eq!(alice.expect("chat_message")["senderName"], PLUGIN);
 }
 
@@ -124,18 +254,42 @@ fn a_loop_of_plugins_is_cut() {
     let end = loop {
         let offered = ground.offered();
         assert_eq!(usize::from(offered.hops), sent);
-        let speaker = Speaker { hops: offered.hops, ..SPEAKER };
-        match publish(&ground, &speaker, "vote:tally", json!({"option": sent + 1}), &[]) {
+        let speaker = Speaker {
+            hops: offered.hops,
+            ..SPEAKER
+        };
+        match publish(
+            &ground,
+            &speaker,
+            "vote:tally",
+            json!({"option": sent + 1}),
+            &[],
+        ) {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }
     };
-    assert_eq!((sent, end.code()), (usize::from(limits::dispatch::HOPS_MAX), "REDISPATCH_LOOP"));
-    assert_eq!(ground.metric("jackfield_plugin_publications_total{kind=\"loop\"}"), 1);
-    let heard: Vec<_> = (0..=sent).map(|_| bob.expect("plugin_event")["payload"]["option"].as_u64().expect("a number") as usize).collect();
+    assert_eq!(
+        (sent, end.code()),
+        (usize::from(limits::dispatch::HOPS_MAX), "REDISPATCH_LOOP")
+    );
+    assert_eq!(
+        ground.metric("jackfield_plugin_publications_total{kind=\"loop\"}"),
+        1
+    );
+    let heard: Vec<_> = (0..=sent)
+        .map(|_| {
+            bob.expect("plugin_event")["payload"]["option"]
+                .as_u64()
+                .expect("a number") as usize
+        })
+        .collect();
     assert_eq!(heard, (0..=sent).collect::<Vec<_>>());
     // Chat counts as well.
-    assert_eq!(say(&ground, &Speaker { hops: 8, ..SPEAKER }, "and on"), Err(PublishError::Loop));
+    assert_eq!(
+        say(&ground, &Speaker { hops: 8, ..SPEAKER }, "and on"),
+        Err(PublishError::Loop)
+    );
 }
 
 #[test]
@@ -148,17 +302,48 @@ fn a_plugin_has_a_rate() {
         let mut saying = tokio::task::JoinSet::new();
         for _ in 0..burst * 4 {
             let hub = ground.hub.clone();
-            saying.spawn(async move { hub.send_chat(&SPEAKER, &ChatMessage { server_id: SERVER, channel_id: None, text: "again" }).await });
+            saying.spawn(async move {
+                hub.send_chat(
+                    &SPEAKER,
+                    &ChatMessage {
+                        server_id: SERVER,
+                        channel_id: None,
+                        text: "again",
+                    },
+                )
+                .await
+            });
         }
         saying.join_all().await
     });
     let (sent, held): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
-    assert!(sent.len() >= burst && !held.is_empty(), "{} sent", sent.len());
+    assert!(
+        sent.len() >= burst && !held.is_empty(),
+        "{} sent",
+        sent.len()
+    );
     for outcome in held {
-        assert!(matches!(outcome, Err(PublishError::RateLimited { what: "messages", retry_after_ms: 1.. })), "{outcome:?}");
+        assert!(
+            matches!(
+                outcome,
+                Err(PublishError::RateLimited {
+                    what: "messages",
+                    retry_after_ms: 1..
+                })
+            ),
+            "{outcome:?}"
+        );
     }
     publish(&ground, &SPEAKER, "vote:tally", json!({"option": 1}), &[]).expect("another rate");
-    say(&ground, &Speaker { plugin_id: "example.other", ..SPEAKER }, "me too").expect("another plugin");
+    say(
+        &ground,
+        &Speaker {
+            plugin_id: "example.other",
+            ..SPEAKER
+        },
+        "me too",
+    )
+    .expect("another plugin");
     bob.expect("plugin_event");
     assert!(bob.chats(sent.len() + 1).ends_with(&["me too".to_owned()]));
 }
@@ -166,35 +351,71 @@ fn a_plugin_has_a_rate() {
 #[test]
 fn plugins_may_ask_who_is_there() {
     let ground = Ground::start(2, Some(|_| Interest::None));
-    assert_eq!((ground.hub.roster(SERVER, 0, 10), ground.hub.open_server(SERVER)), (None, None), "nobody is there");
+    assert_eq!(
+        (
+            ground.hub.roster(SERVER, 0, 10),
+            ground.hub.open_server(SERVER)
+        ),
+        (None, None),
+        "nobody is there"
+    );
     let (mut alice, mut bob) = two(&ground);
     alice.send(json!({"type": "status_update", "status": "away"}));
     bob.expect("status_update");
     let roster = ground.hub.roster(SERVER, 0, 1).expect("open");
     assert_eq!((roster.total, roster.people.len()), (2, 1));
     let person = &roster.people[0];
-    assert_eq!((&*person.user_id, &*person.display_name, person.status, person.verified), ("alice", "ALICE", Status::Away, false));
-    assert_eq!(&*ground.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id, "bob");
+    assert_eq!(
+        (
+            &*person.user_id,
+            &*person.display_name,
+            person.status,
+            person.verified
+        ),
+        ("alice", "ALICE", Status::Away, false)
+    );
+    assert_eq!(
+        &*ground.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id,
+        "bob"
+    );
     let server = ground.hub.open_server(SERVER).expect("open");
-    assert_eq!((server.people, server.revision, ground.hub.open_server_list()), (2, 1, vec![server.clone()]));
+    assert_eq!(
+        (
+            server.people,
+            server.revision,
+            ground.hub.open_server_list()
+        ),
+        (2, 1, vec![server.clone()])
+    );
     alice.send(json!({"type": "leave_server", "serverId": SERVER}));
     bob.expect("user_left");
     assert_eq!(ground.hub.roster(SERVER, 0, 10).expect("open").total, 1);
     bob.close();
-    assert_eq!((&*ground.closed(), ground.hub.open_server(SERVER)), (SERVER, None));
+    assert_eq!(
+        (&*ground.closed(), ground.hub.open_server(SERVER)),
+        (SERVER, None)
+    );
 }
 
 #[test]
 fn channels_are_remembered_from_what_passes() {
     let ground = Ground::start(2, Some(|_| Interest::None));
     let (mut alice, mut bob) = two(&ground);
-    for channel in [json!("general"), json!("random"), json!(7), json!("general")] {
+    for channel in [
+        json!("general"),
+        json!("random"),
+        json!(7),
+        json!("general"),
+    ] {
         let mut message = chat("x");
         message["channelId"] = channel;
         alice.send(message);
     }
     bob.chats(4);
-    assert_eq!(ground.hub.recent_channels(SERVER), Some(vec!["general".into(), "random".into()]));
+    assert_eq!(
+        ground.hub.recent_channels(SERVER),
+        Some(vec!["general".into(), "random".into()])
+    );
     assert_eq!(ground.hub.recent_channels("elsewhere"), None);
 }
 
@@ -204,11 +425,25 @@ fn plugins_hear_of_changed_requirements() {
     let (mut alice, _bob) = two(&ground);
     let text = ground.hub.requirements(SERVER).expect("open");
     let snapshot: Value = serde_json::from_slice(&text).expect("JSON");
-    assert_eq!((&snapshot["type"], &snapshot["revision"]), (&json!("plugin_requirements"), &json!(1)));
+    assert_eq!(
+        (&snapshot["type"], &snapshot["revision"]),
+        (&json!("plugin_requirements"), &json!(1))
+    );
     // A ban changes the server's revision and nothing that plugins care for.
     ground.revise(2, &[], json!({"bans": ["mallory"]}));
-    ground.revise(3, &[definition("vote:new", "serverRelay", "server")], json!({}));
+    ground.revise(
+        3,
+        &[definition("vote:new", "serverRelay", "server")],
+        json!({}),
+    );
     let told = ground.snapshot();
-    assert_eq!((&told["revision"], &told["eventDefinitions"][0]["eventName"]), (&json!(3), &json!("vote:new")));
-    assert_eq!(alice.expect("plugin_requirements"), told, "the same that clients get");
+    assert_eq!(
+        (&told["revision"], &told["eventDefinitions"][0]["eventName"]),
+        (&json!(3), &json!("vote:new"))
+    );
+    assert_eq!(
+        alice.expect("plugin_requirements"),
+        told,
+        "the same that clients get"
+    );
 }

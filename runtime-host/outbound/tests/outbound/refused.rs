@@ -1,6 +1,8 @@
 //! What never gets as far as a connection: literals, spellings, names, rebinding, ports, headers, capability, rates (cases 79 to 82, 84 to 86).
 
-use crate::support::{PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, anything, client, rule, send};
+use crate::support::{
+    PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, anything, client, rule, send,
+};
 use bytes::Bytes;
 use capability::{Decision, Ground};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -10,7 +12,10 @@ use outbound::{Account, Failed, Request};
 async fn no_spelling_of_a_forbidden_address_reaches_its_listener() {
     let forbidden = Server::start(PRIVATE, |_| Reply::ok("secret")).await;
     let port = forbidden.port();
-    let resolver = ScriptedResolver::new(&[("evil.example", &[&[PRIVATE]]), ("mapped.example", &[&["::ffff:127.0.0.1".parse().unwrap()]])]);
+    let resolver = ScriptedResolver::new(&[
+        ("evil.example", &[&[PRIVATE]]),
+        ("mapped.example", &[&["::ffff:127.0.0.1".parse().unwrap()]]),
+    ]);
     let client = client(&resolver);
     for (host, expected) in [
         ("127.0.0.1", "loopback"),
@@ -35,7 +40,11 @@ async fn no_spelling_of_a_forbidden_address_reaches_its_listener() {
         ("mapped.example", "v4-mapped"),
         ("good@127.0.0.1", "userinfo"),
     ] {
-        assert_eq!(rule(&client, &format!("http://{host}:{port}/")).await, expected, "{host}");
+        assert_eq!(
+            rule(&client, &format!("http://{host}:{port}/")).await,
+            expected,
+            "{host}"
+        );
     }
     assert_eq!(forbidden.accepted(), 0);
 }
@@ -44,33 +53,56 @@ async fn no_spelling_of_a_forbidden_address_reaches_its_listener() {
 async fn one_forbidden_address_among_many_forbids_them_all() {
     let public = Server::start(PUBLIC, |_| Reply::ok("")).await;
     let forbidden = Server::at((PRIVATE, public.port()).into(), |_| Reply::ok("secret")).await;
-    let resolver =
-        ScriptedResolver::new(&[("mixed.example", &[&[PUBLIC, PRIVATE]]), ("none.example", &[&[]]), ("many.example", &[&[PUBLIC; 65]])]);
+    let resolver = ScriptedResolver::new(&[
+        ("mixed.example", &[&[PUBLIC, PRIVATE]]),
+        ("none.example", &[&[]]),
+        ("many.example", &[&[PUBLIC; 65]]),
+    ]);
     let client = client(&resolver);
-    assert_eq!(rule(&client, &format!("http://mixed.example:{}/", public.port())).await, "loopback");
+    assert_eq!(
+        rule(&client, &format!("http://mixed.example:{}/", public.port())).await,
+        "loopback"
+    );
     assert_eq!(rule(&client, "http://none.example/").await, "no-address");
-    assert_eq!(rule(&client, "http://many.example/").await, "too-many-addresses");
+    assert_eq!(
+        rule(&client, "http://many.example/").await,
+        "too-many-addresses"
+    );
     assert_eq!((public.accepted(), forbidden.accepted()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_name_that_changes_its_address_is_connected_to_where_it_was_judged() {
-    let public =
-        Server::start(
-            PUBLIC,
-            |request| {
-                if request.starts_with("GET /again") { Reply::redirect(302, "/there") } else { Reply::ok("public") }
-            },
-        )
-        .await;
+    let public = Server::start(PUBLIC, |request| {
+        if request.starts_with("GET /again") {
+            Reply::redirect(302, "/there")
+        } else {
+            Reply::ok("public")
+        }
+    })
+    .await;
     let forbidden = Server::at((PRIVATE, public.port()).into(), |_| Reply::ok("secret")).await;
-    let resolver = ScriptedResolver::new(&[("rebind.example", &[&[PUBLIC], &[PUBLIC], &[PRIVATE]])]);
+    let resolver =
+        ScriptedResolver::new(&[("rebind.example", &[&[PUBLIC], &[PUBLIC], &[PRIVATE]])]);
     let client = client(&resolver);
     let url = format!("http://rebind.example:{}", public.port());
-    let answer = send(&client, Request::get(&format!("{url}/once"))).await.unwrap();
-    assert_eq!((&*answer.body, resolver.asked()), (&b"public"[..], 1), "one look, and the connection goes to what was seen");
-    assert_eq!(rule(&client, &format!("{url}/again")).await, "loopback", "a redirect looks and judges again");
-    assert_eq!((public.accepted(), forbidden.accepted(), resolver.asked()), (2, 0, 3));
+    let answer = send(&client, Request::get(&format!("{url}/once")))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&*answer.body, resolver.asked()),
+        (&b"public"[..], 1),
+        "one look, and the connection goes to what was seen"
+    );
+    assert_eq!(
+        rule(&client, &format!("{url}/again")).await,
+        "loopback",
+        "a redirect looks and judges again"
+    );
+    assert_eq!(
+        (public.accepted(), forbidden.accepted(), resolver.asked()),
+        (2, 0, 3)
+    );
 }
 
 #[tokio::test]
@@ -87,8 +119,14 @@ async fn ports_and_schemes_of_other_services() {
     ] {
         assert_eq!(rule(&client, url).await, expected, "{url}");
     }
-    let plain = Request { https_only: true, ..Request::get("http://good.example/") };
-    assert_eq!(send(&client, plain).await.unwrap_err().to_string(), "good.example is refused by the network rule https-required");
+    let plain = Request {
+        https_only: true,
+        ..Request::get("http://good.example/")
+    };
+    assert_eq!(
+        send(&client, plain).await.unwrap_err().to_string(),
+        "good.example is refused by the network rule https-required"
+    );
     assert_eq!(resolver.asked(), 0, "nothing of it is even looked up");
 }
 
@@ -98,18 +136,80 @@ async fn fields_and_methods_of_the_host_are_not_the_plugins() {
     let resolver = ScriptedResolver::new(&[]);
     let client = client(&resolver);
     let url = format!("http://127.0.0.2:{}/", public.port());
-    for name in ["host", "proxy-authorization", "connection", "content-length", "transfer-encoding", "upgrade", "te", "expect"] {
-        let headers = HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
-        let failed = send(&client, Request { headers, ..Request::get(&url) }).await.unwrap_err();
-        assert_eq!((failed.code(), &*failed.to_string()), ("invalid-argument", &*format!("{name} is refused by the network rule header")));
+    for name in [
+        "host",
+        "proxy-authorization",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "expect",
+    ] {
+        let headers =
+            HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("1"))]);
+        let failed = send(
+            &client,
+            Request {
+                headers,
+                ..Request::get(&url)
+            },
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(
+            (failed.code(), &*failed.to_string()),
+            (
+                "invalid-argument",
+                &*format!("{name} is refused by the network rule header")
+            )
+        );
     }
-    for method in [Method::CONNECT, Method::TRACE, Method::OPTIONS, Method::from_bytes(b"BREW").unwrap()] {
-        assert_eq!(send(&client, Request { method, ..Request::get(&url) }).await.unwrap_err(), Failed::Method);
+    for method in [
+        Method::CONNECT,
+        Method::TRACE,
+        Method::OPTIONS,
+        Method::from_bytes(b"BREW").unwrap(),
+    ] {
+        assert_eq!(
+            send(
+                &client,
+                Request {
+                    method,
+                    ..Request::get(&url)
+                }
+            )
+            .await
+            .unwrap_err(),
+            Failed::Method
+        );
     }
-    let big = Request { method: Method::POST, body: Bytes::from(vec![0; 1_048_577]), ..Request::get(&url) };
-    assert_eq!(send(&client, big).await.unwrap_err().to_string(), "request body beyond 1048576 bytes");
-    let long = HeaderMap::from_iter([(HeaderName::from_static("x-a"), HeaderValue::from_str(&"a".repeat(16_384)).unwrap())]);
-    assert_eq!(send(&client, Request { headers: long, ..Request::get(&url) }).await.unwrap_err().code(), "too-large");
+    let big = Request {
+        method: Method::POST,
+        body: Bytes::from(vec![0; 1_048_577]),
+        ..Request::get(&url)
+    };
+    assert_eq!(
+        send(&client, big).await.unwrap_err().to_string(),
+        "request body beyond 1048576 bytes"
+    );
+    let long = HeaderMap::from_iter([(
+        HeaderName::from_static("x-a"),
+        HeaderValue::from_str(&"a".repeat(16_384)).unwrap(),
+    )]);
+    assert_eq!(
+        send(
+            &client,
+            Request {
+                headers: long,
+                ..Request::get(&url)
+            }
+        )
+        .await
+        .unwrap_err()
+        .code(),
+        "too-large"
+    );
     assert_eq!(public.accepted(), 0);
 }
 
@@ -124,13 +224,23 @@ async fn the_capability_decides_before_anything_is_looked_up() {
         (Ground::Strict, "not-granted"),
         (Ground::GlobalDeny, "denied"),
     ] {
-        let asked = client.send(&account, Request::get("https://good.example/x"), |to, method| {
-            assert_eq!((to.to_string(), method.as_str()), ("https://good.example".to_owned(), "GET"));
-            Decision::on(ground)
-        });
+        let asked = client.send(
+            &account,
+            Request::get("https://good.example/x"),
+            |to, method| {
+                assert_eq!(
+                    (to.to_string(), method.as_str()),
+                    ("https://good.example".to_owned(), "GET")
+                );
+                Decision::on(ground)
+            },
+        );
         let failed = asked.await.unwrap_err();
         assert_eq!(failed.code(), code);
-        assert_eq!(failed.to_string(), format!("http.fetch of https://good.example: {}", ground.reason()));
+        assert_eq!(
+            failed.to_string(),
+            format!("http.fetch of https://good.example: {}", ground.reason())
+        );
     }
     assert_eq!(resolver.asked(), 0);
 }
@@ -152,7 +262,10 @@ async fn requests_beyond_the_rate_are_refused() {
     assert!((3..=4).contains(&passed), "{passed}");
     assert_eq!((failed.code(), public.accepted()), ("rate-limited", passed));
     let other = Account::new("acme.other", None);
-    client.send(&other, Request::get(&url), anything).await.expect("each plugin has an account of its own");
+    client
+        .send(&other, Request::get(&url), anything)
+        .await
+        .expect("each plugin has an account of its own");
 }
 
 #[tokio::test]
@@ -163,18 +276,31 @@ async fn ten_requests_at_once_and_no_eleventh() {
     let url = format!("http://127.0.0.2:{}/", public.port());
     let waiting: Vec<_> = (0..10)
         .map(|_| {
-            let (client, account, url) = (client.clone(), std::sync::Arc::clone(&account), url.clone());
+            let (client, account, url) =
+                (client.clone(), std::sync::Arc::clone(&account), url.clone());
             tokio::spawn(async move { client.send(&account, Request::get(&url), anything).await })
         })
         .collect();
     while public.accepted() < 10 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(client.send(&account, Request::get(&url), anything).await.unwrap_err(), Failed::TooManyInFlight);
+    assert_eq!(
+        client
+            .send(&account, Request::get(&url), anything)
+            .await
+            .unwrap_err(),
+        Failed::TooManyInFlight
+    );
     for request in waiting {
         request.abort();
         assert!(request.await.unwrap_err().is_cancelled());
     }
-    let once_more = tokio::time::timeout(std::time::Duration::from_millis(100), client.send(&account, Request::get(&url), anything));
-    assert!(once_more.await.is_err(), "whoever is given up gives its place back");
+    let once_more = tokio::time::timeout(
+        std::time::Duration::from_millis(100),
+        client.send(&account, Request::get(&url), anything),
+    );
+    assert!(
+        once_more.await.is_err(),
+        "whoever is given up gives its place back"
+    );
 }

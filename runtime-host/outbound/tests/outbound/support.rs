@@ -40,11 +40,20 @@ pub(crate) enum Reply {
 
 impl Reply {
     pub(crate) fn ok(body: &str) -> Self {
-        Self::Bytes(format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes())
+        Self::Bytes(
+            format!(
+                "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                body.len()
+            )
+            .into_bytes(),
+        )
     }
 
     pub(crate) fn redirect(status: u16, location: &str) -> Self {
-        Self::Bytes(format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n").into_bytes())
+        Self::Bytes(
+            format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")
+                .into_bytes(),
+        )
     }
 }
 
@@ -58,19 +67,37 @@ pub(crate) struct Server {
 type Script = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
 
 impl Server {
-    pub(crate) async fn start(ip: IpAddr, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        ip: IpAddr,
+        script: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::with(SocketAddr::new(ip, 0), None, script).await
     }
 
     /// At a port that another server has on another address.
-    pub(crate) async fn at(address: SocketAddr, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn at(
+        address: SocketAddr,
+        script: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         Self::with(address, None, script).await
     }
 
-    pub(crate) async fn with(at: SocketAddr, tls: Option<TlsAcceptor>, script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn with(
+        at: SocketAddr,
+        tls: Option<TlsAcceptor>,
+        script: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(at).await.unwrap();
-        let server = Self { address: listener.local_addr().unwrap(), accepted: Arc::default(), seen: Arc::default() };
-        let (accepted, seen, script) = (Arc::clone(&server.accepted), Arc::clone(&server.seen), Arc::new(script) as Script);
+        let server = Self {
+            address: listener.local_addr().unwrap(),
+            accepted: Arc::default(),
+            seen: Arc::default(),
+        };
+        let (accepted, seen, script) = (
+            Arc::clone(&server.accepted),
+            Arc::clone(&server.seen),
+            Arc::new(script) as Script,
+        );
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 accepted.fetch_add(1, Ordering::SeqCst);
@@ -105,7 +132,11 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<Vec<String>>, script: &(dyn Fn(&str) -> Reply + Send + Sync)) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    seen: &Mutex<Vec<String>>,
+    script: &(dyn Fn(&str) -> Reply + Send + Sync),
+) {
     let mut request = Vec::new();
     let mut buffer = [0; 4_096];
     while !is_complete(&request) {
@@ -135,8 +166,13 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<Vec
 
 fn is_complete(request: &[u8]) -> bool {
     let text = String::from_utf8_lossy(request);
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).and_then(|length| length.parse().ok());
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .and_then(|length| length.parse().ok());
     body.len() >= length.unwrap_or(0)
 }
 
@@ -149,8 +185,16 @@ pub(crate) struct ScriptedResolver {
 
 impl ScriptedResolver {
     pub(crate) fn new(answers: &[(&str, &[&[IpAddr]])]) -> Arc<Self> {
-        let answers = answers.iter().map(|(host, lists)| ((*host).to_owned(), lists.iter().map(|list| list.to_vec()).collect()));
-        Arc::new(Self { answers: Mutex::new(answers.collect()), asked: AtomicUsize::new(0) })
+        let answers = answers.iter().map(|(host, lists)| {
+            (
+                (*host).to_owned(),
+                lists.iter().map(|list| list.to_vec()).collect(),
+            )
+        });
+        Arc::new(Self {
+            answers: Mutex::new(answers.collect()),
+            asked: AtomicUsize::new(0),
+        })
     }
 
     pub(crate) fn asked(&self) -> usize {
@@ -162,7 +206,13 @@ impl Resolve for ScriptedResolver {
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut answers = self.answers.lock().unwrap();
-        let answer = answers.get_mut(host).map(|list| if list.len() > 1 { list.pop_front().unwrap() } else { list[0].clone() });
+        let answer = answers.get_mut(host).map(|list| {
+            if list.len() > 1 {
+                list.pop_front().unwrap()
+            } else {
+                list[0].clone()
+            }
+        });
         Box::pin(async move { answer.ok_or_else(|| io::Error::other("no such name")) })
     }
 }
@@ -172,11 +222,19 @@ pub(crate) struct Loopback(pub(crate) Guard);
 
 impl Judge for Loopback {
     fn check(&self, to: &Destination) -> Result<(), Refused> {
-        if to.address().is_some_and(is_public) { Ok(()) } else { self.0.check(to) }
+        if to.address().is_some_and(is_public) {
+            Ok(())
+        } else {
+            self.0.check(to)
+        }
     }
 
     fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
-        if is_public(address) { Ok(()) } else { self.0.check_address(host, address) }
+        if is_public(address) {
+            Ok(())
+        } else {
+            self.0.check_address(host, address)
+        }
     }
 }
 
@@ -190,12 +248,23 @@ pub(crate) fn client(resolver: &Arc<ScriptedResolver>) -> Client {
 }
 
 pub(crate) fn client_with(config: Config, resolver: &Arc<ScriptedResolver>) -> Client {
-    Client::new(config, Arc::new(Loopback(Guard::default())), Arc::clone(resolver) as Arc<dyn Resolve>).unwrap()
+    Client::new(
+        config,
+        Arc::new(Loopback(Guard::default())),
+        Arc::clone(resolver) as Arc<dyn Resolve>,
+    )
+    .unwrap()
 }
 
 /// A client that gives up soon, for answers that never end.
 pub(crate) fn hasty(resolver: &Arc<ScriptedResolver>) -> Client {
-    client_with(Config { total_timeout: Duration::from_millis(300), ..Config::default() }, resolver)
+    client_with(
+        Config {
+            total_timeout: Duration::from_millis(300),
+            ..Config::default()
+        },
+        resolver,
+    )
 }
 
 /// Everything is permitted.
@@ -204,7 +273,9 @@ pub(crate) fn anything(_: &Destination, _: &Method) -> Decision {
 }
 
 pub(crate) async fn send(client: &Client, request: Request) -> Result<Response, Failed> {
-    client.send(&Account::new("acme.test", None), request, anything).await
+    client
+        .send(&Account::new("acme.test", None), request, anything)
+        .await
 }
 
 /// The rule that refuses a `GET`.

@@ -1,17 +1,22 @@
 //! Decisions about capabilities (J33 to J35).
 
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok, timestamp},
+    call::Call,
+};
 use http::Response;
 use limits::plugin_api::AUDIT_RECENT_DEFAULT;
 use serde_json::{Value, json};
 use storage::{AuditEntry, AuditQuery};
 
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok, timestamp};
-use crate::call::Call;
-
 /// `GET /api/audit?recent=&plugin=`: the latest decisions, out of memory.
 pub(crate) fn recent(api: &PluginApi, call: &Call) -> Result<Response<Body>, Refusal> {
-    let recent = call.number("recent")?.map_or(AUDIT_RECENT_DEFAULT, |recent| usize::try_from(recent).unwrap_or(usize::MAX));
+    let recent = call
+        .number("recent")?
+        .map_or(AUDIT_RECENT_DEFAULT, |recent| {
+            usize::try_from(recent).unwrap_or(usize::MAX)
+        });
     let plugin = call.asked("plugin").filter(|plugin| !plugin.is_empty());
     let found = api.store().recent_audits(plugin, recent);
     let entries: Vec<Value> = found.iter().map(|entry| shown(entry)).collect();
@@ -22,9 +27,18 @@ pub(crate) fn recent(api: &PluginApi, call: &Call) -> Result<Response<Body>, Ref
 pub(crate) async fn of_plugin(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     api.plugins.get(call.id())?;
     let (page, page_size) = call.page()?;
-    let found = api.store().audits(AuditQuery { plugin: Some(call.id().to_owned()), page, page_size }).await?;
+    let found = api
+        .store()
+        .audits(AuditQuery {
+            plugin: Some(call.id().to_owned()),
+            page,
+            page_size,
+        })
+        .await?;
     let entries: Vec<Value> = found.entries.iter().map(shown).collect();
-    Ok(ok(&json!({"entries": entries, "page": found.page, "page_size": found.page_size, "total": found.total})))
+    Ok(ok(
+        &json!({"entries": entries, "page": found.page, "page_size": found.page_size, "total": found.total}),
+    ))
 }
 
 /// J34: `resource` is what the capability was asked for, by its seed's name.

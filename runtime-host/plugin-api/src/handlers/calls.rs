@@ -1,15 +1,16 @@
 //! Tools and hooks: what plugins offer to whoever works with this server, and where they take part (J1 to J8).
 
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok},
+    call::Call,
+};
 use http::{Response, StatusCode};
 use limits::plugin::PAYLOAD_BYTES_MAX;
 use plugin_host::plugin::Refused;
 use plugin_manifest::HOOKS;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok};
-use crate::call::Call;
 
 /// What a hook is fired with.
 #[derive(Deserialize)]
@@ -38,7 +39,10 @@ pub(crate) async fn call_tool(api: &PluginApi, mut call: Call) -> Result<Respons
     let arguments: Value = call.json(PAYLOAD_BYTES_MAX).await?;
     match api.plugins.call_tool(call.id(), &arguments).await {
         Ok(result) => Ok(ok(&json!({"result": result}))),
-        Err(Refused::NotFound) => Err(missing("TOOL_NOT_FOUND", "no running plugin may offer this tool")),
+        Err(Refused::NotFound) => Err(missing(
+            "TOOL_NOT_FOUND",
+            "no running plugin may offer this tool",
+        )),
         Err(other) => Err(other.into()),
     }
 }
@@ -53,7 +57,10 @@ pub(crate) async fn fire(api: &PluginApi, mut call: Call) -> Result<Response<Bod
     let body: HookBody = call.json(PAYLOAD_BYTES_MAX).await?;
     match api.plugins.fire(call.id(), &body.input, body.output).await {
         Ok(round) => Ok(ok(&round.to_json())),
-        Err(Refused::NotFound) => Err(missing("HOOK_NOT_FOUND", "there is no hook of this name; GET /api/hooks lists them")),
+        Err(Refused::NotFound) => Err(missing(
+            "HOOK_NOT_FOUND",
+            "there is no hook of this name; GET /api/hooks lists them",
+        )),
         Err(other) => Err(other.into()),
     }
 }

@@ -1,23 +1,29 @@
 //! Questions about what would be: a manifest checked, a capability decided, and what has been switched off.
 
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok},
+    call::Call,
+};
 use capability::{Asked, CapabilityId, KillSwitches, PluginRules, Rules, Target};
 use http::Response;
-use limits::manifest::BYTES_MAX;
-use limits::plugin_api::BODY_BYTES_MAX;
+use limits::{manifest::BYTES_MAX, plugin_api::BODY_BYTES_MAX};
 use plugin_host::plugin::NotSwitched;
-use plugin_manifest::import::import;
-use plugin_manifest::{Options, Severity};
+use plugin_manifest::{Options, Severity, import::import};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok};
-use crate::call::Call;
-
 /// `GET /api/plugins/check`.
 pub(crate) async fn directory(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
-    let errors: Map<String, Value> = api.plugins.errors().iter().map(|(name, error)| (name.clone(), error.as_str().into())).collect();
-    Ok(ok(&json!({"directory": api.plugins.directory().display().to_string(), "errors": errors})))
+    let errors: Map<String, Value> = api
+        .plugins
+        .errors()
+        .iter()
+        .map(|(name, error)| (name.clone(), error.as_str().into()))
+        .collect();
+    Ok(ok(
+        &json!({"directory": api.plugins.directory().display().to_string(), "errors": errors}),
+    ))
 }
 
 /// `POST /api/plugins/check`: the body is the manifest itself; `name` says which file it stands in.
@@ -34,10 +40,18 @@ pub(crate) async fn manifest(_api: &PluginApi, mut call: Call) -> Result<Respons
             "help": violation.help, "line": line, "column": column,
         })
     };
-    let passed = !imported.violations.iter().any(|violation| violation.severity == Severity::Error);
+    let passed = !imported
+        .violations
+        .iter()
+        .any(|violation| violation.severity == Severity::Error);
     let violations: Vec<Value> = imported.violations.iter().map(violation).collect();
-    let id = imported.manifest.as_ref().map(|manifest| manifest.id.as_str());
-    Ok(ok(&json!({"ok": passed, "form": imported.form, "id": id, "violations": violations})))
+    let id = imported
+        .manifest
+        .as_ref()
+        .map(|manifest| manifest.id.as_str());
+    Ok(ok(
+        &json!({"ok": passed, "form": imported.form, "id": id, "violations": violations}),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -66,9 +80,24 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     // What is only looked up may be spelled in any case (J16).
     let known = CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name));
     let id = known.map_or_else(|| name.parse(), Ok)?;
-    let TargetBody { host, port, method, path, name } = &body.target;
-    let target = Target { host: host.as_deref(), port: *port, method: method.as_deref(), path: path.as_deref(), name: name.as_deref() };
-    let decision = api.plugins.would(&body.plugin, &Asked::new(id, target)).await?;
+    let TargetBody {
+        host,
+        port,
+        method,
+        path,
+        name,
+    } = &body.target;
+    let target = Target {
+        host: host.as_deref(),
+        port: *port,
+        method: method.as_deref(),
+        path: path.as_deref(),
+        name: name.as_deref(),
+    };
+    let decision = api
+        .plugins
+        .would(&body.plugin, &Asked::new(id, target))
+        .await?;
     Ok(ok(&json!({
         "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": decision.outcome, "layer": decision.layer,
         "reason": decision.reason(),
@@ -78,7 +107,10 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
 /// `GET /api/capabilities` (J22): what the operator's policy alone says about each capability of a plugin that declares all of them.
 pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
     let policy = api.plugins.policy();
-    let declared = PluginRules { declared: Rules::whole(CapabilityId::all()), ..PluginRules::default() };
+    let declared = PluginRules {
+        declared: Rules::whole(CapabilityId::all()),
+        ..PluginRules::default()
+    };
     let mut decisions: Vec<(capability::Decision, Vec<CapabilityId>)> = Vec::new();
     for id in CapabilityId::all() {
         let decision = capability::decide(&Asked::any(id), &declared, &policy);
@@ -95,7 +127,9 @@ pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body
         partly(&policy.deny) || partly(&policy.allow)
     };
     let partly: Vec<CapabilityId> = CapabilityId::all().filter(narrowed).collect();
-    Ok(ok(&json!({"mode": policy.mode, "decisions": decisions.iter().map(shown).collect::<Vec<_>>(), "partly": partly})))
+    Ok(ok(
+        &json!({"mode": policy.mode, "decisions": decisions.iter().map(shown).collect::<Vec<_>>(), "partly": partly}),
+    ))
 }
 
 /// `GET /api/plugins/kill-switch`.
@@ -117,13 +151,21 @@ struct KillBody {
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;
     let by = call.caller.name();
-    let switched = api.plugins.switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}")).await;
+    let switched = api
+        .plugins
+        .switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}"))
+        .await;
     switched.map_err(|error| match error {
         NotSwitched::Elsewhere => Refusal::conflict("SWITCHED_OFF_ELSEWHERE", error.to_string()),
         NotSwitched::TooMany(error) => Refusal::conflict("TOO_MANY_KILLED", error.to_string()),
         NotSwitched::Refused(error) => error.into(),
     })?;
-    tracing::warn!(plugin = body.plugin.as_deref().unwrap_or("all"), off = body.off, by, "kill switch");
+    tracing::warn!(
+        plugin = body.plugin.as_deref().unwrap_or("all"),
+        off = body.off,
+        by,
+        "kill switch"
+    );
     api.store().audit(storage::AuditEntry {
         at_ms: super::now_ms(),
         plugin: body.plugin.clone().unwrap_or_else(|| "all".to_owned()),
@@ -140,7 +182,14 @@ pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Bod
 
 fn shown(api: &PluginApi) -> Response<Body> {
     let kill: &KillSwitches = &api.plugins.policy().kill;
-    let killed: Vec<String> =
-        api.plugins.list().iter().map(|summary| summary.manifest.id.to_string()).filter(|id| kill.kills(id)).collect();
-    ok(&json!({"all": kill.disable, "hooks": kill.skip_hooks, "teamWorker": kill.team_worker, "plugins": killed}))
+    let killed: Vec<String> = api
+        .plugins
+        .list()
+        .iter()
+        .map(|summary| summary.manifest.id.to_string())
+        .filter(|id| kill.kills(id))
+        .collect();
+    ok(
+        &json!({"all": kill.disable, "hooks": kill.skip_hooks, "teamWorker": kill.team_worker, "plugins": killed}),
+    )
 }

@@ -1,17 +1,17 @@
 //! Questions that plugins put to people, and their answers (H27).
 
+use super::now_ms;
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok, timestamp},
+    call::Call,
+};
 use capability::{CapabilityId, Scope, ScopeKey};
 use http::{Response, StatusCode};
-use limits::plugin_api::BODY_BYTES_MAX;
-use limits::plugin_store::CONSENT_ONCE_MS;
+use limits::{plugin_api::BODY_BYTES_MAX, plugin_store::CONSENT_ONCE_MS};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use storage::{Consent, ConsentState, Decision, Grant};
-
-use super::now_ms;
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok, timestamp};
-use crate::call::Call;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,9 +33,18 @@ struct DecisionBody {
 pub(crate) async fn list(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let state = match call.asked("state").filter(|text| !text.is_empty()) {
         None => None,
-        Some(text) => Some(ConsentState::parse(text).ok_or_else(|| Refusal::bad("'state' must be pending, allowed or denied"))?),
+        Some(text) => Some(
+            ConsentState::parse(text)
+                .ok_or_else(|| Refusal::bad("'state' must be pending, allowed or denied"))?,
+        ),
     };
-    let found = api.store().consents(call.asked("plugin").filter(|plugin| !plugin.is_empty()), state).await?;
+    let found = api
+        .store()
+        .consents(
+            call.asked("plugin").filter(|plugin| !plugin.is_empty()),
+            state,
+        )
+        .await?;
     let consents: Vec<Value> = found.iter().map(shown).collect();
     Ok(ok(&json!({"consents": consents})))
 }
@@ -49,7 +58,11 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 pub(crate) async fn decide(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let waiting = find(api, call.id()).await?;
     let DecisionBody { decision, remember } = call.json(BODY_BYTES_MAX).await?;
-    let (allow, at_ms, by) = (matches!(decision, Answer::Allow), now_ms(), call.caller.name());
+    let (allow, at_ms, by) = (
+        matches!(decision, Answer::Allow),
+        now_ms(),
+        call.caller.name(),
+    );
     let grant = Grant {
         plugin: waiting.plugin.clone(),
         capability: waiting.capability,
@@ -59,7 +72,17 @@ pub(crate) async fn decide(api: &PluginApi, mut call: Call) -> Result<Response<B
         at_ms,
         expires_at_ms: (!remember).then(|| at_ms + CONSENT_ONCE_MS),
     };
-    let decided = api.store().decide_consent(call.id(), Decision { allow, by, grant: Some(grant) }).await?;
+    let decided = api
+        .store()
+        .decide_consent(
+            call.id(),
+            Decision {
+                allow,
+                by,
+                grant: Some(grant),
+            },
+        )
+        .await?;
     match api.plugins.refresh_grants(&decided.plugin).await {
         // A plugin that is gone has nothing to refresh; the answer is kept for when it comes back.
         Ok(()) | Err(plugin_host::plugin::Refused::NotFound) => {}
@@ -69,7 +92,13 @@ pub(crate) async fn decide(api: &PluginApi, mut call: Call) -> Result<Response<B
 }
 
 async fn find(api: &PluginApi, id: &str) -> Result<Consent, Refusal> {
-    let missing = || Refusal::new(StatusCode::NOT_FOUND, "NOT_FOUND", "there is no such question");
+    let missing = || {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            "there is no such question",
+        )
+    };
     api.store().consent(id).await?.ok_or_else(missing)
 }
 
@@ -81,13 +110,20 @@ fn scope(capability: CapabilityId, target: &str) -> Scope {
         return scope;
     }
     if takes.contains(&ScopeKey::Hosts) {
-        let (host, port) = match target.rsplit_once(':').map(|(host, port)| (host, port.parse::<u16>())) {
+        let (host, port) = match target
+            .rsplit_once(':')
+            .map(|(host, port)| (host, port.parse::<u16>()))
+        {
             // The colon of an address in brackets is none before a port.
-            Some((host, Ok(port))) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+            Some((host, Ok(port))) if !host.contains(':') || host.ends_with(']') => {
+                (host, Some(port))
+            }
             _ => (target, None),
         };
         scope.hosts = Some(vec![host.to_owned()]);
-        scope.ports = port.filter(|_| takes.contains(&ScopeKey::Ports)).map(|port| vec![port]);
+        scope.ports = port
+            .filter(|_| takes.contains(&ScopeKey::Ports))
+            .map(|port| vec![port]);
     } else if takes.contains(&ScopeKey::Names) {
         scope.names = Some(vec![target.to_owned()]);
     } else if takes.contains(&ScopeKey::Paths) {
@@ -124,7 +160,11 @@ mod tests {
             ("::1", with("::1", None)),
             ("", Scope::default()),
         ] {
-            assert_eq!(scope(CapabilityId::HttpFetch, target), expected, "{target:?}");
+            assert_eq!(
+                scope(CapabilityId::HttpFetch, target),
+                expected,
+                "{target:?}"
+            );
         }
     }
 }

@@ -1,5 +1,11 @@
 //! Grants: what a plugin declares, and what people granted and denied of it (T27, T30).
 
+use super::now_ms;
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok, timestamp},
+    call::Call,
+};
 use capability::{CapabilityId, Request, Scope};
 use http::Response;
 use limits::plugin_api::{BODY_BYTES_MAX, GRANT_LIFETIME_MAX_MS};
@@ -7,11 +13,6 @@ use plugin_manifest::Manifest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use storage::Grant;
-
-use super::now_ms;
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok, timestamp};
-use crate::call::Call;
 
 /// What is to be granted.
 #[derive(Deserialize)]
@@ -42,19 +43,40 @@ pub(crate) async fn list(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
     let body: GrantBody = call.json(BODY_BYTES_MAX).await?;
-    if body.expires_in_ms.is_some_and(|lifetime| lifetime == 0 || lifetime > GRANT_LIFETIME_MAX_MS) {
-        return Err(Refusal::bad(format!("'expiresInMs' must be from 1 to {GRANT_LIFETIME_MAX_MS}")));
+    if body
+        .expires_in_ms
+        .is_some_and(|lifetime| lifetime == 0 || lifetime > GRANT_LIFETIME_MAX_MS)
+    {
+        return Err(Refusal::bad(format!(
+            "'expiresInMs' must be from 1 to {GRANT_LIFETIME_MAX_MS}"
+        )));
     }
     let wanted: Vec<CapabilityId> = match &body.capability {
         Some(name) if !body.all => vec![declared(&manifest, name)?],
-        None if body.all && body.scope.is_everything() => manifest.capabilities.iter().map(|request| request.id).collect(),
-        _ => return Err(Refusal::bad("name a 'capability', or say 'all' without a scope")),
+        None if body.all && body.scope.is_everything() => manifest
+            .capabilities
+            .iter()
+            .map(|request| request.id)
+            .collect(),
+        _ => {
+            return Err(Refusal::bad(
+                "name a 'capability', or say 'all' without a scope",
+            ));
+        }
     };
     for capability in wanted {
         check(capability, &body.scope)?;
         let (at_ms, plugin) = (now_ms(), manifest.id.to_string());
         let expires_at_ms = body.expires_in_ms.map(|lifetime| at_ms + lifetime);
-        let grant = Grant { plugin, capability, scope: body.scope.clone(), deny: body.deny, by: call.caller.name(), at_ms, expires_at_ms };
+        let grant = Grant {
+            plugin,
+            capability,
+            scope: body.scope.clone(),
+            deny: body.deny,
+            by: call.caller.name(),
+            at_ms,
+            expires_at_ms,
+        };
         api.store().put_grant(grant).await?;
     }
     api.plugins.refresh_grants(call.id()).await?;
@@ -64,14 +86,22 @@ pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body
 /// `DELETE /api/plugins/{pluginId}/grants?capability=`; the body may name a scope.
 pub(crate) async fn delete(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     api.plugins.get(call.id())?;
-    let name = call.asked("capability").ok_or_else(|| Refusal::bad("name the 'capability' in the query"))?;
+    let name = call
+        .asked("capability")
+        .ok_or_else(|| Refusal::bad("name the 'capability' in the query"))?;
     let capability: CapabilityId = name.parse()?;
     let body = call.bytes(BODY_BYTES_MAX).await?;
     let scope: Option<Scope> = match &*body {
         [] => None,
-        body => Some(serde_json::from_slice(body).map_err(|error| Refusal::bad(format!("the body: {error}")))?),
+        body => Some(
+            serde_json::from_slice(body)
+                .map_err(|error| Refusal::bad(format!("the body: {error}")))?,
+        ),
     };
-    let removed = api.store().delete_grant(call.id(), capability, scope.as_ref()).await?;
+    let removed = api
+        .store()
+        .delete_grant(call.id(), capability, scope.as_ref())
+        .await?;
     api.plugins.refresh_grants(call.id()).await?;
     Ok(ok(&json!({"ok": true, "removed": removed})))
 }
@@ -84,12 +114,20 @@ fn declared(manifest: &Manifest, name: &str) -> Result<CapabilityId, Refusal> {
     }
     Err(Refusal::conflict(
         "NOT_DECLARED",
-        format!("the manifest of {} does not declare {id}; only what is declared can be granted", manifest.id),
+        format!(
+            "the manifest of {} does not declare {id}; only what is declared can be granted",
+            manifest.id
+        ),
     ))
 }
 
 fn check(capability: CapabilityId, scope: &Scope) -> Result<(), Refusal> {
-    let request = Request { id: capability, optional: false, reason: None, scope: scope.clone() };
+    let request = Request {
+        id: capability,
+        optional: false,
+        reason: None,
+        scope: scope.clone(),
+    };
     match request.check().first() {
         None => Ok(()),
         Some(bad) => Err(Refusal::bad(format!("the scope: {bad}"))),
@@ -105,5 +143,7 @@ async fn shown(api: &PluginApi, manifest: &Manifest) -> Result<Response<Body>, R
         })
     };
     let grants: Vec<Value> = grants.iter().map(entry).collect();
-    Ok(ok(&json!({"plugin": manifest.id.as_str(), "declared": manifest.capabilities, "grants": grants})))
+    Ok(ok(
+        &json!({"plugin": manifest.id.as_str(), "declared": manifest.capabilities, "grants": grants}),
+    ))
 }

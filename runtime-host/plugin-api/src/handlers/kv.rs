@@ -1,17 +1,16 @@
 //! A plugin's values over REST (R35 to R42), in the words of the seeds, with `list` and `cas` besides.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok},
+    call::Call,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Response;
-use limits::plugin_api::KV_BODY_BYTES_MAX;
-use limits::plugin_store::KEYS_PAGE_MAX;
+use limits::{plugin_api::KV_BODY_BYTES_MAX, plugin_store::KEYS_PAGE_MAX};
 use serde_json::{Map, Value, json};
 use storage::Change;
-
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok};
-use crate::call::Call;
 
 /// What is asked; every member is looked at by the action that needs it.
 struct Asked(Map<String, Value>);
@@ -26,16 +25,21 @@ impl Asked {
     }
 
     fn key(&self) -> Result<&str, Refusal> {
-        self.text("key")?.ok_or_else(|| Refusal::bad("Missing 'key' field"))
+        self.text("key")?
+            .ok_or_else(|| Refusal::bad("Missing 'key' field"))
     }
 
     /// A value: text, or with `"encoding":"base64"` any bytes.
     fn value(&self, name: &str) -> Result<Option<Bytes>, Refusal> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         match self.text("encoding")? {
             None => Ok(Some(Bytes::copy_from_slice(text.as_bytes()))),
             Some("base64") => {
-                let bytes = STANDARD.decode(text).map_err(|_| Refusal::bad(format!("'{name}' must be base64")))?;
+                let bytes = STANDARD
+                    .decode(text)
+                    .map_err(|_| Refusal::bad(format!("'{name}' must be base64")))?;
                 Ok(Some(bytes.into()))
             }
             Some(_) => Err(Refusal::bad("'encoding' must be \"base64\", or absent")),
@@ -58,14 +62,20 @@ pub(crate) async fn act(api: &PluginApi, mut call: Call) -> Result<Response<Body
     let id = call.id().to_owned();
     api.plugins.get(&id)?;
     let asked = Asked(call.json(KV_BODY_BYTES_MAX).await?);
-    let action = asked.text("action")?.ok_or_else(|| Refusal::bad("Missing 'action' field"))?;
+    let action = asked
+        .text("action")?
+        .ok_or_else(|| Refusal::bad("Missing 'action' field"))?;
     let store = api.store();
     Ok(ok(&match action.to_ascii_lowercase().as_str() {
         "get" => asked.shown(store.kv_get(&id, asked.key()?).await?.as_ref()),
         "set" => {
             let key = asked.key()?;
-            let value = asked.value("value")?.ok_or_else(|| Refusal::bad("Missing 'value' field for set operation"))?;
-            store.kv_apply(&id, vec![Change::Set(key.to_owned(), value.clone())]).await?;
+            let value = asked
+                .value("value")?
+                .ok_or_else(|| Refusal::bad("Missing 'value' field for set operation"))?;
+            store
+                .kv_apply(&id, vec![Change::Set(key.to_owned(), value.clone())])
+                .await?;
             api.plugins.data_changed(&id, key, "rest", false);
             asked.shown(Some(&value))
         }
@@ -86,23 +96,38 @@ async fn list(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal
     let limit = match asked.0.get("limit") {
         None | Some(Value::Null) => KEYS_PAGE_MAX,
         Some(limit) => {
-            let limit = limit.as_u64().and_then(|limit| usize::try_from(limit).ok()).filter(|limit| (1..=KEYS_PAGE_MAX).contains(limit));
-            limit.ok_or_else(|| Refusal::bad(format!("'limit' must be a whole number from 1 to {KEYS_PAGE_MAX}")))?
+            let limit = limit
+                .as_u64()
+                .and_then(|limit| usize::try_from(limit).ok())
+                .filter(|limit| (1..=KEYS_PAGE_MAX).contains(limit));
+            limit.ok_or_else(|| {
+                Refusal::bad(format!(
+                    "'limit' must be a whole number from 1 to {KEYS_PAGE_MAX}"
+                ))
+            })?
         }
     };
     let prefix = asked.text("prefix")?.unwrap_or_default();
-    let page = api.store().kv_keys(id, prefix, asked.text("cursor")?, limit).await?;
+    let page = api
+        .store()
+        .kv_keys(id, prefix, asked.text("cursor")?, limit)
+        .await?;
     Ok(json!({"keys": page.keys, "next": page.next}))
 }
 
 async fn swap(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal> {
     let key = asked.key()?;
     if !asked.0.contains_key("expected") {
-        return Err(Refusal::bad("Missing 'expected' field for cas operation; null means absent"));
+        return Err(Refusal::bad(
+            "Missing 'expected' field for cas operation; null means absent",
+        ));
     }
     let (expected, value) = (asked.value("expected")?, asked.value("value")?);
     let removed = value.is_none();
-    let swapped = api.store().kv_compare_and_set(id, key, expected, value).await?;
+    let swapped = api
+        .store()
+        .kv_compare_and_set(id, key, expected, value)
+        .await?;
     if swapped {
         api.plugins.data_changed(id, key, "rest", removed);
     }

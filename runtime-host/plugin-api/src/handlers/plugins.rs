@@ -1,13 +1,14 @@
 //! Installed plugins (R43, R44), and what switches them on and off (R21, R22, T38).
 
+use crate::{
+    PluginApi,
+    answer::{self, Body, Refusal, ok, timestamp},
+    call::Call,
+};
 use http::{HeaderValue, Response, StatusCode, header};
 use limits::plugin_api::BUNDLE_BYTES_MAX;
 use plugin_host::plugin::Summary;
 use serde_json::{Value, json};
-
-use crate::PluginApi;
-use crate::answer::{self, Body, Refusal, ok, timestamp};
-use crate::call::Call;
 
 /// `GET /api/plugins`.
 pub(crate) async fn list(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
@@ -23,7 +24,12 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
     shown["manifest"] = serde_json::from_str(summary.manifest.text()).unwrap_or_default();
     shown["runsHere"] = summary.runs_here.into();
     shown["storedBytes"] = api.store().kv_usage(call.id()).await?.into();
-    shown["instanceId"] = api.store().record(call.id()).await?.map(|record| record.instance_id).into();
+    shown["instanceId"] = api
+        .store()
+        .record(call.id())
+        .await?
+        .map(|record| record.instance_id)
+        .into();
     Ok(ok(&shown))
 }
 
@@ -39,13 +45,21 @@ pub(crate) async fn health(api: &PluginApi, call: Call) -> Result<Response<Body>
 
 /// `POST /api/plugins/{pluginId}/enable`.
 pub(crate) async fn enable(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
-    tracing::info!(plugin = call.id(), by = call.caller.name(), "plugin is enabled over REST");
+    tracing::info!(
+        plugin = call.id(),
+        by = call.caller.name(),
+        "plugin is enabled over REST"
+    );
     Ok(switched(&api.plugins.enable(call.id()).await?))
 }
 
 /// `POST /api/plugins/{pluginId}/disable`.
 pub(crate) async fn disable(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
-    tracing::info!(plugin = call.id(), by = call.caller.name(), "plugin is disabled over REST");
+    tracing::info!(
+        plugin = call.id(),
+        by = call.caller.name(),
+        "plugin is disabled over REST"
+    );
     Ok(switched(&api.plugins.disable(call.id()).await?))
 }
 
@@ -60,8 +74,14 @@ fn switched(summary: &Summary) -> Response<Body> {
 
 /// One plugin in the words of R43; `pid` and `socket_path` are of plugins that are processes, and here there are none.
 fn entry(summary: &Summary) -> Value {
-    let Summary { manifest, status, .. } = summary;
-    let capabilities: Vec<&str> = manifest.capabilities.iter().map(|request| request.id.as_str()).collect();
+    let Summary {
+        manifest, status, ..
+    } = summary;
+    let capabilities: Vec<&str> = manifest
+        .capabilities
+        .iter()
+        .map(|request| request.id.as_str())
+        .collect();
     json!({
         "id": manifest.id.as_str(), "name": manifest.title, "version": manifest.version.to_string(),
         "author": manifest.authors.first().map(|author| &author.name), "icon": manifest.icon,
@@ -73,18 +93,42 @@ fn entry(summary: &Summary) -> Value {
 
 /// `GET /api/plugins/{pluginId}/bundle.js`: the file `bundle.js` in the plugin's own folder, or an entry point that is a script.
 pub(crate) async fn bundle(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
-    let missing = || Refusal::new(StatusCode::NOT_FOUND, "BUNDLE_NOT_FOUND", "the plugin brings no script, or is disabled");
+    let missing = || {
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "BUNDLE_NOT_FOUND",
+            "the plugin brings no script, or is disabled",
+        )
+    };
     let summary = api.plugins.get(call.id())?;
     if !summary.status.enabled {
         return Err(missing());
     }
-    let script = summary.manifest.entrypoint.as_ref().filter(|path| path.as_str().ends_with(".js") || path.as_str().ends_with(".mjs"));
-    let names = [Some("bundle.js".to_owned()), script.map(|path| path.as_str().to_owned())];
+    let script = summary
+        .manifest
+        .entrypoint
+        .as_ref()
+        .filter(|path| path.as_str().ends_with(".js") || path.as_str().ends_with(".mjs"));
+    let names = [
+        Some("bundle.js".to_owned()),
+        script.map(|path| path.as_str().to_owned()),
+    ];
     let plugins = api.plugins.clone();
     let manifest = summary.manifest_path.clone();
-    let read = move || names.into_iter().flatten().find_map(|name| plugins.read_file(&manifest, &name, BUNDLE_BYTES_MAX));
-    let found = tokio::task::spawn_blocking(read).await.map_err(|_| missing())?.ok_or_else(missing)?;
+    let read = move || {
+        names
+            .into_iter()
+            .flatten()
+            .find_map(|name| plugins.script_of(&manifest, &name, BUNDLE_BYTES_MAX))
+    };
+    let found = tokio::task::spawn_blocking(read)
+        .await
+        .map_err(|_| missing())?
+        .ok_or_else(missing)?;
     let mut response = answer::bytes(found.into(), "application/javascript");
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-cache, must-revalidate"));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-store, no-cache, must-revalidate"),
+    );
     Ok(response)
 }

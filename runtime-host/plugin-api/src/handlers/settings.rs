@@ -2,14 +2,15 @@
 //!
 //! Invariant: a value that the manifest's setting does not admit is not kept, and a secret is never part of an answer.
 
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok},
+    call::Call,
+};
 use http::Response;
 use limits::plugin_api::BODY_BYTES_MAX;
 use plugin_manifest::Manifest;
 use serde_json::{Map, Value, json};
-
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok};
-use crate::call::Call;
 
 /// `GET /api/plugins/{pluginId}/settings`.
 pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
@@ -24,7 +25,13 @@ pub(crate) async fn change(api: &PluginApi, mut call: Call) -> Result<Response<B
     let changes: Map<String, Value> = call.json(BODY_BYTES_MAX).await?;
     for (key, value) in changes.iter().filter(|(_, value)| !value.is_null()) {
         let setting = manifest.settings.get(key);
-        let setting = setting.ok_or_else(|| Refusal::bad(format!("{:?} is no setting of {}", shorten(key), manifest.id)))?;
+        let setting = setting.ok_or_else(|| {
+            Refusal::bad(format!(
+                "{:?} is no setting of {}",
+                shorten(key),
+                manifest.id
+            ))
+        })?;
         fits(setting, value).map_err(|rule| Refusal::bad(format!("setting '{key}' {rule}")))?;
     }
     api.plugins.record(call.id()).await?;
@@ -68,26 +75,48 @@ fn fits(setting: &Value, value: &Value) -> Result<(), String> {
         _ => Ok(()),
     };
     match (setting["type"].as_str().unwrap_or_default(), value) {
-        ("string", Value::String(text)) => within(text.chars().count() as f64, "minLength", "maxLength", "a length"),
-        ("integer", Value::Number(number)) if number.as_f64().is_some_and(|number| number.fract() != 0.0) => {
+        ("string", Value::String(text)) => within(
+            text.chars().count() as f64,
+            "minLength",
+            "maxLength",
+            "a length",
+        ),
+        ("integer", Value::Number(number))
+            if number.as_f64().is_some_and(|number| number.fract() != 0.0) =>
+        {
             Err("must be a whole number".to_owned())
         }
-        ("integer" | "number", Value::Number(number)) => within(number.as_f64().unwrap_or(f64::NAN), "min", "max", "a value"),
-        ("enum", Value::String(_)) if setting["values"].as_array().is_some_and(|values| values.contains(value)) => Ok(()),
+        ("integer" | "number", Value::Number(number)) => {
+            within(number.as_f64().unwrap_or(f64::NAN), "min", "max", "a value")
+        }
+        ("enum", Value::String(_))
+            if setting["values"]
+                .as_array()
+                .is_some_and(|values| values.contains(value)) =>
+        {
+            Ok(())
+        }
         ("enum", _) => Err("must be one of its values".to_owned()),
         ("array", Value::Array(items)) => {
             within(items.len() as f64, "minItems", "maxItems", "a length")?;
-            setting.get("items").map_or(Ok(()), |item| items.iter().try_for_each(|value| fits(item, value)))
+            setting.get("items").map_or(Ok(()), |item| {
+                items.iter().try_for_each(|value| fits(item, value))
+            })
         }
         ("object", Value::Object(members)) => {
             let known = setting["properties"].as_object();
             members.iter().try_for_each(|(name, value)| match known {
                 None => Ok(()),
-                Some(known) => known.get(name).map_or_else(|| Err(format!("knows no '{}'", shorten(name))), |inner| fits(inner, value)),
+                Some(known) => known.get(name).map_or_else(
+                    || Err(format!("knows no '{}'", shorten(name))),
+                    |inner| fits(inner, value),
+                ),
             })
         }
         ("boolean", Value::Bool(_)) => Ok(()),
-        (kind @ ("string" | "integer" | "number" | "boolean" | "array" | "object"), _) => Err(format!("must be of type {kind}")),
+        (kind @ ("string" | "integer" | "number" | "boolean" | "array" | "object"), _) => {
+            Err(format!("must be of type {kind}"))
+        }
         _ => Ok(()),
     }
 }
@@ -100,22 +129,62 @@ mod tests {
     #[test]
     fn values_keep_to_their_settings() {
         let cases = [
-            (json!({"type": "string", "maxLength": 3}), json!("äöü"), true),
-            (json!({"type": "string", "maxLength": 3}), json!("abcd"), false),
+            (
+                json!({"type": "string", "maxLength": 3}),
+                json!("äöü"),
+                true,
+            ),
+            (
+                json!({"type": "string", "maxLength": 3}),
+                json!("abcd"),
+                false,
+            ),
             (json!({"type": "string", "minLength": 1}), json!(""), false),
             (json!({"type": "string"}), json!(1), false),
             (json!({"type": "integer"}), json!(1.5), false),
-            (json!({"type": "integer", "min": 1, "max": 3}), json!(3), true),
+            (
+                json!({"type": "integer", "min": 1, "max": 3}),
+                json!(3),
+                true,
+            ),
             (json!({"type": "number", "min": 1}), json!(0.5), false),
             (json!({"type": "boolean"}), json!("true"), false),
-            (json!({"type": "enum", "values": ["a", "b"]}), json!("b"), true),
-            (json!({"type": "enum", "values": ["a", "b"]}), json!("c"), false),
+            (
+                json!({"type": "enum", "values": ["a", "b"]}),
+                json!("b"),
+                true,
+            ),
+            (
+                json!({"type": "enum", "values": ["a", "b"]}),
+                json!("c"),
+                false,
+            ),
             (json!({"type": "enum"}), json!("c"), false),
-            (json!({"type": "array", "items": {"type": "string"}, "maxItems": 2}), json!(["a", "b"]), true),
-            (json!({"type": "array", "items": {"type": "string"}}), json!(["a", 1]), false),
-            (json!({"type": "array", "maxItems": 1}), json!([1, 2]), false),
-            (json!({"type": "object", "properties": {"a": {"type": "integer"}}}), json!({"a": 1}), true),
-            (json!({"type": "object", "properties": {"a": {"type": "integer"}}}), json!({"b": 1}), false),
+            (
+                json!({"type": "array", "items": {"type": "string"}, "maxItems": 2}),
+                json!(["a", "b"]),
+                true,
+            ),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                json!(["a", 1]),
+                false,
+            ),
+            (
+                json!({"type": "array", "maxItems": 1}),
+                json!([1, 2]),
+                false,
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "integer"}}}),
+                json!({"a": 1}),
+                true,
+            ),
+            (
+                json!({"type": "object", "properties": {"a": {"type": "integer"}}}),
+                json!({"b": 1}),
+                false,
+            ),
             (json!({"type": "colour"}), json!({"r": 1}), true),
         ];
         for (setting, value, fit) in cases {

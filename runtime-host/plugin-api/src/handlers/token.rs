@@ -1,22 +1,28 @@
 //! A plugin's own token (R40): for what works for a plugin outside of the host. Only its digest is kept.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::{
+    PluginApi,
+    answer::{Body, Refusal, ok},
+    auth::PLUGIN_TOKEN_PREFIX,
+    call::Call,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 use limits::plugin_api::TOKEN_BYTES;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 use storage::token_digest;
 
-use crate::PluginApi;
-use crate::answer::{Body, Refusal, ok};
-use crate::auth::PLUGIN_TOKEN_PREFIX;
-use crate::call::Call;
-
 /// `POST /api/plugins/{pluginId}/token`.
 pub(crate) async fn make(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let mut bytes = [0; TOKEN_BYTES];
-    let failed = |_| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "NO_RANDOMNESS", "the system gives no random bytes");
+    let failed = |_| {
+        Refusal::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "NO_RANDOMNESS",
+            "the system gives no random bytes",
+        )
+    };
     SystemRandom::new().fill(&mut bytes).map_err(failed)?;
     let token = format!("{PLUGIN_TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
     keep(api, call.id(), Some(token_digest(&token))).await?;
@@ -33,6 +39,8 @@ pub(crate) async fn end(api: &PluginApi, call: Call) -> Result<Response<Body>, R
 async fn keep(api: &PluginApi, id: &str, digest: Option<String>) -> Result<bool, Refusal> {
     api.plugins.get(id)?;
     let before = api.plugins.record(id).await?.token_digest.is_some();
-    api.store().change_record(id, move |record| record.token_digest.clone_from(&digest)).await?;
+    api.store()
+        .change_record(id, move |record| record.token_digest.clone_from(&digest))
+        .await?;
     Ok(before)
 }

@@ -16,12 +16,16 @@ use identifiers::UserId;
 use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
 use outbound::{Client, SystemResolver};
 use plugin_api::{Body, PluginApi};
-use plugin_host::plugin::{Ceilings, Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup};
+use plugin_host::plugin::{
+    Ceilings, Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup,
+};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use storage::{PLUGINS_FILE, PluginStore};
 
 const SEED: [u8; 32] = [7; 32];
@@ -85,7 +89,11 @@ impl Ground {
 
     /// The same, started again.
     async fn again(self) -> Self {
-        let Self { folder, api, plugins } = self;
+        let Self {
+            folder,
+            api,
+            plugins,
+        } = self;
         plugins.stop().await;
         drop((api, plugins));
         Self::over(folder).await
@@ -93,9 +101,18 @@ impl Ground {
 
     async fn over(folder: tempfile::TempDir) -> Self {
         let store = PluginStore::open(&folder.path().join(PLUGINS_FILE)).expect("a store");
-        let compiler = Compiler::new("/nonexistent".into(), &folder.path().join("code"), [0; 32]).expect("a compiler");
-        let (guard, resolver) = (Guard::new(&GuardSettings::default()).expect("a guard"), SystemResolver::default());
-        let client = Client::new(outbound::Config::default(), Arc::new(guard), Arc::new(resolver)).expect("a client");
+        let compiler = Compiler::new("/nonexistent".into(), &folder.path().join("code"), [0; 32])
+            .expect("a compiler");
+        let (guard, resolver) = (
+            Guard::new(&GuardSettings::default()).expect("a guard"),
+            SystemResolver::default(),
+        );
+        let client = Client::new(
+            outbound::Config::default(),
+            Arc::new(guard),
+            Arc::new(resolver),
+        )
+        .expect("a client");
         let (directory, community) = (folder.path().join("plugins"), Arc::new(Nobody));
         let setup = Setup {
             directory,
@@ -110,22 +127,35 @@ impl Ground {
         let plugins = Plugins::new(setup).expect("plugins");
         plugins.restore_switches().await.expect("switches");
         plugins.look().await.expect("a look");
-        let verifier = Verifier::new(Expectations::default()).with_public_key(&SigningKey::from_seed(&SEED).public_key());
+        let verifier = Verifier::new(Expectations::default())
+            .with_public_key(&SigningKey::from_seed(&SEED).public_key());
         let verify = Box::new(move |token: &str| verifier.verify(token, now_s()));
         let api = PluginApi::new(plugins.clone(), verify, vec!["https://app.example".into()]);
-        Self { folder, api, plugins }
+        Self {
+            folder,
+            api,
+            plugins,
+        }
     }
 
     fn store(&self) -> &PluginStore {
         self.plugins.store()
     }
 
-    async fn send(&self, token: Option<&str>, method: &str, path: &str, body: Bytes) -> Response<Body> {
+    async fn send(
+        &self,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: Bytes,
+    ) -> Response<Body> {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+        let body = Full::new(body)
+            .map_err(|never| match never {})
+            .boxed_unsync();
         let request = request.body(body).expect("a request");
         assert!(PluginApi::takes(request.uri()), "{path}");
         self.api.answer(request).await
@@ -133,15 +163,23 @@ impl Ground {
 
     /// An administrator's request; status and JSON of the answer.
     async fn admin(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
-        self.with(&token("olga", Role::Admin), method, path, body).await
+        self.with(&token("olga", Role::Admin), method, path, body)
+            .await
     }
 
     async fn with(&self, token: &str, method: &str, path: &str, body: Value) -> (u16, Value) {
-        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            Bytes::from(body.to_string())
+        };
         let response = self.send(Some(token), method, path, body).await;
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        (head.status.as_u16(), serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+        (
+            head.status.as_u16(),
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        )
     }
 
     /// What must be done.
@@ -153,11 +191,20 @@ impl Ground {
 }
 
 fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_secs()
 }
 
 fn token(user: &str, role: Role) -> String {
-    let token =
-        NewToken { user_id: UserId::new(user).expect("a name"), role, issued_at_s: now_s(), lifetime_s: 600, audience: None, issuer: None };
+    let token = NewToken {
+        user_id: UserId::new(user).expect("a name"),
+        role,
+        issued_at_s: now_s(),
+        lifetime_s: 600,
+        audience: None,
+        issuer: None,
+    };
     sign(&SigningKey::from_seed(&SEED), &token).expect("a token")
 }

@@ -11,41 +11,105 @@ use std::fs;
 async fn plugins_are_listed_in_the_words_of_the_seed() {
     let ground = Ground::new().await;
     let client = token("carla", Role::Client);
-    let (status, list) = ground.with(&client, "GET", "/api/plugins", Value::Null).await;
+    let (status, list) = ground
+        .with(&client, "GET", "/api/plugins", Value::Null)
+        .await;
     let list = list.as_array().expect("a list").clone();
     assert_eq!((status, list.len()), (200, 2));
-    let names = ["id", "name", "version", "author", "icon", "enabled", "running", "health", "pid", "socket_path", "state", "kind", "route"];
-    assert!(names.iter().all(|name| list[0].get(name).is_some()), "{}", list[0]);
+    let names = [
+        "id",
+        "name",
+        "version",
+        "author",
+        "icon",
+        "enabled",
+        "running",
+        "health",
+        "pid",
+        "socket_path",
+        "state",
+        "kind",
+        "route",
+    ];
+    assert!(
+        names.iter().all(|name| list[0].get(name).is_some()),
+        "{}",
+        list[0]
+    );
     assert_eq!(
         (&list[0]["id"], &list[0]["name"], &list[0]["author"]),
-        (&json!("first.plugin"), &json!("Plugin first.plugin"), &json!("Ada"))
+        (
+            &json!("first.plugin"),
+            &json!("Plugin first.plugin"),
+            &json!("Ada")
+        )
     );
-    let details = ground.done("GET", "/api/plugins/first.plugin", Value::Null).await;
-    assert_eq!((&details["manifest"], &details["runsHere"]), (&manifest("first.plugin"), &json!(false)));
-    let missing = ground.admin("GET", "/api/plugins/un.known", Value::Null).await;
-    assert_eq!((missing.0, &missing.1["error"]), (404, &json!("Plugin not found")));
-    assert_eq!(ground.done("GET", "/api/plugins/first.plugin/health", Value::Null).await["enabled"], true);
+    let details = ground
+        .done("GET", "/api/plugins/first.plugin", Value::Null)
+        .await;
+    assert_eq!(
+        (&details["manifest"], &details["runsHere"]),
+        (&manifest("first.plugin"), &json!(false))
+    );
+    let missing = ground
+        .admin("GET", "/api/plugins/un.known", Value::Null)
+        .await;
+    assert_eq!(
+        (missing.0, &missing.1["error"]),
+        (404, &json!("Plugin not found"))
+    );
+    assert_eq!(
+        ground
+            .done("GET", "/api/plugins/first.plugin/health", Value::Null)
+            .await["enabled"],
+        true
+    );
 }
 
 #[tokio::test]
 async fn a_disabled_plugin_stays_disabled_and_is_listed() {
     let ground = Ground::new().await;
-    let (enable, disable) = ("/api/plugins/first.plugin/enable", "/api/plugins/first.plugin/disable");
+    let (enable, disable) = (
+        "/api/plugins/first.plugin/enable",
+        "/api/plugins/first.plugin/disable",
+    );
     for _ in 0..2 {
         let answer = ground.done("POST", disable, Value::Null).await;
         assert_eq!(
-            (&answer["success"], &answer["plugin"]["enabled"], &answer["plugin"]["health"]),
+            (
+                &answer["success"],
+                &answer["plugin"]["enabled"],
+                &answer["plugin"]["health"]
+            ),
             (&json!(true), &json!(false), &json!("disabled"))
         );
     }
     let ground = ground.again().await;
     let list = ground.done("GET", "/api/plugins", Value::Null).await;
-    assert_eq!((&list[0]["state"], &list[1]["enabled"]), (&json!("disabled"), &json!(true)), "R23, R24");
+    assert_eq!(
+        (&list[0]["state"], &list[1]["enabled"]),
+        (&json!("disabled"), &json!(true)),
+        "R23, R24"
+    );
     for _ in 0..2 {
-        assert_eq!(ground.done("POST", enable, Value::Null).await["plugin"]["enabled"], true);
+        assert_eq!(
+            ground.done("POST", enable, Value::Null).await["plugin"]["enabled"],
+            true
+        );
     }
     for verb in ["enable", "disable", "reload"] {
-        assert_eq!(ground.admin("POST", &format!("/api/plugins/un.known/{verb}"), Value::Null).await.0, 404, "{verb}");
+        assert_eq!(
+            ground
+                .admin(
+                    "POST",
+                    &format!("/api/plugins/un.known/{verb}"),
+                    Value::Null
+                )
+                .await
+                .0,
+            404,
+            "{verb}"
+        );
     }
 }
 
@@ -53,17 +117,51 @@ async fn a_disabled_plugin_stays_disabled_and_is_listed() {
 #[tokio::test]
 async fn nothing_in_a_path_leads_out() {
     let ground = Ground::new().await;
-    for path in ["/api/plugins/route/..%2Fx/", "/api/plugins/route/%2e%2e/x", "/api/plugins/route/a%2Fb", "/api/plugins/route/a%5Cb"] {
-        assert_eq!(ground.admin("GET", path, Value::Null).await.0, 400, "{path}");
+    for path in [
+        "/api/plugins/route/..%2Fx/",
+        "/api/plugins/route/%2e%2e/x",
+        "/api/plugins/route/a%2Fb",
+        "/api/plugins/route/a%5Cb",
+    ] {
+        assert_eq!(
+            ground.admin("GET", path, Value::Null).await.0,
+            400,
+            "{path}"
+        );
     }
     for id in ["..%2F..", "a%2Fb", "a%5Cb", "%00", "..", "%ff"] {
-        assert_eq!(ground.admin("GET", &format!("/api/plugins/{id}/bundle.js"), Value::Null).await.0, 400, "{id}");
+        assert_eq!(
+            ground
+                .admin("GET", &format!("/api/plugins/{id}/bundle.js"), Value::Null)
+                .await
+                .0,
+            400,
+            "{id}"
+        );
     }
-    let (status, answer) = ground.admin("GET", "/api/plugins/route/unknown/x?y=%20", Value::Null).await;
-    assert_eq!((status, &answer["code"]), (404, &json!("ROUTE_NOT_FOUND")), "R27");
-    assert_eq!(ground.admin("GET", "/api/plugins/first.plugin/nothing", Value::Null).await.0, 404);
+    let (status, answer) = ground
+        .admin("GET", "/api/plugins/route/unknown/x?y=%20", Value::Null)
+        .await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (404, &json!("ROUTE_NOT_FOUND")),
+        "R27"
+    );
+    assert_eq!(
+        ground
+            .admin("GET", "/api/plugins/first.plugin/nothing", Value::Null)
+            .await
+            .0,
+        404
+    );
     // Decoded once: what is left of a doubly encoded name is a name that nobody has.
-    assert_eq!(ground.admin("GET", "/api/plugins/%252e%252e/bundle.js", Value::Null).await.0, 404);
+    assert_eq!(
+        ground
+            .admin("GET", "/api/plugins/%252e%252e/bundle.js", Value::Null)
+            .await
+            .0,
+        404
+    );
 }
 
 /// R30.
@@ -72,70 +170,190 @@ async fn scripts_are_served_while_a_plugin_is_enabled() {
     let ground = Ground::new().await;
     let path = "/api/plugins/first.plugin/bundle.js";
     let get = async || {
-        let response = ground.send(Some(&token("carla", Role::Client)), "GET", path, Bytes::new()).await;
+        let response = ground
+            .send(
+                Some(&token("carla", Role::Client)),
+                "GET",
+                path,
+                Bytes::new(),
+            )
+            .await;
         let (head, body) = response.into_parts();
-        (head.status.as_u16(), head.headers, body.collect().await.expect("a body").to_bytes())
+        (
+            head.status.as_u16(),
+            head.headers,
+            body.collect().await.expect("a body").to_bytes(),
+        )
     };
     let (status, headers, body) = get().await;
     assert_eq!((status, &*body), (200, &b"// first.plugin"[..]));
     assert_eq!(headers["content-type"], "application/javascript");
-    assert_eq!(headers["cache-control"], "no-store, no-cache, must-revalidate");
+    assert_eq!(
+        headers["cache-control"],
+        "no-store, no-cache, must-revalidate"
+    );
     let folder = ground.folder.path().join("plugins/first.plugin");
     let secret = ground.folder.path().join("secret");
     fs::write(&secret, "not for pages").expect("a file");
     std::os::unix::fs::symlink(&secret, folder.join("bundle.js")).expect("a link");
-    assert_eq!(&*get().await.2, b"// first.plugin", "a link that leads out is not followed");
+    assert_eq!(
+        &*get().await.2,
+        b"// first.plugin",
+        "a link that leads out is not followed"
+    );
     fs::remove_file(folder.join("bundle.js")).expect("a link");
     fs::write(folder.join("bundle.js"), "bundled").expect("a file");
     assert_eq!(&*get().await.2, b"bundled");
-    ground.done("POST", "/api/plugins/first.plugin/disable", Value::Null).await;
+    ground
+        .done("POST", "/api/plugins/first.plugin/disable", Value::Null)
+        .await;
     assert_eq!(get().await.0, 404);
 }
 
 #[tokio::test]
 async fn manifests_are_checked() {
     let ground = Ground::new().await;
-    let good = ground.done("POST", "/api/plugins/check", manifest("some.plugin")).await;
-    assert_eq!((&good["ok"], &good["id"]), (&json!(true), &json!("some.plugin")), "{good}");
-    let bad = ground.done("POST", "/api/plugins/check", json!({"id": "X"})).await;
-    assert!(bad["ok"] == false && bad["violations"].as_array().is_some_and(|all| all.iter().any(|one| one["pointer"] == "/id")), "{bad}");
-    let toml = ground.done("POST", "/api/plugins/check?name=plugin.toml", json!({})).await;
-    assert_eq!((&toml["ok"], &toml["form"]), (&json!(false), &json!("thoth")));
-    let large = ground.done("POST", "/api/plugins/check", json!({"x": "y".repeat(limits::manifest::BYTES_MAX - 8)})).await;
+    let good = ground
+        .done("POST", "/api/plugins/check", manifest("some.plugin"))
+        .await;
+    assert_eq!(
+        (&good["ok"], &good["id"]),
+        (&json!(true), &json!("some.plugin")),
+        "{good}"
+    );
+    let bad = ground
+        .done("POST", "/api/plugins/check", json!({"id": "X"}))
+        .await;
+    assert!(
+        bad["ok"] == false
+            && bad["violations"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one["pointer"] == "/id")),
+        "{bad}"
+    );
+    let toml = ground
+        .done("POST", "/api/plugins/check?name=plugin.toml", json!({}))
+        .await;
+    assert_eq!(
+        (&toml["ok"], &toml["form"]),
+        (&json!(false), &json!("thoth"))
+    );
+    let large = ground
+        .done(
+            "POST",
+            "/api/plugins/check",
+            json!({"x": "y".repeat(limits::manifest::BYTES_MAX - 8)}),
+        )
+        .await;
     assert_eq!(large["ok"], false);
     fs::create_dir(ground.folder.path().join("plugins/broken")).expect("a folder");
-    fs::write(ground.folder.path().join("plugins/broken/jackfield.json"), "{").expect("a file");
+    fs::write(
+        ground.folder.path().join("plugins/broken/jackfield.json"),
+        "{",
+    )
+    .expect("a file");
     ground.plugins.look().await.expect("a look");
-    assert!(ground.done("GET", "/api/plugins/check", Value::Null).await["errors"]["broken"].is_string());
+    assert!(
+        ground.done("GET", "/api/plugins/check", Value::Null).await["errors"]["broken"].is_string()
+    );
 }
 
 /// J28, J32.
 #[tokio::test]
 async fn kill_switches_act_at_once() {
     let ground = Ground::new().await;
-    let (path, ask) = ("/api/plugins/kill-switch", json!({"plugin": "first.plugin", "capability": "storage.kv"}));
-    let reason = async || ground.done("POST", "/api/capabilities/check", ask.clone()).await["reason"].as_str().expect("text").to_owned();
-    ground.done("PUT", "/api/plugins/first.plugin/grants", json!({"capability": "storage.kv"})).await;
+    let (path, ask) = (
+        "/api/plugins/kill-switch",
+        json!({"plugin": "first.plugin", "capability": "storage.kv"}),
+    );
+    let reason = async || {
+        ground
+            .done("POST", "/api/capabilities/check", ask.clone())
+            .await["reason"]
+            .as_str()
+            .expect("text")
+            .to_owned()
+    };
+    ground
+        .done(
+            "PUT",
+            "/api/plugins/first.plugin/grants",
+            json!({"capability": "storage.kv"}),
+        )
+        .await;
     assert_eq!(reason().await, "allowed by plugin allow list");
-    assert_eq!(ground.done("POST", path, json!({"plugin": "first.plugin", "off": true})).await["plugins"], json!(["first.plugin"]));
+    assert_eq!(
+        ground
+            .done("POST", path, json!({"plugin": "first.plugin", "off": true}))
+            .await["plugins"],
+        json!(["first.plugin"])
+    );
     assert_eq!(reason().await, "disabled (kill switch)");
     let list = ground.done("GET", "/api/plugins", Value::Null).await;
-    assert_eq!((&list[0]["state"], list[1]["state"] == list[0]["state"]), (&json!("blocked"), false));
-    ground.done("POST", path, json!({"plugin": "first.plugin", "off": false})).await;
+    assert_eq!(
+        (&list[0]["state"], list[1]["state"] == list[0]["state"]),
+        (&json!("blocked"), false)
+    );
+    ground
+        .done(
+            "POST",
+            path,
+            json!({"plugin": "first.plugin", "off": false}),
+        )
+        .await;
     assert_eq!(reason().await, "allowed by plugin allow list");
-    assert_eq!(ground.done("POST", path, json!({"off": true})).await["all"], "REST, by olga");
+    assert_eq!(
+        ground.done("POST", path, json!({"off": true})).await["all"],
+        "REST, by olga"
+    );
     assert_eq!(reason().await, "disabled (kill switch)");
-    assert_eq!(ground.done("POST", path, json!({"off": false})).await["all"], Value::Null);
-    assert_eq!(ground.admin("POST", path, json!({"plugin": "un.known", "off": true})).await.0, 404);
-    ground.done("POST", path, json!({"plugin": "second.plugin", "off": true})).await;
+    assert_eq!(
+        ground.done("POST", path, json!({"off": false})).await["all"],
+        Value::Null
+    );
+    assert_eq!(
+        ground
+            .admin("POST", path, json!({"plugin": "un.known", "off": true}))
+            .await
+            .0,
+        404
+    );
+    ground
+        .done(
+            "POST",
+            path,
+            json!({"plugin": "second.plugin", "off": true}),
+        )
+        .await;
     let ground = ground.again().await;
     let kept = ground.done("GET", path, Value::Null).await;
-    assert_eq!((&kept["plugins"], &kept["all"]), (&json!(["second.plugin"]), &Value::Null), "what was switched off stays off");
-    ground.done("POST", path, json!({"plugin": "second.plugin", "off": false})).await;
+    assert_eq!(
+        (&kept["plugins"], &kept["all"]),
+        (&json!(["second.plugin"]), &Value::Null),
+        "what was switched off stays off"
+    );
+    ground
+        .done(
+            "POST",
+            path,
+            json!({"plugin": "second.plugin", "off": false}),
+        )
+        .await;
     let ground = ground.again().await;
-    assert_eq!(ground.done("GET", path, Value::Null).await["plugins"], json!([]));
-    let audit = ground.done("GET", "/api/audit?recent=10", Value::Null).await;
-    assert_eq!(audit["entries"].as_array().map(|all| all.iter().filter(|entry| entry["capability"] == "kill-switch").count()), Some(6));
+    assert_eq!(
+        ground.done("GET", path, Value::Null).await["plugins"],
+        json!([])
+    );
+    let audit = ground
+        .done("GET", "/api/audit?recent=10", Value::Null)
+        .await;
+    assert_eq!(
+        audit["entries"].as_array().map(|all| all
+            .iter()
+            .filter(|entry| entry["capability"] == "kill-switch")
+            .count()),
+        Some(6)
+    );
 }
 
 /// J22.
@@ -146,15 +364,43 @@ async fn the_policy_is_shown_as_it_acts() {
     assert_eq!(policy["mode"], "prompt");
     let about = |capability: &str| {
         let all = policy["decisions"].as_array().expect("a list");
-        let of = |decision: &&Value| decision["capabilities"].as_array().is_some_and(|ids| ids.contains(&capability.into()));
-        all.iter().find(of).unwrap_or_else(|| panic!("{capability}: {policy}")).clone()
+        let of = |decision: &&Value| {
+            decision["capabilities"]
+                .as_array()
+                .is_some_and(|ids| ids.contains(&capability.into()))
+        };
+        all.iter()
+            .find(of)
+            .unwrap_or_else(|| panic!("{capability}: {policy}"))
+            .clone()
     };
-    assert_eq!((&about("storage.kv")["outcome"], &about("storage.kv")["reason"]), (&json!("ask"), &json!("prompt mode")));
-    ground.done("POST", "/api/plugins/kill-switch", json!({"off": true})).await;
+    assert_eq!(
+        (
+            &about("storage.kv")["outcome"],
+            &about("storage.kv")["reason"]
+        ),
+        (&json!("ask"), &json!("prompt mode"))
+    );
+    ground
+        .done("POST", "/api/plugins/kill-switch", json!({"off": true}))
+        .await;
     let killed = ground.done("GET", "/api/capabilities", Value::Null).await;
     assert_eq!(killed["decisions"].as_array().map(Vec::len), Some(1));
-    assert_eq!((&killed["decisions"][0]["outcome"], &killed["decisions"][0]["reason"]), (&json!("deny"), &json!("disabled (kill switch)")));
-    let (status, _) = ground.with(&token("mike", Role::Client), "GET", "/api/capabilities", Value::Null).await;
+    assert_eq!(
+        (
+            &killed["decisions"][0]["outcome"],
+            &killed["decisions"][0]["reason"]
+        ),
+        (&json!("deny"), &json!("disabled (kill switch)"))
+    );
+    let (status, _) = ground
+        .with(
+            &token("mike", Role::Client),
+            "GET",
+            "/api/capabilities",
+            Value::Null,
+        )
+        .await;
     assert_eq!(status, 403);
 }
 
@@ -162,12 +408,32 @@ async fn the_policy_is_shown_as_it_acts() {
 async fn questions_about_capabilities_say_what_is_meant() {
     let ground = Ground::new().await;
     let ask = |capability: &str| json!({"plugin": "first.plugin", "capability": capability});
-    let found = ground.done("POST", "/api/capabilities/check", ask(" Storage.KV ")).await;
+    let found = ground
+        .done("POST", "/api/capabilities/check", ask(" Storage.KV "))
+        .await;
     assert_eq!(
-        (&found["outcome"], &found["capability"], &found["layer"], &found["target"]),
+        (
+            &found["outcome"],
+            &found["capability"],
+            &found["layer"],
+            &found["target"]
+        ),
         (&json!("ask"), &json!("storage.kv"), &json!(5), &json!("*"))
     );
-    let (status, answer) = ground.admin("POST", "/api/capabilities/check", ask("http.fetsh")).await;
-    assert!(status == 400 && answer["error"].as_str().is_some_and(|error| error.contains("http.fetch")), "{answer}");
-    assert_eq!(ground.done("POST", "/api/capabilities/check", ask("messages.send")).await["reason"], "not declared");
+    let (status, answer) = ground
+        .admin("POST", "/api/capabilities/check", ask("http.fetsh"))
+        .await;
+    assert!(
+        status == 400
+            && answer["error"]
+                .as_str()
+                .is_some_and(|error| error.contains("http.fetch")),
+        "{answer}"
+    );
+    assert_eq!(
+        ground
+            .done("POST", "/api/capabilities/check", ask("messages.send"))
+            .await["reason"],
+        "not declared"
+    );
 }

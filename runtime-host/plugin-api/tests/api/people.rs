@@ -18,45 +18,128 @@ async fn fetch(ground: &Ground, host: &str) -> (String, String) {
 #[tokio::test]
 async fn only_what_is_declared_can_be_granted() {
     let ground = Ground::new().await;
-    let (status, answer) = ground.admin("PUT", GRANTS, json!({"capability": "messages.send"})).await;
-    assert_eq!((status, &answer["code"]), (409, &json!("NOT_DECLARED")), "T30");
+    let (status, answer) = ground
+        .admin("PUT", GRANTS, json!({"capability": "messages.send"}))
+        .await;
+    assert_eq!(
+        (status, &answer["code"]),
+        (409, &json!("NOT_DECLARED")),
+        "T30"
+    );
     for (bad, words) in [
         (json!({"capability": "http.fetsh"}), "http.fetch"),
-        (json!({"capability": "storage.kv", "scope": {"hosts": ["a.example"]}}), "takes no scope"),
-        (json!({"capability": "http.fetch", "scope": {"hosts": ["https://a"]}}), "without scheme"),
+        (
+            json!({"capability": "storage.kv", "scope": {"hosts": ["a.example"]}}),
+            "takes no scope",
+        ),
+        (
+            json!({"capability": "http.fetch", "scope": {"hosts": ["https://a"]}}),
+            "without scheme",
+        ),
         (json!({}), "name a 'capability'"),
-        (json!({"all": true, "capability": "storage.kv"}), "name a 'capability'"),
-        (json!({"capability": "storage.kv", "expiresInMs": 0}), "expiresInMs"),
-        (json!({"capability": "storage.kv", "expires": 5}), "unknown field"),
+        (
+            json!({"all": true, "capability": "storage.kv"}),
+            "name a 'capability'",
+        ),
+        (
+            json!({"capability": "storage.kv", "expiresInMs": 0}),
+            "expiresInMs",
+        ),
+        (
+            json!({"capability": "storage.kv", "expires": 5}),
+            "unknown field",
+        ),
     ] {
         let (status, answer) = ground.admin("PUT", GRANTS, bad.clone()).await;
-        assert!(status == 400 && answer["error"].as_str().is_some_and(|error| error.contains(words)), "{bad}: {answer}");
+        assert!(
+            status == 400
+                && answer["error"]
+                    .as_str()
+                    .is_some_and(|error| error.contains(words)),
+            "{bad}: {answer}"
+        );
     }
-    assert_eq!(ground.done("GET", GRANTS, Value::Null).await["grants"], json!([]));
+    assert_eq!(
+        ground.done("GET", GRANTS, Value::Null).await["grants"],
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn grants_act_at_once_and_survive_a_restart() {
     let ground = Ground::new().await;
-    assert_eq!(fetch(&ground, "a.example.org").await, ("ask".into(), "prompt mode".into()));
-    let granted = ground.done("PUT", GRANTS, json!({"capability": "http.fetch", "scope": {"hosts": ["a.example.org"]}})).await;
-    assert_eq!((granted["grants"].as_array().map(Vec::len), &granted["grants"][0]["by"]), (Some(1), &json!("olga")));
+    assert_eq!(
+        fetch(&ground, "a.example.org").await,
+        ("ask".into(), "prompt mode".into())
+    );
+    let granted = ground
+        .done(
+            "PUT",
+            GRANTS,
+            json!({"capability": "http.fetch", "scope": {"hosts": ["a.example.org"]}}),
+        )
+        .await;
+    assert_eq!(
+        (
+            granted["grants"].as_array().map(Vec::len),
+            &granted["grants"][0]["by"]
+        ),
+        (Some(1), &json!("olga"))
+    );
     assert_eq!(granted["declared"].as_array().map(Vec::len), Some(2));
     assert_eq!(fetch(&ground, "a.example.org").await.0, "allow");
     assert_eq!(fetch(&ground, "b.example.org").await.0, "ask");
-    assert_eq!(fetch(&ground, "other.net").await, ("deny".into(), "outside the declared scope".into()), "H29");
+    assert_eq!(
+        fetch(&ground, "other.net").await,
+        ("deny".into(), "outside the declared scope".into()),
+        "H29"
+    );
     let ground = ground.again().await;
     assert_eq!(fetch(&ground, "a.example.org").await.0, "allow", "T28");
-    ground.done("PUT", GRANTS, json!({"capability": "http.fetch", "deny": true})).await;
-    assert_eq!(fetch(&ground, "a.example.org").await, ("deny".into(), "denied by plugin deny list".into()));
-    assert_eq!(ground.done("DELETE", &format!("{GRANTS}?capability=http.fetch"), Value::Null).await["removed"], 2);
+    ground
+        .done(
+            "PUT",
+            GRANTS,
+            json!({"capability": "http.fetch", "deny": true}),
+        )
+        .await;
+    assert_eq!(
+        fetch(&ground, "a.example.org").await,
+        ("deny".into(), "denied by plugin deny list".into())
+    );
+    assert_eq!(
+        ground
+            .done(
+                "DELETE",
+                &format!("{GRANTS}?capability=http.fetch"),
+                Value::Null
+            )
+            .await["removed"],
+        2
+    );
     assert_eq!(fetch(&ground, "a.example.org").await.0, "ask");
-    ground.done("PUT", GRANTS, json!({"all": true, "expiresInMs": 60_000})).await;
+    ground
+        .done("PUT", GRANTS, json!({"all": true, "expiresInMs": 60_000}))
+        .await;
     let all = ground.done("GET", GRANTS, Value::Null).await;
-    assert!(all["grants"].as_array().is_some_and(|all| all.len() == 2 && all.iter().all(|grant| grant["expiresAt"].is_string())));
+    assert!(all["grants"].as_array().is_some_and(
+        |all| all.len() == 2 && all.iter().all(|grant| grant["expiresAt"].is_string())
+    ));
     let scope = json!({"hosts": ["x.example.org"]});
-    ground.done("PUT", GRANTS, json!({"capability": "http.fetch", "scope": scope})).await;
-    assert_eq!(ground.done("DELETE", &format!("{GRANTS}?capability=http.fetch"), scope).await["removed"], 1, "a scope in the body");
+    ground
+        .done(
+            "PUT",
+            GRANTS,
+            json!({"capability": "http.fetch", "scope": scope}),
+        )
+        .await;
+    assert_eq!(
+        ground
+            .done("DELETE", &format!("{GRANTS}?capability=http.fetch"), scope)
+            .await["removed"],
+        1,
+        "a scope in the body"
+    );
     assert_eq!(ground.admin("DELETE", GRANTS, Value::Null).await.0, 400);
 }
 
@@ -65,28 +148,85 @@ async fn questions_are_answered() {
     let ground = Ground::new().await;
     let ask = async |host: &str| {
         let capability = CapabilityId::HttpFetch;
-        let question =
-            NewConsent { plugin: "first.plugin".into(), capability, target: format!("{host}:443"), reason: Some("to tell".into()) };
-        ground.store().ask_consent(question).await.expect("a question").id
+        let question = NewConsent {
+            plugin: "first.plugin".into(),
+            capability,
+            target: format!("{host}:443"),
+            reason: Some("to tell".into()),
+        };
+        ground
+            .store()
+            .ask_consent(question)
+            .await
+            .expect("a question")
+            .id
     };
     let (first, second) = (ask("a.example.org").await, ask("b.example.org").await);
-    let waiting = ground.done("GET", "/api/consents?state=pending&plugin=first.plugin", Value::Null).await;
+    let waiting = ground
+        .done(
+            "GET",
+            "/api/consents?state=pending&plugin=first.plugin",
+            Value::Null,
+        )
+        .await;
     assert_eq!(waiting["consents"].as_array().map(Vec::len), Some(2));
     let decide = |id: &str| format!("/api/consents/{id}");
-    let answered = ground.done("POST", &decide(&first), json!({"decision": "allow", "remember": true})).await;
+    let answered = ground
+        .done(
+            "POST",
+            &decide(&first),
+            json!({"decision": "allow", "remember": true}),
+        )
+        .await;
     assert_eq!(
         (&answered["state"], &answered["by"], &answered["target"]),
-        (&json!("allowed"), &json!("olga"), &json!("a.example.org:443"))
+        (
+            &json!("allowed"),
+            &json!("olga"),
+            &json!("a.example.org:443")
+        )
     );
-    assert_eq!(fetch(&ground, "a.example.org").await, ("allow".into(), "allowed by plugin allow list".into()));
-    assert_eq!(ground.admin("POST", &decide(&first), json!({"decision": "deny"})).await.0, 409, "answered is answered");
-    ground.done("POST", &decide(&second), json!({"decision": "deny"})).await;
+    assert_eq!(
+        fetch(&ground, "a.example.org").await,
+        ("allow".into(), "allowed by plugin allow list".into())
+    );
+    assert_eq!(
+        ground
+            .admin("POST", &decide(&first), json!({"decision": "deny"}))
+            .await
+            .0,
+        409,
+        "answered is answered"
+    );
+    ground
+        .done("POST", &decide(&second), json!({"decision": "deny"}))
+        .await;
     assert_eq!(fetch(&ground, "b.example.org").await.0, "deny");
     let grants = ground.done("GET", GRANTS, Value::Null).await["grants"].clone();
-    let of =
-        |host: &str| grants.as_array().expect("a list").iter().find(|grant| grant["scope"]["hosts"][0] == host).expect("a grant").clone();
-    assert_eq!((&of("a.example.org")["deny"], &of("a.example.org")["expiresAt"]), (&json!(false), &Value::Null));
-    assert_eq!((&of("b.example.org")["deny"], of("b.example.org")["expiresAt"].is_string()), (&json!(true), true), "not remembered");
+    let of = |host: &str| {
+        grants
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|grant| grant["scope"]["hosts"][0] == host)
+            .expect("a grant")
+            .clone()
+    };
+    assert_eq!(
+        (
+            &of("a.example.org")["deny"],
+            &of("a.example.org")["expiresAt"]
+        ),
+        (&json!(false), &Value::Null)
+    );
+    assert_eq!(
+        (
+            &of("b.example.org")["deny"],
+            of("b.example.org")["expiresAt"].is_string()
+        ),
+        (&json!(true), true),
+        "not remembered"
+    );
     assert_eq!(of("a.example.org")["scope"]["ports"], json!([443]));
     for (path, body, status) in [
         (decide("unknown"), json!({"decision": "allow"}), 404),
@@ -95,8 +235,17 @@ async fn questions_are_answered() {
     ] {
         assert_eq!(ground.admin("POST", &path, body).await.0, status, "{path}");
     }
-    assert_eq!(ground.done("GET", &decide(&first), Value::Null).await["state"], "allowed");
-    assert_eq!(ground.admin("GET", "/api/consents?state=open", Value::Null).await.0, 400);
+    assert_eq!(
+        ground.done("GET", &decide(&first), Value::Null).await["state"],
+        "allowed"
+    );
+    assert_eq!(
+        ground
+            .admin("GET", "/api/consents?state=open", Value::Null)
+            .await
+            .0,
+        400
+    );
 }
 
 #[tokio::test]
@@ -104,15 +253,47 @@ async fn settings_are_checked_and_secrets_never_shown() {
     let ground = Ground::new().await;
     let path = "/api/plugins/first.plugin/settings";
     let before = ground.done("GET", path, Value::Null).await["settings"].clone();
-    assert_eq!((&before["limit"]["value"], &before["limit"]["set"], &before["key"]["value"]), (&json!(3), &json!(false), &Value::Null));
-    let after = ground.done("PUT", path, json!({"limit": 7, "key": "hunter2"})).await["settings"].clone();
-    assert_eq!((&after["limit"]["value"], &after["key"]["set"], &after["key"]["value"]), (&json!(7), &json!(true), &Value::Null));
-    for bad in [json!({"limit": 11}), json!({"limit": "7"}), json!({"other": 1}), json!([])] {
+    assert_eq!(
+        (
+            &before["limit"]["value"],
+            &before["limit"]["set"],
+            &before["key"]["value"]
+        ),
+        (&json!(3), &json!(false), &Value::Null)
+    );
+    let after = ground
+        .done("PUT", path, json!({"limit": 7, "key": "hunter2"}))
+        .await["settings"]
+        .clone();
+    assert_eq!(
+        (
+            &after["limit"]["value"],
+            &after["key"]["set"],
+            &after["key"]["value"]
+        ),
+        (&json!(7), &json!(true), &Value::Null)
+    );
+    for bad in [
+        json!({"limit": 11}),
+        json!({"limit": "7"}),
+        json!({"other": 1}),
+        json!([]),
+    ] {
         assert_eq!(ground.admin("PUT", path, bad.clone()).await.0, 400, "{bad}");
     }
     let ground = ground.again().await;
     let shown = ground.done("GET", path, Value::Null).await;
     assert!(shown["settings"]["limit"]["value"] == 7 && !shown.to_string().contains("hunter2"));
-    assert!(!ground.done("GET", "/api/plugins/first.plugin", Value::Null).await.to_string().contains("hunter2"));
-    assert_eq!(ground.done("PUT", path, json!({"limit": null})).await["settings"]["limit"]["value"], 3, "null restores the default");
+    assert!(
+        !ground
+            .done("GET", "/api/plugins/first.plugin", Value::Null)
+            .await
+            .to_string()
+            .contains("hunter2")
+    );
+    assert_eq!(
+        ground.done("PUT", path, json!({"limit": null})).await["settings"]["limit"]["value"],
+        3,
+        "null restores the default"
+    );
 }

@@ -47,7 +47,15 @@ fn event(payload_bytes: usize) -> Vec<u8> {
 pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> {
     let mut report = json!({"schema": SCHEMA, "events": []});
     let engine = JudgeEngine::new(std::env::temp_dir().join("jackfield-measure-cache"))?;
-    let load = |component: &str| ChainFactory::load(&engine, &ChainConfig { filters: Vec::new(), validator: folder.join(component) });
+    let load = |component: &str| {
+        ChainFactory::load(
+            &engine,
+            &ChainConfig {
+                filters: Vec::new(),
+                validator: folder.join(component),
+            },
+        )
+    };
     let factory = load("envelope_validator.wasm")?;
     let mut component = factory.instance()?;
     let mut native = NativeJudge::new();
@@ -63,7 +71,10 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
         if wanted.is_some_and(|wanted| wanted != name) {
             continue;
         }
-        let (inside, outside) = (median(&mut component, &CONTEXT, &bytes)?, median(&mut native, &CONTEXT, &bytes)?);
+        let (inside, outside) = (
+            median(&mut component, &CONTEXT, &bytes)?,
+            median(&mut native, &CONTEXT, &bytes)?,
+        );
         report["events"].as_array_mut().expect("made above").push(json!({
             "name": name, "text": String::from_utf8_lossy(&bytes), "componentNs": inside as u64, "nativeNs": outside as u64,
         }));
@@ -73,10 +84,14 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
             inside as f64 / outside as f64
         );
     }
-    if wanted.is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists() {
+    if wanted.is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists()
+    {
         // A judge that decides without looking: what is left is the way in and out.
         let mut passes = load("judge_passes.wasm")?.instance()?;
-        let asked = Context { connection_id: "patch at the end", ..CONTEXT };
+        let asked = Context {
+            connection_id: "patch at the end",
+            ..CONTEXT
+        };
         let boundary = median(&mut passes, &asked, &event(1_024))?;
         report["boundaryNs"] = (boundary as u64).into();
         println!("boundary, 1 KiB: {boundary} ns");

@@ -15,7 +15,10 @@ use rustix::time::{ClockId, clock_gettime};
 use std::path::Path;
 
 fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--json").collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--json")
+        .collect();
     let mut arguments = arguments.iter().map(String::as_str);
     let report = match arguments.next() {
         Some("compile-plugin") => return plugin_host::plugin::compile_standard_input(),
@@ -27,7 +30,10 @@ fn main() -> anyhow::Result<()> {
             let (folder, cache, count) = places(&mut arguments)?;
             plugins::run(folder, cache, count, arguments.next())?
         }
-        folder => judges::run(Path::new(folder.unwrap_or("target/wasm32-wasip2/component")), arguments.next())?,
+        folder => judges::run(
+            Path::new(folder.unwrap_or("target/wasm32-wasip2/component")),
+            arguments.next(),
+        )?,
     };
     if std::env::args().any(|argument| argument == "--json") {
         println!("{report}");
@@ -36,9 +42,19 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// The folder of components, another folder, and how many plugins.
-fn places<'a>(arguments: &mut impl Iterator<Item = &'a str>) -> anyhow::Result<(&'a Path, &'a Path, usize)> {
-    let mut next = || arguments.next().context("a folder of components, another folder and a number of plugins are needed");
-    Ok((Path::new(next()?), Path::new(next()?), next()?.parse().context("the number of plugins")?))
+fn places<'a>(
+    arguments: &mut impl Iterator<Item = &'a str>,
+) -> anyhow::Result<(&'a Path, &'a Path, usize)> {
+    let mut next = || {
+        arguments
+            .next()
+            .context("a folder of components, another folder and a number of plugins are needed")
+    };
+    Ok((
+        Path::new(next()?),
+        Path::new(next()?),
+        next()?.parse().context("the number of plugins")?,
+    ))
 }
 
 /// Processor time of this thread: other work on the machine disturbs it least.

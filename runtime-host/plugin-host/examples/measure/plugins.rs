@@ -9,8 +9,8 @@ use capability::{PolicySettings, Profile};
 use egress::{Guard, GuardSettings};
 use futures::future::BoxFuture;
 use plugin_host::plugin::{
-    Ceilings, Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent, Plugins, Publication, Saying, Setup,
-    State, Topic,
+    Ceilings, Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent,
+    Plugins, Publication, Saying, Setup, State, Topic,
 };
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
@@ -44,15 +44,30 @@ impl Community for Nobody {
 }
 
 /// Measures with `count` plugins loaded; their compiled code is kept in `cache`.
-pub(crate) fn run(folder: &Path, cache: &Path, count: usize, wanted: Option<&str>) -> Result<Value> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+pub(crate) fn run(
+    folder: &Path,
+    cache: &Path,
+    count: usize,
+    wanted: Option<&str>,
+) -> Result<Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let ground = tempfile::tempdir()?;
     install(folder, &ground.path().join("plugins"), count, None)?;
     runtime.block_on(async {
         let plugins = open(ground.path(), cache)?;
         plugins.look().await?;
-        let loaded = plugins.list().iter().filter(|plugin| plugin.status.state == State::Loaded).count();
-        ensure!(loaded == count, "{loaded} of {count} plugins are loaded: {:?}", plugins.list().first());
+        let loaded = plugins
+            .list()
+            .iter()
+            .filter(|plugin| plugin.status.state == State::Loaded)
+            .count();
+        ensure!(
+            loaded == count,
+            "{loaded} of {count} plugins are loaded: {:?}",
+            plugins.list().first()
+        );
         let report = measure(&plugins, wanted).await;
         plugins.stop().await;
         report
@@ -60,11 +75,20 @@ pub(crate) fn run(folder: &Path, cache: &Path, count: usize, wanted: Option<&str
 }
 
 /// Makes many plugins of one component, with one more capability than its manifest declares where one is named.
-pub(crate) fn install(folder: &Path, directory: &Path, count: usize, capability: Option<&str>) -> Result<()> {
+pub(crate) fn install(
+    folder: &Path,
+    directory: &Path,
+    count: usize,
+    capability: Option<&str>,
+) -> Result<()> {
     let component = folder.join("plugin_bench.wasm");
     let bytes = fs::read(&component).with_context(|| component.display().to_string())?;
-    let mut manifest: Value = serde_json::from_str(include_str!("../../../../tests/test-components/plugin-bench/jackfield.json"))?;
-    if let (Some(capability), Some(capabilities)) = (capability, manifest["capabilities"].as_array_mut()) {
+    let mut manifest: Value = serde_json::from_str(include_str!(
+        "../../../../tests/test-components/plugin-bench/jackfield.json"
+    ))?;
+    if let (Some(capability), Some(capabilities)) =
+        (capability, manifest["capabilities"].as_array_mut())
+    {
         capabilities.push(capability.into());
     }
     let manifest = manifest.to_string();
@@ -73,7 +97,10 @@ pub(crate) fn install(folder: &Path, directory: &Path, count: usize, capability:
         let folder = directory.join(&id);
         fs::create_dir_all(&folder)?;
         fs::write(folder.join("plugin_bench.wasm"), renamed(&bytes, &id))?;
-        fs::write(folder.join("jackfield.json"), manifest.replace(ID, &id).replace(ROUTE, &route))?;
+        fs::write(
+            folder.join("jackfield.json"),
+            manifest.replace(ID, &id).replace(ROUTE, &route),
+        )?;
     }
     Ok(())
 }
@@ -92,7 +119,11 @@ fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
     Plugins::new(Setup {
         directory: ground.join("plugins"),
         compiler: Compiler::new(std::env::current_exe()?, cache, [7; 32])?,
-        policy: PolicySettings { profile: Profile::Permissive, ..PolicySettings::default() }.compile()?,
+        policy: PolicySettings {
+            profile: Profile::Permissive,
+            ..PolicySettings::default()
+        }
+        .compile()?,
         store: storage::PluginStore::open(&ground.join(storage::PLUGINS_FILE))?,
         community: Arc::new(Nobody),
         client: outbound::Client::new(
@@ -123,8 +154,14 @@ async fn measure(plugins: &Plugins, wanted: Option<&str>) -> Result<Value> {
         }
     }
     if wants("unheard") {
-        report["unheard"]["topic"] = keep("a topic without listeners", repeated(|| dispatch.listens(Topic::Chat)));
-        report["unheard"]["plugin"] = keep("an event of a plugin that is not here", repeated(|| dispatch.hears("acme.elsewhere", "ask")));
+        report["unheard"]["topic"] = keep(
+            "a topic without listeners",
+            repeated(|| dispatch.listens(Topic::Chat)),
+        );
+        report["unheard"]["plugin"] = keep(
+            "an event of a plugin that is not here",
+            repeated(|| dispatch.hears("acme.elsewhere", "ask")),
+        );
     }
     if wants("fresh") {
         let mut batches = Vec::new();
@@ -153,8 +190,15 @@ async fn ask(dispatch: &Dispatch, word: &str) -> Result<()> {
         decides: true,
     };
     let (reply, answer) = oneshot::channel();
-    let taken = dispatch.ask(event, 0, Box::new(move |decision| drop(reply.send(decision))));
-    ensure!(taken && answer.await? == Decision::Relay, "the plugin did not let the event pass");
+    let taken = dispatch.ask(
+        event,
+        0,
+        Box::new(move |decision| drop(reply.send(decision))),
+    );
+    ensure!(
+        taken && answer.await? == Decision::Relay,
+        "the plugin did not let the event pass"
+    );
     Ok(())
 }
 

@@ -1,5 +1,11 @@
 //! What wasmtime makes of the world `validator`. A filter exports a part of it, so its interface `judge` serves for both.
-#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated code"
+)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

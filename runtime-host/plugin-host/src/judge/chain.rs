@@ -1,13 +1,22 @@
 //! A chain at work: who is asked, in which order, and what an answer may be at which place.
 
-use super::{ChainConfig, JudgeEngine, OnFailure, load, load::Loaded, slot::Slot, stats::ComponentStats, translate};
+use super::{
+    ChainConfig, JudgeEngine, OnFailure,
+    load::{self, Loaded},
+    slot::Slot,
+    stats::ComponentStats,
+    translate,
+};
 use anyhow::{Context as _, Result, bail};
 use envelope::{
     Context, Envelope, Verdict,
     verdict::{self, Decision, Judge, JudgeError, Patch, Refusal, Snapshot},
 };
 use limits::{
-    judge::{CHAIN_LENGTH_MAX, CODE_CHARS_MAX, EFFECTS_MAX, PATCHES_MAX, REPLY_BYTES_MAX, TRAPS_IN_A_ROW_MAX},
+    judge::{
+        CHAIN_LENGTH_MAX, CODE_CHARS_MAX, EFFECTS_MAX, PATCHES_MAX, REPLY_BYTES_MAX,
+        TRAPS_IN_A_ROW_MAX,
+    },
     socket::MESSAGE_BYTES_MAX,
 };
 use std::{borrow::Cow, sync::Arc};
@@ -27,7 +36,9 @@ struct Filter {
 
 impl std::fmt::Debug for ChainFactory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChainFactory").field("components", &self.stats()).finish()
+        f.debug_struct("ChainFactory")
+            .field("components", &self.stats())
+            .finish()
     }
 }
 
@@ -43,19 +54,33 @@ impl ChainFactory {
         }
         let mut filters: Vec<Filter> = Vec::with_capacity(config.filters.len());
         for filter in &config.filters {
-            if filter.name == VALIDATOR || filters.iter().any(|other| other.loaded.counters.name() == filter.name) {
+            if filter.name == VALIDATOR
+                || filters
+                    .iter()
+                    .any(|other| other.loaded.counters.name() == filter.name)
+            {
                 bail!("two judges are named '{}'", filter.name);
             }
             for name in &filter.types {
                 if !envelope::find(name).is_some_and(|kind| kind.direction.from_client()) {
-                    bail!("judge '{}': '{name}' is not a type of envelope that clients send", filter.name);
+                    bail!(
+                        "judge '{}': '{name}' is not a type of envelope that clients send",
+                        filter.name
+                    );
                 }
             }
             let loaded = load::load(engine, &filter.name, &filter.source, false)?;
-            filters.push(Filter { loaded, on_failure: filter.on_failure, types: filter.types.clone() });
+            filters.push(Filter {
+                loaded,
+                on_failure: filter.on_failure,
+                types: filter.types.clone(),
+            });
         }
         let validator = load::load(engine, VALIDATOR, &config.validator, true)?;
-        Ok(Self { filters: filters.into(), validator })
+        Ok(Self {
+            filters: filters.into(),
+            validator,
+        })
     }
 
     /// A chain with instances of its own.
@@ -63,20 +88,37 @@ impl ChainFactory {
     /// # Errors
     /// A component does not start.
     pub fn instance(&self) -> Result<Chain> {
-        let filters = (0..self.filters.len()).map(|index| Place { slot: self.slot(index), failures_in_a_row: 0 }).collect();
-        let mut chain = Chain { factory: self.clone(), filters, validator: Slot::new(Arc::clone(&self.validator)) };
+        let filters = (0..self.filters.len())
+            .map(|index| Place {
+                slot: self.slot(index),
+                failures_in_a_row: 0,
+            })
+            .collect();
+        let mut chain = Chain {
+            factory: self.clone(),
+            filters,
+            validator: Slot::new(Arc::clone(&self.validator)),
+        };
         for place in &mut chain.filters {
             place.slot.start().context("a judge does not start")?;
         }
-        chain.validator.start().context("the validator does not start")?;
+        chain
+            .validator
+            .start()
+            .context("the validator does not start")?;
         Ok(chain)
     }
 
     /// Counters of each component, in the order of the chain.
     #[must_use]
     pub fn stats(&self) -> Vec<ComponentStats> {
-        let filters = self.filters.iter().map(|filter| filter.loaded.counters.read());
-        filters.chain(std::iter::once(self.validator.counters.read())).collect()
+        let filters = self
+            .filters
+            .iter()
+            .map(|filter| filter.loaded.counters.read());
+        filters
+            .chain(std::iter::once(self.validator.counters.read()))
+            .collect()
     }
 
     fn slot(&self, index: usize) -> Slot {
@@ -102,7 +144,9 @@ struct Place {
 
 impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chain").field("factory", &self.factory).finish_non_exhaustive()
+        f.debug_struct("Chain")
+            .field("factory", &self.factory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -160,12 +204,19 @@ impl Chain {
         if self.filters.is_empty() {
             return Ok(Filtered::Goes(None));
         }
-        let Ok(envelope) = Envelope::decode(original) else { return Ok(Filtered::Goes(None)) };
+        let Ok(envelope) = Envelope::decode(original) else {
+            return Ok(Filtered::Goes(None));
+        };
         let kind = envelope.text("type");
         let mut rewritten: Option<Vec<u8>> = None;
         for (place, filter) in self.filters.iter_mut().zip(&*self.factory.filters) {
-            let is_asked = filter.types.is_empty() || filter.types.iter().any(|name| Some(name.as_str()) == kind.as_deref());
-            let is_left_out = filter.on_failure == OnFailure::Skip && place.failures_in_a_row >= TRAPS_IN_A_ROW_MAX;
+            let is_asked = filter.types.is_empty()
+                || filter
+                    .types
+                    .iter()
+                    .any(|name| Some(name.as_str()) == kind.as_deref());
+            let is_left_out = filter.on_failure == OnFailure::Skip
+                && place.failures_in_a_row >= TRAPS_IN_A_ROW_MAX;
             if !is_asked || is_left_out {
                 continue;
             }
@@ -184,12 +235,19 @@ impl Chain {
 
 impl Place {
     /// Asks a filter and checks its answer.
-    fn ask(&mut self, context: &Context<'_>, bytes: &[u8], original: &Envelope<'_>) -> Result<Verdict, JudgeError> {
+    fn ask(
+        &mut self,
+        context: &Context<'_>,
+        bytes: &[u8],
+        original: &Envelope<'_>,
+    ) -> Result<Verdict, JudgeError> {
         let verdict = translate::verdict(self.slot.judge(translate::context(context), bytes)?);
         let checked = match &verdict {
             Verdict::Pass | Verdict::Later(_) => Ok(()),
             Verdict::NeedSnapshot(_) if self.slot.learns() => Ok(()),
-            Verdict::NeedSnapshot(_) => Err("asks for a snapshot but does not export the interface that takes it"),
+            Verdict::NeedSnapshot(_) => {
+                Err("asks for a snapshot but does not export the interface that takes it")
+            }
             Verdict::Rewrite(new) => check_rewrite(new, original),
             Verdict::Refuse(refusal) => check_refusal(refusal),
             Verdict::Route(_) => Err("only the last judge of a chain may route"),
@@ -203,7 +261,10 @@ impl Place {
         self.failures_in_a_row += 1;
         if self.failures_in_a_row == TRAPS_IN_A_ROW_MAX {
             let component = self.slot.loaded.counters.name();
-            tracing::error!(component, "judge failed {TRAPS_IN_A_ROW_MAX} times in a row; it is left out until the next snapshot");
+            tracing::error!(
+                component,
+                "judge failed {TRAPS_IN_A_ROW_MAX} times in a row; it is left out until the next snapshot"
+            );
         }
     }
 }
@@ -212,7 +273,10 @@ fn breach(slot: &Slot, reason: &str) -> JudgeError {
     slot.loaded.counters.contract_breach();
     let component = slot.loaded.counters.name().to_owned();
     tracing::warn!(component, reason, "judge broke its contract");
-    JudgeError::Contract { component, reason: reason.to_owned() }
+    JudgeError::Contract {
+        component,
+        reason: reason.to_owned(),
+    }
 }
 
 /// A rewritten envelope is one, and about the same thing: the host's context was made for the original.
@@ -220,8 +284,11 @@ fn check_rewrite(new: &[u8], original: &Envelope<'_>) -> Result<(), &'static str
     if new.len() > MESSAGE_BYTES_MAX {
         return Err("rewrote the envelope to more bytes than a message may have");
     }
-    let new = Envelope::decode(new).map_err(|_| "rewrote the envelope to what is not a JSON object")?;
-    let same = |key: &str| new.text(key) == original.text(key) && new.is_nothing(key) == original.is_nothing(key);
+    let new =
+        Envelope::decode(new).map_err(|_| "rewrote the envelope to what is not a JSON object")?;
+    let same = |key: &str| {
+        new.text(key) == original.text(key) && new.is_nothing(key) == original.is_nothing(key)
+    };
     match (same("type"), same("serverId")) {
         (true, true) => Ok(()),
         (false, _) => Err("rewrote the envelope to another type"),
@@ -231,13 +298,17 @@ fn check_rewrite(new: &[u8], original: &Envelope<'_>) -> Result<(), &'static str
 
 fn check_refusal(refusal: &Refusal) -> Result<(), &'static str> {
     let legal = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    if refusal.code.is_empty() || refusal.code.len() > CODE_CHARS_MAX || !refusal.code.bytes().all(legal) {
+    if refusal.code.is_empty()
+        || refusal.code.len() > CODE_CHARS_MAX
+        || !refusal.code.bytes().all(legal)
+    {
         return Err("refused with a code that is not 1 to 64 characters of A-Z, 0-9 and '_'");
     }
     if refusal.reply.len() > REPLY_BYTES_MAX {
         return Err("refused with a reply that is too long");
     }
-    let reply = Envelope::decode(&refusal.reply).map_err(|_| "refused with a reply that is not a JSON object")?;
+    let reply = Envelope::decode(&refusal.reply)
+        .map_err(|_| "refused with a reply that is not a JSON object")?;
     match reply.text("type").as_deref() {
         Some("error" | "plugin_error" | "access_denied") => Ok(()),
         _ => Err("refused with a reply that is no error, plugin_error or access_denied"),
@@ -246,27 +317,51 @@ fn check_refusal(refusal: &Refusal) -> Result<(), &'static str> {
 
 fn check_decision(decision: &Decision, bytes: &[u8]) -> Result<(), Cow<'static, str>> {
     if decision.effects.len() > EFFECTS_MAX {
-        return Err(format!("asked for {} effects, the limit is {EFFECTS_MAX}", decision.effects.len()).into());
+        return Err(format!(
+            "asked for {} effects, the limit is {EFFECTS_MAX}",
+            decision.effects.len()
+        )
+        .into());
     }
     if decision.patches.len() > PATCHES_MAX {
-        return Err(format!("asked for {} patches, the limit is {PATCHES_MAX}", decision.patches.len()).into());
+        return Err(format!(
+            "asked for {} patches, the limit is {PATCHES_MAX}",
+            decision.patches.len()
+        )
+        .into());
     }
     let (mut at, mut total) = (0u64, bytes.len() as u64);
     for patch in &decision.patches {
-        let (offset, end) = (u64::from(patch.offset), u64::from(patch.offset) + u64::from(patch.remove));
+        let (offset, end) = (
+            u64::from(patch.offset),
+            u64::from(patch.offset) + u64::from(patch.remove),
+        );
         if offset < at || end > bytes.len() as u64 {
             return Err("its patches overlap, are out of order or lie outside the envelope".into());
         }
         at = end;
         total = total - u64::from(patch.remove) + patch.insert.len() as u64;
     }
-    if total > 2 * MESSAGE_BYTES_MAX as u64 { Err("its patches make the envelope too long".into()) } else { Ok(()) }
+    if total > 2 * MESSAGE_BYTES_MAX as u64 {
+        Err("its patches make the envelope too long".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// The caller patches the original; when a filter rewrote the envelope, the whole of it is one patch.
 fn whole(decision: Decision, original: &[u8], rewritten: Option<Vec<u8>>) -> Decision {
-    let Some(rewritten) = rewritten else { return decision };
+    let Some(rewritten) = rewritten else {
+        return decision;
+    };
     let insert = verdict::apply(&rewritten, &decision.patches).unwrap_or(rewritten);
     let remove = u32::try_from(original.len()).unwrap_or(u32::MAX);
-    Decision { patches: vec![Patch { offset: 0, remove, insert }], effects: decision.effects }
+    Decision {
+        patches: vec![Patch {
+            offset: 0,
+            remove,
+            insert,
+        }],
+        effects: decision.effects,
+    }
 }

@@ -6,7 +6,9 @@ use anyhow::{Context, Result};
 use limits::judge as bounds;
 use sandbox::Clock;
 use std::{path::Path, sync::Arc, time::Duration};
-use wasmtime::{Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{
+    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
 
 /// Compiles and runs judges. Clones share one engine; the clock of the deadlines ends with the last of them.
 #[derive(Clone)]
@@ -29,9 +31,16 @@ impl JudgeEngine {
     /// The directory cannot be used, or the machine lacks what the engine needs.
     pub fn new(cache_dir: impl AsRef<Path>) -> Result<Self> {
         let engine = engine(cache_dir.as_ref())?;
-        let clock = Clock::start(&engine, "judge-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS))
-            .context("cannot start the clock of the judges' deadlines")?;
-        Ok(Self { engine, _clock: Arc::new(clock) })
+        let clock = Clock::start(
+            &engine,
+            "judge-epoch",
+            Duration::from_millis(bounds::EPOCH_TICK_MS),
+        )
+        .context("cannot start the clock of the judges' deadlines")?;
+        Ok(Self {
+            engine,
+            _clock: Arc::new(clock),
+        })
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {
@@ -41,12 +50,18 @@ impl JudgeEngine {
 
 fn engine(cache_dir: &Path) -> Result<Engine> {
     let mut config = Config::new();
-    config.concurrency_support(false).epoch_interruption(true).cache(Some(cache(cache_dir)?)).allocation_strategy(pool());
+    config
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .cache(Some(cache(cache_dir)?))
+        .allocation_strategy(pool());
     match Engine::new(&config) {
         Ok(engine) => Ok(engine),
         // Some containers limit virtual memory; slower instances are better than none.
         Err(error) => {
-            tracing::warn!("no pool of judge instances ({error:#}); instances are allocated one by one");
+            tracing::warn!(
+                "no pool of judge instances ({error:#}); instances are allocated one by one"
+            );
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
             Ok(Engine::new(&config)?)
         }
@@ -57,7 +72,9 @@ fn cache(directory: &Path) -> Result<Cache> {
     let unusable = || format!("cannot use the cache directory {}", directory.display());
     std::fs::create_dir_all(directory).with_context(unusable)?;
     let mut config = CacheConfig::new();
-    config.with_directory(directory.canonicalize().with_context(unusable)?).with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
+    config
+        .with_directory(directory.canonicalize().with_context(unusable)?)
+        .with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
     Ok(Cache::new(config)?)
 }
 

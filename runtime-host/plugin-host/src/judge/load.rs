@@ -27,45 +27,87 @@ pub(crate) struct Loaded {
 ///
 /// # Errors
 /// The text names the file, and the interface and version where the component does not fit.
-pub(crate) fn load(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Arc<Loaded>> {
+pub(crate) fn load(
+    engine: &JudgeEngine,
+    name: &str,
+    source: &Path,
+    is_validator: bool,
+) -> Result<Arc<Loaded>> {
     let context = || format!("judge '{name}' from {}", source.display());
-    prepare(engine, name, source, is_validator).map(Arc::new).with_context(context)
+    prepare(engine, name, source, is_validator)
+        .map(Arc::new)
+        .with_context(context)
 }
 
 fn prepare(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Loaded> {
     let bytes = sandbox::read(source)?;
     sandbox::check_preamble(&bytes)?;
-    let component = Component::new(engine.wasmtime(), &bytes).map_err(anyhow::Error::from).context("is not a valid component")?;
+    let component = Component::new(engine.wasmtime(), &bytes)
+        .map_err(anyhow::Error::from)
+        .context("is not a valid component")?;
     check_world(engine, &component, is_validator)?;
     let linker = linker(engine)?;
-    let instance = linker.instantiate_pre(&component).map_err(anyhow::Error::from).context("an import does not fit this host")?;
+    let instance = linker
+        .instantiate_pre(&component)
+        .map_err(anyhow::Error::from)
+        .context("an import does not fit this host")?;
     let judge = judge::GuestIndices::new(&instance)
         .map_err(anyhow::Error::from)
-        .with_context(|| format!("exports {JUDGE} with other functions or types than this host knows"))?;
+        .with_context(|| {
+            format!("exports {JUDGE} with other functions or types than this host knows")
+        })?;
     let exports_definitions = component.get_export_index(None, DEFINITIONS).is_some();
     let definitions = exports_definitions
         .then(|| definitions::GuestIndices::new(&instance))
         .transpose()
         .map_err(anyhow::Error::from)
-        .with_context(|| format!("exports {DEFINITIONS} with other functions or types than this host knows"))?;
-    Ok(Loaded { engine: engine.clone(), instance, judge, definitions, counters: Counters::new(name) })
+        .with_context(|| {
+            format!("exports {DEFINITIONS} with other functions or types than this host knows")
+        })?;
+    Ok(Loaded {
+        engine: engine.clone(),
+        instance,
+        judge,
+        definitions,
+        counters: Counters::new(name),
+    })
 }
 
 /// Names what is missing or too much, before wasmtime says it in its own words.
 fn check_world(engine: &JudgeEngine, component: &Component, is_validator: bool) -> Result<()> {
     let wasmtime = engine.wasmtime();
     let shape = component.component_type();
-    let foreign: Vec<&str> = shape.imports(wasmtime).map(|(name, _)| name).filter(|name| !may_import(name)).collect();
+    let foreign: Vec<&str> = shape
+        .imports(wasmtime)
+        .map(|(name, _)| name)
+        .filter(|name| !may_import(name))
+        .collect();
     if !foreign.is_empty() {
-        bail!("imports {}; a judge may import nothing but WASI 0.2, which is empty for it", foreign.join(", "));
+        bail!(
+            "imports {}; a judge may import nothing but WASI 0.2, which is empty for it",
+            foreign.join(", ")
+        );
     }
-    let wanted: &[&str] = if is_validator { &[JUDGE, DEFINITIONS] } else { &[JUDGE] };
+    let wanted: &[&str] = if is_validator {
+        &[JUDGE, DEFINITIONS]
+    } else {
+        &[JUDGE]
+    };
     for interface in wanted {
         if component.get_export_index(None, interface).is_none() {
-            let exports: Vec<String> = shape.exports(wasmtime).map(|(name, _)| name.to_owned()).collect();
-            let exports = if exports.is_empty() { "nothing".to_owned() } else { exports.join(", ") };
+            let exports: Vec<String> = shape
+                .exports(wasmtime)
+                .map(|(name, _)| name.to_owned())
+                .collect();
+            let exports = if exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                exports.join(", ")
+            };
             let world = if is_validator { "validator" } else { "filter" };
-            bail!("does not export {interface} (world {world} of jackfield:envelopes@0.1.0); it exports {exports}");
+            bail!(
+                "does not export {interface} (world {world} of jackfield:envelopes@0.1.0); it exports {exports}"
+            );
         }
     }
     Ok(())
@@ -73,7 +115,11 @@ fn check_world(engine: &JudgeEngine, component: &Component, is_validator: bool) 
 
 fn may_import(name: &str) -> bool {
     const WASI: &[&str] = &["cli", "clocks", "filesystem", "io", "random", "sockets"];
-    let wasi = |rest: &str| rest.split_once('/').is_some_and(|(package, interface)| WASI.contains(&package) && interface.contains("@0.2."));
+    let wasi = |rest: &str| {
+        rest.split_once('/').is_some_and(|(package, interface)| {
+            WASI.contains(&package) && interface.contains("@0.2.")
+        })
+    };
     name == "jackfield:envelopes/types@0.1.0" || name.strip_prefix("wasi:").is_some_and(wasi)
 }
 
@@ -86,7 +132,9 @@ fn linker(engine: &JudgeEngine) -> Result<Linker<State>> {
     linker.allow_shadowing(true);
     let mut poll = linker.instance(POLL)?;
     for function in ["poll", "[method]pollable.block"] {
-        poll.func_new(function, |_, _, _, _| Err(wasmtime::Error::msg("a judge may not wait")))?;
+        poll.func_new(function, |_, _, _, _| {
+            Err(wasmtime::Error::msg("a judge may not wait"))
+        })?;
     }
     Ok(linker)
 }

@@ -9,16 +9,20 @@ use super::{
 };
 use envelope::verdict::JudgeError;
 use limits::judge::{
-    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, LEARN_DEADLINE_MS, MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES,
-    TABLE_ELEMENTS_MAX,
+    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, LEARN_DEADLINE_MS,
+    MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX,
 };
 use sandbox::Account;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wasmtime::{ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, component::ResourceTable};
-use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe};
+use wasmtime::{
+    ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, component::ResourceTable,
+};
+use wasmtime_wasi::{
+    HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe,
+};
 
 /// What a store holds besides its instance.
 pub(crate) struct State {
@@ -41,16 +45,29 @@ struct Deadline {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.memory_bytes.grow(current, desired))
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE_ELEMENTS_MAX)
     }
 }
@@ -98,9 +115,15 @@ impl Slot {
         self.live().map(drop)
     }
 
-    pub(crate) fn judge(&mut self, context: wit::Context<'_>, envelope: &[u8]) -> Result<wit::Verdict, JudgeError> {
+    pub(crate) fn judge(
+        &mut self,
+        context: wit::Context<'_>,
+        envelope: &[u8],
+    ) -> Result<wit::Verdict, JudgeError> {
         let deadline = Duration::from_millis(CALL_DEADLINE_MS);
-        self.call(deadline, |live| live.judge.call_judge(&mut live.store, context, envelope))
+        self.call(deadline, |live| {
+            live.judge.call_judge(&mut live.store, context, envelope)
+        })
     }
 
     /// Whether the component wants to learn.
@@ -116,13 +139,19 @@ impl Slot {
         })
     }
 
-    fn call<T>(&mut self, deadline: Duration, call: impl FnOnce(&mut Live) -> wasmtime::Result<T>) -> Result<T, JudgeError> {
+    fn call<T>(
+        &mut self,
+        deadline: Duration,
+        call: impl FnOnce(&mut Live) -> wasmtime::Result<T>,
+    ) -> Result<T, JudgeError> {
         let started = Instant::now();
         let live = self.live()?;
         live.arm(started, deadline);
         let result = call(live);
         let memory_bytes = live.store.data().memory_bytes.used();
-        self.loaded.counters.call(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        self.loaded
+            .counters
+            .call(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
         match result {
             Ok(answer) => {
                 if memory_bytes > MEMORY_RECYCLE_BYTES {
@@ -138,10 +167,17 @@ impl Slot {
     /// Drops the instance and says why.
     fn failed(&mut self, error: &wasmtime::Error) -> JudgeError {
         let component = self.loaded.counters.name().to_owned();
-        let said = self.live.take().map(|live| live.store.data().errors.contents()).unwrap_or_default();
+        let said = self
+            .live
+            .take()
+            .map(|live| live.store.data().errors.contents())
+            .unwrap_or_default();
         if error.downcast_ref::<Trap>() == Some(&Trap::Interrupt) {
             self.loaded.counters.deadline();
-            tracing::warn!(component, "judge exceeded its deadline; its instance is replaced");
+            tracing::warn!(
+                component,
+                "judge exceeded its deadline; its instance is replaced"
+            );
             return JudgeError::Deadline { component };
         }
         self.loaded.counters.trap();
@@ -162,27 +198,51 @@ impl Slot {
                 Err(error) => return Err(self.failed(&error)),
             }
         }
-        self.live
-            .as_mut()
-            .ok_or_else(|| JudgeError::Trap { component: self.loaded.counters.name().to_owned(), reason: "it has no instance".to_owned() })
+        self.live.as_mut().ok_or_else(|| JudgeError::Trap {
+            component: self.loaded.counters.name().to_owned(),
+            reason: "it has no instance".to_owned(),
+        })
     }
 }
 
 impl Live {
     fn start(loaded: &Loaded) -> wasmtime::Result<Self> {
         let errors = MemoryOutputPipe::new(DIAGNOSTIC_BYTES_MAX);
-        let wasi = WasiCtx::builder().stderr(errors.clone()).wall_clock(Stopped).monotonic_clock(Stopped).build();
+        let wasi = WasiCtx::builder()
+            .stderr(errors.clone())
+            .wall_clock(Stopped)
+            .monotonic_clock(Stopped)
+            .build();
         let started = Instant::now();
-        let deadline = Deadline { started, cpu_max: Duration::ZERO, wall_max: Duration::ZERO, cpu_at_first_look: None };
-        let state = State { wasi, table: ResourceTable::new(), errors, memory_bytes: Account::new(MEMORY_BYTES_MAX), deadline };
+        let deadline = Deadline {
+            started,
+            cpu_max: Duration::ZERO,
+            wall_max: Duration::ZERO,
+            cpu_at_first_look: None,
+        };
+        let state = State {
+            wasi,
+            table: ResourceTable::new(),
+            errors,
+            memory_bytes: Account::new(MEMORY_BYTES_MAX),
+            deadline,
+        };
         let mut store = Store::new(loaded.engine.wasmtime(), state);
         store.limiter(|state| state);
         store.epoch_deadline_callback(look_at_the_clock);
         arm(&mut store, started, Duration::from_millis(CALL_DEADLINE_MS));
         let instance = loaded.instance.instantiate(&mut store)?;
         let judge = loaded.judge.load(&mut store, &instance)?;
-        let definitions = loaded.definitions.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-        Ok(Self { store, judge, definitions })
+        let definitions = loaded
+            .definitions
+            .as_ref()
+            .map(|indices| indices.load(&mut store, &instance))
+            .transpose()?;
+        Ok(Self {
+            store,
+            judge,
+            definitions,
+        })
     }
 
     fn arm(&mut self, started: Instant, deadline: Duration) {
@@ -192,9 +252,16 @@ impl Live {
 
 fn arm(store: &mut Store<State>, started: Instant, deadline: Duration) {
     let wall_max = deadline.max(Duration::from_millis(CALL_WALL_MAX_MS));
-    store.data_mut().deadline = Deadline { started, cpu_max: deadline, wall_max, cpu_at_first_look: None };
+    store.data_mut().deadline = Deadline {
+        started,
+        cpu_max: deadline,
+        wall_max,
+        cpu_at_first_look: None,
+    };
     // The first tick may come at once, so one more is needed to reach the deadline.
-    store.set_epoch_deadline(u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS + 1);
+    store.set_epoch_deadline(
+        u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS + 1,
+    );
 }
 
 /// Runs when the ticks of the deadline have passed. What counts is the time this thread had a processor: on a busy machine a call may
@@ -206,7 +273,9 @@ fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Resul
         deadline.cpu_at_first_look = Some(now);
         return Ok(UpdateDeadline::Continue(1));
     };
-    if now.saturating_sub(first) >= deadline.cpu_max || deadline.started.elapsed() >= deadline.wall_max {
+    if now.saturating_sub(first) >= deadline.cpu_max
+        || deadline.started.elapsed() >= deadline.wall_max
+    {
         return Ok(UpdateDeadline::Interrupt);
     }
     Ok(UpdateDeadline::Continue(1))
@@ -214,5 +283,8 @@ fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Resul
 
 fn thread_cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
 }

@@ -85,14 +85,21 @@ pub(crate) fn verdict(verdict: wit::Verdict) -> core::Verdict {
             patches: decision.patches.into_iter().map(patch).collect(),
             effects: decision.effects.into_iter().map(effect).collect(),
         }),
-        wit::Verdict::Refuse(refusal) => core::Verdict::Refuse(core::Refusal { code: refusal.code, reply: refusal.reply }),
+        wit::Verdict::Refuse(refusal) => core::Verdict::Refuse(core::Refusal {
+            code: refusal.code,
+            reply: refusal.reply,
+        }),
         wit::Verdict::NeedSnapshot(server_id) => core::Verdict::NeedSnapshot(server_id),
         wit::Verdict::Later(ticket) => core::Verdict::Later(ticket),
     }
 }
 
 fn patch(patch: wit::Patch) -> core::Patch {
-    core::Patch { offset: patch.offset, remove: patch.remove, insert: patch.insert }
+    core::Patch {
+        offset: patch.offset,
+        remove: patch.remove,
+        insert: patch.insert,
+    }
 }
 
 fn effect(effect: wit::Effect) -> core::Effect {
@@ -109,8 +116,14 @@ fn effect(effect: wit::Effect) -> core::Effect {
         wit::Effect::View(access) => core::Effect::View(self::access(access)),
         wit::Effect::Leave(server_id) => core::Effect::Leave(server_id),
         wit::Effect::Broadcast(server_id) => core::Effect::Broadcast(server_id),
-        wit::Effect::SendToMember(member) => core::Effect::SendToMember { server_id: member.server_id, user_id: member.user_id },
-        wit::Effect::SendToPlugin(to) => core::Effect::SendToPlugin { server_id: to.server_id, plugin_id: to.plugin_id },
+        wit::Effect::SendToMember(member) => core::Effect::SendToMember {
+            server_id: member.server_id,
+            user_id: member.user_id,
+        },
+        wit::Effect::SendToPlugin(to) => core::Effect::SendToPlugin {
+            server_id: to.server_id,
+            plugin_id: to.plugin_id,
+        },
         wit::Effect::Forward(forward) => core::Effect::Forward {
             user_id: forward.user_id,
             class: match forward.class {
@@ -120,13 +133,24 @@ fn effect(effect: wit::Effect) -> core::Effect {
                 wit::ForwardClass::Icon => core::ForwardClass::Icon,
             },
         },
-        wit::Effect::IconAvailable(icon) => core::Effect::IconAvailable { server_id: icon.server_id, updated_at: icon.updated_at },
-        wit::Effect::IconPeers(icon) => core::Effect::IconPeers { server_id: icon.server_id, updated_at: icon.updated_at },
+        wit::Effect::IconAvailable(icon) => core::Effect::IconAvailable {
+            server_id: icon.server_id,
+            updated_at: icon.updated_at,
+        },
+        wit::Effect::IconPeers(icon) => core::Effect::IconPeers {
+            server_id: icon.server_id,
+            updated_at: icon.updated_at,
+        },
     }
 }
 
 fn access(access: wit::Access) -> core::Access {
-    core::Access { server_id: access.server_id, password: access.password, invite: access.invite, roster_offset: access.roster_offset }
+    core::Access {
+        server_id: access.server_id,
+        password: access.password,
+        invite: access.invite,
+        roster_offset: access.roster_offset,
+    }
 }
 
 fn identify(identify: wit::Identify) -> core::Identify {

@@ -50,13 +50,24 @@ impl Ceilings {
     /// One of them is nothing at all, or more than a host has to give; the text names it and the limit.
     pub fn check(&self) -> Result<()> {
         let within = |name: &str, value: u64, most: u64| {
-            ensure!((1..=most).contains(&value), "{name} ({value}) must be from 1 to {most}");
+            ensure!(
+                (1..=most).contains(&value),
+                "{name} ({value}) must be from 1 to {most}"
+            );
             Ok(())
         };
         within("memory_mib", self.memory_mib.into(), MEMORY_MIB_MAX.into())?;
         within("fuel_per_call", self.fuel_per_call, bounds::FUEL_PER_CALL)?;
-        within("response_timeout_ms", self.response_timeout_ms, bounds::HTTP_DEADLINE_MS)?;
-        within("instances", self.instances as u64, bounds::INSTANCES_PER_PLUGIN_MAX as u64)
+        within(
+            "response_timeout_ms",
+            self.response_timeout_ms,
+            bounds::HTTP_DEADLINE_MS,
+        )?;
+        within(
+            "instances",
+            self.instances as u64,
+            bounds::INSTANCES_PER_PLUGIN_MAX as u64,
+        )
     }
 }
 
@@ -81,16 +92,29 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     pub(crate) fn new(asked: &ResourceLimits, given: &Ceilings) -> Self {
-        let response_ms = asked.response_timeout_ms.unwrap_or(u64::MAX).min(given.response_timeout_ms);
-        let tool_ms = asked.max_tool_duration_secs.map_or(bounds::ACTION_DEADLINE_MS, |seconds| u64::from(seconds) * 1_000);
+        let response_ms = asked
+            .response_timeout_ms
+            .unwrap_or(u64::MAX)
+            .min(given.response_timeout_ms);
+        let tool_ms = asked
+            .max_tool_duration_secs
+            .map_or(bounds::ACTION_DEADLINE_MS, |seconds| {
+                u64::from(seconds) * 1_000
+            });
         let given_calls = (given.host_calls_per_second > 0).then_some(given.host_calls_per_second);
         Self {
             memory_bytes: asked.memory_mib.unwrap_or(u32::MAX).min(given.memory_mib) as usize * MIB,
-            fuel: asked.fuel_per_call.unwrap_or(u64::MAX).min(given.fuel_per_call),
+            fuel: asked
+                .fuel_per_call
+                .unwrap_or(u64::MAX)
+                .min(given.fuel_per_call),
             response_ms,
             tool_ms: tool_ms.min(given.response_timeout_ms),
             instances: given.instances,
-            calls_per_second: [asked.max_hostcalls_per_sec, given_calls].into_iter().flatten().min(),
+            calls_per_second: [asked.max_hostcalls_per_sec, given_calls]
+                .into_iter()
+                .flatten()
+                .min(),
             calls: Mutex::default(),
             bytes_written_max: asked.max_bytes_written.unwrap_or(u64::MAX),
             bytes_written: AtomicU64::new(0),
@@ -102,14 +126,19 @@ impl Allowance {
     /// # Errors
     /// `rate-limited`.
     pub(crate) fn call(&self, now_ms: u64) -> Result<(), PluginError> {
-        let Some(most) = self.calls_per_second else { return Ok(()) };
+        let Some(most) = self.calls_per_second else {
+            return Ok(());
+        };
         let (second, count) = &mut *self.calls.lock();
         let now = now_ms / 1_000;
         if *second != now {
             (*second, *count) = (now, 0);
         }
         if *count >= most {
-            return Err(error(ErrorCode::RateLimited, format!("more than {most} calls of the host in a second")));
+            return Err(error(
+                ErrorCode::RateLimited,
+                format!("more than {most} calls of the host in a second"),
+            ));
         }
         *count += 1;
         Ok(())
@@ -122,11 +151,15 @@ impl Allowance {
     pub(crate) fn write(&self, bytes: usize) -> Result<(), PluginError> {
         let most = self.bytes_written_max;
         let fits = |written: u64| written.checked_add(bytes as u64).filter(|sum| *sum <= most);
-        match self.bytes_written.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+        match self
+            .bytes_written
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+        {
             Ok(_) => Ok(()),
             Err(written) => {
-                let message =
-                    format!("{bytes} bytes more than the {written} written since the plugin was started exceed its limit of {most}");
+                let message = format!(
+                    "{bytes} bytes more than the {written} written since the plugin was started exceed its limit of {most}"
+                );
                 Err(error(ErrorCode::QuotaExceeded, message))
             }
         }
@@ -143,8 +176,14 @@ mod tests {
     #[test]
     fn the_least_of_all_counts() {
         let silent = Allowance::new(&ResourceLimits::default(), &Ceilings::default());
-        assert_eq!((silent.memory_bytes, silent.fuel), (bounds::MEMORY_BYTES_MAX, bounds::FUEL_PER_CALL));
-        assert_eq!((silent.response_ms, silent.tool_ms), (bounds::HTTP_DEADLINE_MS, bounds::ACTION_DEADLINE_MS));
+        assert_eq!(
+            (silent.memory_bytes, silent.fuel),
+            (bounds::MEMORY_BYTES_MAX, bounds::FUEL_PER_CALL)
+        );
+        assert_eq!(
+            (silent.response_ms, silent.tool_ms),
+            (bounds::HTTP_DEADLINE_MS, bounds::ACTION_DEADLINE_MS)
+        );
         let asked = ResourceLimits {
             memory_mib: Some(4_096),
             fuel_per_call: Some(7),
@@ -152,20 +191,40 @@ mod tests {
             max_tool_duration_secs: Some(86_400),
             ..ResourceLimits::default()
         };
-        let given = Ceilings { memory_mib: 8, response_timeout_ms: 1_500, instances: 2, ..Ceilings::default() };
+        let given = Ceilings {
+            memory_mib: 8,
+            response_timeout_ms: 1_500,
+            instances: 2,
+            ..Ceilings::default()
+        };
         let both = Allowance::new(&asked, &given);
         assert_eq!((both.memory_bytes, both.fuel), (8 * MIB, 7));
-        assert_eq!((both.response_ms, both.tool_ms, both.instances), (1_500, 1_500, 2));
+        assert_eq!(
+            (both.response_ms, both.tool_ms, both.instances),
+            (1_500, 1_500, 2)
+        );
     }
 
     #[test]
     fn calls_are_counted_by_the_second() {
-        let asked = ResourceLimits { max_hostcalls_per_sec: Some(3), ..ResourceLimits::default() };
+        let asked = ResourceLimits {
+            max_hostcalls_per_sec: Some(3),
+            ..ResourceLimits::default()
+        };
         for given in [0, 5] {
-            let allowance = Allowance::new(&asked, &Ceilings { host_calls_per_second: given, ..Ceilings::default() });
+            let allowance = Allowance::new(
+                &asked,
+                &Ceilings {
+                    host_calls_per_second: given,
+                    ..Ceilings::default()
+                },
+            );
             let passed = |now_ms| (0..10).filter(|_| allowance.call(now_ms).is_ok()).count();
             assert_eq!((passed(1_000), passed(1_999), passed(2_000)), (3, 0, 3));
-            assert_eq!(allowance.call(2_001).unwrap_err().code, ErrorCode::RateLimited);
+            assert_eq!(
+                allowance.call(2_001).unwrap_err().code,
+                ErrorCode::RateLimited
+            );
         }
         let free = Allowance::new(&ResourceLimits::default(), &Ceilings::default());
         assert!((0..10_000).all(|_| free.call(0).is_ok()));
@@ -173,10 +232,16 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_not_counted() {
-        let asked = ResourceLimits { max_bytes_written: Some(10), ..ResourceLimits::default() };
+        let asked = ResourceLimits {
+            max_bytes_written: Some(10),
+            ..ResourceLimits::default()
+        };
         let allowance = Allowance::new(&asked, &Ceilings::default());
         assert!(allowance.write(6).is_ok());
-        assert_eq!(allowance.write(5).unwrap_err().code, ErrorCode::QuotaExceeded);
+        assert_eq!(
+            allowance.write(5).unwrap_err().code,
+            ErrorCode::QuotaExceeded
+        );
         assert!(allowance.write(4).is_ok());
         assert!(allowance.write(0).is_ok() && allowance.write(usize::MAX).is_err());
     }
@@ -185,8 +250,26 @@ mod tests {
     fn ceilings_have_a_ceiling() {
         assert!(Ceilings::default().check().is_ok());
         let said = |ceilings: Ceilings| ceilings.check().unwrap_err().to_string();
-        assert_eq!(said(Ceilings { memory_mib: 65, ..Ceilings::default() }), "memory_mib (65) must be from 1 to 64");
-        assert!(said(Ceilings { instances: 0, ..Ceilings::default() }).starts_with("instances (0)"));
-        assert!(said(Ceilings { response_timeout_ms: u64::MAX, ..Ceilings::default() }).contains("to 30000"));
+        assert_eq!(
+            said(Ceilings {
+                memory_mib: 65,
+                ..Ceilings::default()
+            }),
+            "memory_mib (65) must be from 1 to 64"
+        );
+        assert!(
+            said(Ceilings {
+                instances: 0,
+                ..Ceilings::default()
+            })
+            .starts_with("instances (0)")
+        );
+        assert!(
+            said(Ceilings {
+                response_timeout_ms: u64::MAX,
+                ..Ceilings::default()
+            })
+            .contains("to 30000")
+        );
     }
 }

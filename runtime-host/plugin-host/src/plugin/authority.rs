@@ -27,8 +27,20 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    pub(crate) fn new(plugin: Arc<str>, rules: PluginRules, policy: Arc<ArcSwap<Policy>>, store: PluginStore) -> Self {
-        Self { plugin, rules: ArcSwap::from_pointee(rules), policy, store, folds: Mutex::default(), changes: watch::Sender::new(0) }
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        rules: PluginRules,
+        policy: Arc<ArcSwap<Policy>>,
+        store: PluginStore,
+    ) -> Self {
+        Self {
+            plugin,
+            rules: ArcSwap::from_pointee(rules),
+            policy,
+            store,
+            folds: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// Takes other rules; acts at the next call (T27).
@@ -56,7 +68,12 @@ impl Authority {
     ///
     /// # Errors
     /// `not-declared`, `not-granted`, `denied` or `consent-pending`, with the capability, the target and the reason.
-    pub(crate) async fn demand(&self, folds: &mut Folds, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+    pub(crate) async fn demand(
+        &self,
+        folds: &mut Folds,
+        id: CapabilityId,
+        target: Target<'_>,
+    ) -> Result<(), PluginError> {
         let asked = Asked { id, target };
         match self.noted(folds, &asked) {
             decision if decision.is_allowed() => Ok(()),
@@ -68,10 +85,18 @@ impl Authority {
     ///
     /// # Errors
     /// As [`Authority::demand`].
-    pub(crate) async fn admit(&self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+    pub(crate) async fn admit(
+        &self,
+        id: CapabilityId,
+        target: Target<'_>,
+    ) -> Result<(), PluginError> {
         let asked = Asked { id, target };
         let decision = self.noted(&mut self.folds.lock(), &asked);
-        if decision.is_allowed() { Ok(()) } else { Err(self.refusal(&asked, decision).await) }
+        if decision.is_allowed() {
+            Ok(())
+        } else {
+            Err(self.refusal(&asked, decision).await)
+        }
     }
 
     /// Decides, and notes the decision.
@@ -94,7 +119,10 @@ impl Authority {
             Some(Refusal::Denied) => ErrorCode::Denied,
             Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
         };
-        super::imports::error(code, format!("{} ({}): {}", asked.id, asked.target, decision.reason()))
+        super::imports::error(
+            code,
+            format!("{} ({}): {}", asked.id, asked.target, decision.reason()),
+        )
     }
 
     /// Asks a person; equal questions are one.
@@ -112,9 +140,10 @@ impl Authority {
             reason: Some(decision.reason().to_owned()),
         };
         match self.store.ask_consent(question).await {
-            Ok(consent) if consent.state == ConsentState::Denied => {
-                super::imports::error(ErrorCode::NotGranted, format!("{} ({target}): a person refused it", asked.id))
-            }
+            Ok(consent) if consent.state == ConsentState::Denied => super::imports::error(
+                ErrorCode::NotGranted,
+                format!("{} ({target}): a person refused it", asked.id),
+            ),
             Ok(consent) => PluginError {
                 code: ErrorCode::ConsentPending,
                 message: format!("{} ({target}): a person has to allow it first", asked.id),
@@ -130,7 +159,11 @@ impl Authority {
             plugin: self.plugin.to_string(),
             capability: asked.id.as_str().to_owned(),
             target: (asked.target != Target::ANY).then(|| asked.target.to_string()),
-            action: if count > 1 { format!("{count} calls") } else { "call".to_owned() },
+            action: if count > 1 {
+                format!("{count} calls")
+            } else {
+                "call".to_owned()
+            },
             decision: match decision.outcome {
                 Outcome::Allow => AuditDecision::Allowed,
                 Outcome::Deny => AuditDecision::Denied,
@@ -157,9 +190,17 @@ struct Fold {
 
 impl Folds {
     /// Counts an allowed decision; the entry that is due, if one is.
-    fn allowed(&mut self, authority: &Authority, asked: &Asked<'_>, decision: Decision) -> Option<AuditEntry> {
+    fn allowed(
+        &mut self,
+        authority: &Authority,
+        asked: &Asked<'_>,
+        decision: Decision,
+    ) -> Option<AuditEntry> {
         let now_ms = super::now_ms();
-        let known = self.0.iter_mut().find(|fold| fold.id == asked.id && fold.host.as_deref() == asked.target.host);
+        let known = self
+            .0
+            .iter_mut()
+            .find(|fold| fold.id == asked.id && fold.host.as_deref() == asked.target.host);
         if let Some(fold) = known {
             fold.count += 1;
             if now_ms.saturating_sub(fold.since_ms) < bounds::AUDIT_FOLD_MS {
@@ -172,7 +213,12 @@ impl Folds {
         if self.0.len() == bounds::AUDIT_FOLDS_MAX {
             self.0.remove(0);
         }
-        self.0.push(Fold { id: asked.id, host: asked.target.host.map(Into::into), since_ms: now_ms, count: 0 });
+        self.0.push(Fold {
+            id: asked.id,
+            host: asked.target.host.map(Into::into),
+            since_ms: now_ms,
+            count: 0,
+        });
         Some(authority.entry(asked, decision, 1))
     }
 }

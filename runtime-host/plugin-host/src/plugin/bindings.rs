@@ -1,5 +1,11 @@
 //! What wasmtime makes of the world `plugin`. A plugin exports a part of it; each interface is looked up by itself.
-#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#![allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated code"
+)]
 
 wasmtime::component::bindgen!({
     path: "../../wit/plugin/0.1.0",

@@ -29,7 +29,10 @@ pub(crate) enum BodyError {
 }
 
 /// The body of a request.
-#[allow(unreachable_pub, reason = "a part of the generated bindings, which are public in a private module")]
+#[allow(
+    unreachable_pub,
+    reason = "a part of the generated bindings, which are public in a private module"
+)]
 pub struct Reader {
     body: Body,
     /// What came and was not asked for yet.
@@ -39,25 +42,40 @@ pub struct Reader {
 
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Reader").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("Reader")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
     }
 }
 
 impl Reader {
     pub(crate) fn new(body: Body) -> Self {
-        Self { body, rest: Bytes::new(), left: bounds::REQUEST_BYTES_MAX }
+        Self {
+            body,
+            rest: Bytes::new(),
+            left: bounds::REQUEST_BYTES_MAX,
+        }
     }
 
     /// The next piece of at most `bytes_max` bytes; none at the end.
     pub(crate) async fn read(&mut self, bytes_max: usize) -> Result<Option<Bytes>, BodyError> {
         let bytes_max = bytes_max.clamp(1, bounds::BODY_PIECE_BYTES_MAX);
         while self.rest.is_empty() {
-            let Some(frame) = self.body.frame().await else { return Ok(None) };
-            let Ok(data) = frame.map_err(|_| BodyError::Gone)?.into_data() else { continue };
-            self.left = self.left.checked_sub(data.len()).ok_or(BodyError::TooLarge(bounds::REQUEST_BYTES_MAX))?;
+            let Some(frame) = self.body.frame().await else {
+                return Ok(None);
+            };
+            let Ok(data) = frame.map_err(|_| BodyError::Gone)?.into_data() else {
+                continue;
+            };
+            self.left = self
+                .left
+                .checked_sub(data.len())
+                .ok_or(BodyError::TooLarge(bounds::REQUEST_BYTES_MAX))?;
             self.rest = data;
         }
-        Ok(Some(self.rest.split_to(bytes_max.min(self.rest.remaining()))))
+        Ok(Some(
+            self.rest.split_to(bytes_max.min(self.rest.remaining())),
+        ))
     }
 }
 
@@ -66,7 +84,10 @@ pub(crate) type Head = (StatusCode, HeaderMap);
 
 /// The answer to a request.
 #[derive(Debug)]
-#[allow(unreachable_pub, reason = "a part of the generated bindings, which are public in a private module")]
+#[allow(
+    unreachable_pub,
+    reason = "a part of the generated bindings, which are public in a private module"
+)]
 pub struct Writer {
     head: Option<oneshot::Sender<Head>>,
     pieces: mpsc::Sender<Bytes>,
@@ -84,33 +105,62 @@ impl Writer {
     pub(crate) fn new() -> (Self, Answer) {
         let (head, head_out) = oneshot::channel();
         let (pieces, pieces_out) = mpsc::channel(bounds::BODY_PIECES_MAX);
-        (Self { head: Some(head), pieces, left: bounds::RESPONSE_BYTES_MAX }, Answer { head: head_out, pieces: pieces_out })
+        (
+            Self {
+                head: Some(head),
+                pieces,
+                left: bounds::RESPONSE_BYTES_MAX,
+            },
+            Answer {
+                head: head_out,
+                pieces: pieces_out,
+            },
+        )
     }
 
     /// Sends status and headers; once.
-    pub(crate) fn start(&mut self, status: u16, fields: Vec<(String, Vec<u8>)>) -> Result<(), BodyError> {
+    pub(crate) fn start(
+        &mut self,
+        status: u16,
+        fields: Vec<(String, Vec<u8>)>,
+    ) -> Result<(), BodyError> {
         let bad = || BodyError::Bad(format!("status {status} is not between 200 and 599"));
-        let status = StatusCode::from_u16(status).ok().filter(|status| (200..600).contains(&status.as_u16())).ok_or_else(bad)?;
+        let status = StatusCode::from_u16(status)
+            .ok()
+            .filter(|status| (200..600).contains(&status.as_u16()))
+            .ok_or_else(bad)?;
         let mut headers = HeaderMap::with_capacity(fields.len());
         for (name, value) in fields {
-            let known = HeaderName::try_from(name.as_str()).map_err(|_| BodyError::Bad(format!("header {name:?} has no valid name")))?;
-            let value = HeaderValue::try_from(value).map_err(|_| BodyError::Bad(format!("header {name:?} has no valid value")))?;
+            let known = HeaderName::try_from(name.as_str())
+                .map_err(|_| BodyError::Bad(format!("header {name:?} has no valid name")))?;
+            let value = HeaderValue::try_from(value)
+                .map_err(|_| BodyError::Bad(format!("header {name:?} has no valid value")))?;
             if !outbound::is_hop_by_hop(&known) {
                 headers.append(known, value);
             }
         }
-        self.head.take().ok_or(BodyError::Begun)?.send((status, headers)).map_err(|_| BodyError::Gone)
+        self.head
+            .take()
+            .ok_or(BodyError::Begun)?
+            .send((status, headers))
+            .map_err(|_| BodyError::Gone)
     }
 
     /// Sends a piece; waits while the client is slow.
     pub(crate) async fn write(&mut self, bytes: Vec<u8>) -> Result<(), BodyError> {
-        self.left = self.left.checked_sub(bytes.len()).ok_or(BodyError::TooLarge(bounds::RESPONSE_BYTES_MAX))?;
+        self.left = self
+            .left
+            .checked_sub(bytes.len())
+            .ok_or(BodyError::TooLarge(bounds::RESPONSE_BYTES_MAX))?;
         if self.head.is_some() {
             self.start(200, Vec::new())?;
         }
         if bytes.is_empty() {
             return Ok(());
         }
-        self.pieces.send(Bytes::from(bytes)).await.map_err(|_| BodyError::Gone)
+        self.pieces
+            .send(Bytes::from(bytes))
+            .await
+            .map_err(|_| BodyError::Gone)
     }
 }

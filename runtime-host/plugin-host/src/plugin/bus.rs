@@ -36,20 +36,38 @@ struct Topic {
 
 impl Bus {
     pub(crate) fn new(mail: Weak<Mail>) -> Self {
-        Self { mail, topics: Mutex::default() }
+        Self {
+            mail,
+            topics: Mutex::default(),
+        }
     }
 
     /// Publishes JSON; the error names the argument and the rule.
-    pub(crate) fn publish(&self, scope: &Scope, by: u64, topic: &str, payload: String, hops: u8) -> Result<(), String> {
+    pub(crate) fn publish(
+        &self,
+        scope: &Scope,
+        by: u64,
+        topic: &str,
+        payload: String,
+        hops: u8,
+    ) -> Result<(), String> {
         check(topic)?;
         if serde_json::from_str::<&serde_json::value::RawValue>(&payload).is_err() {
             return Err("payload is not JSON".to_owned());
         }
         if hops >= limits::dispatch::HOPS_MAX {
-            return Err(format!("messages cause each other: the chain was cut after {hops} steps"));
+            return Err(format!(
+                "messages cause each other: the chain was cut after {hops} steps"
+            ));
         }
         let topic: Arc<str> = topic.into();
-        let message = Message { topic: topic.clone(), payload: payload.into(), published_ms: super::now_ms(), replayed: false, hops };
+        let message = Message {
+            topic: topic.clone(),
+            payload: payload.into(),
+            published_ms: super::now_ms(),
+            replayed: false,
+            hops,
+        };
         let subscribers = {
             let mut topics = self.topics.lock();
             let topic = entry(&mut topics, scope, topic)?;
@@ -59,7 +77,9 @@ impl Bus {
             topic.past.push_back(message.clone());
             topic.subscribers.clone()
         };
-        let Some(mail) = self.mail.upgrade() else { return Ok(()) };
+        let Some(mail) = self.mail.upgrade() else {
+            return Ok(());
+        };
         for (number, hears_itself) in subscribers {
             if number != by || hears_itself {
                 mail.message(scope, number, message.clone());
@@ -84,12 +104,22 @@ impl Bus {
             let topic = entry(&mut topics, scope, topic.into())?;
             topic.subscribers.retain(|(other, _)| *other != number);
             topic.subscribers.push((number, include_self));
-            let wanted = topic.past.iter().filter(|message| since_ms.is_none_or(|since| message.published_ms >= since));
+            let wanted = topic
+                .past
+                .iter()
+                .filter(|message| since_ms.is_none_or(|since| message.published_ms >= since));
             let wanted: Vec<&Message> = wanted.collect();
-            wanted[wanted.len().saturating_sub(replay)..].iter().map(|message| Message { replayed: true, ..(*message).clone() }).collect()
+            wanted[wanted.len().saturating_sub(replay)..]
+                .iter()
+                .map(|message| Message {
+                    replayed: true,
+                    ..(*message).clone()
+                })
+                .collect()
         };
         if let Some(mail) = self.mail.upgrade() {
-            past.into_iter().for_each(|message| mail.message(scope, number, message));
+            past.into_iter()
+                .for_each(|message| mail.message(scope, number, message));
         }
         Ok(())
     }
@@ -105,21 +135,40 @@ impl Bus {
 
     /// Ends all subscriptions of an instance that is gone (T37).
     pub(crate) fn forget(&self, number: u64) {
-        self.topics.lock().values_mut().for_each(|topic| topic.subscribers.retain(|(other, _)| *other != number));
+        self.topics
+            .lock()
+            .values_mut()
+            .for_each(|topic| topic.subscribers.retain(|(other, _)| *other != number));
     }
 }
 
 fn check(topic: &str) -> Result<(), String> {
-    let sound = !topic.is_empty() && topic.chars().count() <= bounds::TOPIC_CHARS_MAX && !topic.chars().any(char::is_control);
-    if sound { Ok(()) } else { Err(format!("topic must have 1 to {} characters without control characters", bounds::TOPIC_CHARS_MAX)) }
+    let sound = !topic.is_empty()
+        && topic.chars().count() <= bounds::TOPIC_CHARS_MAX
+        && !topic.chars().any(char::is_control);
+    if sound {
+        Ok(())
+    } else {
+        Err(format!(
+            "topic must have 1 to {} characters without control characters",
+            bounds::TOPIC_CHARS_MAX
+        ))
+    }
 }
 
-fn entry<'a>(topics: &'a mut HashMap<(Scope, Arc<str>), Topic>, scope: &Scope, topic: Arc<str>) -> Result<&'a mut Topic, String> {
+fn entry<'a>(
+    topics: &'a mut HashMap<(Scope, Arc<str>), Topic>,
+    scope: &Scope,
+    topic: Arc<str>,
+) -> Result<&'a mut Topic, String> {
     let key = (scope.clone(), topic);
     if !topics.contains_key(&key) && topics.len() >= bounds::TOPICS_MAX {
         topics.retain(|_, topic| !topic.subscribers.is_empty());
         if topics.len() >= bounds::TOPICS_MAX {
-            return Err(format!("the plugin has {} topics, the most it may have", bounds::TOPICS_MAX));
+            return Err(format!(
+                "the plugin has {} topics, the most it may have",
+                bounds::TOPICS_MAX
+            ));
         }
     }
     Ok(topics.entry(key).or_default())

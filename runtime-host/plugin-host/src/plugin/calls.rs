@@ -21,7 +21,12 @@ use std::time::Duration;
 use tokio::{sync::oneshot, time::timeout};
 
 /// Hooks that only inform (section 3a): nobody waits for what they answer.
-const INFORMATIONAL: [&str; 4] = ["SessionEnd", "TurnEnd", "PostCompact", "AutoCompactionStart"];
+const INFORMATIONAL: [&str; 4] = [
+    "SessionEnd",
+    "TurnEnd",
+    "PostCompact",
+    "AutoCompactionStart",
+];
 /// Hooks in which a person may be asked.
 const PERMISSION: [&str; 2] = ["PermissionRequest", "PermissionDenied"];
 
@@ -69,15 +74,27 @@ fn deadline_ms(hook: &str) -> u64 {
 }
 
 /// Gives a job to a plugin's instance for requests and waits for its answer.
-async fn ask<T>(listener: &Listener, limit_ms: u64, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, PluginError> {
+async fn ask<T>(
+    listener: &Listener,
+    limit_ms: u64,
+    job: impl FnOnce(Reply<T>) -> Job,
+) -> Result<T, PluginError> {
     use super::{bindings::jackfield::plugin::types::ErrorCode, imports::error};
     let (reply, answer) = oneshot::channel();
-    let busy = |busy| error(ErrorCode::Unavailable, format!("the plugin cannot be asked: {busy}"));
+    let busy = |busy| {
+        error(
+            ErrorCode::Unavailable,
+            format!("the plugin cannot be asked: {busy}"),
+        )
+    };
     listener.mail.give(&Scope::Host, job(reply)).map_err(busy)?;
     match timeout(Duration::from_millis(limit_ms), answer).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => Err(error(ErrorCode::Internal, "the plugin ended in the middle")),
-        Err(_) => Err(error(ErrorCode::Timeout, format!("the plugin did not answer within {limit_ms} ms"))),
+        Err(_) => Err(error(
+            ErrorCode::Timeout,
+            format!("the plugin did not answer within {limit_ms} ms"),
+        )),
     }
 }
 
@@ -106,48 +123,92 @@ impl Plugins {
     pub async fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value, Refused> {
         let table = self.host.dispatch.table();
         let offers = |listener: &&Listener| {
-            let named = listener.mail.shared.manifest.tools.iter().any(|tool| tool.name == name);
+            let named = listener
+                .mail
+                .shared
+                .manifest
+                .tools
+                .iter()
+                .any(|tool| tool.name == name);
             named && listener.may(CapabilityId::ToolsRegister, Target::name(name))
         };
         let listener = table.all.iter().find(offers).ok_or(Refused::NotFound)?;
         let limit_ms = listener.mail.shared.allowance.tool_ms;
         let (name, arguments) = (name.to_owned(), arguments.to_string());
-        let answer = ask(listener, limit_ms, |reply| Job::Tool { name, arguments, deadline_ms: limit_ms, reply });
-        let answer = answer.await.map_err(|failed| Refused::Conflict(failed.message))?;
-        serde_json::from_str(&answer).map_err(|_| Refused::Conflict("the plugin's answer is not JSON".to_owned()))
+        let answer = ask(listener, limit_ms, |reply| Job::Tool {
+            name,
+            arguments,
+            deadline_ms: limit_ms,
+            reply,
+        });
+        let answer = answer
+            .await
+            .map_err(|failed| Refused::Conflict(failed.message))?;
+        serde_json::from_str(&answer)
+            .map_err(|_| Refused::Conflict("the plugin's answer is not JSON".to_owned()))
     }
 
     /// Fires a hook: every running plugin whose manifest names it is asked. Nothing is asked where hooks are switched off (J29).
     ///
     /// # Errors
     /// [`Refused::NotFound`] for a hook that does not exist.
-    pub async fn fire(&self, hook: &str, input: &Value, output: Option<Value>) -> Result<Round, Refused> {
+    pub async fn fire(
+        &self,
+        hook: &str,
+        input: &Value,
+        output: Option<Value>,
+    ) -> Result<Round, Refused> {
         if !HOOKS.contains(&hook) {
             return Err(Refused::NotFound);
         }
-        let mut round = Round { answers: Vec::new(), output };
+        let mut round = Round {
+            answers: Vec::new(),
+            output,
+        };
         let policy = self.host.policy.load_full();
         if policy.kill.skip_hooks.is_some() || policy.kill.disable.is_some() {
             return Ok(round);
         }
         let table = self.host.dispatch.table();
         let takes_part = |listener: &&Listener| {
-            let named = listener.mail.shared.manifest.hooks.iter().any(|name| name == hook);
+            let named = listener
+                .mail
+                .shared
+                .manifest
+                .hooks
+                .iter()
+                .any(|name| name == hook);
             named && listener.may(CapabilityId::HooksSubscribe, Target::name(hook))
         };
         let listeners = table.all.iter().filter(takes_part);
         let limit_ms = deadline_ms(hook);
         let input = input.to_string();
         let put = |listener: &Listener, output: Option<&Value>| {
-            let (name, input, output) = (hook.to_owned(), input.clone(), output.map(Value::to_string));
+            let (name, input, output) =
+                (hook.to_owned(), input.clone(), output.map(Value::to_string));
             let listener = listener.clone();
-            async move { ask(&listener, limit_ms, |reply| Job::Hook { name, input, output, deadline_ms: limit_ms, reply }).await }
+            async move {
+                ask(&listener, limit_ms, |reply| Job::Hook {
+                    name,
+                    input,
+                    output,
+                    deadline_ms: limit_ms,
+                    reply,
+                })
+                .await
+            }
         };
         if INFORMATIONAL.contains(&hook) {
-            let asked: Vec<_> = listeners.map(|listener| (listener.id.to_string(), put(listener, None))).collect();
+            let asked: Vec<_> = listeners
+                .map(|listener| (listener.id.to_string(), put(listener, None)))
+                .collect();
             let (ids, calls): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
             let answers = futures::future::join_all(calls).await;
-            round.answers = ids.into_iter().zip(answers).map(|(id, answer)| answered(id, answer).0).collect();
+            round.answers = ids
+                .into_iter()
+                .zip(answers)
+                .map(|(id, answer)| answered(id, answer).0)
+                .collect();
             return Ok(round);
         }
         for listener in listeners {
@@ -165,11 +226,20 @@ impl Plugins {
 }
 
 /// An answer in the words of J2, and the output that it leaves.
-fn answered(plugin_id: String, answer: Result<HookResult, PluginError>) -> (Answered, Option<Value>) {
-    let of = |action, reason| Answered { plugin_id, action, reason };
+fn answered(
+    plugin_id: String,
+    answer: Result<HookResult, PluginError>,
+) -> (Answered, Option<Value>) {
+    let of = |action, reason| Answered {
+        plugin_id,
+        action,
+        reason,
+    };
     match answer {
         Ok(HookResult { action, output }) => {
-            let output = output.as_deref().and_then(|output| serde_json::from_str(output).ok());
+            let output = output
+                .as_deref()
+                .and_then(|output| serde_json::from_str(output).ok());
             let answered = match action {
                 Action::Proceed => of("continue", None),
                 Action::Block(reason) => of("block", Some(reason)),

@@ -47,12 +47,20 @@ pub struct Catalog {
 /// # Errors
 /// The directory cannot be made or read; what is wrong with a single plugin is part of the catalog.
 pub fn discover(directory: &Path) -> Result<Catalog> {
-    fs::create_dir_all(directory).with_context(|| format!("cannot make the plugins directory {}", directory.display()))?;
-    let root = directory.canonicalize().with_context(|| format!("cannot use the plugins directory {}", directory.display()))?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make the plugins directory {}", directory.display()))?;
+    let root = directory
+        .canonicalize()
+        .with_context(|| format!("cannot use the plugins directory {}", directory.display()))?;
     let mut names = Vec::new();
     for entry in fs::read_dir(&root)? {
         let name = entry?.file_name();
-        ensure!(names.len() < bounds::DIRECTORY_ENTRIES_MAX, "{} has more than {} entries", root.display(), bounds::DIRECTORY_ENTRIES_MAX);
+        ensure!(
+            names.len() < bounds::DIRECTORY_ENTRIES_MAX,
+            "{} has more than {} entries",
+            root.display(),
+            bounds::DIRECTORY_ENTRIES_MAX
+        );
         names.push(name);
     }
     names.sort();
@@ -75,14 +83,26 @@ pub fn discover(directory: &Path) -> Result<Catalog> {
 fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
     let about = fs::metadata(path).context("cannot be read")?;
     if about.is_dir() {
-        let found = LOOKUP_ORDER.iter().map(|name| path.join(name)).find(|path| path.is_file());
-        let Some(manifest) = found else { bail!("holds no manifest; one of {} is expected", LOOKUP_ORDER.join(", ")) };
+        let found = LOOKUP_ORDER
+            .iter()
+            .map(|name| path.join(name))
+            .find(|path| path.is_file());
+        let Some(manifest) = found else {
+            bail!(
+                "holds no manifest; one of {} is expected",
+                LOOKUP_ORDER.join(", ")
+            )
+        };
         return read(root, path, &manifest, None).map(Some);
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("wasm") => {
             let manifest = path.with_extension("json");
-            ensure!(manifest.is_file(), "has no manifest beside it; {} is expected", manifest.display());
+            ensure!(
+                manifest.is_file(),
+                "has no manifest beside it; {} is expected",
+                manifest.display()
+            );
             let folder = path.parent().unwrap_or(root);
             read(root, folder, &manifest, Some(path)).map(Some)
         }
@@ -90,40 +110,76 @@ fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
     }
 }
 
-fn read(root: &Path, folder: &Path, manifest_path: &Path, component: Option<&Path>) -> Result<Package> {
+fn read(
+    root: &Path,
+    folder: &Path,
+    manifest_path: &Path,
+    component: Option<&Path>,
+) -> Result<Package> {
     let bytes = manifest_bytes(root, manifest_path)?;
     let name = match component {
         // A manifest beside a component may have any name; its form is ours.
         Some(_) => LOOKUP_ORDER[0],
-        None => manifest_path.file_name().and_then(|name| name.to_str()).unwrap_or(LOOKUP_ORDER[0]),
+        None => manifest_path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or(LOOKUP_ORDER[0]),
     };
     let imported = import::import(name, &bytes, Options::default());
     let Some(manifest) = imported.manifest else {
-        let first = imported.violations.iter().find(|violation| violation.severity == Severity::Error);
+        let first = imported
+            .violations
+            .iter()
+            .find(|violation| violation.severity == Severity::Error);
         let why = first.map_or("it is no manifest", |violation| violation.message.as_str());
         bail!("{}: {why}", manifest_path.display());
     };
-    let entry = manifest.entry.server.as_ref().or(manifest.entry.both.as_ref()).or(manifest.entrypoint.as_ref());
+    let entry = manifest
+        .entry
+        .server
+        .as_ref()
+        .or(manifest.entry.both.as_ref())
+        .or(manifest.entrypoint.as_ref());
     let component = component.map(Path::to_owned).or_else(|| {
         let entry = entry.filter(|entry| entry.as_str().ends_with(".wasm"))?;
-        Some(entry.segments().fold(folder.to_owned(), |path, segment| path.join(segment)))
+        Some(
+            entry
+                .segments()
+                .fold(folder.to_owned(), |path, segment| path.join(segment)),
+        )
     });
     let mut digest = Sha256::new();
     digest.update(&bytes);
     if let Some(component) = &component {
         inside(root, component)?;
-        let about = fs::metadata(component).with_context(|| format!("{} cannot be read", component.display()))?;
+        let about = fs::metadata(component)
+            .with_context(|| format!("{} cannot be read", component.display()))?;
         digest.update(about.len().to_le_bytes());
-        let changed = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+        let changed = about
+            .modified()
+            .ok()
+            .and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok())
+            .unwrap_or_default();
         digest.update(changed.as_nanos().to_le_bytes());
     }
-    Ok(Package { manifest: Arc::new(manifest), manifest_path: manifest_path.to_owned(), component, fingerprint: digest.finalize().into() })
+    Ok(Package {
+        manifest: Arc::new(manifest),
+        manifest_path: manifest_path.to_owned(),
+        component,
+        fingerprint: digest.finalize().into(),
+    })
 }
 
 /// Refuses a path that leads out of the plugins directory (R5, case 30).
 fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
-    let real = path.canonicalize().with_context(|| format!("{} cannot be read", path.display()))?;
-    ensure!(real.starts_with(root), "{} leads out of the plugins directory", path.display());
+    let real = path
+        .canonicalize()
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    ensure!(
+        real.starts_with(root),
+        "{} leads out of the plugins directory",
+        path.display()
+    );
     Ok(real)
 }
 
@@ -140,7 +196,11 @@ fn walk(root: &Path, real: &Path) -> Result<fs::File> {
     let mut names = real.strip_prefix(root)?.components().peekable();
     while let Some(name) = names.next() {
         // A pipe would keep whoever opens it waiting.
-        let kind = if names.peek().is_some() { OFlags::DIRECTORY } else { OFlags::NONBLOCK };
+        let kind = if names.peek().is_some() {
+            OFlags::DIRECTORY
+        } else {
+            OFlags::NONBLOCK
+        };
         at = rustix::fs::openat(&at, name.as_os_str(), plain | kind, Mode::empty())?;
     }
     let file = fs::File::from(at);
@@ -152,10 +212,16 @@ fn walk(root: &Path, real: &Path) -> Result<fs::File> {
 /// folder. A plugin that is a single file has no folder of its own.
 pub(crate) fn file_of(directory: &Path, folder: &Path, name: &str, most: usize) -> Option<Vec<u8>> {
     let root = directory.canonicalize().ok()?;
-    let folder = inside(&root, folder).ok().filter(|folder| *folder != root)?;
+    let folder = inside(&root, folder)
+        .ok()
+        .filter(|folder| *folder != root)?;
     let real = inside(&folder, &folder.join(name)).ok()?;
     let mut bytes = Vec::new();
-    walk(&root, &real).ok()?.take(most as u64 + 1).read_to_end(&mut bytes).ok()?;
+    walk(&root, &real)
+        .ok()?
+        .take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .ok()?;
     (bytes.len() <= most).then_some(bytes)
 }
 
@@ -175,7 +241,8 @@ fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
 /// # Errors
 /// It cannot be read, leads out of the directory, or is longer than a component may be.
 pub(crate) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<u8>> {
-    sandbox::read_open(open(&directory.canonicalize()?, component)?).with_context(|| component.display().to_string())
+    sandbox::read_open(open(&directory.canonicalize()?, component)?)
+        .with_context(|| component.display().to_string())
 }
 
 #[cfg(test)]
@@ -216,25 +283,45 @@ mod tests {
         let place = root.join("plugin");
         fs::create_dir(&place).unwrap();
         fs::write(place.join("jackfield.json"), manifest("tests.inside")).unwrap();
-        fs::write(outside.path().join("jackfield.json"), manifest("tests.outside")).unwrap();
+        fs::write(
+            outside.path().join("jackfield.json"),
+            manifest("tests.outside"),
+        )
+        .unwrap();
         let end = AtomicBool::new(false);
         std::thread::scope(|threads| {
-            let swapping = threads.spawn(|| swap(&place, &root.join(".away"), outside.path(), &end));
+            let swapping =
+                threads.spawn(|| swap(&place, &root.join(".away"), outside.path(), &end));
             let mut seen = 0;
             while seen < 1_000 || !swapping.is_finished() {
                 if let Ok(bytes) = manifest_bytes(&root, &place.join("jackfield.json")) {
-                    assert!(!String::from_utf8_lossy(&bytes).contains("outside"), "case 30");
+                    assert!(
+                        !String::from_utf8_lossy(&bytes).contains("outside"),
+                        "case 30"
+                    );
                 }
                 if let Some(bytes) = file_of(&root, &place, "jackfield.json", 1_024) {
                     assert!(!String::from_utf8_lossy(&bytes).contains("outside"));
                 }
                 let catalog = discover(&root).unwrap();
-                assert!(catalog.packages.values().all(|package| package.manifest.id.as_str() == "tests.inside"), "case 30");
+                assert!(
+                    catalog
+                        .packages
+                        .values()
+                        .all(|package| package.manifest.id.as_str() == "tests.inside"),
+                    "case 30"
+                );
                 seen += 1;
                 end.store(seen >= 1_000, Ordering::Relaxed);
             }
         });
-        assert_eq!(discover(&root).unwrap().packages["plugin"].manifest.id.as_str(), "tests.inside");
+        assert_eq!(
+            discover(&root).unwrap().packages["plugin"]
+                .manifest
+                .id
+                .as_str(),
+            "tests.inside"
+        );
     }
 
     /// The folder stays where it is, and a file in it becomes a link to the outside and a file again.
@@ -244,7 +331,11 @@ mod tests {
         let root = inside.path().canonicalize().unwrap();
         let folder = root.join("plugin");
         fs::create_dir(&folder).unwrap();
-        let (script, spare, secret) = (folder.join("bundle.js"), folder.join("spare.js"), outside.path().join("secret"));
+        let (script, spare, secret) = (
+            folder.join("bundle.js"),
+            folder.join("spare.js"),
+            outside.path().join("secret"),
+        );
         fs::write(&spare, "script").unwrap();
         fs::write(&secret, "secret").unwrap();
         let end = AtomicBool::new(false);
@@ -271,10 +362,24 @@ mod tests {
                 end.store(read >= 1_000, Ordering::Relaxed);
             }
         });
-        assert_eq!(file_of(&root, &folder, "spare.js", 6).as_deref(), Some(&b"script"[..]));
-        assert_eq!(file_of(&root, &folder, "spare.js", 5), None, "one byte too many");
-        assert_eq!(file_of(&root, &root, "plugin/spare.js", 64), None, "no folder of its own");
-        assert_eq!(file_of(&root, &folder, "../plugin/spare.js", 64).as_deref(), Some(&b"script"[..]));
+        assert_eq!(
+            file_of(&root, &folder, "spare.js", 6).as_deref(),
+            Some(&b"script"[..])
+        );
+        assert_eq!(
+            file_of(&root, &folder, "spare.js", 5),
+            None,
+            "one byte too many"
+        );
+        assert_eq!(
+            file_of(&root, &root, "plugin/spare.js", 64),
+            None,
+            "no folder of its own"
+        );
+        assert_eq!(
+            file_of(&root, &folder, "../plugin/spare.js", 64).as_deref(),
+            Some(&b"script"[..])
+        );
     }
 
     #[test]
@@ -285,12 +390,25 @@ mod tests {
         symlink(outside.path().join("secret"), root.join("absolute")).unwrap();
         symlink("../../../../../../etc/passwd", root.join("relative")).unwrap();
         symlink("/", root.join("slash")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            root.join("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
         fs::write(root.join("real"), "kept").unwrap();
         symlink("real", root.join("within")).unwrap();
-        let read = |name: &str| manifest_bytes(&root, &root.join(name)).map_err(|error| error.to_string());
+        let read =
+            |name: &str| manifest_bytes(&root, &root.join(name)).map_err(|error| error.to_string());
         for name in ["absolute", "relative", "slash/etc/passwd"] {
-            assert!(read(name).unwrap_err().contains("leads out of the plugins directory"), "{name}");
+            assert!(
+                read(name)
+                    .unwrap_err()
+                    .contains("leads out of the plugins directory"),
+                "{name}"
+            );
         }
         assert!(read("pipe").unwrap_err().contains("not a regular file"));
         assert_eq!(read("within").unwrap(), b"kept");

@@ -118,7 +118,12 @@ pub trait Community: Send + Sync {
     ///
     /// # Errors
     /// [`NotDone::NotOpen`].
-    fn roster(&self, server_id: &str, offset: usize, max: usize) -> Result<(Vec<Person>, usize), NotDone>;
+    fn roster(
+        &self,
+        server_id: &str,
+        offset: usize,
+        max: usize,
+    ) -> Result<(Vec<Person>, usize), NotDone>;
     /// Servers that have somebody on them, at most 1,000.
     fn servers(&self) -> Vec<OpenServer>;
     /// Channels that chat named lately, newest first.

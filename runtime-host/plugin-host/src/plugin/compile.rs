@@ -41,8 +41,13 @@ impl Compiler {
     /// The directory cannot be made.
     pub fn new(program: PathBuf, directory: &Path, key: [u8; 32]) -> Result<Self> {
         let directory = directory.join("plugins");
-        fs::create_dir_all(&directory).with_context(|| format!("cannot use the cache directory {}", directory.display()))?;
-        Ok(Self { directory, key, program })
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot use the cache directory {}", directory.display()))?;
+        Ok(Self {
+            directory,
+            key,
+            program,
+        })
     }
 
     /// The component, from the cache when it is there.
@@ -56,7 +61,9 @@ impl Compiler {
         if let Some(code) = self.cached(&path, &name) {
             match deserialize(engine, &code) {
                 Ok(component) => return Ok(component),
-                Err(error) => tracing::warn!(file = %path.display(), "compiled code cannot be used and is made anew: {error:#}"),
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), "compiled code cannot be used and is made anew: {error:#}")
+                }
             }
         }
         let code = patiently(|| {
@@ -72,12 +79,20 @@ impl Compiler {
     /// Names what was compiled, and for which engine.
     fn name(&self, engine: &PluginEngine, bytes: &[u8]) -> String {
         let mut fits = DefaultHasher::new();
-        engine.wasmtime().precompile_compatibility_hash().hash(&mut fits);
-        format!("{}-{:016x}.cwasm", hex(&Sha256::digest(bytes)), fits.finish())
+        engine
+            .wasmtime()
+            .precompile_compatibility_hash()
+            .hash(&mut fits);
+        format!(
+            "{}-{:016x}.cwasm",
+            hex(&Sha256::digest(bytes)),
+            fits.finish()
+        )
     }
 
     fn tag(&self, name: &str, code: &[u8]) -> Result<Hmac<Sha256>> {
-        let mut tag = Hmac::<Sha256>::new_from_slice(&self.key).map_err(|_| anyhow!("the key of the cache has a wrong length"))?;
+        let mut tag = Hmac::<Sha256>::new_from_slice(&self.key)
+            .map_err(|_| anyhow!("the key of the cache has a wrong length"))?;
         tag.update(name.as_bytes());
         tag.update(&[0]);
         tag.update(code);
@@ -139,7 +154,11 @@ impl Compiler {
             .with_context(|| format!("cannot run {} compile-plugin", self.program.display()))?;
         let input = child.stdin.take().context("no standard input")?;
         let mut errors = child.stderr.take().context("no standard error")?.take(4096);
-        let mut output = child.stdout.take().context("no standard output")?.take(CODE_BYTES_MAX + 1);
+        let mut output = child
+            .stdout
+            .take()
+            .context("no standard output")?
+            .take(CODE_BYTES_MAX + 1);
         let (code, said) = std::thread::scope(|threads| {
             // A compiler that ends early closes the pipe; why it ended is told by its status.
             threads.spawn(move || { input }.write_all(bytes).is_ok());
@@ -154,7 +173,10 @@ impl Compiler {
         let status = child.wait()?;
         if status.success() {
             let code = code?;
-            ensure!(code.len() as u64 <= CODE_BYTES_MAX, "its compiled code exceeds the limit of {CODE_BYTES_MAX} bytes");
+            ensure!(
+                code.len() as u64 <= CODE_BYTES_MAX,
+                "its compiled code exceeds the limit of {CODE_BYTES_MAX} bytes"
+            );
             return Ok(code);
         }
         let said = said.ok().and_then(Result::ok).unwrap_or_default();
@@ -177,7 +199,8 @@ fn patiently<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         rustix::process::nice(COMPILE_NICENESS)?;
         work()
     };
-    std::thread::scope(|threads| threads.spawn(patient).join()).map_err(|_| anyhow!("the thread that compiles has panicked"))?
+    std::thread::scope(|threads| threads.spawn(patient).join())
+        .map_err(|_| anyhow!("the thread that compiles has panicked"))?
 }
 
 /// The command `compile-plugin`: a component on standard input becomes native code on standard output, within limits that end the process.
@@ -188,8 +211,14 @@ pub fn compile_standard_input() -> Result<()> {
     limit(Resource::Cpu, bounds::COMPILE_CPU_SECONDS_MAX)?;
     limit(Resource::As, bounds::COMPILE_MEMORY_BYTES_MAX)?;
     let mut bytes = Vec::new();
-    std::io::stdin().lock().take(COMPONENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= COMPONENT_BYTES_MAX, "more than {COMPONENT_BYTES_MAX} bytes");
+    std::io::stdin()
+        .lock()
+        .take(COMPONENT_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    ensure!(
+        bytes.len() <= COMPONENT_BYTES_MAX,
+        "more than {COMPONENT_BYTES_MAX} bytes"
+    );
     let code = compiler()?.precompile_component(&bytes)?;
     std::io::stdout().lock().write_all(&code)?;
     Ok(())
@@ -197,15 +226,27 @@ pub fn compile_standard_input() -> Result<()> {
 
 /// Limits this process. Where the operator's own limit is lower, that one stays: it may not be raised.
 fn limit(resource: Resource, value: u64) -> Result<()> {
-    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
-    Ok(setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })?)
+    let value = getrlimit(resource)
+        .maximum
+        .map_or(value, |maximum| maximum.min(value));
+    Ok(setrlimit(
+        resource,
+        Rlimit {
+            current: Some(value),
+            maximum: Some(value),
+        },
+    )?)
 }
 
 /// The one place where bytes become code that runs.
-#[allow(unsafe_code, reason = "the bytes come from our own compiler: from its pipe, or from a file that carries this host's keyed digest")]
+#[allow(
+    unsafe_code,
+    reason = "the bytes come from our own compiler: from its pipe, or from a file that carries this host's keyed digest"
+)]
 fn deserialize(engine: &PluginEngine, code: &[u8]) -> Result<Component> {
     // SAFETY: `code` is the output of `precompile_component` of this program, as the callers have made sure.
-    unsafe { Component::deserialize(engine.wasmtime(), code) }.map_err(|error| anyhow!("compiled code cannot be loaded: {error:#}"))
+    unsafe { Component::deserialize(engine.wasmtime(), code) }
+        .map_err(|error| anyhow!("compiled code cannot be loaded: {error:#}"))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -32,8 +32,17 @@ struct Budget {
 impl Diary {
     pub(crate) fn new(plugin: Arc<str>, store: PluginStore) -> Self {
         let left = bounds::LOG_BYTES_PER_SECOND * BURST_SECONDS;
-        let budget = Budget { left, since: Instant::now(), dropped_lines: 0, dropped_bytes: 0 };
-        Self(Arc::new(Inner { plugin, store, budget: Mutex::new(budget) }))
+        let budget = Budget {
+            left,
+            since: Instant::now(),
+            dropped_lines: 0,
+            dropped_bytes: 0,
+        };
+        Self(Arc::new(Inner {
+            plugin,
+            store,
+            budget: Mutex::new(budget),
+        }))
     }
 
     /// Writes a line, cut to [`bounds::LOG_LINE_BYTES_MAX`]; beyond the rate it is counted instead.
@@ -42,23 +51,32 @@ impl Diary {
         let cut = text.len().saturating_sub(bounds::LOG_LINE_BYTES_MAX);
         let kept = &text[..text.floor_char_boundary(bounds::LOG_LINE_BYTES_MAX)];
         let bytes = kept.len() + fields.as_ref().map_or(0, String::len) + 1;
-        let Some(missed) = self.pay(bytes, text.len()) else { return };
+        let Some(missed) = self.pay(bytes, text.len()) else {
+            return;
+        };
         if let Some((lines, dropped_bytes)) = missed {
             let message = format!(
                 "{lines} log lines of {dropped_bytes} bytes were dropped: more than {} bytes a second",
                 bounds::LOG_BYTES_PER_SECOND
             );
-            let fields = serde_json::json!({"dropped_lines": lines, "dropped_bytes": dropped_bytes}).to_string();
+            let fields =
+                serde_json::json!({"dropped_lines": lines, "dropped_bytes": dropped_bytes})
+                    .to_string();
             self.write(Level::Warn, message, Some(fields));
         }
-        let message = if cut > 0 { format!("{kept} [{cut} bytes cut]") } else { kept.to_owned() };
+        let message = if cut > 0 {
+            format!("{kept} [{cut} bytes cut]")
+        } else {
+            kept.to_owned()
+        };
         self.write(level, message, fields);
     }
 
     /// Takes `bytes` from the budget; what was dropped since the last line that fitted, or none when this one does not fit.
     fn pay(&self, bytes: usize, whole: usize) -> Option<Option<(u64, u64)>> {
         let mut budget = self.0.budget.lock();
-        let earned = budget.since.elapsed().as_millis() as usize * bounds::LOG_BYTES_PER_SECOND / 1_000;
+        let earned =
+            budget.since.elapsed().as_millis() as usize * bounds::LOG_BYTES_PER_SECOND / 1_000;
         if earned > 0 {
             budget.left = (budget.left + earned).min(bounds::LOG_BYTES_PER_SECOND * BURST_SECONDS);
             budget.since = Instant::now();
@@ -69,18 +87,31 @@ impl Diary {
             return None;
         }
         budget.left -= bytes;
-        let missed = (budget.dropped_lines > 0).then_some((budget.dropped_lines, budget.dropped_bytes));
+        let missed =
+            (budget.dropped_lines > 0).then_some((budget.dropped_lines, budget.dropped_bytes));
         (budget.dropped_lines, budget.dropped_bytes) = (0, 0);
         Some(missed)
     }
 
     fn write(&self, level: Level, message: String, fields: Option<String>) {
-        self.0.store.log(LogEntry { plugin: self.0.plugin.to_string(), at_ms: super::now_ms(), level, message, fields });
+        self.0.store.log(LogEntry {
+            plugin: self.0.plugin.to_string(),
+            at_ms: super::now_ms(),
+            level,
+            message,
+            fields,
+        });
     }
 
     /// Standard output or error of an instance.
     pub(crate) fn stream(&self, level: Level) -> Lines<Stream> {
-        Lines::new(bounds::LOG_LINE_BYTES_MAX, Stream { diary: self.clone(), level })
+        Lines::new(
+            bounds::LOG_LINE_BYTES_MAX,
+            Stream {
+                diary: self.clone(),
+                level,
+            },
+        )
     }
 }
 

@@ -37,14 +37,24 @@ impl PluginEngine {
             Ok(engine) => engine,
             // Some containers limit virtual memory; slower instances are better than none.
             Err(error) => {
-                tracing::warn!("no pool of plugin instances ({error:#}); instances are allocated one by one");
+                tracing::warn!(
+                    "no pool of plugin instances ({error:#}); instances are allocated one by one"
+                );
                 config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
                 Engine::new(&config)?
             }
         };
-        let clock = Clock::start(&engine, "plugin-epoch", Duration::from_millis(bounds::EPOCH_TICK_MS))
-            .context("cannot start the clock of the plugins' deadlines")?;
-        Ok(Self { engine, lanes: Lanes::default(), _clock: Arc::new(clock) })
+        let clock = Clock::start(
+            &engine,
+            "plugin-epoch",
+            Duration::from_millis(bounds::EPOCH_TICK_MS),
+        )
+        .context("cannot start the clock of the plugins' deadlines")?;
+        Ok(Self {
+            engine,
+            lanes: Lanes::default(),
+            _clock: Arc::new(clock),
+        })
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {

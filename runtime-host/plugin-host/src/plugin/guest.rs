@@ -3,7 +3,9 @@
 //! A trap, a spent budget or a missed deadline ends the instance: its store is dropped with everything in it, and what it had open is closed.
 
 use super::{
-    bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools},
+    bindings::exports::jackfield::plugin::{
+        chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools,
+    },
     load::Loaded,
     pace::Pace,
     shared::Shared,
@@ -83,42 +85,99 @@ pub(crate) struct Armed {
 
 impl Armed {
     /// Runs the call. An error means that the instance is of no use any more.
-    pub(crate) async fn run<T>(self, during: &'static str, call: impl Future<Output = wasmtime::Result<T>>) -> Result<T, Crash> {
-        match tokio::time::timeout(Duration::from_millis(self.deadline_ms), self.pace.drive(call)).await {
+    pub(crate) async fn run<T>(
+        self,
+        during: &'static str,
+        call: impl Future<Output = wasmtime::Result<T>>,
+    ) -> Result<T, Crash> {
+        match tokio::time::timeout(
+            Duration::from_millis(self.deadline_ms),
+            self.pace.drive(call),
+        )
+        .await
+        {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.crash(&error, during)),
-            Err(_) => Err(Crash::Deadline { during, limit_ms: self.deadline_ms }),
+            Err(_) => Err(Crash::Deadline {
+                during,
+                limit_ms: self.deadline_ms,
+            }),
         }
     }
 
     fn crash(&self, error: &wasmtime::Error, during: &'static str) -> Crash {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Crash::Deadline { during, limit_ms: self.deadline_ms },
-            Some(Trap::OutOfFuel) => Crash::Fuel { during, fuel: self.fuel },
-            Some(trap) => Crash::Trap { during, reason: trap.to_string() },
-            None => Crash::Trap { during, reason: error.root_cause().to_string() },
+            Some(Trap::Interrupt) => Crash::Deadline {
+                during,
+                limit_ms: self.deadline_ms,
+            },
+            Some(Trap::OutOfFuel) => Crash::Fuel {
+                during,
+                fuel: self.fuel,
+            },
+            Some(trap) => Crash::Trap {
+                during,
+                reason: trap.to_string(),
+            },
+            None => Crash::Trap {
+                during,
+                reason: error.root_cause().to_string(),
+            },
         }
     }
 }
 
 impl Guest {
     /// Makes an instance; it is not active yet.
-    pub(crate) async fn instantiate(loaded: &Loaded, shared: &Arc<Shared>, scope: &Scope, number: u64) -> Result<Self, Crash> {
+    pub(crate) async fn instantiate(
+        loaded: &Loaded,
+        shared: &Arc<Shared>,
+        scope: &Scope,
+        number: u64,
+    ) -> Result<Self, Crash> {
         let mut store = store(loaded, shared, scope.clone(), number);
         let armed = arm(&mut store, bounds::START_DEADLINE_MS, 0);
         let starting = async {
             let instance = loaded.instance.instantiate_async(&mut store).await?;
             let exports = &loaded.exports;
             let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-            let http = exports.http.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let events = exports.events.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let chat = exports.chat.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let hooks = exports.hooks.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let tools = exports.tools.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let http = exports
+                .http
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
+            let events = exports
+                .events
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
+            let chat = exports
+                .chat
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
+            let hooks = exports
+                .hooks
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
+            let tools = exports
+                .tools
+                .as_ref()
+                .map(|indices| indices.load(&mut store, &instance))
+                .transpose()?;
             wasmtime::Result::Ok((lifecycle, http, events, chat, hooks, tools))
         };
         let (lifecycle, http, events, chat, hooks, tools) = armed.run("start", starting).await?;
-        Ok(Self { store, lifecycle, http, events, chat, hooks, tools })
+        Ok(Self {
+            store,
+            lifecycle,
+            http,
+            events,
+            chat,
+            hooks,
+            tools,
+        })
     }
 
     /// The first call.
@@ -133,21 +192,39 @@ impl Guest {
             settings: shared.settings_text(),
         };
         let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
-        let answer = armed.run("activate", self.lifecycle.call_activate(&mut self.store, &context)).await?;
-        answer.map_err(|error| Crash::Refused { during: "activate", reason: error.message })
+        let answer = armed
+            .run(
+                "activate",
+                self.lifecycle.call_activate(&mut self.store, &context),
+            )
+            .await?;
+        answer.map_err(|error| Crash::Refused {
+            during: "activate",
+            reason: error.message,
+        })
     }
 
     /// Tells the instance that all plugins of this start are active.
     pub(crate) async fn ready(&mut self) -> Result<(), Crash> {
         let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
-        let answer = armed.run("ready", self.lifecycle.call_ready(&mut self.store)).await?;
-        answer.map_err(|error| Crash::Refused { during: "ready", reason: error.message })
+        let answer = armed
+            .run("ready", self.lifecycle.call_ready(&mut self.store))
+            .await?;
+        answer.map_err(|error| Crash::Refused {
+            during: "ready",
+            reason: error.message,
+        })
     }
 
     /// The last call.
     pub(crate) async fn deactivate(&mut self) -> Result<(), Crash> {
         let armed = self.arm(bounds::LIFECYCLE_DEADLINE_MS, 0);
-        armed.run("deactivate", self.lifecycle.call_deactivate(&mut self.store)).await
+        armed
+            .run(
+                "deactivate",
+                self.lifecycle.call_deactivate(&mut self.store),
+            )
+            .await
     }
 
     /// Starts the clock of a call that `hops` events led to.
@@ -158,14 +235,20 @@ impl Guest {
 
 fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> Armed {
     let fuel = store.data().shared.allowance.fuel;
-    store.data_mut().arm(Duration::from_millis(deadline_ms), hops);
+    store
+        .data_mut()
+        .arm(Duration::from_millis(deadline_ms), hops);
     // The first tick may come at once, so it is the second one that says that the call computes.
     store.set_epoch_deadline(2);
     // Fails only for an engine without fuel, and this one has it.
     if let Err(error) = store.set_fuel(fuel) {
         tracing::error!("fuel cannot be set: {error:#}");
     }
-    Armed { deadline_ms, fuel, pace: store.data().pace.clone() }
+    Armed {
+        deadline_ms,
+        fuel,
+        pace: store.data().pace.clone(),
+    }
 }
 
 /// Asks a component who it is, with little to spend and nothing to reach.
@@ -180,7 +263,10 @@ pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<Plugin
         loaded.exports.meta.load(&mut store, &instance)
     };
     let meta = armed.run("start", starting).await?;
-    let armed = Armed { fuel: bounds::FUEL_META, ..arm(&mut store, bounds::START_DEADLINE_MS, 0) };
+    let armed = Armed {
+        fuel: bounds::FUEL_META,
+        ..arm(&mut store, bounds::START_DEADLINE_MS, 0)
+    };
     let asking = async {
         store.set_fuel(bounds::FUEL_META)?;
         meta.call_get_info(&mut store).await
@@ -189,7 +275,12 @@ pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<Plugin
 }
 
 fn store(loaded: &Loaded, shared: &Arc<Shared>, scope: Scope, number: u64) -> Store<State> {
-    let state = State::new(shared.clone(), scope, number, Pace::new(loaded.engine.lanes.clone()));
+    let state = State::new(
+        shared.clone(),
+        scope,
+        number,
+        Pace::new(loaded.engine.lanes.clone()),
+    );
     let mut store = Store::new(loaded.engine.wasmtime(), state);
     store.limiter(|state| state);
     store.epoch_deadline_callback(tick);

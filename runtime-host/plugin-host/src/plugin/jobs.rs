@@ -24,14 +24,44 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, PluginError>>;
 /// One call of a handler. A reply that is dropped means that the instance ended in the middle.
 pub(crate) enum Job {
     Ready,
-    Http { request: Request, body: Reader, answer: Writer, reply: Reply<()> },
-    Event { event: PluginEvent, hops: u8, reply: Option<Reply<Disposition>> },
-    Chat { message: ChatMessage, hops: u8, reply: Reply<Judgement> },
-    Hook { name: String, input: String, output: Option<String>, deadline_ms: u64, reply: Reply<HookResult> },
-    Tool { name: String, arguments: String, deadline_ms: u64, reply: Reply<String> },
-    Message { message: BusMessage, hops: u8 },
+    Http {
+        request: Request,
+        body: Reader,
+        answer: Writer,
+        reply: Reply<()>,
+    },
+    Event {
+        event: PluginEvent,
+        hops: u8,
+        reply: Option<Reply<Disposition>>,
+    },
+    Chat {
+        message: ChatMessage,
+        hops: u8,
+        reply: Reply<Judgement>,
+    },
+    Hook {
+        name: String,
+        input: String,
+        output: Option<String>,
+        deadline_ms: u64,
+        reply: Reply<HookResult>,
+    },
+    Tool {
+        name: String,
+        arguments: String,
+        deadline_ms: u64,
+        reply: Reply<String>,
+    },
+    Message {
+        message: BusMessage,
+        hops: u8,
+    },
     Settings(String),
-    Requirements { server_id: String, snapshot: String },
+    Requirements {
+        server_id: String,
+        snapshot: String,
+    },
     Data(DataChange),
 }
 
@@ -40,62 +70,156 @@ impl Job {
     pub(crate) async fn run(self, guest: &mut Guest) -> Result<(), Crash> {
         match self {
             Self::Ready => guest.ready().await,
-            Self::Http { request, body, answer, reply } => {
-                let Some(handler) = guest.http.clone() else { return Ok(()) };
+            Self::Http {
+                request,
+                body,
+                answer,
+                reply,
+            } => {
+                let Some(handler) = guest.http.clone() else {
+                    return Ok(());
+                };
                 let deadline_ms = guest.store.data().shared.allowance.response_ms;
                 let armed = guest.arm(deadline_ms, 0);
                 let call = async {
                     let table = &mut guest.store.data_mut().table;
                     let (body, answer) = (table.push(body)?, table.push(answer)?);
-                    handler.call_handle(&mut guest.store, &request, body, answer).await
+                    handler
+                        .call_handle(&mut guest.store, &request, body, answer)
+                        .await
                 };
                 settle(reply, armed.run("handle", call).await?)
             }
             Self::Event { event, hops, reply } => {
-                let Some(handler) = guest.events.clone() else { return Ok(()) };
-                let armed = guest.arm(if reply.is_some() { bounds::ACTION_DEADLINE_MS } else { bounds::EVENT_DEADLINE_MS }, hops);
-                let answer = armed.run("on-event", handler.call_on_event(&mut guest.store, &event)).await?;
+                let Some(handler) = guest.events.clone() else {
+                    return Ok(());
+                };
+                let armed = guest.arm(
+                    if reply.is_some() {
+                        bounds::ACTION_DEADLINE_MS
+                    } else {
+                        bounds::EVENT_DEADLINE_MS
+                    },
+                    hops,
+                );
+                let answer = armed
+                    .run("on-event", handler.call_on_event(&mut guest.store, &event))
+                    .await?;
                 match (reply, answer) {
                     (Some(reply), answer) => settle(reply, answer),
                     (None, Err(error)) => {
-                        guest.store.data().diary.line(Level::Error, &format!("on-event: {}", error.message), error.details);
+                        guest.store.data().diary.line(
+                            Level::Error,
+                            &format!("on-event: {}", error.message),
+                            error.details,
+                        );
                         Ok(())
                     }
                     (None, Ok(_)) => Ok(()),
                 }
             }
-            Self::Chat { message, hops, reply } => {
-                let Some(handler) = guest.chat.clone() else { return Ok(()) };
+            Self::Chat {
+                message,
+                hops,
+                reply,
+            } => {
+                let Some(handler) = guest.chat.clone() else {
+                    return Ok(());
+                };
                 let armed = guest.arm(bounds::ACTION_DEADLINE_MS, hops);
-                settle(reply, armed.run("on-chat", handler.call_on_chat(&mut guest.store, &message)).await?)
+                settle(
+                    reply,
+                    armed
+                        .run("on-chat", handler.call_on_chat(&mut guest.store, &message))
+                        .await?,
+                )
             }
-            Self::Hook { name, input, output, deadline_ms, reply } => {
-                let Some(handler) = guest.hooks.clone() else { return Ok(()) };
+            Self::Hook {
+                name,
+                input,
+                output,
+                deadline_ms,
+                reply,
+            } => {
+                let Some(handler) = guest.hooks.clone() else {
+                    return Ok(());
+                };
                 let armed = guest.arm(deadline_ms, 0);
-                settle(reply, armed.run("hook", handler.call_handle(&mut guest.store, &name, &input, output.as_deref())).await?)
+                settle(
+                    reply,
+                    armed
+                        .run(
+                            "hook",
+                            handler.call_handle(&mut guest.store, &name, &input, output.as_deref()),
+                        )
+                        .await?,
+                )
             }
-            Self::Tool { name, arguments, deadline_ms, reply } => {
-                let Some(handler) = guest.tools.clone() else { return Ok(()) };
+            Self::Tool {
+                name,
+                arguments,
+                deadline_ms,
+                reply,
+            } => {
+                let Some(handler) = guest.tools.clone() else {
+                    return Ok(());
+                };
                 let armed = guest.arm(deadline_ms, 0);
-                settle(reply, armed.run("tool", handler.call_call(&mut guest.store, &name, &arguments)).await?)
+                settle(
+                    reply,
+                    armed
+                        .run(
+                            "tool",
+                            handler.call_call(&mut guest.store, &name, &arguments),
+                        )
+                        .await?,
+                )
             }
             Self::Message { message, hops } => {
-                let Some(handler) = guest.events.clone() else { return Ok(()) };
+                let Some(handler) = guest.events.clone() else {
+                    return Ok(());
+                };
                 let armed = guest.arm(bounds::EVENT_DEADLINE_MS, hops);
-                armed.run("on-message", handler.call_on_message(&mut guest.store, &message)).await
+                armed
+                    .run(
+                        "on-message",
+                        handler.call_on_message(&mut guest.store, &message),
+                    )
+                    .await
             }
             Self::Settings(settings) => {
                 let armed = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                armed.run("on-settings-changed", guest.lifecycle.call_on_settings_changed(&mut guest.store, &settings)).await
+                armed
+                    .run(
+                        "on-settings-changed",
+                        guest
+                            .lifecycle
+                            .call_on_settings_changed(&mut guest.store, &settings),
+                    )
+                    .await
             }
-            Self::Requirements { server_id, snapshot } => {
+            Self::Requirements {
+                server_id,
+                snapshot,
+            } => {
                 let armed = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                let call = guest.lifecycle.call_on_requirements_changed(&mut guest.store, &server_id, &snapshot);
+                let call = guest.lifecycle.call_on_requirements_changed(
+                    &mut guest.store,
+                    &server_id,
+                    &snapshot,
+                );
                 armed.run("on-requirements-changed", call).await
             }
             Self::Data(change) => {
                 let armed = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                armed.run("on-data-changed", guest.lifecycle.call_on_data_changed(&mut guest.store, &change)).await
+                armed
+                    .run(
+                        "on-data-changed",
+                        guest
+                            .lifecycle
+                            .call_on_data_changed(&mut guest.store, &change),
+                    )
+                    .await
             }
         }
     }

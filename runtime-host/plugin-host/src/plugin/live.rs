@@ -68,7 +68,11 @@ struct Place {
 
 impl Mail {
     /// A generation without instances.
-    pub(crate) fn new(loaded: Arc<Loaded>, runtime: Handle, shared: impl FnOnce(Weak<Self>) -> Shared) -> Arc<Self> {
+    pub(crate) fn new(
+        loaded: Arc<Loaded>,
+        runtime: Handle,
+        shared: impl FnOnce(Weak<Self>) -> Shared,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|mail| {
             let shared = Arc::new(shared(mail.clone()));
             Self {
@@ -130,7 +134,8 @@ impl Mail {
     /// # Errors
     /// [`Busy`]; the job is dropped, and with it its reply.
     pub(crate) fn give(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
-        self.try_give(scope, job).inspect_err(|_| self.shared.tally.turn_away())
+        self.try_give(scope, job)
+            .inspect_err(|_| self.shared.tally.turn_away())
     }
 
     fn try_give(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
@@ -151,24 +156,48 @@ impl Mail {
     pub(crate) fn tell_all(&self, but: Option<u64>, job: impl Fn() -> Job) {
         for place in self.places.lock().iter().flat_map(HashMap::values) {
             if but != Some(place.number) && place.jobs.try_send(job()).is_err() {
-                tracing::warn!(plugin = &*self.shared.id, "an instance is too busy to be told of a change");
+                tracing::warn!(
+                    plugin = &*self.shared.id,
+                    "an instance is too busy to be told of a change"
+                );
             }
         }
     }
 
     /// A value has changed (T35).
-    pub(crate) fn data_changed(&self, by_instance: Option<u64>, key: &str, by: &str, removed: bool) {
-        self.tell_all(by_instance, || Job::Data(DataChange { key: key.to_owned(), by: by.to_owned(), removed }));
+    pub(crate) fn data_changed(
+        &self,
+        by_instance: Option<u64>,
+        key: &str,
+        by: &str,
+        removed: bool,
+    ) {
+        self.tell_all(by_instance, || {
+            Job::Data(DataChange {
+                key: key.to_owned(),
+                by: by.to_owned(),
+                removed,
+            })
+        });
     }
 
     /// The requirements of a server have changed: its instance is told, where there is one (T35).
     pub(crate) fn requirements_changed(&self, server_id: &str, snapshot: &str) {
         let scope = Scope::Server(server_id.into());
         let places = self.places.lock();
-        let Some(place) = places.as_ref().and_then(|places| places.get(&scope)) else { return };
-        let job = Job::Requirements { server_id: server_id.to_owned(), snapshot: snapshot.to_owned() };
+        let Some(place) = places.as_ref().and_then(|places| places.get(&scope)) else {
+            return;
+        };
+        let job = Job::Requirements {
+            server_id: server_id.to_owned(),
+            snapshot: snapshot.to_owned(),
+        };
         if place.jobs.try_send(job).is_err() {
-            tracing::warn!(plugin = &*self.shared.id, server_id, "an instance is too busy to be told of changed requirements");
+            tracing::warn!(
+                plugin = &*self.shared.id,
+                server_id,
+                "an instance is too busy to be told of changed requirements"
+            );
         }
     }
 
@@ -182,11 +211,32 @@ impl Mail {
     /// A message for one instance; a full mailbox is the plugin's own and is told to its log.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
         let places = self.places.lock();
-        let Some(place) = places.as_ref().and_then(|places| places.get(scope)).filter(|place| place.number == number) else { return };
-        let bus::Message { topic, payload, published_ms, replayed, hops } = message;
-        let message = BusMessage { topic: topic.to_string(), payload: payload.to_string(), published_at: published_ms, replayed };
+        let Some(place) = places
+            .as_ref()
+            .and_then(|places| places.get(scope))
+            .filter(|place| place.number == number)
+        else {
+            return;
+        };
+        let bus::Message {
+            topic,
+            payload,
+            published_ms,
+            replayed,
+            hops,
+        } = message;
+        let message = BusMessage {
+            topic: topic.to_string(),
+            payload: payload.to_string(),
+            published_at: published_ms,
+            replayed,
+        };
         if place.jobs.try_send(Job::Message { message, hops }).is_err() {
-            tracing::warn!(plugin = &*self.shared.id, topic = &*topic, "an instance is too busy for a message on the bus; it is lost");
+            tracing::warn!(
+                plugin = &*self.shared.id,
+                topic = &*topic,
+                "an instance is too busy for a message on the bus; it is lost"
+            );
         }
     }
 
@@ -194,14 +244,34 @@ impl Mail {
     pub(crate) async fn stop(&self) {
         // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
         self.places.lock().take();
-        let ended = self.alive.acquire_many(self.shared.allowance.instances as u32);
-        if timeout(Duration::from_millis(bounds::LIFECYCLE_DEADLINE_MS * 2), ended).await.is_err() {
-            tracing::warn!(plugin = &*self.shared.id, "instances are still at work and are left behind");
+        let ended = self
+            .alive
+            .acquire_many(self.shared.allowance.instances as u32);
+        if timeout(
+            Duration::from_millis(bounds::LIFECYCLE_DEADLINE_MS * 2),
+            ended,
+        )
+        .await
+        .is_err()
+        {
+            tracing::warn!(
+                plugin = &*self.shared.id,
+                "instances are still at work and are left behind"
+            );
         }
     }
 
-    fn employ(self: &Arc<Self>, scope: Scope, number: u64, guest: Option<Guest>) -> Result<Place, Busy> {
-        let alive = self.alive.clone().try_acquire_owned().map_err(|_| Busy::Instances)?;
+    fn employ(
+        self: &Arc<Self>,
+        scope: Scope,
+        number: u64,
+        guest: Option<Guest>,
+    ) -> Result<Place, Busy> {
+        let alive = self
+            .alive
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| Busy::Instances)?;
         let (jobs, mailbox) = mpsc::channel(bounds::MAILBOX_JOBS_MAX);
         let mail = self.clone();
         self.runtime.spawn(async move {
@@ -211,7 +281,13 @@ impl Mail {
         Ok(Place { number, jobs })
     }
 
-    async fn work(&self, scope: Scope, number: u64, guest: Option<Guest>, mut mailbox: mpsc::Receiver<Job>) {
+    async fn work(
+        &self,
+        scope: Scope,
+        number: u64,
+        guest: Option<Guest>,
+        mut mailbox: mpsc::Receiver<Job>,
+    ) {
         let outcome = self.serve(&scope, number, guest, &mut mailbox).await;
         self.shared.bus.forget(number);
         if let Err(crash) = outcome {
@@ -228,11 +304,18 @@ impl Mail {
         }
     }
 
-    async fn serve(&self, scope: &Scope, number: u64, guest: Option<Guest>, mailbox: &mut mpsc::Receiver<Job>) -> Result<(), Crash> {
+    async fn serve(
+        &self,
+        scope: &Scope,
+        number: u64,
+        guest: Option<Guest>,
+        mailbox: &mut mpsc::Receiver<Job>,
+    ) -> Result<(), Crash> {
         let mut guest = match guest {
             Some(guest) => guest,
             None => {
-                let mut guest = Guest::instantiate(&self.loaded, &self.shared, scope, number).await?;
+                let mut guest =
+                    Guest::instantiate(&self.loaded, &self.shared, scope, number).await?;
                 guest.activate().await?;
                 if self.ready.load(Ordering::Acquire) {
                     guest.ready().await?;

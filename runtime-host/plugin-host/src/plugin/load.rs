@@ -1,7 +1,9 @@
 //! From the bytes of a component to something that can be instantiated, with an error for each way in which they can be wrong.
 
 use super::{
-    bindings::exports::jackfield::plugin::{chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools},
+    bindings::exports::jackfield::plugin::{
+        chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools,
+    },
     compile::Compiler,
     engine::PluginEngine,
     preflight,
@@ -49,24 +51,43 @@ pub(crate) fn load(
     preflight::check(engine, &component, manifest)?;
     let unfit = |error: wasmtime::Error| anyhow!("an import does not fit this host: {error:#}");
     let instance = linker.instantiate_pre(&component).map_err(unfit)?;
-    let has = |name: &str| component.get_export_index(None, format!("{PACKAGE}{name}@{VERSION}")).is_some();
-    let fits = |name: &'static str| move || format!("exports {PACKAGE}{name}@{VERSION} with other functions or types than this host knows");
+    let has = |name: &str| {
+        component
+            .get_export_index(None, format!("{PACKAGE}{name}@{VERSION}"))
+            .is_some()
+    };
+    let fits = |name: &'static str| {
+        move || {
+            format!(
+                "exports {PACKAGE}{name}@{VERSION} with other functions or types than this host knows"
+            )
+        }
+    };
     macro_rules! optional {
         ($name:literal, $module:ident) => {
             match has($name) {
-                true => Some($module::GuestIndices::new(&instance).map_err(anyhow::Error::from).with_context(fits($name))?),
+                true => Some(
+                    $module::GuestIndices::new(&instance)
+                        .map_err(anyhow::Error::from)
+                        .with_context(fits($name))?,
+                ),
                 false => None,
             }
         };
     }
     let exports = Exports {
         meta: optional!("meta", meta).with_context(|| preflight::missing("meta"))?,
-        lifecycle: optional!("lifecycle", lifecycle).with_context(|| preflight::missing("lifecycle"))?,
+        lifecycle: optional!("lifecycle", lifecycle)
+            .with_context(|| preflight::missing("lifecycle"))?,
         http: optional!("http-handler", http_handler),
         events: optional!("event-handler", event_handler),
         chat: optional!("chat-handler", chat_handler),
         hooks: optional!("hook-handler", hook_handler),
         tools: optional!("tools", tools),
     };
-    Ok(Loaded { engine: engine.clone(), instance, exports })
+    Ok(Loaded {
+        engine: engine.clone(),
+        instance,
+        exports,
+    })
 }

@@ -1,6 +1,9 @@
 //! What people do with plugins: enable, disable, reload, grant, set, ask on a route, stop.
 
-use super::{Body, Caller, Plugins, Refused, State, Summary, catalog::discover, jobs, plugin::Plugin, route, rules, summary};
+use super::{
+    Body, Caller, Plugins, Refused, State, Summary, catalog::discover, jobs, plugin::Plugin, route,
+    rules, summary,
+};
 use anyhow::{Context, Result};
 use capability::{Asked, Policy};
 use http::{Request, Response, StatusCode};
@@ -23,7 +26,11 @@ impl Plugins {
             record.reason = None;
             record.approved = Some(approved.clone());
         };
-        self.host.store.change_record(id, change).await.map_err(anyhow::Error::from)?;
+        self.host
+            .store
+            .change_record(id, change)
+            .await
+            .map_err(anyhow::Error::from)?;
         if plugin.state() == State::Disabled {
             plugin.enable(&self.host).await?;
         }
@@ -34,7 +41,10 @@ impl Plugins {
         });
         match timeout(Duration::from_millis(bounds::ENABLE_WAIT_MS), starting).await {
             Ok(started) => started.context("starting was cancelled")??,
-            Err(_) => tracing::info!(plugin = id, "plugin takes longer to start; it goes on in the background"),
+            Err(_) => tracing::info!(
+                plugin = id,
+                "plugin takes longer to start; it goes on in the background"
+            ),
         }
         self.write_file().await;
         Ok(summary(&plugin))
@@ -51,7 +61,11 @@ impl Plugins {
             record.enabled = false;
             record.reason = None;
         };
-        self.host.store.change_record(id, change).await.map_err(anyhow::Error::from)?;
+        self.host
+            .store
+            .change_record(id, change)
+            .await
+            .map_err(anyhow::Error::from)?;
         plugin.disable(&self.host, None).await?;
         self.write_file().await;
         let _one = self.looking.lock().await;
@@ -67,11 +81,24 @@ impl Plugins {
         let plugin = self.plugin(id)?;
         let _one = self.looking.lock().await;
         let directory = self.host.directory.clone();
-        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await.context("looking was cancelled")??;
-        let package = catalog.packages.into_values().find(|package| package.manifest.id.as_str() == id).ok_or(Refused::NotFound)?;
+        let catalog = tokio::task::spawn_blocking(move || discover(&directory))
+            .await
+            .context("looking was cancelled")??;
+        let package = catalog
+            .packages
+            .into_values()
+            .find(|package| package.manifest.id.as_str() == id)
+            .ok_or(Refused::NotFound)?;
         match plugin.state() {
-            State::Loaded => plugin.reload(&self.host, package).await.map_err(|error| Refused::Conflict(format!("{error:#}")))?,
-            State::Disabled => return Err(Refused::Conflict("the plugin is disabled; enable it first".to_owned())),
+            State::Loaded => plugin
+                .reload(&self.host, package)
+                .await
+                .map_err(|error| Refused::Conflict(format!("{error:#}")))?,
+            State::Disabled => {
+                return Err(Refused::Conflict(
+                    "the plugin is disabled; enable it first".to_owned(),
+                ));
+            }
             _ => {
                 plugin.unload(&self.host).await?;
                 plugin.change(&self.host, package).await?;
@@ -96,7 +123,12 @@ impl Plugins {
     /// [`Refused`].
     pub async fn refresh_grants(&self, id: &str) -> Result<(), Refused> {
         let plugin = self.plugin(id)?;
-        let grants = self.host.store.grants(id).await.map_err(anyhow::Error::from)?;
+        let grants = self
+            .host
+            .store
+            .grants(id)
+            .await
+            .map_err(anyhow::Error::from)?;
         if let Some(mail) = plugin.mail.load_full() {
             let rules = rules::of(&mail.shared.manifest, &grants, &self.host.policy.load())?;
             mail.shared.authority.replace(rules);
@@ -112,7 +144,10 @@ impl Plugins {
         let plugin = self.plugin(id)?;
         let record = self.host.record(id).await?;
         if let Some(mail) = plugin.mail.load_full() {
-            mail.shared.settings.store(Arc::new(rules::settings(&mail.shared.manifest, &record.settings)));
+            mail.shared.settings.store(Arc::new(rules::settings(
+                &mail.shared.manifest,
+                &record.settings,
+            )));
             let text = mail.shared.settings_text();
             mail.tell_all(None, || jobs::Job::Settings(text.clone()));
         }
@@ -146,9 +181,18 @@ impl Plugins {
     ///
     /// # Errors
     /// [`Refused`].
-    pub async fn would(&self, id: &str, asked: &Asked<'_>) -> Result<capability::Decision, Refused> {
+    pub async fn would(
+        &self,
+        id: &str,
+        asked: &Asked<'_>,
+    ) -> Result<capability::Decision, Refused> {
         let plugin = self.plugin(id)?;
-        let grants = self.host.store.grants(id).await.map_err(anyhow::Error::from)?;
+        let grants = self
+            .host
+            .store
+            .grants(id)
+            .await
+            .map_err(anyhow::Error::from)?;
         let policy = self.host.policy.load();
         let rules = rules::of(&plugin.package.load().manifest, &grants, &policy)?;
         Ok(capability::decide(asked, &rules, &policy))
@@ -179,14 +223,23 @@ impl Plugins {
 
     /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it (R25 to R28). Never fails: what goes wrong is
     /// an answer.
-    pub async fn route(&self, segment: &str, path: &str, request: Request<Body>, caller: Caller) -> Response<Body> {
+    pub async fn route(
+        &self,
+        segment: &str,
+        path: &str,
+        request: Request<Body>,
+        caller: Caller,
+    ) -> Response<Body> {
         let table = self.host.dispatch.table();
         if let Some(listener) = table.routes.get(segment) {
             return route::forward(listener, path, request, caller).await;
         }
         let has_route = |plugin: &&Arc<Plugin>| {
             let manifest = plugin.package.load().manifest.clone();
-            manifest.route.as_deref().is_some_and(|route| route.trim_matches('/') == segment)
+            manifest
+                .route
+                .as_deref()
+                .is_some_and(|route| route.trim_matches('/') == segment)
         };
         let plugins = self.host.plugins.read();
         let owner = plugins.values().find(has_route).cloned();
@@ -194,9 +247,19 @@ impl Plugins {
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
             // Loaded: since the table was read.
             Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
-                route::refused(StatusCode::SERVICE_UNAVAILABLE, "PLUGIN_RESTARTING", "the plugin is being started again", Some(&plugin.id))
+                route::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "PLUGIN_RESTARTING",
+                    "the plugin is being started again",
+                    Some(&plugin.id),
+                )
             }
-            _ => route::refused(StatusCode::NOT_FOUND, "ROUTE_NOT_FOUND", &format!("no running plugin has the route /{segment}"), None),
+            _ => route::refused(
+                StatusCode::NOT_FOUND,
+                "ROUTE_NOT_FOUND",
+                &format!("no running plugin has the route /{segment}"),
+                None,
+            ),
         }
     }
 
@@ -205,8 +268,15 @@ impl Plugins {
     /// # Errors
     /// [`Refused::Conflict`] where the plugin does not run or its component cannot start.
     pub async fn try_instance(&self, id: &str) -> Result<(), Refused> {
-        let mail = self.plugin(id)?.mail.load_full().ok_or_else(|| Refused::Conflict("the plugin is not running".to_owned()))?;
-        mail.prepare().await.map(drop).map_err(|crash| Refused::Conflict(crash.to_string()))
+        let mail = self
+            .plugin(id)?
+            .mail
+            .load_full()
+            .ok_or_else(|| Refused::Conflict("the plugin is not running".to_owned()))?;
+        mail.prepare()
+            .await
+            .map(drop)
+            .map_err(|crash| Refused::Conflict(crash.to_string()))
     }
 
     /// Stops all plugins.

@@ -37,7 +37,9 @@ mod table;
 mod tally;
 
 pub use allowance::Ceilings;
-pub use bindings::exports::jackfield::plugin::{chat_handler::ChatMessage, event_handler::PluginEvent};
+pub use bindings::exports::jackfield::plugin::{
+    chat_handler::ChatMessage, event_handler::PluginEvent,
+};
 pub use body::Body;
 pub use calls::{Answered, Round, Tool};
 pub use catalog::{Catalog, Package, discover};
@@ -74,7 +76,9 @@ use wasmtime::component::Linker;
 
 /// Wall clock, milliseconds since 1970.
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
 /// What plugins are run with.
@@ -125,10 +129,16 @@ impl Host {
     fn commit(&self) {
         let plugins = self.plugins.read();
         let order = self.order.read();
-        let running = order.iter().filter_map(|id| plugins.get(id)).filter_map(|plugin| {
-            let mail = plugin.mail.load_full()?;
-            Some(Listener { id: plugin.id.clone(), mail })
-        });
+        let running = order
+            .iter()
+            .filter_map(|id| plugins.get(id))
+            .filter_map(|plugin| {
+                let mail = plugin.mail.load_full()?;
+                Some(Listener {
+                    id: plugin.id.clone(),
+                    mail,
+                })
+            });
         self.dispatch.commit(Table::new(running.collect()));
     }
 
@@ -139,7 +149,11 @@ impl Host {
             return Ok(record);
         }
         let mut record = PluginRecord::new(id, true)?;
-        let manifest = self.plugins.read().get(id).map(|plugin| plugin.package.load().manifest.clone());
+        let manifest = self
+            .plugins
+            .read()
+            .get(id)
+            .map(|plugin| plugin.package.load().manifest.clone());
         record.approved = manifest.map(|manifest| rules::approval(&manifest));
         self.store.save(record.clone()).await?;
         Ok(record)
@@ -188,7 +202,9 @@ pub struct Plugins {
 
 impl std::fmt::Debug for Plugins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Plugins").field("count", &self.host.plugins.read().len()).finish_non_exhaustive()
+        f.debug_struct("Plugins")
+            .field("count", &self.host.plugins.read().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -198,7 +214,16 @@ impl Plugins {
     /// # Errors
     /// The engine cannot be made.
     pub fn new(setup: Setup) -> Result<Self> {
-        let Setup { directory, compiler, policy, store, community, client, ceilings, restart_ms } = setup;
+        let Setup {
+            directory,
+            compiler,
+            policy,
+            store,
+            community,
+            client,
+            ceilings,
+            restart_ms,
+        } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let engine = PluginEngine::new()?;
@@ -220,7 +245,13 @@ impl Plugins {
             ceilings,
             restart_ms,
         };
-        Ok(Self { host: Arc::new(host), errors: Arc::default(), looking: Arc::default(), switching: Arc::default(), seen: Arc::default() })
+        Ok(Self {
+            host: Arc::new(host),
+            errors: Arc::default(),
+            looking: Arc::default(),
+            switching: Arc::default(),
+            seen: Arc::default(),
+        })
     }
 
     /// Hands envelopes to plugins.
@@ -244,7 +275,12 @@ impl Plugins {
     /// At most `most` bytes of the file `name` in the folder of the plugin with this manifest; nothing when there is no such regular file, it is
     /// larger, or it leads out of the folder. Blocks; not for async threads.
     #[must_use]
-    pub fn read_file(&self, manifest: &std::path::Path, name: &str, most: usize) -> Option<Vec<u8>> {
+    pub fn script_of(
+        &self,
+        manifest: &std::path::Path,
+        name: &str,
+        most: usize,
+    ) -> Option<Vec<u8>> {
         catalog::file_of(&self.host.directory, manifest.parent()?, name, most)
     }
 
@@ -257,13 +293,23 @@ impl Plugins {
     /// All plugins, by id.
     #[must_use]
     pub fn list(&self) -> Vec<Summary> {
-        self.host.plugins.read().values().map(|plugin| summary(plugin)).collect()
+        self.host
+            .plugins
+            .read()
+            .values()
+            .map(|plugin| summary(plugin))
+            .collect()
     }
 
     /// What each plugin has done, by id.
     #[must_use]
     pub fn stats(&self) -> Vec<PluginStats> {
-        self.host.plugins.read().values().map(|plugin| plugin.stats()).collect()
+        self.host
+            .plugins
+            .read()
+            .values()
+            .map(|plugin| plugin.stats())
+            .collect()
     }
 
     /// One plugin.
@@ -275,7 +321,12 @@ impl Plugins {
     }
 
     fn plugin(&self, id: &str) -> Result<Arc<Plugin>, Refused> {
-        self.host.plugins.read().get(id).cloned().ok_or(Refused::NotFound)
+        self.host
+            .plugins
+            .read()
+            .get(id)
+            .cloned()
+            .ok_or(Refused::NotFound)
     }
 }
 

@@ -48,12 +48,19 @@ pub(crate) struct Pace {
 impl Pace {
     pub(crate) fn new(lanes: Lanes) -> Arc<Self> {
         let no = || AtomicBool::new(false);
-        Arc::new(Self { lanes, computes: no(), in_lane: no(), ticks: AtomicU32::new(0), is_slow: no() })
+        Arc::new(Self {
+            lanes,
+            computes: no(),
+            in_lane: no(),
+            ticks: AtomicU32::new(0),
+            is_slow: no(),
+        })
     }
 
     /// Before a call.
     pub(crate) fn begin(&self) {
-        self.computes.store(self.is_slow.swap(false, Relaxed), Relaxed);
+        self.computes
+            .store(self.is_slow.swap(false, Relaxed), Relaxed);
     }
 
     /// What a tick asks of a call that still has time: to give way, unless it is in a lane that nobody else may wait for.
@@ -91,7 +98,9 @@ impl Pace {
                 };
                 match polled {
                     Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                    Poll::Pending if self.computes.load(Relaxed) && has_other_threads() => Poll::Ready(None),
+                    Poll::Pending if self.computes.load(Relaxed) && has_other_threads() => {
+                        Poll::Ready(None)
+                    }
                     Poll::Pending => Poll::Pending,
                 }
             });
@@ -104,7 +113,8 @@ impl Pace {
 
 /// Whether this thread's other tasks can go to another one.
 fn has_other_threads() -> bool {
-    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 #[cfg(test)]
@@ -128,17 +138,26 @@ mod tests {
 
     #[test]
     fn what_computes_leaves_its_thread_to_others() {
-        let runtime = Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .build()
+            .expect("a runtime");
         let heard = Arc::new(AtomicBool::new(false));
         let (said, pace) = (heard.clone(), Pace::new(Lanes::default()));
         let computing = runtime.spawn(async move {
-            assert!(matches!(pace.tick(), UpdateDeadline::Yield(1)), "on a shared thread it gives way");
+            assert!(
+                matches!(pace.tick(), UpdateDeadline::Yield(1)),
+                "on a shared thread it gives way"
+            );
             // The other task has no thread but the one that this call would keep.
             let other = tokio::spawn(async move { said.store(true, SeqCst) });
             let began = Instant::now();
             let spin = poll_fn(|_| {
                 while !heard.load(SeqCst) && began.elapsed() < PATIENCE {
-                    assert!(matches!(pace.tick(), UpdateDeadline::Continue(1)), "in a lane it goes on");
+                    assert!(
+                        matches!(pace.tick(), UpdateDeadline::Continue(1)),
+                        "in a lane it goes on"
+                    );
                 }
                 Poll::Ready(heard.load(SeqCst))
             });
@@ -148,14 +167,24 @@ mod tests {
             (was_heard, pace.computes.load(SeqCst))
         });
         let (was_heard, begins_in_a_lane) = runtime.block_on(computing).expect("the call");
-        assert!(was_heard, "the other task had its turn while the call computed");
+        assert!(
+            was_heard,
+            "the other task had its turn while the call computed"
+        );
         assert!(begins_in_a_lane);
     }
 
     #[test]
     fn lanes_are_few_and_shared_in_turn() {
-        let runtime = Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-        let (lanes, inside, most) = (Lanes::default(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .expect("a runtime");
+        let (lanes, inside, most) = (
+            Lanes::default(),
+            Arc::new(AtomicUsize::new(0)),
+            Arc::new(AtomicUsize::new(0)),
+        );
         let began = Instant::now();
         let calls: Vec<_> = (0..LANES_MAX + 3)
             .map(|_| {
@@ -185,9 +214,15 @@ mod tests {
                 })
             })
             .collect();
-        let turns: Vec<i32> = calls.into_iter().map(|call| runtime.block_on(call).expect("a call")).collect();
+        let turns: Vec<i32> = calls
+            .into_iter()
+            .map(|call| runtime.block_on(call).expect("a call"))
+            .collect();
         assert!(most.load(SeqCst) <= LANES_MAX, "{most:?} at once");
-        assert!(turns.iter().any(|turns| *turns > 1), "nobody gave way to those who waited: {turns:?}");
+        assert!(
+            turns.iter().any(|turns| *turns > 1),
+            "nobody gave way to those who waited: {turns:?}"
+        );
     }
 
     #[test]

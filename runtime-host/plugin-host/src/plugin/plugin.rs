@@ -60,15 +60,25 @@ pub(crate) struct Life {
 
 impl Plugin {
     /// A plugin that was seen; one that is disabled stays so.
-    pub(crate) fn new(package: Package, disabled: Option<Option<&str>>, restart_ms: u64) -> Arc<Self> {
-        let machine = disabled.map_or_else(Machine::new, Machine::disabled).restarting_after(restart_ms);
+    pub(crate) fn new(
+        package: Package,
+        disabled: Option<Option<&str>>,
+        restart_ms: u64,
+    ) -> Arc<Self> {
+        let machine = disabled
+            .map_or_else(Machine::new, Machine::disabled)
+            .restarting_after(restart_ms);
         Arc::new(Self {
             id: package.manifest.id.as_str().into(),
             package: ArcSwap::from_pointee(package),
             status: ArcSwap::from_pointee(machine.status(now_ms())),
             mail: ArcSwapOption::empty(),
             tally: Arc::default(),
-            life: Mutex::new(Life { machine, loaded: None, waiting: None }),
+            life: Mutex::new(Life {
+                machine,
+                loaded: None,
+                waiting: None,
+            }),
         })
     }
 
@@ -79,7 +89,10 @@ impl Plugin {
 
     /// What it has done since the host started.
     pub(crate) fn stats(&self) -> PluginStats {
-        self.tally.read(&self.id, self.mail.load().as_ref().map_or(0, |mail| mail.instances()))
+        self.tally.read(
+            &self.id,
+            self.mail.load().as_ref().map_or(0, |mail| mail.instances()),
+        )
     }
 
     pub(crate) async fn life(&self) -> MutexGuard<'_, Life> {
@@ -87,7 +100,13 @@ impl Plugin {
     }
 
     /// Takes a step, writes down what follows, and shows it.
-    async fn step(self: &Arc<Self>, host: &Arc<Host>, life: &mut Life, event: Event, reason: Option<&str>) -> Result<Step> {
+    async fn step(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        life: &mut Life,
+        event: Event,
+        reason: Option<&str>,
+    ) -> Result<Step> {
         let mut writes = Writes::new();
         let step = self.begin_step(host, life, event, reason, &mut writes)?;
         writes.collect::<()>().await;
@@ -112,12 +131,22 @@ impl Plugin {
             None => life.machine.step(event, at_ms),
         }?;
         self.status.store(Arc::new(life.machine.status(at_ms)));
-        tracing::debug!(plugin = &*self.id, from = step.from.as_str(), to = step.to.as_str(), reason, "plugin");
+        tracing::debug!(
+            plugin = &*self.id,
+            from = step.from.as_str(),
+            to = step.to.as_str(),
+            reason,
+            "plugin"
+        );
         for effect in &step.effects {
             match effect {
                 Effect::Record(record) => {
-                    let row =
-                        LifecycleEvent { plugin: self.id.to_string(), at_ms, kind: record.name().to_owned(), details: record.details() };
+                    let row = LifecycleEvent {
+                        plugin: self.id.to_string(),
+                        at_ms,
+                        kind: record.name().to_owned(),
+                        details: record.details(),
+                    };
                     let mut writing = write_down(host.clone(), row).boxed();
                     // Once asked for, it keeps its place among the writes; whether it is waited for here is the caller's business.
                     if (&mut writing).now_or_never().is_none() {
@@ -134,11 +163,17 @@ impl Plugin {
     pub(crate) async fn block(self: &Arc<Self>, host: &Arc<Host>, reason: &str) -> Result<()> {
         let life = &mut *self.life().await;
         tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
-        self.step(host, life, Event::Block, Some(reason)).await.map(drop)
+        self.step(host, life, Event::Block, Some(reason))
+            .await
+            .map(drop)
     }
 
     /// Compiles and instantiates it: from discovered or unloaded to ready, or to blocked or failed. A plugin without a component stays validated.
-    pub(crate) async fn prepare(self: &Arc<Self>, host: &Arc<Host>, record: &PluginRecord) -> Result<()> {
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        record: &PluginRecord,
+    ) -> Result<()> {
         let life = &mut *self.life().await;
         if life.machine.state() == State::Discovered {
             self.step(host, life, Event::Accept, None).await?;
@@ -153,7 +188,10 @@ impl Plugin {
             Err(error) => {
                 let reason = format!("{error:#}");
                 tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
-                return self.step(host, life, Event::Block, Some(&reason)).await.map(drop);
+                return self
+                    .step(host, life, Event::Block, Some(&reason))
+                    .await
+                    .map(drop);
             }
         };
         life.loaded = Some(loaded);
@@ -165,15 +203,30 @@ impl Plugin {
         // Compilations of a large plugin take seconds and a processor each.
         let _turn = host.compilations.clone().acquire_owned().await?;
         let loaded = tokio::task::spawn_blocking(move || {
-            let component = package.component.as_deref().context("the plugin has no component")?;
+            let component = package
+                .component
+                .as_deref()
+                .context("the plugin has no component")?;
             let bytes = component_bytes(&host.directory, component)?;
-            load(&host.engine, &host.linker, &host.compiler, &bytes, &package.manifest).map(Arc::new)
+            load(
+                &host.engine,
+                &host.linker,
+                &host.compiler,
+                &bytes,
+                &package.manifest,
+            )
+            .map(Arc::new)
         });
         loaded.await.context("loading was cancelled")?
     }
 
     /// From loading to ready.
-    async fn instantiate(self: &Arc<Self>, host: &Arc<Host>, life: &mut Life, record: &PluginRecord) -> Result<()> {
+    async fn instantiate(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        life: &mut Life,
+        record: &PluginRecord,
+    ) -> Result<()> {
         let loaded = life.loaded.clone().context("nothing is loaded")?;
         let mail = self.mail(host, loaded.clone(), record).await?;
         match self.checked(&loaded, &mail).await {
@@ -181,8 +234,14 @@ impl Plugin {
                 life.waiting = Some((mail, guest));
                 self.step(host, life, Event::Prepare, None).await.map(drop)
             }
-            Err(Refused::Blocked(reason)) => self.step(host, life, Event::Block, Some(&reason)).await.map(drop),
-            Err(Refused::Crashed(crash)) => self.step(host, life, Event::Crash, Some(&crash.to_string())).await.map(drop),
+            Err(Refused::Blocked(reason)) => self
+                .step(host, life, Event::Block, Some(&reason))
+                .await
+                .map(drop),
+            Err(Refused::Crashed(crash)) => self
+                .step(host, life, Event::Crash, Some(&crash.to_string()))
+                .await
+                .map(drop),
         }
     }
 
@@ -190,19 +249,36 @@ impl Plugin {
     async fn checked(&self, loaded: &Arc<Loaded>, mail: &Arc<Mail>) -> Result<Guest, Refused> {
         let info = meta(loaded, &mail.shared).await.map_err(Refused::Crashed)?;
         let manifest = &mail.shared.manifest;
-        if (info.id.as_str(), info.version.as_str()) != (manifest.id.as_str(), &*manifest.version.to_string()) {
-            let said =
-                format!("the component says it is {} {}, its manifest says {} {}", info.id, info.version, manifest.id, manifest.version);
+        if (info.id.as_str(), info.version.as_str())
+            != (manifest.id.as_str(), &*manifest.version.to_string())
+        {
+            let said = format!(
+                "the component says it is {} {}, its manifest says {} {}",
+                info.id, info.version, manifest.id, manifest.version
+            );
             return Err(Refused::Blocked(said));
         }
         mail.prepare().await.map_err(Refused::Crashed)
     }
 
-    async fn mail(&self, host: &Arc<Host>, loaded: Arc<Loaded>, record: &PluginRecord) -> Result<Arc<Mail>> {
+    async fn mail(
+        &self,
+        host: &Arc<Host>,
+        loaded: Arc<Loaded>,
+        record: &PluginRecord,
+    ) -> Result<Arc<Mail>> {
         let manifest = self.package.load().manifest.clone();
-        let rules = rules::of(&manifest, &host.store.grants(&self.id).await?, &host.policy.load())?;
+        let rules = rules::of(
+            &manifest,
+            &host.store.grants(&self.id).await?,
+            &host.policy.load(),
+        )?;
         let settings = rules::settings(&manifest, &record.settings);
-        let display_name = manifest.plugin_user.as_ref().map(|user| user.display_name()).filter(|name| !name.is_empty());
+        let display_name = manifest
+            .plugin_user
+            .as_ref()
+            .map(|user| user.display_name())
+            .filter(|name| !name.is_empty());
         let display_name = display_name.unwrap_or(&manifest.title).into();
         Ok(Mail::new(loaded, host.runtime.clone(), |mail| Shared {
             id: self.id.clone(),
@@ -211,7 +287,12 @@ impl Plugin {
             display_name,
             instance_id: record.instance_id.clone(),
             allowance: Allowance::new(&manifest.limits, &host.ceilings),
-            authority: Authority::new(self.id.clone(), rules, host.policy.clone(), host.store.clone()),
+            authority: Authority::new(
+                self.id.clone(),
+                rules,
+                host.policy.clone(),
+                host.store.clone(),
+            ),
             settings: ArcSwap::from_pointee(settings),
             store: host.store.clone(),
             community: host.community.clone(),
@@ -224,16 +305,25 @@ impl Plugin {
     }
 
     /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to `writes`.
-    pub(crate) async fn activate(self: &Arc<Self>, host: &Arc<Host>, writes: &mut Writes) -> Result<()> {
+    pub(crate) async fn activate(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        writes: &mut Writes,
+    ) -> Result<()> {
         let life = &mut *self.life().await;
-        let Some((mail, guest)) = life.waiting.take() else { return Ok(()) };
+        let Some((mail, guest)) = life.waiting.take() else {
+            return Ok(());
+        };
         match mail.activate(guest).await {
             Ok(()) => {
                 // It serves before it is said to.
                 self.install(host, mail);
-                self.begin_step(host, life, Event::Activate, None, writes).map(drop)
+                self.begin_step(host, life, Event::Activate, None, writes)
+                    .map(drop)
             }
-            Err(crash) => self.begin_step(host, life, Event::Crash, Some(&crash.to_string()), writes).map(drop),
+            Err(crash) => self
+                .begin_step(host, life, Event::Crash, Some(&crash.to_string()), writes)
+                .map(drop),
         }
     }
 
@@ -272,7 +362,12 @@ impl Plugin {
     }
 
     /// What runs has crashed. A crash of what is gone already is no news.
-    async fn crashed(self: &Arc<Self>, host: &Arc<Host>, mail: &Arc<Mail>, crash: &Crash) -> Result<()> {
+    async fn crashed(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        mail: &Arc<Mail>,
+        crash: &Crash,
+    ) -> Result<()> {
         let life = &mut *self.life().await;
         let current = self.mail.load_full();
         if !current.is_some_and(|current| Arc::ptr_eq(&current, mail)) {
@@ -280,7 +375,13 @@ impl Plugin {
         }
         let mut writes = Writes::new();
         // It is seen as failed before its route is gone: whoever asks in between is told to come back.
-        let step = self.begin_step(host, life, Event::Crash, Some(&crash.to_string()), &mut writes)?;
+        let step = self.begin_step(
+            host,
+            life,
+            Event::Crash,
+            Some(&crash.to_string()),
+            &mut writes,
+        )?;
         self.mail.store(None);
         host.commit();
         mail.diary().line(
@@ -311,7 +412,8 @@ impl Plugin {
     fn retry_at(self: Arc<Self>, host: Arc<Host>, at_ms: u64) {
         host.runtime.clone().spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(1))).await;
+                tokio::time::sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(1)))
+                    .await;
                 if now_ms() >= at_ms {
                     break;
                 }
@@ -333,7 +435,12 @@ impl Plugin {
             let record = host.record(&self.id).await?;
             self.instantiate(host, life, &record).await?;
             if life.machine.state() != State::Ready {
-                let disabled = Step { from: State::Loading, via: None, to: life.machine.state(), effects: Vec::new() };
+                let disabled = Step {
+                    from: State::Loading,
+                    via: None,
+                    to: life.machine.state(),
+                    effects: Vec::new(),
+                };
                 return self.keep_disabled(host, &disabled).await;
             }
         }
@@ -341,7 +448,12 @@ impl Plugin {
         self.activate(host, &mut writes).await?;
         writes.collect::<()>().await;
         self.tell_ready();
-        let now = Step { from: State::Ready, via: None, to: self.state(), effects: Vec::new() };
+        let now = Step {
+            from: State::Ready,
+            via: None,
+            to: self.state(),
+            effects: Vec::new(),
+        };
         self.keep_disabled(host, &now).await
     }
 
@@ -355,7 +467,10 @@ impl Plugin {
     /// Stops what runs of it; afterwards it is unloaded, or as it was where nothing ran.
     pub(crate) async fn unload(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
         let life = &mut *self.life().await;
-        let stopping = matches!(life.machine.state(), State::Loading | State::Ready | State::Loaded | State::Failed);
+        let stopping = matches!(
+            life.machine.state(),
+            State::Loading | State::Ready | State::Loaded | State::Failed
+        );
         if !stopping {
             return Ok(());
         }
@@ -373,7 +488,11 @@ impl Plugin {
     }
 
     /// Disables it.
-    pub(crate) async fn disable(self: &Arc<Self>, host: &Arc<Host>, reason: Option<&str>) -> Result<()> {
+    pub(crate) async fn disable(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        reason: Option<&str>,
+    ) -> Result<()> {
         self.unload(host).await?;
         let life = &mut *self.life().await;
         if life.machine.state() != State::Disabled {
@@ -402,7 +521,11 @@ impl Plugin {
     /// ready, the old ones stay.
     pub(crate) async fn reload(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
         let life = &mut *self.life().await;
-        ensure!(life.machine.state() == State::Loaded, "a plugin that is {} cannot be reloaded", life.machine.state());
+        ensure!(
+            life.machine.state() == State::Loaded,
+            "a plugin that is {} cannot be reloaded",
+            life.machine.state()
+        );
         let before = self.package.swap(Arc::new(package));
         let started = async {
             let loaded = self.compile(host, &self.package.load_full()).await?;
@@ -430,7 +553,15 @@ impl Plugin {
         if let Some(old) = old {
             old.stop().await;
         }
-        for event in [Event::Unload, Event::Gone, Event::Change, Event::Accept, Event::Load, Event::Prepare, Event::Activate] {
+        for event in [
+            Event::Unload,
+            Event::Gone,
+            Event::Change,
+            Event::Accept,
+            Event::Load,
+            Event::Prepare,
+            Event::Activate,
+        ] {
             self.step(host, life, event, None).await?;
         }
         Ok(())

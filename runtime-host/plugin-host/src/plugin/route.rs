@@ -35,34 +35,64 @@ pub struct Caller {
 }
 
 /// An error answer: `{"error", "code", "plugin"}`.
-pub(crate) fn refused(status: StatusCode, code: &str, text: &str, plugin: Option<&str>) -> Response<Body> {
+pub(crate) fn refused(
+    status: StatusCode,
+    code: &str,
+    text: &str,
+    plugin: Option<&str>,
+) -> Response<Body> {
     let mut body = json!({"error": text, "code": code});
     if let Some(plugin) = plugin {
         body["plugin"] = plugin.into();
     }
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())).map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(
+        Full::new(Bytes::from(body.to_string()))
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+    );
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
     response
 }
 
 /// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502 (`PLUGIN_FAILED`),
 /// 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
-pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Body>, caller: Caller) -> Response<Body> {
+pub(crate) async fn forward(
+    listener: &Listener,
+    path: &str,
+    request: Request<Body>,
+    caller: Caller,
+) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = if path.is_empty() { "/" } else { path };
     let target = Target::path(path).with_method(head.method.as_str());
-    if let Err(error) = listener.mail.shared.authority.admit(CapabilityId::HttpServe, target).await {
+    if let Err(error) = listener
+        .mail
+        .shared
+        .authority
+        .admit(CapabilityId::HttpServe, target)
+        .await
+    {
         let code = match error.code {
             ErrorCode::NotDeclared => "NOT_DECLARED",
             ErrorCode::NotGranted => "NOT_GRANTED",
             ErrorCode::ConsentPending => "CONSENT_PENDING",
             _ => "DENIED",
         };
-        return refused(StatusCode::FORBIDDEN, code, &format!("the plugin may not answer: {}", error.message), Some(&listener.id));
+        return refused(
+            StatusCode::FORBIDDEN,
+            code,
+            &format!("the plugin may not answer: {}", error.message),
+            Some(&listener.id),
+        );
     }
     let request = GuestRequest {
         method: head.method.as_str().to_owned(),
@@ -75,9 +105,26 @@ pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Bo
     let (answer, mut out) = Writer::new();
     let (reply, mut done) = oneshot::channel();
     let id = Some(&*listener.id);
-    if let Err(busy) = listener.mail.give(&Scope::Host, Job::Http { request, body: Reader::new(body), answer, reply }) {
-        let code = if busy == Busy::Gone { "PLUGIN_RESTARTING" } else { "PLUGIN_BUSY" };
-        return refused(StatusCode::SERVICE_UNAVAILABLE, code, &format!("the plugin cannot take the request: {busy}"), id);
+    if let Err(busy) = listener.mail.give(
+        &Scope::Host,
+        Job::Http {
+            request,
+            body: Reader::new(body),
+            answer,
+            reply,
+        },
+    ) {
+        let code = if busy == Busy::Gone {
+            "PLUGIN_RESTARTING"
+        } else {
+            "PLUGIN_BUSY"
+        };
+        return refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            code,
+            &format!("the plugin cannot take the request: {busy}"),
+            id,
+        );
     }
     let limit = Duration::from_millis(listener.mail.shared.allowance.response_ms);
     let began = timeout(limit, async {
@@ -104,7 +151,12 @@ pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Bo
                     Err(_) => "it ended in the middle".to_owned(),
                 },
             };
-            refused(StatusCode::BAD_GATEWAY, "PLUGIN_FAILED", &format!("the plugin failed: {why}"), id)
+            refused(
+                StatusCode::BAD_GATEWAY,
+                "PLUGIN_FAILED",
+                &format!("the plugin failed: {why}"),
+                id,
+            )
         }
         Err(_) => {
             let text = format!("the plugin did not answer within {} ms", limit.as_millis());
@@ -116,24 +168,39 @@ pub(crate) async fn forward(listener: &Listener, path: &str, request: Request<Bo
 /// Headers of the request without those of the connection, the caller's credentials and what the host sets itself.
 fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
     let secret = [header::AUTHORIZATION, header::COOKIE, header::HOST];
-    let passed = headers.iter().filter(|(name, _)| !outbound::is_hop_by_hop(name) && !secret.contains(name));
-    passed.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+    let passed = headers
+        .iter()
+        .filter(|(name, _)| !outbound::is_hop_by_hop(name) && !secret.contains(name));
+    passed
+        .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not take a part for the
 /// whole.
-fn answered(status: StatusCode, headers: HeaderMap, out: Answer, done: oneshot::Receiver<Result<(), PluginError>>) -> Response<Body> {
-    let pieces = futures::stream::unfold(Some((out.pieces, done)), async |state: Option<(mpsc::Receiver<Bytes>, _)>| {
-        let (mut pieces, done) = state?;
-        match pieces.recv().await {
-            Some(piece) => Some((Ok(Frame::data(piece)), Some((pieces, done)))),
-            None => match done.await {
-                Ok(Ok(())) => None,
-                Ok(Err(error)) => Some((Err(anyhow::anyhow!("the plugin failed: {}", error.message)), None)),
-                Err(_) => Some((Err(anyhow::anyhow!("the plugin ended in the middle")), None)),
-            },
-        }
-    });
+fn answered(
+    status: StatusCode,
+    headers: HeaderMap,
+    out: Answer,
+    done: oneshot::Receiver<Result<(), PluginError>>,
+) -> Response<Body> {
+    let pieces = futures::stream::unfold(
+        Some((out.pieces, done)),
+        async |state: Option<(mpsc::Receiver<Bytes>, _)>| {
+            let (mut pieces, done) = state?;
+            match pieces.recv().await {
+                Some(piece) => Some((Ok(Frame::data(piece)), Some((pieces, done)))),
+                None => match done.await {
+                    Ok(Ok(())) => None,
+                    Ok(Err(error)) => Some((
+                        Err(anyhow::anyhow!("the plugin failed: {}", error.message)),
+                        None,
+                    )),
+                    Err(_) => Some((Err(anyhow::anyhow!("the plugin ended in the middle")), None)),
+                },
+            }
+        },
+    );
     let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
     *response.status_mut() = status;
     *response.headers_mut() = headers;

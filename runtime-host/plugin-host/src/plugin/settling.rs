@@ -41,7 +41,13 @@ impl Plugins {
             let id: Arc<str> = package.manifest.id.as_str().into();
             match found.get(&id) {
                 Some(other) if other.manifest.version >= package.manifest.version => {
-                    errors.insert(name, format!("{id} is there twice; {} counts", other.manifest_path.display()));
+                    errors.insert(
+                        name,
+                        format!(
+                            "{id} is there twice; {} counts",
+                            other.manifest_path.display()
+                        ),
+                    );
                 }
                 _ => drop(found.insert(id, package)),
             }
@@ -64,7 +70,9 @@ impl Plugins {
         for (id, package) in found {
             match known.get(&id) {
                 None => self.discovered(id, package).await?,
-                Some(plugin) if plugin.package.load().fingerprint != package.fingerprint => self.changed(plugin, package).await?,
+                Some(plugin) if plugin.package.load().fingerprint != package.fingerprint => {
+                    self.changed(plugin, package).await?
+                }
                 Some(_) => {}
             }
         }
@@ -73,7 +81,10 @@ impl Plugins {
 
     async fn discovered(&self, id: Arc<str>, package: Package) -> Result<()> {
         let record = self.host.store.record(&id).await?;
-        let disabled = record.as_ref().filter(|record| !record.enabled).map(|record| record.reason.as_deref());
+        let disabled = record
+            .as_ref()
+            .filter(|record| !record.enabled)
+            .map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
         let plugin = Plugin::new(package, disabled, self.host.restart_ms);
         self.host.plugins.write().insert(id, plugin);
@@ -94,7 +105,10 @@ impl Plugins {
 
     async fn is_approved(&self, manifest: &Manifest) -> Result<bool> {
         let record = self.host.record(manifest.id.as_str()).await?;
-        Ok(record.approved.as_deref().is_none_or(|approved| rules::is_approved(manifest, approved)))
+        Ok(record
+            .approved
+            .as_deref()
+            .is_none_or(|approved| rules::is_approved(manifest, approved)))
     }
 
     /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load order, and told `ready` at
@@ -102,12 +116,29 @@ impl Plugins {
     pub(super) async fn start_all(&self) -> Result<()> {
         let host = &self.host;
         let plugins = host.plugins.read().clone();
-        let enabled: BTreeMap<_, _> = plugins.iter().filter(|(_, plugin)| plugin.state() != State::Disabled).collect();
-        let manifests: Vec<Arc<Manifest>> = enabled.values().map(|plugin| plugin.package.load().manifest.clone()).collect();
-        let resolution = resolve(manifests.iter().map(|manifest| Candidate::from(&**manifest)));
-        *host.order.write() = resolution.order.iter().map(|id| id.as_str().into()).collect();
+        let enabled: BTreeMap<_, _> = plugins
+            .iter()
+            .filter(|(_, plugin)| plugin.state() != State::Disabled)
+            .collect();
+        let manifests: Vec<Arc<Manifest>> = enabled
+            .values()
+            .map(|plugin| plugin.package.load().manifest.clone())
+            .collect();
+        let resolution = resolve(
+            manifests
+                .iter()
+                .map(|manifest| Candidate::from(&**manifest)),
+        );
+        *host.order.write() = resolution
+            .order
+            .iter()
+            .map(|id| id.as_str().into())
+            .collect();
         for (id, blocks) in &resolution.blocked {
-            let reasons: Vec<String> = blocks.iter().map(|block| format!("{}: {block}", block.code())).collect();
+            let reasons: Vec<String> = blocks
+                .iter()
+                .map(|block| format!("{}: {block}", block.code()))
+                .collect();
             if let Some(plugin) = plugins.get(id.as_str()) {
                 self.stand_against(plugin, &reasons.join("; ")).await?;
             }
@@ -115,14 +146,18 @@ impl Plugins {
         let mut preparing = Vec::new();
         let mut routes = BTreeMap::new();
         for id in &resolution.order {
-            let Some(plugin) = plugins.get(id.as_str()) else { continue };
+            let Some(plugin) = plugins.get(id.as_str()) else {
+                continue;
+            };
             if let Some(reason) = self.objection(plugin, &mut routes).await? {
                 self.stand_against(plugin, &reason).await?;
                 continue;
             }
             if plugin.state() == State::Blocked {
                 // What stood against it may be gone.
-                plugin.change(host, Package::clone(&plugin.package.load())).await?;
+                plugin
+                    .change(host, Package::clone(&plugin.package.load()))
+                    .await?;
             }
             if matches!(plugin.state(), State::Discovered | State::Unloaded) {
                 let (plugin, host) = (plugin.clone(), host.clone());
@@ -149,21 +184,32 @@ impl Plugins {
     }
 
     /// What stands against a plugin besides its dependencies.
-    async fn objection(&self, plugin: &Arc<Plugin>, routes: &mut BTreeMap<String, Arc<str>>) -> Result<Option<String>> {
+    async fn objection(
+        &self,
+        plugin: &Arc<Plugin>,
+        routes: &mut BTreeMap<String, Arc<str>>,
+    ) -> Result<Option<String>> {
         let manifest = plugin.package.load().manifest.clone();
         if self.host.policy.load().kill.kills(manifest.id.as_str()) {
-            return Ok(Some("kill_switch: the operator has switched it off".to_owned()));
+            return Ok(Some(
+                "kill_switch: the operator has switched it off".to_owned(),
+            ));
         }
         if let Some(reasons) = unfit(plugin, &manifest)? {
             return Ok(Some(reasons));
         }
         if !self.is_approved(&manifest).await? {
-            return Ok(Some("approval_needed: it asks for more than was approved; enable it to approve".to_owned()));
+            return Ok(Some(
+                "approval_needed: it asks for more than was approved; enable it to approve"
+                    .to_owned(),
+            ));
         }
         if let Some(route) = manifest.route.as_deref() {
             let segment = route.trim_matches('/').to_owned();
             if let Some(other) = routes.insert(segment, plugin.id.clone()) {
-                return Ok(Some(format!("route_conflict: {other} has the route {route}")));
+                return Ok(Some(format!(
+                    "route_conflict: {other} has the route {route}"
+                )));
             }
         }
         Ok(None)
@@ -176,7 +222,9 @@ impl Plugins {
             State::Disabled => Ok(()),
             State::Blocked if plugin.status.load().reason.as_deref() == Some(reason) => Ok(()),
             State::Blocked | State::Failed => {
-                plugin.change(&self.host, Package::clone(&plugin.package.load())).await?;
+                plugin
+                    .change(&self.host, Package::clone(&plugin.package.load()))
+                    .await?;
                 plugin.block(&self.host, reason).await
             }
             _ => plugin.block(&self.host, reason).await,
@@ -198,11 +246,23 @@ impl Plugins {
     async fn look_if_changed(&self) -> Result<()> {
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
-        let known: BTreeMap<_, _> =
-            self.host.plugins.read().iter().map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint)).collect();
-        let seen: BTreeMap<Arc<str>, [u8; 32]> =
-            catalog.packages.values().map(|package| (package.manifest.id.as_str().into(), package.fingerprint)).collect();
-        if known == seen && **self.errors.load() == catalog.errors { Ok(()) } else { self.look().await }
+        let known: BTreeMap<_, _> = self
+            .host
+            .plugins
+            .read()
+            .iter()
+            .map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint))
+            .collect();
+        let seen: BTreeMap<Arc<str>, [u8; 32]> = catalog
+            .packages
+            .values()
+            .map(|package| (package.manifest.id.as_str().into(), package.fingerprint))
+            .collect();
+        if known == seen && **self.errors.load() == catalog.errors {
+            Ok(())
+        } else {
+            self.look().await
+        }
     }
 }
 
@@ -211,7 +271,15 @@ fn unfit(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
     if plugin.package.load().component.is_none() {
         return Ok(None);
     }
-    let verdict = compatibility(manifest, &parse_version(env!("CARGO_PKG_VERSION"))?, &parse_version(API_VERSION)?);
-    let reasons: Vec<String> = verdict.reasons.iter().map(|reason| format!("{}: {reason}", reason.code())).collect();
+    let verdict = compatibility(
+        manifest,
+        &parse_version(env!("CARGO_PKG_VERSION"))?,
+        &parse_version(API_VERSION)?,
+    );
+    let reasons: Vec<String> = verdict
+        .reasons
+        .iter()
+        .map(|reason| format!("{}: {reason}", reason.code()))
+        .collect();
     Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
 }

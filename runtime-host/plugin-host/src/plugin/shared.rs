@@ -1,6 +1,9 @@
 //! What all instances of one plugin share.
 
-use super::{allowance::Allowance, authority::Authority, bus::Bus, community::Community, fetch::Fetcher, live::Mail, tally::Tally};
+use super::{
+    allowance::Allowance, authority::Authority, bus::Bus, community::Community, fetch::Fetcher,
+    live::Mail, tally::Tally,
+};
 use arc_swap::ArcSwap;
 use plugin_manifest::Manifest;
 use serde_json::{Map, Value};

@@ -65,7 +65,20 @@ impl State {
         let memory_bytes = Account::new(shared.allowance.memory_bytes);
         let table_elements = Account::new(bounds::TABLE_ELEMENTS_MAX);
         let (folds, ends) = (Folds::default(), Instant::now());
-        Self { shared, scope, number, table, diary, folds, hops: 0, pace, wasi, memory_bytes, table_elements, ends }
+        Self {
+            shared,
+            scope,
+            number,
+            table,
+            diary,
+            folds,
+            hops: 0,
+            pace,
+            wasi,
+            memory_bytes,
+            table_elements,
+            ends,
+        }
     }
 
     /// Starts the clock of a call.
@@ -78,16 +91,29 @@ impl State {
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }
 
 impl ResourceLimiter for State {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.memory_bytes.grow(current, desired))
     }
 
-    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.table_elements.grow(current, desired))
     }
 }

@@ -45,7 +45,10 @@ fn read(path: &Path) -> Result<String> {
     };
     let mut text = String::new();
     file.take(BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
-    ensure!(text.len() <= BYTES_MAX, "it has more than {BYTES_MAX} bytes");
+    ensure!(
+        text.len() <= BYTES_MAX,
+        "it has more than {BYTES_MAX} bytes"
+    );
     Ok(text)
 }
 
@@ -68,7 +71,9 @@ impl Plugins {
         if is_news {
             match serde_json::from_str::<Board>(&text) {
                 Ok(board) => self.follow(&board).await,
-                Err(error) => tracing::warn!(file = %path.display(), "is not understood, and is made anew: {error}"),
+                Err(error) => {
+                    tracing::warn!(file = %path.display(), "is not understood, and is made anew: {error}")
+                }
             }
         }
         self.write_file().await;
@@ -77,7 +82,10 @@ impl Plugins {
     async fn read_file(&self) -> String {
         let path = file(&self.host.directory);
         let reading = path.clone();
-        let text = tokio::task::spawn_blocking(move || read(&reading)).await.map_err(anyhow::Error::from).flatten();
+        let text = tokio::task::spawn_blocking(move || read(&reading))
+            .await
+            .map_err(anyhow::Error::from)
+            .flatten();
         text.unwrap_or_else(|error| {
             tracing::warn!(file = %path.display(), "cannot be read, and is made anew: {error:#}");
             String::new()
@@ -88,22 +96,35 @@ impl Plugins {
     pub(super) async fn write_file(&self) {
         let mut seen = self.seen.lock().await;
         let text = self.read_file().await;
-        let plugins: BTreeMap<String, bool> =
-            self.host.plugins.read().values().map(|plugin| (plugin.id.to_string(), plugin.state() != State::Disabled)).collect();
+        let plugins: BTreeMap<String, bool> = self
+            .host
+            .plugins
+            .read()
+            .values()
+            .map(|plugin| (plugin.id.to_string(), plugin.state() != State::Disabled))
+            .collect();
         // Absent means enabled, and whoever never disabled anything needs no file.
         if text.is_empty() && plugins.values().all(|enabled| *enabled) {
             return;
         }
-        let Ok(mut now) = serde_json::to_string_pretty(&Board { plugins }) else { return };
+        let Ok(mut now) = serde_json::to_string_pretty(&Board { plugins }) else {
+            return;
+        };
         now.push('\n');
         if now != text {
             let (path, writing) = (file(&self.host.directory), now.clone());
             let shown = path.display().to_string();
-            let written = tokio::task::spawn_blocking(move || write(&path, &writing)).await.map_err(anyhow::Error::from).flatten();
+            let written = tokio::task::spawn_blocking(move || write(&path, &writing))
+                .await
+                .map_err(anyhow::Error::from)
+                .flatten();
             if let Err(error) = &written
                 && !seen.cannot_write
             {
-                tracing::warn!(file = shown, "cannot be written; what is enabled is kept in the store alone: {error:#}");
+                tracing::warn!(
+                    file = shown,
+                    "cannot be written; what is enabled is kept in the store alone: {error:#}"
+                );
             }
             seen.cannot_write = written.is_err();
         }
@@ -114,7 +135,12 @@ impl Plugins {
     async fn follow(&self, board: &Board) {
         let plugins: Vec<Arc<Plugin>> = self.host.plugins.read().values().cloned().collect();
         for plugin in plugins {
-            let (Some(wanted), disabled) = (board.plugins.get(&*plugin.id), plugin.state() == State::Disabled) else { continue };
+            let (Some(wanted), disabled) = (
+                board.plugins.get(&*plugin.id),
+                plugin.state() == State::Disabled,
+            ) else {
+                continue;
+            };
             let crashed = disabled && plugin.status.load().reason.is_some();
             let done = match (*wanted, disabled) {
                 (false, false) => self.disable(&plugin.id).await,
@@ -122,8 +148,15 @@ impl Plugins {
                 _ => continue,
             };
             match done {
-                Ok(_) => tracing::info!(plugin = &*plugin.id, enabled = wanted, "switched by .metadata/config.json"),
-                Err(error) => tracing::warn!(plugin = &*plugin.id, "what .metadata/config.json says cannot be done: {error:#}"),
+                Ok(_) => tracing::info!(
+                    plugin = &*plugin.id,
+                    enabled = wanted,
+                    "switched by .metadata/config.json"
+                ),
+                Err(error) => tracing::warn!(
+                    plugin = &*plugin.id,
+                    "what .metadata/config.json says cannot be done: {error:#}"
+                ),
             }
         }
     }

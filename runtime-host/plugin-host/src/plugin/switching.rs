@@ -39,7 +39,12 @@ impl Plugins {
     ///
     /// # Errors
     /// [`NotSwitched`].
-    pub async fn switch(&self, plugin: Option<&str>, off: bool, by: &str) -> Result<(), NotSwitched> {
+    pub async fn switch(
+        &self,
+        plugin: Option<&str>,
+        off: bool,
+        by: &str,
+    ) -> Result<(), NotSwitched> {
         let _one = self.switching.lock().await;
         let mut policy = Policy::clone(&self.policy());
         let fixed = &self.host.switched_off;
@@ -54,7 +59,11 @@ impl Plugins {
             (None, false) => policy.kill.disable = None,
         }
         let name = plugin.map(switch_name);
-        let kept = self.host.store.switch(name.as_deref(), off.then_some(by), now_ms()).await;
+        let kept = self
+            .host
+            .store
+            .switch(name.as_deref(), off.then_some(by), now_ms())
+            .await;
         kept.map_err(|error| Refused::Failed(error.into()))?;
         self.set_policy(policy).await.map_err(Refused::Failed)?;
         Ok(())

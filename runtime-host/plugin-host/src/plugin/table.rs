@@ -26,7 +26,11 @@ use std::{
     time::Duration,
 };
 use storage::Level;
-use tokio::{runtime::Handle, sync::Semaphore, sync::oneshot, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 
 /// What can be listened to, each a bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +75,18 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether the plugin may hear of it: declared is not enough, somebody has to have granted it.
     pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
-        self.mail.shared.authority.decide(&Asked::new(id, target)).is_allowed()
+        self.mail
+            .shared
+            .authority
+            .decide(&Asked::new(id, target))
+            .is_allowed()
     }
 
     fn may_hear(&self, event_name: &str) -> bool {
-        self.may(CapabilityId::EventsServerSubscribe, Target::name(event_name))
+        self.may(
+            CapabilityId::EventsServerSubscribe,
+            Target::name(event_name),
+        )
     }
 
     fn may_moderate(&self) -> bool {
@@ -99,7 +110,11 @@ impl Table {
     pub(crate) fn new(all: Vec<Listener>) -> Self {
         use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
         let declares = |listener: &&Listener, id| listener.mail.shared.manifest.declares(id);
-        let chat: Vec<Listener> = all.iter().filter(|listener| declares(listener, MessagesModerate)).cloned().collect();
+        let chat: Vec<Listener> = all
+            .iter()
+            .filter(|listener| declares(listener, MessagesModerate))
+            .cloned()
+            .collect();
         let events: HashMap<_, _> = all
             .iter()
             .filter(|listener| declares(listener, EventsServerSubscribe))
@@ -113,8 +128,17 @@ impl Table {
         let bit = |wanted: bool, topic: Topic| if wanted { topic as u8 } else { 0 };
         let topics = bit(!chat.is_empty(), Topic::Chat)
             | bit(!events.is_empty(), Topic::Events)
-            | bit(all.iter().any(|listener| declares(&listener, ChannelsRead)), Topic::Channels);
-        Self { all, chat, events, routes, topics }
+            | bit(
+                all.iter().any(|listener| declares(&listener, ChannelsRead)),
+                Topic::Channels,
+            );
+        Self {
+            all,
+            chat,
+            events,
+            routes,
+            topics,
+        }
     }
 }
 
@@ -135,7 +159,12 @@ impl std::fmt::Debug for Dispatch {
 impl Dispatch {
     pub(crate) fn new(runtime: Handle) -> Self {
         let in_flight = Arc::new(Semaphore::new(bounds::DECISIONS_MAX));
-        Self { topics: AtomicU8::new(0), table: ArcSwap::default(), runtime, in_flight }
+        Self {
+            topics: AtomicU8::new(0),
+            table: ArcSwap::default(),
+            runtime,
+            in_flight,
+        }
     }
 
     /// Puts another table in place.
@@ -158,7 +187,13 @@ impl Dispatch {
     /// Whether a plugin hears an event of its own: it listens, and it may.
     #[must_use]
     pub fn hears(&self, plugin_id: &str, event_name: &str) -> bool {
-        self.listens(Topic::Events) && self.table.load().events.get(plugin_id).is_some_and(|listener| listener.may_hear(event_name))
+        self.listens(Topic::Events)
+            && self
+                .table
+                .load()
+                .events
+                .get(plugin_id)
+                .is_some_and(|listener| listener.may_hear(event_name))
     }
 
     /// Whether any plugin looks at chat: it listens, and it may.
@@ -171,9 +206,21 @@ impl Dispatch {
     #[must_use]
     pub fn inform(&self, event: PluginEvent, hops: u8) -> bool {
         let table = self.table.load();
-        let Some(listener) = table.events.get(event.plugin_id.as_str()) else { return true };
+        let Some(listener) = table.events.get(event.plugin_id.as_str()) else {
+            return true;
+        };
         let scope = Scope::Server(event.server_id.as_str().into());
-        listener.mail.give(&scope, Job::Event { event, hops, reply: None }).is_ok()
+        listener
+            .mail
+            .give(
+                &scope,
+                Job::Event {
+                    event,
+                    hops,
+                    reply: None,
+                },
+            )
+            .is_ok()
     }
 
     /// Asks a plugin about an event. False: it is too busy, and `decided` is not called.
@@ -184,16 +231,32 @@ impl Dispatch {
             decided(Decision::Relay);
             return true;
         };
-        let Ok(place) = self.in_flight.clone().try_acquire_owned() else { return false };
+        let Ok(place) = self.in_flight.clone().try_acquire_owned() else {
+            return false;
+        };
         let scope = Scope::Server(event.server_id.as_str().into());
         let (reply, answer) = oneshot::channel();
-        if listener.mail.give(&scope, Job::Event { event, hops, reply: Some(reply) }).is_err() {
+        if listener
+            .mail
+            .give(
+                &scope,
+                Job::Event {
+                    event,
+                    hops,
+                    reply: Some(reply),
+                },
+            )
+            .is_err()
+        {
             return false;
         }
         self.runtime.spawn(async move {
             let decision = match wait(&listener, "on-event", answer).await {
                 Some(Disposition::Consume) => Decision::Consume,
-                Some(Disposition::Reject(reason)) => Decision::Refuse { plugin_id: listener.id, reason },
+                Some(Disposition::Reject(reason)) => Decision::Refuse {
+                    plugin_id: listener.id,
+                    reason,
+                },
                 Some(Disposition::Relay) | None => Decision::Relay,
             };
             drop(place);
@@ -206,7 +269,9 @@ impl Dispatch {
     /// asked, and `decided` is not called.
     #[must_use]
     pub fn ask_chat(&self, message: ChatMessage, hops: u8, decided: Decided) -> bool {
-        let Ok(place) = self.in_flight.clone().try_acquire_owned() else { return false };
+        let Ok(place) = self.in_flight.clone().try_acquire_owned() else {
+            return false;
+        };
         let table = self.table.load_full();
         self.runtime.spawn(async move {
             let decision = judge_chat(&table, message, hops).await;
@@ -222,7 +287,14 @@ async fn judge_chat(table: &Table, mut message: ChatMessage, hops: u8) -> Decisi
     let mut rewritten = false;
     for listener in table.chat.iter().filter(|listener| listener.may_moderate()) {
         let (reply, answer) = oneshot::channel();
-        if let Err(busy) = listener.mail.give(&scope, Job::Chat { message: message.clone(), hops, reply }) {
+        if let Err(busy) = listener.mail.give(
+            &scope,
+            Job::Chat {
+                message: message.clone(),
+                hops,
+                reply,
+            },
+        ) {
             failed(listener, "on-chat", &format!("was not asked: {busy}"));
             continue;
         }
@@ -234,16 +306,32 @@ async fn judge_chat(table: &Table, mut message: ChatMessage, hops: u8) -> Decisi
             }
             Some(Judgement::Flag(reason)) => {
                 let fields = serde_json::json!({"flag": reason, "sender": message.sender_id, "server": message.server_id}).to_string();
-                listener.mail.diary().line(Level::Warn, "flagged a message", Some(fields));
+                listener
+                    .mail
+                    .diary()
+                    .line(Level::Warn, "flagged a message", Some(fields));
             }
-            Some(Judgement::Refuse(reason)) => return Decision::Refuse { plugin_id: listener.id.clone(), reason },
+            Some(Judgement::Refuse(reason)) => {
+                return Decision::Refuse {
+                    plugin_id: listener.id.clone(),
+                    reason,
+                };
+            }
         }
     }
-    if rewritten { Decision::Rewrite(message.text) } else { Decision::Relay }
+    if rewritten {
+        Decision::Rewrite(message.text)
+    } else {
+        Decision::Relay
+    }
 }
 
 /// What a plugin answers; none when it failed, which is in its log and lets the envelope pass (J6).
-async fn wait<T>(listener: &Listener, call: &'static str, answer: oneshot::Receiver<Result<T, PluginError>>) -> Option<T> {
+async fn wait<T>(
+    listener: &Listener,
+    call: &'static str,
+    answer: oneshot::Receiver<Result<T, PluginError>>,
+) -> Option<T> {
     // The call itself has a deadline; this one also counts the time in the mailbox.
     match timeout(Duration::from_millis(bounds::ACTION_DEADLINE_MS), answer).await {
         Ok(Ok(Ok(answer))) => return Some(answer),
@@ -255,5 +343,9 @@ async fn wait<T>(listener: &Listener, call: &'static str, answer: oneshot::Recei
 }
 
 fn failed(listener: &Listener, call: &'static str, why: &str) {
-    listener.mail.diary().line(Level::Error, &format!("{call}: {why}; the envelope goes on"), None);
+    listener.mail.diary().line(
+        Level::Error,
+        &format!("{call}: {why}; the envelope goes on"),
+        None,
+    );
 }

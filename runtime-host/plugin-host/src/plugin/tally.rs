@@ -33,7 +33,8 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn call(&self, busy: Duration) {
         self.calls.fetch_add(1, Relaxed);
-        self.busy_ns.fetch_add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.busy_ns
+            .fetch_add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
     pub(crate) fn turn_away(&self) {

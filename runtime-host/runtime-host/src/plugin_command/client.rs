@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use identifiers::UserId;
 use identity::{NewToken, Role};
-use limits::plugin_api::{COMMAND_ANSWER_BYTES_MAX, COMMAND_TIMEOUT_MS, COMMAND_TOKEN_LIFETIME_SECONDS, FOLLOW_PING_MS};
+use limits::plugin_api::{
+    COMMAND_ANSWER_BYTES_MAX, COMMAND_TIMEOUT_MS, COMMAND_TOKEN_LIFETIME_SECONDS, FOLLOW_PING_MS,
+};
 use serde_json::Value;
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +24,12 @@ use tokio::time::timeout;
 #[derive(clap::Args)]
 pub(super) struct Place {
     /// Base URL of the host.
-    #[arg(long, global = true, default_value = "http://127.0.0.1:8080", env = "JACKFIELD_URL")]
+    #[arg(
+        long,
+        global = true,
+        default_value = "http://127.0.0.1:8080",
+        env = "JACKFIELD_URL"
+    )]
     pub(super) url: String,
     /// A token with the role admin; without one, it is made with the key in the data directory.
     #[arg(long, global = true, env = "JACKFIELD_TOKEN", hide_env_values = true)]
@@ -48,10 +55,15 @@ impl Client {
     pub(super) fn new(place: &Place, follows: bool) -> Result<Self> {
         let token = match &place.token {
             Some(token) => token.trim().to_owned(),
-            None => own_token(&place.data, follows).context("no --token (JACKFIELD_TOKEN) is given, and none can be made")?,
+            None => own_token(&place.data, follows)
+                .context("no --token (JACKFIELD_TOKEN) is given, and none can be made")?,
         };
         let http = legacy::Client::builder(TokioExecutor::new()).build(outbound::connector()?);
-        Ok(Self { http, url: place.url.trim_end_matches('/').to_owned(), token })
+        Ok(Self {
+            http,
+            url: place.url.trim_end_matches('/').to_owned(),
+            token,
+        })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -66,12 +78,23 @@ impl Client {
     ///
     /// # Errors
     /// No host, no answer in time, or a refusal.
-    pub(super) async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
         let response = self.begin(method, path, body).await?;
         let status = response.status();
-        let body =
-            timeout(Duration::from_millis(COMMAND_TIMEOUT_MS), Limited::new(response.into_body(), COMMAND_ANSWER_BYTES_MAX).collect());
-        let bytes = body.await.context("the answer did not arrive in time")?.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+        let body = timeout(
+            Duration::from_millis(COMMAND_TIMEOUT_MS),
+            Limited::new(response.into_body(), COMMAND_ANSWER_BYTES_MAX).collect(),
+        );
+        let bytes = body
+            .await
+            .context("the answer did not arrive in time")?
+            .map_err(|error| anyhow::anyhow!(error))?
+            .to_bytes();
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         match answer {
             Some(answer) if status.is_success() => Ok(answer),
@@ -79,16 +102,31 @@ impl Client {
         }
     }
 
-    async fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Response<Incoming>> {
+    async fn begin(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>> {
         let url = format!("{}{path}", self.url);
-        let mut request = Request::builder().method(Method::from_bytes(method.as_bytes())?).uri(&url);
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes())?)
+            .uri(&url);
         request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
-        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
-        let request = request.body(Full::new(body)).with_context(|| format!("--url {:?} or the token is not understood", self.url))?;
-        let sent = timeout(Duration::from_millis(COMMAND_TIMEOUT_MS), self.http.request(request)).await;
+        let body = body
+            .map(|body| Bytes::from(body.to_string()))
+            .unwrap_or_default();
+        let request = request
+            .body(Full::new(body))
+            .with_context(|| format!("--url {:?} or the token is not understood", self.url))?;
+        let sent = timeout(
+            Duration::from_millis(COMMAND_TIMEOUT_MS),
+            self.http.request(request),
+        )
+        .await;
         sent.with_context(|| format!("{} does not answer in time", self.url))?.map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let message = format!(
@@ -100,42 +138,71 @@ impl Client {
     }
 
     fn refused(&self, status: StatusCode, answer: Option<&Value>) -> anyhow::Error {
-        let text = |name: &str| answer.and_then(|answer| answer[name].as_str()).map(super::table::safe);
+        let text = |name: &str| {
+            answer
+                .and_then(|answer| answer[name].as_str())
+                .map(super::table::safe)
+        };
         let said = text("error").unwrap_or_else(|| format!("the host answers {status}"));
         let (code, advice) = match status {
-            StatusCode::UNAUTHORIZED => {
-                ("UNAUTHORIZED", "; is the token of this host? --data names the directory of the key that it was started with")
-            }
-            StatusCode::FORBIDDEN => ("FORBIDDEN", "; `jackfield token --role admin` makes one that may"),
-            StatusCode::NOT_FOUND if text("code").as_deref() != Some("PLUGIN_NOT_FOUND") && text("code").is_none() => {
+            StatusCode::UNAUTHORIZED => (
+                "UNAUTHORIZED",
+                "; is the token of this host? --data names the directory of the key that it was started with",
+            ),
+            StatusCode::FORBIDDEN => (
+                "FORBIDDEN",
+                "; `jackfield token --role admin` makes one that may",
+            ),
+            StatusCode::NOT_FOUND
+                if text("code").as_deref() != Some("PLUGIN_NOT_FOUND")
+                    && text("code").is_none() =>
+            {
                 ("NOT_FOUND", "; is this a Jackfield host?")
             }
             StatusCode::NOT_FOUND => ("NOT_FOUND", ""),
             StatusCode::CONFLICT => ("CONFLICT", ""),
             _ => ("REFUSED", ""),
         };
-        let detail = text("code").map(|code| format!(" [{code}]")).unwrap_or_default();
-        Coded { code, message: format!("{said}{detail}{advice}") }.into()
+        let detail = text("code")
+            .map(|code| format!(" [{code}]"))
+            .unwrap_or_default();
+        Coded {
+            code,
+            message: format!("{said}{detail}{advice}"),
+        }
+        .into()
     }
 
     /// Reads server-sent events until the host ends them, and hands the data of each `log` to `show`.
     ///
     /// # Errors
     /// As [`Client::send`]; what `show` returns; a host that falls silent.
-    pub(super) async fn follow(&self, path: &str, show: impl Fn(&Value) -> Result<()>) -> Result<()> {
+    pub(super) async fn follow(
+        &self,
+        path: &str,
+        show: impl Fn(&Value) -> Result<()>,
+    ) -> Result<()> {
         let response = self.begin("GET", path, None).await?;
         let status = response.status();
         let mut body = response.into_body();
         if !status.is_success() {
-            let bytes = Limited::new(body, COMMAND_ANSWER_BYTES_MAX).collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+            let bytes = Limited::new(body, COMMAND_ANSWER_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| anyhow::anyhow!(error))?
+                .to_bytes();
             return Err(self.refused(status, serde_json::from_slice(&bytes).ok().as_ref()));
         }
         let mut waiting: Vec<u8> = Vec::new();
         loop {
             // The host shows every quarter of a minute that it is still there.
-            let frame = timeout(Duration::from_millis(3 * FOLLOW_PING_MS), body.frame()).await.context("the host has fallen silent")?;
+            let frame = timeout(Duration::from_millis(3 * FOLLOW_PING_MS), body.frame())
+                .await
+                .context("the host has fallen silent")?;
             let Some(frame) = frame else { return Ok(()) };
-            let Ok(data) = frame.context("the host has gone")?.into_data() else { continue };
+            let Ok(data) = frame.context("the host has gone")?.into_data() else {
+                continue;
+            };
             waiting.extend_from_slice(&data);
             while let Some(end) = waiting.windows(2).position(|pair| pair == b"\n\n") {
                 let event: Vec<u8> = waiting.drain(..end + 2).collect();
@@ -150,10 +217,21 @@ impl Client {
 
 /// One event: a line of the log, or how many were missed; comments only show that the host is there.
 fn event_of(event: &str, show: impl Fn(&Value) -> Result<()>) -> Result<()> {
-    let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-    let Some(data) = field("data:").and_then(|data| serde_json::from_str::<Value>(data).ok()) else { return Ok(()) };
+    let field = |name: &str| {
+        event
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    };
+    let Some(data) = field("data:").and_then(|data| serde_json::from_str::<Value>(data).ok())
+    else {
+        return Ok(());
+    };
     match field("event:") {
-        Some("missed") => super::table::line(&format!("({} lines were missed: they came too fast)", data["lines"])),
+        Some("missed") => super::table::line(&format!(
+            "({} lines were missed: they came too fast)",
+            data["lines"]
+        )),
         _ => show(&data),
     }
 }
@@ -161,16 +239,41 @@ fn event_of(event: &str, show: impl Fn(&Value) -> Result<()>) -> Result<()> {
 /// A token for the operator, made with the key in `data`; it ends soon.
 fn own_token(data: &Path, follows: bool) -> Result<String> {
     let key = keys::read(data)?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?.as_secs();
-    let lifetime_s = if follows { limits::identity::TOKEN_LIFETIME_SECONDS } else { COMMAND_TOKEN_LIFETIME_SECONDS };
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .context("the clock is before 1970")?
+        .as_secs();
+    let lifetime_s = if follows {
+        limits::identity::TOKEN_LIFETIME_SECONDS
+    } else {
+        COMMAND_TOKEN_LIFETIME_SECONDS
+    };
     let user_id = UserId::new(OPERATOR).context("the operator's name")?;
-    Ok(identity::sign(&key, &NewToken { user_id, role: Role::Admin, issued_at_s: now, lifetime_s, audience: None, issuer: None })?)
+    Ok(identity::sign(
+        &key,
+        &NewToken {
+            user_id,
+            role: Role::Admin,
+            issued_at_s: now,
+            lifetime_s,
+            audience: None,
+            issuer: None,
+        },
+    )?)
 }
 
 /// Text as a part of a path or query.
 pub(super) fn query(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if plain(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -185,7 +288,11 @@ mod tests {
             seen.borrow_mut().push(value["message"].to_string());
             Ok(())
         };
-        for event in ["event: log\ndata: {\"message\":\"a: b\"}\n\n", ": still here\n\n", "event: log\ndata: broken\n\n"] {
+        for event in [
+            "event: log\ndata: {\"message\":\"a: b\"}\n\n",
+            ": still here\n\n",
+            "event: log\ndata: broken\n\n",
+        ] {
             event_of(event, show).expect("it is read");
         }
         assert_eq!(*seen.borrow(), ["\"a: b\""]);

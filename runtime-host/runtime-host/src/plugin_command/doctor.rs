@@ -44,7 +44,11 @@ pub(super) async fn run(client: &Client, as_json: bool) -> Result<ExitCode> {
     }
     let failed = findings.0.iter().any(|(grade, _)| *grade == Grade::Error);
     if as_json {
-        let all: Vec<Value> = findings.0.iter().map(|(grade, text)| json!({"grade": grade.as_str(), "text": text})).collect();
+        let all: Vec<Value> = findings
+            .0
+            .iter()
+            .map(|(grade, text)| json!({"grade": grade.as_str(), "text": text}))
+            .collect();
         table::line(&json!({"ok": !failed, "findings": all}).to_string())?;
     } else {
         for (grade, text) in &findings.0 {
@@ -58,8 +62,14 @@ pub(super) async fn run(client: &Client, as_json: bool) -> Result<ExitCode> {
 async fn host(client: &Client, findings: &mut Findings) -> bool {
     match client.get("/healthz").await {
         Ok(health) => {
-            let (theirs, ours) = (health["version"].as_str().unwrap_or_default(), env!("CARGO_PKG_VERSION"));
-            findings.say(Grade::Ok, format!("a host answers at {}, version {theirs}", client.url()));
+            let (theirs, ours) = (
+                health["version"].as_str().unwrap_or_default(),
+                env!("CARGO_PKG_VERSION"),
+            );
+            findings.say(
+                Grade::Ok,
+                format!("a host answers at {}, version {theirs}", client.url()),
+            );
             if theirs != ours {
                 findings.say(Grade::Warning, format!("this command is of version {ours}"));
             }
@@ -71,7 +81,13 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
     }
     match client.get("/api/plugins/check").await {
         Ok(answer) => {
-            findings.say(Grade::Ok, format!("the token is accepted; plugins lie in {}", table::cell(&answer["directory"])));
+            findings.say(
+                Grade::Ok,
+                format!(
+                    "the token is accepted; plugins lie in {}",
+                    table::cell(&answer["directory"])
+                ),
+            );
             for (name, error) in answer["errors"].as_object().into_iter().flatten() {
                 findings.say(Grade::Error, format!("{name}: {}", table::cell(error)));
             }
@@ -86,7 +102,11 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
 
 async fn plugins(client: &Client, findings: &mut Findings) {
     match client.get("/api/plugins").await {
-        Ok(list) => list.as_array().into_iter().flatten().for_each(|plugin| one(plugin, findings)),
+        Ok(list) => list
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(|plugin| one(plugin, findings)),
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
     }
     match client.get("/api/capabilities").await {
@@ -95,9 +115,11 @@ async fn plugins(client: &Client, findings: &mut Findings) {
     }
     match client.get("/api/plugins/kill-switch").await {
         Ok(switches) => {
-            for (name, words) in
-                [("all", "all plugins are switched off"), ("hooks", "hooks are skipped"), ("teamWorker", "everything is denied")]
-            {
+            for (name, words) in [
+                ("all", "all plugins are switched off"),
+                ("hooks", "hooks are skipped"),
+                ("teamWorker", "everything is denied"),
+            ] {
                 if let Some(by) = switches[name].as_str() {
                     findings.say(Grade::Warning, format!("{words}: {by}"));
                 }
@@ -108,7 +130,12 @@ async fn plugins(client: &Client, findings: &mut Findings) {
     match client.get("/api/consents?state=pending").await {
         Ok(waiting) => match waiting["consents"].as_array().map_or(0, Vec::len) {
             0 => {}
-            count => findings.say(Grade::Warning, format!("{count} questions wait for an answer: `jackfield plugin consents` shows them")),
+            count => findings.say(
+                Grade::Warning,
+                format!(
+                    "{count} questions wait for an answer: `jackfield plugin consents` shows them"
+                ),
+            ),
         },
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
     }
@@ -116,36 +143,75 @@ async fn plugins(client: &Client, findings: &mut Findings) {
 
 /// What is decided about plugins that declare a capability and were granted nothing (J22).
 fn the_policy(policy: &Value, findings: &mut Findings) {
-    let names = |list: &Value| list.as_array().into_iter().flatten().map(table::cell).collect::<Vec<_>>();
-    let decisions = policy["decisions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let most = decisions.iter().map(|decision| names(&decision["capabilities"]).len()).max();
+    let names = |list: &Value| {
+        list.as_array()
+            .into_iter()
+            .flatten()
+            .map(table::cell)
+            .collect::<Vec<_>>()
+    };
+    let decisions = policy["decisions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let most = decisions
+        .iter()
+        .map(|decision| names(&decision["capabilities"]).len())
+        .max();
     for decision in decisions {
-        let (capabilities, reason) = (names(&decision["capabilities"]), table::cell(&decision["reason"]));
-        let which = if Some(capabilities.len()) == most { "what nobody granted".to_owned() } else { capabilities.join(", ") };
+        let (capabilities, reason) = (
+            names(&decision["capabilities"]),
+            table::cell(&decision["reason"]),
+        );
+        let which = if Some(capabilities.len()) == most {
+            "what nobody granted".to_owned()
+        } else {
+            capabilities.join(", ")
+        };
         let outcome = match decision["outcome"].as_str() {
             Some("allow") => "allowed",
             Some("ask") => "asked about",
             _ => "denied",
         };
-        findings.say(Grade::Ok, format!("policy: {which} is {outcome} ({reason})"));
+        findings.say(
+            Grade::Ok,
+            format!("policy: {which} is {outcome} ({reason})"),
+        );
     }
     let partly = names(&policy["partly"]);
     if !partly.is_empty() {
-        findings.say(Grade::Ok, format!("policy: {} has rules for some targets", partly.join(", ")));
+        findings.say(
+            Grade::Ok,
+            format!("policy: {} has rules for some targets", partly.join(", ")),
+        );
     }
 }
 
 fn one(plugin: &Value, findings: &mut Findings) {
-    let (id, state, why) = (table::cell(&plugin["id"]), table::cell(&plugin["state"]), table::cell(&plugin["lastError"]));
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let (id, state, why) = (
+        table::cell(&plugin["id"]),
+        table::cell(&plugin["state"]),
+        table::cell(&plugin["lastError"]),
+    );
+    let why = if why.is_empty() {
+        String::new()
+    } else {
+        format!(": {why}")
+    };
     match state.as_str() {
         "loaded" => findings.say(Grade::Ok, format!("{id} works")),
-        "failed" => {
-            findings.say(Grade::Error, format!("{id} has crashed and is started again{why}; `jackfield plugin logs {id}` says more"))
-        }
+        "failed" => findings.say(
+            Grade::Error,
+            format!(
+                "{id} has crashed and is started again{why}; `jackfield plugin logs {id}` says more"
+            ),
+        ),
         "blocked" => findings.say(Grade::Error, format!("{id} is blocked{why}")),
         "disabled" if why.is_empty() => findings.say(Grade::Ok, format!("{id} is disabled")),
-        "disabled" => findings.say(Grade::Warning, format!("{id} is disabled{why}; `jackfield plugin enable {id}` tries it again")),
+        "disabled" => findings.say(
+            Grade::Warning,
+            format!("{id} is disabled{why}; `jackfield plugin enable {id}` tries it again"),
+        ),
         _ => findings.say(Grade::Ok, format!("{id} is {state}{why}")),
     }
 }

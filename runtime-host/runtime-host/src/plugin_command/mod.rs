@@ -160,12 +160,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let What::Check(check) = &args.what {
         return Ok(crate::check::run(check, args.json));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let client = Client::new(&args.place, matches!(args.what, What::Logs { follow: true, .. }))?;
+        let client = Client::new(
+            &args.place,
+            matches!(args.what, What::Logs { follow: true, .. }),
+        )?;
         match &args.what {
             What::Doctor => return doctor::run(&client, args.json).await,
-            What::Logs { one, follow, lines, level } => logs(&client, args.json, &one.id, (*follow, *lines, *level)).await?,
+            What::Logs {
+                one,
+                follow,
+                lines,
+                level,
+            } => logs(&client, args.json, &one.id, (*follow, *lines, *level)).await?,
             other => show(&client, args.json, other).await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -182,21 +192,59 @@ async fn show(client: &Client, as_json: bool, what: &What) -> Result<()> {
         What::List => list(&answer),
         What::Info(_) => details(&answer),
         What::Events(_) => print(&["time", "event", "details"], &answer["events"], |event| {
-            vec![cell(&event["timestamp"]), cell(&event["event_type"]), cell(&event["details"])]
+            vec![
+                cell(&event["timestamp"]),
+                cell(&event["event_type"]),
+                cell(&event["details"]),
+            ]
         }),
         What::Grants { .. } => grants(&answer),
-        What::Consents { .. } => print(&["id", "plugin", "capability", "target", "state", "asked"], &answer["consents"], |one| {
-            ["id", "plugin", "capability", "target", "state", "askedAt"].map(|name| cell(&one[name])).into()
-        }),
-        What::Audit { .. } => {
-            print(&["time", "plugin", "capability", "target", "decision", "layer", "reason"], &answer["entries"], |entry| {
-                ["timestamp", "plugin_id", "capability", "resource", "decision", "layer", "reason"].map(|name| cell(&entry[name])).into()
-            })
-        }
+        What::Consents { .. } => print(
+            &["id", "plugin", "capability", "target", "state", "asked"],
+            &answer["consents"],
+            |one| {
+                ["id", "plugin", "capability", "target", "state", "askedAt"]
+                    .map(|name| cell(&one[name]))
+                    .into()
+            },
+        ),
+        What::Audit { .. } => print(
+            &[
+                "time",
+                "plugin",
+                "capability",
+                "target",
+                "decision",
+                "layer",
+                "reason",
+            ],
+            &answer["entries"],
+            |entry| {
+                [
+                    "timestamp",
+                    "plugin_id",
+                    "capability",
+                    "resource",
+                    "decision",
+                    "layer",
+                    "reason",
+                ]
+                .map(|name| cell(&entry[name]))
+                .into()
+            },
+        ),
         _ => {
             let plugin = &answer["plugin"];
-            let reason = plugin["lastError"].as_str().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            line(&format!("{}: {}{}", cell(&plugin["id"]), cell(&plugin["state"]), table::safe(&reason)))
+            let reason = plugin["lastError"]
+                .as_str()
+                .map(|reason| format!(" ({reason})"))
+                .unwrap_or_default();
+            line(&format!(
+                "{}: {}{}",
+                cell(&plugin["id"]),
+                cell(&plugin["state"]),
+                table::safe(&reason)
+            ))
         }
     }
 }
@@ -217,26 +265,54 @@ async fn ask(client: &Client, what: &What) -> Result<Value> {
                 Some(GrantChange::Deny(rule)) => put_grants(client, &path, rule, true).await?,
                 Some(GrantChange::Revoke { capabilities }) => {
                     for capability in capabilities {
-                        client.send("DELETE", &format!("{path}?capability={}", client::query(capability)), None).await?;
+                        client
+                            .send(
+                                "DELETE",
+                                &format!("{path}?capability={}", client::query(capability)),
+                                None,
+                            )
+                            .await?;
                     }
                 }
                 None => {}
             }
             client.get(&path).await
         }
-        What::Consents { answer: Some(answer), .. } => {
+        What::Consents {
+            answer: Some(answer),
+            ..
+        } => {
             let (decision, Answer { id, remember }) = match answer {
                 ConsentAnswer::Allow(answer) => ("allow", answer),
                 ConsentAnswer::Deny(answer) => ("deny", answer),
             };
             let body = json!({"decision": decision, "remember": remember});
-            let decided = client.send("POST", &format!("/api/consents/{}", client::query(id)), Some(&body)).await?;
+            let decided = client
+                .send(
+                    "POST",
+                    &format!("/api/consents/{}", client::query(id)),
+                    Some(&body),
+                )
+                .await?;
             Ok(json!({"consents": [decided]}))
         }
-        What::Consents { all, answer: None } => client.get(if *all { "/api/consents" } else { "/api/consents?state=pending" }).await,
+        What::Consents { all, answer: None } => {
+            client
+                .get(if *all {
+                    "/api/consents"
+                } else {
+                    "/api/consents?state=pending"
+                })
+                .await
+        }
         What::Audit { recent, plugin } => {
-            let plugin = plugin.as_ref().map(|plugin| format!("&plugin={plugin}")).unwrap_or_default();
-            client.get(&format!("/api/audit?recent={recent}{plugin}")).await
+            let plugin = plugin
+                .as_ref()
+                .map(|plugin| format!("&plugin={plugin}"))
+                .unwrap_or_default();
+            client
+                .get(&format!("/api/audit?recent={recent}{plugin}"))
+                .await
         }
         What::Logs { .. } | What::Check(_) | What::Doctor => Ok(Value::Null),
     }
@@ -260,33 +336,89 @@ async fn put_grants(client: &Client, path: &str, rule: &Rule, deny: bool) -> Res
     Ok(())
 }
 
-async fn logs(client: &Client, as_json: bool, id: &PluginId, (follow, lines, level): (bool, usize, LevelName)) -> Result<()> {
-    let level = level.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+async fn logs(
+    client: &Client,
+    as_json: bool,
+    id: &PluginId,
+    (follow, lines, level): (bool, usize, LevelName),
+) -> Result<()> {
+    let level = level
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default();
     let show = |entry: &Value| {
         if as_json {
             return line(&entry.to_string());
         }
-        let fields = entry.get("fields").map(|fields| format!(" {}", cell(fields))).unwrap_or_default();
-        line(&format!("{} {:5} {}{fields}", cell(&entry["timestamp"]), cell(&entry["level"]), cell(&entry["message"])))
+        let fields = entry
+            .get("fields")
+            .map(|fields| format!(" {}", cell(fields)))
+            .unwrap_or_default();
+        line(&format!(
+            "{} {:5} {}{fields}",
+            cell(&entry["timestamp"]),
+            cell(&entry["level"]),
+            cell(&entry["message"])
+        ))
     };
     let path = format!("/api/plugins/{id}/logs?level={level}");
     if follow {
-        return client.follow(&format!("{path}&follow=true&lines={lines}"), show).await;
+        return client
+            .follow(&format!("{path}&follow=true&lines={lines}"), show)
+            .await;
     }
-    let page = client.get(&format!("{path}&page_size={}", lines.max(1))).await?;
-    page["logs"].as_array().into_iter().flatten().rev().try_for_each(show)
+    let page = client
+        .get(&format!("{path}&page_size={}", lines.max(1)))
+        .await?;
+    page["logs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .rev()
+        .try_for_each(show)
 }
 
 fn list(plugins: &Value) -> Result<()> {
-    print(&["id", "version", "state", "health", "enabled", "route", "why"], plugins, |plugin| {
-        ["id", "version", "state", "health", "enabled", "route", "lastError"].map(|name| cell(&plugin[name])).into()
-    })
+    print(
+        &[
+            "id", "version", "state", "health", "enabled", "route", "why",
+        ],
+        plugins,
+        |plugin| {
+            [
+                "id",
+                "version",
+                "state",
+                "health",
+                "enabled",
+                "route",
+                "lastError",
+            ]
+            .map(|name| cell(&plugin[name]))
+            .into()
+        },
+    )
 }
 
 fn details(plugin: &Value) -> Result<()> {
-    let names =
-        ["id", "name", "version", "author", "description", "kind", "state", "health", "enabled", "lastError", "retryAt", "restarts"];
-    for name in names.into_iter().chain(["route", "runsHere", "storedBytes", "capabilities"]) {
+    let names = [
+        "id",
+        "name",
+        "version",
+        "author",
+        "description",
+        "kind",
+        "state",
+        "health",
+        "enabled",
+        "lastError",
+        "retryAt",
+        "restarts",
+    ];
+    for name in names
+        .into_iter()
+        .chain(["route", "runsHere", "storedBytes", "capabilities"])
+    {
         if !plugin[name].is_null() {
             line(&format!("{name:13} {}", cell(&plugin[name])))?;
         }
@@ -295,14 +427,36 @@ fn details(plugin: &Value) -> Result<()> {
 }
 
 fn grants(answer: &Value) -> Result<()> {
-    print(&["declared", "scope", "why"], &answer["declared"], |request| {
-        let mut scope = request.as_object().cloned().unwrap_or_default();
-        scope.retain(|name, _| !matches!(name.as_str(), "id" | "optional" | "reason"));
-        vec![cell(&request["id"]), cell(&scope.into()), cell(&request["reason"])]
-    })?;
+    print(
+        &["declared", "scope", "why"],
+        &answer["declared"],
+        |request| {
+            let mut scope = request.as_object().cloned().unwrap_or_default();
+            scope.retain(|name, _| !matches!(name.as_str(), "id" | "optional" | "reason"));
+            vec![
+                cell(&request["id"]),
+                cell(&scope.into()),
+                cell(&request["reason"]),
+            ]
+        },
+    )?;
     line("")?;
-    print(&["granted", "scope", "", "by", "until"], &answer["grants"], |grant| {
-        let word = if grant["deny"] == true { "denied" } else { "allowed" };
-        vec![cell(&grant["capability"]), cell(&grant["scope"]), word.to_owned(), cell(&grant["by"]), cell(&grant["expiresAt"])]
-    })
+    print(
+        &["granted", "scope", "", "by", "until"],
+        &answer["grants"],
+        |grant| {
+            let word = if grant["deny"] == true {
+                "denied"
+            } else {
+                "allowed"
+            };
+            vec![
+                cell(&grant["capability"]),
+                cell(&grant["scope"]),
+                word.to_owned(),
+                cell(&grant["by"]),
+                cell(&grant["expiresAt"]),
+            ]
+        },
+    )
 }

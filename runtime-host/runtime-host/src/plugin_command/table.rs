@@ -7,7 +7,12 @@ use std::io::{self, ErrorKind, Write};
 
 /// What could steer a terminal, or make a text look like another one, is replaced. The joiner inside emoji stays.
 pub(super) fn safe(text: &str) -> String {
-    text.replace(|letter: char| letter.is_control() || (plugin_manifest::is_hidden(letter) && letter != '\u{200d}'), "\u{fffd}")
+    text.replace(
+        |letter: char| {
+            letter.is_control() || (plugin_manifest::is_hidden(letter) && letter != '\u{200d}')
+        },
+        "\u{fffd}",
+    )
 }
 
 /// A value in a table: text as it is, lists joined, nothing for what is absent or empty.
@@ -22,13 +27,19 @@ pub(super) fn cell(value: &Value) -> String {
 }
 
 /// Prints one row for each item; says so when there is none.
-pub(super) fn print(head: &[&str], items: &Value, row: impl Fn(&Value) -> Vec<String>) -> Result<()> {
+pub(super) fn print(
+    head: &[&str],
+    items: &Value,
+    row: impl Fn(&Value) -> Vec<String>,
+) -> Result<()> {
     let items = items.as_array().map(Vec::as_slice).unwrap_or_default();
     if items.is_empty() {
         return line("nothing to show");
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(head.iter().map(|word| word.to_uppercase()));
+    table
+        .load_preset(presets::NOTHING)
+        .set_header(head.iter().map(|word| word.to_uppercase()));
     for item in items {
         table.add_row(row(item));
     }

@@ -9,11 +9,12 @@
 //! What it is not: a proof of soundness. Damage within the very last commit looks like a crash, to SQLite and to this.
 //! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
-use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
-use std::path::Path;
-
 use super::Unusable;
+use std::{
+    fs::File,
+    io::{BufReader, ErrorKind, Read},
+    path::Path,
+};
 
 const HEAD_BYTES: usize = 32;
 const FRAME_HEAD_BYTES: usize = 24;
@@ -38,11 +39,19 @@ pub(super) fn check(database: &Path) -> Result<(), Unusable> {
         return Ok(());
     }
     if std::fs::metadata(database).map_or(0, |found| found.len()) < PAGE_BYTES_MIN as u64 {
-        return Err(Unusable::corrupt(database, "the file is empty and its write-ahead log is not"));
+        return Err(Unusable::corrupt(
+            database,
+            "the file is empty and its write-ahead log is not",
+        ));
     }
-    match finding(&mut BufReader::new(file)).map_err(|error| Unusable::beside(Path::new(&path), &error))? {
+    match finding(&mut BufReader::new(file))
+        .map_err(|error| Unusable::beside(Path::new(&path), &error))?
+    {
         None => Ok(()),
-        Some(finding) => Err(Unusable::corrupt(database, format!("its write-ahead log {finding}"))),
+        Some(finding) => Err(Unusable::corrupt(
+            database,
+            format!("its write-ahead log {finding}"),
+        )),
     }
 }
 
@@ -50,7 +59,9 @@ pub(super) fn check(database: &Path) -> Result<(), Unusable> {
 fn finding(log: &mut impl Read) -> std::io::Result<Option<String>> {
     let mut head = [0; HEAD_BYTES];
     log.read_exact(&mut head)?;
-    let Some((mut sum, page_bytes)) = Sum::of_head(&head) else { return Ok(Some("has a damaged head".to_owned())) };
+    let Some((mut sum, page_bytes)) = Sum::of_head(&head) else {
+        return Ok(Some("has a damaged head".to_owned()));
+    };
     let salt = &head[16..24];
     let mut frame = vec![0; FRAME_HEAD_BYTES + page_bytes];
     let mut harmed = None;
@@ -68,7 +79,9 @@ fn finding(log: &mut impl Read) -> std::io::Result<Option<String>> {
         match harmed {
             None if !continues => harmed = Some(at),
             Some(place) if continues && after_commit => {
-                return Ok(Some(format!("is damaged at frame {place}, and commits that were finished stand behind it")));
+                return Ok(Some(format!(
+                    "is damaged at frame {place}, and commits that were finished stand behind it"
+                )));
             }
             _ => {}
         }
@@ -94,19 +107,35 @@ impl Sum {
             _ => return None,
         };
         let page_bytes = word(&head[8..12]) as usize;
-        let mut sum = Self { pair: (0, 0), big_endian };
+        let mut sum = Self {
+            pair: (0, 0),
+            big_endian,
+        };
         sum.add(&head[..24]);
         let sound = sum.is(sum.stored(&head[24..])) && page_bytes.is_power_of_two();
-        (sound && (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page_bytes)).then_some((sum, page_bytes))
+        (sound && (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page_bytes))
+            .then_some((sum, page_bytes))
     }
 
     /// Adds bytes, a multiple of eight.
     fn add(&mut self, bytes: &[u8]) {
-        let read = if self.big_endian { u32::from_be_bytes } else { u32::from_le_bytes };
+        let read = if self.big_endian {
+            u32::from_be_bytes
+        } else {
+            u32::from_le_bytes
+        };
         for pair in bytes.as_chunks::<8>().0 {
             let [a, b, c, d, e, f, g, h] = *pair;
-            self.pair.0 = self.pair.0.wrapping_add(read([a, b, c, d])).wrapping_add(self.pair.1);
-            self.pair.1 = self.pair.1.wrapping_add(read([e, f, g, h])).wrapping_add(self.pair.0);
+            self.pair.0 = self
+                .pair
+                .0
+                .wrapping_add(read([a, b, c, d]))
+                .wrapping_add(self.pair.1);
+            self.pair.1 = self
+                .pair
+                .1
+                .wrapping_add(read([e, f, g, h]))
+                .wrapping_add(self.pair.0);
         }
     }
 
@@ -125,7 +154,9 @@ impl Sum {
 }
 
 fn word(bytes: &[u8]) -> u32 {
-    bytes.first_chunk().map_or(0, |word| u32::from_be_bytes(*word))
+    bytes
+        .first_chunk()
+        .map_or(0, |word| u32::from_be_bytes(*word))
 }
 
 #[cfg(test)]
@@ -138,9 +169,15 @@ mod tests {
     fn logging(folder: &Path) -> (Connection, PathBuf) {
         let path = folder.join("a.db");
         let connection = Connection::open(&path).expect("a database");
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)").expect("a table");
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (x)",
+            )
+            .expect("a table");
         for at in 0..9 {
-            connection.execute("INSERT INTO t VALUES (?1)", [at]).expect("a row");
+            connection
+                .execute("INSERT INTO t VALUES (?1)", [at])
+                .expect("a row");
         }
         (connection, folder.join("a.db-wal"))
     }
@@ -170,10 +207,18 @@ mod tests {
         let frame = 24 + 4096;
         let frames = (log.len() - 32) / frame;
         assert_eq!(frames * frame + 32, log.len());
-        for at in (0..log.len() - 2 * frame).step_by(97).chain(0..32).chain(32..56) {
+        for at in (0..log.len() - 2 * frame)
+            .step_by(97)
+            .chain(0..32)
+            .chain(32..56)
+        {
             let mut log = log.clone();
             log[at] ^= 0x10;
-            assert!(of(&log).is_some(), "byte {at}, frame {}", at.saturating_sub(32) / frame + 1);
+            assert!(
+                of(&log).is_some(),
+                "byte {at}, frame {}",
+                at.saturating_sub(32) / frame + 1
+            );
         }
         // In the last commit it cannot be told from a crash.
         let mut last = log.clone();
@@ -187,8 +232,12 @@ mod tests {
         // A log that began anew: other salts, fewer frames, the old ones behind.
         let folder = tempfile::tempdir().expect("a folder");
         let (connection, log) = logging(folder.path());
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).expect("a checkpoint");
-        connection.execute("INSERT INTO t VALUES (1)", []).expect("a row");
+        connection
+            .query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))
+            .expect("a checkpoint");
+        connection
+            .execute("INSERT INTO t VALUES (1)", [])
+            .expect("a row");
         let log = std::fs::read(log).expect("a log");
         assert!(log.len() > 6 * 4120, "the old frames are still there");
         assert_eq!(of(&log), None);

@@ -2,11 +2,12 @@
 //!
 //! To SQLite, a file that is gone or empty is a new database, and the start would quietly begin from nothing. With the mark, it does not.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-
 use super::Unusable;
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 fn mark(database: &Path) -> PathBuf {
     database.with_extension("in-use")
@@ -27,7 +28,10 @@ pub(super) fn check(database: &Path) -> Result<(), Unusable> {
         return Ok(());
     }
     let advice = "was in use and is gone; restore it from a backup";
-    let cause = format!("to begin anew without it, remove {}", mark(database).display());
+    let cause = format!(
+        "to begin anew without it, remove {}",
+        mark(database).display()
+    );
     Err(Unusable::new(database, "DATABASE_MISSING", advice, cause))
 }
 

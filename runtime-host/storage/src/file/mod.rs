@@ -6,12 +6,12 @@
 mod log_check;
 mod marker;
 
-use std::io::{Error, ErrorKind};
-use std::path::Path;
-
 use limits::edge_host::INTEGRITY_CHECK_BYTES_MAX;
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, config::DbConfig};
+use std::{
+    io::{Error, ErrorKind},
+    path::Path,
+};
 
 /// A database file that cannot be used: what an operator reads, and a code for scripts.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,21 +26,43 @@ pub struct Unusable {
 }
 
 impl Unusable {
-    pub(crate) fn new(path: &Path, code: &'static str, advice: &'static str, cause: impl Into<String>) -> Self {
-        Self { code, path: path.display().to_string(), advice, cause: cause.into() }
+    pub(crate) fn new(
+        path: &Path,
+        code: &'static str,
+        advice: &'static str,
+        cause: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            path: path.display().to_string(),
+            advice,
+            cause: cause.into(),
+        }
     }
 
     /// A damaged file, whoever found it.
     fn corrupt(path: &Path, cause: impl Into<String>) -> Self {
-        Self::new(path, "DATABASE_CORRUPT", "is corrupt; restore it from a backup (it was left as it is)", cause)
+        Self::new(
+            path,
+            "DATABASE_CORRUPT",
+            "is corrupt; restore it from a backup (it was left as it is)",
+            cause,
+        )
     }
 
     /// A file beside the database that cannot be read or written.
     pub(crate) fn beside(path: &Path, error: &Error) -> Self {
         let (code, advice) = match error.kind() {
-            ErrorKind::PermissionDenied => ("DATABASE_DENIED", "cannot be opened; check the owner and mode of the file and its directory"),
-            ErrorKind::ReadOnlyFilesystem => ("DISK_READ_ONLY", "cannot be written: the disk is read-only"),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => ("DISK_FULL", "cannot be written: the disk is full"),
+            ErrorKind::PermissionDenied => (
+                "DATABASE_DENIED",
+                "cannot be opened; check the owner and mode of the file and its directory",
+            ),
+            ErrorKind::ReadOnlyFilesystem => {
+                ("DISK_READ_ONLY", "cannot be written: the disk is read-only")
+            }
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                ("DISK_FULL", "cannot be written: the disk is full")
+            }
             _ => ("DISK_ERROR", "cannot be read or written"),
         };
         Self::new(path, code, advice, error.to_string())
@@ -65,15 +87,22 @@ pub fn verify(connection: &Connection, path: &Path) -> rusqlite::Result<()> {
     // Until it is found to be whole, closing it must not move anything from its log into it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let bytes = std::fs::metadata(path).map_or(0, |found| found.len());
-    let check = if bytes <= INTEGRITY_CHECK_BYTES_MAX { "integrity_check" } else { "quick_check" };
-    let finding: String = connection.query_row(&format!("PRAGMA {check}(1)"), [], |row| row.get(0))?;
+    let check = if bytes <= INTEGRITY_CHECK_BYTES_MAX {
+        "integrity_check"
+    } else {
+        "quick_check"
+    };
+    let finding: String =
+        connection.query_row(&format!("PRAGMA {check}(1)"), [], |row| row.get(0))?;
     if finding != "ok" {
         let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         return Err(rusqlite::Error::SqliteFailure(corrupt, Some(finding)));
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    connection.execute_batch(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT"))
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; PRAGMA user_version = {version}; COMMIT"
+    ))
 }
 
 /// Leaves a mark beside a file that was opened and written, so that its absence is noticed.
@@ -86,20 +115,42 @@ pub fn mark(path: &Path) -> Result<(), Unusable> {
 
 /// What an operator reads when a file cannot be used.
 pub fn explain(path: &Path, error: &rusqlite::Error) -> Unusable {
-    let cut = error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+    let cut = error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
     let (code, advice) = match error.sqlite_error_code() {
-        Some(_) if cut => ("DATABASE_CORRUPT", "is shorter than it says; restore it from a backup (it was left as it is)"),
-        Some(ErrorCode::DatabaseCorrupt) => ("DATABASE_CORRUPT", "is corrupt; restore it from a backup (it was left as it is)"),
-        Some(ErrorCode::NotADatabase) => ("DATABASE_CORRUPT", "is not a SQLite database; restore it from a backup (it was left as it is)"),
-        Some(ErrorCode::ReadOnly) => ("DATABASE_READ_ONLY", "is read-only; check the owner and mode of the file and its directory"),
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            ("DATABASE_DENIED", "cannot be opened; check the owner and mode of the file and its directory")
-        }
+        Some(_) if cut => (
+            "DATABASE_CORRUPT",
+            "is shorter than it says; restore it from a backup (it was left as it is)",
+        ),
+        Some(ErrorCode::DatabaseCorrupt) => (
+            "DATABASE_CORRUPT",
+            "is corrupt; restore it from a backup (it was left as it is)",
+        ),
+        Some(ErrorCode::NotADatabase) => (
+            "DATABASE_CORRUPT",
+            "is not a SQLite database; restore it from a backup (it was left as it is)",
+        ),
+        Some(ErrorCode::ReadOnly) => (
+            "DATABASE_READ_ONLY",
+            "is read-only; check the owner and mode of the file and its directory",
+        ),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+            "DATABASE_DENIED",
+            "cannot be opened; check the owner and mode of the file and its directory",
+        ),
         // SQLite calls it an I/O error when the files beside the database find no room.
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) if is_full(path) => ("DISK_FULL", "cannot be written: the disk is full"),
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) if is_full(path) => {
+            ("DISK_FULL", "cannot be written: the disk is full")
+        }
         Some(ErrorCode::DiskFull) => ("DISK_FULL", "cannot be written: the disk is full"),
-        Some(ErrorCode::SystemIoFailure) => ("DISK_ERROR", "cannot be read or written: the disk reports an error"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => ("DATABASE_LOCKED", "is locked by another process"),
+        Some(ErrorCode::SystemIoFailure) => (
+            "DISK_ERROR",
+            "cannot be read or written: the disk reports an error",
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            ("DATABASE_LOCKED", "is locked by another process")
+        }
         _ => ("DATABASE_UNUSABLE", "cannot be used"),
     };
     Unusable::new(path, code, advice, error.to_string())
@@ -111,5 +162,10 @@ fn is_full(database: &Path) -> bool {
     let written = std::fs::write(&probe, [0x5a; 64 * limits::KIB]);
     // What could not be written whole is there in part.
     let _ = std::fs::remove_file(&probe);
-    written.is_err_and(|error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+    written.is_err_and(|error| {
+        matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded
+        )
+    })
 }

@@ -2,28 +2,49 @@
 
 use crate::Ground;
 use limits::plugin_store::{
-    AUDIT_RING_MAX, EVENTS_PER_PLUGIN_MAX, JOURNAL_BYTES_PER_PLUGIN_MAX, KEPT_MS, LOG_BYTES_PER_PLUGIN_MAX, LOG_LINE_BYTES_MAX,
-    LOG_LINES_PER_PLUGIN_MAX,
+    AUDIT_RING_MAX, EVENTS_PER_PLUGIN_MAX, JOURNAL_BYTES_PER_PLUGIN_MAX, KEPT_MS,
+    LOG_BYTES_PER_PLUGIN_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_PLUGIN_MAX,
 };
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
-use storage::{AuditDecision, AuditEntry, AuditQuery, EventQuery, Level, LifecycleEvent, LogEntry, LogQuery, PluginStore};
+use storage::{
+    AuditDecision, AuditEntry, AuditQuery, EventQuery, Level, LifecycleEvent, LogEntry, LogQuery,
+    PluginStore,
+};
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970")
+        .as_millis() as u64
 }
 
 fn line(plugin: &str, level: Level, message: impl Into<String>) -> LogEntry {
-    LogEntry { plugin: plugin.into(), at_ms: now_ms(), level, message: message.into(), fields: None }
+    LogEntry {
+        plugin: plugin.into(),
+        at_ms: now_ms(),
+        level,
+        message: message.into(),
+        fields: None,
+    }
 }
 
 fn of(plugin: &str) -> LogQuery {
-    LogQuery { plugin: Some(plugin.into()), ..LogQuery::default() }
+    LogQuery {
+        plugin: Some(plugin.into()),
+        ..LogQuery::default()
+    }
 }
 
 /// Everything that was handed in is stored, or known to be dropped.
 async fn settled(store: &PluginStore) {
-    store.logs(LogQuery { page_size: 1, ..LogQuery::default() }).await.expect("logs");
+    store
+        .logs(LogQuery {
+            page_size: 1,
+            ..LogQuery::default()
+        })
+        .await
+        .expect("logs");
 }
 
 #[tokio::test]
@@ -31,22 +52,47 @@ async fn pages_levels_and_times() {
     let ground = Ground::new();
     let store = ground.open();
     for at in 0..250 {
-        let level = if at % 10 == 0 { Level::Warn } else { Level::Info };
-        store.log(LogEntry { at_ms: 1_000 + at, ..line("p", level, at.to_string()) });
+        let level = if at % 10 == 0 {
+            Level::Warn
+        } else {
+            Level::Info
+        };
+        store.log(LogEntry {
+            at_ms: 1_000 + at,
+            ..line("p", level, at.to_string())
+        });
         store.log(line("q", Level::Error, "other"));
     }
     for (page, count) in [(0, 100), (1, 100), (2, 50), (3, 0)] {
         let found = store.logs(LogQuery { page, ..of("p") }).await.unwrap();
-        assert_eq!((found.logs.len(), found.total, found.page, found.page_size), (count, 250, page, 100));
+        assert_eq!(
+            (found.logs.len(), found.total, found.page, found.page_size),
+            (count, 250, page, 100)
+        );
         if let Some(first) = found.logs.first() {
-            assert_eq!(first.message, (249 - 100 * page).to_string(), "newest first");
+            assert_eq!(
+                first.message,
+                (249 - 100 * page).to_string(),
+                "newest first"
+            );
         }
     }
-    let warnings = store.logs(LogQuery { level: Level::Warn, since_ms: Some(1_100), ..of("p") }).await.unwrap();
+    let warnings = store
+        .logs(LogQuery {
+            level: Level::Warn,
+            since_ms: Some(1_100),
+            ..of("p")
+        })
+        .await
+        .unwrap();
     assert_eq!((warnings.total, warnings.logs[0].level), (15, Level::Warn));
     assert_eq!(store.logs(LogQuery::default()).await.unwrap().total, 500);
     drop(store);
-    assert_eq!(ground.open().logs(of("p")).await.unwrap().total, 250, "a store that is closed stores what waited");
+    assert_eq!(
+        ground.open().logs(of("p")).await.unwrap().total,
+        250,
+        "a store that is closed stores what waited"
+    );
 }
 
 /// Case 10.
@@ -56,12 +102,26 @@ async fn nothing_in_a_log_steers_a_terminal() {
     let store = ground.open();
     let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n2026-01-01 ERROR fake\u{202e}\0";
     let fields = json!({"a\u{1b}": "b\u{9b}"}).to_string();
-    store.log(LogEntry { fields: Some(fields.clone()), ..line("p", Level::Info, hostile) });
+    store.log(LogEntry {
+        fields: Some(fields.clone()),
+        ..line("p", Level::Info, hostile)
+    });
     let mut found = store.logs(of("p")).await.unwrap().logs.remove(0);
     let stored = found.fields.take().expect("fields");
-    assert!(![found.message.as_str(), &stored].concat().contains(|letter: char| letter.is_control() || letter == '\u{202e}'));
-    assert_eq!(serde_json::from_str::<Value>(&stored).unwrap(), serde_json::from_str::<Value>(&fields).unwrap());
-    assert!(found.message.starts_with("\\u{1b}]0;owned") && found.message.contains("\\r\\n2026"), "{}", found.message);
+    assert!(
+        ![found.message.as_str(), &stored]
+            .concat()
+            .contains(|letter: char| letter.is_control() || letter == '\u{202e}')
+    );
+    assert_eq!(
+        serde_json::from_str::<Value>(&stored).unwrap(),
+        serde_json::from_str::<Value>(&fields).unwrap()
+    );
+    assert!(
+        found.message.starts_with("\\u{1b}]0;owned") && found.message.contains("\\r\\n2026"),
+        "{}",
+        found.message
+    );
 }
 
 /// Case 9.
@@ -70,7 +130,13 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
     let ground = Ground::new();
     let store = ground.open();
     store.log(line("flood", Level::Info, "x".repeat(100 * 1024 * 1024)));
-    let cut = store.logs(of("flood")).await.unwrap().logs.remove(0).message;
+    let cut = store
+        .logs(of("flood"))
+        .await
+        .unwrap()
+        .logs
+        .remove(0)
+        .message;
     assert!(cut.len() < LOG_LINE_BYTES_MAX + 64 && cut.ends_with("bytes cut"));
     let full = "y".repeat(LOG_LINE_BYTES_MAX);
     for _ in 0..10 * JOURNAL_BYTES_PER_PLUGIN_MAX / LOG_LINE_BYTES_MAX {
@@ -78,10 +144,21 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
     }
     store.log(line("quiet", Level::Info, "heard"));
     assert_eq!(store.logs(of("quiet")).await.unwrap().total, 1);
-    let notes: Vec<LogEntry> = store.logs(LogQuery { level: Level::Warn, ..of("flood") }).await.unwrap().logs;
+    let notes: Vec<LogEntry> = store
+        .logs(LogQuery {
+            level: Level::Warn,
+            ..of("flood")
+        })
+        .await
+        .unwrap()
+        .logs;
     let dropped = store.lines_dropped();
     assert!(dropped > 0 && !notes.is_empty());
-    let told = |note: &LogEntry| serde_json::from_str::<Value>(note.fields.as_ref().unwrap()).unwrap()["dropped_lines"].as_u64().unwrap();
+    let told = |note: &LogEntry| {
+        serde_json::from_str::<Value>(note.fields.as_ref().unwrap()).unwrap()["dropped_lines"]
+            .as_u64()
+            .unwrap()
+    };
     assert_eq!(notes.iter().map(told).sum::<u64>(), dropped);
     // However much comes, what is kept is bounded, and what is newest is kept.
     for _ in 0..6 {
@@ -98,15 +175,24 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
         store.log(line("flood", Level::Error, "last"));
         settled(&store).await;
         let sql = "SELECT sum(bytes), count(*), (SELECT log_bytes FROM usage WHERE plugin = 'flood') FROM logs WHERE plugin = 'flood'";
-        let (bytes, lines, counted): (i64, i64, i64) =
-            ground.sql().query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("SQL");
-        assert!(bytes as u64 <= LOG_BYTES_PER_PLUGIN_MAX && lines as u64 <= LOG_LINES_PER_PLUGIN_MAX && bytes == counted);
+        let (bytes, lines, counted): (i64, i64, i64) = ground
+            .sql()
+            .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .expect("SQL");
+        assert!(
+            bytes as u64 <= LOG_BYTES_PER_PLUGIN_MAX
+                && lines as u64 <= LOG_LINES_PER_PLUGIN_MAX
+                && bytes == counted
+        );
         rounds += 1;
         if rounds * 64 * LOG_LINE_BYTES_MAX as u64 > 2 * LOG_BYTES_PER_PLUGIN_MAX {
             break;
         }
     }
-    assert_eq!(store.logs(of("flood")).await.unwrap().logs[0].message, "last");
+    assert_eq!(
+        store.logs(of("flood")).await.unwrap().logs[0].message,
+        "last"
+    );
     assert_eq!(store.logs(of("quiet")).await.unwrap().total, 1);
 }
 
@@ -134,7 +220,14 @@ async fn a_tail_has_neither_gap_nor_repetition() {
     }
     assert_eq!(seen, (0..300).map(|at| at.to_string()).collect::<Vec<_>>());
     assert_eq!(
-        store.tail(Some("p"), Level::Info, 2).await.unwrap().lines.into_iter().map(|line| line.message).collect::<Vec<_>>(),
+        store
+            .tail(Some("p"), Level::Info, 2)
+            .await
+            .unwrap()
+            .lines
+            .into_iter()
+            .map(|line| line.message)
+            .collect::<Vec<_>>(),
         ["299", "end"]
     );
 }
@@ -143,25 +236,73 @@ async fn a_tail_has_neither_gap_nor_repetition() {
 async fn events_are_kept_a_week() {
     let ground = Ground::new();
     let store = ground.open();
-    let event = |plugin: &str, at_ms, kind: &str, details| LifecycleEvent { plugin: plugin.into(), at_ms, kind: kind.into(), details };
+    let event = |plugin: &str, at_ms, kind: &str, details| LifecycleEvent {
+        plugin: plugin.into(),
+        at_ms,
+        kind: kind.into(),
+        details,
+    };
     let details = json!({"reason": "max_restarts_exceeded", "restart_count": 10});
-    store.event(event("p", now_ms() - KEPT_MS - 60_000, "started", Value::Null)).await.unwrap();
-    store.event(event("p", now_ms() - 1, "crashed", Value::Null)).await.unwrap();
-    store.event(event("p", now_ms(), "disabled_after_max_restarts", details.clone())).await.unwrap();
-    store.event(event("q", now_ms(), "started", Value::Null)).await.unwrap();
-    let found = store.events(EventQuery { plugin: Some("p".into()), ..EventQuery::default() }).await.unwrap();
+    store
+        .event(event(
+            "p",
+            now_ms() - KEPT_MS - 60_000,
+            "started",
+            Value::Null,
+        ))
+        .await
+        .unwrap();
+    store
+        .event(event("p", now_ms() - 1, "crashed", Value::Null))
+        .await
+        .unwrap();
+    store
+        .event(event(
+            "p",
+            now_ms(),
+            "disabled_after_max_restarts",
+            details.clone(),
+        ))
+        .await
+        .unwrap();
+    store
+        .event(event("q", now_ms(), "started", Value::Null))
+        .await
+        .unwrap();
+    let found = store
+        .events(EventQuery {
+            plugin: Some("p".into()),
+            ..EventQuery::default()
+        })
+        .await
+        .unwrap();
     assert_eq!(found.total, 2, "what is too old is not shown");
-    assert_eq!((found.events[0].kind.as_str(), &found.events[0].details), ("disabled_after_max_restarts", &details));
+    assert_eq!(
+        (found.events[0].kind.as_str(), &found.events[0].details),
+        ("disabled_after_max_restarts", &details)
+    );
     let shown: String = ground
         .sql()
-        .query_row("SELECT timestamp FROM plugin_events WHERE at_ms = 0 OR event_type = 'crashed'", [], |row| row.get(0))
+        .query_row(
+            "SELECT timestamp FROM plugin_events WHERE at_ms = 0 OR event_type = 'crashed'",
+            [],
+            |row| row.get(0),
+        )
         .expect("SQL");
-    assert!(shown.len() == 24 && shown.ends_with('Z') && shown.as_bytes()[10] == b'T', "RFC 3339: {shown}");
+    assert!(
+        shown.len() == 24 && shown.ends_with('Z') && shown.as_bytes()[10] == b'T',
+        "RFC 3339: {shown}"
+    );
     drop(store);
     let store = ground.open();
     settled(&store).await;
     // The first thing that is done after a start.
-    let count = || -> i64 { ground.sql().query_row("SELECT count(*) FROM plugin_events", [], |row| row.get(0)).expect("SQL") };
+    let count = || -> i64 {
+        ground
+            .sql()
+            .query_row("SELECT count(*) FROM plugin_events", [], |row| row.get(0))
+            .expect("SQL")
+    };
     while count() > 3 {
         tokio::task::yield_now().await;
     }
@@ -171,9 +312,22 @@ async fn events_are_kept_a_week() {
         now_ms()
     );
     ground.sql().execute(&rows, []).expect("SQL");
-    store.event(event("p", now_ms(), "stopped", Value::Null)).await.unwrap();
-    let found = store.events(EventQuery { plugin: Some("p".into()), page: 0, page_size: 1 }).await.unwrap();
-    assert_eq!((found.total, found.events[0].kind.as_str()), (EVENTS_PER_PLUGIN_MAX, "stopped"));
+    store
+        .event(event("p", now_ms(), "stopped", Value::Null))
+        .await
+        .unwrap();
+    let found = store
+        .events(EventQuery {
+            plugin: Some("p".into()),
+            page: 0,
+            page_size: 1,
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (found.total, found.events[0].kind.as_str()),
+        (EVENTS_PER_PLUGIN_MAX, "stopped")
+    );
 }
 
 fn decision(plugin: &str, at: u64) -> AuditEntry {
@@ -200,13 +354,48 @@ async fn the_latest_thousand_decisions_are_in_memory_and_all_are_stored() {
     }
     let recent = store.recent_audits(None, usize::MAX);
     assert_eq!(recent.len(), AUDIT_RING_MAX);
-    assert_eq!((recent[0].target.as_deref(), recent[999].target.as_deref()), (Some("host-1004\\n"), Some("host-5\\n")), "newest first");
-    assert_eq!(store.recent_audits(Some("p"), 3).iter().filter(|entry| entry.plugin == "p").count(), 3);
-    let stored = store.audits(AuditQuery { page_size: 1_000, page: 1, ..AuditQuery::default() }).await.unwrap();
-    assert_eq!((stored.total, stored.entries.len(), stored.entries[4].target.as_deref()), (1_005, 5, Some("host-0\\n")));
+    assert_eq!(
+        (recent[0].target.as_deref(), recent[999].target.as_deref()),
+        (Some("host-1004\\n"), Some("host-5\\n")),
+        "newest first"
+    );
+    assert_eq!(
+        store
+            .recent_audits(Some("p"), 3)
+            .iter()
+            .filter(|entry| entry.plugin == "p")
+            .count(),
+        3
+    );
+    let stored = store
+        .audits(AuditQuery {
+            page_size: 1_000,
+            page: 1,
+            ..AuditQuery::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            stored.total,
+            stored.entries.len(),
+            stored.entries[4].target.as_deref()
+        ),
+        (1_005, 5, Some("host-0\\n"))
+    );
     drop(store);
     let store = ground.open();
     let again = store.recent_audits(None, usize::MAX);
     assert_eq!(again, recent, "the ring is as it was");
-    assert_eq!(store.audits(AuditQuery { plugin: Some("q".into()), ..AuditQuery::default() }).await.unwrap().total, 502);
+    assert_eq!(
+        store
+            .audits(AuditQuery {
+                plugin: Some("q".into()),
+                ..AuditQuery::default()
+            })
+            .await
+            .unwrap()
+            .total,
+        502
+    );
 }

@@ -16,7 +16,9 @@ struct Ground {
 
 impl Ground {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        }
     }
 
     fn file(&self) -> PathBuf {

@@ -2,7 +2,10 @@
 
 use crate::{Ground, code};
 use bytes::Bytes;
-use limits::plugin_store::{BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX, VALUES_PER_PLUGIN_MAX};
+use limits::plugin_store::{
+    BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX,
+    VALUES_PER_PLUGIN_MAX,
+};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use storage::{Change, PluginStore};
@@ -17,7 +20,10 @@ fn set(key: &str, value: &str) -> Change {
 }
 
 async fn put(store: &PluginStore, plugin: &str, key: &str, value: &str) {
-    store.kv_apply(plugin, vec![set(key, value)]).await.unwrap_or_else(|error| panic!("{key:?}: {error}"));
+    store
+        .kv_apply(plugin, vec![set(key, value)])
+        .await
+        .unwrap_or_else(|error| panic!("{key:?}: {error}"));
 }
 
 #[tokio::test]
@@ -38,37 +44,121 @@ async fn no_key_leads_out_of_a_plugins_own_namespace() {
         "_",
     ];
     for key in keys {
-        assert_eq!(store.kv_get("a.plugin", key).await.unwrap(), None, "{key:?}");
+        assert_eq!(
+            store.kv_get("a.plugin", key).await.unwrap(),
+            None,
+            "{key:?}"
+        );
         put(&store, "a.plugin", key, key).await;
     }
     for key in keys {
-        assert_eq!(store.kv_get("a.plugin", key).await.unwrap(), Some(bytes(key)), "two spellings are two keys: {key:?}");
-        assert_eq!(store.kv_get("b.plugin", key).await.unwrap(), None, "{key:?}");
+        assert_eq!(
+            store.kv_get("a.plugin", key).await.unwrap(),
+            Some(bytes(key)),
+            "two spellings are two keys: {key:?}"
+        );
+        assert_eq!(
+            store.kv_get("b.plugin", key).await.unwrap(),
+            None,
+            "{key:?}"
+        );
         assert!(store.kv_delete("a.plugin", key).await.unwrap());
     }
-    assert_eq!(store.kv_get("b.plugin", "x").await.unwrap(), Some(bytes("of b")));
-    assert_eq!((store.kv_usage("a.plugin").await.unwrap(), store.kv_usage("b.plugin").await.unwrap()), (0, 5));
+    assert_eq!(
+        store.kv_get("b.plugin", "x").await.unwrap(),
+        Some(bytes("of b"))
+    );
+    assert_eq!(
+        (
+            store.kv_usage("a.plugin").await.unwrap(),
+            store.kv_usage("b.plugin").await.unwrap()
+        ),
+        (0, 5)
+    );
     // A plugin's id and a key cannot be shifted against each other.
     put(&store, "abc", "def", "1").await;
-    assert_eq!((store.kv_get("ab", "cdef").await.unwrap(), store.kv_get("abcd", "ef").await.unwrap()), (None, None));
+    assert_eq!(
+        (
+            store.kv_get("ab", "cdef").await.unwrap(),
+            store.kv_get("abcd", "ef").await.unwrap()
+        ),
+        (None, None)
+    );
 }
 
 #[tokio::test]
 async fn keys_and_values_have_limits() {
     let ground = Ground::new();
     let store = ground.open();
-    for key in ["", "a\0b", "a\nb", "\u{9b}", &"x".repeat(KEY_BYTES_MAX + 1), &"ä".repeat(KEY_BYTES_MAX / 2 + 1)] {
-        assert_eq!(code(store.kv_get("plugin", key).await), "INVALID_KEY", "{key:?}");
-        assert_eq!(code(store.kv_apply("plugin", vec![Change::Delete(key.into())]).await), "INVALID_KEY", "{key:?}");
-        assert_eq!(code(store.kv_add("plugin", key, 1).await), "INVALID_KEY", "{key:?}");
+    for key in [
+        "",
+        "a\0b",
+        "a\nb",
+        "\u{9b}",
+        &"x".repeat(KEY_BYTES_MAX + 1),
+        &"ä".repeat(KEY_BYTES_MAX / 2 + 1),
+    ] {
+        assert_eq!(
+            code(store.kv_get("plugin", key).await),
+            "INVALID_KEY",
+            "{key:?}"
+        );
+        assert_eq!(
+            code(
+                store
+                    .kv_apply("plugin", vec![Change::Delete(key.into())])
+                    .await
+            ),
+            "INVALID_KEY",
+            "{key:?}"
+        );
+        assert_eq!(
+            code(store.kv_add("plugin", key, 1).await),
+            "INVALID_KEY",
+            "{key:?}"
+        );
     }
     let key = "x".repeat(KEY_BYTES_MAX);
     let largest = Change::Set(key.clone(), vec![7; VALUE_BYTES_MAX].into());
-    store.kv_apply("plugin", vec![largest.clone()]).await.expect("it fits");
-    assert_eq!(store.kv_get("plugin", &key).await.unwrap().map(|value| value.len()), Some(VALUE_BYTES_MAX));
-    assert_eq!(code(store.kv_apply("plugin", vec![Change::Set("k".into(), vec![0; VALUE_BYTES_MAX + 1].into())]).await), "TOO_LARGE");
-    assert_eq!(code(store.kv_apply("plugin", vec![set("k", "v"); CHANGES_MAX + 1]).await), "QUOTA_EXCEEDED");
-    assert_eq!(code(store.kv_apply("plugin", vec![largest; CHANGES_BYTES_MAX / VALUE_BYTES_MAX]).await), "TOO_LARGE");
+    store
+        .kv_apply("plugin", vec![largest.clone()])
+        .await
+        .expect("it fits");
+    assert_eq!(
+        store
+            .kv_get("plugin", &key)
+            .await
+            .unwrap()
+            .map(|value| value.len()),
+        Some(VALUE_BYTES_MAX)
+    );
+    assert_eq!(
+        code(
+            store
+                .kv_apply(
+                    "plugin",
+                    vec![Change::Set("k".into(), vec![0; VALUE_BYTES_MAX + 1].into())]
+                )
+                .await
+        ),
+        "TOO_LARGE"
+    );
+    assert_eq!(
+        code(
+            store
+                .kv_apply("plugin", vec![set("k", "v"); CHANGES_MAX + 1])
+                .await
+        ),
+        "QUOTA_EXCEEDED"
+    );
+    assert_eq!(
+        code(
+            store
+                .kv_apply("plugin", vec![largest; CHANGES_BYTES_MAX / VALUE_BYTES_MAX])
+                .await
+        ),
+        "TOO_LARGE"
+    );
     for plugin in ["", "a\0", &"x".repeat(129)] {
         assert_eq!(code(store.kv_get(plugin, "k").await), "INVALID_KEY");
     }
@@ -82,25 +172,60 @@ async fn a_share_is_used_up_to_its_end_and_given_back() {
     let key = |at: usize| format!("{at:04}");
     let fit = BYTES_PER_PLUGIN_MAX as usize / (VALUE_BYTES_MAX + 4);
     for at in 0..fit {
-        store.kv_apply("full", vec![Change::Set(key(at), value.clone())]).await.expect("it fits");
+        store
+            .kv_apply("full", vec![Change::Set(key(at), value.clone())])
+            .await
+            .expect("it fits");
     }
     let used = store.kv_usage("full").await.unwrap();
     assert_eq!(used as usize, fit * (VALUE_BYTES_MAX + 4));
     let too_much = vec![set("small", "1"), Change::Set(key(fit), value.clone())];
-    assert_eq!(code(store.kv_apply("full", too_much).await), "QUOTA_EXCEEDED");
-    assert_eq!(store.kv_get("full", "small").await.unwrap(), None, "nothing of a refused write is there");
-    assert_eq!(code(store.kv_compare_and_set("full", "new", None, Some(value.clone())).await), "QUOTA_EXCEEDED");
-    store.kv_apply("other", vec![Change::Set(key(0), value.clone())]).await.expect("another plugin has its own share");
+    assert_eq!(
+        code(store.kv_apply("full", too_much).await),
+        "QUOTA_EXCEEDED"
+    );
+    assert_eq!(
+        store.kv_get("full", "small").await.unwrap(),
+        None,
+        "nothing of a refused write is there"
+    );
+    assert_eq!(
+        code(
+            store
+                .kv_compare_and_set("full", "new", None, Some(value.clone()))
+                .await
+        ),
+        "QUOTA_EXCEEDED"
+    );
+    store
+        .kv_apply("other", vec![Change::Set(key(0), value.clone())])
+        .await
+        .expect("another plugin has its own share");
     // What makes room and what takes it may be one write, in this order.
-    store.kv_apply("full", vec![Change::Delete(key(0)), Change::Set(key(fit), value)]).await.expect("it fits again");
+    store
+        .kv_apply(
+            "full",
+            vec![Change::Delete(key(0)), Change::Set(key(fit), value)],
+        )
+        .await
+        .expect("it fits again");
     assert_eq!(store.kv_usage("full").await.unwrap(), used);
     // A share that became smaller than what is stored refuses no write that shrinks.
     drop(store);
     let more = BYTES_PER_PLUGIN_MAX * 2;
-    ground.sql().execute("UPDATE usage SET kv_bytes = ?1, kv_values = ?2", [more as i64, 2 * VALUES_PER_PLUGIN_MAX as i64]).expect("SQL");
+    ground
+        .sql()
+        .execute(
+            "UPDATE usage SET kv_bytes = ?1, kv_values = ?2",
+            [more as i64, 2 * VALUES_PER_PLUGIN_MAX as i64],
+        )
+        .expect("SQL");
     let store = ground.open();
     assert!(store.kv_delete("full", &key(1)).await.expect("it shrinks"));
-    assert_eq!(code(store.kv_apply("full", vec![set("k", "v")]).await), "QUOTA_EXCEEDED");
+    assert_eq!(
+        code(store.kv_apply("full", vec![set("k", "v")]).await),
+        "QUOTA_EXCEEDED"
+    );
 }
 
 #[tokio::test]
@@ -109,10 +234,19 @@ async fn the_number_of_values_is_bounded_too() {
     let store = ground.open();
     put(&store, "tiny", "k", "").await;
     drop(store);
-    ground.sql().execute("UPDATE usage SET kv_values = ?1", [VALUES_PER_PLUGIN_MAX as i64 - 1]).expect("SQL");
+    ground
+        .sql()
+        .execute(
+            "UPDATE usage SET kv_values = ?1",
+            [VALUES_PER_PLUGIN_MAX as i64 - 1],
+        )
+        .expect("SQL");
     let store = ground.open();
     put(&store, "tiny", "last", "").await;
-    assert_eq!(code(store.kv_apply("tiny", vec![set("more", "")]).await), "QUOTA_EXCEEDED");
+    assert_eq!(
+        code(store.kv_apply("tiny", vec![set("more", "")]).await),
+        "QUOTA_EXCEEDED"
+    );
     put(&store, "tiny", "last", "changed").await;
 }
 
@@ -120,10 +254,21 @@ async fn the_number_of_values_is_bounded_too() {
 async fn compare_and_set_has_one_winner() {
     let ground = Ground::new();
     let store = ground.open();
-    assert!(!store.kv_compare_and_set("p", "k", Some(bytes("")), Some(bytes("1"))).await.unwrap(), "absent is not empty");
+    assert!(
+        !store
+            .kv_compare_and_set("p", "k", Some(bytes("")), Some(bytes("1")))
+            .await
+            .unwrap(),
+        "absent is not empty"
+    );
     let tries = (0..20).map(|at| {
         let store = store.clone();
-        tokio::spawn(async move { store.kv_compare_and_set("p", "k", None, Some(bytes(&at.to_string()))).await.unwrap() })
+        tokio::spawn(async move {
+            store
+                .kv_compare_and_set("p", "k", None, Some(bytes(&at.to_string())))
+                .await
+                .unwrap()
+        })
     });
     let mut winners = Vec::new();
     for (at, outcome) in tries.collect::<Vec<_>>().into_iter().enumerate() {
@@ -134,15 +279,30 @@ async fn compare_and_set_has_one_winner() {
     assert_eq!(winners.len(), 1);
     let value = store.kv_get("p", "k").await.unwrap();
     assert_eq!(value, Some(bytes(&winners[0])));
-    assert!(store.kv_compare_and_set("p", "k", value, None).await.unwrap(), "none removes");
-    assert_eq!((store.kv_get("p", "k").await.unwrap(), store.kv_usage("p").await.unwrap()), (None, 0));
+    assert!(
+        store
+            .kv_compare_and_set("p", "k", value, None)
+            .await
+            .unwrap(),
+        "none removes"
+    );
+    assert_eq!(
+        (
+            store.kv_get("p", "k").await.unwrap(),
+            store.kv_usage("p").await.unwrap()
+        ),
+        (None, 0)
+    );
 }
 
 #[tokio::test]
 async fn sums_lose_nothing_and_refuse_what_is_no_number() {
     let ground = Ground::new();
     let store = ground.open();
-    let adds: Vec<_> = (0..50).map(|_| store.clone()).map(|store| tokio::spawn(async move { store.kv_add("p", "n", 3).await })).collect();
+    let adds: Vec<_> = (0..50)
+        .map(|_| store.clone())
+        .map(|store| tokio::spawn(async move { store.kv_add("p", "n", 3).await }))
+        .collect();
     for add in adds {
         add.await.expect("it ends").expect("it adds");
     }
@@ -175,9 +335,22 @@ async fn keys_are_listed_in_pages() {
     assert_eq!(seen, ["a/1", "a/2", "a/3"]);
     let all = store.kv_keys("p", "", None, 100).await.unwrap();
     assert_eq!((all.keys.len(), all.next), (8, None));
-    assert_eq!(store.kv_keys("p", "\u{10ffff}", None, 100).await.unwrap().keys, ["\u{10ffff}"]);
-    assert_eq!(store.kv_keys("p", "a%", Some("a"), 100).await.unwrap().keys, ["a%"]);
-    assert_eq!(code(store.kv_keys("p", "a\0", None, 1).await), "INVALID_KEY");
+    assert_eq!(
+        store
+            .kv_keys("p", "\u{10ffff}", None, 100)
+            .await
+            .unwrap()
+            .keys,
+        ["\u{10ffff}"]
+    );
+    assert_eq!(
+        store.kv_keys("p", "a%", Some("a"), 100).await.unwrap().keys,
+        ["a%"]
+    );
+    assert_eq!(
+        code(store.kv_keys("p", "a\0", None, 1).await),
+        "INVALID_KEY"
+    );
 }
 
 #[derive(Debug, Clone)]

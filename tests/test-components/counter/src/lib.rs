@@ -1,8 +1,7 @@
 //! A guest without imports of its own that keeps one number; composed into `http-counter`.
 
-use std::cell::Cell;
-
 use bindings::exports::jackfield_test::counter::{counting, setting, types::Count};
+use std::cell::Cell;
 
 #[allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
@@ -20,7 +19,9 @@ struct Counter;
 
 impl counting::Guest for Counter {
     fn next() -> Count {
-        Count { value: COUNT.with(|count| count.replace(count.get() + 1) + 1) }
+        Count {
+            value: COUNT.with(|count| count.replace(count.get() + 1) + 1),
+        }
     }
 }
 

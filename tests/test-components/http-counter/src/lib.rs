@@ -1,8 +1,10 @@
 //! A guest that gets both its imports from one other guest: `PUT` sets the count to the number in the path, `GET` adds one and shows it.
 
 use bindings::jackfield_test::counter::{counting, setting, types::Count};
-use spin_sdk::http::{IntoResponse, Method, Request};
-use spin_sdk::http_service;
+use spin_sdk::{
+    http::{IntoResponse, Method, Request},
+    http_service,
+};
 
 #[allow(unsafe_code, missing_docs, unreachable_pub, reason = "generated")]
 mod bindings {
@@ -16,7 +18,13 @@ mod bindings {
 #[http_service]
 async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
     if *request.method() == Method::PUT {
-        let value = request.uri().path().rsplit('/').next().unwrap_or_default().parse()?;
+        let value = request
+            .uri()
+            .path()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .parse()?;
         setting::set(Count { value });
     }
     Ok(counting::next().value.to_string())

@@ -2,15 +2,22 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value as Json, json};
-use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{Method, Request};
-use spin_sdk::pg::{DbValue, Interval, ParameterValue, RangeBoundKind};
-use spin_sdk::sqlite::{Connection, Value};
-use spin_sdk::{key_value, pg};
+use spin_sdk::{
+    http::{Method, Request, body::IncomingBodyExt},
+    key_value,
+    pg::{self, DbValue, Interval, ParameterValue, RangeBoundKind},
+    sqlite::{Connection, Value},
+};
 
 /// GET, PUT, DELETE a key; POST lists the keys. Header `x-store` names the store.
 pub(crate) async fn key_value(request: Request) -> Result<Json> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let label = header("x-store").unwrap_or_else(|| "default".to_owned());
     let key = header("x-key").unwrap_or_default();
     let store = match key_value::Store::open(&label).await {
@@ -20,7 +27,10 @@ pub(crate) async fn key_value(request: Request) -> Result<Json> {
     let result = match *request.method() {
         Method::GET => {
             let exists = store.exists(&key).await?;
-            let value = store.get(&key).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+            let value = store
+                .get(&key)
+                .await?
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             json!({ "exists": exists, "value": value })
         }
         Method::PUT => match store.set(&key, request.into_body().bytes().await?).await {
@@ -44,8 +54,15 @@ pub(crate) async fn sqlite(order: &[u8]) -> Result<Json> {
     let mut results = Vec::new();
     for statement in order["statements"].as_array().context("statements")? {
         let sql = statement[0].as_str().context("sql")?;
-        let parameters = statement[1].as_array().into_iter().flatten().map(sqlite_value);
-        let result = match connection.execute(sql, parameters.collect::<Vec<_>>()).await {
+        let parameters = statement[1]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(sqlite_value);
+        let result = match connection
+            .execute(sql, parameters.collect::<Vec<_>>())
+            .await
+        {
             Ok(result) => {
                 let columns = result.columns().to_vec();
                 result.collect().await.map(|rows| (columns, rows))
@@ -54,8 +71,14 @@ pub(crate) async fn sqlite(order: &[u8]) -> Result<Json> {
         };
         results.push(match result {
             Ok((columns, rows)) => {
-                let rows: Vec<Vec<Json>> = rows.into_iter().map(|row| row.values.iter().map(sqlite_json).collect()).collect();
-                let (changes, rowid) = (connection.changes().await, connection.last_insert_rowid().await);
+                let rows: Vec<Vec<Json>> = rows
+                    .into_iter()
+                    .map(|row| row.values.iter().map(sqlite_json).collect())
+                    .collect();
+                let (changes, rowid) = (
+                    connection.changes().await,
+                    connection.last_insert_rowid().await,
+                );
                 json!({ "columns": columns, "rows": rows, "changes": changes, "rowid": rowid })
             }
             Err(error) => json!({ "error": format!("{error:?}") }),
@@ -68,7 +91,10 @@ fn sqlite_value(json: &Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Integer(i64::from(*value)),
-        Json::Number(number) => number.as_i64().map_or_else(|| Value::Real(number.as_f64().unwrap_or_default()), Value::Integer),
+        Json::Number(number) => number.as_i64().map_or_else(
+            || Value::Real(number.as_f64().unwrap_or_default()),
+            Value::Integer,
+        ),
         Json::String(text) => Value::Text(text.clone()),
         other => Value::Blob(other.to_string().into_bytes()),
     }
@@ -88,17 +114,28 @@ fn sqlite_json(value: &Value) -> Json {
 /// samples (see [`sample`]).
 pub(crate) async fn postgres(order: &[u8]) -> Result<Json> {
     let order: Json = serde_json::from_slice(order)?;
-    let connection = match pg::Connection::open(order["address"].as_str().context("address")?).await {
+    let connection = match pg::Connection::open(order["address"].as_str().context("address")?).await
+    {
         Ok(connection) => connection,
         Err(error) => return Ok(json!({ "error": format!("{error:?}") })),
     };
     let mut results = Vec::new();
     for statement in order["statements"].as_array().context("statements")? {
-        let (kind, sql) = (statement[0].as_str().context("kind")?, statement[1].as_str().context("sql")?);
-        let names = statement[2].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let (kind, sql) = (
+            statement[0].as_str().context("kind")?,
+            statement[1].as_str().context("sql")?,
+        );
+        let names = statement[2]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str);
         let parameters = names.map(sample).collect::<Result<Vec<_>>>()?;
         let result = if kind == "execute" {
-            connection.execute(sql, parameters).await.map(|count| json!(count))
+            connection
+                .execute(sql, parameters)
+                .await
+                .map(|count| json!(count))
         } else {
             query(&connection, sql, parameters).await
         };
@@ -107,12 +144,24 @@ pub(crate) async fn postgres(order: &[u8]) -> Result<Json> {
     Ok(json!(results))
 }
 
-async fn query(connection: &pg::Connection, sql: &str, parameters: Vec<ParameterValue>) -> Result<Json, pg::Error> {
+async fn query(
+    connection: &pg::Connection,
+    sql: &str,
+    parameters: Vec<ParameterValue>,
+) -> Result<Json, pg::Error> {
     let mut result = connection.query(sql, parameters).await?;
-    let columns: Vec<String> = result.columns().iter().map(|column| format!("{}: {:?}", column.name, column.data_type)).collect();
+    let columns: Vec<String> = result
+        .columns()
+        .iter()
+        .map(|column| format!("{}: {:?}", column.name, column.data_type))
+        .collect();
     let mut rows = Vec::new();
     while let Some(row) = result.rows().next().await {
-        rows.push(row.iter().map(|value: &DbValue| format!("{value:?}")).collect::<Vec<_>>());
+        rows.push(
+            row.iter()
+                .map(|value: &DbValue| format!("{value:?}"))
+                .collect::<Vec<_>>(),
+        );
     }
     result.result().await?;
     Ok(json!({ "columns": columns, "rows": rows }))
@@ -140,12 +189,19 @@ fn sample(name: &str) -> Result<ParameterValue> {
         "decimal" => ParameterValue::Decimal("-12345678901234567890.125".to_owned()),
         "range32" => ParameterValue::RangeInt32((Some((1, inclusive)), None)),
         "range64" => ParameterValue::RangeInt64((None, Some((9, RangeBoundKind::Exclusive)))),
-        "range-decimal" => ParameterValue::RangeDecimal((Some(("1.5".to_owned(), inclusive)), Some(("2".to_owned(), inclusive)))),
+        "range-decimal" => ParameterValue::RangeDecimal((
+            Some(("1.5".to_owned(), inclusive)),
+            Some(("2".to_owned(), inclusive)),
+        )),
         "array32" => ParameterValue::ArrayInt32(vec![Some(1), None]),
         "array64" => ParameterValue::ArrayInt64(vec![Some(-1), None]),
         "array-decimal" => ParameterValue::ArrayDecimal(vec![Some("0.50".to_owned()), None]),
         "array-text" => ParameterValue::ArrayStr(vec![Some("a".to_owned()), None]),
-        "interval" => ParameterValue::Interval(Interval { micros: 5, days: 6, months: 7 }),
+        "interval" => ParameterValue::Interval(Interval {
+            micros: 5,
+            days: 6,
+            months: 7,
+        }),
         "null" => ParameterValue::DbNull,
         other => bail!("no sample {other}"),
     })

@@ -4,30 +4,46 @@
 
 mod databases;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use serde_json::json;
-use spin_sdk::http::body::IncomingBodyExt;
-use spin_sdk::http::{IntoResponse, Request, Response, StatusCode};
-use spin_sdk::{http_service, variables};
+use spin_sdk::{
+    http::{IntoResponse, Request, Response, StatusCode, body::IncomingBodyExt},
+    http_service, variables,
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// Requests that this instance has seen.
 static SEEN: AtomicU64 = AtomicU64::new(0);
 
 #[http_service]
 async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned()
+    };
     let path = header("spin-path-info");
     let seen = SEEN.fetch_add(1, Ordering::Relaxed) + 1;
     let mut words = path.trim_matches('/').splitn(2, '/');
-    let (deed, rest) = (words.next().unwrap_or_default(), words.next().unwrap_or_default().to_owned());
+    let (deed, rest) = (
+        words.next().unwrap_or_default(),
+        words.next().unwrap_or_default().to_owned(),
+    );
     let answer = match deed {
         "headers" => {
             let headers = request.headers().iter();
-            let headers: Vec<_> = headers.map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect();
+            let headers: Vec<_> = headers
+                .map(|(name, value)| {
+                    json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])
+                })
+                .collect();
             json!({ "uri": request.uri().to_string(), "headers": headers })
         }
         "seen" => json!(seen),
@@ -56,7 +72,12 @@ async fn handle(request: Request) -> anyhow::Result<impl IntoResponse> {
         "fail" => anyhow::bail!("told to fail"),
         "spin" => spin(),
         "hog" => hog(rest.parse()?),
-        _ => return Ok(plain(StatusCode::NOT_FOUND, Bytes::from_static(b"no such deed"))),
+        _ => {
+            return Ok(plain(
+                StatusCode::NOT_FOUND,
+                Bytes::from_static(b"no such deed"),
+            ));
+        }
     };
     Ok(plain(StatusCode::OK, answer.to_string().into()))
 }

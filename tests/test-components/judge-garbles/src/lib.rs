@@ -1,7 +1,13 @@
 //! A judge that rewrites each envelope to something that is none, or to another one, as the message asks.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/filter" });
     use crate::Guest;
     export!(Guest);
@@ -13,7 +19,11 @@ struct Guest;
 
 impl judge::Guest for Guest {
     fn judge(_: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let has = |word: &str| envelope.windows(word.len()).any(|window| window == word.as_bytes());
+        let has = |word: &str| {
+            envelope
+                .windows(word.len())
+                .any(|window| window == word.as_bytes())
+        };
         judge::Verdict::Rewrite(if has("another type") {
             br#"{"type":"keepalive"}"#.to_vec()
         } else if has("another server") {

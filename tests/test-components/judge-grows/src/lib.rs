@@ -1,7 +1,13 @@
 //! A judge that keeps 20 MiB of each call, and passes.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/filter" });
     use crate::Guest;
     export!(Guest);

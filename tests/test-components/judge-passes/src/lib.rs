@@ -1,7 +1,13 @@
 //! A validator that does what the last judge of a chain may not, as the connection's id in the context asks.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/validator" });
     use crate::Guest;
     export!(Guest);
@@ -16,11 +22,24 @@ struct Guest;
 
 impl judge::Guest for Guest {
     fn judge(context: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let patch = |offset: u32, remove: u32| Patch { offset, remove, insert: Vec::new() };
-        let route =
-            |patches: Vec<Patch>, effects: usize| judge::Verdict::Route(Decision { patches, effects: vec![Effect::Keepalive; effects] });
+        let patch = |offset: u32, remove: u32| Patch {
+            offset,
+            remove,
+            insert: Vec::new(),
+        };
+        let route = |patches: Vec<Patch>, effects: usize| {
+            judge::Verdict::Route(Decision {
+                patches,
+                effects: vec![Effect::Keepalive; effects],
+            })
+        };
         let length = u32::try_from(envelope.len()).unwrap_or(u32::MAX);
-        let refuse = |code: &str, reply: &[u8]| judge::Verdict::Refuse(Refusal { code: code.to_owned(), reply: reply.to_vec() });
+        let refuse = |code: &str, reply: &[u8]| {
+            judge::Verdict::Refuse(Refusal {
+                code: code.to_owned(),
+                reply: reply.to_vec(),
+            })
+        };
         match context.connection_id.as_str() {
             "rewrite" => judge::Verdict::Rewrite(envelope),
             "16 effects" => route(Vec::new(), 16),

@@ -1,7 +1,13 @@
 //! A judge that routes, which only the last one may.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/filter" });
     use crate::Guest;
     export!(Guest);
@@ -16,6 +22,9 @@ struct Guest;
 
 impl judge::Guest for Guest {
     fn judge(_: judge::Context, _: Vec<u8>) -> judge::Verdict {
-        judge::Verdict::Route(Decision { patches: Vec::new(), effects: vec![Effect::Keepalive] })
+        judge::Verdict::Route(Decision {
+            patches: Vec::new(),
+            effects: vec![Effect::Keepalive],
+        })
     }
 }

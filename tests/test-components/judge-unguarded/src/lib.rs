@@ -1,7 +1,13 @@
 //! A validator that accepts any schema, as if the guard of registration had a hole: what stops it then is its deadline.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/validator" });
     use crate::Guest;
     export!(Guest);
@@ -27,17 +33,32 @@ impl judge::Guest for Guest {
         SCHEMA.with_borrow(|schema| match schema {
             None => judge::Verdict::NeedSnapshot("s1".to_owned()),
             Some(schema) if schema.is_valid(&envelope["payload"]) => {
-                judge::Verdict::Route(Decision { patches: Vec::new(), effects: vec![Effect::Keepalive] })
+                judge::Verdict::Route(Decision {
+                    patches: Vec::new(),
+                    effects: vec![Effect::Keepalive],
+                })
             }
-            Some(_) => judge::Verdict::Route(Decision { patches: Vec::new(), effects: Vec::new() }),
+            Some(_) => judge::Verdict::Route(Decision {
+                patches: Vec::new(),
+                effects: Vec::new(),
+            }),
         })
     }
 }
 
 impl definitions::Guest for Guest {
     fn learn(snapshot: definitions::Snapshot) {
-        let text = snapshot.definitions.iter().find_map(|definition| definition.schema.clone()).expect("a schema");
+        let text = snapshot
+            .definitions
+            .iter()
+            .find_map(|definition| definition.schema.clone())
+            .expect("a schema");
         let schema = serde_json::from_str(&text).expect("JSON");
-        SCHEMA.set(Some(jsonschema::options().offline().build(&schema).expect("a schema")));
+        SCHEMA.set(Some(
+            jsonschema::options()
+                .offline()
+                .build(&schema)
+                .expect("a schema"),
+        ));
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Its id stands in the component as text of fixed length: measurements make many plugins of one component by writing other digits there.
 
-use plugin_sdk::{Context, Disposition, Event, Plugin, Request, Response, Result, events, kv, log, settings};
+use plugin_sdk::{
+    Context, Disposition, Event, Plugin, Request, Response, Result, events, kv, log, settings,
+};
 use std::time::{Duration, Instant};
 
 struct Bench;

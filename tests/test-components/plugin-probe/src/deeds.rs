@@ -1,6 +1,9 @@
 //! The single deeds: each calls one import or misbehaves in one way.
 
-use plugin_sdk::{Error, Request, Result, capabilities, channels, http_client, kv, log, secrets, server, settings, users};
+use plugin_sdk::{
+    Error, Request, Result, capabilities, channels, http_client, kv, log, secrets, server,
+    settings, users,
+};
 use serde_json::{Value, json};
 
 /// What the instance has heard, oldest first.
@@ -126,7 +129,12 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
 fn fetch(argument: &str, request: &Request) -> Result<http_client::Request> {
     let url = String::from_utf8_lossy(&request.bytes()?).into_owned();
     let method = if argument.is_empty() { "GET" } else { argument };
-    Ok(http_client::Request { method: method.to_owned(), url, headers: Vec::new(), body: None })
+    Ok(http_client::Request {
+        method: method.to_owned(),
+        url,
+        headers: Vec::new(),
+        body: None,
+    })
 }
 
 fn pair(name: &str, mark: &[u8]) -> Result<()> {
@@ -137,7 +145,8 @@ fn pair(name: &str, mark: &[u8]) -> Result<()> {
 fn kv_many(count: usize) -> Result<Value> {
     let value = vec![b'v'; 1 << 20];
     for at in 0..count {
-        kv::set(&format!("many/{at}"), &value).map_err(|error| Error::new(error.code, format!("after {at}: {}", error.message)))?;
+        kv::set(&format!("many/{at}"), &value)
+            .map_err(|error| Error::new(error.code, format!("after {at}: {}", error.message)))?;
     }
     Ok(json!(count))
 }

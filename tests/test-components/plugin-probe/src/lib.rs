@@ -5,8 +5,8 @@ mod deeds;
 
 use deeds::Heard;
 use plugin_sdk::{
-    Action, Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Error, Event, HookResult, Judgement, Plugin, Request,
-    Response, Result, bus, events, messages,
+    Action, Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Error, Event,
+    HookResult, Judgement, Plugin, Request, Response, Result, bus, events, messages,
 };
 use serde_json::{Value, json};
 
@@ -36,11 +36,17 @@ impl Plugin for Probe {
     }
 
     fn on_requirements_changed(&mut self, server_id: &str, snapshot: Value) {
-        self.heard.note("requirements", json!({"server": server_id, "revision": snapshot["revision"]}));
+        self.heard.note(
+            "requirements",
+            json!({"server": server_id, "revision": snapshot["revision"]}),
+        );
     }
 
     fn on_data_changed(&mut self, change: DataChange) {
-        self.heard.note("data", json!({"key": change.key, "by": change.by, "removed": change.removed}));
+        self.heard.note(
+            "data",
+            json!({"key": change.key, "by": change.by, "removed": change.removed}),
+        );
     }
 
     fn on_request_streaming(&mut self, request: Request, answer: Answer) -> Result<()> {
@@ -63,20 +69,31 @@ impl Plugin for Probe {
     /// `/<deed>/<argument>`; the answer is JSON.
     fn on_request(&mut self, request: Request) -> Result<Response> {
         let path = request.path.clone();
-        let (deed, argument) = path.trim_start_matches('/').split_once('/').unwrap_or((path.trim_start_matches('/'), ""));
+        let (deed, argument) = path
+            .trim_start_matches('/')
+            .split_once('/')
+            .unwrap_or((path.trim_start_matches('/'), ""));
         match deed {
             "request" => {
-                let headers: Vec<Value> =
-                    request.headers.iter().map(|(name, value)| json!([name, String::from_utf8_lossy(value)])).collect();
+                let headers: Vec<Value> = request
+                    .headers
+                    .iter()
+                    .map(|(name, value)| json!([name, String::from_utf8_lossy(value)]))
+                    .collect();
                 let about = json!({
                     "method": request.method, "path": request.path, "query": request.query, "user": request.user_id, "role": request.role,
                     "headers": headers, "body": String::from_utf8_lossy(&request.bytes()?),
                 });
                 Response::json(200, &about)
             }
-            "context" => Response::json(200, &json!({"instance": self.context.instance_id, "server": self.context.server_id})),
+            "context" => Response::json(
+                200,
+                &json!({"instance": self.context.instance_id, "server": self.context.server_id}),
+            ),
             "heard" => Response::json(200, &self.heard.all()),
-            "status" => Ok(Response::text("short and stout").with_status(argument.parse().unwrap_or(500))),
+            "status" => {
+                Ok(Response::text("short and stout").with_status(argument.parse().unwrap_or(500)))
+            }
             _ => Response::json(200, &deeds::run(deed, argument, &request)?),
         }
     }
@@ -93,11 +110,28 @@ impl Plugin for Probe {
             Some("panic") => panic!("told to panic"),
             // Whoever hears this says it again: a loop, which the host cuts.
             Some("echo") => events::publish(&event.server_id, "tell", &event.payload, None, None)?,
-            Some("say") => messages::send(&event.server_id, None, payload["text"].as_str().unwrap_or_default())?,
-            Some("heard") => events::publish(&event.server_id, "tell", &self.heard.all().to_string(), None, None)?,
+            Some("say") => messages::send(
+                &event.server_id,
+                None,
+                payload["text"].as_str().unwrap_or_default(),
+            )?,
+            Some("heard") => events::publish(
+                &event.server_id,
+                "tell",
+                &self.heard.all().to_string(),
+                None,
+                None,
+            )?,
             Some("subscribe") => {
                 let replay = payload["replay"].as_u64().unwrap_or_default() as u32;
-                bus::subscribe("topic", bus::Options { replay, since: None, include_self: true })?;
+                bus::subscribe(
+                    "topic",
+                    bus::Options {
+                        replay,
+                        since: None,
+                        include_self: true,
+                    },
+                )?;
             }
             Some("publish") => bus::publish("topic", &payload["message"].to_string())?,
             _ => {}
@@ -107,11 +141,15 @@ impl Plugin for Probe {
 
     fn on_message(&mut self, message: BusMessage) {
         let payload: Value = serde_json::from_str(&message.payload).unwrap_or_default();
-        self.heard.note("message", json!({"topic": message.topic, "payload": payload, "replayed": message.replayed}));
+        self.heard.note(
+            "message",
+            json!({"topic": message.topic, "payload": payload, "replayed": message.replayed}),
+        );
     }
 
     fn on_hook(&mut self, hook: &str, input: Value, output: Option<Value>) -> Result<HookResult> {
-        self.heard.note("hook", json!({"hook": hook, "input": input}));
+        self.heard
+            .note("hook", json!({"hook": hook, "input": input}));
         let action = match input["tool_name"].as_str() {
             Some("forbidden") => Action::Block("told to".to_owned()),
             _ => Action::Proceed,

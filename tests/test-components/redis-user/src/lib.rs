@@ -1,7 +1,9 @@
 //! A guest that imports an interface which the native host does not offer.
 
-use spin_sdk::http::{IntoResponse, Request};
-use spin_sdk::http_service;
+use spin_sdk::{
+    http::{IntoResponse, Request},
+    http_service,
+};
 
 #[http_service]
 async fn handle(_: Request) -> anyhow::Result<impl IntoResponse> {

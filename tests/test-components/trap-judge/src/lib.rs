@@ -2,15 +2,20 @@
 //! "meanwhile", and never about "doubt". Everything else passes.
 
 mod bindings {
-    #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #![allow(
+        unsafe_code,
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        reason = "generated code"
+    )]
     wit_bindgen::generate!({ path: "../../../wit", world: "jackfield:envelopes/filter" });
     use crate::Guest;
     export!(Guest);
 }
 
-use std::cell::Cell;
-
 use bindings::exports::jackfield::envelopes::judge;
+use std::cell::Cell;
 
 struct Guest;
 
@@ -20,7 +25,11 @@ thread_local! {
 
 impl judge::Guest for Guest {
     fn judge(_: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let says = |word: &str| envelope.windows(word.len()).any(|window| window == word.as_bytes());
+        let says = |word: &str| {
+            envelope
+                .windows(word.len())
+                .any(|window| window == word.as_bytes())
+        };
         assert!(!says("\"trap\""), "the judge gives up");
         IS_SURE.set(IS_SURE.get() || says("\"meanwhile\""));
         if says("\"doubt\"") || (says("\"ponder\"") && !IS_SURE.get()) {

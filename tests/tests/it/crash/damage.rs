@@ -34,7 +34,9 @@ const QUESTIONS: [&str; 7] = [
 impl Original {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let host = settings(folder.path()).config("[rest]\nservers_per_owner = 1000\n").start();
+        let host = settings(folder.path())
+            .config("[rest]\nservers_per_owner = 1000\n")
+            .start();
         let token = token(folder.path(), "olga", "admin");
         host.create_server("olga", "durable");
         for at in 0..60 {
@@ -47,18 +49,37 @@ impl Original {
         stop(host);
         let host = settings(folder.path()).start();
         let act = |path: &str, body: Value| {
-            let _ = host.act("olga", "PUT", &format!("/api/servers/durable/{path}"), &body).expect(200);
+            let _ = host
+                .act(
+                    "olga",
+                    "PUT",
+                    &format!("/api/servers/durable/{path}"),
+                    &body,
+                )
+                .expect(200);
         };
         for at in 0..10 {
             let _ = put(&host, &token, &format!("late-{at}"), at).expect(200);
             act(&format!("bans/troll-{at}"), json!({"reason": "spam"}));
-            act(&format!("roles/role-{at}"), json!({"name": "Role", "permissions": ["manageMembers"]}));
+            act(
+                &format!("roles/role-{at}"),
+                json!({"name": "Role", "permissions": ["manageMembers"]}),
+            );
         }
-        let known = QUESTIONS.iter().map(|path| ask(&host, &token, path).1).collect();
+        let known = QUESTIONS
+            .iter()
+            .map(|path| ask(&host, &token, path).1)
+            .collect();
         host.kill();
-        let log = fs::metadata(folder.path().join("sqlite-default.db-wal")).expect("a log").len();
+        let log = fs::metadata(folder.path().join("sqlite-default.db-wal"))
+            .expect("a log")
+            .len();
         assert!(log > 100_000, "a log of {log} bytes");
-        Self { folder, token, known }
+        Self {
+            folder,
+            token,
+            known,
+        }
     }
 
     /// A copy to damage.
@@ -67,7 +88,8 @@ impl Original {
         for entry in fs::read_dir(self.folder.path()).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_file() {
-                fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("a copy");
+                fs::copy(&path, copy.path().join(path.file_name().expect("a name")))
+                    .expect("a copy");
             }
         }
         copy
@@ -82,18 +104,41 @@ impl Original {
                 let log = &failure.log;
                 assert!(!log.contains("panicked"), "{damage}: {log}");
                 assert!(
-                    ["error[DATABASE_CORRUPT]", "error[DATABASE_MISSING]", "error[DATABASE_NEWER]"].iter().any(|code| log.contains(code)),
+                    [
+                        "error[DATABASE_CORRUPT]",
+                        "error[DATABASE_MISSING]",
+                        "error[DATABASE_NEWER]"
+                    ]
+                    .iter()
+                    .any(|code| log.contains(code)),
                     "{damage}: {log}"
                 );
-                assert!(log.contains("restore") || log.contains("DATABASE_NEWER"), "{damage}: it says what to do: {log}");
-                assert_eq!(fs::read(database(data)).unwrap_or_default(), before, "{damage}: the file was left as it is");
+                assert!(
+                    log.contains("restore") || log.contains("DATABASE_NEWER"),
+                    "{damage}: it says what to do: {log}"
+                );
+                assert_eq!(
+                    fs::read(database(data)).unwrap_or_default(),
+                    before,
+                    "{damage}: the file was left as it is"
+                );
                 return Outcome::Refused;
             }
         };
-        let answers: Vec<_> = QUESTIONS.iter().map(|path| ask(&host, &self.token, path)).collect();
+        let answers: Vec<_> = QUESTIONS
+            .iter()
+            .map(|path| ask(&host, &self.token, path))
+            .collect();
         let written = put(&host, &self.token, "plugin-new", 1);
-        for (status, body) in answers.iter().cloned().chain([(written.status, written.json())]) {
-            assert!(status == 200 || (status == 503 && body["code"] == "DATABASE_CORRUPT"), "{damage}: {status} {body}");
+        for (status, body) in answers
+            .iter()
+            .cloned()
+            .chain([(written.status, written.json())])
+        {
+            assert!(
+                status == 200 || (status == 503 && body["code"] == "DATABASE_CORRUPT"),
+                "{damage}: {status} {body}"
+            );
         }
         assert!(!host.log().contains("panicked"), "{damage}: {}", host.log());
         assert_eq!(host.get("/healthz").status, 200, "{damage}");
@@ -101,10 +146,21 @@ impl Original {
             return Outcome::Told;
         }
         for ((_, body), known) in answers.iter().zip(&self.known) {
-            assert_eq!(lengths(body), lengths(known), "{damage}: something is missing");
+            assert_eq!(
+                lengths(body),
+                lengths(known),
+                "{damage}: something is missing"
+            );
         }
-        let same = answers.iter().zip(&self.known).all(|((_, body), known)| body == known);
-        if same { Outcome::Sound } else { Outcome::Unnoticed }
+        let same = answers
+            .iter()
+            .zip(&self.known)
+            .all(|((_, body), known)| body == known);
+        if same {
+            Outcome::Sound
+        } else {
+            Outcome::Unnoticed
+        }
     }
 }
 
@@ -129,17 +185,27 @@ fn ask(host: &Host, token: &str, path: &str) -> (u16, Value) {
 /// How many there are of everything.
 fn lengths(body: &Value) -> Vec<(String, usize)> {
     let lists = body.as_object().into_iter().flatten();
-    lists.filter_map(|(name, value)| Some((name.clone(), value.as_array()?.len()))).collect()
+    lists
+        .filter_map(|(name, value)| Some((name.clone(), value.as_array()?.len())))
+        .collect()
 }
 
 /// Damages one place of one file; says what it did.
 fn damage(data: &Path, rng: &mut Rng) -> String {
-    let name = if rng.chance(60) { "sqlite-default.db" } else { "sqlite-default.db-wal" };
+    let name = if rng.chance(60) {
+        "sqlite-default.db"
+    } else {
+        "sqlite-default.db-wal"
+    };
     let path = data.join(name);
     let mut bytes = fs::read(&path).expect("a file");
     // The last commit of a log, and a log that ends early, look like the traces of a crash.
     let is_log = name.ends_with("wal");
-    let end = if is_log { bytes.len() * 4 / 5 } else { bytes.len() };
+    let end = if is_log {
+        bytes.len() * 4 / 5
+    } else {
+        bytes.len()
+    };
     let page = rng.below(end / 4096) * 4096;
     let place = match rng.below(100) {
         0..15 => rng.below(100),
@@ -181,10 +247,21 @@ fn at_many_places(places: usize, seed: u64) {
         println!("{told}: {outcome:?}");
         outcomes.push(outcome);
     }
-    let count = |wanted| outcomes.iter().filter(|outcome| **outcome == wanted).count();
-    let (refused, told, sound, unnoticed) =
-        (count(Outcome::Refused), count(Outcome::Told), count(Outcome::Sound), count(Outcome::Unnoticed));
-    println!("of {places}: {refused} refused, {told} told later, {sound} harmless, {unnoticed} within a text");
+    let count = |wanted| {
+        outcomes
+            .iter()
+            .filter(|outcome| **outcome == wanted)
+            .count()
+    };
+    let (refused, told, sound, unnoticed) = (
+        count(Outcome::Refused),
+        count(Outcome::Told),
+        count(Outcome::Sound),
+        count(Outcome::Unnoticed),
+    );
+    println!(
+        "of {places}: {refused} refused, {told} told later, {sound} harmless, {unnoticed} within a text"
+    );
     assert!(refused * 3 > places, "most damage is found at the start");
     assert!(unnoticed * 5 < places, "little of it is not found");
 }
@@ -207,10 +284,17 @@ fn a_database_that_has_vanished_is_missed() {
     let original = Original::new();
     let refused = |data: &Path, code: &str| {
         let failure = settings(data).try_start().err().expect("a refusal");
-        assert!(failure.log.contains(code) && failure.log.contains("restore"), "{}", failure.log);
+        assert!(
+            failure.log.contains(code) && failure.log.contains("restore"),
+            "{}",
+            failure.log
+        );
     };
     let file = |data: &Path, end: &str| PathBuf::from(format!("{}{end}", database(data).display()));
-    for vanish in [|path: &Path| fs::remove_file(path).expect("a file"), |path: &Path| fs::write(path, "").expect("a file")] {
+    for vanish in [
+        |path: &Path| fs::remove_file(path).expect("a file"),
+        |path: &Path| fs::write(path, "").expect("a file"),
+    ] {
         // With its log.
         let copy = original.copy();
         vanish(&database(copy.path()));
@@ -236,12 +320,27 @@ fn damage_to_the_log_is_not_taken_for_its_end() {
     let original = Original::new();
     let log = |data: &Path| data.join("sqlite-default.db-wal");
     let bytes = fs::read(log(original.folder.path())).expect("a log");
-    for place in [0, 9, 17, 30, 32, 45, 60, 2000, bytes.len() / 4, bytes.len() / 2] {
+    for place in [
+        0,
+        9,
+        17,
+        30,
+        32,
+        45,
+        60,
+        2000,
+        bytes.len() / 4,
+        bytes.len() / 2,
+    ] {
         let copy = original.copy();
         let mut bytes = bytes.clone();
         bytes[place] ^= 1;
         fs::write(log(copy.path()), bytes).expect("a log");
-        assert_eq!(original.judge(copy.path(), &format!("byte {place} of the log")), Outcome::Refused, "byte {place}");
+        assert_eq!(
+            original.judge(copy.path(), &format!("byte {place} of the log")),
+            Outcome::Refused,
+            "byte {place}"
+        );
     }
 }
 
@@ -253,7 +352,9 @@ fn a_text_that_is_none_any_more_is_told_as_damage() {
         let copy = original.copy();
         let open = rusqlite::Connection::open(database(copy.path())).expect("a database");
         // A set high bit at the end of the document, as a flip would leave it.
-        let sql = format!("UPDATE {table} SET doc = CAST(CAST(substr(doc, 1, length(doc) - 1) AS BLOB) || x'fd' AS TEXT) WHERE {row}");
+        let sql = format!(
+            "UPDATE {table} SET doc = CAST(CAST(substr(doc, 1, length(doc) - 1) AS BLOB) || x'fd' AS TEXT) WHERE {row}"
+        );
         assert_eq!(open.execute(&sql, []).expect(&sql), 1, "{sql}");
         drop(open);
         assert_eq!(original.judge(copy.path(), table), Outcome::Told, "{table}");

@@ -23,12 +23,17 @@ impl Disk {
     /// Eight mebibytes. Nothing where this process may not mount.
     fn new() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(folder.path()).stderr(Stdio::null()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "none"])
+            .arg(folder.path())
+            .stderr(Stdio::null())
+            .status();
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self(folder));
         }
-        println!("mounting is not allowed here: the disk's size is not tested, the process's own limit is");
+        println!(
+            "mounting is not allowed here: the disk's size is not tested, the process's own limit is"
+        );
         None
     }
 
@@ -42,13 +47,19 @@ impl Disk {
 
     /// Fills it to the last byte, and then gives so much back.
     fn fill(&self, spare: u64) {
-        let mut filler = OpenOptions::new().create(true).append(true).open(self.filler()).expect("a file");
+        let mut filler = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.filler())
+            .expect("a file");
         let page = [0x5a; 4096];
         for block in [&page[..], &page[..1]] {
             while filler.write_all(block).is_ok() {}
         }
         let length = filler.metadata().expect("its length").len();
-        filler.set_len(length.saturating_sub(spare)).expect("a shorter file");
+        filler
+            .set_len(length.saturating_sub(spare))
+            .expect("a shorter file");
     }
 
     fn free(&self) {
@@ -56,21 +67,37 @@ impl Disk {
     }
 
     fn remount(&self, option: &str) {
-        let status = Command::new("mount").args(["-o", &format!("remount,{option}")]).arg(self.0.path()).status();
-        assert!(status.is_ok_and(|status| status.success()), "remount {option}");
+        let status = Command::new("mount")
+            .args(["-o", &format!("remount,{option}")])
+            .arg(self.0.path())
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "remount {option}"
+        );
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.0.path())
+            .status();
     }
 }
 
 /// A refusal to start with this code, in words, without a panic.
 fn refuses(data: &Path, code: &str) {
-    let failure = settings(data).try_start().err().unwrap_or_else(|| panic!("{code}: it starts"));
-    assert!(failure.log.contains(&format!("error[{code}]")), "{code}: {}", failure.log);
+    let failure = settings(data)
+        .try_start()
+        .err()
+        .unwrap_or_else(|| panic!("{code}: it starts"));
+    assert!(
+        failure.log.contains(&format!("error[{code}]")),
+        "{code}: {}",
+        failure.log
+    );
     assert!(!failure.log.contains("panicked"), "{}", failure.log);
 }
 
@@ -89,7 +116,11 @@ fn a_full_disk_at_the_start_is_said_and_harms_nothing() {
                 started += 1;
                 let _ = host.get("/healthz").expect(200);
             }
-            Err(failure) => assert!(failure.log.contains("error[DISK_FULL]"), "{spare} bytes: {}", failure.log),
+            Err(failure) => assert!(
+                failure.log.contains("error[DISK_FULL]"),
+                "{spare} bytes: {}",
+                failure.log
+            ),
         }
     }
     disk.free();
@@ -99,7 +130,11 @@ fn a_full_disk_at_the_start_is_said_and_harms_nothing() {
     disk.fill(0);
     let before = fs::read(database(&disk.data())).expect("a database");
     refuses(&disk.data(), "DISK_FULL");
-    assert_eq!(fs::read(database(&disk.data())).expect("a database"), before, "what could not be opened was left alone");
+    assert_eq!(
+        fs::read(database(&disk.data())).expect("a database"),
+        before,
+        "what could not be opened was left alone"
+    );
     disk.free();
     let host = settings(&disk.data()).start();
     let _ = host.get("/api/servers/durable").expect(200);
@@ -126,26 +161,45 @@ fn a_disk_that_fills_up_stops_writes_and_nothing_else() {
         acknowledged += 1;
         assert!(acknowledged < 400, "the disk is full, and writes go on");
     };
-    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("DATABASE_FULL")), "{}", refused.text());
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (503, &json!("DATABASE_FULL")),
+        "{}",
+        refused.text()
+    );
     for at in 0..20 {
         let answer = put(&host, &token, &format!("again-{at}"), 3);
-        assert_eq!((answer.status, &answer.json()["code"]), (503, &json!("DATABASE_FULL")), "{}", answer.text());
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (503, &json!("DATABASE_FULL")),
+            "{}",
+            answer.text()
+        );
     }
     // Everything that writes nothing goes on.
     let known = host.get("/api/servers/durable/plugins").expect(200).json();
-    assert_eq!(known["requirements"].as_array().map(Vec::len), Some(acknowledged + 1));
+    assert_eq!(
+        known["requirements"].as_array().map(Vec::len),
+        Some(acknowledged + 1)
+    );
     let _ = host.get("/healthz").expect(200);
     client.send(json!({"type": "chat_message", "serverId": "durable", "message": "no room"}));
     assert_eq!(other.expect("chat_message")["message"], "no room");
     drop(Client::joined(&host, "late", "durable"));
 
     disk.free();
-    until("writes to work again", || (put(&host, &token, "plugin-after", 4).status == 200).then_some(()));
+    until("writes to work again", || {
+        (put(&host, &token, "plugin-after", 4).status == 200).then_some(())
+    });
     host.kill();
     assert_whole(&disk.data());
     let host = settings(&disk.data()).start();
     let known = host.get("/api/servers/durable/plugins").expect(200).json();
-    assert_eq!(known["requirements"].as_array().map(Vec::len), Some(acknowledged + 2), "before, {acknowledged} on the way, after");
+    assert_eq!(
+        known["requirements"].as_array().map(Vec::len),
+        Some(acknowledged + 2),
+        "before, {acknowledged} on the way, after"
+    );
 }
 
 /// The size of files can be limited for a process (`LimitFSIZE` of systemd): a write beyond it is an I/O error, and by default the end.
@@ -157,21 +211,43 @@ fn a_write_that_the_system_refuses_is_survived() {
     let token = host.token("olga", "client");
     let _ = put(&host, &token, "plugin-before", 1).expect(200);
     let limit = |bytes: &str| {
-        let status =
-            Command::new("prlimit").args(["--pid", &host.process_id().to_string(), &format!("--fsize={bytes}:unlimited")]).status();
-        assert!(status.is_ok_and(|status| status.success()), "prlimit, from util-linux");
+        let status = Command::new("prlimit")
+            .args([
+                "--pid",
+                &host.process_id().to_string(),
+                &format!("--fsize={bytes}:unlimited"),
+            ])
+            .status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "prlimit, from util-linux"
+        );
     };
     limit("100");
     for at in 0..5 {
         let answer = put(&host, &token, &format!("plugin-{at}"), 2);
-        let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
-        assert!(answer.status == 503 && ["DATABASE_UNAVAILABLE", "DATABASE_FULL"].contains(&code.as_str()), "{}", answer.text());
+        let code = answer.json()["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        assert!(
+            answer.status == 503
+                && ["DATABASE_UNAVAILABLE", "DATABASE_FULL"].contains(&code.as_str()),
+            "{}",
+            answer.text()
+        );
     }
     let _ = host.get("/healthz").expect(200);
     let known = host.get("/api/servers/durable/plugins").expect(200).json();
-    assert_eq!(known["requirements"].as_array().map(Vec::len), Some(1), "nothing by half");
+    assert_eq!(
+        known["requirements"].as_array().map(Vec::len),
+        Some(1),
+        "nothing by half"
+    );
     limit("unlimited");
-    until("writes to work again", || (put(&host, &token, "plugin-after", 3).status == 200).then_some(()));
+    until("writes to work again", || {
+        (put(&host, &token, "plugin-after", 3).status == 200).then_some(())
+    });
     host.kill();
     assert_whole(folder.path());
 }
@@ -196,10 +272,21 @@ fn a_file_that_cannot_be_read_is_named() {
     stop(settings(folder.path()).start());
     fs::remove_file(database(folder.path())).expect("a database");
     symlink("/proc/self/mem", database(folder.path())).expect("a link");
-    let failure = settings(folder.path()).try_start().err().expect("a refusal");
+    let failure = settings(folder.path())
+        .try_start()
+        .err()
+        .expect("a refusal");
     assert!(!failure.log.contains("panicked"), "{}", failure.log);
-    assert!(failure.log.contains("error[D"), "a code of a database or disk: {}", failure.log);
-    assert!(failure.log.contains("sqlite-default.db"), "it names the file: {}", failure.log);
+    assert!(
+        failure.log.contains("error[D"),
+        "a code of a database or disk: {}",
+        failure.log
+    );
+    assert!(
+        failure.log.contains("sqlite-default.db"),
+        "it names the file: {}",
+        failure.log
+    );
 }
 
 /// Nobody reads the log and nobody can write it: the host does its work all the same.
@@ -207,13 +294,19 @@ fn a_file_that_cannot_be_read_is_named() {
 fn a_log_on_a_full_disk_ends_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let host = settings(&data).log(Path::new("/dev/full")).config("[log]\nfilter = \"debug\"\n").start();
+    let host = settings(&data)
+        .log(Path::new("/dev/full"))
+        .config("[log]\nfilter = \"debug\"\n")
+        .start();
     host.create_server("olga", "durable");
     let mut client = Client::joined(&host, "guest", "durable");
     let token = token(&data, "olga", "client");
     for at in 0..20 {
         let _ = put(&host, &token, &format!("plugin-{at}"), 1).expect(200);
-        client.refused(json!({"type": "chat_message", "serverId": "nowhere", "message": "logged"}), "NOT_A_MEMBER");
+        client.refused(
+            json!({"type": "chat_message", "serverId": "nowhere", "message": "logged"}),
+            "NOT_A_MEMBER",
+        );
     }
     let _ = host.get("/healthz").expect(200);
     stop(host);
@@ -226,11 +319,25 @@ fn an_output_that_nobody_reads_ends_nothing() {
     let log = folder.path().join("log");
     let config = folder.path().join("jackfield.toml");
     fs::write(&config, "[socket]\nshards = 1\n").expect("a file");
-    let full = OpenOptions::new().write(true).open("/dev/full").expect("a device");
+    let full = OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("a device");
     let mut command = jackfield();
-    command.env("JACKFIELD_EDGE__CACHE", tests::output_folder().join("jackfield-test-cache"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(&config).arg("--data").arg(folder.path().join("data"));
-    let mut child = command.stdout(full).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    command.env(
+        "JACKFIELD_EDGE__CACHE",
+        tests::output_folder().join("jackfield-test-cache"),
+    );
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(&config)
+        .arg("--data")
+        .arg(folder.path().join("data"));
+    let mut child = command
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
     let lines = BufReader::new(child.stderr.take().expect("a piped log")).lines();
     let mut file = File::create(&log).expect("a log");
     let mut ready = false;
@@ -238,11 +345,16 @@ fn an_output_that_nobody_reads_ends_nothing() {
         writeln!(file, "{line}").expect("a line");
         if line.contains("ready") && !ready {
             ready = true;
-            let status = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            let status = Command::new("kill")
+                .args(["-TERM", &child.id().to_string()])
+                .status();
             assert!(status.is_ok_and(|status| status.success()));
         }
     }
     let status = child.wait().expect("an ended child");
     let said = fs::read_to_string(&log).expect("a log");
-    assert!(ready && status.success() && !said.contains("panicked"), "{status}: {said}");
+    assert!(
+        ready && status.success() && !said.contains("panicked"),
+        "{status}: {said}"
+    );
 }

@@ -24,7 +24,15 @@ struct Journal {
 
 impl Journal {
     /// Writes until the host is gone; tells of each answer.
-    fn write(&mut self, address: &str, token: &str, mut rng: Rng, marks: u64, writer: usize, told: &Sender<()>) {
+    fn write(
+        &mut self,
+        address: &str,
+        token: &str,
+        mut rng: Rng,
+        marks: u64,
+        writer: usize,
+        told: &Sender<()>,
+    ) {
         for mark in marks.. {
             let plugin = format!("writer-{writer}.row-{}", rng.below(ROWS));
             let exists = self.acknowledged.get(&plugin).is_some_and(Option::is_some);
@@ -33,12 +41,19 @@ impl Journal {
                 (Request::new("DELETE", &path), None)
             } else {
                 let row = row(mark);
-                (Request::new("PUT", &path).json(&row), row["installUrl"].as_str().map(str::to_owned))
+                (
+                    Request::new("PUT", &path).json(&row),
+                    row["installUrl"].as_str().map(str::to_owned),
+                )
             };
             self.in_flight = Some((plugin.clone(), becomes.clone()));
-            let Ok(answer) = request.bearer(token).send(address) else { return };
+            let Ok(answer) = request.bearer(token).send(address) else {
+                return;
+            };
             assert_eq!(answer.status, 200, "{}", answer.text());
-            self.revision = self.revision.max(answer.json()["revision"].as_u64().expect("a revision"));
+            self.revision = self
+                .revision
+                .max(answer.json()["revision"].as_u64().expect("a revision"));
             self.acknowledged.insert(plugin, becomes);
             self.in_flight = None;
             if told.send(()).is_err() {
@@ -51,8 +66,15 @@ impl Journal {
     fn settle(&mut self, rows: &BTreeMap<String, String>, seed: u64) {
         for (plugin, wanted) in &self.acknowledged {
             let found = rows.get(plugin).cloned();
-            let pending = self.in_flight.as_ref().filter(|(other, _)| other == plugin).map(|(_, becomes)| becomes);
-            assert!(found == *wanted || Some(&found) == pending, "seed {seed}: {plugin} was acknowledged as {wanted:?}, and is {found:?}");
+            let pending = self
+                .in_flight
+                .as_ref()
+                .filter(|(other, _)| other == plugin)
+                .map(|(_, becomes)| becomes);
+            assert!(
+                found == *wanted || Some(&found) == pending,
+                "seed {seed}: {plugin} was acknowledged as {wanted:?}, and is {found:?}"
+            );
         }
         if let Some((plugin, _)) = self.in_flight.take() {
             let found = rows.get(&plugin).cloned();
@@ -66,7 +88,9 @@ fn read(host: &Host) -> (BTreeMap<String, String>, u64) {
     let snapshot = host.get("/api/servers/durable/plugins").expect(200).json();
     let rows = snapshot["requirements"].as_array().expect("a list").iter();
     let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
-    let rows = rows.map(|row| (text(&row["pluginId"]), text(&row["installUrl"]))).collect();
+    let rows = rows
+        .map(|row| (text(&row["pluginId"]), text(&row["installUrl"])))
+        .collect();
     (rows, snapshot["revision"].as_u64().expect("a revision"))
 }
 
@@ -82,23 +106,43 @@ fn survive(kills: usize) {
     let mut journals: Vec<Journal> = (0..WRITERS).map(|_| Journal::default()).collect();
     let mut writes = 0;
     for kill in 0..kills {
-        let host = running.take().unwrap_or_else(|| settings(folder.path()).start());
+        let host = running
+            .take()
+            .unwrap_or_else(|| settings(folder.path()).start());
         let (rows, revision) = read(&host);
-        let told = journals.iter().map(|journal| journal.revision).max().unwrap_or_default();
-        assert!(revision >= told, "seed {seed}: after kill {kill} the revision is {revision}, and {told} was told");
+        let told = journals
+            .iter()
+            .map(|journal| journal.revision)
+            .max()
+            .unwrap_or_default();
+        assert!(
+            revision >= told,
+            "seed {seed}: after kill {kill} the revision is {revision}, and {told} was told"
+        );
         assert!(
             rows.keys()
-                .all(|plugin| journals.iter().any(|journal| journal.acknowledged.contains_key(plugin)
-                    || journal.in_flight.as_ref().is_some_and(|(other, _)| other == plugin))),
+                .all(|plugin| journals.iter().any(|journal| journal
+                    .acknowledged
+                    .contains_key(plugin)
+                    || journal
+                        .in_flight
+                        .as_ref()
+                        .is_some_and(|(other, _)| other == plugin))),
             "seed {seed}: a row of nobody"
         );
         for journal in &mut journals {
             journal.settle(&rows, seed);
         }
-        writes += kill_among(host, &mut journals, &mut rng, 200, |journal, writer, address, rng, told| {
-            let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
-            journal.write(address, &token, rng, marks, writer, told);
-        });
+        writes += kill_among(
+            host,
+            &mut journals,
+            &mut rng,
+            200,
+            |journal, writer, address, rng, told| {
+                let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
+                journal.write(address, &token, rng, marks, writer, told);
+            },
+        );
         assert_whole(folder.path());
     }
     println!("{kills} kills among {writes} acknowledged writes");

@@ -64,7 +64,10 @@ fn assert_whole(data: &Path) {
     };
     assert_eq!(one("PRAGMA integrity_check"), "ok");
     for (what, sql) in [
-        ("audit rows without a row in the feed", "SELECT count(*) FROM audit WHERE change_seq NOT IN (SELECT seq FROM change)"),
+        (
+            "audit rows without a row in the feed",
+            "SELECT count(*) FROM audit WHERE change_seq NOT IN (SELECT seq FROM change)",
+        ),
         (
             "servers whose revision is not their last change's",
             "SELECT count(*) FROM scope AS s WHERE kind = 'server' AND revision <> (SELECT max(revision) FROM audit WHERE scope_id = s.id)",

@@ -13,8 +13,16 @@ fn the_second_host_is_told_who_was_first() {
     symlink(&data, &alias).expect("a link");
     for path in [&data, &alias] {
         let failure = settings(path).try_start().err().expect("a refusal");
-        assert!(failure.log.contains("error[DATA_IN_USE]"), "{}", failure.log);
-        assert!(failure.log.contains(&first.process_id().to_string()), "it names the process: {}", failure.log);
+        assert!(
+            failure.log.contains("error[DATA_IN_USE]"),
+            "{}",
+            failure.log
+        );
+        assert!(
+            failure.log.contains(&first.process_id().to_string()),
+            "it names the process: {}",
+            failure.log
+        );
     }
     let _ = first.get("/api/servers/durable").expect(200);
     // The lock is the process's, and goes with it, however it goes.
@@ -27,10 +35,23 @@ fn the_second_host_is_told_who_was_first() {
 fn of_many_that_start_at_once_one_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| settings(folder.path()).try_start())).collect();
-        starts.into_iter().map(|start| start.join().expect("a start")).collect()
+        let starts: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| settings(folder.path()).try_start()))
+            .collect();
+        starts
+            .into_iter()
+            .map(|start| start.join().expect("a start"))
+            .collect()
     });
-    let refused: Vec<_> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+    let refused: Vec<_> = outcomes
+        .iter()
+        .filter_map(|outcome| outcome.as_ref().err())
+        .collect();
     assert_eq!(refused.len(), 3, "{refused:?}");
-    assert!(refused.iter().all(|failure| failure.log.contains("error[DATA_IN_USE]")), "{refused:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|failure| failure.log.contains("error[DATA_IN_USE]")),
+        "{refused:?}"
+    );
 }

@@ -9,7 +9,9 @@ use tests::{host::token, http::Request, root};
 /// A database made of SQL text.
 fn database_of(data: &Path, sql: &str) {
     fs::create_dir_all(data).expect("a folder");
-    Connection::open(database(data)).and_then(|connection| connection.execute_batch(sql)).expect("SQL");
+    Connection::open(database(data))
+        .and_then(|connection| connection.execute_batch(sql))
+        .expect("SQL");
 }
 
 fn cases() -> std::path::PathBuf {
@@ -28,19 +30,31 @@ fn every_older_database_opens_and_loses_nothing() {
         versions += 1;
         let folder = tempfile::tempdir().expect("a folder");
         database_of(folder.path(), &fs::read_to_string(&path).expect("SQL"));
-        let expected: Value = serde_json::from_str(&fs::read_to_string(path.with_extension("json")).expect("its answers")).expect("JSON");
+        let expected: Value = serde_json::from_str(
+            &fs::read_to_string(path.with_extension("json")).expect("its answers"),
+        )
+        .expect("JSON");
         // Twice: migrated, and as the migration left it.
         for start in 0..2 {
             let host = settings(folder.path()).start();
             let token = token(folder.path(), "olga", "admin");
             for (path, wanted) in expected.as_object().expect("answers by path") {
-                let answer = host.send(&Request::new("GET", path).bearer(&token)).expect(200).json();
+                let answer = host
+                    .send(&Request::new("GET", path).bearer(&token))
+                    .expect(200)
+                    .json();
                 assert_eq!(&answer, wanted, "{path}, start {start}");
             }
             stop(host);
         }
         let host = settings(folder.path()).start();
-        let _ = put(&host, &token(folder.path(), "olga", "client"), "plugin-new", 1).expect(200);
+        let _ = put(
+            &host,
+            &token(folder.path(), "olga", "client"),
+            "plugin-new",
+            1,
+        )
+        .expect(200);
         drop(host);
         assert_whole(folder.path());
     }
@@ -53,19 +67,30 @@ fn a_migration_that_broke_off_is_finished() {
     let migrations = root().join("components/plugin-support/migrations/sqlite");
     let sql = fs::read_to_string(migrations.join("0001.sql")).expect("the first migration");
     let statements: Vec<&str> = sql.split("\n--;\n").collect();
-    assert!(statements.len() > 5, "statements are separated by lines of `--;`");
+    assert!(
+        statements.len() > 5,
+        "statements are separated by lines of `--;`"
+    );
     for done in 0..=statements.len() {
         let folder = tempfile::tempdir().expect("a folder");
         let begun = "CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
-        database_of(folder.path(), &[&[begun], &statements[..done]].concat().join(";\n"));
+        database_of(
+            folder.path(),
+            &[&[begun], &statements[..done]].concat().join(";\n"),
+        );
         let host = settings(folder.path()).start();
         host.create_server("olga", "durable");
         let _ = put(&host, &host.token("olga", "client"), "x.y", 1).expect(200);
         drop(host);
         assert_whole(folder.path());
         let connection = Connection::open(database(folder.path())).expect("a database");
-        let version: i64 =
-            connection.query_row("SELECT value FROM meta WHERE name = 'schema_version'", [], |row| row.get(0)).expect("a version");
+        let version: i64 = connection
+            .query_row(
+                "SELECT value FROM meta WHERE name = 'schema_version'",
+                [],
+                |row| row.get(0),
+            )
+            .expect("a version");
         assert_eq!(version, 1, "{done} statements were done");
     }
 }

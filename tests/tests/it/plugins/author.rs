@@ -6,21 +6,57 @@ use tests::{host::jackfield, output_folder, plugins::Directory};
 #[test]
 fn a_new_plugin_builds_and_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let made = jackfield().args(["new", "plugin", "say-hello", "--into"]).arg(folder.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let again = jackfield().args(["new", "plugin", "say-hello", "--into"]).arg(folder.path()).output().unwrap();
-    assert!(!again.status.success() && String::from_utf8_lossy(&again.stderr).contains("exists already"));
+    let made = jackfield()
+        .args(["new", "plugin", "say-hello", "--into"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    let again = jackfield()
+        .args(["new", "plugin", "say-hello", "--into"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(
+        !again.status.success()
+            && String::from_utf8_lossy(&again.stderr).contains("exists already")
+    );
     let source = folder.path().join("say-hello");
     // Below the product's own output, so that a second run is quick.
     let target = output_folder().parent().unwrap().join("new-plugin");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--release", "--target", "wasm32-wasip2", "--target-dir"]).arg(&target).current_dir(&source);
+    cargo
+        .args([
+            "build",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "--target-dir",
+        ])
+        .arg(&target)
+        .current_dir(&source);
     let built = cargo.env_remove("RUSTFLAGS").output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
     let directory = Directory::default();
-    let manifest = serde_json::from_slice(&std::fs::read(source.join("jackfield.json")).unwrap()).unwrap();
-    directory.put("say-hello", &manifest, &target.join("wasm32-wasip2/release/say_hello.wasm"));
+    let manifest =
+        serde_json::from_slice(&std::fs::read(source.join("jackfield.json")).unwrap()).unwrap();
+    directory.put(
+        "say-hello",
+        &manifest,
+        &target.join("wasm32-wasip2/release/say_hello.wasm"),
+    );
     let host = directory.settings().start();
     host.plugin_in("example.say-hello", "loaded");
-    assert_eq!(host.ask_plugin("GET", "/say-hello", b"").expect(200).text(), "hello alice");
+    assert_eq!(
+        host.ask_plugin("GET", "/say-hello", b"").expect(200).text(),
+        "hello alice"
+    );
 }

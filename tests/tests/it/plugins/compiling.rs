@@ -34,9 +34,15 @@ const COMPILE_TICKS: u64 = 1_000;
 fn settled(host: &Host, plugin: &str) -> (String, String) {
     tests::until(plugin, || {
         let answer = host.admin("GET", &format!("/api/plugins/{plugin}"), &Value::Null);
-        let about = if answer.status == 200 { answer.json() } else { Value::Null };
+        let about = if answer.status == 200 {
+            answer.json()
+        } else {
+            Value::Null
+        };
         let text = |key: &str| about[key].as_str().unwrap_or_default().to_owned();
-        ["loaded", "blocked", "failed"].contains(&text("state").as_str()).then(|| (text("state"), text("lastError")))
+        ["loaded", "blocked", "failed"]
+            .contains(&text("state").as_str())
+            .then(|| (text("state"), text("lastError")))
     })
 }
 
@@ -60,12 +66,20 @@ fn what_is_no_component_is_refused_by_name() {
     let module = [0, b'a', b's', b'm', 1, 0, 0, 0];
     let mut files: Vec<(Vec<u8>, &str)> = vec![
         (Vec::new(), "is empty"),
-        (module.to_vec(), "is a core WebAssembly module; a component is needed"),
+        (
+            module.to_vec(),
+            "is a core WebAssembly module; a component is needed",
+        ),
         (b"(component)".to_vec(), "is not a WebAssembly component"),
         (vec![0; 64], "is not a WebAssembly component"),
         (component[..8].to_vec(), "missing required export"),
     ];
-    files.extend((1..8).map(|part| (component[..component.len() * part / 8].to_vec(), "is not a valid component")));
+    files.extend((1..8).map(|part| {
+        (
+            component[..component.len() * part / 8].to_vec(),
+            "is not a valid component",
+        )
+    }));
     files.extend((0..MUTANTS).map(|_| (mutant(&component, &mut rng), "")));
     let directory = Directory::default();
     for (at, (bytes, _)) in files.iter().enumerate() {
@@ -75,9 +89,18 @@ fn what_is_no_component_is_refused_by_name() {
     let bystander = Bystander::start(&host, "calm");
     for (at, (_, says)) in files.iter().enumerate() {
         let (state, reason) = settled(&host, &format!("tests.file-{at}"));
-        assert!(reason.contains(says), "seed {seed}, file {at}: {state} {reason}");
-        assert!(says.is_empty() || state == "blocked", "seed {seed}, file {at}: {state} {reason}");
-        assert!(!reason.contains("panicked"), "seed {seed}, file {at}: {reason}");
+        assert!(
+            reason.contains(says),
+            "seed {seed}, file {at}: {state} {reason}"
+        );
+        assert!(
+            says.is_empty() || state == "blocked",
+            "seed {seed}, file {at}: {state} {reason}"
+        );
+        assert!(
+            !reason.contains("panicked"),
+            "seed {seed}, file {at}: {reason}"
+        );
     }
     bystander.undisturbed();
 }
@@ -91,12 +114,25 @@ fn ten_thousand_mutants_are_compiled_or_refused() {
     let component = guest("idle");
     for at in 0..MUTANTS_LONG {
         let mut child = jackfield();
-        let mut child = child.arg("compile-plugin").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = child
+            .arg("compile-plugin")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         // A compiler that knows enough may end before it has read all of it.
-        let _ = child.stdin.take().unwrap().write_all(&mutant(&component, &mut rng));
+        let _ = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(&mutant(&component, &mut rng));
         let output = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(matches!(output.status.code(), Some(0 | 1)) && !said.contains("panicked"), "seed {seed}, mutant {at}: {said}");
+        assert!(
+            matches!(output.status.code(), Some(0 | 1)) && !said.contains("panicked"),
+            "seed {seed}, mutant {at}: {said}"
+        );
     }
 }
 
@@ -106,15 +142,27 @@ fn a_file_that_is_too_large_is_not_read() {
     let host = directory.settings().start();
     let before = resident_bytes(&host);
     directory.install_guest("tests.huge", &[], |_| {});
-    let file = fs::OpenOptions::new().write(true).open(directory.path().join("tests.huge/guest.wasm")).unwrap();
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(directory.path().join("tests.huge/guest.wasm"))
+        .unwrap();
     file.set_len(HUGE_BYTES).unwrap();
     let reason = tests::until("the file to be refused", || {
         let (state, reason) = settled(&host, "tests.huge");
         (state == "blocked" && reason.contains("limit of a component")).then_some(reason)
     });
-    assert!(reason.contains(&format!("the limit of a component is {}", limits::manifest::COMPONENT_BYTES_MAX)), "case 20: {reason}");
+    assert!(
+        reason.contains(&format!(
+            "the limit of a component is {}",
+            limits::manifest::COMPONENT_BYTES_MAX
+        )),
+        "case 20: {reason}"
+    );
     let grown = resident_bytes(&host).saturating_sub(before);
-    assert!(grown < REFUSAL_BYTES_MAX, "case 20: {grown} bytes to refuse a file");
+    assert!(
+        grown < REFUSAL_BYTES_MAX,
+        "case 20: {grown} bytes to refuse a file"
+    );
 }
 
 /// A component of one function whose locals are all alive in all of its loops: small to say, and expensive to give registers to.
@@ -133,11 +181,32 @@ fn bomb() -> Vec<u8> {
     let with_length = |bytes: Vec<u8>| [leb(bytes.len() as u64), bytes].concat();
     let section = |id: u8, bytes: Vec<u8>| [vec![id], with_length(bytes)].concat();
     // local.get at, local.get another, i32.add, local.set at
-    let mixed =
-        (0..LOCALS).flat_map(|at| [vec![0x20], leb(at), vec![0x20], leb((at * 7 + 1) % LOCALS), vec![0x6a, 0x21], leb(at)].concat());
+    let mixed = (0..LOCALS).flat_map(|at| {
+        [
+            vec![0x20],
+            leb(at),
+            vec![0x20],
+            leb((at * 7 + 1) % LOCALS),
+            vec![0x6a, 0x21],
+            leb(at),
+        ]
+        .concat()
+    });
     // loop ... local.get 0, br_if 0, end
-    let one: Vec<u8> = [vec![0x03, 0x40], mixed.collect(), vec![0x20, 0, 0x0d, 0, 0x0b]].concat();
-    let body = [vec![1], leb(LOCALS), vec![0x7f], one.repeat(LOOPS), vec![0x0b]].concat();
+    let one: Vec<u8> = [
+        vec![0x03, 0x40],
+        mixed.collect(),
+        vec![0x20, 0, 0x0d, 0, 0x0b],
+    ]
+    .concat();
+    let body = [
+        vec![1],
+        leb(LOCALS),
+        vec![0x7f],
+        one.repeat(LOOPS),
+        vec![0x0b],
+    ]
+    .concat();
     let module = [
         b"\0asm\x01\0\0\0".to_vec(),
         section(1, vec![1, 0x60, 0, 0]),
@@ -156,28 +225,46 @@ fn what_is_too_expensive_to_compile_ends_its_compiler_alone() {
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
     let seconds = (processor_ticks(&host) + COMPILE_TICKS) / 100;
-    let limited = Command::new("prlimit").arg(format!("--pid={}", host.process_id())).arg(format!("--cpu={seconds}:{seconds}")).status();
+    let limited = Command::new("prlimit")
+        .arg(format!("--pid={}", host.process_id()))
+        .arg(format!("--cpu={seconds}:{seconds}"))
+        .status();
     assert!(limited.expect("prlimit runs").success());
     directory.install_guest("tests.bomb", &bomb(), |_| {});
     let reason = tests::until("the compiler's end", || {
         // Rarely: what the host computes counts, too.
         std::thread::sleep(Duration::from_secs(1));
         let answer = host.admin("GET", "/api/plugins/tests.bomb", &Value::Null);
-        (answer.status == 200 && answer.json()["state"] == "blocked").then(|| answer.json()["lastError"].to_string())
+        (answer.status == 200 && answer.json()["state"] == "blocked")
+            .then(|| answer.json()["lastError"].to_string())
     });
-    assert!(reason.contains("is too expensive to compile"), "case 21: {reason}");
-    assert_eq!(host.ask_plugin("GET", "/polls/", b"").status, 200, "the host and its other plugins live");
+    assert!(
+        reason.contains("is too expensive to compile"),
+        "case 21: {reason}"
+    );
+    assert_eq!(
+        host.ask_plugin("GET", "/polls/", b"").status,
+        200,
+        "the host and its other plugins live"
+    );
 }
 
 /// Compiled code of plugins in a cache.
 fn code(cache: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(cache.join("plugins")).expect("a cache");
-    entries.map(|entry| entry.expect("an entry").path()).filter(|path| path.extension().is_some_and(|end| end == "cwasm")).collect()
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "cwasm"))
+        .collect()
 }
 
 #[test]
 fn code_that_the_host_did_not_write_is_never_run() {
-    let (directory, data, cache) = (Directory::default(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (directory, data, cache) = (
+        Directory::default(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
     // The judges' code is not what this is about.
     let shared = output_folder().join("jackfield-test-cache/modules");
     fs::create_dir_all(&shared).unwrap();
@@ -185,18 +272,28 @@ fn code_that_the_host_did_not_write_is_never_run() {
     directory.install_guest("tests.idle", &guest("idle"), |_| {});
     let settings = || -> Settings {
         let place = toml::Value::from(cache.path().display().to_string());
-        directory.settings().data(data.path()).config(&format!("[edge]\ncache = {place}\n"))
+        directory
+            .settings()
+            .data(data.path())
+            .config(&format!("[edge]\ncache = {place}\n"))
     };
     let complaints = |host: Host| {
         host.plugin_in("tests.idle", "loaded");
         let log = host.log();
         host.kill();
-        log.matches("compiled code was not written by this host and is made anew").count()
+        log.matches("compiled code was not written by this host and is made anew")
+            .count()
     };
     assert_eq!(complaints(settings().start()), 0);
-    let [file] = &code(cache.path())[..] else { panic!("one plugin, one file") };
+    let [file] = &code(cache.path())[..] else {
+        panic!("one plugin, one file")
+    };
     let good = fs::read(file).unwrap();
-    assert_eq!(complaints(settings().start()), 0, "what it wrote itself is taken");
+    assert_eq!(
+        complaints(settings().start()),
+        0,
+        "what it wrote itself is taken"
+    );
     assert_eq!(fs::read(file).unwrap(), good, "and not written again");
 
     let flipped = |at: usize| [&good[..at], &[good[at] ^ 1], &good[at + 1..]].concat();
@@ -215,12 +312,23 @@ fn code_that_the_host_did_not_write_is_never_run() {
         let host = settings().start();
         // Less than a digest is no file of ours at all, and nothing to complain about.
         assert_eq!(complaints(host), 1, "case 22: {what}");
-        assert_eq!(fs::read(file).unwrap().len(), good.len(), "case 22: {what} is made anew");
+        assert_eq!(
+            fs::read(file).unwrap().len(),
+            good.len(),
+            "case 22: {what} is made anew"
+        );
     }
     // Good code of this very host, under the name of another component.
     directory.install_guest("tests.idle", &guest("tables"), |_| {});
     assert_eq!(complaints(settings().start()), 0);
-    let other = code(cache.path()).into_iter().find(|path| path != file).expect("code of the other component");
+    let other = code(cache.path())
+        .into_iter()
+        .find(|path| path != file)
+        .expect("code of the other component");
     fs::copy(file, &other).unwrap();
-    assert_eq!(complaints(settings().start()), 1, "case 22: good code under another name");
+    assert_eq!(
+        complaints(settings().start()),
+        1,
+        "case 22: good code under another name"
+    );
 }

@@ -24,7 +24,14 @@ const SLEEPERS_LEAVE_BYTES_MAX: usize = 24 * limits::MIB;
 
 /// How often the plugin's life has a row of this kind.
 fn rows(host: &Host, plugin: &str, kind: &str) -> usize {
-    let page = host.admin("GET", &format!("/api/plugins/{plugin}/events?page_size=100"), &Value::Null).expect(200).text();
+    let page = host
+        .admin(
+            "GET",
+            &format!("/api/plugins/{plugin}/events?page_size=100"),
+            &Value::Null,
+        )
+        .expect(200)
+        .text();
     page.matches(&format!("\"{kind}\"")).count()
 }
 
@@ -34,32 +41,71 @@ fn ten_crashes_in_a_row_disable_and_a_person_may_try_again() {
     directory.install_guest("tests.traps", &guest("activate-traps"), |_| {});
     directory.install("plugin-probe", |_| {});
     let data = tempfile::tempdir().unwrap();
-    let start = || directory.settings().data(data.path()).config(RATES).config("[plugins]\nrestart_ms = 1\n").start();
+    let start = || {
+        directory
+            .settings()
+            .data(data.path())
+            .config(RATES)
+            .config("[plugins]\nrestart_ms = 1\n")
+            .start()
+    };
     let host = start();
     let bystander = Bystander::start(&host, "calm");
     let given_up = host.plugin_in("tests.traps", "disabled");
-    assert_eq!((&given_up["enabled"], &given_up["lastError"]), (&json!(false), &json!("max_restarts_exceeded")), "R18: {given_up}");
-    assert_eq!((rows(&host, "tests.traps", "crashed"), rows(&host, "tests.traps", "restarting")), (10, 9), "R17, R18");
+    assert_eq!(
+        (&given_up["enabled"], &given_up["lastError"]),
+        (&json!(false), &json!("max_restarts_exceeded")),
+        "R18: {given_up}"
+    );
+    assert_eq!(
+        (
+            rows(&host, "tests.traps", "crashed"),
+            rows(&host, "tests.traps", "restarting")
+        ),
+        (10, 9),
+        "R17, R18"
+    );
     assert_eq!(rows(&host, "tests.traps", "disabled_after_max_restarts"), 1);
 
     host.plugin_in("tests.probe", "loaded");
     for crash in 1..=10 {
-        assert_eq!(host.ask_plugin("GET", "/probe/panic", b"").status, 502, "crash {crash}");
-        until("the crash to be written down", || (rows(&host, "tests.probe", "crashed") == crash).then_some(()));
-        host.plugin_in("tests.probe", if crash < 10 { "loaded" } else { "disabled" });
+        assert_eq!(
+            host.ask_plugin("GET", "/probe/panic", b"").status,
+            502,
+            "crash {crash}"
+        );
+        until("the crash to be written down", || {
+            (rows(&host, "tests.probe", "crashed") == crash).then_some(())
+        });
+        host.plugin_in(
+            "tests.probe",
+            if crash < 10 { "loaded" } else { "disabled" },
+        );
     }
-    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 404, "it is switched off");
-    let _ = host.admin("POST", "/api/plugins/tests.probe/enable", &Value::Null).expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/status/418", b"").status,
+        404,
+        "it is switched off"
+    );
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/enable", &Value::Null)
+        .expect(200);
     host.plugin_in("tests.probe", "loaded");
     assert_eq!(host.ask_plugin("GET", "/probe/panic", b"").status, 502);
-    until("another crash to be written down", || (rows(&host, "tests.probe", "crashed") == 11).then_some(()));
+    until("another crash to be written down", || {
+        (rows(&host, "tests.probe", "crashed") == 11).then_some(())
+    });
     host.plugin_in("tests.probe", "loaded");
     bystander.undisturbed();
     host.kill();
 
     let host = start();
     host.plugin_in("tests.traps", "disabled");
-    assert_eq!(rows(&host, "tests.traps", "crashed"), 10, "what was given up is not tried again by a restart of the host");
+    assert_eq!(
+        rows(&host, "tests.traps", "crashed"),
+        10,
+        "what was given up is not tried again by a restart of the host"
+    );
 }
 
 /// An event for three plugins: the first dies of it, the others get it all the same and in their order.
@@ -71,9 +117,17 @@ fn who_crashes_over_a_message_takes_it_from_nobody() {
         manifest["capabilities"] = json!(["messages.moderate"]);
         manifest["relationships"] = json!({"after": [{"id": id}]});
     };
-    directory.install_guest("tests.second", &guest("chat-rewrites"), |manifest| after("tests.probe", manifest));
-    directory.install_guest("tests.third", &guest("chat-flags"), |manifest| after("tests.second", manifest));
-    let host = directory.settings().config(RATES).config("[plugins]\nrestart_ms = 1\n").start();
+    directory.install_guest("tests.second", &guest("chat-rewrites"), |manifest| {
+        after("tests.probe", manifest)
+    });
+    directory.install_guest("tests.third", &guest("chat-flags"), |manifest| {
+        after("tests.second", manifest)
+    });
+    let host = directory
+        .settings()
+        .config(RATES)
+        .config("[plugins]\nrestart_ms = 1\n")
+        .start();
     for plugin in ["tests.probe", "tests.second", "tests.third"] {
         host.plugin_in(plugin, "loaded");
         host.grant_all(plugin);
@@ -87,12 +141,20 @@ fn who_crashes_over_a_message_takes_it_from_nobody() {
     };
     assert_eq!(say("hello"), "seen");
     assert_eq!(say("!panic now"), "seen", "case 17: the second got it");
-    until("the crash to be written down", || (rows(&host, "tests.probe", "crashed") == 1).then_some(()));
+    until("the crash to be written down", || {
+        (rows(&host, "tests.probe", "crashed") == 1).then_some(())
+    });
     let flagged = until("both flags", || {
-        let logs = host.admin("GET", "/api/plugins/tests.third/logs", &Value::Null).expect(200).text();
+        let logs = host
+            .admin("GET", "/api/plugins/tests.third/logs", &Value::Null)
+            .expect(200)
+            .text();
         (logs.matches("flagged a message").count() == 2).then_some(logs)
     });
-    assert!(!flagged.contains("hello") && !flagged.contains("!panic"), "case 17: the third saw what the second made of it: {flagged}");
+    assert!(
+        !flagged.contains("hello") && !flagged.contains("!panic"),
+        "case 17: the third saw what the second made of it: {flagged}"
+    );
     host.plugin_in("tests.probe", "loaded");
     assert_eq!(say("!rewrite again"), "seen", "the first is back");
 }
@@ -100,23 +162,38 @@ fn who_crashes_over_a_message_takes_it_from_nobody() {
 #[test]
 fn a_sleeper_is_ended_at_its_deadline_and_leaves_nothing() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"responseTimeoutMs": 100}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"responseTimeoutMs": 100})
+    });
     let host = directory.settings().config(RATES).start();
     let bystander = Bystander::start(&host, "calm");
     let mut early = 0;
     for sleeper in 0..SLEEPERS {
         host.plugin_in("tests.probe", "loaded");
         let answer = host.ask_plugin("GET", "/probe/sleep", b"");
-        assert!(matches!(answer.status, 502 | 504), "case 4: {}", answer.text());
+        assert!(
+            matches!(answer.status, 502 | 504),
+            "case 4: {}",
+            answer.text()
+        );
         // A person who loads it again does not wait for the supervision to do it; that it has crashed may come in between.
-        until("a reload", || (host.admin("POST", "/api/plugins/tests.probe/reload", &Value::Null).status == 200).then_some(()));
+        until("a reload", || {
+            (host
+                .admin("POST", "/api/plugins/tests.probe/reload", &Value::Null)
+                .status
+                == 200)
+                .then_some(())
+        });
         if sleeper == SLEEPERS / 4 {
             early = resident_bytes(&host);
         }
     }
     let grown = resident_bytes(&host).saturating_sub(early);
     println!("{grown} bytes more after {SLEEPERS} sleepers");
-    assert!(grown < SLEEPERS_LEAVE_BYTES_MAX, "case 4: {grown} bytes are left behind");
+    assert!(
+        grown < SLEEPERS_LEAVE_BYTES_MAX,
+        "case 4: {grown} bytes are left behind"
+    );
     bystander.undisturbed();
 }
 
@@ -130,23 +207,40 @@ fn a_thousand_plugins_of_which_fifty_are_evil() {
             at if at < EVIL => &traps,
             _ => &idle,
         };
-        directory.install_guest(&format!("tests.crowd-{at}"), component, |manifest| manifest["limits"] = json!({"fuelPerCall": 1_000_000}));
+        directory.install_guest(&format!("tests.crowd-{at}"), component, |manifest| {
+            manifest["limits"] = json!({"fuelPerCall": 1_000_000})
+        });
     }
     let host = directory.settings().config(RATES).start();
     let bystander = Bystander::start(&host, "calm");
     let before = resident_bytes(&host);
     let states = until("the crowd to be settled", || {
-        let list = host.admin("GET", "/api/plugins", &Value::Null).expect(200).json();
-        let list = list.as_array().or_else(|| list["plugins"].as_array()).cloned().unwrap_or_else(|| panic!("{list}"));
+        let list = host
+            .admin("GET", "/api/plugins", &Value::Null)
+            .expect(200)
+            .json();
+        let list = list
+            .as_array()
+            .or_else(|| list["plugins"].as_array())
+            .cloned()
+            .unwrap_or_else(|| panic!("{list}"));
         let mut states: BTreeMap<String, usize> = BTreeMap::new();
         for plugin in &list {
-            *states.entry(plugin["state"].as_str().expect("a state").to_owned()).or_default() += 1;
+            *states
+                .entry(plugin["state"].as_str().expect("a state").to_owned())
+                .or_default() += 1;
         }
         (states.get("loaded") == Some(&(CROWD - EVIL))).then_some(states)
     });
     let grown = resident_bytes(&host).saturating_sub(before);
     println!("{states:?}, {grown} bytes");
-    assert!(states.values().sum::<usize>() == CROWD, "all are listed: {states:?}");
-    assert!(grown < CROWD * BYTES_PER_PLUGIN_MAX, "case 27: {grown} bytes for {CROWD} plugins");
+    assert!(
+        states.values().sum::<usize>() == CROWD,
+        "all are listed: {states:?}"
+    );
+    assert!(
+        grown < CROWD * BYTES_PER_PLUGIN_MAX,
+        "case 27: {grown} bytes for {CROWD} plugins"
+    );
     bystander.undisturbed();
 }

@@ -12,9 +12,26 @@ fn stage(directory: &Directory) -> (Host, Client, Client) {
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     host.create_server("olga", SERVER);
-    host.require("olga", SERVER, "tests.probe", &json!({"status": "optional"}));
-    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
-    host.define("olga", SERVER, "tests.probe", "tell", &json!({"direction": "serverRelay", "scope": "server"}));
+    host.require(
+        "olga",
+        SERVER,
+        "tests.probe",
+        &json!({"status": "optional"}),
+    );
+    host.define(
+        "olga",
+        SERVER,
+        "tests.probe",
+        "ask",
+        &json!({"direction": "clientToServer", "scope": "server"}),
+    );
+    host.define(
+        "olga",
+        SERVER,
+        "tests.probe",
+        "tell",
+        &json!({"direction": "serverRelay", "scope": "server"}),
+    );
     let alice = Client::joined(&host, "alice", SERVER);
     let bob = Client::joined(&host, "bob", SERVER);
     (host, alice, bob)
@@ -36,7 +53,11 @@ fn a_plugin_sees_client_events_first_and_decides() {
     assert_eq!(bob.expect("plugin_event")["payload"]["n"], 1, "relayed");
     alice.send(ask(json!({"do": "consume", "n": 2})));
     alice.send(ask(json!({"n": 3})));
-    assert_eq!(bob.expect("plugin_event")["payload"]["n"], 3, "the one in between was consumed");
+    assert_eq!(
+        bob.expect("plugin_event")["payload"]["n"],
+        3,
+        "the one in between was consumed"
+    );
     let refused = alice.refused(ask(json!({"do": "reject"})), "PLUGIN_REFUSED");
     assert!(refused.to_string().contains("told to"), "{refused}");
 }
@@ -47,7 +68,11 @@ fn a_plugin_speaks_in_its_own_name() {
     let (_host, mut alice, mut bob) = stage(&directory);
     alice.send(ask(json!({"do": "say", "text": "from the plugin"})));
     let said = bob.expect("chat_message");
-    assert_eq!((&said["message"], &said["senderId"]), (&json!("from the plugin"), &json!("plugin:tests.probe")), "T17, D9");
+    assert_eq!(
+        (&said["message"], &said["senderId"]),
+        (&json!("from the plugin"), &json!("plugin:tests.probe")),
+        "T17, D9"
+    );
     assert_eq!(alice.expect("chat_message")["message"], "from the plugin");
 }
 
@@ -69,7 +94,10 @@ fn loops_are_cut() {
     }
     alice.send(chat("marker"));
     bob.find("the marker", |frame| frame["message"] == "marker");
-    assert!(host.metric("jackfield_plugin_publications_total") > 0.0 || heard <= 9, "case 26");
+    assert!(
+        host.metric("jackfield_plugin_publications_total") > 0.0 || heard <= 9,
+        "case 26"
+    );
     host.plugin_in("tests.probe", "loaded");
 }
 
@@ -79,14 +107,24 @@ fn chat_is_rewritten_refused_and_flagged_and_the_rest_is_untouched() {
     let (host, mut alice, mut bob) = stage(&directory);
     alice.send(json!({"type": "chat_message", "serverId": SERVER, "message": "!rewrite this", "zebra": [1, 2], "apple": null}));
     let got = bob.expect("chat_message");
-    assert_eq!((&got["message"], &got["zebra"], &got["apple"]), (&json!("rewritten this"), &json!([1, 2]), &Value::Null));
+    assert_eq!(
+        (&got["message"], &got["zebra"], &got["apple"]),
+        (&json!("rewritten this"), &json!([1, 2]), &Value::Null)
+    );
     alice.send(json!({"type": "chat_message", "serverId": SERVER, "message": {"content": "!rewrite that", "format": "plain"}}));
-    assert_eq!(bob.expect("chat_message")["message"], json!({"content": "rewritten that", "format": "plain"}), "D1");
+    assert_eq!(
+        bob.expect("chat_message")["message"],
+        json!({"content": "rewritten that", "format": "plain"}),
+        "D1"
+    );
     let refused = alice.refused(chat("!refuse too rude"), "PLUGIN_REFUSED");
     assert!(refused.to_string().contains("too rude"), "{refused}");
     alice.send(chat("!flag look"));
     assert_eq!(bob.expect("chat_message")["message"], "!flag look");
-    let logs = host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null).expect(200).text();
+    let logs = host
+        .admin("GET", "/api/plugins/tests.probe/logs", &Value::Null)
+        .expect(200)
+        .text();
     assert!(logs.contains("flagged a message"), "{logs}");
 }
 
@@ -96,8 +134,18 @@ fn instances_of_two_servers_share_values_and_nothing_else() {
     let (host, mut alice, mut bob) = stage(&directory);
     host.create_server("olga", "annex");
     for event in ["ask", "tell"] {
-        let direction = if event == "ask" { "clientToServer" } else { "serverRelay" };
-        host.define("olga", "annex", "tests.probe", event, &json!({"direction": direction, "scope": "server"}));
+        let direction = if event == "ask" {
+            "clientToServer"
+        } else {
+            "serverRelay"
+        };
+        host.define(
+            "olga",
+            "annex",
+            "tests.probe",
+            event,
+            &json!({"direction": direction, "scope": "server"}),
+        );
     }
     let mut carol = Client::joined(&host, "carol", "annex");
     let mut dave = Client::joined(&host, "dave", "annex");
@@ -106,9 +154,14 @@ fn instances_of_two_servers_share_values_and_nothing_else() {
     carol.send(
         json!({"type": "plugin_event", "serverId": "annex", "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": "heard"}}),
     );
-    let told = dave.find("what the instance heard", |frame| frame["eventName"] == "tell");
+    let told = dave.find("what the instance heard", |frame| {
+        frame["eventName"] == "tell"
+    });
     let heard = told["payload"].to_string();
-    assert!(heard.contains("annex") && !heard.contains("of the plaza"), "case 28: {heard}");
+    assert!(
+        heard.contains("annex") && !heard.contains("of the plaza"),
+        "case 28: {heard}"
+    );
 }
 
 #[test]
@@ -122,7 +175,9 @@ fn the_bus_replays_to_its_own_server_alone() {
     alice.send(ask(json!({"do": "subscribe", "replay": 2})));
     bob.expect("plugin_event");
     alice.send(ask(json!({"do": "heard"})));
-    let told = bob.find("what the instance heard", |frame| frame["eventName"] == "tell");
+    let told = bob.find("what the instance heard", |frame| {
+        frame["eventName"] == "tell"
+    });
     let messages: Vec<u64> = told["payload"]
         .as_array()
         .expect("a list")
@@ -142,12 +197,24 @@ fn polls_count_votes_and_show_results() {
     host.grant_all("jackfield.polls");
     host.create_server("olga", SERVER);
     for (event, direction) in [("vote", "clientToServer"), ("results", "serverRelay")] {
-        host.define("olga", SERVER, "jackfield.polls", event, &json!({"direction": direction, "scope": "server"}));
+        host.define(
+            "olga",
+            SERVER,
+            "jackfield.polls",
+            event,
+            &json!({"direction": direction, "scope": "server"}),
+        );
     }
     let mut alice = Client::joined(&host, "alice", SERVER);
     let mut bob = Client::joined(&host, "bob", SERVER);
     let asked = json!({"server": SERVER, "question": "tea?", "choices": ["yes", "no"]}).to_string();
-    let poll = host.ask_plugin("POST", "/polls/", asked.as_bytes()).expect(201).json()["poll"].as_str().expect("an id").to_owned();
+    let poll = host
+        .ask_plugin("POST", "/polls/", asked.as_bytes())
+        .expect(201)
+        .json()["poll"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
     let vote = |choice: u64| {
         let payload = json!({"poll": poll, "choice": choice});
         json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "jackfield.polls", "eventName": "vote", "payload": payload})
@@ -157,7 +224,10 @@ fn polls_count_votes_and_show_results() {
     assert_eq!(results["payload"]["choices"][1]["votes"], 1);
     bob.send(vote(1));
     alice.find("both votes", |frame| frame["payload"]["votes"] == 2);
-    let shown = host.ask_plugin("GET", &format!("/polls/{poll}"), b"").expect(200).json();
+    let shown = host
+        .ask_plugin("GET", &format!("/polls/{poll}"), b"")
+        .expect(200)
+        .json();
     assert_eq!(shown["choices"][1]["votes"], 2);
     alice.refused(vote(7), "PLUGIN_REFUSED");
 }
@@ -169,15 +239,35 @@ fn what_nobody_granted_is_not_heard() {
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
     host.create_server("olga", SERVER);
-    host.define("olga", SERVER, "tests.probe", "ask", &json!({"direction": "clientToServer", "scope": "server"}));
+    host.define(
+        "olga",
+        SERVER,
+        "tests.probe",
+        "ask",
+        &json!({"direction": "clientToServer", "scope": "server"}),
+    );
     let mut alice = Client::joined(&host, "alice", SERVER);
     let mut bob = Client::joined(&host, "bob", SERVER);
     alice.send(chat("!refuse this"));
-    assert_eq!(bob.expect("chat_message")["message"], "!refuse this", "it was not looked at");
+    assert_eq!(
+        bob.expect("chat_message")["message"],
+        "!refuse this",
+        "it was not looked at"
+    );
     alice.send(ask(json!({"do": "consume"})));
-    assert_eq!(bob.expect("plugin_event")["payload"]["do"], "consume", "it was not heard");
-    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).text();
-    assert!(consents.contains("messages.moderate") && consents.contains("events.server.subscribe"), "a person is asked: {consents}");
+    assert_eq!(
+        bob.expect("plugin_event")["payload"]["do"],
+        "consume",
+        "it was not heard"
+    );
+    let consents = host
+        .admin("GET", "/api/consents?plugin=tests.probe", &Value::Null)
+        .expect(200)
+        .text();
+    assert!(
+        consents.contains("messages.moderate") && consents.contains("events.server.subscribe"),
+        "a person is asked: {consents}"
+    );
     host.grant_all("tests.probe");
     alice.refused(chat("!refuse this"), "PLUGIN_REFUSED");
 }

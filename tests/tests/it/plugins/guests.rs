@@ -38,31 +38,66 @@ fn cases() -> Vec<Case> {
 #[test]
 fn each_guest_ends_as_it_should_and_nobody_else_notices() {
     let directory = Directory::default();
-    let host = directory.settings().config(RATES).config("[plugins]\nrestart_ms = 1000\n").start();
+    let host = directory
+        .settings()
+        .config(RATES)
+        .config("[plugins]\nrestart_ms = 1000\n")
+        .start();
     let bystander = Bystander::start(&host, "calm");
     let before = resident_bytes(&host);
     let cases = cases();
     for (at, case) in cases.iter().enumerate() {
-        directory.install_guest(&format!("tests.guest-{at}"), &guest(&case.guest), |manifest| {
-            manifest.as_object_mut().expect("an object").extend(case.manifest.clone());
-        });
+        directory.install_guest(
+            &format!("tests.guest-{at}"),
+            &guest(&case.guest),
+            |manifest| {
+                manifest
+                    .as_object_mut()
+                    .expect("an object")
+                    .extend(case.manifest.clone());
+            },
+        );
     }
     for (at, case) in cases.iter().enumerate() {
         let about = host.plugin_in(&format!("tests.guest-{at}"), &case.state);
         let reason = about["lastError"].as_str().unwrap_or_default();
-        assert!(reason.contains(&case.says), "{} {} {}: {reason}", case.case, case.guest, case.name);
-        println!("{} {} {}: {} {reason}", case.case, case.guest, case.name, case.state);
+        assert!(
+            reason.contains(&case.says),
+            "{} {} {}: {reason}",
+            case.case,
+            case.guest,
+            case.name
+        );
+        println!(
+            "{} {} {}: {} {reason}",
+            case.case, case.guest, case.name, case.state
+        );
     }
     let left = resident_bytes(&host).saturating_sub(before);
-    assert!(left < LEFT_BYTES_MAX, "case 12: {left} bytes more than before");
+    assert!(
+        left < LEFT_BYTES_MAX,
+        "case 12: {left} bytes more than before"
+    );
     bystander.undisturbed();
 }
 
 #[test]
 fn no_guest_is_forgotten() {
-    let files = std::fs::read_dir(folder()).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let files = std::fs::read_dir(folder())
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "wat"));
-    let files: BTreeSet<String> = files.map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned()).collect();
-    let known = cases().into_iter().map(|case| case.guest).chain(ELSEWHERE.map(str::to_owned));
+    let files: BTreeSet<String> = files
+        .map(|path| {
+            path.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    let known = cases()
+        .into_iter()
+        .map(|case| case.guest)
+        .chain(ELSEWHERE.map(str::to_owned));
     assert_eq!(files, known.collect());
 }

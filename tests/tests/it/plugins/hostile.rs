@@ -31,10 +31,17 @@ fn stage(directory: &Directory) -> (Host, Bystander) {
 fn dies(host: &Host, deed: &str, why: &str) {
     let answer = host.ask_plugin("GET", &format!("/probe/{deed}"), b"");
     assert_eq!(answer.status, 502, "{deed}: {}", answer.text());
-    assert_eq!(host.ask_plugin("GET", "/polls/", b"").status, 200, "another plugin goes on");
+    assert_eq!(
+        host.ask_plugin("GET", "/polls/", b"").status,
+        200,
+        "another plugin goes on"
+    );
     let began = std::time::Instant::now();
     loop {
-        let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
+        let events = host
+            .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
+            .expect(200)
+            .text();
         if events.contains("crashed") && events.contains(why) {
             break;
         }
@@ -52,7 +59,11 @@ fn traps_memory_and_recursion_end_the_instance_alone() {
     dies(&host, "recurse", "stack");
     let hog = host.ask_plugin("GET", "/probe/hog/200", b"");
     assert_eq!(hog.status, 502, "{}", hog.text());
-    assert!(hog.text().contains("no memory after"), "growth is refused at the limit, the guest goes on: {}", hog.text());
+    assert!(
+        hog.text().contains("no memory after"),
+        "growth is refused at the limit, the guest goes on: {}",
+        hog.text()
+    );
     host.plugin_in("tests.probe", "loaded");
     bystander.undisturbed();
 }
@@ -60,7 +71,9 @@ fn traps_memory_and_recursion_end_the_instance_alone() {
 #[test]
 fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 500_000_000}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"fuelPerCall": 500_000_000})
+    });
     directory.install("polls", |_| {});
     let host = directory.settings().config(RATES).start();
     host.plugin_in("tests.probe", "loaded");
@@ -75,7 +88,9 @@ fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
 #[test]
 fn a_slow_answer_is_a_timeout() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"responseTimeoutMs": 300}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"responseTimeoutMs": 300})
+    });
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
     let answer = host.ask_plugin("GET", "/probe/spin", b"");
@@ -87,9 +102,13 @@ fn a_slow_answer_is_a_timeout() {
 fn answers_without_end_are_cut() {
     let directory = Directory::default();
     let (host, bystander) = stage(&directory);
-    let request = tests::http::Request::new("GET", "/api/plugins/route/probe/endless").bearer(&host.token("alice", "client"));
+    let request = tests::http::Request::new("GET", "/api/plugins/route/probe/endless")
+        .bearer(&host.token("alice", "client"));
     // The head says 200 before the end is known; the body breaks off.
-    assert!(request.send(&host.address()).is_err(), "case 13: a part is not taken for the whole");
+    assert!(
+        request.send(&host.address()).is_err(),
+        "case 13: a part is not taken for the whole"
+    );
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
     bystander.undisturbed();
 }
@@ -98,70 +117,155 @@ fn answers_without_end_are_cut() {
 fn logs_are_bounded_and_inert() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
-    let _ = host.ask_plugin("POST", "/probe/log/1", b"\x1b[31mred\x1b]0;title\x07\nsecond").expect(200);
-    let _ = host.ask_plugin("POST", "/probe/log/2000", &[b'x'; 4_000]).expect(200);
-    let _ = host.ask_plugin("POST", "/probe/log/1", b"afterwards").expect(200);
-    let page = |at: usize| host.admin("GET", &format!("/api/plugins/tests.probe/logs?page={at}&page_size=100"), &Value::Null).expect(200);
+    let _ = host
+        .ask_plugin(
+            "POST",
+            "/probe/log/1",
+            b"\x1b[31mred\x1b]0;title\x07\nsecond",
+        )
+        .expect(200);
+    let _ = host
+        .ask_plugin("POST", "/probe/log/2000", &[b'x'; 4_000])
+        .expect(200);
+    let _ = host
+        .ask_plugin("POST", "/probe/log/1", b"afterwards")
+        .expect(200);
+    let page = |at: usize| {
+        host.admin(
+            "GET",
+            &format!("/api/plugins/tests.probe/logs?page={at}&page_size=100"),
+            &Value::Null,
+        )
+        .expect(200)
+    };
     let first = page(0).json();
-    assert!(first["total"].as_u64().unwrap_or(u64::MAX) < 200, "case 9: {}", first["total"]);
+    assert!(
+        first["total"].as_u64().unwrap_or(u64::MAX) < 200,
+        "case 9: {}",
+        first["total"]
+    );
     let all: String = (0..3).map(|at| page(at).text()).collect();
-    assert!(!all.contains('\u{1b}') && !all.contains("\\u001b"), "case 10");
+    assert!(
+        !all.contains('\u{1b}') && !all.contains("\\u001b"),
+        "case 10"
+    );
 }
 
 #[test]
 fn storage_has_an_end_and_nothing_is_half_written() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
-    let full = host.ask_plugin("GET", "/probe/kv-many/70", b"").expect(200).json();
+    let full = host
+        .ask_plugin("GET", "/probe/kv-many/70", b"")
+        .expect(200)
+        .json();
     assert_eq!(full["error"], "ErrorCode::QuotaExceeded", "case 11: {full}");
     let answer = host.ask_plugin("GET", "/probe/kv-then-panic/half", b"");
     assert_eq!(answer.status, 502);
-    assert_eq!(host.ask_plugin_again("GET", "/probe/kv-get/half").expect(200).json(), Value::Null, "case 14");
-    let long = host.ask_plugin("POST", &format!("/probe/kv-set/{}", "k".repeat(600)), b"v").json();
+    assert_eq!(
+        host.ask_plugin_again("GET", "/probe/kv-get/half")
+            .expect(200)
+            .json(),
+        Value::Null,
+        "case 14"
+    );
+    let long = host
+        .ask_plugin("POST", &format!("/probe/kv-set/{}", "k".repeat(600)), b"v")
+        .json();
     assert_eq!(long["error"], "ErrorCode::InvalidArgument", "{long}");
     for key in ["../polls/1", "a%00b"] {
-        let answer = host.ask_plugin("POST", &format!("/probe/kv-set/{key}"), b"v").expect(200).json();
-        assert!(answer.is_null() || answer["error"] == "ErrorCode::InvalidArgument", "case 25: {answer}");
+        let answer = host
+            .ask_plugin("POST", &format!("/probe/kv-set/{key}"), b"v")
+            .expect(200)
+            .json();
+        assert!(
+            answer.is_null() || answer["error"] == "ErrorCode::InvalidArgument",
+            "case 25: {answer}"
+        );
     }
-    assert_eq!(host.ask_plugin("GET", "/polls/", b"").json(), json!({"polls": []}), "case 25: another plugin's values are not touched");
+    assert_eq!(
+        host.ask_plugin("GET", "/polls/", b"").json(),
+        json!({"polls": []}),
+        "case 25: another plugin's values are not touched"
+    );
 }
 
 #[test]
 fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"maxHostcallsPerSec": 10_000, "maxBytesWritten": 100}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"maxHostcallsPerSec": 10_000, "maxBytesWritten": 100})
+    });
     let start = |limits: &str| {
-        let host = directory.settings().config(&format!("[plugins.limits]\n{limits}\n")).start();
+        let host = directory
+            .settings()
+            .config(&format!("[plugins.limits]\n{limits}\n"))
+            .start();
         host.plugin_in("tests.probe", "loaded");
         host.grant_all("tests.probe");
         host
     };
     let host = start("");
-    let set = |bytes: usize| host.ask_plugin("POST", "/probe/kv-set/long", &vec![b'v'; bytes]).expect(200).json();
+    let set = |bytes: usize| {
+        host.ask_plugin("POST", "/probe/kv-set/long", &vec![b'v'; bytes])
+            .expect(200)
+            .json()
+    };
     assert_eq!(set(60), Value::Null);
     assert_eq!(set(60)["error"], "ErrorCode::QuotaExceeded", "J57");
     assert_eq!(set(40), Value::Null);
     drop(host);
     directory.install("plugin-probe", |_| {});
     let host = start("host_calls_per_second = 1");
-    let many = host.ask_plugin("GET", "/probe/kv-many/70", b"").expect(200).json();
+    let many = host
+        .ask_plugin("GET", "/probe/kv-many/70", b"")
+        .expect(200)
+        .json();
     assert_eq!(many["error"], "ErrorCode::RateLimited", "J57: {many}");
     drop(host);
-    let host = directory.settings().config("[plugins.limits]\nfuel_per_call = 1000\n").start();
+    let host = directory
+        .settings()
+        .config("[plugins.limits]\nfuel_per_call = 1000\n")
+        .start();
     let failed = host.plugin_in("tests.probe", "failed");
-    assert!(failed["lastError"].as_str().is_some_and(|why| why.contains("(1000 instructions)")), "H36: {failed}");
+    assert!(
+        failed["lastError"]
+            .as_str()
+            .is_some_and(|why| why.contains("(1000 instructions)")),
+        "H36: {failed}"
+    );
 }
 
 #[test]
 fn there_is_nothing_to_see_in_a_sandbox() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
-    assert_eq!(host.ask_plugin("GET", "/probe/environment", b"").json(), json!({"variables": 0, "arguments": 0}), "case 24, H35");
-    for url in ["http://127.0.0.1:1/", "http://[::ffff:127.0.0.1]/", "http://2130706433/", "file:///etc/passwd", "http://u:p@allowed.test/"]
-    {
-        let answer = host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/environment", b"").json(),
+        json!({"variables": 0, "arguments": 0}),
+        "case 24, H35"
+    );
+    for url in [
+        "http://127.0.0.1:1/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://2130706433/",
+        "file:///etc/passwd",
+        "http://u:p@allowed.test/",
+    ] {
+        let answer = host
+            .ask_plugin("POST", "/probe/fetch", url.as_bytes())
+            .expect(200)
+            .json();
         let code = answer["error"].as_str().unwrap_or_default();
-        assert!(["ErrorCode::Denied", "ErrorCode::InvalidArgument", "ErrorCode::NotDeclared"].contains(&code), "{url}: {answer}");
+        assert!(
+            [
+                "ErrorCode::Denied",
+                "ErrorCode::InvalidArgument",
+                "ErrorCode::NotDeclared"
+            ]
+            .contains(&code),
+            "{url}: {answer}"
+        );
     }
 }
 
@@ -169,12 +273,23 @@ fn there_is_nothing_to_see_in_a_sandbox() {
 fn a_plugin_that_cannot_be_activated_is_tried_again_after_a_second() {
     let directory = Directory::default();
     // Fuel for nothing: activation is what fails, each time. What ten times lead to is in `crashes`.
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"fuelPerCall": 1_000}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"fuelPerCall": 1_000})
+    });
     let host = directory.settings().start();
     let failed = host.plugin_in("tests.probe", "failed");
-    assert!(failed["retryAt"].is_string() || failed["retryAt"].is_u64(), "{failed}");
-    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null).expect(200).text();
-    assert!(events.contains("restarting") && events.contains("\"delay_ms\":1000"), "R17: {events}");
+    assert!(
+        failed["retryAt"].is_string() || failed["retryAt"].is_u64(),
+        "{failed}"
+    );
+    let events = host
+        .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
+        .expect(200)
+        .text();
+    assert!(
+        events.contains("restarting") && events.contains("\"delay_ms\":1000"),
+        "R17: {events}"
+    );
 }
 
 /// A server on this machine that sends everybody on to `elsewhere`; it counts who came.
@@ -189,7 +304,9 @@ fn redirects(elsewhere: &'static str) -> (String, Arc<AtomicUsize>) {
             counting.fetch_add(1, Ordering::Relaxed);
             let mut request = [0; 4_096];
             let _ = stream.read(&mut request);
-            let answer = format!("HTTP/1.1 302 Found\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let answer = format!(
+                "HTTP/1.1 302 Found\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+            );
             let _ = stream.write_all(answer.as_bytes());
         }
     });
@@ -203,17 +320,32 @@ fn no_redirect_leads_where_no_request_may_go() {
     directory.install("plugin-probe", |manifest| {
         let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
         capabilities.retain(|capability| capability["id"] != "http.fetch");
-        capabilities.push(json!({"id": "http.fetch", "hosts": ["127.0.0.1", "169.254.169.254", "10.0.0.1"]}));
+        capabilities.push(
+            json!({"id": "http.fetch", "hosts": ["127.0.0.1", "169.254.169.254", "10.0.0.1"]}),
+        );
     });
-    let host = directory.settings().config("[plugins.network]\nopen = [\"127.0.0.1\"]\n").start();
+    let host = directory
+        .settings()
+        .config("[plugins.network]\nopen = [\"127.0.0.1\"]\n")
+        .start();
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
-    let fetch = |url: &str| host.ask_plugin("POST", "/probe/fetch", url.as_bytes()).expect(200).json();
-    for url in ["http://169.254.169.254/latest/meta-data", "http://10.0.0.1/"] {
+    let fetch = |url: &str| {
+        host.ask_plugin("POST", "/probe/fetch", url.as_bytes())
+            .expect(200)
+            .json()
+    };
+    for url in [
+        "http://169.254.169.254/latest/meta-data",
+        "http://10.0.0.1/",
+    ] {
         assert_eq!(fetch(url)["error"], "ErrorCode::Denied", "case 79: {url}");
     }
     for (elsewhere, code) in [
-        ("http://169.254.169.254/latest/meta-data", "ErrorCode::Denied"),
+        (
+            "http://169.254.169.254/latest/meta-data",
+            "ErrorCode::Denied",
+        ),
         ("http://10.0.0.1/", "ErrorCode::Denied"),
         ("http://elsewhere.test/", "ErrorCode::NotDeclared"),
         ("file:///etc/passwd", "ErrorCode::Denied"),

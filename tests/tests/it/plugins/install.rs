@@ -10,27 +10,62 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
     let about = host.plugin_in("tests.probe", "loaded");
-    assert_eq!((&about["enabled"], &about["running"], &about["health"]), (&json!(true), &json!(true), &json!("healthy")));
-    let request = Request::new("PATCH", "/api/plugins/route/probe/request?a=1&b=%20x").bearer(&host.token("alice", "client"));
-    let seen = host.send(&Request { body: Some(b"hi".to_vec()), ..request.header("x-mine", "1").header("cookie", "secret") });
+    assert_eq!(
+        (&about["enabled"], &about["running"], &about["health"]),
+        (&json!(true), &json!(true), &json!("healthy"))
+    );
+    let request = Request::new("PATCH", "/api/plugins/route/probe/request?a=1&b=%20x")
+        .bearer(&host.token("alice", "client"));
+    let seen = host.send(&Request {
+        body: Some(b"hi".to_vec()),
+        ..request.header("x-mine", "1").header("cookie", "secret")
+    });
     let seen = seen.expect(200).json();
     assert_eq!(
         (&seen["method"], &seen["path"], &seen["query"]),
         (&json!("PATCH"), &json!("/request"), &json!("a=1&b=%20x")),
         "R25, R26, R29"
     );
-    assert_eq!((&seen["user"], &seen["role"], &seen["body"]), (&json!("alice"), &json!("client"), &json!("hi")));
+    assert_eq!(
+        (&seen["user"], &seen["role"], &seen["body"]),
+        (&json!("alice"), &json!("client"), &json!("hi"))
+    );
     let headers = seen["headers"].to_string();
-    assert!(headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"), "credentials stay here: {headers}");
-    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R12");
-    assert_eq!(host.ask_plugin("GET", "/probe", b"").status, 502, "no deed: the plugin answers an error");
+    assert!(
+        headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"),
+        "credentials stay here: {headers}"
+    );
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/status/418", b"").status,
+        418,
+        "R12"
+    );
+    assert_eq!(
+        host.ask_plugin("GET", "/probe", b"").status,
+        502,
+        "no deed: the plugin answers an error"
+    );
     let metrics = host.get("/metrics").expect(200).text();
     let of = |name: &str| {
-        let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("jackfield_{name}{{plugin=\"tests.probe\"}} ")));
-        line.unwrap_or_else(|| panic!("{name}: {metrics}")).parse::<u64>().expect("a number")
+        let line = metrics.lines().find_map(|line| {
+            line.strip_prefix(&format!("jackfield_{name}{{plugin=\"tests.probe\"}} "))
+        });
+        line.unwrap_or_else(|| panic!("{name}: {metrics}"))
+            .parse::<u64>()
+            .expect("a number")
     };
-    assert!(of("plugin_calls_total") >= 3 && of("plugin_busy_nanoseconds_total") > 0, "{metrics}");
-    assert_eq!((of("plugin_instances"), of("plugin_crashes_total"), of("plugin_turned_away_total")), (1, 0, 0));
+    assert!(
+        of("plugin_calls_total") >= 3 && of("plugin_busy_nanoseconds_total") > 0,
+        "{metrics}"
+    );
+    assert_eq!(
+        (
+            of("plugin_instances"),
+            of("plugin_crashes_total"),
+            of("plugin_turned_away_total")
+        ),
+        (1, 0, 0)
+    );
 }
 
 #[test]
@@ -39,15 +74,24 @@ fn routes_want_credentials_and_say_what_is_wrong() {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
-    assert_eq!(host.get("/api/plugins/route/probe/request").status, 401, "R46");
+    assert_eq!(
+        host.get("/api/plugins/route/probe/request").status,
+        401,
+        "R46"
+    );
     assert_eq!(host.get("/api/plugins").status, 401);
     assert_eq!(host.ask_plugin("GET", "/nobody/x", b"").status, 404, "R27");
     for path in ["/..%2Fx/", "/%2e%2e/x"] {
         assert_eq!(host.ask_plugin("GET", path, b"").status, 400, "R45: {path}");
     }
-    let client = Request::new("POST", "/api/plugins/tests.probe/disable").bearer(&host.token("alice", "client"));
+    let client = Request::new("POST", "/api/plugins/tests.probe/disable")
+        .bearer(&host.token("alice", "client"));
     assert_eq!(host.send(&client).status, 403, "R46");
-    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "it was not disabled");
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/status/418", b"").status,
+        418,
+        "it was not disabled"
+    );
 }
 
 #[test]
@@ -68,17 +112,38 @@ fn disabling_takes_routes_away_and_outlives_a_restart() {
     let data = tempfile::tempdir().unwrap();
     let host = directory.settings().data(data.path()).start();
     host.plugin_in("tests.probe", "loaded");
-    let _ = host.admin("POST", "/api/plugins/tests.probe/disable", &Value::Null).expect(200);
-    assert_eq!(host.ask_plugin("GET", "/probe/request", b"").status, 404, "R22");
-    assert_eq!(host.admin("GET", "/api/plugins/tests.probe", &Value::Null).json()["enabled"], false);
-    assert!(host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null).text().contains("deactivate"), "it was told first");
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/disable", &Value::Null)
+        .expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/request", b"").status,
+        404,
+        "R22"
+    );
+    assert_eq!(
+        host.admin("GET", "/api/plugins/tests.probe", &Value::Null)
+            .json()["enabled"],
+        false
+    );
+    assert!(
+        host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null)
+            .text()
+            .contains("deactivate"),
+        "it was told first"
+    );
     host.kill();
     let host = directory.settings().data(data.path()).start();
     let about = host.plugin_in("tests.probe", "disabled");
     assert_eq!(about["enabled"], false, "R23, R24: listed and off");
-    let _ = host.admin("POST", "/api/plugins/tests.probe/enable", &Value::Null).expect(200);
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/enable", &Value::Null)
+        .expect(200);
     host.plugin_in("tests.probe", "loaded");
-    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418, "R21");
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/status/418", b"").status,
+        418,
+        "R21"
+    );
 }
 
 /// R23: the file is there for people and older tools, and what they write into it is done.
@@ -92,10 +157,21 @@ fn the_file_of_switches_is_written_and_followed() {
     let host = directory.settings().data(data.path()).start();
     host.plugin_in("tests.probe", "loaded");
     assert!(!file.exists(), "absent means enabled");
-    let _ = host.admin("POST", "/api/plugins/tests.probe/disable", &Value::Null).expect(200);
-    let said = |file: &std::path::Path| serde_json::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap();
-    assert_eq!(said(&file), json!({"plugins": {"jackfield.polls": true, "tests.probe": false}}));
-    fs::write(&file, r#"{"plugins": {"jackfield.polls": false, "tests.probe": true}}"#).unwrap();
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/disable", &Value::Null)
+        .expect(200);
+    let said = |file: &std::path::Path| {
+        serde_json::from_str::<Value>(&fs::read_to_string(file).unwrap()).unwrap()
+    };
+    assert_eq!(
+        said(&file),
+        json!({"plugins": {"jackfield.polls": true, "tests.probe": false}})
+    );
+    fs::write(
+        &file,
+        r#"{"plugins": {"jackfield.polls": false, "tests.probe": true}}"#,
+    )
+    .unwrap();
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "disabled");
     host.kill();
@@ -106,8 +182,16 @@ fn the_file_of_switches_is_written_and_followed() {
     while fs::read_to_string(&file).unwrap() == "{" {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    assert_eq!(said(&file)["plugins"]["tests.probe"], false, "what cannot be understood changes nothing");
-    assert_eq!(host.admin("GET", "/api/plugins/tests.probe", &Value::Null).json()["enabled"], false);
+    assert_eq!(
+        said(&file)["plugins"]["tests.probe"],
+        false,
+        "what cannot be understood changes nothing"
+    );
+    assert_eq!(
+        host.admin("GET", "/api/plugins/tests.probe", &Value::Null)
+            .json()["enabled"],
+        false
+    );
 }
 
 /// A route is answered only when somebody has granted `http.serve`; the refusal says what is missing.
@@ -118,14 +202,35 @@ fn a_route_needs_its_grant() {
     let host = directory.closed_settings().start();
     host.plugin_in("tests.probe", "loaded");
     let refused = host.ask_plugin("GET", "/probe/status/418", b"");
-    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("CONSENT_PENDING")), "{}", refused.text());
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (403, &json!("CONSENT_PENDING")),
+        "{}",
+        refused.text()
+    );
     let grants = "/api/plugins/tests.probe/grants";
     let scoped = json!({"capability": "http.serve", "scope": {"paths": ["/status/*"]}});
     let _ = host.admin("PUT", grants, &scoped).expect(200);
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
-    assert_eq!(host.ask_plugin("GET", "/probe/request", b"").status, 403, "outside the grant");
-    let _ = host.admin("DELETE", &format!("{grants}?capability=http.serve"), &Value::Null).expect(200);
-    let _ = host.admin("PUT", grants, &json!({"capability": "http.serve", "deny": true})).expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/request", b"").status,
+        403,
+        "outside the grant"
+    );
+    let _ = host
+        .admin(
+            "DELETE",
+            &format!("{grants}?capability=http.serve"),
+            &Value::Null,
+        )
+        .expect(200);
+    let _ = host
+        .admin(
+            "PUT",
+            grants,
+            &json!({"capability": "http.serve", "deny": true}),
+        )
+        .expect(200);
     let refused = host.ask_plugin("GET", "/probe/status/418", b"").json();
     assert_eq!(refused["code"], "DENIED", "{refused}");
     directory.install("plugin-probe", |manifest| {
@@ -145,7 +250,11 @@ fn a_plugin_that_is_dropped_in_is_noticed_and_one_that_is_removed_goes() {
     directory.install("polls", |_| {});
     host.plugin_in("jackfield.polls", "loaded");
     fs::remove_dir_all(directory.path().join("jackfield.polls")).unwrap();
-    while host.admin("GET", "/api/plugins/jackfield.polls", &Value::Null).status != 404 {
+    while host
+        .admin("GET", "/api/plugins/jackfield.polls", &Value::Null)
+        .status
+        != 404
+    {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
@@ -163,15 +272,36 @@ fn what_stands_against_a_plugin_is_said() {
         manifest["relationships"] = json!({"requires": [{"id": "tests.absent"}]});
         manifest["route"] = "/alone".into();
     });
-    directory.install("plugin-probe", |manifest| manifest["version"] = "9.9.9".into());
-    directory.put("text", &json!({"id": "tests.text", "entrypoint": "x.wasm"}), &directory.path().join("tests.probe/jackfield.json"));
+    directory.install("plugin-probe", |manifest| {
+        manifest["version"] = "9.9.9".into()
+    });
+    directory.put(
+        "text",
+        &json!({"id": "tests.text", "entrypoint": "x.wasm"}),
+        &directory.path().join("tests.probe/jackfield.json"),
+    );
     let host = directory.settings().start();
-    let reason = |plugin: &str| host.plugin_in(plugin, "blocked")["lastError"].as_str().unwrap_or_default().to_owned();
+    let reason = |plugin: &str| {
+        host.plugin_in(plugin, "blocked")["lastError"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     let undeclared = reason("tests.undeclared");
-    assert!(undeclared.contains("users needs users.read") && undeclared.contains("events needs events.server.publish"), "{undeclared}");
+    assert!(
+        undeclared.contains("users needs users.read")
+            && undeclared.contains("events needs events.server.publish"),
+        "{undeclared}"
+    );
     assert!(reason("tests.alone").contains("missing_dependency:tests.absent"));
-    assert!(reason("tests.probe").contains("0.1.0"), "the component says another version (H5)");
-    let bad = host.admin("GET", "/api/plugins/check", &Value::Null).expect(200).text();
+    assert!(
+        reason("tests.probe").contains("0.1.0"),
+        "the component says another version (H5)"
+    );
+    let bad = host
+        .admin("GET", "/api/plugins/check", &Value::Null)
+        .expect(200)
+        .text();
     assert!(bad.contains("\"text\""), "{bad}");
 }
 
@@ -181,8 +311,16 @@ fn a_reload_takes_new_bytes_and_keeps_serving() {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
-    directory.install("plugin-probe", |manifest| manifest["title"] = "Probe, again".into());
-    let _ = host.admin("POST", "/api/plugins/tests.probe/reload", &Value::Null).expect(200);
-    assert_eq!(host.plugin_in("tests.probe", "loaded")["name"], "Probe, again", "T38");
+    directory.install("plugin-probe", |manifest| {
+        manifest["title"] = "Probe, again".into()
+    });
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/reload", &Value::Null)
+        .expect(200);
+    assert_eq!(
+        host.plugin_in("tests.probe", "loaded")["name"],
+        "Probe, again",
+        "T38"
+    );
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
 }

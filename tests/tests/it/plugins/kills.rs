@@ -26,13 +26,25 @@ struct Journal {
 
 impl Journal {
     /// Writes until the host is gone; tells of each answer.
-    fn write(&mut self, address: &str, token: &str, mut rng: Rng, marks: u64, writer: usize, told: &Sender<()>) {
+    fn write(
+        &mut self,
+        address: &str,
+        token: &str,
+        mut rng: Rng,
+        marks: u64,
+        writer: usize,
+        told: &Sender<()>,
+    ) {
         for mark in marks.. {
             let pair = format!("writer-{writer}.pair-{}", rng.below(PAIRS));
             self.in_flight = Some((pair.clone(), mark));
-            let mut request = Request::new("POST", &format!("/api/plugins/route/probe/kv-pair/{pair}")).bearer(token);
+            let mut request =
+                Request::new("POST", &format!("/api/plugins/route/probe/kv-pair/{pair}"))
+                    .bearer(token);
             request.body = Some(mark.to_string().into_bytes());
-            let Ok(answer) = request.send(address) else { return };
+            let Ok(answer) = request.send(address) else {
+                return;
+            };
             // A host that is dying may still say that the plugin has ended.
             if matches!(answer.status, 502 | 503) {
                 return;
@@ -49,11 +61,19 @@ impl Journal {
     /// Compares with what is there; what was under way is settled by it.
     fn settle(&mut self, host: &Host, seed: u64) {
         let pending = self.in_flight.take();
-        let names: Vec<String> = self.acknowledged.keys().chain(pending.as_ref().map(|(pair, _)| pair)).cloned().collect();
+        let names: Vec<String> = self
+            .acknowledged
+            .keys()
+            .chain(pending.as_ref().map(|(pair, _)| pair))
+            .cloned()
+            .collect();
         for pair in names {
             let found = read(host, &pair, seed);
             let wanted = self.acknowledged.get(&pair).copied();
-            let under_way = pending.as_ref().filter(|(other, _)| *other == pair).map(|(_, mark)| *mark);
+            let under_way = pending
+                .as_ref()
+                .filter(|(other, _)| *other == pair)
+                .map(|(_, mark)| *mark);
             assert!(
                 found == wanted || (found.is_some() && found == under_way),
                 "seed {seed}: {pair} was acknowledged as {wanted:?} with {under_way:?} under way, and is {found:?}"
@@ -67,14 +87,22 @@ impl Journal {
 
 /// The mark of a pair, whose ends must agree.
 fn read(host: &Host, pair: &str, seed: u64) -> Option<u64> {
-    let end = |end: &str| host.ask_plugin_again("GET", &format!("/probe/kv-get/{pair}.{end}")).expect(200).json();
+    let end = |end: &str| {
+        host.ask_plugin_again("GET", &format!("/probe/kv-get/{pair}.{end}"))
+            .expect(200)
+            .json()
+    };
     let (left, right) = (end("left"), end("right"));
     assert_eq!(left, right, "seed {seed}: {pair} is half written");
     left.as_str().map(|mark| mark.parse().expect("a mark"))
 }
 
 fn start(directory: &Directory, data: &Path) -> Host {
-    let host = directory.settings().config("[socket]\nshards = 1\n[plugins]\nrestart_ms = 1\n").data(data).start();
+    let host = directory
+        .settings()
+        .config("[socket]\nshards = 1\n[plugins]\nrestart_ms = 1\n")
+        .data(data)
+        .start();
     host.plugin_in("tests.probe", "loaded");
     host
 }
@@ -92,16 +120,28 @@ fn survive(kills: usize) {
     let mut journals: Vec<Journal> = (0..WRITERS).map(|_| Journal::default()).collect();
     let mut writes = 0;
     for kill in 0..kills {
-        let host = running.take().unwrap_or_else(|| start(&directory, data.path()));
-        journals.iter_mut().for_each(|journal| journal.settle(&host, seed));
-        writes += kill_among(host, &mut journals, &mut rng, 150, |journal, writer, address, rng, told| {
-            let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
-            journal.write(address, &token, rng, marks, writer, told);
-        });
+        let host = running
+            .take()
+            .unwrap_or_else(|| start(&directory, data.path()));
+        journals
+            .iter_mut()
+            .for_each(|journal| journal.settle(&host, seed));
+        writes += kill_among(
+            host,
+            &mut journals,
+            &mut rng,
+            150,
+            |journal, writer, address, rng, told| {
+                let marks = (kill * WRITERS + writer) as u64 * 1_000_000;
+                journal.write(address, &token, rng, marks, writer, told);
+            },
+        );
     }
     println!("{kills} kills among {writes} acknowledged writes");
     let host = start(&directory, data.path());
-    journals.iter_mut().for_each(|journal| journal.settle(&host, seed));
+    journals
+        .iter_mut()
+        .for_each(|journal| journal.settle(&host, seed));
 }
 
 #[test]
@@ -118,19 +158,28 @@ fn what_a_plugin_was_told_is_there_after_five_hundred_kills() {
 #[test]
 fn an_instance_that_is_ended_while_it_writes_leaves_nothing_by_half() {
     let (directory, data) = (Directory::default(), tempfile::tempdir().expect("a folder"));
-    directory.install("plugin-probe", |manifest| manifest["limits"] = json!({"responseTimeoutMs": 200}));
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"responseTimeoutMs": 200})
+    });
     let host = start(&directory, data.path());
     host.grant_all("tests.probe");
     let mut marks = Vec::new();
     for round in 0..6 {
-        let answer = host.ask_plugin("GET", &format!("/probe/kv-pairs-for-ever/round-{round}"), b"");
+        let answer = host.ask_plugin(
+            "GET",
+            &format!("/probe/kv-pairs-for-ever/round-{round}"),
+            b"",
+        );
         assert!(matches!(answer.status, 502 | 504), "{}", answer.text());
         // The one that was ended is gone, and so are its writes: what is there does not change any more.
         let mark = read(&host, &format!("round-{round}"), 0);
         assert_eq!(mark, read(&host, &format!("round-{round}"), 0));
         marks.push(mark);
     }
-    assert!(marks.iter().all(Option::is_some), "it wrote, and was ended while it did: {marks:?}");
+    assert!(
+        marks.iter().all(Option::is_some),
+        "it wrote, and was ended while it did: {marks:?}"
+    );
 }
 
 #[test]
@@ -143,9 +192,17 @@ fn a_graceful_end_leaves_one_file_that_holds_everything() {
     // With instances for requests and for a server, and with somebody there.
     let mut client = Client::joined(&host, "alice", "plaza");
     client.send(json!({"type": "chat_message", "serverId": "plaza", "message": "hello"}));
-    assert_eq!(host.ask_plugin("POST", "/probe/kv-pair/last", b"7").expect(200).json(), Value::Null);
+    assert_eq!(
+        host.ask_plugin("POST", "/probe/kv-pair/last", b"7")
+            .expect(200)
+            .json(),
+        Value::Null
+    );
     let log = data.path().join("plugins.db-wal");
-    assert!(log.exists(), "while it runs, the newest is in the write-ahead log");
+    assert!(
+        log.exists(),
+        "while it runs, the newest is in the write-ahead log"
+    );
     host.signal("TERM");
     assert!(host.wait().success());
     assert!(!log.exists(), "the database was not closed");

@@ -22,9 +22,18 @@ struct Language {
 }
 
 const LANGUAGES: [Language; 3] = [
-    Language { plugin: "welcome-js", fault: "handle: SyntaxError" },
-    Language { plugin: "welcome-py", fault: "handle: JSONDecodeError" },
-    Language { plugin: "welcome-c", fault: "there is no JSON string" },
+    Language {
+        plugin: "welcome-js",
+        fault: "handle: SyntaxError",
+    },
+    Language {
+        plugin: "welcome-py",
+        fault: "handle: JSONDecodeError",
+    },
+    Language {
+        plugin: "welcome-c",
+        fault: "there is no JSON string",
+    },
 ];
 
 impl Language {
@@ -45,20 +54,28 @@ impl Language {
     }
 
     fn log(&self, host: &Host) -> String {
-        host.admin("GET", &self.path("logs"), &Value::Null).expect(200).text()
+        host.admin("GET", &self.path("logs"), &Value::Null)
+            .expect(200)
+            .text()
     }
 
     fn told(&self, host: &Host) -> Value {
-        host.ask_plugin("GET", &self.route(), b"").expect(200).json()
+        host.ask_plugin("GET", &self.route(), b"")
+            .expect(200)
+            .json()
     }
 
     fn events(&self, host: &Host) -> String {
-        host.admin("GET", &self.path("events"), &Value::Null).expect(200).text()
+        host.admin("GET", &self.path("events"), &Value::Null)
+            .expect(200)
+            .text()
     }
 }
 
 fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("after 1970");
     u64::try_from(now.as_millis()).expect("milliseconds fit")
 }
 
@@ -73,9 +90,26 @@ fn the_same_plugin_serves_in_every_language() {
     for language in &LANGUAGES {
         host.plugin_in(&language.id(), "loaded");
         host.grant_all(&language.id());
-        host.require("olga", SERVER, &language.id(), &json!({"status": "optional"}));
-        host.define("olga", SERVER, &language.id(), "greet", &json!({"direction": "clientToServer", "scope": "server"}));
-        host.define("olga", SERVER, &language.id(), "welcome", &json!({"direction": "serverRelay", "scope": "server"}));
+        host.require(
+            "olga",
+            SERVER,
+            &language.id(),
+            &json!({"status": "optional"}),
+        );
+        host.define(
+            "olga",
+            SERVER,
+            &language.id(),
+            "greet",
+            &json!({"direction": "clientToServer", "scope": "server"}),
+        );
+        host.define(
+            "olga",
+            SERVER,
+            &language.id(),
+            "welcome",
+            &json!({"direction": "serverRelay", "scope": "server"}),
+        );
     }
     let mut alice = Client::joined(&host, "alice", SERVER);
     let mut bob = Client::joined(&host, "bob", SERVER);
@@ -87,86 +121,176 @@ fn the_same_plugin_serves_in_every_language() {
         // The instance of the server ended as well, and is made anew.
         let before = language.told(&host)["welcomed"].as_i64().expect("a count");
         alice.send(language.greet("Zo\u{eb}"));
-        assert_eq!(bob.expect("plugin_event")["payload"]["number"], before + 1, "{}", language.plugin);
-        assert_eq!(language.told(&host), json!({"welcomed": before + 1, "latest": "Zo\u{eb}"}), "{}", language.plugin);
+        assert_eq!(
+            bob.expect("plugin_event")["payload"]["number"],
+            before + 1,
+            "{}",
+            language.plugin
+        );
+        assert_eq!(
+            language.told(&host),
+            json!({"welcomed": before + 1, "latest": "Zo\u{eb}"}),
+            "{}",
+            language.plugin
+        );
     }
 }
 
 fn checks(directory: &Directory, language: &Language) {
-    let output = run(jackfield().args(["plugin", "check", "--strict"]).arg(directory.path().join(language.id())));
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = run(jackfield()
+        .args(["plugin", "check", "--strict"])
+        .arg(directory.path().join(language.id())));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn welcomes(host: &Host, language: &Language, alice: &mut Client, bob: &mut Client) {
     let plugin = language.plugin;
-    assert_eq!(language.told(host), json!({"welcomed": 0, "latest": null}), "{plugin}");
+    assert_eq!(
+        language.told(host),
+        json!({"welcomed": 0, "latest": null}),
+        "{plugin}"
+    );
     let began = now_ms();
     alice.send(language.greet("  \u{17d}ana \"Z\" \u{1f44b} "));
     let heard = bob.expect("plugin_event");
-    assert_eq!((&heard["pluginId"], &heard["eventName"]), (&json!(language.id()), &json!("welcome")), "{plugin}: greet is consumed");
+    assert_eq!(
+        (&heard["pluginId"], &heard["eventName"]),
+        (&json!(language.id()), &json!("welcome")),
+        "{plugin}: greet is consumed"
+    );
     let payload = &heard["payload"];
-    assert_eq!((&payload["text"], &payload["number"]), (&json!("welcome, \u{17d}ana \"Z\" \u{1f44b}!"), &json!(1)), "{plugin}");
+    assert_eq!(
+        (&payload["text"], &payload["number"]),
+        (&json!("welcome, \u{17d}ana \"Z\" \u{1f44b}!"), &json!(1)),
+        "{plugin}"
+    );
     let at = payload["at"].as_u64().expect("milliseconds");
-    assert!((began..=now_ms()).contains(&at), "{plugin}: {at} is not the time of the host");
-    assert_eq!(language.told(host), json!({"welcomed": 1, "latest": "\u{17d}ana \"Z\" \u{1f44b}"}), "{plugin}");
+    assert!(
+        (began..=now_ms()).contains(&at),
+        "{plugin}: {at} is not the time of the host"
+    );
+    assert_eq!(
+        language.told(host),
+        json!({"welcomed": 1, "latest": "\u{17d}ana \"Z\" \u{1f44b}"}),
+        "{plugin}"
+    );
     let refused = alice.refused(language.greet("  "), "PLUGIN_REFUSED");
-    assert!(refused.to_string().contains("a name has letters"), "{plugin}: {refused}");
-    let _ = host.admin("PUT", &language.path("settings"), &json!({"greeting": "hej"})).expect(200);
+    assert!(
+        refused.to_string().contains("a name has letters"),
+        "{plugin}: {refused}"
+    );
+    let _ = host
+        .admin(
+            "PUT",
+            &language.path("settings"),
+            &json!({"greeting": "hej"}),
+        )
+        .expect(200);
     alice.send(language.greet("Bo"));
-    assert_eq!(bob.expect("plugin_event")["payload"]["text"], "hej, Bo!", "{plugin}: settings");
+    assert_eq!(
+        bob.expect("plugin_event")["payload"]["text"],
+        "hej, Bo!",
+        "{plugin}: settings"
+    );
     tests::until("both lines in the log", || {
         let log = language.log(host);
         (log.contains("welcomed somebody") && log.contains("\"number\":2")).then_some(())
     });
     let error = host.ask_plugin("POST", &language.route(), b"");
     assert_eq!(error.status, 502, "{plugin}: {}", error.text());
-    assert!(error.text().contains("only GET is answered here"), "{plugin}: an error of the call, not of the plugin: {}", error.text());
+    assert!(
+        error.text().contains("only GET is answered here"),
+        "{plugin}: an error of the call, not of the plugin: {}",
+        error.text()
+    );
     assert!(!language.events(host).contains("crashed"), "{plugin}");
 }
 
 fn is_switched_off_and_on(host: &Host, language: &Language) {
-    let _ = host.admin("POST", &language.path("disable"), &Value::Null).expect(200);
-    assert_eq!(host.ask_plugin("GET", &language.route(), b"").status, 404, "R22");
-    let _ = host.admin("POST", &language.path("enable"), &Value::Null).expect(200);
+    let _ = host
+        .admin("POST", &language.path("disable"), &Value::Null)
+        .expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", &language.route(), b"").status,
+        404,
+        "R22"
+    );
+    let _ = host
+        .admin("POST", &language.path("enable"), &Value::Null)
+        .expect(200);
     host.plugin_in(&language.id(), "loaded");
-    assert_eq!(language.told(host)["welcomed"], 2, "{}: values survive", language.plugin);
+    assert_eq!(
+        language.told(host)["welcomed"],
+        2,
+        "{}: values survive",
+        language.plugin
+    );
 }
 
 /// A fault that nobody in the plugin catches: the call fails, the log says why, and the plugin is started again.
 fn ends_by_a_fault_and_comes_back(host: &Host, language: &Language) {
     let plugin = language.plugin;
-    let kv = |body: Value| host.admin("POST", &language.path("kv"), &body).expect(200).json();
+    let kv = |body: Value| {
+        host.admin("POST", &language.path("kv"), &body)
+            .expect(200)
+            .json()
+    };
     let _ = kv(json!({"action": "set", "key": "latest", "value": "no JSON"}));
     let answer = host.ask_plugin("GET", &language.route(), b"");
     assert_eq!(answer.status, 502, "{plugin}: {}", answer.text());
     host.plugin_in(&language.id(), "loaded");
-    tests::until("a restart after the fault", || language.events(host).contains("restarted").then_some(()));
+    tests::until("a restart after the fault", || {
+        language.events(host).contains("restarted").then_some(())
+    });
     tests::until("the fault in the log", || {
         let log = language.log(host);
         (log.contains(language.fault) && log.contains("crashed: trap in handle")).then_some(())
     });
     let _ = kv(json!({"action": "set", "key": "latest", "value": "\"somebody\""}));
-    assert_eq!(language.told(host), json!({"welcomed": 2, "latest": "somebody"}), "{plugin}");
+    assert_eq!(
+        language.told(host),
+        json!({"welcomed": 2, "latest": "somebody"}),
+        "{plugin}"
+    );
 }
 
 #[test]
 fn what_a_script_does_wrong_ends_its_instance_and_is_said() {
     let directory = Directory::default();
-    directory.install("trouble-js", |manifest| manifest["limits"] = json!({"fuelPerCall": 500_000_000}));
+    directory.install("trouble-js", |manifest| {
+        manifest["limits"] = json!({"fuelPerCall": 500_000_000})
+    });
     directory.install("polls", |_| {});
     let host = directory.settings().start();
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");
-    for (deed, cause) in
-        [("spin", "all fuel consumed"), ("throw", "trap in handle"), ("recurse", "trap in handle"), ("hog", "trap in handle")]
-    {
+    for (deed, cause) in [
+        ("spin", "all fuel consumed"),
+        ("throw", "trap in handle"),
+        ("recurse", "trap in handle"),
+        ("hog", "trap in handle"),
+    ] {
         host.plugin_in("tests.trouble-js", "loaded");
         let answer = host.ask_plugin("GET", &format!("/trouble-js/{deed}"), b"");
         assert_eq!(answer.status, 502, "{deed}: {}", answer.text());
-        assert_eq!(host.ask_plugin("GET", "/polls/", b"").status, 200, "{deed}: another plugin goes on");
+        assert_eq!(
+            host.ask_plugin("GET", "/polls/", b"").status,
+            200,
+            "{deed}: another plugin goes on"
+        );
         tests::until(deed, || {
-            let log = host.admin("GET", "/api/plugins/tests.trouble-js/logs", &Value::Null).expect(200).json();
-            log["logs"][0]["message"].as_str().is_some_and(|line| line.starts_with("crashed: ") && line.contains(cause)).then_some(())
+            let log = host
+                .admin("GET", "/api/plugins/tests.trouble-js/logs", &Value::Null)
+                .expect(200)
+                .json();
+            log["logs"][0]["message"]
+                .as_str()
+                .is_some_and(|line| line.starts_with("crashed: ") && line.contains(cause))
+                .then_some(())
         });
     }
 }
@@ -178,11 +302,38 @@ fn a_script_has_time_and_chance_from_the_host() {
     let host = directory.settings().start();
     host.plugin_in("tests.trouble-js", "loaded");
     let began = now_ms();
-    let chances: Vec<Value> = (0..8).map(|_| host.ask_plugin("GET", "/trouble-js/chance", b"").expect(200).json()).collect();
-    let different: BTreeSet<String> = chances.iter().map(|chance| chance["bytes"].to_string()).collect();
-    assert_eq!(different.len(), 8, "bytes that nobody can guess: {chances:?}");
-    assert!(chances.iter().all(|chance| chance["bytes"].as_array().is_some_and(|bytes| bytes.len() == 16)), "{chances:?}");
-    assert!(chances.iter().all(|chance| (began..=now_ms()).contains(&chance["now"].as_u64().unwrap_or_default())), "{chances:?}");
+    let chances: Vec<Value> = (0..8)
+        .map(|_| {
+            host.ask_plugin("GET", "/trouble-js/chance", b"")
+                .expect(200)
+                .json()
+        })
+        .collect();
+    let different: BTreeSet<String> = chances
+        .iter()
+        .map(|chance| chance["bytes"].to_string())
+        .collect();
+    assert_eq!(
+        different.len(),
+        8,
+        "bytes that nobody can guess: {chances:?}"
+    );
+    assert!(
+        chances.iter().all(|chance| chance["bytes"]
+            .as_array()
+            .is_some_and(|bytes| bytes.len() == 16)),
+        "{chances:?}"
+    );
+    assert!(
+        chances
+            .iter()
+            .all(|chance| (began..=now_ms()).contains(&chance["now"].as_u64().unwrap_or_default())),
+        "{chances:?}"
+    );
     let refused = host.ask_plugin("GET", "/trouble-js/too-much-chance", b"");
-    assert!(refused.status == 502 && refused.text().contains("65536"), "{}", refused.text());
+    assert!(
+        refused.status == 502 && refused.text().contains("65536"),
+        "{}",
+        refused.text()
+    );
 }

@@ -22,7 +22,9 @@ const HUGE_BYTES: u64 = 100 * limits::MIB as u64;
 
 /// Cases with a manifest of our own form, and what is expected of it.
 fn cases() -> Vec<(String, PathBuf, Value)> {
-    let folders = fs::read_dir(root().join("tests/cases/manifest")).expect("cases").map(|entry| entry.expect("an entry").path());
+    let folders = fs::read_dir(root().join("tests/cases/manifest"))
+        .expect("cases")
+        .map(|entry| entry.expect("an entry").path());
     let mut cases: Vec<_> = folders
         .filter_map(|folder| {
             let name = folder.file_name()?.to_str()?.to_owned();
@@ -43,9 +45,18 @@ fn cases() -> Vec<(String, PathBuf, Value)> {
 
 /// Codes and places of what is wrong; whether files are there is another matter.
 fn findings(violations: &Value) -> BTreeSet<(String, String, String)> {
-    let text = |violation: &Value, key: &str| violation[key].as_str().unwrap_or_default().to_owned();
+    let text =
+        |violation: &Value, key: &str| violation[key].as_str().unwrap_or_default().to_owned();
     let all = violations.as_array().expect("a list").iter();
-    all.map(|one| (text(one, "code"), text(one, "pointer"), text(one, "severity"))).filter(|(code, ..)| code != "FILE_MISSING").collect()
+    all.map(|one| {
+        (
+            text(one, "code"),
+            text(one, "pointer"),
+            text(one, "severity"),
+        )
+    })
+    .filter(|(code, ..)| code != "FILE_MISSING")
+    .collect()
 }
 
 #[test]
@@ -55,9 +66,18 @@ fn the_command_says_what_the_checker_says() {
     for (name, input, expected) in cases() {
         fs::copy(&input, &file).unwrap();
         let output = run(jackfield().args(["plugin", "check", "--json"]).arg(&file));
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(findings(&report["violations"]), findings(&expected["violations"]), "{name}");
-        assert_eq!((&report["ok"], output.status.code()), (&expected["ok"], Some(i32::from(expected["ok"] != true))), "{name}");
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(
+            findings(&report["violations"]),
+            findings(&expected["violations"]),
+            "{name}"
+        );
+        assert_eq!(
+            (&report["ok"], output.status.code()),
+            (&expected["ok"], Some(i32::from(expected["ok"] != true))),
+            "{name}"
+        );
     }
 }
 
@@ -73,23 +93,47 @@ fn a_directory_full_of_them_harms_no_host() {
     let host = directory.settings().config(RATES).start();
     let bystander = Bystander::start(&host, "calm");
     let bad = until("the directory to be looked at", || {
-        let bad = host.admin("GET", "/api/plugins/check", &Value::Null).expect(200).json();
-        bad["errors"].as_object().filter(|errors| !errors.is_empty()).cloned()
+        let bad = host
+            .admin("GET", "/api/plugins/check", &Value::Null)
+            .expect(200)
+            .json();
+        bad["errors"]
+            .as_object()
+            .filter(|errors| !errors.is_empty())
+            .cloned()
     });
     for (name, _, expected) in &cases {
         // Of those with the same id one counts, and the others are named: only what is refused for itself is told apart.
-        assert!(expected["ok"] == true || bad.contains_key(name), "{name} is refused");
+        assert!(
+            expected["ok"] == true || bad.contains_key(name),
+            "{name} is refused"
+        );
         let says = bad.get(name).and_then(Value::as_str).unwrap_or_default();
-        assert!(expected["ok"] != true || says.is_empty() || says.contains("is there twice"), "{name}: {says}");
+        assert!(
+            expected["ok"] != true || says.is_empty() || says.contains("is there twice"),
+            "{name}: {says}"
+        );
     }
-    let list = host.admin("GET", "/api/plugins", &Value::Null).expect(200).json();
-    assert!(list.as_array().expect("a list").iter().all(|plugin| plugin["running"] == false), "{list}");
+    let list = host
+        .admin("GET", "/api/plugins", &Value::Null)
+        .expect(200)
+        .json();
+    assert!(
+        list.as_array()
+            .expect("a list")
+            .iter()
+            .all(|plugin| plugin["running"] == false),
+        "{list}"
+    );
     bystander.undisturbed();
 }
 
 fn error_of(host: &tests::host::Host, name: &str) -> String {
     until(name, || {
-        let bad = host.admin("GET", "/api/plugins/check", &Value::Null).expect(200).json();
+        let bad = host
+            .admin("GET", "/api/plugins/check", &Value::Null)
+            .expect(200)
+            .json();
         bad["errors"][name].as_str().map(str::to_owned)
     })
 }
@@ -100,10 +144,16 @@ fn no_file_outside_of_the_directory_is_opened() {
     let component = guest("idle");
     let put = |folder: &Path| {
         let elsewhere = Directory::default();
-        elsewhere.install_guest("tests.outside", &component, |manifest| manifest["description"] = "canary".into());
+        elsewhere.install_guest("tests.outside", &component, |manifest| {
+            manifest["description"] = "canary".into()
+        });
         fs::create_dir_all(folder).unwrap();
         for file in ["jackfield.json", "guest.wasm"] {
-            fs::copy(elsewhere.path().join("tests.outside").join(file), folder.join(file)).unwrap();
+            fs::copy(
+                elsewhere.path().join("tests.outside").join(file),
+                folder.join(file),
+            )
+            .unwrap();
         }
     };
     put(outside.path());
@@ -111,7 +161,11 @@ fn no_file_outside_of_the_directory_is_opened() {
     for (name, file) in [("manifest", "jackfield.json"), ("component", "guest.wasm")] {
         put(&directory.path().join(name));
         fs::remove_file(directory.path().join(name).join(file)).unwrap();
-        symlink(outside.path().join(file), directory.path().join(name).join(file)).unwrap();
+        symlink(
+            outside.path().join(file),
+            directory.path().join(name).join(file),
+        )
+        .unwrap();
     }
     put(&directory.path().join("device"));
     fs::remove_file(directory.path().join("device/guest.wasm")).unwrap();
@@ -119,9 +173,18 @@ fn no_file_outside_of_the_directory_is_opened() {
     let host = directory.settings().start();
     for name in ["folder", "manifest", "component", "device"] {
         let error = error_of(&host, name);
-        assert!(error.contains("leads out of the plugins directory") && !error.contains("canary"), "case 30, {name}: {error}");
+        assert!(
+            error.contains("leads out of the plugins directory") && !error.contains("canary"),
+            "case 30, {name}: {error}"
+        );
     }
-    assert_eq!(host.admin("GET", "/api/plugins", &Value::Null).expect(200).json(), json!([]), "case 30");
+    assert_eq!(
+        host.admin("GET", "/api/plugins", &Value::Null)
+            .expect(200)
+            .json(),
+        json!([]),
+        "case 30"
+    );
 }
 
 #[test]
@@ -132,26 +195,61 @@ fn ids_that_are_no_file_names_are_only_ids() {
     for (at, id) in ids.iter().enumerate() {
         directory.install_guest(id, &component, |_| {});
         // The folder's name is the operator's choice.
-        fs::rename(directory.path().join(id), directory.path().join(format!("plugin-{at}"))).unwrap();
+        fs::rename(
+            directory.path().join(id),
+            directory.path().join(format!("plugin-{at}")),
+        )
+        .unwrap();
     }
     let host = directory.settings().start();
     for id in ids {
         let state = || {
-            let list = host.admin("GET", "/api/plugins", &Value::Null).expect(200).json();
-            list.as_array()?.iter().find(|plugin| plugin["id"] == id)?["state"].as_str().map(str::to_owned)
+            let list = host
+                .admin("GET", "/api/plugins", &Value::Null)
+                .expect(200)
+                .json();
+            list.as_array()?.iter().find(|plugin| plugin["id"] == id)?["state"]
+                .as_str()
+                .map(str::to_owned)
         };
         until(id, || state().filter(|state| state == "loaded"));
         // A part of a path that holds two dots names nothing over REST (R45).
         if id.contains("..") {
-            assert_eq!(host.admin("GET", &format!("/api/plugins/{id}"), &Value::Null).status, 400, "case 32: {id}");
+            assert_eq!(
+                host.admin("GET", &format!("/api/plugins/{id}"), &Value::Null)
+                    .status,
+                400,
+                "case 32: {id}"
+            );
             continue;
         }
-        let _ = host.admin("POST", &format!("/api/plugins/{id}/kv"), &json!({"action": "set", "key": "k", "value": id})).expect(200);
-        let get = host.admin("POST", &format!("/api/plugins/{id}/kv"), &json!({"action": "get", "key": "k"})).expect(200).json();
+        let _ = host
+            .admin(
+                "POST",
+                &format!("/api/plugins/{id}/kv"),
+                &json!({"action": "set", "key": "k", "value": id}),
+            )
+            .expect(200);
+        let get = host
+            .admin(
+                "POST",
+                &format!("/api/plugins/{id}/kv"),
+                &json!({"action": "get", "key": "k"}),
+            )
+            .expect(200)
+            .json();
         assert_eq!(get["value"], id, "case 32");
     }
-    let names = fs::read_dir(host.data()).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    assert!(names.collect::<Vec<_>>().iter().all(|name| !ids.iter().any(|id| name.contains(id))), "case 32: ids never name files");
+    let names = fs::read_dir(host.data())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    assert!(
+        names
+            .collect::<Vec<_>>()
+            .iter()
+            .all(|name| !ids.iter().any(|id| name.contains(id))),
+        "case 32: ids never name files"
+    );
 }
 
 #[test]
@@ -160,31 +258,83 @@ fn what_cannot_be_is_said_of_the_plugin_itself() {
     let component = guest("idle");
     let stands = |id: &str, change: Value| {
         directory.install_guest(id, &component, |manifest| {
-            manifest.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+            manifest
+                .as_object_mut()
+                .expect("an object")
+                .extend(change.as_object().expect("an object").clone());
         });
     };
-    stands("tests.one", json!({"relationships": {"requires": ["tests.two"]}}));
-    stands("tests.two", json!({"relationships": {"requires": ["tests.one"]}}));
-    stands("tests.self", json!({"relationships": {"requires": ["tests.self"]}}));
-    stands("tests.foe", json!({"relationships": {"conflicts": ["tests.good"]}}));
+    stands(
+        "tests.one",
+        json!({"relationships": {"requires": ["tests.two"]}}),
+    );
+    stands(
+        "tests.two",
+        json!({"relationships": {"requires": ["tests.one"]}}),
+    );
+    stands(
+        "tests.self",
+        json!({"relationships": {"requires": ["tests.self"]}}),
+    );
+    stands(
+        "tests.foe",
+        json!({"relationships": {"conflicts": ["tests.good"]}}),
+    );
     stands("tests.good", json!({}));
-    stands("tests.newer", json!({"compatibility": {"minimumHostVersion": "99.0.0"}}));
+    stands(
+        "tests.newer",
+        json!({"compatibility": {"minimumHostVersion": "99.0.0"}}),
+    );
     stands("tests.api", json!({"apiVersion": "9.0.0"}));
     let file = directory.path().join("tests.huge/jackfield.json");
     fs::create_dir(file.parent().unwrap()).unwrap();
-    fs::File::create(&file).unwrap().set_len(HUGE_BYTES).unwrap();
+    fs::File::create(&file)
+        .unwrap()
+        .set_len(HUGE_BYTES)
+        .unwrap();
     let host = directory.settings().start();
-    let reason = |id: &str| host.plugin_in(id, "blocked")["lastError"].as_str().unwrap_or_default().to_owned();
+    let reason = |id: &str| {
+        host.plugin_in(id, "blocked")["lastError"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     for id in ["tests.one", "tests.two"] {
-        assert_eq!(reason(id), "cycle:tests.one: stands on a cycle: tests.one -> tests.two -> tests.one", "case 38");
+        assert_eq!(
+            reason(id),
+            "cycle:tests.one: stands on a cycle: tests.one -> tests.two -> tests.one",
+            "case 38"
+        );
     }
-    assert!(error_of(&host, "tests.huge").contains("more than 65536 bytes"), "case 41");
+    assert!(
+        error_of(&host, "tests.huge").contains("more than 65536 bytes"),
+        "case 41"
+    );
     let own = host.admin("GET", "/api/plugins/tests.self", &Value::Null);
-    let own = if own.status == 200 { reason("tests.self") } else { error_of(&host, "tests.self") };
-    assert!(own.contains("cycle") || own.contains("itself"), "case 38: {own}");
-    assert!(reason("tests.foe").contains("conflict"), "case 38: {}", reason("tests.foe"));
-    assert!(reason("tests.newer").contains("wants a host >=99.0.0"), "case 40: {}", reason("tests.newer"));
-    assert!(reason("tests.api").contains("wants host API 9.0.0"), "case 40: {}", reason("tests.api"));
+    let own = if own.status == 200 {
+        reason("tests.self")
+    } else {
+        error_of(&host, "tests.self")
+    };
+    assert!(
+        own.contains("cycle") || own.contains("itself"),
+        "case 38: {own}"
+    );
+    assert!(
+        reason("tests.foe").contains("conflict"),
+        "case 38: {}",
+        reason("tests.foe")
+    );
+    assert!(
+        reason("tests.newer").contains("wants a host >=99.0.0"),
+        "case 40: {}",
+        reason("tests.newer")
+    );
+    assert!(
+        reason("tests.api").contains("wants host API 9.0.0"),
+        "case 40: {}",
+        reason("tests.api")
+    );
 }
 
 #[test]
@@ -199,20 +349,47 @@ fn texts_are_inert_and_secrets_are_not_shown() {
     host.plugin_in("tests.texts", "loaded");
     for arguments in [&["list"][..], &["info", "tests.texts"], &["doctor"]] {
         let mut command = jackfield();
-        let output = run(command.arg("plugin").args(arguments).args(["--url", host.url()]).arg("--data").arg(host.data()));
+        let output = run(command
+            .arg("plugin")
+            .args(arguments)
+            .args(["--url", host.url()])
+            .arg("--data")
+            .arg(host.data()));
         let shown = String::from_utf8(output.stdout).unwrap();
-        assert!(!shown.contains(['\u{202e}', '\u{200b}', '\u{1b}', '\u{7}']), "case 42: {shown:?}");
+        assert!(
+            !shown.contains(['\u{202e}', '\u{200b}', '\u{1b}', '\u{7}']),
+            "case 42: {shown:?}"
+        );
     }
     let secret = "a-password-of-somebody";
-    let set = host.admin("PUT", "/api/plugins/tests.texts/settings", &json!({"token": secret})).expect(200).text();
-    let shown = host.admin("GET", "/api/plugins/tests.texts/settings", &Value::Null).expect(200).json();
+    let set = host
+        .admin(
+            "PUT",
+            "/api/plugins/tests.texts/settings",
+            &json!({"token": secret}),
+        )
+        .expect(200)
+        .text();
+    let shown = host
+        .admin("GET", "/api/plugins/tests.texts/settings", &Value::Null)
+        .expect(200)
+        .json();
     assert_eq!(
-        (&shown["settings"]["token"]["set"], &shown["settings"]["token"]["value"]),
+        (
+            &shown["settings"]["token"]["set"],
+            &shown["settings"]["token"]["value"]
+        ),
         (&json!(true), &Value::Null),
         "case 43: {shown}"
     );
-    let about = host.admin("GET", "/api/plugins/tests.texts", &Value::Null).expect(200).text();
-    let events = host.admin("GET", "/api/plugins/tests.texts/events", &Value::Null).expect(200).text();
+    let about = host
+        .admin("GET", "/api/plugins/tests.texts", &Value::Null)
+        .expect(200)
+        .text();
+    let events = host
+        .admin("GET", "/api/plugins/tests.texts/events", &Value::Null)
+        .expect(200)
+        .text();
     for said in [set, shown.to_string(), about, events, host.log()] {
         assert!(!said.contains(secret), "case 43: {said}");
     }

@@ -14,38 +14,114 @@ fn probe(directory: &Directory) -> Host {
 fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
     let directory = Directory::default();
     let host = probe(&directory);
-    let refused = host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200).json();
+    let refused = host
+        .ask_plugin("POST", "/probe/kv-set/a", b"1")
+        .expect(200)
+        .json();
     assert_eq!(refused["error"], "ErrorCode::ConsentPending", "{refused}");
-    let again = host.ask_plugin("POST", "/probe/kv-set/b", b"1").expect(200).json();
-    assert_eq!(refused["details"], again["details"], "one question, not one for each key (H27)");
-    let details: Value = serde_json::from_str(refused["details"].as_str().expect("details")).expect("JSON");
-    let id = details["consent"].as_str().expect("the question's id").to_owned();
-    let consents = host.admin("GET", "/api/consents?plugin=tests.probe", &Value::Null).expect(200).text();
+    let again = host
+        .ask_plugin("POST", "/probe/kv-set/b", b"1")
+        .expect(200)
+        .json();
+    assert_eq!(
+        refused["details"], again["details"],
+        "one question, not one for each key (H27)"
+    );
+    let details: Value =
+        serde_json::from_str(refused["details"].as_str().expect("details")).expect("JSON");
+    let id = details["consent"]
+        .as_str()
+        .expect("the question's id")
+        .to_owned();
+    let consents = host
+        .admin("GET", "/api/consents?plugin=tests.probe", &Value::Null)
+        .expect(200)
+        .text();
     assert!(consents.contains(&id), "{consents}");
-    let _ = host.admin("POST", &format!("/api/consents/{id}"), &json!({"decision": "allow", "remember": true})).expect(200);
-    assert_eq!(host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200).json(), Value::Null, "T27: without a restart");
-    assert_eq!(host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json(), "1");
-    let _ = host.admin("DELETE", "/api/plugins/tests.probe/grants?capability=storage.kv", &Value::Null).expect(200);
-    let revoked = host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json();
-    assert_eq!(revoked["error"], "ErrorCode::ConsentPending", "T27: the next call fails");
-    let audit = host.admin("GET", "/api/audit?recent=100&plugin=tests.probe", &Value::Null).expect(200).text();
-    assert!(audit.contains("needs_approval") && audit.contains("allowed") && audit.contains("storage.kv"), "J33: {audit}");
+    let _ = host
+        .admin(
+            "POST",
+            &format!("/api/consents/{id}"),
+            &json!({"decision": "allow", "remember": true}),
+        )
+        .expect(200);
+    assert_eq!(
+        host.ask_plugin("POST", "/probe/kv-set/a", b"1")
+            .expect(200)
+            .json(),
+        Value::Null,
+        "T27: without a restart"
+    );
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/kv-get/a", b"")
+            .expect(200)
+            .json(),
+        "1"
+    );
+    let _ = host
+        .admin(
+            "DELETE",
+            "/api/plugins/tests.probe/grants?capability=storage.kv",
+            &Value::Null,
+        )
+        .expect(200);
+    let revoked = host
+        .ask_plugin("GET", "/probe/kv-get/a", b"")
+        .expect(200)
+        .json();
+    assert_eq!(
+        revoked["error"], "ErrorCode::ConsentPending",
+        "T27: the next call fails"
+    );
+    let audit = host
+        .admin(
+            "GET",
+            "/api/audit?recent=100&plugin=tests.probe",
+            &Value::Null,
+        )
+        .expect(200)
+        .text();
+    assert!(
+        audit.contains("needs_approval")
+            && audit.contains("allowed")
+            && audit.contains("storage.kv"),
+        "J33: {audit}"
+    );
 }
 
 #[test]
 fn refusals_tell_not_declared_from_not_granted() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
-    let host = directory.settings().config("[plugins.policy]\nprofile = \"safe\"\n").start();
+    let host = directory
+        .settings()
+        .config("[plugins.policy]\nprofile = \"safe\"\n")
+        .start();
     host.plugin_in("tests.probe", "loaded");
-    let asked = host.ask_plugin("GET", "/probe/kv-get/a", b"").expect(200).json();
+    let asked = host
+        .ask_plugin("GET", "/probe/kv-get/a", b"")
+        .expect(200)
+        .json();
     assert_eq!(asked["error"], "ErrorCode::NotGranted", "{asked}");
-    let fetch = host.ask_plugin("POST", "/probe/fetch", b"https://elsewhere.test/").expect(200).json();
+    let fetch = host
+        .ask_plugin("POST", "/probe/fetch", b"https://elsewhere.test/")
+        .expect(200)
+        .json();
     assert_eq!(fetch["error"], "ErrorCode::NotDeclared", "{fetch}");
-    let undeclared = host.admin("PUT", "/api/plugins/tests.probe/grants", &json!({"capability": "shell.exec"}));
+    let undeclared = host.admin(
+        "PUT",
+        "/api/plugins/tests.probe/grants",
+        &json!({"capability": "shell.exec"}),
+    );
     assert_eq!(undeclared.status, 409, "T30: {}", undeclared.text());
-    let check = host.ask_plugin("GET", "/probe/check/storage.kv", b"").expect(200).json();
-    assert_eq!((&check["layer"], &check["reason"]), (&json!(5), &json!("strict mode")));
+    let check = host
+        .ask_plugin("GET", "/probe/check/storage.kv", b"")
+        .expect(200)
+        .json();
+    assert_eq!(
+        (&check["layer"], &check["reason"]),
+        (&json!(5), &json!("strict mode"))
+    );
 }
 
 #[test]
@@ -58,18 +134,41 @@ fn values_belong_to_their_plugin_and_outlive_a_kill() {
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("tests.probe");
-    let _ = host.ask_plugin("POST", "/probe/kv-set/kept", b"value").expect(200);
+    let _ = host
+        .ask_plugin("POST", "/probe/kv-set/kept", b"value")
+        .expect(200);
     let act = |host: &Host, body: Value| host.admin("POST", "/api/plugins/tests.probe/kv", &body);
-    assert_eq!(act(&host, json!({"action": "get", "key": "kept"})).expect(200).json()["value"], "value", "R36");
-    let other = host.admin("POST", "/api/plugins/jackfield.polls/kv", &json!({"action": "get", "key": "kept"}));
+    assert_eq!(
+        act(&host, json!({"action": "get", "key": "kept"}))
+            .expect(200)
+            .json()["value"],
+        "value",
+        "R36"
+    );
+    let other = host.admin(
+        "POST",
+        "/api/plugins/jackfield.polls/kv",
+        &json!({"action": "get", "key": "kept"}),
+    );
     assert_eq!(other.expect(200).json()["value"], Value::Null, "R39");
-    let token = host.admin("POST", "/api/plugins/jackfield.polls/token", &Value::Null).expect(200).json();
+    let token = host
+        .admin("POST", "/api/plugins/jackfield.polls/token", &Value::Null)
+        .expect(200)
+        .json();
     let token = token["token"].as_str().unwrap_or_else(|| panic!("{token}"));
-    let foreign = Request::new("POST", "/api/plugins/tests.probe/kv").bearer(token).json(&json!({"action": "get", "key": "kept"}));
+    let foreign = Request::new("POST", "/api/plugins/tests.probe/kv")
+        .bearer(token)
+        .json(&json!({"action": "get", "key": "kept"}));
     assert_eq!(host.send(&foreign).status, 403, "R40");
     host.kill();
     let host = directory.settings().data(data.path()).start();
-    assert_eq!(act(&host, json!({"action": "get", "key": "kept"})).expect(200).json()["value"], "value", "R41");
+    assert_eq!(
+        act(&host, json!({"action": "get", "key": "kept"}))
+            .expect(200)
+            .json()["value"],
+        "value",
+        "R41"
+    );
 }
 
 #[test]
@@ -77,11 +176,35 @@ fn settings_and_changed_values_are_told() {
     let directory = Directory::default();
     let host = probe(&directory);
     host.grant_all("tests.probe");
-    assert_eq!(host.ask_plugin("GET", "/probe/setting/greeting", b"").json(), "hello", "the manifest's default");
-    let _ = host.admin("PUT", "/api/plugins/tests.probe/settings", &json!({"greeting": "hi"})).expect(200);
-    assert_eq!(host.ask_plugin("GET", "/probe/setting/greeting", b"").json(), "hi");
-    let _ = host.admin("POST", "/api/plugins/tests.probe/kv", &json!({"action": "set", "key": "k", "value": "v"})).expect(200);
-    let heard = host.ask_plugin("GET", "/probe/heard", b"").json().to_string();
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/setting/greeting", b"")
+            .json(),
+        "hello",
+        "the manifest's default"
+    );
+    let _ = host
+        .admin(
+            "PUT",
+            "/api/plugins/tests.probe/settings",
+            &json!({"greeting": "hi"}),
+        )
+        .expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/setting/greeting", b"")
+            .json(),
+        "hi"
+    );
+    let _ = host
+        .admin(
+            "POST",
+            "/api/plugins/tests.probe/kv",
+            &json!({"action": "set", "key": "k", "value": "v"}),
+        )
+        .expect(200);
+    let heard = host
+        .ask_plugin("GET", "/probe/heard", b"")
+        .json()
+        .to_string();
     assert!(heard.contains(r#""greeting":"hi""#), "H7: {heard}");
     assert!(heard.contains(r#""key":"k""#), "T35: {heard}");
 }
@@ -91,11 +214,19 @@ fn secrets_do_not_lie_in_the_open() {
     let directory = Directory::default();
     let host = probe(&directory);
     host.grant_all("tests.probe");
-    let _ = host.ask_plugin("POST", "/probe/secret-set/key", b"very-secret-value").expect(200);
-    assert_eq!(host.ask_plugin("GET", "/probe/secret-get/key", b"").json(), "very-secret-value");
+    let _ = host
+        .ask_plugin("POST", "/probe/secret-set/key", b"very-secret-value")
+        .expect(200);
+    assert_eq!(
+        host.ask_plugin("GET", "/probe/secret-get/key", b"").json(),
+        "very-secret-value"
+    );
     let bytes = std::fs::read(host.data().join("plugins.db")).unwrap();
     let log = std::fs::read(host.data().join("plugins.db-wal")).unwrap_or_default();
-    let open = [bytes, log].concat().windows(17).any(|window| window == b"very-secret-value");
+    let open = [bytes, log]
+        .concat()
+        .windows(17)
+        .any(|window| window == b"very-secret-value");
     assert!(!open, "H24");
 }
 
@@ -103,18 +234,67 @@ fn secrets_do_not_lie_in_the_open() {
 fn tools_are_called_and_hooks_fired() {
     let directory = Directory::default();
     let host = probe(&directory);
-    assert_eq!(host.admin("POST", "/api/tools/double", &json!({"number": 21})).status, 404, "declared, and nobody granted it");
+    assert_eq!(
+        host.admin("POST", "/api/tools/double", &json!({"number": 21}))
+            .status,
+        404,
+        "declared, and nobody granted it"
+    );
     host.grant_all("tests.probe");
-    assert_eq!(host.admin("POST", "/api/tools/double", &json!({"number": 21})).expect(200).json()["result"], 42);
-    assert_eq!(host.admin("POST", "/api/tools/double", &json!({})).status, 409);
-    assert_eq!(host.admin("GET", "/api/tools", &Value::Null).expect(200).json()["tools"][0]["tier"], "read");
+    assert_eq!(
+        host.admin("POST", "/api/tools/double", &json!({"number": 21}))
+            .expect(200)
+            .json()["result"],
+        42
+    );
+    assert_eq!(
+        host.admin("POST", "/api/tools/double", &json!({})).status,
+        409
+    );
+    assert_eq!(
+        host.admin("GET", "/api/tools", &Value::Null)
+            .expect(200)
+            .json()["tools"][0]["tier"],
+        "read"
+    );
     let fire = |hook: &str, body: Value| host.admin("POST", &format!("/api/hooks/{hook}"), &body);
-    let round = fire("PreToolUse", json!({"input": {"tool_name": "allowed"}, "output": 1})).expect(200).json();
-    assert_eq!((&round["answers"][0]["action"], &round["output"]), (&json!("continue"), &json!({"seen": 1})), "J4");
-    let round = fire("PreToolUse", json!({"input": {"tool_name": "forbidden"}})).expect(200).json();
-    assert_eq!((&round["answers"][0]["action"], &round["answers"][0]["reason"]), (&json!("block"), &json!("told to")), "J3");
-    assert_eq!(fire("TurnEnd", json!({"input": {}})).expect(200).json()["answers"][0]["action"], "continue");
-    assert_eq!(fire("Stop", json!({"input": {}})).expect(200).json()["answers"], json!([]), "nobody takes part");
+    let round = fire(
+        "PreToolUse",
+        json!({"input": {"tool_name": "allowed"}, "output": 1}),
+    )
+    .expect(200)
+    .json();
+    assert_eq!(
+        (&round["answers"][0]["action"], &round["output"]),
+        (&json!("continue"), &json!({"seen": 1})),
+        "J4"
+    );
+    let round = fire("PreToolUse", json!({"input": {"tool_name": "forbidden"}}))
+        .expect(200)
+        .json();
+    assert_eq!(
+        (
+            &round["answers"][0]["action"],
+            &round["answers"][0]["reason"]
+        ),
+        (&json!("block"), &json!("told to")),
+        "J3"
+    );
+    assert_eq!(
+        fire("TurnEnd", json!({"input": {}})).expect(200).json()["answers"][0]["action"],
+        "continue"
+    );
+    assert_eq!(
+        fire("Stop", json!({"input": {}})).expect(200).json()["answers"],
+        json!([]),
+        "nobody takes part"
+    );
     assert_eq!(fire("PreTooluse", json!({"input": {}})).status, 404, "J1");
-    assert_eq!(host.admin("GET", "/api/hooks", &Value::Null).json()["hooks"].as_array().map(Vec::len), Some(27), "J1");
+    assert_eq!(
+        host.admin("GET", "/api/hooks", &Value::Null).json()["hooks"]
+            .as_array()
+            .map(Vec::len),
+        Some(27),
+        "J1"
+    );
 }

@@ -7,7 +7,8 @@
 use envelope::{
     Context, Verdict,
     verdict::{
-        Access, Definition, Effect, EventDirection, EventScope, ForwardClass, Judge, Membership, Patch, Requirement, Snapshot, apply,
+        Access, Definition, Effect, EventDirection, EventScope, ForwardClass, Judge, Membership,
+        Patch, Requirement, Snapshot, apply,
     },
 };
 use identifiers::{EventName, PluginId};
@@ -115,12 +116,21 @@ pub(crate) fn folder() -> PathBuf {
 pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let (mut count, mut failures) = (0, Vec::new());
-    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder()).expect("the folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     paths.sort();
     for path in paths {
-        assert!(path.extension().is_some_and(|extension| extension == "json"), "{} is read by nobody", path.display());
+        assert!(
+            path.extension()
+                .is_some_and(|extension| extension == "json"),
+            "{} is read by nobody",
+            path.display()
+        );
         let text = std::fs::read_to_string(&path).expect("readable");
-        let mut file: File = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let mut file: File = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let snapshots: Vec<Snapshot> = file.learn.iter().map(|learn| snapshot(learn)).collect();
         for case in &mut file.cases {
             let mut judge = fresh();
@@ -130,7 +140,12 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
             let said = say(&mut *judge, &file.context, case);
             count += 1;
             if said != case.expect {
-                failures.push(format!("{}: {}\n  expected {}\n  said     {said}", path.display(), case.name, case.expect));
+                failures.push(format!(
+                    "{}: {}\n  expected {}\n  said     {said}",
+                    path.display(),
+                    case.name,
+                    case.expect
+                ));
                 case.expect = said;
             }
         }
@@ -139,14 +154,20 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
             std::fs::write(&path, text + "\n").expect("writable");
         }
     }
-    assert!(update || failures.is_empty(), "{} cases differ (UPDATE_EXPECT=1 accepts):\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        update || failures.is_empty(),
+        "{} cases differ (UPDATE_EXPECT=1 accepts):\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
     count
 }
 
 fn say(judge: &mut dyn Judge, shared: &Map<String, Value>, case: &Case) -> Value {
     let mut merged = shared.clone();
     merged.extend(case.context.clone());
-    let situation: Situation = serde_json::from_value(Value::Object(merged)).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    let situation: Situation = serde_json::from_value(Value::Object(merged))
+        .unwrap_or_else(|error| panic!("{}: {error}", case.name));
     let context = Context {
         now_ms: situation.now_ms,
         connection_id: &situation.connection_id,
@@ -163,9 +184,12 @@ fn say(judge: &mut dyn Judge, shared: &Map<String, Value>, case: &Case) -> Value
         },
     };
     // A string is the envelope's text, anything else is the envelope.
-    let text = serde_json::from_str::<String>(case.envelope.get()).unwrap_or_else(|_| case.envelope.get().to_owned());
+    let text = serde_json::from_str::<String>(case.envelope.get())
+        .unwrap_or_else(|_| case.envelope.get().to_owned());
     let bytes = expand(&text).into_bytes();
-    let verdict = judge.judge(&context, &bytes).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    let verdict = judge
+        .judge(&context, &bytes)
+        .unwrap_or_else(|error| panic!("{}: {error}", case.name));
     describe(&verdict, &bytes)
 }
 
@@ -176,7 +200,11 @@ fn describe(verdict: &Verdict, original: &[u8]) -> Value {
         Verdict::Route(decision) => {
             let effects: Vec<Value> = decision.effects.iter().map(effect).collect();
             let mut said = json!({"verdict": "route", "effects": effects});
-            if decision.patches.iter().any(|patch: &Patch| patch.remove > 0 || !patch.insert.is_empty()) {
+            if decision
+                .patches
+                .iter()
+                .any(|patch: &Patch| patch.remove > 0 || !patch.insert.is_empty())
+            {
                 let outgoing = apply(original, &decision.patches).expect("patches fit");
                 envelope::Envelope::decode(&outgoing).expect("a patched envelope is one");
                 said["outgoing"] = text(&outgoing).into();
@@ -185,10 +213,16 @@ fn describe(verdict: &Verdict, original: &[u8]) -> Value {
         }
         Verdict::Refuse(refusal) => {
             let reply: Value = serde_json::from_slice(&refusal.reply).expect("a reply is JSON");
-            assert_eq!(reply["code"], refusal.code.as_str(), "the code and the reply agree");
+            assert_eq!(
+                reply["code"],
+                refusal.code.as_str(),
+                "the code and the reply agree"
+            );
             json!({"verdict": "refuse", "reply": reply})
         }
-        Verdict::NeedSnapshot(server_id) => json!({"verdict": "need-snapshot", "serverId": server_id}),
+        Verdict::NeedSnapshot(server_id) => {
+            json!({"verdict": "need-snapshot", "serverId": server_id})
+        }
         Verdict::Later(ticket) => json!({"verdict": "later", "ticket": ticket}),
     }
 }
@@ -212,18 +246,31 @@ fn effect(effect: &Effect) -> Value {
         Effect::View(wish) => access("view", wish),
         Effect::Leave(server_id) => json!({"effect": "leave", "serverId": server_id}),
         Effect::Broadcast(server_id) => json!({"effect": "broadcast", "serverId": server_id}),
-        Effect::SendToMember { server_id, user_id } => json!({"effect": "send-to-member", "serverId": server_id, "userId": user_id}),
-        Effect::SendToPlugin { server_id, plugin_id } => json!({"effect": "send-to-plugin", "serverId": server_id, "pluginId": plugin_id}),
-        Effect::Forward { user_id, class } => json!({"effect": "forward", "userId": user_id, "class": match class {
-            ForwardClass::Offer => "offer",
-            ForwardClass::Reply => "reply",
-            ForwardClass::Direct => "direct",
-            ForwardClass::Icon => "icon",
-        }}),
-        Effect::IconAvailable { server_id, updated_at } => {
+        Effect::SendToMember { server_id, user_id } => {
+            json!({"effect": "send-to-member", "serverId": server_id, "userId": user_id})
+        }
+        Effect::SendToPlugin {
+            server_id,
+            plugin_id,
+        } => json!({"effect": "send-to-plugin", "serverId": server_id, "pluginId": plugin_id}),
+        Effect::Forward { user_id, class } => {
+            json!({"effect": "forward", "userId": user_id, "class": match class {
+                ForwardClass::Offer => "offer",
+                ForwardClass::Reply => "reply",
+                ForwardClass::Direct => "direct",
+                ForwardClass::Icon => "icon",
+            }})
+        }
+        Effect::IconAvailable {
+            server_id,
+            updated_at,
+        } => {
             json!({"effect": "icon-available", "serverId": server_id, "updatedAt": updated_at})
         }
-        Effect::IconPeers { server_id, updated_at } => json!({"effect": "icon-peers", "serverId": server_id, "updatedAt": updated_at}),
+        Effect::IconPeers {
+            server_id,
+            updated_at,
+        } => json!({"effect": "icon-peers", "serverId": server_id, "updatedAt": updated_at}),
     }
 }
 
@@ -262,7 +309,11 @@ fn definition(learn: LearnDefinition) -> Definition {
             _ => EventScope::Server,
         },
         schema: learn.schema.map(|schema| schema.get().to_owned()),
-        payload_bytes_max: if learn.max_payload_bytes == 0 { 65_536 } else { learn.max_payload_bytes },
+        payload_bytes_max: if learn.max_payload_bytes == 0 {
+            65_536
+        } else {
+            learn.max_payload_bytes
+        },
     }
 }
 
@@ -273,7 +324,9 @@ fn expand(text: &str) -> String {
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let Some((inner, behind)) = rest.split_once('%') else { break };
+        let Some((inner, behind)) = rest.split_once('%') else {
+            break;
+        };
         let (unit, times) = inner.rsplit_once('*').expect("%unit*times%");
         out.push_str(&unit.repeat(times.parse().expect("a number")));
         rest = behind;

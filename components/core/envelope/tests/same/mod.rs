@@ -32,7 +32,10 @@ impl<'de> Visitor<'de> for Reference {
 fn reference(bytes: &[u8]) -> Option<Vec<(String, &str)>> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let members = reader.deserialize_map(Reference).ok()?;
-    std::str::from_utf8(bytes).ok().and(reader.end().ok()).map(|()| members)
+    std::str::from_utf8(bytes)
+        .ok()
+        .and(reader.end().ok())
+        .map(|()| members)
 }
 
 /// Reads `bytes` as an envelope, and fails where two readers differ.
@@ -48,31 +51,58 @@ pub(crate) fn same(bytes: &[u8]) {
     let expected = reference(bytes);
     let shown = String::from_utf8_lossy(bytes);
     assert_eq!(ours.is_ok(), expected.is_some(), "{shown:?}: {ours:?}");
-    let (Ok(ours), Some(expected)) = (ours, expected) else { return };
-    let found: Vec<_> = ours.members().iter().map(|member| (member.key.clone().into_owned(), member.raw)).collect();
+    let (Ok(ours), Some(expected)) = (ours, expected) else {
+        return;
+    };
+    let found: Vec<_> = ours
+        .members()
+        .iter()
+        .map(|member| (member.key.clone().into_owned(), member.raw))
+        .collect();
     assert_eq!(found, expected, "{shown:?}");
     for member in ours.members() {
         assert_eq!(&bytes[member.span.clone()], member.raw.as_bytes());
         let text = serde_json::from_str::<String>(member.raw).ok();
-        assert_eq!(ours.text(&member.key).as_deref(), text.as_deref(), "{shown:?}");
+        assert_eq!(
+            ours.text(&member.key).as_deref(),
+            text.as_deref(),
+            "{shown:?}"
+        );
     }
     // The host's look agrees with the reading.
     assert_eq!(hint.kind, ours.text("type"), "{shown:?}");
     assert_eq!(hint.server_id, ours.text("serverId"), "{shown:?}");
     assert_eq!(request_id, ours.text("requestId"), "{shown:?}");
-    assert_eq!(kind.map(|kind| kind.name), ours.text("type").and_then(|name| envelope::find(&name)).map(|kind| kind.name), "{shown:?}");
+    assert_eq!(
+        kind.map(|kind| kind.name),
+        ours.text("type")
+            .and_then(|name| envelope::find(&name))
+            .map(|kind| kind.name),
+        "{shown:?}"
+    );
     taped(bytes, &ours, &shown);
 }
 
 /// A member that is read onto a tape on the way is the same member, and its tape is proven exactly when `serde_json` reads the value and
 /// finds no member twice.
 fn taped(bytes: &[u8], ours: &Envelope<'_>, shown: &str) {
-    let Some(kind) = ours.text("type") else { return };
+    let Some(kind) = ours.text("type") else {
+        return;
+    };
     let mut tape = Tape::default();
-    let read = Envelope::decode_taping(bytes, &mut tape, &kind, "payload").expect("it was read before");
-    let spans = |envelope: &Envelope<'_>| envelope.members().iter().map(|member| member.span.clone()).collect::<Vec<_>>();
+    let read =
+        Envelope::decode_taping(bytes, &mut tape, &kind, "payload").expect("it was read before");
+    let spans = |envelope: &Envelope<'_>| {
+        envelope
+            .members()
+            .iter()
+            .map(|member| member.span.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(spans(&read), spans(ours), "{shown:?}");
-    let Some(payload) = ours.member("payload").filter(|_| !tape.is_empty()) else { return };
+    let Some(payload) = ours.member("payload").filter(|_| !tape.is_empty()) else {
+        return;
+    };
     let value = serde_json::from_str::<Value>(payload.raw);
     match tape.prove(read.as_str()) {
         Ok(()) => assert!(value.is_ok(), "{shown:?}: {value:?}"),

@@ -35,20 +35,38 @@ fn assemble(source: &Value) -> String {
 }
 
 fn part(part: &Value) -> String {
-    let (text, times) = (part["text"].as_str().expect("a text"), part["times"].as_u64().expect("a number"));
-    (0..times).map(|at| text.replace('%', &at.to_string()).replace('^', &(at + 1).to_string())).collect()
+    let (text, times) = (
+        part["text"].as_str().expect("a text"),
+        part["times"].as_u64().expect("a number"),
+    );
+    (0..times)
+        .map(|at| {
+            text.replace('%', &at.to_string())
+                .replace('^', &(at + 1).to_string())
+        })
+        .collect()
 }
 
 /// The document of the first case of a row.
 #[allow(dead_code, reason = "natively nobody needs it")]
 pub(crate) fn first_schema(row: &str) -> String {
-    assemble(&load().iter().find(|case| case.case == row).expect("a case").schema)
+    assemble(
+        &load()
+            .iter()
+            .find(|case| case.case == row)
+            .expect("a case")
+            .schema,
+    )
 }
 
 #[allow(clippy::disallowed_methods, reason = "a test reads its cases")]
 fn load() -> Vec<Case> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find(|folder| folder.join("spin.toml").exists()).expect("the root");
-    let text = std::fs::read_to_string(root.join("tests/cases/schemas/hostile.json")).expect("the cases");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .find(|folder| folder.join("spin.toml").exists())
+        .expect("the root");
+    let text =
+        std::fs::read_to_string(root.join("tests/cases/schemas/hostile.json")).expect("the cases");
     serde_json::from_str(&text).expect("cases")
 }
 
@@ -59,12 +77,26 @@ pub(crate) fn run(row: &str, mut ask: impl FnMut(&str, &str) -> String) {
     for case in cases.iter().filter(|case| case.case == row) {
         let schema = assemble(&case.schema);
         if let Some(code) = &case.refused {
-            assert!(case.payloads.is_empty(), "{}: a refused schema checks nothing", case.name);
-            assert_eq!(ask(&schema, "null"), format!("refused {code}"), "{row}: {}", case.name);
+            assert!(
+                case.payloads.is_empty(),
+                "{}: a refused schema checks nothing",
+                case.name
+            );
+            assert_eq!(
+                ask(&schema, "null"),
+                format!("refused {code}"),
+                "{row}: {}",
+                case.name
+            );
             count += 1;
         }
         for payload in &case.payloads {
-            assert_eq!(ask(&schema, &assemble(&payload.text)), payload.verdict, "{row}: {}", case.name);
+            assert_eq!(
+                ask(&schema, &assemble(&payload.text)),
+                payload.verdict,
+                "{row}: {}",
+                case.name
+            );
             count += 1;
         }
     }

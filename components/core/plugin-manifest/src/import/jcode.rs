@@ -3,13 +3,17 @@
 //! Host patterns change their meaning on the way (requirements 7.7, rule 8): there a bare host covers its subdomains, here it does not, so `x.y`
 //! becomes `x.y` and `*.x.y`.
 
-use super::build::{Object, list, name_the_rest, one, truth};
-use super::package;
-use crate::VersionRange;
-use crate::node::{Kind, Member, Node};
-use crate::text::short;
-use crate::version::lower_bound;
-use crate::violation::{Code, Report};
+use super::{
+    build::{Object, list, name_the_rest, one, truth},
+    package,
+};
+use crate::{
+    VersionRange,
+    node::{Kind, Member, Node},
+    text::short,
+    version::lower_bound,
+    violation::{Code, Report},
+};
 use capability::{CapabilityId, ScopeKey, nearest};
 
 /// Names of the structured capabilities, each with what it stands for here.
@@ -33,18 +37,37 @@ const NAMES: &[(&str, &[CapabilityId])] = &[
     ("env", &[CapabilityId::EnvRead]),
     ("events", &[CapabilityId::HooksSubscribe]),
     ("llm_access", &[CapabilityId::LlmInvoke]),
-    ("session_access", &[CapabilityId::SessionRead, CapabilityId::SessionWrite]),
-    ("session", &[CapabilityId::SessionRead, CapabilityId::SessionWrite]),
+    (
+        "session_access",
+        &[CapabilityId::SessionRead, CapabilityId::SessionWrite],
+    ),
+    (
+        "session",
+        &[CapabilityId::SessionRead, CapabilityId::SessionWrite],
+    ),
     ("ui", &[CapabilityId::UiDialog]),
     ("log", &[CapabilityId::LogWrite]),
 ];
 
-const SECTION_FIELDS: &[&str] =
-    &["name", "package_name", "version", "description", "kind", "entry", "capabilities", "features", "settings", "engines"];
+const SECTION_FIELDS: &[&str] = &[
+    "name",
+    "package_name",
+    "version",
+    "description",
+    "kind",
+    "entry",
+    "capabilities",
+    "features",
+    "settings",
+    "engines",
+];
 
 /// Whether a section is of this form, whatever it is called.
 pub(super) fn looks_like(section: &Node) -> bool {
-    section.get("capabilities").is_some_and(Node::is_object) || ["package_name", "engines"].iter().any(|key| section.get(key).is_some())
+    section.get("capabilities").is_some_and(Node::is_object)
+        || ["package_name", "engines"]
+            .iter()
+            .any(|key| section.get(key).is_some())
 }
 
 pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut Report) -> Node {
@@ -63,13 +86,25 @@ pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut
     manifest.make("apiVersion", "1.0.0");
     manifest.make("kind", "script");
     let mut compatibility = Object::at(section);
-    compatibility.put("minimumHostVersion", minimum(section, report, name).unwrap_or_else(|| Node::text(&opening, "0.0.0")));
+    compatibility.put(
+        "minimumHostVersion",
+        minimum(section, report, name).unwrap_or_else(|| Node::text(&opening, "0.0.0")),
+    );
     manifest.put("compatibility", compatibility.done());
     entry(section, &mut manifest);
-    let asked = Asked::of(section.get("capabilities"), &format!("/{name}/capabilities"), report);
+    let asked = Asked::of(
+        section.get("capabilities"),
+        &format!("/{name}/capabilities"),
+        report,
+    );
     let role = |id: CapabilityId, role: &str| asked.has(id).then(|| Node::text(&opening, role));
-    let roles: Vec<Node> =
-        [role(CapabilityId::ToolsRegister, "tools"), role(CapabilityId::HooksSubscribe, "hooks")].into_iter().flatten().collect();
+    let roles: Vec<Node> = [
+        role(CapabilityId::ToolsRegister, "tools"),
+        role(CapabilityId::HooksSubscribe, "hooks"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if !roles.is_empty() {
         manifest.put("roles", list(&opening, roles));
     }
@@ -83,7 +118,10 @@ pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut
         manifest.put("settings", each(settings, setting));
     }
     if let Some(features) = section.get("features") {
-        manifest.put("features", features_of(features, &format!("/{name}/features"), report));
+        manifest.put(
+            "features",
+            features_of(features, &format!("/{name}/features"), report),
+        );
     }
     package::around(package, &mut manifest, &opening);
     manifest.put("origin", package::npm_origin(&opening, package_name));
@@ -94,17 +132,24 @@ pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut
 /// The lower bound of the host's engine.
 fn minimum(section: &Node, report: &mut Report, name: &str) -> Option<Node> {
     let engines = section.get("engines")?;
-    let (key, node) = ["jackfield", "jcode", "pi"].into_iter().find_map(|key| Some((key, engines.get(key)?)))?;
+    let (key, node) = ["jackfield", "jcode", "pi"]
+        .into_iter()
+        .find_map(|key| Some((key, engines.get(key)?)))?;
     let text = node.as_text().unwrap_or_default();
     match VersionRange::new(text) {
-        Ok(range) if node.as_text().is_some() => lower_bound(&range).map(|version| Node::text(&node.span, version.to_string())),
+        Ok(range) if node.as_text().is_some() => {
+            lower_bound(&range).map(|version| Node::text(&node.span, version.to_string()))
+        }
         _ => {
             let pointer = format!("/{name}/engines/{key}");
             report.error(
                 Code::BadRange,
                 &pointer,
                 node.span.clone(),
-                &format!("engines.{key} must be a version range, not {:?}", short(text)),
+                &format!(
+                    "engines.{key} must be a version range, not {:?}",
+                    short(text)
+                ),
             );
             None
         }
@@ -113,11 +158,16 @@ fn minimum(section: &Node, report: &mut Report, name: &str) -> Option<Node> {
 
 /// `entry` as a text is the server's half, or both halves where the section's kind says so (J55).
 fn entry(section: &Node, manifest: &mut Object) {
-    let Some(entry) = section.get("entry") else { return };
+    let Some(entry) = section.get("entry") else {
+        return;
+    };
     if entry.is_object() {
         return manifest.put("entry", entry.clone());
     }
-    let place = section.text_at("kind").filter(|kind| ["tui", "both"].contains(kind)).unwrap_or("server");
+    let place = section
+        .text_at("kind")
+        .filter(|kind| ["tui", "both"].contains(kind))
+        .unwrap_or("server");
     let mut object = Object::at(entry);
     object.put(place, entry.clone());
     manifest.put("entry", object.done());
@@ -132,16 +182,26 @@ struct Asked {
 
 impl Asked {
     fn of(capabilities: Option<&Node>, pointer: &str, report: &mut Report) -> Self {
-        let mut asked = Self { list: None, hooks: None, ids: Vec::new() };
-        let Some(node) = capabilities else { return asked };
+        let mut asked = Self {
+            list: None,
+            hooks: None,
+            ids: Vec::new(),
+        };
+        let Some(node) = capabilities else {
+            return asked;
+        };
         let mut entries = Vec::new();
         match &node.kind {
-            Kind::Object(members) => members.iter().for_each(|member| asked.structured(member, pointer, &mut entries, report)),
+            Kind::Object(members) => members
+                .iter()
+                .for_each(|member| asked.structured(member, pointer, &mut entries, report)),
             // The short form of `pi`: names alone.
             Kind::List(names) => names.iter().for_each(|name| match name.as_text() {
                 Some(text) => {
                     let known = asked.ids_of(text, pointer, name, report);
-                    known.iter().for_each(|id| entries.push(Node::text(&name.span, id.as_str())));
+                    known
+                        .iter()
+                        .for_each(|id| entries.push(Node::text(&name.span, id.as_str())));
                 }
                 None => entries.push(name.clone()),
             }),
@@ -158,22 +218,45 @@ impl Asked {
         self.ids.contains(&id)
     }
 
-    fn ids_of(&mut self, name: &str, pointer: &str, at: &Node, report: &mut Report) -> &'static [CapabilityId] {
-        let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, ids)| *ids);
+    fn ids_of(
+        &mut self,
+        name: &str,
+        pointer: &str,
+        at: &Node,
+        report: &mut Report,
+    ) -> &'static [CapabilityId] {
+        let known = NAMES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, ids)| *ids);
         let Some(ids) = known else {
-            let help = nearest(name, NAMES.iter().map(|(name, _)| *name)).map(|name| format!("did you mean {name:?}?"));
+            let help = nearest(name, NAMES.iter().map(|(name, _)| *name))
+                .map(|name| format!("did you mean {name:?}?"));
             let message = format!("capabilities has {:?}, which is no capability", short(name));
-            report.push(Code::UnknownCapability, pointer, at.span.clone(), message, help);
+            report.push(
+                Code::UnknownCapability,
+                pointer,
+                at.span.clone(),
+                message,
+                help,
+            );
             return &[];
         };
         self.ids.extend(ids);
         ids
     }
 
-    fn structured(&mut self, member: &Member, pointer: &str, entries: &mut Vec<Node>, report: &mut Report) {
+    fn structured(
+        &mut self,
+        member: &Member,
+        pointer: &str,
+        entries: &mut Vec<Node>,
+        report: &mut Report,
+    ) {
         let value = &member.value;
-        let refused =
-            matches!(value.kind, Kind::Null) || truth(Some(value)) == Some(false) || value.as_list().is_some_and(<[Node]>::is_empty);
+        let refused = matches!(value.kind, Kind::Null)
+            || truth(Some(value)) == Some(false)
+            || value.as_list().is_some_and(<[Node]>::is_empty);
         let at = Node::new(member.key_span.clone(), Kind::Null);
         if refused {
             if NAMES.iter().all(|(known, _)| *known != member.key) {
@@ -204,9 +287,13 @@ impl Asked {
 
 /// Rule 8: a bare host covers its subdomains there, so both spellings are needed here. Addresses and patterns stay.
 fn hosts(node: &Node) -> Node {
-    let Kind::List(items) = &node.kind else { return node.clone() };
+    let Kind::List(items) = &node.kind else {
+        return node.clone();
+    };
     let widened = items.iter().flat_map(|item| {
-        let bare = item.as_text().filter(|host| !host.contains('*') && host.contains('.') && host.parse::<std::net::IpAddr>().is_err());
+        let bare = item.as_text().filter(|host| {
+            !host.contains('*') && host.contains('.') && host.parse::<std::net::IpAddr>().is_err()
+        });
         let below = bare.map(|host| Node::text(&item.span, format!("*.{host}")));
         [Some(item.clone()), below].into_iter().flatten()
     });
@@ -215,13 +302,20 @@ fn hosts(node: &Node) -> Node {
 
 /// The same object with each member's value rewritten.
 fn each(node: &Node, rewrite: fn(&Node) -> Node) -> Node {
-    let Kind::Object(members) = &node.kind else { return node.clone() };
-    let members = members.iter().map(|member| Member { value: rewrite(&member.value), ..member.clone() });
+    let Kind::Object(members) = &node.kind else {
+        return node.clone();
+    };
+    let members = members.iter().map(|member| Member {
+        value: rewrite(&member.value),
+        ..member.clone()
+    });
     Node::new(node.span.clone(), Kind::Object(members.collect()))
 }
 
 fn setting(node: &Node) -> Node {
-    let Kind::Object(members) = &node.kind else { return node.clone() };
+    let Kind::Object(members) = &node.kind else {
+        return node.clone();
+    };
     let members = members.iter().map(|member| {
         let key = match member.key.as_str() {
             "max_length" => "maxLength",
@@ -235,13 +329,19 @@ fn setting(node: &Node) -> Node {
             "properties" => each(&member.value, setting),
             _ => member.value.clone(),
         };
-        Member { key: key.to_owned(), key_span: member.key_span.clone(), value }
+        Member {
+            key: key.to_owned(),
+            key_span: member.key_span.clone(),
+            value,
+        }
     });
     Node::new(node.span.clone(), Kind::Object(members.collect()))
 }
 
 fn features_of(node: &Node, pointer: &str, report: &mut Report) -> Node {
-    let Kind::Object(features) = &node.kind else { return node.clone() };
+    let Kind::Object(features) = &node.kind else {
+        return node.clone();
+    };
     let mut object = Object::at(node);
     for feature in features {
         let Kind::Object(members) = &feature.value.kind else {
@@ -254,7 +354,11 @@ fn features_of(node: &Node, pointer: &str, report: &mut Report) -> Node {
                 canonical.put(&member.key, member.value.clone());
                 continue;
             }
-            let asked = Asked::of(Some(&member.value), &format!("{pointer}/{}/additional_capabilities", feature.key), report);
+            let asked = Asked::of(
+                Some(&member.value),
+                &format!("{pointer}/{}/additional_capabilities", feature.key),
+                report,
+            );
             if let Some(capabilities) = asked.list {
                 canonical.put("additionalCapabilities", capabilities);
             }

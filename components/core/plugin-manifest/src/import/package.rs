@@ -3,18 +3,31 @@
 //! The section `jackfield` holds canonical fields, unless it looks like the older sections; `jcode` and `pi` are read by `jcode`. What the section
 //! does not say is taken from the package.
 
-use super::build::{Object, list, one, origin, plugin_id};
-use super::jcode;
-use crate::node::{Kind, Node, Span};
-use crate::tables;
-use crate::violation::{Code, Report};
+use super::{
+    build::{Object, list, one, origin, plugin_id},
+    jcode,
+};
+use crate::{
+    node::{Kind, Node, Span},
+    tables,
+    violation::{Code, Report},
+};
 
 pub(super) fn canonical(package: &Node, report: &mut Report) -> Option<Node> {
-    let found = ["jackfield", "jcode", "pi"].into_iter().find_map(|name| Some((name, package.get(name)?)));
+    let found = ["jackfield", "jcode", "pi"]
+        .into_iter()
+        .find_map(|name| Some((name, package.get(name)?)));
     let Some((name, section)) = found else {
-        let help = "a section \"jackfield\" with the fields of a manifest will do as well".to_owned();
+        let help =
+            "a section \"jackfield\" with the fields of a manifest will do as well".to_owned();
         let brace = package.span.start..package.span.start;
-        report.push(Code::MissingSection, "", brace, "missing 'jcode' or 'pi' field", Some(help));
+        report.push(
+            Code::MissingSection,
+            "",
+            brace,
+            "missing 'jcode' or 'pi' field",
+            Some(help),
+        );
         return None;
     };
     if !section.is_object() {
@@ -54,7 +67,12 @@ fn overlay(package: &Node, section: &Node) -> Node {
     if !manifest.has("origin") {
         manifest.put("origin", npm_origin(&opening, package.get("name")));
     }
-    for member in section.members().iter().filter(|member| tables::MANIFEST.fields.iter().all(|field| field.name != member.key)) {
+    for member in section.members().iter().filter(|member| {
+        tables::MANIFEST
+            .fields
+            .iter()
+            .all(|field| field.name != member.key)
+    }) {
         manifest.put(&member.key, member.value.clone());
     }
     manifest.done()
@@ -98,10 +116,17 @@ pub(super) fn around(package: &Node, manifest: &mut Object, opening: &Span) {
 
 /// `"url"`, or `{"url": …}`; npm's short forms of repositories become URLs.
 fn link(node: &Node) -> Option<Node> {
-    let node = if node.is_object() { node.get("url")? } else { node };
+    let node = if node.is_object() {
+        node.get("url")?
+    } else {
+        node
+    };
     let text = node.as_text()?;
     let bare = text.strip_prefix("git+").unwrap_or(text);
-    let full = match bare.strip_prefix("github:").or_else(|| (!bare.contains(':') && bare.split('/').count() == 2).then_some(bare)) {
+    let full = match bare
+        .strip_prefix("github:")
+        .or_else(|| (!bare.contains(':') && bare.split('/').count() == 2).then_some(bare))
+    {
         Some(short) => format!("https://github.com/{short}"),
         None => bare.replacen("git://", "https://", 1),
     };
@@ -110,8 +135,14 @@ fn link(node: &Node) -> Option<Node> {
 
 /// `"Name <mail> (url)"` taken apart.
 fn person(node: &Node) -> Node {
-    let Kind::Text(text) = &node.kind else { return node.clone() };
-    let cut = |open: char, close: char| text.split_once(open).and_then(|(_, rest)| rest.split_once(close)).map(|(inner, _)| inner.trim());
+    let Kind::Text(text) = &node.kind else {
+        return node.clone();
+    };
+    let cut = |open: char, close: char| {
+        text.split_once(open)
+            .and_then(|(_, rest)| rest.split_once(close))
+            .map(|(inner, _)| inner.trim())
+    };
     let name = text.split(['<', '(']).next().unwrap_or_default().trim();
     let mut author = Object::at(node);
     author.put("name", Node::text(&node.span, name));

@@ -3,8 +3,10 @@
 //! What is called a capability there is a role here (requirements 7.7, rule 3). Kebab case and snake case are both read.
 
 use super::build::{Object, list, name_the_rest, one, origin, plugin_id};
-use crate::node::{Kind, Node, Span};
-use crate::violation::Report;
+use crate::{
+    node::{Kind, Node, Span},
+    violation::Report,
+};
 
 /// The file of a component in its package (H2).
 const COMPONENT: &str = "plugin.wasm";
@@ -33,12 +35,17 @@ const FIELDS: &[&str] = &[
 
 pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     // The general fields stand at the top or in a table of their own.
-    let head = source.get("plugin").filter(|node| node.is_object()).unwrap_or(source);
+    let head = source
+        .get("plugin")
+        .filter(|node| node.is_object())
+        .unwrap_or(source);
     let mut manifest = Object::at(source);
     let opening = manifest.opening();
     manifest.put("schemaVersion", one(&opening));
     if let Some(id) = head.get("id") {
-        let canonical = id.as_text().map(|text| Node::text(&id.span, plugin_id(text, "thoth")));
+        let canonical = id
+            .as_text()
+            .map(|text| Node::text(&id.span, plugin_id(text, "thoth")));
         manifest.put("id", canonical.unwrap_or_else(|| id.clone()));
     }
     manifest.carry("title", head, "name");
@@ -69,7 +76,10 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     for field in ["homepage", "repository", "license"] {
         manifest.carry(field, head, field);
     }
-    manifest.put("origin", origin(&opening, "thoth", head.get("id"), str::to_owned));
+    manifest.put(
+        "origin",
+        origin(&opening, "thoth", head.get("id"), str::to_owned),
+    );
     name_the_rest(source, "", FIELDS, report);
     if !std::ptr::eq(head, source) {
         name_the_rest(head, "/plugin", FIELDS, report);
@@ -79,14 +89,19 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
 
 /// A table by either spelling of its name.
 fn either<'n>(node: &'n Node, kebab: &str) -> Option<&'n Node> {
-    node.get(kebab).or_else(|| node.get(&kebab.replace('-', "_")))
+    node.get(kebab)
+        .or_else(|| node.get(&kebab.replace('-', "_")))
 }
 
 /// `[network]`: the policy itself, and the capabilities that its presence asks for. Data sources also open connections of their own.
 fn network(source: &Node, connects: bool, opening: &Span, manifest: &mut Object) {
-    let Some(network) = source.get("network") else { return };
+    let Some(network) = source.get("network") else {
+        return;
+    };
     let domains = either(network, "allowed-domains");
-    let request = |id: &str| match domains.filter(|domains| domains.as_list().is_some_and(|domains| !domains.is_empty())) {
+    let request = |id: &str| match domains
+        .filter(|domains| domains.as_list().is_some_and(|domains| !domains.is_empty()))
+    {
         None => Node::text(opening, id),
         Some(domains) => {
             let mut request = Object::at(domains);
@@ -100,9 +115,13 @@ fn network(source: &Node, connects: bool, opening: &Span, manifest: &mut Object)
         requests.push(request("tcp.connect"));
     }
     manifest.put("capabilities", list(&network.span, requests));
-    let Kind::Object(members) = &network.kind else { return manifest.put("network", network.clone()) };
+    let Kind::Object(members) = &network.kind else {
+        return manifest.put("network", network.clone());
+    };
     let mut policy = Object::at(network);
-    members.iter().for_each(|member| policy.put(&member.key.replace('-', "_"), member.value.clone()));
+    members
+        .iter()
+        .for_each(|member| policy.put(&member.key.replace('-', "_"), member.value.clone()));
     manifest.put("network", policy.done());
 }
 
@@ -115,11 +134,16 @@ fn described(source: &Node, manifest: &mut Object) {
         ("output-extension", "outputExtension"),
     ];
     let renamed = |node: &Node| {
-        let Kind::Object(members) = &node.kind else { return node.clone() };
+        let Kind::Object(members) = &node.kind else {
+            return node.clone();
+        };
         let mut object = Object::at(node);
         for member in members {
             let kebab = member.key.replace('_', "-");
-            let key = KEYS.iter().find(|(foreign, _)| *foreign == kebab).map_or(member.key.as_str(), |(_, key)| key);
+            let key = KEYS
+                .iter()
+                .find(|(foreign, _)| *foreign == kebab)
+                .map_or(member.key.as_str(), |(_, key)| key);
             object.put(key, member.value.clone());
         }
         object.done()
@@ -131,7 +155,11 @@ fn described(source: &Node, manifest: &mut Object) {
         };
         manifest.put("fileLoaders", list(&loaders.span, items));
     }
-    for (foreign, key) in [("data-source", "dataSource"), ("exporter", "exporter"), ("theme", "theme")] {
+    for (foreign, key) in [
+        ("data-source", "dataSource"),
+        ("exporter", "exporter"),
+        ("theme", "theme"),
+    ] {
         if let Some(node) = either(source, foreign) {
             manifest.put(key, renamed(node));
         }
@@ -141,7 +169,10 @@ fn described(source: &Node, manifest: &mut Object) {
 fn people(head: &Node, manifest: &mut Object) {
     if let Some(authors) = head.get("authors") {
         manifest.put("authors", authors.clone());
-    } else if let Some(author) = head.get("author").filter(|author| author.as_text() != Some("")) {
+    } else if let Some(author) = head
+        .get("author")
+        .filter(|author| author.as_text() != Some(""))
+    {
         manifest.put("authors", list(&author.span, vec![author.clone()]));
     }
 }

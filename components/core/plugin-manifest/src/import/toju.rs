@@ -14,8 +14,16 @@ pub(super) fn canonical(source: &Node) -> Node {
                 "verifiedTojuVersion" => "verifiedHostVersion",
                 other => other,
             }),
-            "bundle" => renamed(&member.value, |key| if key == "entrypoint" { "entrypointUrl" } else { key }),
-            "pluginUser" => renamed(&member.value, |key| if key == "name" { "displayName" } else { key }),
+            "bundle" => renamed(&member.value, |key| {
+                if key == "entrypoint" {
+                    "entrypointUrl"
+                } else {
+                    key
+                }
+            }),
+            "pluginUser" => renamed(&member.value, |key| {
+                if key == "name" { "displayName" } else { key }
+            }),
             "relationships" => relationships(&member.value),
             _ => member.value.clone(),
         };
@@ -26,7 +34,9 @@ pub(super) fn canonical(source: &Node) -> Node {
 
 /// The same object under canonical keys; where both spellings are given, the canonical one stays.
 fn renamed(node: &Node, name: fn(&str) -> &str) -> Node {
-    let Kind::Object(members) = &node.kind else { return node.clone() };
+    let Kind::Object(members) = &node.kind else {
+        return node.clone();
+    };
     let mut object = Object::at(node);
     for member in members {
         let key = name(&member.key);
@@ -38,7 +48,9 @@ fn renamed(node: &Node, name: fn(&str) -> &str) -> Node {
 }
 
 fn relationships(node: &Node) -> Node {
-    let Kind::Object(lists) = &node.kind else { return node.clone() };
+    let Kind::Object(lists) = &node.kind else {
+        return node.clone();
+    };
     let mut object = Object::at(node);
     for member in lists {
         let value = match &member.value.kind {

@@ -4,9 +4,11 @@
 //! canonical id is made from them, and the original stays as alias.
 
 use super::build::{Object, list, name_the_rest, one, origin, plugin_id};
-use crate::node::{Kind, Node};
-use crate::text::short;
-use crate::violation::{Code, Report};
+use crate::{
+    node::{Kind, Node},
+    text::short,
+    violation::{Code, Report},
+};
 
 /// Longest name and author: under a hundred characters (R48).
 const NAME_CHARS_MAX: usize = 99;
@@ -16,7 +18,17 @@ const RESPONSE_TIMEOUT_MS: u32 = 30_000;
 /// Whether a JSON document is such metadata rather than a manifest: it has a name and a route, and nothing that only manifests have.
 pub(super) fn is_metadata(node: &Node) -> bool {
     let has = |key: &str| node.get(key).is_some();
-    has("name") && has("route") && !["schemaVersion", "title", "apiVersion", "kind", "compatibility"].into_iter().any(has)
+    has("name")
+        && has("route")
+        && ![
+            "schemaVersion",
+            "title",
+            "apiVersion",
+            "kind",
+            "compatibility",
+        ]
+        .into_iter()
+        .any(has)
 }
 
 pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
@@ -28,7 +40,10 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     }
     manifest.carry("title", source, "name");
     match source.get("description") {
-        Some(Node { kind: Kind::Null, .. }) | None => manifest.make("description", ""),
+        Some(Node {
+            kind: Kind::Null, ..
+        })
+        | None => manifest.make("description", ""),
         Some(description) => manifest.put("description", description.clone()),
     }
     manifest.carry("version", source, "version");
@@ -37,30 +52,75 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     let mut compatibility = Object::at(&Node::text(&opening, ""));
     compatibility.make("minimumHostVersion", "0.0.0");
     manifest.put("compatibility", compatibility.done());
-    manifest.put("roles", list(&opening, vec![Node::text(&opening, "service")]));
+    manifest.put(
+        "roles",
+        list(&opening, vec![Node::text(&opening, "service")]),
+    );
     manifest.carry("route", source, "route");
-    if source.get("icon").is_some_and(|icon| icon.kind != Kind::Null) {
+    if source
+        .get("icon")
+        .is_some_and(|icon| icon.kind != Kind::Null)
+    {
         manifest.carry("icon", source, "icon");
     }
     // The two doors such a plugin knows; only what is declared can be granted.
-    manifest.put("capabilities", list(&opening, vec![Node::text(&opening, "http.serve"), Node::text(&opening, "storage.kv")]));
+    manifest.put(
+        "capabilities",
+        list(
+            &opening,
+            vec![
+                Node::text(&opening, "http.serve"),
+                Node::text(&opening, "storage.kv"),
+            ],
+        ),
+    );
     let mut limits = Object::at(&Node::text(&opening, ""));
-    limits.put("responseTimeoutMs", Node::new(opening.clone(), Kind::Number(RESPONSE_TIMEOUT_MS.into())));
+    limits.put(
+        "responseTimeoutMs",
+        Node::new(opening.clone(), Kind::Number(RESPONSE_TIMEOUT_MS.into())),
+    );
     manifest.put("limits", limits.done());
-    if let Some(author) = source.get("author").filter(|author| author.kind != Kind::Null && author.as_text() != Some("")) {
+    if let Some(author) = source
+        .get("author")
+        .filter(|author| author.kind != Kind::Null && author.as_text() != Some(""))
+    {
         manifest.put("authors", list(&author.span, vec![author.clone()]));
     }
-    manifest.put("origin", origin(&opening, "toru", source.get("id"), str::to_owned));
+    manifest.put(
+        "origin",
+        origin(&opening, "toru", source.get("id"), str::to_owned),
+    );
     under_a_hundred(source, report);
-    name_the_rest(source, "", &["id", "name", "description", "version", "author", "icon", "route"], report);
+    name_the_rest(
+        source,
+        "",
+        &[
+            "id",
+            "name",
+            "description",
+            "version",
+            "author",
+            "icon",
+            "route",
+        ],
+        report,
+    );
     manifest.done()
 }
 
 fn id_of(node: &Node, report: &mut Report) -> Node {
-    let Some(text) = node.as_text() else { return node.clone() };
-    let sound = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let Some(text) = node.as_text() else {
+        return node.clone();
+    };
+    let sound = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     if !sound {
-        let message = format!("id must be letters, digits and hyphens, not {:?}", short(text));
+        let message = format!(
+            "id must be letters, digits and hyphens, not {:?}",
+            short(text)
+        );
         report.push(Code::BadId, "/id", node.span.clone(), message, None);
         return Node::text(&node.span, "toru.unnamed");
     }
@@ -68,9 +128,19 @@ fn id_of(node: &Node, report: &mut Report) -> Node {
 }
 
 fn under_a_hundred(source: &Node, report: &mut Report) {
-    let Some((name, text)) = source.get("name").and_then(|node| Some((node, node.as_text()?))) else { return };
+    let Some((name, text)) = source
+        .get("name")
+        .and_then(|node| Some((node, node.as_text()?)))
+    else {
+        return;
+    };
     // A hundred exactly is the one length that the table of titles lets through; more is its own business.
     if text.chars().count() == NAME_CHARS_MAX + 1 {
-        report.error(Code::TooLong, "/name", name.span.clone(), &format!("name has 100 characters, at most {NAME_CHARS_MAX} are allowed"));
+        report.error(
+            Code::TooLong,
+            "/name",
+            name.span.clone(),
+            &format!("name has 100 characters, at most {NAME_CHARS_MAX} are allowed"),
+        );
     }
 }

@@ -10,7 +10,9 @@ pub(super) struct Graph {
 
 impl Graph {
     pub(super) fn new(size: usize) -> Self {
-        Self { needs: vec![Vec::new(); size] }
+        Self {
+            needs: vec![Vec::new(); size],
+        }
     }
 
     pub(super) fn add(&mut self, from: usize, to: usize) {
@@ -38,7 +40,8 @@ impl Graph {
     pub(super) fn groups(&self) -> Vec<usize> {
         const UNSEEN: usize = usize::MAX;
         let size = self.needs.len();
-        let (mut group, mut number, mut low) = (vec![UNSEEN; size], vec![UNSEEN; size], vec![0; size]);
+        let (mut group, mut number, mut low) =
+            (vec![UNSEEN; size], vec![UNSEEN; size], vec![0; size]);
         let (mut counter, mut groups) = (0, 0);
         let mut open = Vec::new();
         let mut walk: Vec<(usize, usize)> = Vec::new();
@@ -83,14 +86,21 @@ impl Graph {
     pub(super) fn cyclic_groups(&self) -> Vec<Vec<usize>> {
         let group = self.groups();
         let mut members = vec![Vec::new(); group.iter().max().map_or(0, |last| last + 1)];
-        group.iter().enumerate().for_each(|(at, group)| members[*group].push(at));
-        members.retain(|members| members.len() > 1 || members.iter().any(|at| self.needs[*at].contains(at)));
+        group
+            .iter()
+            .enumerate()
+            .for_each(|(at, group)| members[*group].push(at));
+        members.retain(|members| {
+            members.len() > 1 || members.iter().any(|at| self.needs[*at].contains(at))
+        });
         members
     }
 
     /// The shortest cycle through the first of a cyclic group, that one first and last.
     pub(super) fn cycle_through_first(&self, group: &[usize]) -> Vec<usize> {
-        let Some(&start) = group.first() else { return Vec::new() };
+        let Some(&start) = group.first() else {
+            return Vec::new();
+        };
         let mut came_from: Vec<Option<usize>> = vec![None; self.needs.len()];
         let mut queue = VecDeque::from([start]);
         while let Some(at) = queue.pop_front() {

@@ -2,8 +2,10 @@
 //!
 //! Spellings are settled while they are read: each part has one name for one thing, whatever the manifest called it.
 
-use crate::choices::{DataScope, DataStorage, Direction, Form, Priority, Tier};
-use crate::{RelativePath, VersionRange};
+use crate::{
+    RelativePath, VersionRange,
+    choices::{DataScope, DataStorage, Direction, Form, Priority, Tier},
+};
 use capability::Request;
 use identifiers::{EventName, PluginId};
 use semver::Version;
@@ -36,7 +38,10 @@ struct CompatibilitySpellings {
 impl From<CompatibilitySpellings> for Compatibility {
     fn from(raw: CompatibilitySpellings) -> Self {
         Self {
-            minimum: raw.minimum_host_version.or(raw.minimum_toju_version).unwrap_or(Version::new(0, 0, 0)),
+            minimum: raw
+                .minimum_host_version
+                .or(raw.minimum_toju_version)
+                .unwrap_or(Version::new(0, 0, 0)),
             maximum: raw.maximum_host_version.or(raw.maximum_toju_version),
             verified: raw.verified_host_version.or(raw.verified_toju_version),
         }
@@ -73,7 +78,9 @@ impl Bundle {
     /// The module to load: a URL or a path below [`Bundle::url`]; `None` means `url` itself.
     #[must_use]
     pub fn entrypoint(&self) -> Option<&str> {
-        self.entrypoint_url.as_deref().or(self.entrypoint.as_deref())
+        self.entrypoint_url
+            .as_deref()
+            .or(self.entrypoint.as_deref())
     }
 }
 
@@ -204,7 +211,9 @@ impl Relation {
     /// Whether `version` is meant.
     #[must_use]
     pub fn admits(&self, version: &Version) -> bool {
-        self.version_range.as_ref().is_none_or(|range| range.contains(version))
+        self.version_range
+            .as_ref()
+            .is_none_or(|range| range.contains(version))
     }
 }
 
@@ -225,10 +234,18 @@ impl TryFrom<RelationSpellings> for Relation {
     type Error = &'static str;
     fn try_from(raw: RelationSpellings) -> Result<Self, Self::Error> {
         match raw {
-            RelationSpellings::Bare(plugin_id) => Ok(Self { plugin_id, version_range: None }),
-            RelationSpellings::Full { plugin_id, id, version_range } => {
-                Ok(Self { plugin_id: plugin_id.or(id).ok_or("pluginId is missing")?, version_range })
-            }
+            RelationSpellings::Bare(plugin_id) => Ok(Self {
+                plugin_id,
+                version_range: None,
+            }),
+            RelationSpellings::Full {
+                plugin_id,
+                id,
+                version_range,
+            } => Ok(Self {
+                plugin_id: plugin_id.or(id).ok_or("pluginId is missing")?,
+                version_range,
+            }),
         }
     }
 }
@@ -243,7 +260,9 @@ pub struct Load {
 
 impl Default for Load {
     fn default() -> Self {
-        Self { priority: Priority::Default }
+        Self {
+            priority: Priority::Default,
+        }
     }
 }
 
@@ -263,7 +282,10 @@ impl PluginUser {
     /// Name that others see.
     #[must_use]
     pub fn display_name(&self) -> &str {
-        self.display_name.as_deref().or(self.name.as_deref()).unwrap_or_default()
+        self.display_name
+            .as_deref()
+            .or(self.name.as_deref())
+            .unwrap_or_default()
     }
 }
 
@@ -318,13 +340,21 @@ pub struct Author {
 #[serde(untagged)]
 enum AuthorSpellings {
     Bare(String),
-    Full { name: String, email: Option<String>, url: Option<String> },
+    Full {
+        name: String,
+        email: Option<String>,
+        url: Option<String>,
+    },
 }
 
 impl From<AuthorSpellings> for Author {
     fn from(raw: AuthorSpellings) -> Self {
         match raw {
-            AuthorSpellings::Bare(name) => Self { name, email: None, url: None },
+            AuthorSpellings::Bare(name) => Self {
+                name,
+                email: None,
+                url: None,
+            },
             AuthorSpellings::Full { name, email, url } => Self { name, email, url },
         }
     }

@@ -11,15 +11,21 @@ pub(super) fn common(range: &str) -> String {
 fn set(text: &str) -> String {
     let mut tokens: Vec<String> = Vec::new();
     for token in text.split_ascii_whitespace() {
-        match tokens.last_mut().filter(|last| ["~", "~>"].contains(&last.as_str())) {
+        match tokens
+            .last_mut()
+            .filter(|last| ["~", "~>"].contains(&last.as_str()))
+        {
             Some(last) if token.starts_with('>') => *last = format!("~{token}"),
             _ => tokens.push(token.to_owned()),
         }
     }
     for at in 0..tokens.len() {
-        let bound = (at > 0 && tokens[at - 1] == "-") || tokens.get(at + 1).is_some_and(|next| next == "-");
+        let bound =
+            (at > 0 && tokens[at - 1] == "-") || tokens.get(at + 1).is_some_and(|next| next == "-");
         let behind = at > 0 && ["^", "~", "~>"].contains(&tokens[at - 1].as_str());
-        let operator_end = tokens[at].find(|letter: char| !['^', '~', '>', '=', 'v'].contains(&letter)).unwrap_or(tokens[at].len());
+        let operator_end = tokens[at]
+            .find(|letter: char| !['^', '~', '>', '=', 'v'].contains(&letter))
+            .unwrap_or(tokens[at].len());
         let (operator, partial) = tokens[at].split_at(operator_end);
         if (bound || behind || operator.starts_with(['^', '~']))
             && let Some(plain) = without_rest(partial)
@@ -39,11 +45,16 @@ fn without_rest(partial: &str) -> Option<String> {
     fn is_wild(part: &&str) -> bool {
         ["x", "X", "*"].contains(part)
     }
-    let (numbers, tail) = partial.find(['-', '+']).map_or((partial, ""), |at| partial.split_at(at));
+    let (numbers, tail) = partial
+        .find(['-', '+'])
+        .map_or((partial, ""), |at| partial.split_at(at));
     let parts: Vec<&str> = numbers.split('.').collect();
     let wild = parts.iter().position(is_wild)?;
     // What is cut off has to be well formed: with zeros for wildcards it is a version.
-    let filled: Vec<&str> = parts.iter().map(|part| if is_wild(part) { "0" } else { part }).collect();
+    let filled: Vec<&str> = parts
+        .iter()
+        .map(|part| if is_wild(part) { "0" } else { part })
+        .collect();
     let version = match filled.as_slice() {
         [major] if tail.is_empty() => format!("{major}.0.0"),
         [major, minor] if tail.is_empty() => format!("{major}.{minor}.0"),
@@ -51,5 +62,12 @@ fn without_rest(partial: &str) -> Option<String> {
         _ => return None,
     };
     super::parse_version(&version).ok()?;
-    Some(parts[..wild].iter().copied().chain(["x"]).collect::<Vec<_>>().join("."))
+    Some(
+        parts[..wild]
+            .iter()
+            .copied()
+            .chain(["x"])
+            .collect::<Vec<_>>()
+            .join("."),
+    )
 }

@@ -16,7 +16,12 @@ use storage::Level;
 impl types::Host for State {}
 
 impl log::Host for State {
-    async fn write(&mut self, level: log::Level, message: String, fields: Option<String>) -> wasmtime::Result<()> {
+    async fn write(
+        &mut self,
+        level: log::Level,
+        message: String,
+        fields: Option<String>,
+    ) -> wasmtime::Result<()> {
         let level = match level {
             log::Level::Trace => Level::Trace,
             log::Level::Debug => Level::Debug,
@@ -35,7 +40,12 @@ impl settings::Host for State {
     }
 
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        Ok(self.shared.settings.load().get(&key).map(ToString::to_string))
+        Ok(self
+            .shared
+            .settings
+            .load()
+            .get(&key)
+            .map(ToString::to_string))
     }
 }
 
@@ -53,20 +63,30 @@ impl random::Host for State {
         let mut bytes = vec![0; count as usize];
         Ok(match getrandom::fill(&mut bytes) {
             Ok(()) => Ok(bytes),
-            Err(_) => Err(error(ErrorCode::Unavailable, "the system gives no random bytes")),
+            Err(_) => Err(error(
+                ErrorCode::Unavailable,
+                "the system gives no random bytes",
+            )),
         })
     }
 }
 
 impl capabilities::Host for State {
-    async fn check(&mut self, capability: String, target: Option<String>) -> wasmtime::Result<Result<capabilities::Decision, PluginError>> {
+    async fn check(
+        &mut self,
+        capability: String,
+        target: Option<String>,
+    ) -> wasmtime::Result<Result<capabilities::Decision, PluginError>> {
         let id = match CapabilityId::from_str(&capability) {
             Ok(id) => id,
             Err(unknown) => return Ok(Err(error(ErrorCode::InvalidArgument, unknown.to_string()))),
         };
         let target = match target.as_deref() {
             None => Target::ANY,
-            Some(host) if id.entry().scope.contains(&ScopeKey::Hosts) => Target { host: Some(host), ..Target::ANY },
+            Some(host) if id.entry().scope.contains(&ScopeKey::Hosts) => Target {
+                host: Some(host),
+                ..Target::ANY
+            },
             Some(path) if id.entry().scope.contains(&ScopeKey::Paths) => Target::path(path),
             Some(name) => Target::name(name),
         };
@@ -76,6 +96,10 @@ impl capabilities::Host for State {
             Outcome::Deny => capabilities::Outcome::Deny,
             Outcome::Ask => capabilities::Outcome::Ask,
         };
-        Ok(Ok(capabilities::Decision { outcome, layer: decision.layer, reason: decision.reason().to_owned() }))
+        Ok(Ok(capabilities::Decision {
+            outcome,
+            layer: decision.layer,
+            reason: decision.reason().to_owned(),
+        }))
     }
 }

@@ -24,7 +24,10 @@ impl events::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::EventsServerPublish, Target::name(&event_name)).await {
+        if let Err(refused) = self
+            .demand(CapabilityId::EventsServerPublish, Target::name(&event_name))
+            .await
+        {
             return Ok(Err(refused));
         }
         let publication = Publication {
@@ -38,13 +41,25 @@ impl events::Host for State {
             target_user_id,
             hops: self.hops,
         };
-        Ok(self.shared.community.publish(publication).await.map_err(not_done))
+        Ok(self
+            .shared
+            .community
+            .publish(publication)
+            .await
+            .map_err(not_done))
     }
 }
 
 impl bus::Host for State {
-    async fn publish(&mut self, topic: String, payload: String) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::EventsP2pPublish, Target::name(&topic)).await {
+    async fn publish(
+        &mut self,
+        topic: String,
+        payload: String,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .demand(CapabilityId::EventsP2pPublish, Target::name(&topic))
+            .await
+        {
             return Ok(Err(refused));
         }
         if let Err(refused) = bounded("payload", payload.len(), bounds::PAYLOAD_BYTES_MAX) {
@@ -57,12 +72,26 @@ impl bus::Host for State {
             .map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
     }
 
-    async fn subscribe(&mut self, topic: String, options: bus::Options) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::EventsP2pSubscribe, Target::name(&topic)).await {
+    async fn subscribe(
+        &mut self,
+        topic: String,
+        options: bus::Options,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .demand(CapabilityId::EventsP2pSubscribe, Target::name(&topic))
+            .await
+        {
             return Ok(Err(refused));
         }
         let replay = (options.replay as usize).min(bounds::TOPIC_REPLAY_MAX);
-        let subscribed = self.shared.bus.subscribe(&self.scope, self.number, &topic, replay, options.since, options.include_self);
+        let subscribed = self.shared.bus.subscribe(
+            &self.scope,
+            self.number,
+            &topic,
+            replay,
+            options.since,
+            options.include_self,
+        );
         Ok(subscribed.map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
     }
 
@@ -73,7 +102,12 @@ impl bus::Host for State {
 }
 
 impl messages::Host for State {
-    async fn send(&mut self, server_id: String, channel_id: Option<String>, text: String) -> wasmtime::Result<Result<(), PluginError>> {
+    async fn send(
+        &mut self,
+        server_id: String,
+        channel_id: Option<String>,
+        text: String,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
@@ -97,7 +131,10 @@ impl messages::Host for State {
 }
 
 impl channels::Host for State {
-    async fn active(&mut self, server_id: String) -> wasmtime::Result<Result<Vec<String>, PluginError>> {
+    async fn active(
+        &mut self,
+        server_id: String,
+    ) -> wasmtime::Result<Result<Vec<String>, PluginError>> {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
@@ -109,7 +146,12 @@ impl channels::Host for State {
 }
 
 impl users::Host for State {
-    async fn roster(&mut self, server_id: String, offset: u32, users_max: u32) -> wasmtime::Result<Result<users::Page, PluginError>> {
+    async fn roster(
+        &mut self,
+        server_id: String,
+        offset: u32,
+        users_max: u32,
+    ) -> wasmtime::Result<Result<users::Page, PluginError>> {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
@@ -117,7 +159,10 @@ impl users::Host for State {
             return Ok(Err(refused));
         }
         let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);
-        let roster = self.shared.community.roster(&server_id, offset as usize, most);
+        let roster = self
+            .shared
+            .community
+            .roster(&server_id, offset as usize, most);
         Ok(roster.map_err(not_done).map(|(people, total)| users::Page {
             users: people
                 .into_iter()
@@ -139,7 +184,12 @@ impl server::Host for State {
             return Ok(Err(refused));
         }
         let own = self.scope.server_id();
-        let servers = self.shared.community.servers().into_iter().filter(|open| own.is_none_or(|own| own == open.server_id));
+        let servers = self
+            .shared
+            .community
+            .servers()
+            .into_iter()
+            .filter(|open| own.is_none_or(|own| own == open.server_id));
         let info = servers.map(|open| server::Info {
             id: open.server_id,
             revision: open.revision,

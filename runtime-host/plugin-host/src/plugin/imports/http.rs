@@ -23,7 +23,11 @@ fn failed(failed: BodyError) -> PluginError {
 impl http_body::Host for State {}
 
 impl http_body::HostReader for State {
-    async fn read(&mut self, reader: Resource<Reader>, bytes_max: u32) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
+    async fn read(
+        &mut self,
+        reader: Resource<Reader>,
+        bytes_max: u32,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
         let piece = self.table.get_mut(&reader)?.read(bytes_max as usize).await;
         Ok(piece.map(|piece| piece.map(Vec::from)).map_err(failed))
     }
@@ -41,11 +45,24 @@ impl http_body::HostWriter for State {
         status: u16,
         headers: Vec<(String, Vec<u8>)>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
-        Ok(self.table.get_mut(&writer)?.start(status, headers).map_err(failed))
+        Ok(self
+            .table
+            .get_mut(&writer)?
+            .start(status, headers)
+            .map_err(failed))
     }
 
-    async fn write(&mut self, writer: Resource<Writer>, bytes: Vec<u8>) -> wasmtime::Result<Result<(), PluginError>> {
-        Ok(self.table.get_mut(&writer)?.write(bytes).await.map_err(failed))
+    async fn write(
+        &mut self,
+        writer: Resource<Writer>,
+        bytes: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        Ok(self
+            .table
+            .get_mut(&writer)?
+            .write(bytes)
+            .await
+            .map_err(failed))
     }
 
     async fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
@@ -55,12 +72,21 @@ impl http_body::HostWriter for State {
 }
 
 impl http_client::Host for State {
-    async fn fetch(&mut self, request: http_client::Request) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
+    async fn fetch(
+        &mut self,
+        request: http_client::Request,
+    ) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
         let shared = self.shared.clone();
         Ok(shared.fetcher.fetch(&shared, request).await)
     }
 
-    async fn submit(&mut self, request: http_client::Request) -> wasmtime::Result<Result<String, PluginError>> {
-        Ok(self.shared.fetcher.submit(&self.shared, self.scope.clone(), self.number, request))
+    async fn submit(
+        &mut self,
+        request: http_client::Request,
+    ) -> wasmtime::Result<Result<String, PluginError>> {
+        Ok(self
+            .shared
+            .fetcher
+            .submit(&self.shared, self.scope.clone(), self.number, request))
     }
 }

@@ -26,7 +26,11 @@ use wasmtime::{
 
 /// An error with a code and a text.
 pub(crate) fn error(code: ErrorCode, message: impl Into<String>) -> PluginError {
-    PluginError { code, message: message.into(), details: None }
+    PluginError {
+        code,
+        message: message.into(),
+        details: None,
+    }
 }
 
 /// An error of the store, as the plugin sees it; faults of the database itself are told without their details.
@@ -59,7 +63,11 @@ fn not_done(failed: NotDone) -> PluginError {
         NotDone::Refused { details, .. } => Some(details),
         _ => None,
     };
-    PluginError { code, message, details }
+    PluginError {
+        code,
+        message,
+        details,
+    }
 }
 
 impl State {
@@ -73,9 +81,10 @@ impl State {
     /// An instance of one chat server acts on that server alone.
     fn own_server(&self, server_id: &str) -> Result<(), PluginError> {
         match self.scope.server_id() {
-            Some(own) if own != server_id => {
-                Err(error(ErrorCode::Denied, format!("this instance works for server {own} and may not act on another one")))
-            }
+            Some(own) if own != server_id => Err(error(
+                ErrorCode::Denied,
+                format!("this instance works for server {own} and may not act on another one"),
+            )),
             _ => Ok(()),
         }
     }
@@ -83,7 +92,14 @@ impl State {
 
 /// A text argument within its bound.
 fn bounded(what: &str, bytes: usize, bytes_max: usize) -> Result<(), PluginError> {
-    if bytes <= bytes_max { Ok(()) } else { Err(error(ErrorCode::TooLarge, format!("{what} exceeds the limit of {bytes_max} bytes"))) }
+    if bytes <= bytes_max {
+        Ok(())
+    } else {
+        Err(error(
+            ErrorCode::TooLarge,
+            format!("{what} exceeds the limit of {bytes_max} bytes"),
+        ))
+    }
 }
 
 /// Everything that a plugin may import.

@@ -26,10 +26,16 @@ impl kv::Host for State {
             return Ok(Err(refused));
         }
         let value = self.shared.store.kv_get(&self.shared.id, &key).await;
-        Ok(value.map(|value| value.map(Vec::from)).map_err(|failed| stored(&failed)))
+        Ok(value
+            .map(|value| value.map(Vec::from))
+            .map_err(|failed| stored(&failed)))
     }
 
-    async fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), PluginError>> {
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
         self.apply(vec![kv::Change::Set((key, value))]).await
     }
 
@@ -53,19 +59,30 @@ impl kv::Host for State {
         if let Err(refused) = self.demand_values(&key).await {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.shared.allowance.write(value.as_ref().map_or(0, Vec::len)) {
+        if let Err(refused) = self
+            .shared
+            .allowance
+            .write(value.as_ref().map_or(0, Vec::len))
+        {
             return Ok(Err(refused));
         }
         let removed = value.is_none();
         let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
-        let done = self.shared.store.kv_compare_and_set(&self.shared.id, &key, expected, value).await;
+        let done = self
+            .shared
+            .store
+            .kv_compare_and_set(&self.shared.id, &key, expected, value)
+            .await;
         if matches!(done, Ok(true)) {
             self.shared.changed(self.number, &key, removed);
         }
         Ok(done.map_err(|failed| stored(&failed)))
     }
 
-    async fn apply(&mut self, changes: Vec<kv::Change>) -> wasmtime::Result<Result<(), PluginError>> {
+    async fn apply(
+        &mut self,
+        changes: Vec<kv::Change>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
         let mut writes = Vec::with_capacity(changes.len());
         let mut keys = Vec::with_capacity(changes.len());
         for change in changes {
@@ -82,13 +99,23 @@ impl kv::Host for State {
                 None => Change::Delete(key),
             });
         }
-        let bytes = writes.iter().map(|write| if let Change::Set(_, value) = write { value.len() } else { 0 }).sum();
+        let bytes = writes
+            .iter()
+            .map(|write| {
+                if let Change::Set(_, value) = write {
+                    value.len()
+                } else {
+                    0
+                }
+            })
+            .sum();
         if let Err(refused) = self.shared.allowance.write(bytes) {
             return Ok(Err(refused));
         }
         let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
         if done.is_ok() {
-            keys.iter().for_each(|(key, removed)| self.shared.changed(self.number, key, *removed));
+            keys.iter()
+                .for_each(|(key, removed)| self.shared.changed(self.number, key, *removed));
         }
         Ok(done.map_err(|failed| stored(&failed)))
     }
@@ -104,41 +131,91 @@ impl kv::Host for State {
         Ok(sum.map_err(|failed| stored(&failed)))
     }
 
-    async fn keys(&mut self, prefix: String, cursor: Option<String>, keys_max: u32) -> wasmtime::Result<Result<kv::Page, PluginError>> {
+    async fn keys(
+        &mut self,
+        prefix: String,
+        cursor: Option<String>,
+        keys_max: u32,
+    ) -> wasmtime::Result<Result<kv::Page, PluginError>> {
         if let Err(refused) = self.demand_values(&prefix).await {
             return Ok(Err(refused));
         }
-        let page = self.shared.store.kv_keys(&self.shared.id, &prefix, cursor.as_deref(), keys_max as usize).await;
-        Ok(page.map(|page| kv::Page { keys: page.keys, next: page.next }).map_err(|failed| stored(&failed)))
+        let page = self
+            .shared
+            .store
+            .kv_keys(
+                &self.shared.id,
+                &prefix,
+                cursor.as_deref(),
+                keys_max as usize,
+            )
+            .await;
+        Ok(page
+            .map(|page| kv::Page {
+                keys: page.keys,
+                next: page.next,
+            })
+            .map_err(|failed| stored(&failed)))
     }
 }
 
 impl secrets::Host for State {
-    async fn get(&mut self, name: String) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsRead, Target::name(&name)).await {
+    async fn get(
+        &mut self,
+        name: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
+        if let Err(refused) = self
+            .demand(CapabilityId::SecretsRead, Target::name(&name))
+            .await
+        {
             return Ok(Err(refused));
         }
         let secret = self.shared.store.secret_get(&self.shared.id, &name).await;
-        Ok(secret.map(|secret| secret.map(|secret| secret.to_vec())).map_err(|failed| stored(&failed)))
+        Ok(secret
+            .map(|secret| secret.map(|secret| secret.to_vec()))
+            .map_err(|failed| stored(&failed)))
     }
 
-    async fn set(&mut self, name: String, value: Vec<u8>) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::name(&name)).await {
+    async fn set(
+        &mut self,
+        name: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .demand(CapabilityId::SecretsWrite, Target::name(&name))
+            .await
+        {
             return Ok(Err(refused));
         }
         if value.is_empty() {
-            return Ok(Err(error(ErrorCode::InvalidArgument, "value is empty; remove the secret instead")));
+            return Ok(Err(error(
+                ErrorCode::InvalidArgument,
+                "value is empty; remove the secret instead",
+            )));
         }
         if let Err(refused) = self.shared.allowance.write(value.len()) {
             return Ok(Err(refused));
         }
-        Ok(self.shared.store.secret_set(&self.shared.id, &name, &value).await.map_err(|failed| stored(&failed)))
+        Ok(self
+            .shared
+            .store
+            .secret_set(&self.shared.id, &name, &value)
+            .await
+            .map_err(|failed| stored(&failed)))
     }
 
     async fn delete(&mut self, name: String) -> wasmtime::Result<Result<bool, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::SecretsWrite, Target::name(&name)).await {
+        if let Err(refused) = self
+            .demand(CapabilityId::SecretsWrite, Target::name(&name))
+            .await
+        {
             return Ok(Err(refused));
         }
-        Ok(self.shared.store.secret_delete(&self.shared.id, &name).await.map_err(|failed| stored(&failed)))
+        Ok(self
+            .shared
+            .store
+            .secret_delete(&self.shared.id, &name)
+            .await
+            .map_err(|failed| stored(&failed)))
     }
 }
