@@ -1,14 +1,14 @@
-//! The last judge of the chain as a component: `envelope-judge` behind the WIT interface `jackfield:envelopes/judge`.
+//! The last judge of the chain as a component: `validation` behind the WIT interface `jackfield:envelopes/judge`.
 //!
 //! What it is: a translation of types in both directions, and the place where one instance keeps what it learned.
-//! What it is not: policy; that is `envelope-judge`. Invariant: it imports nothing that could tell it more than its arguments do.
+//! What it is not: policy; that is `validation`. Invariant: it imports nothing that could tell it more than its arguments do.
 
 mod bindings;
 mod translate;
 
 use bindings::exports::jackfield::envelopes::{definitions, judge};
-use envelope_judge::Definitions;
 use std::cell::RefCell;
+use validation::Definitions;
 
 thread_local! {
     /// A component has one thread; a trap ends the instance and this with it.
@@ -20,7 +20,7 @@ struct Validator;
 impl judge::Guest for Validator {
     fn judge(context: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
         let verdict = LEARNED.with_borrow_mut(|learned| {
-            envelope_judge::judge(learned, &translate::context(&context), &envelope)
+            validation::judge(learned, &translate::context(&context), &envelope)
         });
         translate::verdict(verdict)
     }

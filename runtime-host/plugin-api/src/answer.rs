@@ -7,8 +7,8 @@ use capability::UnknownCapability;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use plugin_host::plugin::Refused;
+use plugin_store::StoreError;
 use serde_json::{Map, Value, json};
-use storage::StoreError;
 
 /// Bodies in and out.
 pub type Body = UnsyncBoxBody<Bytes, anyhow::Error>;

@@ -5,7 +5,7 @@
 use crate::answer::Refusal;
 use http::{HeaderMap, StatusCode, header};
 use identity::{Claims, Role, TokenError};
-use storage::{PluginStore, token_digest};
+use plugin_store::{PluginStore, token_digest};
 
 /// Verifies a token of the host at this moment.
 pub type Verify = Box<dyn Fn(&str) -> Result<Claims, TokenError> + Send + Sync>;

@@ -16,8 +16,8 @@ use http::{HeaderValue, Method, Request, Response, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::plugin::{self, Plugins};
+use plugin_store::PluginStore;
 use std::sync::Arc;
-use storage::PluginStore;
 use tokio::sync::Semaphore;
 
 pub use answer::Body;

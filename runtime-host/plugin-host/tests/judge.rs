@@ -1,6 +1,6 @@
 //! Chains of real components: verdicts, failures, limits, and what files are refused.
 
-#[path = "../../../components/core/envelope-judge/tests/runner/mod.rs"]
+#[path = "../../../components/core/validation/tests/runner/mod.rs"]
 mod runner;
 mod support;
 

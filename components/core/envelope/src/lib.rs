@@ -2,7 +2,7 @@
 //!
 //! What it is: one table ([`catalogue`]) from which the documents are generated, one reader ([`decode`]) that every side shares, the
 //! vocabulary of decisions ([`verdict`]), and the texts the server itself says ([`reply`]).
-//! What it is not: the decision; that is `envelope-judge`, behind the WIT interface `jackfield:envelopes/judge`.
+//! What it is not: the decision; that is `validation`, behind the WIT interface `jackfield:envelopes/judge`.
 //! Invariant: untouched means untouched; an envelope is changed by byte patches only, so unknown members and their order survive.
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,7 @@
 //!
 //! What it is: a guard that accepts only schemas with bounded cost ([`Schema::compile`]), and a check of payloads against them
 //! ([`Schema::check`]) that reads a payload once and copies nothing. It runs alike where events are registered and where they are judged.
-//! What it is not: the judgement about an event; that is `envelope-judge`.
+//! What it is not: the judgement about an event; that is `validation`.
 //!
 //! Dialects: JSON Schema 2020-12, and draft-07 where `$schema` says so. In both, `format` describes and does not refuse, and patterns
 //! are regular expressions without look-around and back references, so that matching is linear.

@@ -1,7 +1,7 @@
 //! SQLite files of the edge: one per database label, opened, checked, pooled, bounded, backed up.
 //!
 //! What it is not: an ORM or a schema; tables are the components' business.
-//! Invariant: a damaged, read-only or foreign file stops the start with a text that says so (`storage::file`); nothing is ever reset or
+//! Invariant: a damaged, read-only or foreign file stops the start with a text that says so (`plugin_store::file`); nothing is ever reset or
 //! repaired in silence.
 
 mod backup;
@@ -11,17 +11,17 @@ mod statement;
 use anyhow::Result;
 use limits::edge_host::SQLITE_IDLE_CONNECTIONS_MAX;
 use parking_lot::Mutex;
+use plugin_store::file;
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use storage::file;
 
 pub use backup::backup;
 pub(crate) use connection::Lease;
 use connection::Open;
+pub use plugin_store::file::Unusable;
 pub(crate) use statement::{Failure, Row, Value};
-pub use storage::file::Unusable;
 
 /// File of a component database.
 pub fn database_file(data_dir: &Path, label: &str) -> PathBuf {

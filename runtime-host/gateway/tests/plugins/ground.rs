@@ -1,7 +1,6 @@
 //! A gateway with real sockets, a directory that the test writes, and plugins that do what the test says.
 
 use bytes::Bytes;
-use envelope_judge::NativeJudge;
 use gateway::{
     Config, Gateway, Handover, Hub, Metrics, bind,
     edge::{self, Answering, Transport},
@@ -23,6 +22,7 @@ use std::{
 };
 use tokio::{runtime::Runtime, sync::Notify};
 use tungstenite::{Message, WebSocket};
+use validation::NativeJudge;
 
 /// How long anything may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -7,8 +7,8 @@ use crate::{
 };
 use http::Response;
 use limits::plugin_api::AUDIT_RECENT_DEFAULT;
+use plugin_store::{AuditEntry, AuditQuery};
 use serde_json::{Value, json};
-use storage::{AuditEntry, AuditQuery};
 
 /// `GET /api/audit?recent=&plugin=`: the latest decisions, out of memory.
 pub(crate) fn recent(api: &PluginApi, call: &Call) -> Result<Response<Body>, Refusal> {

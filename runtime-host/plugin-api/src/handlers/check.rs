@@ -166,13 +166,13 @@ pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Bod
         by,
         "kill switch"
     );
-    api.store().audit(storage::AuditEntry {
+    api.store().audit(plugin_store::AuditEntry {
         at_ms: super::now_ms(),
         plugin: body.plugin.clone().unwrap_or_else(|| "all".to_owned()),
         capability: "kill-switch".to_owned(),
         target: None,
         action: if body.off { "switch off" } else { "switch on" }.to_owned(),
-        decision: storage::AuditDecision::Allowed,
+        decision: plugin_store::AuditDecision::Allowed,
         layer: 0,
         reason: format!("REST, by {by}"),
         duration_us: None,

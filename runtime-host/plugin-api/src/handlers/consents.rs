@@ -9,9 +9,9 @@ use crate::{
 use capability::{CapabilityId, Scope, ScopeKey};
 use http::{Response, StatusCode};
 use limits::{plugin_api::BODY_BYTES_MAX, plugin_store::CONSENT_ONCE_MS};
+use plugin_store::{Consent, ConsentState, Decision, Grant};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use storage::{Consent, ConsentState, Decision, Grant};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -6,8 +6,8 @@ use crate::{
     call::Call,
 };
 use http::Response;
+use plugin_store::EventQuery;
 use serde_json::{Value, json};
-use storage::EventQuery;
 
 /// `GET /api/plugins/{pluginId}/events`.
 pub(crate) async fn list(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {

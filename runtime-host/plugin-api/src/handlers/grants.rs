@@ -10,9 +10,9 @@ use capability::{CapabilityId, Request, Scope};
 use http::Response;
 use limits::plugin_api::{BODY_BYTES_MAX, GRANT_LIFETIME_MAX_MS};
 use plugin_manifest::Manifest;
+use plugin_store::Grant;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use storage::Grant;
 
 /// What is to be granted.
 #[derive(Deserialize)]

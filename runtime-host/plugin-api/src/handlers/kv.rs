@@ -9,8 +9,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::Response;
 use limits::{plugin_api::KV_BODY_BYTES_MAX, plugin_store::KEYS_PAGE_MAX};
+use plugin_store::Change;
 use serde_json::{Map, Value, json};
-use storage::Change;
 
 /// What is asked; every member is looked at by the action that needs it.
 struct Asked(Map<String, Value>);

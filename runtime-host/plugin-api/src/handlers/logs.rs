@@ -15,9 +15,9 @@ use limits::{
     identity::TOKEN_LEEWAY_SECONDS,
     plugin_api::{FOLLOW_LINES_DEFAULT, FOLLOW_PING_MS},
 };
+use plugin_store::{Level, LogEntry, LogQuery};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
-use storage::{Level, LogEntry, LogQuery};
 use tokio::{
     sync::{
         OwnedSemaphorePermit,

@@ -35,7 +35,7 @@ pub(crate) async fn change(api: &PluginApi, mut call: Call) -> Result<Response<B
         fits(setting, value).map_err(|rule| Refusal::bad(format!("setting '{key}' {rule}")))?;
     }
     api.plugins.record(call.id()).await?;
-    let apply = move |record: &mut storage::PluginRecord| {
+    let apply = move |record: &mut plugin_store::PluginRecord| {
         for (key, value) in &changes {
             match value {
                 Value::Null => drop(record.settings.remove(key)),

@@ -9,9 +9,9 @@ use crate::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Response, StatusCode};
 use limits::plugin_api::TOKEN_BYTES;
+use plugin_store::token_digest;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
-use storage::token_digest;
 
 /// `POST /api/plugins/{pluginId}/token`.
 pub(crate) async fn make(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {

@@ -4,8 +4,8 @@ use crate::{Ground, token};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use identity::Role;
+use plugin_store::{AuditDecision, AuditEntry, Level, LifecycleEvent, LogEntry};
 use serde_json::{Value, json};
-use storage::{AuditDecision, AuditEntry, Level, LifecycleEvent, LogEntry};
 
 fn line(at_ms: u64, level: Level, message: &str) -> LogEntry {
     LogEntry {

@@ -19,6 +19,7 @@ use plugin_api::{Body, PluginApi};
 use plugin_host::plugin::{
     Ceilings, Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup,
 };
+use plugin_store::{PLUGINS_FILE, PluginStore};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -26,7 +27,6 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use storage::{PLUGINS_FILE, PluginStore};
 
 const SEED: [u8; 32] = [7; 32];
 

@@ -2,8 +2,8 @@
 
 use crate::Ground;
 use capability::CapabilityId;
+use plugin_store::NewConsent;
 use serde_json::{Value, json};
-use storage::NewConsent;
 
 const GRANTS: &str = "/api/plugins/first.plugin/grants";
 

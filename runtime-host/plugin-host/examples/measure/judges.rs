@@ -6,11 +6,11 @@ use envelope::{
     Context, Verdict,
     verdict::{Definition, EventDirection, EventScope, Judge, Membership, Snapshot},
 };
-use envelope_judge::NativeJudge;
 use identifiers::{EventName, PluginId};
 use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
 use serde_json::{Value, json};
 use std::path::Path;
+use validation::NativeJudge;
 
 const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["poll","votes"],"properties":{"poll":{"type":"string","pattern":"^[a-z0-9-]{1,64}$"},"closed":{"type":"boolean"},"votes":{"type":"array","maxItems":2000,"items":{"type":"object","required":["user","choice","weight"],"properties":{"user":{"type":"string","minLength":1,"maxLength":64},"choice":{"enum":["yes","no","abstain"]},"weight":{"type":"number","minimum":0,"maximum":10},"comment":{"type":"string","maxLength":200},"tags":{"type":"array","items":{"type":"string"},"maxItems":8}},"additionalProperties":false}}},"additionalProperties":false}"#;
 

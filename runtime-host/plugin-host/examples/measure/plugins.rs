@@ -124,7 +124,7 @@ fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
             ..PolicySettings::default()
         }
         .compile()?,
-        store: storage::PluginStore::open(&ground.join(storage::PLUGINS_FILE))?,
+        store: plugin_store::PluginStore::open(&ground.join(plugin_store::PLUGINS_FILE))?,
         community: Arc::new(Nobody),
         client: outbound::Client::new(
             outbound::Config::default(),

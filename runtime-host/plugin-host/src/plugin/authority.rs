@@ -8,8 +8,8 @@ use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
 use limits::plugin as bounds;
 use parking_lot::Mutex;
+use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 use std::sync::Arc;
-use storage::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 use tokio::sync::watch;
 
 /// What decides about one plugin.

@@ -5,9 +5,9 @@
 
 use limits::plugin as bounds;
 use parking_lot::Mutex;
+use plugin_store::{Level, LogEntry, PluginStore};
 use sandbox::{Lines, Sink};
 use std::{sync::Arc, time::Instant};
-use storage::{Level, LogEntry, PluginStore};
 
 /// Seconds of log that may come at once.
 const BURST_SECONDS: usize = 4;

@@ -21,6 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use limits::plugin as bounds;
 use outbound::{Account, Client, Failed, Request, Response};
 use plugin_manifest::Manifest;
+use plugin_store::ConsentState;
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -29,7 +30,6 @@ use std::{
     },
     time::Duration,
 };
-use storage::ConsentState;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,

@@ -15,7 +15,7 @@ use super::{
     guest::{Crash, Guest},
 };
 use limits::plugin as bounds;
-use storage::Level;
+use plugin_store::Level;
 use tokio::sync::oneshot;
 
 /// Where an answer goes. Nobody listens any more: the answer is not needed.

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use capability::{Asked, Policy};
 use http::{Request, Response, StatusCode};
 use limits::plugin as bounds;
+use plugin_store::PluginRecord;
 use std::{sync::Arc, time::Duration};
-use storage::PluginRecord;
 use tokio::time::timeout;
 
 impl Plugins {

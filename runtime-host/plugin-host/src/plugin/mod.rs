@@ -60,13 +60,13 @@ use capability::{KillSwitches, Policy};
 use parking_lot::RwLock;
 use plugin::Plugin;
 use plugin_manifest::Manifest;
+use plugin_store::{PluginRecord, PluginStore};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use storage::{PluginRecord, PluginStore};
 use table::{Listener, Table};
 use tokio::{
     runtime::Handle,

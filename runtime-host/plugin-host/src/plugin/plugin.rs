@@ -21,8 +21,8 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use capability::{Asked, CapabilityId, Outcome};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
+use plugin_store::{LifecycleEvent, PluginRecord};
 use std::{sync::Arc, time::Duration};
-use storage::{LifecycleEvent, PluginRecord};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Capabilities of hearing rather than doing.
@@ -385,7 +385,7 @@ impl Plugin {
         self.mail.store(None);
         host.commit();
         mail.diary().line(
-            storage::Level::Error,
+            plugin_store::Level::Error,
             &format!("crashed: {crash}"),
             Some(serde_json::json!({"crash": crash.code()}).to_string()),
         );

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// A stored grant cannot be understood; nothing is granted then.
 pub(crate) fn of(
     manifest: &Manifest,
-    grants: &[storage::Grant],
+    grants: &[plugin_store::Grant],
     policy: &Policy,
 ) -> Result<PluginRules> {
     let some = |deny: bool| -> Vec<Grant> {

@@ -6,9 +6,9 @@ use super::{
 };
 use arc_swap::ArcSwap;
 use plugin_manifest::Manifest;
+use plugin_store::PluginStore;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Weak};
-use storage::PluginStore;
 
 /// One plugin, as its instances see it.
 pub(crate) struct Shared {

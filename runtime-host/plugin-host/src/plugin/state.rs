@@ -5,12 +5,12 @@
 
 use super::{authority::Folds, diary::Diary, pace::Pace, shared::Shared};
 use limits::plugin as bounds;
+use plugin_store::Level;
 use sandbox::Account;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use storage::Level;
 use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 

@@ -17,6 +17,7 @@ use super::{
 use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Target};
 use limits::plugin as bounds;
+use plugin_store::Level;
 use std::{
     collections::HashMap,
     sync::{
@@ -25,7 +26,6 @@ use std::{
     },
     time::Duration,
 };
-use storage::Level;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, oneshot},

@@ -10,8 +10,8 @@ use crate::plugin::{
 };
 use capability::{Asked, CapabilityId, Outcome, ScopeKey, Target};
 use limits::plugin as bounds;
+use plugin_store::Level;
 use std::str::FromStr;
-use storage::Level;
 
 impl types::Host for State {}
 

@@ -18,7 +18,7 @@ use super::{
 };
 use anyhow::Result;
 use capability::{CapabilityId, Target};
-use storage::StoreError;
+use plugin_store::StoreError;
 use wasmtime::{
     Engine,
     component::{HasSelf, Linker},

@@ -7,7 +7,7 @@ use crate::plugin::bindings::jackfield::plugin::{
 };
 use bytes::Bytes;
 use capability::{CapabilityId, Target};
-use storage::Change;
+use plugin_store::Change;
 
 impl State {
     /// `storage.kv` and `storage.local` open the same store.

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         SIGNING_KEY_FILE,
         RETIRED_KEYS_FILE,
         SERVICE_CREDENTIAL_FILE,
-        storage::SECRETS_KEY_FILE,
+        plugin_store::SECRETS_KEY_FILE,
     ] {
         let from = args.data.join(name);
         if from.exists() {

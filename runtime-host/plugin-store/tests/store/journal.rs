@@ -5,12 +5,12 @@ use limits::plugin_store::{
     AUDIT_RING_MAX, EVENTS_PER_PLUGIN_MAX, JOURNAL_BYTES_PER_PLUGIN_MAX, KEPT_MS,
     LOG_BYTES_PER_PLUGIN_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_PLUGIN_MAX,
 };
-use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
-use storage::{
+use plugin_store::{
     AuditDecision, AuditEntry, AuditQuery, EventQuery, Level, LifecycleEvent, LogEntry, LogQuery,
     PluginStore,
 };
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 fn now_ms() -> u64 {
     SystemTime::now()

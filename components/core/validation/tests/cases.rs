@@ -7,10 +7,10 @@ use envelope::{
     catalogue::Routing,
     verdict::{Definition, EventDirection, EventScope, Membership, Snapshot, apply},
 };
-use envelope_judge::{Definitions, NativeJudge, judge};
 use identifiers::{EventName, PluginId};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use validation::{Definitions, NativeJudge, judge};
 
 #[test]
 fn every_case_against_the_native_judge() {

@@ -6,8 +6,8 @@ mod people;
 mod secrets;
 mod values;
 
+use plugin_store::{PLUGINS_FILE, PluginStore};
 use std::path::{Path, PathBuf};
-use storage::{PLUGINS_FILE, PluginStore};
 
 /// A folder with a store.
 struct Ground {
@@ -40,6 +40,6 @@ fn open(file: &Path) -> PluginStore {
 }
 
 /// The code of what was refused.
-fn code<T: std::fmt::Debug>(outcome: Result<T, storage::StoreError>) -> &'static str {
+fn code<T: std::fmt::Debug>(outcome: Result<T, plugin_store::StoreError>) -> &'static str {
     outcome.expect_err("it is refused").code()
 }

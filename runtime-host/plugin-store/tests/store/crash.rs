@@ -2,13 +2,13 @@
 
 use crate::{Ground, code, open};
 use bytes::Bytes;
+use plugin_store::{Change, Level, LogEntry, PluginStore};
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
     path::PathBuf,
     process::{Command, Stdio},
 };
-use storage::{Change, Level, LogEntry, PluginStore};
 
 /// Names the database for the child process.
 const CHILD: &str = "JACKFIELD_TEST_STORE";

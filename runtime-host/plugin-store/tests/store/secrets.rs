@@ -2,8 +2,8 @@
 
 use crate::{Ground, code};
 use limits::plugin_store::{SECRET_BYTES_MAX, SECRETS_PER_PLUGIN_MAX};
+use plugin_store::{PluginStore, SECRETS_KEY_FILE};
 use std::{fs, os::unix::fs::PermissionsExt};
-use storage::{PluginStore, SECRETS_KEY_FILE};
 
 const SECRET: &[u8] = b"correct horse battery staple";
 

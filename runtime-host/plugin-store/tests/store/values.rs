@@ -6,9 +6,9 @@ use limits::plugin_store::{
     BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX,
     VALUES_PER_PLUGIN_MAX,
 };
+use plugin_store::{Change, PluginStore};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use storage::{Change, PluginStore};
 use tokio::runtime::Runtime;
 
 fn bytes(text: &str) -> Bytes {

@@ -3,7 +3,7 @@
 use crate::{Ground, code};
 use capability::{CapabilityId, Scope};
 use limits::plugin_store::{CONSENTS_WAITING_PER_PLUGIN_MAX, GRANTS_PER_PLUGIN_MAX};
-use storage::{ConsentState, Decision, Grant, NewConsent, PluginRecord, Switch, token_digest};
+use plugin_store::{ConsentState, Decision, Grant, NewConsent, PluginRecord, Switch, token_digest};
 
 fn grant(plugin: &str, capability: CapabilityId, hosts: Option<&[&str]>) -> Grant {
     let hosts = hosts.map(|hosts| hosts.iter().map(|host| (*host).to_owned()).collect());

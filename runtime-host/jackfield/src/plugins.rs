@@ -18,6 +18,7 @@ use plugin_host::plugin::{
     ChatMessage, Community, Compiler, Decided, Decision, Dispatch, NotDone, OpenServer, Person,
     PluginEvent, Plugins, Publication, Saying, Setup, Topic,
 };
+use plugin_store::{PLUGINS_FILE, PluginStore};
 use serde::Deserialize;
 use serde_json::{json, value::RawValue};
 use std::{
@@ -27,7 +28,6 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Weak},
 };
-use storage::{PLUGINS_FILE, PluginStore};
 
 /// The key of the cache of compiled plugins.
 const CACHE_KEY_FILE: &str = "plugin-cache-key";

@@ -1,8 +1,8 @@
 //! Why a command failed, as a code for scripts beside the sentence for people.
 
 use edge_host::{InUse, Unusable};
+use plugin_store::StoreError;
 use std::io::{self, ErrorKind};
-use storage::StoreError;
 
 /// A failure that knows its own code.
 #[derive(Debug, thiserror::Error)]
