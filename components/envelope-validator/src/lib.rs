@@ -12,15 +12,15 @@ use validation::Definitions;
 
 thread_local! {
     /// A component has one thread; a trap ends the instance and this with it.
-    static LEARNED: RefCell<Definitions> = RefCell::new(Definitions::new());
+    static DEFINITIONS: RefCell<Definitions> = RefCell::new(Definitions::new());
 }
 
 struct Validator;
 
 impl judge::Guest for Validator {
     fn judge(context: judge::Context, envelope: Vec<u8>) -> judge::Verdict {
-        let verdict = LEARNED.with_borrow_mut(|learned| {
-            validation::judge(learned, &translate::context(&context), &envelope)
+        let verdict = DEFINITIONS.with_borrow_mut(|known| {
+            validation::validate(known, &translate::context(&context), &envelope)
         });
         translate::verdict(verdict)
     }
@@ -28,6 +28,6 @@ impl judge::Guest for Validator {
 
 impl definitions::Guest for Validator {
     fn learn(snapshot: definitions::Snapshot) {
-        LEARNED.with_borrow_mut(|learned| learned.learn(translate::snapshot(snapshot)));
+        DEFINITIONS.with_borrow_mut(|known| known.update(translate::snapshot(snapshot)));
     }
 }

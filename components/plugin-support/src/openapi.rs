@@ -3,7 +3,7 @@
 
 use crate::route::{Needs, Query, ROUTES, Route};
 use limits::{
-    directory::{AUDIT_PAGE_MAX, CHANGES_PAGE_MAX, NOTED_PAGE_MAX},
+    directory::{AUDIT_PAGE_MAX, CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX},
     rest::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
 };
 use serde_json::{Value, json};
@@ -325,6 +325,6 @@ fn query_parameters(query: Query) -> Vec<Parameter> {
             seq("after", "The last position that is known."),
             limit(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX),
         ],
-        Query::Noted => vec![after(), limit(NOTED_PAGE_MAX, NOTED_PAGE_MAX)],
+        Query::Noted => vec![after(), limit(KNOWN_USERS_PAGE_MAX, KNOWN_USERS_PAGE_MAX)],
     }
 }

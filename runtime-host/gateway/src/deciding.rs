@@ -23,7 +23,7 @@ use envelope::{
 };
 use limits::{
     dispatch::{REASON_CHARS_MAX, RETRY_AFTER_MS},
-    judge::CODE_CHARS_MAX,
+    validator::CODE_CHARS_MAX,
 };
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use limits::directory::{EDGE_TIMEOUT_MS, NOTED_USERS_MAX, POLL_INTERVAL_MS, SNAPSHOTS_CACHED_MAX};
+use limits::directory::{EDGE_TIMEOUT_MS, KNOWN_USERS_MAX, POLL_INTERVAL_MS, SNAPSHOTS_CACHED_MAX};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -519,9 +519,9 @@ async fn noted_users(edge: &Edge) -> Result<Option<HashSet<u64>>, Unreachable> {
                 .iter()
                 .map(|user| edge.known.hasher.hash_one(user.as_str())),
         );
-        if noted.len() > NOTED_USERS_MAX {
+        if noted.len() > KNOWN_USERS_MAX {
             tracing::warn!(
-                most = NOTED_USERS_MAX,
+                most = KNOWN_USERS_MAX,
                 "the edge knows something of too many identities to remember; each new one is asked for"
             );
             return Ok(None);

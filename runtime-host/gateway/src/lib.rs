@@ -1,7 +1,7 @@
 //! The gateway: owns every socket, speaks RFC 6455 and the envelope contract, and sends what the judges allow to whom it concerns.
 //!
 //! What it is not: it names no component engine, decides nothing that a judge decides, and stores nothing. Data flows one way:
-//! bytes → [`frame`] → [`envelope::Judge`] → [`plugins`] → effects → the hub's live state → frames.
+//! bytes → [`frame`] → [`envelope::Validator`] → [`plugins`] → effects → the hub's live state → frames.
 //! A few shard threads own the sockets in readiness loops; what waits for the edge waits in [`edge`], on the caller's async runtime.
 #![forbid(unsafe_code)]
 

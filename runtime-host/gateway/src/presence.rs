@@ -5,7 +5,7 @@
 use crate::{hub::Hub, plugins::Plugins, room::Room};
 use bytes::Bytes;
 use envelope::verdict::Status;
-use limits::dispatch::{PEOPLE_PER_PAGE_MAX, SERVERS_PER_PAGE_MAX};
+use limits::dispatch::{SERVERS_PER_PAGE_MAX, USERS_PER_PAGE_MAX};
 use std::sync::Arc;
 
 /// Somebody on a server.
@@ -47,13 +47,13 @@ impl Hub {
         self.plugins.set(plugins).is_ok()
     }
 
-    /// People on a server, `people_max` (at most [`PEOPLE_PER_PAGE_MAX`]) from `offset` on, in the order of coming apart from those who took
+    /// People on a server, `people_max` (at most [`USERS_PER_PAGE_MAX`]) from `offset` on, in the order of coming apart from those who took
     /// the place of one who left. `None` when nobody is there.
     #[must_use]
     pub fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<People> {
         Some(
             self.room(server_id)?
-                .people(offset, people_max.min(PEOPLE_PER_PAGE_MAX)),
+                .people(offset, people_max.min(USERS_PER_PAGE_MAX)),
         )
     }
 

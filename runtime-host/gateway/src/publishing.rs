@@ -14,7 +14,7 @@ use crate::{
 };
 use envelope::{
     reply::{self, code},
-    verdict::{self, Context, Decision, Effect, JudgeError, Membership, Verdict},
+    verdict::{self, Context, Decision, Effect, Membership, ValidatorError, Verdict},
 };
 use limits::{
     dispatch::{EVENTS, HOPS_MAX, MESSAGES, PUBLICATIONS_WAITING_MAX},
@@ -377,12 +377,12 @@ impl Shard {
             server_revision: room.revision(),
             membership: Membership::Joined,
         };
-        let verdict = match self.judge.judge(&context, envelope) {
+        let verdict = match self.judge.validate(&context, envelope) {
             Ok(Verdict::NeedSnapshot(_)) => {
                 let view = room.view();
                 self.judge
-                    .learn(&view.judged)
-                    .and_then(|()| self.judge.judge(&context, envelope))
+                    .update_definitions(&view.judged)
+                    .and_then(|()| self.judge.validate(&context, envelope))
             }
             verdict => verdict,
         };
@@ -396,7 +396,7 @@ impl Shard {
         }
     }
 
-    fn publication_failed(&mut self, error: &JudgeError) -> PublishError {
+    fn publication_failed(&mut self, error: &ValidatorError) -> PublishError {
         Metrics::count(
             &self.hub.metrics.judge_failures,
             crate::session::failure_label(error),

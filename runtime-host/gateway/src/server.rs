@@ -6,7 +6,7 @@ use crate::{
     rate::Bucket,
     shard::{Message, Shard, WAKER},
 };
-use envelope::Judge;
+use envelope::Validator;
 use limits::{
     rest::IN_FLIGHT_MAX,
     socket::{BACKLOG, DESCRIPTORS_RESERVED, HALF_OPEN_MAX},
@@ -110,7 +110,7 @@ impl Gateway {
     pub fn start(
         hub: Arc<Hub>,
         listener: std::net::TcpListener,
-        judges: Vec<Box<dyn Judge>>,
+        judges: Vec<Box<dyn Validator>>,
         handover: &Handover,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;

@@ -13,7 +13,7 @@ use envelope::{
     catalogue::{EnvelopeType, RateClass},
     decode::Hint,
     reply::{self, code},
-    verdict::{self, Context, Decision, Effect, JudgeError, Membership, Refusal, Verdict},
+    verdict::{self, Context, Decision, Effect, Membership, Refusal, ValidatorError, Verdict},
 };
 use limits::rate::{STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
 use std::{sync::Arc, time::Instant};
@@ -198,7 +198,7 @@ impl Shard {
         bytes: &[u8],
         hint: &Hint<'_>,
         envelope: Option<&'static EnvelopeType>,
-        verdict: Result<Verdict, JudgeError>,
+        verdict: Result<Verdict, ValidatorError>,
     ) {
         match verdict {
             Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, hint, envelope),
@@ -217,7 +217,7 @@ impl Shard {
         slot: u32,
         bytes: &[u8],
         hint: &Hint<'_>,
-    ) -> Result<Verdict, JudgeError> {
+    ) -> Result<Verdict, ValidatorError> {
         match self.ask_judge(slot, bytes, hint) {
             Ok(Verdict::NeedSnapshot(server_id)) => self
                 .teach(slot, &server_id)
@@ -231,7 +231,7 @@ impl Shard {
         slot: u32,
         bytes: &[u8],
         hint: &Hint<'_>,
-    ) -> Result<Verdict, JudgeError> {
+    ) -> Result<Verdict, ValidatorError> {
         // The session is lent to the judge's context for the call, so that no text is copied.
         let Some(session) = self.slots[slot as usize]
             .conn
@@ -271,10 +271,10 @@ impl Shard {
                 Some(_) => Membership::Viewing,
             },
         };
-        self.judge.judge(&context, bytes)
+        self.judge.validate(&context, bytes)
     }
 
-    pub(crate) fn judge_failed(&mut self, slot: u32, error: &JudgeError, hint: &Hint<'_>) {
+    pub(crate) fn judge_failed(&mut self, slot: u32, error: &ValidatorError, hint: &Hint<'_>) {
         Metrics::count(&self.hub.metrics.judge_failures, failure_label(error));
         tracing::warn!(%error, "an envelope could not be judged");
         let message = "a component failed on this envelope; it was not sent";
@@ -290,13 +290,13 @@ impl Shard {
     }
 
     /// Teaches the judge a server's definitions.
-    fn teach(&mut self, slot: u32, server_id: &str) -> Result<(), JudgeError> {
+    fn teach(&mut self, slot: u32, server_id: &str) -> Result<(), ValidatorError> {
         let session = self.conn(slot).and_then(|conn| conn.session.as_ref());
         match session
             .and_then(|session| session.place(server_id))
             .map(|place| place.room.view())
         {
-            Some(view) => self.judge.learn(&view.judged),
+            Some(view) => self.judge.update_definitions(&view.judged),
             None => Err(broken(format!(
                 "it asked for a server that the connection is not in: {}",
                 envelope::decode::shorten(server_id)
@@ -525,17 +525,17 @@ impl Shard {
 }
 
 /// A label for the counter of judges' failures.
-pub(crate) fn failure_label(error: &JudgeError) -> &'static str {
+pub(crate) fn failure_label(error: &ValidatorError) -> &'static str {
     match error {
-        JudgeError::Deadline { .. } => "deadline",
-        JudgeError::Trap { .. } => "trap",
-        JudgeError::Contract { .. } => "contract",
+        ValidatorError::Deadline { .. } => "deadline",
+        ValidatorError::Trap { .. } => "trap",
+        ValidatorError::Contract { .. } => "contract",
     }
 }
 
 /// The chain of judges broke its contract.
-pub(crate) fn broken(reason: String) -> JudgeError {
-    JudgeError::Contract {
+pub(crate) fn broken(reason: String) -> ValidatorError {
+    ValidatorError::Contract {
         component: "chain".into(),
         reason,
     }

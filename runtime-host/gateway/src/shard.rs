@@ -20,7 +20,7 @@ use crate::{
     view::ServerView,
 };
 use bytes::Bytes;
-use envelope::Judge;
+use envelope::Validator;
 use limits::socket::{
     CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS,
     READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
@@ -121,7 +121,7 @@ pub(crate) struct Shard {
     pub index: u16,
     pub hub: Arc<Hub>,
     pub shards: Arc<[ShardHandle]>,
-    pub judge: Box<dyn Judge>,
+    pub judge: Box<dyn Validator>,
     pub slots: Vec<Slot>,
     pub rooms: HashMap<u64, LocalRoom>,
     pub now_ms: u32,
@@ -158,7 +158,7 @@ impl Shard {
         index: u16,
         hub: Arc<Hub>,
         shards: Arc<[ShardHandle]>,
-        judge: Box<dyn Judge>,
+        judge: Box<dyn Validator>,
         handover: Handover,
         poll: Poll,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use crate::rate::Bucket;
 use limits::{
-    dispatch::{CHANNELS_REMEMBERED_MAX, SPEAKERS_PER_SERVER_MAX},
+    dispatch::{CHANNELS_REMEMBERED_MAX, PLUGINS_PER_SERVER_MAX},
     envelope::CHANNEL_ID_CHARS_MAX,
     rate::Rate,
 };
@@ -51,7 +51,7 @@ impl Traffic {
         (volume, kib): (Rate, u32),
     ) -> Result<(), (&'static str, u32)> {
         // Three buckets for each plugin: events, messages, and the bytes of both.
-        if self.speakers.len() >= SPEAKERS_PER_SERVER_MAX * 3 {
+        if self.speakers.len() >= PLUGINS_PER_SERVER_MAX * 3 {
             self.speakers.clear();
         }
         for (what, rate, count) in [(what, rate, 1), ("bytes", volume, kib)] {
@@ -71,7 +71,7 @@ impl Traffic {
 mod tests {
     use super::Traffic;
     use limits::{
-        dispatch::{CHANNELS_REMEMBERED_MAX, SPEAKERS_PER_SERVER_MAX},
+        dispatch::{CHANNELS_REMEMBERED_MAX, PLUGINS_PER_SERVER_MAX},
         rate::Rate,
     };
 
@@ -134,12 +134,12 @@ mod tests {
             per_second: 1,
             burst: 1,
         };
-        for plugin in 0..SPEAKERS_PER_SERVER_MAX * 4 {
+        for plugin in 0..PLUGINS_PER_SERVER_MAX * 4 {
             assert_eq!(
                 traffic.charge(&plugin.to_string(), 0, ("events", rate), (rate, 1)),
                 Ok(())
             );
         }
-        assert!(traffic.speakers.len() <= SPEAKERS_PER_SERVER_MAX * 3 + 1);
+        assert!(traffic.speakers.len() <= PLUGINS_PER_SERVER_MAX * 3 + 1);
     }
 }

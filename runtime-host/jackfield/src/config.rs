@@ -286,11 +286,11 @@ impl Config {
         if socket.shards > 64 {
             bail!("socket.shards ({}) must be at most 64", socket.shards);
         }
-        if self.judge.filters.len() >= limits::judge::CHAIN_LENGTH_MAX {
+        if self.judge.filters.len() >= limits::validator::CHAIN_LENGTH_MAX {
             bail!(
                 "judge.filters ({}) must be fewer than {}",
                 self.judge.filters.len(),
-                limits::judge::CHAIN_LENGTH_MAX
+                limits::validator::CHAIN_LENGTH_MAX
             );
         }
         if self.plugins.restart_ms > limits::lifecycle::BACKOFF_FIRST_MS {

@@ -13,7 +13,7 @@ use ::http::{Request, StatusCode, header};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use edge_host::{EdgeHost, Options, manifest::Manifest};
-use envelope::Judge;
+use envelope::Validator;
 use gateway::{
     Gateway, Handover, Hub, Metrics,
     edge::{self, Transport},
@@ -393,7 +393,7 @@ fn load_judges(ground: &Ground) -> Result<ChainFactory> {
 }
 
 /// One chain of judges for each shard.
-fn judges(ground: &Ground, factory: &ChainFactory) -> Result<Vec<Box<dyn Judge>>> {
+fn judges(ground: &Ground, factory: &ChainFactory) -> Result<Vec<Box<dyn Validator>>> {
     let shards = match ground.config.socket.shards {
         0 => std::thread::available_parallelism()
             .map_or(1, usize::from)
@@ -401,7 +401,7 @@ fn judges(ground: &Ground, factory: &ChainFactory) -> Result<Vec<Box<dyn Judge>>
         shards => shards,
     };
     (0..shards)
-        .map(|_| Ok(Box::new(factory.instance()?) as Box<dyn Judge>))
+        .map(|_| Ok(Box::new(factory.instance()?) as Box<dyn Validator>))
         .collect()
 }
 

@@ -6,10 +6,12 @@ mod support;
 
 use envelope::{
     Context, Verdict,
-    verdict::{Definition, Effect, EventDirection, EventScope, Judge, JudgeError, Snapshot, apply},
+    verdict::{
+        Definition, Effect, EventDirection, EventScope, Snapshot, Validator, ValidatorError, apply,
+    },
 };
 use identifiers::{EventName, PluginId};
-use limits::judge::TRAPS_IN_A_ROW_MAX;
+use limits::validator::TRAPS_IN_A_ROW_MAX;
 use plugin_host::judge::{
     Chain, ChainConfig, ChainFactory, ComponentStats, FilterConfig, OnFailure,
 };
@@ -25,7 +27,7 @@ fn chat(message: &str) -> Vec<u8> {
 
 fn broadcast(chain: &mut Chain, message: &str) -> String {
     let bytes = chat(message);
-    match chain.judge(&ALICE, &bytes).expect("judged") {
+    match chain.validate(&ALICE, &bytes).expect("judged") {
         Verdict::Route(decision) => {
             assert_eq!(decision.effects, [Effect::Broadcast("s1".to_owned())]);
             let outgoing = apply(&bytes, &decision.patches).expect("patches fit");
@@ -89,14 +91,14 @@ fn filters_rewrite_refuse_and_pass_before_the_validator() {
     assert_eq!(broadcast(&mut chain, "hello"), "hello");
     assert_eq!(broadcast(&mut chain, "what the HECK"), "what the ****");
     match chain
-        .judge(&ALICE, &chat("freecoins here"))
+        .validate(&ALICE, &chat("freecoins here"))
         .expect("judged")
     {
         Verdict::Refuse(refusal) => assert_eq!(refusal.code, "WORD_REFUSED"),
         other => panic!("{other:?}"),
     }
     assert!(
-        matches!(chain.judge(&ALICE, b"garbage"), Ok(Verdict::Refuse(refusal)) if refusal.code == "BAD_JSON")
+        matches!(chain.validate(&ALICE, b"garbage"), Ok(Verdict::Refuse(refusal)) if refusal.code == "BAD_JSON")
     );
 }
 
@@ -110,8 +112,8 @@ fn a_filter_is_asked_about_its_types_alone() {
     assert_eq!(broadcast(&mut chain, "trap"), "trap");
     let typing = br#"{"type":"typing","serverId":"s1","isTyping":true,"channelId":"trap"}"#;
     assert!(matches!(
-        chain.judge(&ALICE, typing),
-        Err(JudgeError::Trap { .. })
+        chain.validate(&ALICE, typing),
+        Err(ValidatorError::Trap { .. })
     ));
 }
 
@@ -123,8 +125,8 @@ fn a_trap_costs_one_call() {
     );
     let mut chain = factory.instance().expect("instances");
     for _ in 0..3 {
-        match chain.judge(&ALICE, &chat("trap")) {
-            Err(JudgeError::Trap { component, reason }) => {
+        match chain.validate(&ALICE, &chat("trap")) {
+            Err(ValidatorError::Trap { component, reason }) => {
                 assert_eq!(component, "trap-judge");
                 assert!(reason.contains("the judge gives up"), "{reason}");
             }
@@ -151,7 +153,7 @@ fn a_filter_that_may_be_skipped_is_left_out_after_failures_in_a_row() {
         stats(&factory, "trap-judge").traps,
         u64::from(TRAPS_IN_A_ROW_MAX)
     );
-    chain.learn(&snapshot(1)).expect("learns");
+    chain.update_definitions(&snapshot(1)).expect("learns");
     assert_eq!(broadcast(&mut chain, "trap"), "trap");
     assert_eq!(
         stats(&factory, "trap-judge").traps,
@@ -174,8 +176,8 @@ fn an_endless_loop_meets_its_deadline() {
         "envelope-validator",
     );
     assert_eq!(
-        strict.judge(&ALICE, &chat("x")),
-        Err(JudgeError::Deadline {
+        strict.validate(&ALICE, &chat("x")),
+        Err(ValidatorError::Deadline {
             component: "judge-loops".to_owned()
         })
     );
@@ -188,8 +190,8 @@ fn waiting_in_the_host_is_refused() {
         "envelope-validator",
     );
     let started = Instant::now();
-    match chain.judge(&ALICE, &chat("x")) {
-        Err(JudgeError::Trap { reason, .. }) => {
+    match chain.validate(&ALICE, &chat("x")) {
+        Err(ValidatorError::Trap { reason, .. }) => {
             assert!(reason.contains("may not wait"), "{reason}")
         }
         other => panic!("{other:?}"),
@@ -221,7 +223,7 @@ fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
         "envelope-validator",
     );
     assert!(
-        matches!(routes.judge(&ALICE, &chat("x")), Err(JudgeError::Contract { component, .. }) if component == "judge-routes")
+        matches!(routes.validate(&ALICE, &chat("x")), Err(ValidatorError::Contract { component, .. }) if component == "judge-routes")
     );
 
     let garbles_factory = factory(
@@ -234,8 +236,8 @@ fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
         ("another type", "another type"),
         ("another server", "another server"),
     ] {
-        match garbles.judge(&ALICE, &chat(message)) {
-            Err(JudgeError::Contract { reason, .. }) => {
+        match garbles.validate(&ALICE, &chat(message)) {
+            Err(ValidatorError::Contract { reason, .. }) => {
                 assert!(reason.contains(expected), "{reason}")
             }
             other => panic!("{other:?}"),
@@ -256,7 +258,7 @@ fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
 fn the_last_judge_decides_and_keeps_within_its_bounds() {
     let mut chain = chain(Vec::new(), "judge-passes");
     let mut ask = |asked: &'static str| {
-        chain.judge(
+        chain.validate(
             &Context {
                 connection_id: asked,
                 ..ALICE
@@ -276,7 +278,7 @@ fn the_last_judge_decides_and_keeps_within_its_bounds() {
         "foreign reply",
     ] {
         assert!(
-            matches!(ask(breach), Err(JudgeError::Contract { .. })),
+            matches!(ask(breach), Err(ValidatorError::Contract { .. })),
             "{breach}"
         );
     }
@@ -293,17 +295,20 @@ fn snapshots_are_asked_for_and_hostile_payloads_are_refused_in_time() {
     let mut chain = factory.instance().expect("instances");
     let vote = event("poll:vote", "{}");
     assert_eq!(
-        chain.judge(&ALICE, &vote),
+        chain.validate(&ALICE, &vote),
         Ok(Verdict::NeedSnapshot("s1".to_owned()))
     );
-    chain.learn(&snapshot(1)).expect("learns");
-    assert!(matches!(chain.judge(&ALICE, &vote), Ok(Verdict::Route(_))));
+    chain.update_definitions(&snapshot(1)).expect("learns");
+    assert!(matches!(
+        chain.validate(&ALICE, &vote),
+        Ok(Verdict::Route(_))
+    ));
     let newer = Context {
         server_revision: 2,
         ..ALICE
     };
     assert_eq!(
-        chain.judge(&newer, &vote),
+        chain.validate(&newer, &vote),
         Ok(Verdict::NeedSnapshot("s1".to_owned()))
     );
     // A payload as deep as one may be, against a recursive schema.
@@ -311,16 +316,22 @@ fn snapshots_are_asked_for_and_hostile_payloads_are_refused_in_time() {
         "poll:tree",
         &format!("{}{}", "[".repeat(127), "]".repeat(127)),
     );
-    assert!(matches!(chain.judge(&ALICE, &deep), Ok(Verdict::Route(_))));
+    assert!(matches!(
+        chain.validate(&ALICE, &deep),
+        Ok(Verdict::Route(_))
+    ));
 
     let slow = event(
         "poll:slow",
         &format!("{}{}", "[".repeat(100), "]".repeat(100)),
     );
     assert!(
-        matches!(chain.judge(&ALICE, &slow), Ok(Verdict::Refuse(refusal)) if refusal.code == "SCHEMA_VIOLATION")
+        matches!(chain.validate(&ALICE, &slow), Ok(Verdict::Refuse(refusal)) if refusal.code == "SCHEMA_VIOLATION")
     );
-    assert!(matches!(chain.judge(&ALICE, &vote), Ok(Verdict::Route(_))));
+    assert!(matches!(
+        chain.validate(&ALICE, &vote),
+        Ok(Verdict::Route(_))
+    ));
 }
 
 #[test]

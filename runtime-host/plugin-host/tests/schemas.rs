@@ -16,7 +16,7 @@ mod support;
 
 use envelope::{
     Verdict,
-    verdict::{Definition, EventDirection, EventScope, Judge, JudgeError, Snapshot},
+    verdict::{Definition, EventDirection, EventScope, Snapshot, Validator, ValidatorError},
 };
 use identifiers::{EventName, PluginId};
 use limits::plugin_event::PAYLOAD_BYTES_MAX;
@@ -51,11 +51,11 @@ pub(crate) fn send(
     chain: &mut Chain,
     event_name: &str,
     payload: &str,
-) -> Result<Verdict, JudgeError> {
+) -> Result<Verdict, ValidatorError> {
     let envelope = format!(
         r#"{{"type":"plugin_event","serverId":"s1","pluginId":"example.suite","eventName":"{event_name}","payload":{payload}}}"#
     );
-    chain.judge(&ALICE, envelope.as_bytes())
+    chain.validate(&ALICE, envelope.as_bytes())
 }
 
 /// The component's verdict in the words of the native library, with what it told the sender.
@@ -95,7 +95,7 @@ pub(crate) fn assert_calm(factory: &ChainFactory) {
 
 fn ask(chain: &mut Chain, schema: &str, payload: &str) -> String {
     chain
-        .learn(&snapshot(vec![definition("event.one", schema)]))
+        .update_definitions(&snapshot(vec![definition("event.one", schema)]))
         .expect("learns");
     let (verdict, message) = said(send(chain, "event.one", payload).expect("judged"));
     let native = Schema::compile(schema);
@@ -192,11 +192,11 @@ fn s46_what_slips_through_meets_the_deadline() {
     let mut chain = factory.instance().expect("an instance");
     let doubling = hostile::first_schema("S46");
     chain
-        .learn(&snapshot(vec![definition("event.one", &doubling)]))
+        .update_definitions(&snapshot(vec![definition("event.one", &doubling)]))
         .expect("it compiles");
     assert_eq!(
         send(&mut chain, "event.one", "1"),
-        Err(JudgeError::Deadline {
+        Err(ValidatorError::Deadline {
             component: "validator".to_owned()
         })
     );
@@ -207,7 +207,7 @@ fn s46_what_slips_through_meets_the_deadline() {
         Ok(Verdict::NeedSnapshot("s1".to_owned()))
     );
     chain
-        .learn(&snapshot(vec![definition("event.one", "true")]))
+        .update_definitions(&snapshot(vec![definition("event.one", "true")]))
         .expect("learns");
     assert!(matches!(
         send(&mut chain, "event.one", "1"),
@@ -224,7 +224,9 @@ fn s53_a_definition_cannot_lift_the_limit_of_its_type() {
         payload_bytes_max: u32::MAX,
         ..definition("event.one", "true")
     };
-    chain.learn(&snapshot(vec![boundless])).expect("learns");
+    chain
+        .update_definitions(&snapshot(vec![boundless]))
+        .expect("learns");
     let text = |bytes: usize| format!("\"{}\"", "x".repeat(bytes));
     assert!(matches!(
         send(&mut chain, "event.one", &text(PAYLOAD_BYTES_MAX)),

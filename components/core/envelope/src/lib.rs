@@ -17,7 +17,7 @@ pub mod verdict;
 pub use catalogue::{CATALOGUE, EnvelopeType, find};
 pub use decode::{DecodeError, Envelope};
 pub use hint::Hint;
-pub use verdict::{Context, Judge, Verdict};
+pub use verdict::{Context, Validator, Verdict};
 
 /// Cap of the server's own long answers; they are not read from a client.
 const MESSAGE_BYTES: usize = limits::socket::MESSAGE_BYTES_MAX;

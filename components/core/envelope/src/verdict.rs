@@ -295,23 +295,27 @@ pub enum EventScope {
 /// Whoever judges envelopes: the validator in a sandbox, a chain of components, or a native twin in tests.
 ///
 /// One instance serves one thread; it may keep what it learned and nothing else.
-pub trait Judge: Send {
-    /// Judges one envelope. Never panics: a failure inside is [`JudgeError`].
+pub trait Validator: Send {
+    /// Judges one envelope. Never panics: a failure inside is [`ValidatorError`].
     ///
     /// # Errors
     /// The judge trapped or ran out of time; the sender gets `INTERNAL`, and the next call works.
-    fn judge(&mut self, context: &Context<'_>, envelope: &[u8]) -> Result<Verdict, JudgeError>;
+    fn validate(
+        &mut self,
+        context: &Context<'_>,
+        envelope: &[u8],
+    ) -> Result<Verdict, ValidatorError>;
 
     /// Takes the definitions of one server, replacing older ones.
     ///
     /// # Errors
-    /// As [`Judge::judge`].
-    fn learn(&mut self, snapshot: &Snapshot) -> Result<(), JudgeError>;
+    /// As [`Validator::validate`].
+    fn update_definitions(&mut self, snapshot: &Snapshot) -> Result<(), ValidatorError>;
 }
 
 /// A judge failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JudgeError {
+pub enum ValidatorError {
     /// It ran longer than its deadline.
     #[error("component '{component}' exceeded its deadline")]
     Deadline {

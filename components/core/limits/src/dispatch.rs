@@ -1,38 +1,38 @@
-//! Envelopes on their way to plugins, and what plugins send to chat servers.
+//! Envelopes offered to plugins, and events and messages that plugins send.
 
 use crate::rate::Rate;
 
-/// Time that plugins have to decide about an envelope which waits for them, and with it its sender: the class of actionable handlers (J37).
-pub const DECISION_MAX_MS: u64 = 5_000;
-/// Longest such time that may be configured: a paused connection is not read, and must not look silent because of it.
+/// Time plugins have to decide about an envelope. Its sender's connection is paused for as long, so it equals a handler's deadline.
+pub const DECISION_MAX_MS: u64 = crate::plugin::ACTION_DEADLINE_MS;
+/// Longest configurable [`DECISION_MAX_MS`]: a paused connection is not read, and must not count as silent because of it.
 pub const DECISION_LIMIT_MS: u64 = 30_000;
-/// When to try again after plugins did not answer, or had no room for the question.
+/// Advised wait (`retryAfterMs`) after plugins did not answer in time or their queues were full.
 pub const RETRY_AFTER_MS: u64 = 2_000;
-/// Steps from one plugin's act to the next until a chain of them counts as a loop and is cut (T25, case 26).
+/// Hops from one plugin's message to the next: a longer chain counts as a loop and is cut.
 pub const HOPS_MAX: u8 = 8;
-/// Events and messages of plugins that wait for the threads which send them; more are refused as overload.
+/// Events and messages of plugins queued for the shards; more are refused as overload.
 pub const PUBLICATIONS_WAITING_MAX: usize = 4_096;
-/// Events of one plugin on one server: one answer to each of a hundred people a second would be a flood to all of them.
+/// Events of one plugin on one server: every event reaches all members, so a plugin that answers each of them would flood the room.
 pub const EVENTS: Rate = Rate {
     per_second: 50,
     burst: 200,
 };
-/// Chat messages of one plugin on one server: twice what a person may write.
+/// Chat messages of one plugin on one server: twice a user's rate.
 pub const MESSAGES: Rate = Rate {
     per_second: 10,
     burst: 40,
 };
-/// Plugins whose rates one server counts at once; when there are more, all counts are forgotten.
-pub const SPEAKERS_PER_SERVER_MAX: usize = 1_000;
-/// Channels that one server remembers from what passes through, for plugins that ask.
+/// Plugins whose rates one server tracks at once; beyond it all its buckets are reset.
+pub const PLUGINS_PER_SERVER_MAX: usize = 1_000;
+/// Channel ids that one server remembers from passing messages, for `channels.list` of plugins.
 pub const CHANNELS_REMEMBERED_MAX: usize = 100;
-/// People in one answer to a plugin that asks who is there.
-pub const PEOPLE_PER_PAGE_MAX: usize = 500;
-/// Servers in one answer to a plugin that asks where somebody is.
+/// Users in one roster page given to a plugin.
+pub const USERS_PER_PAGE_MAX: usize = 500;
+/// Servers in one page of a user's servers given to a plugin.
 pub const SERVERS_PER_PAGE_MAX: usize = 1_000;
-/// Characters of a plugin's reason for refusing an envelope; the rest is cut.
+/// Characters of a plugin's reason for a refusal; the rest is cut.
 pub const REASON_CHARS_MAX: usize = 256;
-/// Lines in the log about plugins that do not keep up: whoever sends envelopes causes them.
+/// Log lines about plugins that do not keep up: any client can cause them by sending envelopes.
 pub const ALARMS: Rate = Rate {
     per_second: 1,
     burst: 10,

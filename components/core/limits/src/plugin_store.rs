@@ -1,6 +1,6 @@
-//! What is kept about plugins: values, secrets, grants, consents, logs, events, decisions.
+//! The plugin store: values, secrets, grants, consents, logs, lifecycle events, audited decisions.
 
-use super::{KIB, MIB};
+use crate::{KIB, MIB};
 
 /// Bytes of one key and of a secret's name.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -8,93 +8,93 @@ pub const KEY_BYTES_MAX: usize = 512;
 pub const VALUE_BYTES_MAX: usize = MIB;
 /// Bytes of all keys and values of one plugin.
 pub const BYTES_PER_PLUGIN_MAX: u64 = 64 * MIB as u64;
-/// Values of one plugin: a row costs the disk more than its bytes, so that tiny ones need a bound of their own.
+/// Values of one plugin: a row costs more than its bytes, so that tiny values need a bound of their own.
 pub const VALUES_PER_PLUGIN_MAX: u64 = 262_144;
-/// Changes that are made together.
+/// Changes in one batch.
 pub const CHANGES_MAX: usize = 64;
-/// Keys and values of changes that are made together: as much as one call of a plugin may hand over.
-pub const CHANGES_BYTES_MAX: usize = 8 * MIB;
+/// Bytes of all keys and values in one batch: as much as one host call may carry.
+pub const CHANGES_BYTES_MAX: usize = crate::plugin::HOST_CALL_BYTES_MAX;
 /// Keys of one page.
 pub const KEYS_PAGE_MAX: usize = 1_000;
-/// Keys and values of one plugin that are kept in memory, so that reading a hot one costs no database.
+/// Bytes of one plugin's keys and values cached in memory.
 pub const CACHE_BYTES_PER_PLUGIN_MAX: usize = MIB;
-/// Bytes of a key and its value above which they are not kept in memory: one of them would push out too many others.
+/// Bytes of a key and its value above which they are not cached: one entry would displace too many others.
 pub const CACHED_BYTES_MAX: usize = 64 * KIB;
-/// What one value kept in memory counts beyond its bytes.
+/// Bytes that one cached value counts beyond its own.
 pub const CACHED_OVERHEAD_BYTES: usize = 128;
-/// Plugins whose values are kept in memory; when there are more, all are forgotten.
+/// Plugins whose values are cached; beyond it the cache is emptied.
 pub const CACHED_PLUGINS_MAX: usize = 256;
 /// Bytes of one secret: keys and tokens, not files.
 pub const SECRET_BYTES_MAX: usize = 8 * KIB;
 /// Secrets of one plugin.
 pub const SECRETS_PER_PLUGIN_MAX: usize = 256;
-/// Plugins that something is known of.
+/// Plugins with a stored record.
 pub const RECORDS_MAX: usize = 10_000;
 /// Bytes of a plugin's id.
-pub const PLUGIN_BYTES_MAX: usize = super::identity::NAME_CHARS_MAX;
-/// Bytes of a plugin's settings, and of what a person approved of its manifest.
+pub const PLUGIN_BYTES_MAX: usize = crate::identity::NAME_CHARS_MAX;
+/// Bytes of a plugin's settings, and of its approved manifest.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * KIB;
-/// Bytes of short texts: reasons, names of people, what a consent or a decision is about.
+/// Bytes of short texts: reasons, user names, subjects of consents and decisions.
 pub const TEXT_BYTES_MAX: usize = 2 * KIB;
 /// Grants of one plugin; each remembered consent is one.
 pub const GRANTS_PER_PLUGIN_MAX: usize = 1_000;
 /// Bytes of one grant's scope.
 pub const SCOPE_BYTES_MAX: usize = 16 * KIB;
-/// Consents of one plugin that wait for a person.
+/// Open consent requests of one plugin.
 pub const CONSENTS_WAITING_PER_PLUGIN_MAX: usize = 64;
-/// Decided consents of one plugin that are kept.
+/// Decided consents kept for one plugin.
 pub const CONSENTS_KEPT_PER_PLUGIN_MAX: usize = 500;
-/// Consents of one answer.
+/// Consents in one answer.
 pub const CONSENTS_PAGE_MAX: usize = 1_000;
-/// How long a consent waits for a person before it is forgotten.
+/// Time after which an open consent request expires.
 pub const CONSENT_WAIT_MAX_MS: u64 = 7 * 24 * 3_600 * 1_000;
-/// How long an answer holds that is not to be remembered: long enough to try again, and to be asked again another day.
+/// Validity of a consent that is not remembered: long enough to repeat the call once.
 pub const CONSENT_ONCE_MS: u64 = 10 * 60 * 1_000;
 /// Bytes of one log line as it is stored, and of its fields; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 8 * KIB;
-/// Log lines of one plugin that are kept.
+/// Log lines kept for one plugin.
 pub const LOG_LINES_PER_PLUGIN_MAX: u64 = 20_000;
-/// Log bytes of one plugin that are kept.
+/// Log bytes kept for one plugin.
 pub const LOG_BYTES_PER_PLUGIN_MAX: u64 = 8 * MIB as u64;
-/// Share of the bounds above, in percent, down to which old lines are removed at once.
+/// Share of these two bounds, in percent, down to which old lines are removed in one pass.
 pub const LOG_TRIMMED_TO_PERCENT: u64 = 90;
-/// Lines, events or decisions of one page.
+/// Log lines, events or decisions of one page.
 pub const PAGE_ITEMS_MAX: usize = 1_000;
-/// Lines, events or decisions of one page when the caller names no size (R47).
+/// Log lines, events or decisions of one page when the caller names no size.
 pub const PAGE_ITEMS_DEFAULT: usize = 100;
-/// Lines that somebody who follows a log may be behind; who is further behind is told how many were left out.
+/// Lines queued for one follower of a log; beyond it lines are skipped and their number is reported.
 pub const FOLLOWER_LINES_MAX: usize = 1_024;
-/// Lines and decisions that wait to be stored, bytes.
+/// Bytes of log lines and decisions queued for the database.
 pub const JOURNAL_BYTES_MAX: usize = 16 * MIB;
-/// Of these, one plugin's: more are counted and dropped, and cost the others nothing.
+/// Of these, bytes of one plugin; more are counted and dropped, so that one plugin cannot crowd out the others.
 pub const JOURNAL_BYTES_PER_PLUGIN_MAX: usize = MIB;
-/// Lines and decisions that are stored together.
+/// Log lines and decisions stored in one transaction.
 pub const JOURNAL_BATCH_MAX: usize = 1_024;
-/// Lifecycle events of one plugin that are kept.
+/// Lifecycle events kept for one plugin.
 pub const EVENTS_PER_PLUGIN_MAX: u64 = 10_000;
-/// How long lifecycle events and decisions are kept (R50).
+/// Age at which lifecycle events and decisions are deleted.
 pub const KEPT_MS: u64 = 7 * 24 * 3_600 * 1_000;
-/// How often is looked for what is older than that.
+/// Interval at which entries older than [`KEPT_MS`] are deleted.
 pub const PRUNE_INTERVAL_MS: u64 = 3_600 * 1_000;
-/// Decisions kept in memory (J33).
+/// Decisions kept in memory.
 pub const AUDIT_RING_MAX: usize = 1_000;
-/// Decisions about one plugin that are kept: a plugin that asks without end does not push out the others.
+/// Decisions kept for one plugin, so that a plugin in a loop does not displace the others' decisions.
 pub const AUDIT_PER_PLUGIN_MAX: u64 = 10_000;
-/// Writes that wait for the database.
+/// Writes queued for the database.
 pub const WRITES_WAITING_MAX: usize = 1_024;
-/// Bytes of these; who comes when they are used up waits.
+/// Bytes of these; a writer waits when they are used up.
 pub const WRITES_WAITING_BYTES_MAX: usize = 64 * MIB;
-/// What a write counts beyond its bytes.
+/// Bytes that one write counts beyond its own.
 pub const WRITE_OVERHEAD_BYTES: usize = KIB;
 /// Writes of one commit.
 pub const WRITES_PER_COMMIT_MAX: usize = 256;
-/// Reads that wait for the database.
+/// Reads queued for the database.
 pub const READS_WAITING_MAX: usize = 1_024;
-/// Threads that read.
+/// Reader threads.
 pub const READERS: usize = 2;
-/// Time a statement waits for another process, such as a backup.
+/// Time a statement waits for a lock of another process, such as a backup.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
-/// Prepared statements kept for each thread.
+/// Prepared statements cached per thread.
 pub const STATEMENTS_MAX: usize = 64;
 
 const _: () = assert!(

@@ -8,7 +8,7 @@ use envelope::{
     verdict::{Definition, Requirement, Snapshot},
 };
 use limits::plugin_event::{
-    COMPILED_SCHEMAS_MAX, DEFINITIONS_PER_SERVER_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX,
+    COMPILED_SCHEMAS_MAX, DEFINED_BYTES_MAX, DEFINED_SERVERS_MAX, DEFINITIONS_PER_SERVER_MAX,
     REQUIREMENTS_PER_SERVER_MAX,
 };
 use plugin_event::{Schema, SchemaError};
@@ -17,7 +17,7 @@ use std::{collections::HashMap, sync::Arc};
 /// The state of a judge. It holds nothing but caches: dropping it loses time, never truth.
 #[derive(Debug, Default)]
 pub struct Definitions {
-    servers: HashMap<Box<str>, Learned>,
+    servers: HashMap<Box<str>, ServerDefinitions>,
     schemas: HashMap<u64, Compiled>,
     /// Bytes of all schema documents in `servers`.
     bytes: usize,
@@ -30,7 +30,7 @@ pub struct Definitions {
 
 /// What is known about one server.
 #[derive(Debug)]
-pub(crate) struct Learned {
+pub(crate) struct ServerDefinitions {
     pub(crate) revision: u64,
     used: u64,
     bytes: usize,
@@ -63,7 +63,7 @@ impl Definitions {
     }
 
     /// Takes the definitions of one server, replacing what was known. A list that is longer than its limit is cut.
-    pub fn learn(&mut self, snapshot: Snapshot) {
+    pub fn update(&mut self, snapshot: Snapshot) {
         let old = self.forget(&snapshot.server_id);
         let mut requirements = snapshot.requirements;
         requirements.truncate(REQUIREMENTS_PER_SERVER_MAX);
@@ -84,7 +84,7 @@ impl Definitions {
         self.make_room(bytes);
         self.clock += 1;
         self.bytes += bytes;
-        let learned = Learned {
+        let learned = ServerDefinitions {
             revision: snapshot.revision,
             used: self.clock,
             bytes,
@@ -95,7 +95,7 @@ impl Definitions {
     }
 
     /// What is known about a server in `revision` or a later one.
-    pub(crate) fn server(&mut self, server_id: &str, revision: u64) -> Option<&Learned> {
+    pub(crate) fn server(&mut self, server_id: &str, revision: u64) -> Option<&ServerDefinitions> {
         self.clock += 1;
         let learned = self
             .servers
@@ -148,14 +148,14 @@ impl Definitions {
         self.tape = tape;
     }
 
-    fn forget(&mut self, server_id: &str) -> Option<Learned> {
+    fn forget(&mut self, server_id: &str) -> Option<ServerDefinitions> {
         let old = self.servers.remove(server_id)?;
         self.bytes -= old.bytes;
         Some(old)
     }
 
     /// Gives an event the id of the old one with the same schema, so that it stays compiled.
-    fn event(&mut self, definition: Definition, old: Option<&Learned>) -> Event {
+    fn event(&mut self, definition: Definition, old: Option<&ServerDefinitions>) -> Event {
         let same = old
             .and_then(|old| {
                 old.event(
@@ -185,7 +185,7 @@ impl Definitions {
     /// Forgets the servers used longest ago until `bytes` more and one more server fit.
     fn make_room(&mut self, bytes: usize) {
         while !self.servers.is_empty()
-            && (self.servers.len() >= LEARNED_SERVERS_MAX || self.bytes + bytes > LEARNED_BYTES_MAX)
+            && (self.servers.len() >= DEFINED_SERVERS_MAX || self.bytes + bytes > DEFINED_BYTES_MAX)
         {
             let Some(oldest) = self
                 .servers
@@ -201,7 +201,7 @@ impl Definitions {
     }
 }
 
-impl Learned {
+impl ServerDefinitions {
     pub(crate) fn event(&self, plugin_id: &str, event_name: &str) -> Option<&Event> {
         let found = self
             .events
@@ -257,7 +257,7 @@ mod tests {
     use envelope::verdict::{Definition, EventDirection, EventScope, Snapshot};
     use identifiers::{EventName, PluginId};
     use limits::plugin_event::{
-        COMPILED_SCHEMAS_MAX, LEARNED_BYTES_MAX, LEARNED_SERVERS_MAX, SCHEMA_BYTES_MAX,
+        COMPILED_SCHEMAS_MAX, DEFINED_BYTES_MAX, DEFINED_SERVERS_MAX, SCHEMA_BYTES_MAX,
     };
 
     fn definition(plugin_id: &str, event_name: &str, schema: &str) -> Definition {
@@ -283,17 +283,17 @@ mod tests {
     #[test]
     fn the_least_recently_used_server_is_forgotten() {
         let mut known = Definitions::new();
-        for at in 0..LEARNED_SERVERS_MAX {
-            known.learn(snapshot(&format!("s{at}"), 1, Vec::new()));
+        for at in 0..DEFINED_SERVERS_MAX {
+            known.update(snapshot(&format!("s{at}"), 1, Vec::new()));
         }
         assert!(known.server("s0", 1).is_some(), "used again");
-        known.learn(snapshot("new", 1, Vec::new()));
+        known.update(snapshot("new", 1, Vec::new()));
         assert!(
             known.server("s0", 1).is_some()
                 && known.server("s1", 1).is_none()
                 && known.server("new", 1).is_some()
         );
-        assert_eq!(known.servers.len(), LEARNED_SERVERS_MAX);
+        assert_eq!(known.servers.len(), DEFINED_SERVERS_MAX);
     }
 
     #[test]
@@ -304,8 +304,8 @@ mod tests {
             let definitions = (0..100)
                 .map(|event| definition("abc", &format!("event.{event}"), &big))
                 .collect();
-            known.learn(snapshot(&format!("s{at}"), 1, definitions));
-            assert!(known.bytes <= LEARNED_BYTES_MAX);
+            known.update(snapshot(&format!("s{at}"), 1, definitions));
+            assert!(known.bytes <= DEFINED_BYTES_MAX);
         }
         assert!(known.server("s39", 1).is_some() && known.server("s0", 1).is_none());
         let total: usize = known.servers.values().map(|learned| learned.bytes).sum();
@@ -324,7 +324,7 @@ mod tests {
                 .map(|name| definition("abc", name, "true"))
                 .collect::<Vec<_>>()
         };
-        known.learn(snapshot("s", 1, all()));
+        known.update(snapshot("s", 1, all()));
         for name in &names {
             assert!(
                 known
@@ -334,13 +334,13 @@ mod tests {
             );
         }
         assert_eq!(known.schemas.len(), COMPILED_SCHEMAS_MAX);
-        known.learn(snapshot("s", 2, all()));
+        known.update(snapshot("s", 2, all()));
         assert_eq!(
             known.schemas.len(),
             COMPILED_SCHEMAS_MAX,
             "unchanged texts stay compiled"
         );
-        known.learn(snapshot(
+        known.update(snapshot(
             "s",
             3,
             vec![definition("abc", &names[20], "true")],

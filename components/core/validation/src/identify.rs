@@ -19,7 +19,7 @@ use std::borrow::Cow;
 /// Identities that begin so belong to plugins (D9); a person's would be mistaken for one.
 const RESERVED: &str = "plugin:";
 
-pub(crate) fn judge(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
+pub(crate) fn decide(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let identify = Identify {
         user_id: user_id(&fields)?,

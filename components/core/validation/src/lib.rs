@@ -23,7 +23,7 @@ use envelope::{
     decode::shorten,
     reply::{self, EventNames, code},
     tape::Tape,
-    verdict::{Decision, Effect, Judge, JudgeError, Membership, Refusal, Snapshot},
+    verdict::{Decision, Effect, Membership, Refusal, Snapshot, Validator, ValidatorError},
 };
 use fields::{Fields, invalid, longer, word};
 use limits::envelope::REQUEST_ID_CHARS_MAX;
@@ -58,14 +58,14 @@ impl Stop {
 /// The answer is [`Verdict::Route`], [`Verdict::Refuse`] with the complete envelope for the sender, or [`Verdict::NeedSnapshot`] when
 /// the server's definitions in the revision of `context` have not been learned.
 #[must_use]
-pub fn judge(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
+pub fn validate(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
     let mut tape = known.lend_tape();
-    let verdict = judge_with(known, &mut tape, context, bytes);
+    let verdict = validate_with(known, &mut tape, context, bytes);
     known.take_back(tape);
     verdict
 }
 
-fn judge_with(
+fn validate_with(
     known: &mut Definitions,
     tape: &mut Tape,
     context: &Context<'_>,
@@ -156,7 +156,7 @@ fn route(
     turn: &Turn<'_, '_>,
 ) -> Result<Decision, Stop> {
     match kind.name {
-        "identify" => identify::judge(turn),
+        "identify" => identify::decide(turn),
         "keepalive" => Ok(Decision {
             patches: Vec::new(),
             effects: vec![Effect::Keepalive],
@@ -181,7 +181,7 @@ fn route(
             })
         }
         PLUGIN_EVENT => {
-            let decision = plugin_event::judge(known, tape, turn)?;
+            let decision = plugin_event::decide(known, tape, turn)?;
             turn.request_id()?;
             Ok(decision)
         }
@@ -314,9 +314,9 @@ fn refusal(
 
 /// The judge without a sandbox, for tests and measurements. A server runs the component.
 #[derive(Debug, Default)]
-pub struct NativeJudge(Definitions);
+pub struct NativeValidator(Definitions);
 
-impl NativeJudge {
+impl NativeValidator {
     /// Nothing learned.
     #[must_use]
     pub fn new() -> Self {
@@ -324,13 +324,17 @@ impl NativeJudge {
     }
 }
 
-impl Judge for NativeJudge {
-    fn judge(&mut self, context: &Context<'_>, envelope: &[u8]) -> Result<Verdict, JudgeError> {
-        Ok(judge(&mut self.0, context, envelope))
+impl Validator for NativeValidator {
+    fn validate(
+        &mut self,
+        context: &Context<'_>,
+        envelope: &[u8],
+    ) -> Result<Verdict, ValidatorError> {
+        Ok(validate(&mut self.0, context, envelope))
     }
 
-    fn learn(&mut self, snapshot: &Snapshot) -> Result<(), JudgeError> {
-        self.0.learn(snapshot.clone());
+    fn update_definitions(&mut self, snapshot: &Snapshot) -> Result<(), ValidatorError> {
+        self.0.update(snapshot.clone());
         Ok(())
     }
 }

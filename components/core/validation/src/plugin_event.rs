@@ -19,7 +19,7 @@ use std::borrow::Cow;
 pub(crate) const PAYLOAD: &str = "payload";
 
 /// `tape` holds the payload, unless it stood before the type.
-pub(crate) fn judge(
+pub(crate) fn decide(
     known: &mut Definitions,
     tape: &mut Tape,
     turn: &Turn<'_, '_>,

@@ -10,11 +10,11 @@ use envelope::{
 use identifiers::{EventName, PluginId};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
-use validation::{Definitions, NativeJudge, judge};
+use validation::{Definitions, NativeValidator, validate};
 
 #[test]
 fn every_case_against_the_native_judge() {
-    let count = runner::run(|| Box::new(NativeJudge::new()));
+    let count = runner::run(|| Box::new(NativeValidator::new()));
     assert!(count > 150, "{count} cases");
 }
 
@@ -47,7 +47,7 @@ fn context(membership: Membership, server_id: Option<&'static str>) -> Context<'
 
 fn learned() -> Definitions {
     let mut known = Definitions::new();
-    known.learn(Snapshot {
+    known.update(Snapshot {
         server_id: "s1".to_owned(),
         revision: 1,
         requirements: Vec::new(),
@@ -123,14 +123,14 @@ proptest! {
     #[test]
     fn arbitrary_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut known = learned();
-        prop_assert!(matches!(judge(&mut known, &context(Membership::Joined, Some("s1")), &bytes), Verdict::Refuse(_) | Verdict::Route(_)));
+        prop_assert!(matches!(validate(&mut known, &context(Membership::Joined, Some("s1")), &bytes), Verdict::Refuse(_) | Verdict::Route(_)));
     }
 
     #[test]
     fn what_goes_on_differs_in_stamped_members_only(envelope in any_envelope(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&envelope) } else { serde_json::to_string(&envelope) }.expect("serializes");
         let mut known = learned();
-        match judge(&mut known, &context(Membership::Joined, Some("s1")), text.as_bytes()) {
+        match validate(&mut known, &context(Membership::Joined, Some("s1")), text.as_bytes()) {
             Verdict::Route(decision) => {
                 let outgoing = apply(text.as_bytes(), &decision.patches).expect("patches fit");
                 let before = Envelope::decode(text.as_bytes()).expect("legal");
@@ -158,7 +158,7 @@ proptest! {
             Verdict::Refuse(refusal) => {
                 let reply: Value = serde_json::from_slice(&refusal.reply).expect("a reply is JSON");
                 prop_assert_eq!(&reply["code"], refusal.code.as_str());
-                prop_assert!(refusal.reply.len() < limits::judge::REPLY_BYTES_MAX);
+                prop_assert!(refusal.reply.len() < limits::validator::REPLY_BYTES_MAX);
             }
             other => prop_assert!(false, "{:?}", other),
         }

@@ -3,7 +3,7 @@
 use super::{read, refused};
 use crate::{answer::Answer, call::Call, store::Want};
 use directory::{Code, Kind, Refusal, Scope, etag, server::Server, snapshot::Internal};
-use limits::directory::{CHANGES_PAGE_MAX, NOTED_PAGE_MAX};
+use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX};
 use serde_json::json;
 
 /// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
@@ -32,7 +32,7 @@ pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /api/internal/users`: whom something is known of, by id. Of everybody else a gateway need not ask.
 pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
-    let limit = call.limit_of(NOTED_PAGE_MAX, NOTED_PAGE_MAX)?;
+    let limit = call.limit_of(KNOWN_USERS_PAGE_MAX, KNOWN_USERS_PAGE_MAX)?;
     let users = call
         .store
         .noted_users(call.after()?, limit)

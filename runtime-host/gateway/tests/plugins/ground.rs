@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{runtime::Runtime, sync::Notify};
 use tungstenite::{Message, WebSocket};
-use validation::NativeJudge;
+use validation::NativeValidator;
 
 /// How long anything may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -177,7 +177,7 @@ impl Ground {
         }
         runtime.spawn(edge_task.run(hub.clone()));
         let judges = (0..shards)
-            .map(|_| Box::new(NativeJudge::new()) as Box<dyn envelope::Judge>)
+            .map(|_| Box::new(NativeValidator::new()) as Box<dyn envelope::Validator>)
             .collect();
         let (handover, _) = Handover::new();
         let listener = bind("127.0.0.1:0").expect("a listener");

@@ -4,13 +4,13 @@
 use crate::cpu_ns;
 use envelope::{
     Context, Verdict,
-    verdict::{Definition, EventDirection, EventScope, Judge, Membership, Snapshot},
+    verdict::{Definition, EventDirection, EventScope, Membership, Snapshot, Validator},
 };
 use identifiers::{EventName, PluginId};
 use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
 use serde_json::{Value, json};
 use std::path::Path;
-use validation::NativeJudge;
+use validation::NativeValidator;
 
 const SCHEMA: &str = r#"{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["poll","votes"],"properties":{"poll":{"type":"string","pattern":"^[a-z0-9-]{1,64}$"},"closed":{"type":"boolean"},"votes":{"type":"array","maxItems":2000,"items":{"type":"object","required":["user","choice","weight"],"properties":{"user":{"type":"string","minLength":1,"maxLength":64},"choice":{"enum":["yes","no","abstain"]},"weight":{"type":"number","minimum":0,"maximum":10},"comment":{"type":"string","maxLength":200},"tags":{"type":"array","items":{"type":"string"},"maxItems":8}},"additionalProperties":false}}},"additionalProperties":false}"#;
 
@@ -58,9 +58,9 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
     };
     let factory = load("envelope_validator.wasm")?;
     let mut component = factory.instance()?;
-    let mut native = NativeJudge::new();
-    component.learn(&snapshot(1, SCHEMA)?)?;
-    native.learn(&snapshot(1, SCHEMA)?)?;
+    let mut native = NativeValidator::new();
+    component.update_definitions(&snapshot(1, SCHEMA)?)?;
+    native.update_definitions(&snapshot(1, SCHEMA)?)?;
     let chat = br#"{"type":"chat_message","serverId":"s1","message":"a message of usual length, about as long as this one","senderId":"alice","senderName":"Alice","timestamp":1777470000000}"#;
     for (name, bytes) in [
         ("keepalive", br#"{"type":"keepalive"}"#.to_vec()),
@@ -130,15 +130,15 @@ fn snapshot(revision: u64, schema: &str) -> anyhow::Result<Snapshot> {
 }
 
 /// Learning a schema that is new, and the first event that is checked against it, which is when it is compiled.
-fn registration(judge: &mut dyn Judge) -> anyhow::Result<u128> {
+fn registration(judge: &mut dyn Validator) -> anyhow::Result<u128> {
     let bytes = event(200);
     let mut times = Vec::new();
     for revision in 2..300 {
         let schema = SCHEMA.replacen('{', &format!(r#"{{"$comment":"{revision}","#), 1);
         let snapshot = snapshot(revision, &schema)?;
         let started = cpu_ns();
-        judge.learn(&snapshot)?;
-        let verdict = judge.judge(&CONTEXT, &bytes)?;
+        judge.update_definitions(&snapshot)?;
+        let verdict = judge.validate(&CONTEXT, &bytes)?;
         times.push(cpu_ns() - started);
         anyhow::ensure!(matches!(verdict, Verdict::Route(_)), "{verdict:?}");
     }
@@ -146,13 +146,13 @@ fn registration(judge: &mut dyn Judge) -> anyhow::Result<u128> {
     Ok(times[times.len() / 2])
 }
 
-fn median(judge: &mut dyn Judge, context: &Context<'_>, bytes: &[u8]) -> anyhow::Result<u128> {
+fn median(judge: &mut dyn Validator, context: &Context<'_>, bytes: &[u8]) -> anyhow::Result<u128> {
     let rounds = (4_000_000 / (bytes.len() + 400)).clamp(20, 4_000) as u128;
     let mut batches = Vec::new();
     for _ in 0..31 {
         let started = cpu_ns();
         for _ in 0..rounds {
-            let verdict = judge.judge(context, bytes)?;
+            let verdict = judge.validate(context, bytes)?;
             anyhow::ensure!(matches!(verdict, Verdict::Route(_)), "{verdict:?}");
         }
         batches.push((cpu_ns() - started) / rounds);

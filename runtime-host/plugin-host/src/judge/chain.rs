@@ -10,7 +10,7 @@ use super::{
 use anyhow::{Context as _, Result, bail};
 use envelope::{
     Context, Envelope, Verdict,
-    verdict::{self, Decision, Judge, JudgeError, Patch, Refusal, Snapshot},
+    verdict::{self, Decision, Patch, Refusal, Snapshot, Validator, ValidatorError},
 };
 use limits::{
     judge::{
@@ -158,8 +158,12 @@ enum Filtered {
     Ends(Verdict),
 }
 
-impl Judge for Chain {
-    fn judge(&mut self, context: &Context<'_>, envelope: &[u8]) -> Result<Verdict, JudgeError> {
+impl Validator for Chain {
+    fn validate(
+        &mut self,
+        context: &Context<'_>,
+        envelope: &[u8],
+    ) -> Result<Verdict, ValidatorError> {
         let rewritten = match self.filter(context, envelope)? {
             Filtered::Goes(rewritten) => rewritten,
             Filtered::Ends(verdict) => return Ok(verdict),
@@ -181,26 +185,33 @@ impl Judge for Chain {
         }
     }
 
-    fn learn(&mut self, snapshot: &Snapshot) -> Result<(), JudgeError> {
+    fn update_definitions(&mut self, snapshot: &Snapshot) -> Result<(), ValidatorError> {
         let wire = translate::Snapshot::new(snapshot);
         for (place, filter) in self.filters.iter_mut().zip(&*self.factory.filters) {
             place.failures_in_a_row = 0;
-            if !place.slot.learns() {
+            if !place.slot.takes_definitions() {
                 continue;
             }
-            match (place.slot.learn(wire.param()), filter.on_failure) {
+            match (
+                place.slot.update_definitions(wire.param()),
+                filter.on_failure,
+            ) {
                 (Ok(()), _) => {}
                 (Err(_), OnFailure::Skip) => place.failures_in_a_row = 1,
                 (Err(error), OnFailure::Refuse) => return Err(error),
             }
         }
-        self.validator.learn(wire.param())
+        self.validator.update_definitions(wire.param())
     }
 }
 
 impl Chain {
     /// Asks the filters. They see legal JSON objects only; what is none is the validator's to refuse.
-    fn filter(&mut self, context: &Context<'_>, original: &[u8]) -> Result<Filtered, JudgeError> {
+    fn filter(
+        &mut self,
+        context: &Context<'_>,
+        original: &[u8],
+    ) -> Result<Filtered, ValidatorError> {
         if self.filters.is_empty() {
             return Ok(Filtered::Goes(None));
         }
@@ -240,11 +251,11 @@ impl Place {
         context: &Context<'_>,
         bytes: &[u8],
         original: &Envelope<'_>,
-    ) -> Result<Verdict, JudgeError> {
+    ) -> Result<Verdict, ValidatorError> {
         let verdict = translate::verdict(self.slot.judge(translate::context(context), bytes)?);
         let checked = match &verdict {
             Verdict::Pass | Verdict::Later(_) => Ok(()),
-            Verdict::NeedSnapshot(_) if self.slot.learns() => Ok(()),
+            Verdict::NeedSnapshot(_) if self.slot.takes_definitions() => Ok(()),
             Verdict::NeedSnapshot(_) => {
                 Err("asks for a snapshot but does not export the interface that takes it")
             }
@@ -269,11 +280,11 @@ impl Place {
     }
 }
 
-fn breach(slot: &Slot, reason: &str) -> JudgeError {
+fn breach(slot: &Slot, reason: &str) -> ValidatorError {
     slot.loaded.counters.contract_breach();
     let component = slot.loaded.counters.name().to_owned();
     tracing::warn!(component, reason, "judge broke its contract");
-    JudgeError::Contract {
+    ValidatorError::Contract {
         component,
         reason: reason.to_owned(),
     }

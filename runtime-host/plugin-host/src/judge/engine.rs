@@ -3,7 +3,7 @@
 //! Invariant: compiled code comes from this process or from the cache directory given to it, which only wasmtime writes.
 
 use anyhow::{Context, Result};
-use limits::judge as bounds;
+use limits::validator as bounds;
 use sandbox::Clock;
 use std::{path::Path, sync::Arc, time::Duration};
 use wasmtime::{

@@ -1,7 +1,7 @@
 //! The chain of judges: an operator's filters first, the validator last (decision: chain).
 //!
 //! [`JudgeEngine`] compiles, [`ChainFactory`] holds what was compiled, and each gateway shard owns one [`Chain`], which implements
-//! [`envelope::Judge`]. Calls are synchronous, on the thread of the shard.
+//! [`envelope::Validator`]. Calls are synchronous, on the thread of the shard.
 
 mod bindings;
 mod chain;
@@ -20,7 +20,7 @@ use std::path::PathBuf;
 /// The components of a chain.
 #[derive(Debug, Clone)]
 pub struct ChainConfig {
-    /// Asked in this order; at most [`limits::judge::CHAIN_LENGTH_MAX`] components with the validator.
+    /// Asked in this order; at most [`limits::validator::CHAIN_LENGTH_MAX`] components with the validator.
     pub filters: Vec<FilterConfig>,
     /// File of the component that exports the world `validator`.
     pub validator: PathBuf,

@@ -7,10 +7,10 @@ use super::{
     bindings::exports::jackfield::envelopes::{definitions, judge, types as wit},
     load::Loaded,
 };
-use envelope::verdict::JudgeError;
-use limits::judge::{
-    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, LEARN_DEADLINE_MS,
-    MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX,
+use envelope::verdict::ValidatorError;
+use limits::validator::{
+    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, MEMORY_BYTES_MAX,
+    MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX, UPDATE_DEADLINE_MS,
 };
 use sandbox::Account;
 use std::{
@@ -111,7 +111,7 @@ impl Slot {
     }
 
     /// Makes the instance now, so that the first call does not pay for it and a component that cannot start is noticed.
-    pub(crate) fn start(&mut self) -> Result<(), JudgeError> {
+    pub(crate) fn start(&mut self) -> Result<(), ValidatorError> {
         self.live().map(drop)
     }
 
@@ -119,7 +119,7 @@ impl Slot {
         &mut self,
         context: wit::Context<'_>,
         envelope: &[u8],
-    ) -> Result<wit::Verdict, JudgeError> {
+    ) -> Result<wit::Verdict, ValidatorError> {
         let deadline = Duration::from_millis(CALL_DEADLINE_MS);
         self.call(deadline, |live| {
             live.judge.call_judge(&mut live.store, context, envelope)
@@ -127,12 +127,15 @@ impl Slot {
     }
 
     /// Whether the component wants to learn.
-    pub(crate) fn learns(&self) -> bool {
+    pub(crate) fn takes_definitions(&self) -> bool {
         self.loaded.definitions.is_some()
     }
 
-    pub(crate) fn learn(&mut self, snapshot: wit::Snapshot<'_>) -> Result<(), JudgeError> {
-        let deadline = Duration::from_millis(LEARN_DEADLINE_MS);
+    pub(crate) fn update_definitions(
+        &mut self,
+        snapshot: wit::Snapshot<'_>,
+    ) -> Result<(), ValidatorError> {
+        let deadline = Duration::from_millis(UPDATE_DEADLINE_MS);
         self.call(deadline, |live| match &live.definitions {
             Some(definitions) => definitions.call_learn(&mut live.store, snapshot),
             None => Ok(()),
@@ -143,7 +146,7 @@ impl Slot {
         &mut self,
         deadline: Duration,
         call: impl FnOnce(&mut Live) -> wasmtime::Result<T>,
-    ) -> Result<T, JudgeError> {
+    ) -> Result<T, ValidatorError> {
         let started = Instant::now();
         let live = self.live()?;
         live.arm(started, deadline);
@@ -165,7 +168,7 @@ impl Slot {
     }
 
     /// Drops the instance and says why.
-    fn failed(&mut self, error: &wasmtime::Error) -> JudgeError {
+    fn failed(&mut self, error: &wasmtime::Error) -> ValidatorError {
         let component = self.loaded.counters.name().to_owned();
         let said = self
             .live
@@ -178,7 +181,7 @@ impl Slot {
                 component,
                 "judge exceeded its deadline; its instance is replaced"
             );
-            return JudgeError::Deadline { component };
+            return ValidatorError::Deadline { component };
         }
         self.loaded.counters.trap();
         let said = String::from_utf8_lossy(&said);
@@ -188,17 +191,17 @@ impl Slot {
             (_, said) => said.escape_debug().to_string(),
         };
         tracing::warn!(component, reason, "judge trapped; its instance is replaced");
-        JudgeError::Trap { component, reason }
+        ValidatorError::Trap { component, reason }
     }
 
-    fn live(&mut self) -> Result<&mut Live, JudgeError> {
+    fn live(&mut self) -> Result<&mut Live, ValidatorError> {
         if self.live.is_none() {
             match Live::start(&self.loaded) {
                 Ok(live) => self.live = Some(live),
                 Err(error) => return Err(self.failed(&error)),
             }
         }
-        self.live.as_mut().ok_or_else(|| JudgeError::Trap {
+        self.live.as_mut().ok_or_else(|| ValidatorError::Trap {
             component: self.loaded.counters.name().to_owned(),
             reason: "it has no instance".to_owned(),
         })

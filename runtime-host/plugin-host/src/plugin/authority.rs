@@ -203,14 +203,14 @@ impl Folds {
             .find(|fold| fold.id == asked.id && fold.host.as_deref() == asked.target.host);
         if let Some(fold) = known {
             fold.count += 1;
-            if now_ms.saturating_sub(fold.since_ms) < bounds::AUDIT_FOLD_MS {
+            if now_ms.saturating_sub(fold.since_ms) < bounds::AUDIT_WINDOW_MS {
                 return None;
             }
             let count = std::mem::take(&mut fold.count);
             fold.since_ms = now_ms;
             return Some(authority.entry(asked, decision, count));
         }
-        if self.0.len() == bounds::AUDIT_FOLDS_MAX {
+        if self.0.len() == bounds::AUDIT_AGGREGATES_MAX {
             self.0.remove(0);
         }
         self.0.push(Fold {

@@ -3,7 +3,7 @@
 //! Most calls end within microseconds, on the thread that has them at hand. One that still computes at a tick gives way and goes on in a lane: its
 //! thread leaves its other tasks to a fresh one, and from then on the kernel shares the processors out between them. A plugin that was seen
 //! there begins its next call there. Without lanes one plugin that computes keeps a runtime with few threads from even looking at its sockets.
-//! Invariant: at most [`bounds::LANES_MAX`] threads are lanes, and a call that computes has at most two ticks at a time on any other thread.
+//! Invariant: at most [`bounds::BLOCKING_CALLS_MAX`] threads are lanes, and a call that computes has at most two ticks at a time on any other thread.
 
 use limits::plugin as bounds;
 use std::{
@@ -28,7 +28,7 @@ pub(crate) struct Lanes(Arc<Semaphore>);
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(bounds::LANES_MAX)))
+        Self(Arc::new(Semaphore::new(bounds::BLOCKING_CALLS_MAX)))
     }
 }
 
@@ -68,7 +68,7 @@ impl Pace {
         if self.in_lane.load(Relaxed) {
             self.is_slow.store(true, Relaxed);
             let ticks = self.ticks.fetch_add(1, Relaxed) + 1;
-            if ticks < bounds::LANE_TICKS_MAX || self.lanes.0.available_permits() > 0 {
+            if ticks < bounds::BLOCKING_TICKS_MAX || self.lanes.0.available_permits() > 0 {
                 return UpdateDeadline::Continue(1);
             }
         }
@@ -120,7 +120,7 @@ fn has_other_threads() -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Lanes, Pace};
-    use limits::plugin::{LANE_TICKS_MAX, LANES_MAX};
+    use limits::plugin::{BLOCKING_CALLS_MAX, BLOCKING_TICKS_MAX};
     use std::{
         future::poll_fn,
         sync::{
@@ -186,7 +186,7 @@ mod tests {
             Arc::new(AtomicUsize::new(0)),
         );
         let began = Instant::now();
-        let calls: Vec<_> = (0..LANES_MAX + 3)
+        let calls: Vec<_> = (0..BLOCKING_CALLS_MAX + 3)
             .map(|_| {
                 let (pace, inside, most) = (Pace::new(lanes.clone()), inside.clone(), most.clone());
                 runtime.spawn(async move {
@@ -195,11 +195,11 @@ mod tests {
                     let call = poll_fn(|context| {
                         most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
                         // Who is first waits until all lanes are taken, or they might be used one after the other.
-                        while most.load(SeqCst) < LANES_MAX && began.elapsed() < PATIENCE {
+                        while most.load(SeqCst) < BLOCKING_CALLS_MAX && began.elapsed() < PATIENCE {
                             std::thread::sleep(Duration::from_millis(1));
                         }
                         let mut gives_way = false;
-                        for _ in 0..LANE_TICKS_MAX {
+                        for _ in 0..BLOCKING_TICKS_MAX {
                             gives_way = matches!(pace.tick(), UpdateDeadline::Yield(_));
                         }
                         inside.fetch_sub(1, SeqCst);
@@ -218,7 +218,7 @@ mod tests {
             .into_iter()
             .map(|call| runtime.block_on(call).expect("a call"))
             .collect();
-        assert!(most.load(SeqCst) <= LANES_MAX, "{most:?} at once");
+        assert!(most.load(SeqCst) <= BLOCKING_CALLS_MAX, "{most:?} at once");
         assert!(
             turns.iter().any(|turns| *turns > 1),
             "nobody gave way to those who waited: {turns:?}"

@@ -7,8 +7,8 @@
 use envelope::{
     Context, Verdict,
     verdict::{
-        Access, Definition, Effect, EventDirection, EventScope, ForwardClass, Judge, Membership,
-        Patch, Requirement, Snapshot, apply,
+        Access, Definition, Effect, EventDirection, EventScope, ForwardClass, Membership, Patch,
+        Requirement, Snapshot, Validator, apply,
     },
 };
 use identifiers::{EventName, PluginId};
@@ -113,7 +113,7 @@ pub(crate) fn folder() -> PathBuf {
 ///
 /// # Panics
 /// A case fails, a file is no file of cases, or the folder holds anything else.
-pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
+pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Validator>) -> usize {
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let (mut count, mut failures) = (0, Vec::new());
     let mut paths: Vec<PathBuf> = std::fs::read_dir(folder())
@@ -135,7 +135,7 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
         for case in &mut file.cases {
             let mut judge = fresh();
             for snapshot in &snapshots {
-                judge.learn(snapshot).expect("learns");
+                judge.update_definitions(snapshot).expect("learns");
             }
             let said = say(&mut *judge, &file.context, case);
             count += 1;
@@ -163,7 +163,7 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Judge>) -> usize {
     count
 }
 
-fn say(judge: &mut dyn Judge, shared: &Map<String, Value>, case: &Case) -> Value {
+fn say(judge: &mut dyn Validator, shared: &Map<String, Value>, case: &Case) -> Value {
     let mut merged = shared.clone();
     merged.extend(case.context.clone());
     let situation: Situation = serde_json::from_value(Value::Object(merged))
@@ -188,7 +188,7 @@ fn say(judge: &mut dyn Judge, shared: &Map<String, Value>, case: &Case) -> Value
         .unwrap_or_else(|_| case.envelope.get().to_owned());
     let bytes = expand(&text).into_bytes();
     let verdict = judge
-        .judge(&context, &bytes)
+        .validate(&context, &bytes)
         .unwrap_or_else(|error| panic!("{}: {error}", case.name));
     describe(&verdict, &bytes)
 }

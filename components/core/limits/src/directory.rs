@@ -1,0 +1,85 @@
+//! The server directory.
+
+/// Characters of a server's name.
+pub const NAME_CHARS_MAX: usize = 100;
+/// Characters of a server's description.
+pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
+/// Characters of a URL stored with a server or requirement.
+pub const URL_CHARS_MAX: usize = 2_048;
+/// Bytes of a server's password: hashing cost grows with it.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Servers one identity may own, unless the operator sets another number.
+pub const SERVERS_PER_OWNER_MAX: u32 = 20;
+/// Servers an operator may own.
+pub const SERVERS_PER_ADMIN_MAX: u64 = 1_000_000;
+/// Bans of one server; its snapshot carries them to the gateways.
+pub const BANS_PER_SERVER_MAX: usize = 10_000;
+/// Open invites of one server.
+pub const INVITES_PER_SERVER_MAX: usize = 200;
+/// Roles of one server.
+pub const ROLES_PER_SERVER_MAX: usize = 50;
+/// Members with a stored membership in one server.
+pub const MEMBERS_PER_SERVER_MAX: usize = 100_000;
+/// Open join requests of one server.
+pub const JOIN_REQUESTS_PER_SERVER_MAX: usize = 1_000;
+/// Lifetime of an invite when its creator names none: ten days.
+pub const INVITE_LIFETIME_MS: u64 = 10 * 24 * 3_600 * 1_000;
+/// Longest lifetime of an invite: a year.
+pub const INVITE_LIFETIME_MAX_MS: u64 = 365 * 24 * 3_600 * 1_000;
+/// Password attempts of one identity on one server per minute; counted before the hash is computed.
+pub const PASSWORD_ATTEMPTS_PER_MINUTE: u32 = 5;
+/// Password attempts on one server per minute, of all identities together.
+pub const PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE: u32 = 60;
+/// Rows kept in the changes feed; a gateway that is further behind loads everything anew.
+pub const CHANGES_KEPT_MAX: u64 = 100_000;
+/// Rows in one answer of the changes feed.
+pub const CHANGES_PAGE_MAX: usize = 1_000;
+/// Time a mutation may spend on notifying the gateways after its commit.
+pub const PUSH_TIMEOUT_MS: u64 = 250;
+/// Gateways notified by a push.
+pub const GATEWAYS_MAX: usize = 64;
+/// Interval at which a gateway polls the changes feed.
+pub const POLL_INTERVAL_MS: u64 = 1_000;
+/// Snapshots cached by a gateway.
+pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
+/// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or blocks.
+pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;
+/// Known users that a gateway remembers, eight bytes each; beyond it every identity is looked up.
+pub const KNOWN_USERS_MAX: usize = 1_000_000;
+/// Time a gateway waits for the edge's answer.
+pub const EDGE_TIMEOUT_MS: u64 = 5_000;
+/// Role grants of one server.
+pub const GRANTS_PER_SERVER_MAX: usize = 1_000;
+/// Characters of a role id.
+pub const ROLE_ID_CHARS_MAX: usize = 64;
+/// Characters of a ban's reason and of a request's message.
+pub const REASON_CHARS_MAX: usize = 500;
+/// Largest number of uses an invite may name.
+pub const INVITE_USES_MAX: u64 = 100_000;
+/// Random bytes of an invite code and of a generated server id: they must not be guessable.
+pub const CODE_BYTES: usize = 16;
+/// Bytes of all requirements and event definitions of one server: its snapshot must fit one answer.
+pub const PLUGIN_BYTES_PER_SERVER_MAX: usize = 4 * crate::MIB;
+/// Memory of one password hash, kibibytes: OWASP's minimum for two passes.
+pub const ARGON2_MEMORY_KIB: u32 = 19 * 1_024;
+/// Passes of one password hash.
+pub const ARGON2_PASSES: u32 = 2;
+/// Parallelism of one password hash; a component has one thread.
+pub const ARGON2_LANES: u32 = 1;
+/// Passwords one identity may set per minute; each costs a hash.
+pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
+/// Window in which password attempts are counted.
+pub const ATTEMPT_WINDOW_MS: u64 = 60_000;
+/// Times a transaction is retried when a concurrent one changed what it read; then the answer is `CONFLICT`.
+pub const COMMIT_ATTEMPTS_MAX: usize = 8;
+/// Rows kept in the audit: over eleven days at one mutation a second.
+pub const AUDIT_KEPT_MAX: u64 = 1_000_000;
+/// Audit rows in one page.
+pub const AUDIT_PAGE_MAX: usize = 200;
+
+const _: () = assert!(INVITE_LIFETIME_MS <= INVITE_LIFETIME_MAX_MS);
+const _: () = assert!(
+    PASSWORD_ATTEMPTS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
+    "one identity must not use up the attempts of a whole server"
+);
+const _: () = assert!(CHANGES_PAGE_MAX as u64 <= CHANGES_KEPT_MAX);

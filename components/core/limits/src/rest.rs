@@ -1,0 +1,31 @@
+//! The REST API.
+
+use crate::{KIB, MIB, rate::Rate};
+
+/// Request body.
+pub const BODY_BYTES_MAX: usize = 256 * KIB;
+/// Response body of an edge component that the native host relays.
+pub const RESPONSE_BYTES_MAX: usize = 8 * MIB;
+/// Nesting of a request body; it leaves room for what surrounds the body in an answer or envelope.
+pub const BODY_DEPTH_MAX: usize = 64;
+/// Time for one request, body included.
+pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
+/// Requests of one address; more are answered 429.
+pub const PER_ADDRESS: Rate = Rate {
+    per_second: 100,
+    burst: 200,
+};
+/// Concurrent HTTP requests in the native host.
+pub const IN_FLIGHT_MAX: usize = 1_024;
+/// Items of one page.
+pub const PAGE_ITEMS_MAX: usize = 200;
+/// Items of one page when the caller names no size.
+pub const PAGE_ITEMS_DEFAULT: usize = 50;
+
+const _: () = assert!(BODY_DEPTH_MAX < crate::envelope::JSON_DEPTH_MAX);
+const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
+const _: () = assert!(
+    BODY_BYTES_MAX <= crate::edge_host::REQUEST_BYTES_MAX
+        && RESPONSE_BYTES_MAX >= crate::directory::PLUGIN_BYTES_PER_SERVER_MAX,
+    "a server's snapshot must fit a response"
+);

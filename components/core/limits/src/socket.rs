@@ -1,0 +1,100 @@
+//! WebSocket connections.
+
+use crate::{KIB, MIB, rate::Rate};
+
+/// Largest assembled message; above it the connection closes with 1009. Clients send icons and message syncs in one frame.
+pub const MESSAGE_BYTES_MAX: usize = MIB;
+/// Fragments of one message; more close the connection with 1009.
+pub const FRAGMENTS_MAX: usize = 1024;
+/// Request line and headers of a handshake or HTTP request; more is `431`.
+pub const HEAD_BYTES_MAX: usize = 8 * KIB;
+/// Most headers in one request head.
+pub const HEADERS_MAX: usize = 64;
+/// Time in which the whole request head has to arrive: a slow handshake must not occupy a socket.
+pub const HEAD_TIMEOUT_MS: u64 = 10_000;
+/// Time to `identify` after the handshake; in identity mode `required` only, because clients of version 1.0 may idle before it.
+pub const IDENTIFY_TIMEOUT_MS: u64 = 10_000;
+/// Interval of the server's pings.
+pub const PING_INTERVAL_MS: u64 = 30_000;
+/// Time without any frame from the client after which its connection is closed.
+pub const SILENCE_MAX_MS: u64 = 45_000;
+/// Interval at which silence is checked; a dead connection is closed at most this long after [`SILENCE_MAX_MS`].
+pub const LIVENESS_TICK_MS: u64 = 1_000;
+/// Bytes queued for one connection whose socket is full; above it the connection closes with 4013.
+pub const QUEUE_BYTES_MAX: usize = MIB;
+/// Age of the oldest waiting byte after which a connection counts as slow (close 4013).
+pub const WRITE_STALL_MAX_MS: u64 = 5_000;
+/// Time a server's messages wait to be written together with later ones. 0: they are written at the end of the turn.
+pub const LINGER_MS: u64 = 0;
+/// Longest configurable [`LINGER_MS`]: users notice a tenth of a second.
+pub const LINGER_MAX_MS: u64 = 100;
+/// Bytes gathered for one server in one turn; beyond it they are written before the turn ends.
+pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
+/// Time for the peer to answer a close frame, or to read more of what is queued before it, until the socket is closed.
+pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
+/// Time for the whole close of a connection, however steadily the peer reads.
+pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
+/// Sockets whose request head is incomplete, at most a seventh of the connection cap. Beyond it the oldest are closed; above half of it
+/// the time for a head is a fifth.
+pub const HALF_OPEN_MAX: usize = 4_096;
+/// Lower bound of [`HALF_OPEN_MAX`] where the connection cap is small.
+pub const HALF_OPEN_MIN: usize = 64;
+/// Accepted connections: more wait in the system's queue, so that a storm of reconnects does not starve open connections.
+pub const ACCEPTS: Rate = Rate {
+    per_second: 2_000,
+    burst: 2_000,
+};
+/// Handshakes of one address; more are answered 429 with `Retry-After`.
+pub const HANDSHAKES_PER_ADDRESS: Rate = Rate {
+    per_second: 20,
+    burst: 200,
+};
+/// Addresses whose handshakes, or whose requests, are tracked at once; beyond it all their buckets are reset.
+pub const ADDRESSES_MAX: usize = 65_536;
+/// Length of the system's accept queue: a storm of reconnects fits.
+pub const BACKLOG: i32 = 4_096;
+/// Share of the connection cap, in percent, above which `/readyz` answers that the host is not ready.
+pub const READY_BELOW_PERCENT: usize = 90;
+/// Connections from one address; a household behind one address fits, a flood does not.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+/// Connections of one identity: enough for the devices and tabs of one user.
+pub const CONNECTIONS_PER_IDENTITY_MAX: usize = 16;
+/// File descriptors reserved for databases, logs, components and upstreams when the connection cap is computed. Half-open sockets and REST
+/// requests reserve up to an eighth of all descriptors each, in addition.
+pub const DESCRIPTORS_RESERVED: usize = 256;
+/// Servers one connection may have joined.
+pub const JOINED_SERVERS_MAX: usize = 256;
+/// Servers one connection may be viewing.
+pub const VIEWED_SERVERS_MAX: usize = 256;
+/// `Retry-After` of a handshake that is refused because the connection cap is reached.
+pub const RETRY_AFTER_SECONDS: u64 = 5;
+/// Time for sockets and requests to finish after SIGTERM.
+pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
+/// Range over which reconnects are spread at shutdown: advice in the close reason.
+pub const RECONNECT_SPREAD_MS: u64 = 10_000;
+/// Messages from other shards and from the runtime queued for one shard.
+pub const SHARD_INBOX_MAX: usize = 65_536;
+/// Bytes read from one socket before the next one gets its turn.
+pub const READ_BYTES_PER_TURN: usize = 64 * KIB;
+/// Open requests to the edge (joins, snapshots, identities) per shard.
+pub const EDGE_QUESTIONS_MAX: usize = 4_096;
+/// Roster entries in one `server_users`; longer rosters are cut and say so with `total`.
+pub const ROSTER_ENTRIES_MAX: usize = 5_000;
+
+const _: () = assert!(
+    SILENCE_MAX_MS > PING_INTERVAL_MS,
+    "a ping must have time to be answered"
+);
+const _: () = assert!(LIVENESS_TICK_MS < SILENCE_MAX_MS - PING_INTERVAL_MS);
+const _: () = assert!(
+    QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
+    "one whole message must fit the queue"
+);
+const _: () = assert!(
+    OUTBOX_BYTES_MAX <= QUEUE_BYTES_MAX,
+    "the messages of one turn must fit a member's queue"
+);
+const _: () = assert!(LINGER_MS <= LINGER_MAX_MS && LINGER_MAX_MS < WRITE_STALL_MAX_MS);
+const _: () = assert!(HALF_OPEN_MIN <= HALF_OPEN_MAX);
+const _: () =
+    assert!(CLOSE_TIMEOUT_MS <= CLOSE_TIMEOUT_MAX_MS && CLOSE_TIMEOUT_MAX_MS <= DRAIN_TIMEOUT_MS);
