@@ -11,12 +11,14 @@ pub mod decode;
 pub mod hint;
 pub mod json;
 pub mod reply;
+pub mod scan;
 pub mod tape;
 pub mod verdict;
 
 pub use catalogue::{CATALOGUE, EnvelopeType, find};
 pub use decode::{DecodeError, Envelope};
 pub use hint::Hint;
+pub use scan::Scan;
 pub use verdict::{Context, Validator, Verdict};
 
 /// Cap of the server's own long answers; they are not read from a client.

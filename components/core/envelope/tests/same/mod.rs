@@ -1,7 +1,7 @@
 //! An envelope through this reader and through `serde_json`; shared with the checks that fuzzing drives.
 
 use envelope::{
-    DecodeError, Envelope, Hint,
+    DecodeError, Envelope, Hint, Scan,
     tape::{Flaw, Tape},
 };
 use serde::de::{Deserializer as _, MapAccess, Visitor};
@@ -80,6 +80,10 @@ pub(crate) fn same(bytes: &[u8]) {
             .map(|kind| kind.name),
         "{shown:?}"
     );
+    let scan = Scan::new(bytes);
+    assert_eq!(scan.request_id(), ours.text("requestId"), "{shown:?}");
+    assert_eq!(scan.type_name(), ours.text("type"), "{shown:?}");
+    assert_eq!(scan.server_id(), ours.text("serverId"), "{shown:?}");
     taped(bytes, &ours, &shown);
 }
 
