@@ -13,7 +13,7 @@ use envelope::{
     verdict::{self, Decision, Patch, Refusal, Snapshot, Validator, ValidatorError},
 };
 use limits::{
-    judge::{
+    validator::{
         CHAIN_LENGTH_MAX, CODE_CHARS_MAX, EFFECTS_MAX, PATCHES_MAX, REPLY_BYTES_MAX,
         TRAPS_IN_A_ROW_MAX,
     },
