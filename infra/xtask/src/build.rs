@@ -18,6 +18,11 @@ pub(crate) fn all(release: bool) -> Result<()> {
     host(release)
 }
 
+/// The components that a release binary carries.
+const EMBEDDED: [&str; 3] = ["plugin-support", "envelope-api", "envelope-validator"];
+/// Their profile.
+const RELEASE_PROFILE: &str = "component-release";
+
 /// Which components.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guests {
@@ -55,15 +60,26 @@ pub(crate) fn component(package: &str) -> Result<()> {
 
 /// The binary `jackfield`.
 pub(crate) fn host(release: bool) -> Result<()> {
+    if release {
+        step("embedded components", embedded_components)?;
+    }
     step("host", || {
         let mut command = cargo();
         // All binaries rather than one package: cargo then resolves the features of the tests' build, and nothing is compiled twice.
         command.args(["build", "--bins"]);
         if release {
             command.arg("--release");
+            command.env("JACKFIELD_COMPONENTS", wasm_folder(RELEASE_PROFILE)?);
         }
         run(&mut command)
     })
+}
+
+fn embedded_components() -> Result<()> {
+    let packages = EMBEDDED.iter().flat_map(|package| ["-p", package]);
+    run(cargo()
+        .args(["build", "--target", TARGET, "--profile", RELEASE_PROFILE])
+        .args(packages))
 }
 
 /// Where cargo puts the binary.
@@ -78,7 +94,11 @@ pub(crate) fn output_folder(release: bool) -> Result<PathBuf> {
 
 /// Where cargo puts components.
 pub(crate) fn components_folder() -> Result<PathBuf> {
-    Ok(target_folder()?.join(TARGET).join("component"))
+    wasm_folder("component")
+}
+
+fn wasm_folder(profile: &str) -> Result<PathBuf> {
+    Ok(target_folder()?.join(TARGET).join(profile))
 }
 
 fn target_folder() -> Result<PathBuf> {

@@ -4,7 +4,7 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use edge_host::{Body, ClientAddress, EdgeHost, Options};
+use edge_host::{Application, Body, ClientAddress, EdgeHost, Options};
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -47,7 +47,7 @@ async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let lock = edge_host::lock(&arguments.data)?;
     let host = EdgeHost::load(Options {
-        manifest: arguments.manifest,
+        app: Application::read(&arguments.manifest)?,
         cache_dir: arguments
             .cache
             .unwrap_or_else(|| arguments.data.join("cache")),

@@ -6,6 +6,7 @@
 //! Invariant: a component reaches exactly what its manifest entry grants, and nothing it does ends the host or another component.
 #![forbid(unsafe_code)]
 
+mod application;
 mod compose;
 mod engine;
 mod load;
@@ -37,6 +38,7 @@ use wasmtime_wasi_http::{
     handler::{ExpirationError, InstantiationError},
 };
 
+pub use application::{Application, EmbeddedFile};
 pub use load::Options;
 pub use lock::{DataLock, InUse, LOCK_FILE, lock};
 pub use request::ClientAddress;

@@ -3,6 +3,7 @@
 //! Invariant: whatever can be wrong with an application is found here, before the first request.
 
 use crate::{
+    application::Application,
     compose::{Part, compose},
     engine::Runtime,
     lock::make_private_dir,
@@ -17,6 +18,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     process::Command,
@@ -26,8 +28,8 @@ use std::{
 /// Where an application is and what it runs with.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The `spin.toml`.
-    pub manifest: PathBuf,
+    /// The manifest and its components.
+    pub app: Application,
     /// Databases live here. Take [`crate::lock`] before loading.
     pub data_dir: PathBuf,
     /// Compiled code is kept here; whoever can write to it can run code in the host.
@@ -60,9 +62,10 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         count if count <= most => count,
         count => anyhow::bail!("an instance may serve at most {most} requests, not {count}"),
     };
-    let manifest = Manifest::read(&options.manifest)?;
+    let app = &options.app;
+    let manifest = app.manifest();
     let resolver = Resolver::new(&manifest.variables, &options.variables)?;
-    let router = routes(&manifest)?;
+    let router = routes(manifest)?;
     make_private_dir(&options.data_dir)?;
     let (runtime, clock) = Runtime::new(&options.cache_dir)?;
     let shared = Arc::new(Shared {
@@ -81,7 +84,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     for id in manifest.served() {
         let entry = &manifest.components[id];
         let grants = grants(id, entry, &resolver, &mut stores)?;
-        let bytes = assemble(&manifest, id, options.build_missing)?;
+        let bytes = assemble(app, id, options.build_missing)?;
         let pre = runtime.prepare(id, &bytes)?;
         let component = Component::new(
             runtime.engine().clone(),
@@ -191,13 +194,15 @@ fn grants(id: &str, entry: &Entry, resolver: &Resolver, stores: &mut Stores<'_>)
 }
 
 /// A component's file, composed with its dependencies.
-fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>> {
-    let entry = &manifest.components[id];
+fn assemble(app: &Application, id: &str, build_missing: bool) -> Result<Vec<u8>> {
+    let entry = &app.manifest().components[id];
     let mut parts = Vec::new();
     for (import, dependency) in &entry.dependencies {
         let bytes = match (&dependency.component, &dependency.path) {
-            (Some(other), _) => source(manifest, other, build_missing)?,
-            (None, Some(path)) => sandbox::read(&manifest.folder.join(path))
+            (Some(other), _) => source(app, other, build_missing)?,
+            (None, Some(path)) => app
+                .file(path)
+                .read()
                 .with_context(|| format!("dependency `{import}` of component `{id}`"))?,
             (None, None) => bail!(
                 "component `{id}`: the dependency `{import}` needs either `component` or `path`"
@@ -206,39 +211,39 @@ fn assemble(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8
         parts.push(Part {
             import: import.clone(),
             export: dependency.export.clone(),
-            bytes,
+            bytes: bytes.into_owned(),
         });
     }
     compose(
         id,
-        source(manifest, id, build_missing)?,
+        source(app, id, build_missing)?.into_owned(),
         parts,
         entry.environment.is_empty(),
     )
 }
 
-fn source(manifest: &Manifest, id: &str, build_missing: bool) -> Result<Vec<u8>> {
-    let entry = &manifest.components[id];
-    let path = manifest.folder.join(&entry.source);
-    if !path.exists() {
+fn source(app: &Application, id: &str, build_missing: bool) -> Result<Cow<'static, [u8]>> {
+    let entry = &app.manifest().components[id];
+    let file = app.file(&entry.source);
+    if !file.exists() {
         let commands = entry
             .build
             .as_ref()
             .map(|build| build.command.list())
             .unwrap_or_default();
         if commands.is_empty() {
-            bail!("component `{id}`: {} does not exist", path.display());
+            bail!("component `{id}`: {file} does not exist");
         }
         if !build_missing {
             bail!(
-                "component `{id}`: {} does not exist; build it with: {}",
-                path.display(),
+                "component `{id}`: {file} does not exist; build it with: {}",
                 commands.join(" && ")
             );
         }
-        build(manifest, id, &commands)?;
+        build(app.manifest(), id, &commands)?;
     }
-    sandbox::read(&path).with_context(|| format!("component `{id}`: {}", path.display()))
+    file.read()
+        .with_context(|| format!("component `{id}`: {file}"))
 }
 
 fn build(manifest: &Manifest, id: &str, commands: &[&str]) -> Result<()> {

@@ -106,8 +106,8 @@ pub(crate) enum OnFailure {
 pub(crate) struct Edge {
     /// Base URL of an edge app that runs elsewhere; empty = in this process.
     pub url: String,
-    /// The `spin.toml`; empty = looked for beside the binary and above it.
-    pub manifest: String,
+    /// The `spin.toml` of the application; empty = `spin.toml` in the working directory, else the application in the binary.
+    pub app: PathBuf,
     /// Where compiled components are kept; empty = `cache` in the data directory.
     pub cache: String,
     /// What gateways present to the edge; empty = the file `service-credential` in the data directory, made when missing.

@@ -1,15 +1,16 @@
 //! The binary `jackfield`: commands, and nothing that another crate could own.
 #![forbid(unsafe_code)]
 
+mod application;
 mod backup;
 mod check;
 mod component_metrics;
 mod config;
 mod config_command;
 mod data;
-mod door;
+mod directory_client;
 mod failure;
-mod http;
+mod http_service;
 mod keys;
 mod new_command;
 mod plugin_command;

@@ -1,16 +1,17 @@
-//! `jackfield new plugin`: a folder with a plugin that builds and runs, to begin with.
-//!
-//! Invariant: nothing that exists is written over.
+//! `jackfield new plugin`: a folder with a plugin that builds and runs, the SDK and the WIT package beside it. Existing files are never
+//! overwritten.
 
 use anyhow::{Context, Result, bail, ensure};
 use identifiers::PluginId;
 use std::{
-    env, fs,
+    fs,
     io::Write as _,
     path::{Path, PathBuf},
 };
 
-/// What is new.
+include!(concat!(env!("OUT_DIR"), "/sdk.rs"));
+
+/// Arguments of `jackfield new`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -19,27 +20,23 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// A plugin in Rust.
+    /// Create a plugin in Rust, with the SDK and the WIT package in its folder
     Plugin(Plugin),
 }
 
-/// A plugin in Rust.
 #[derive(clap::Args)]
 struct Plugin {
-    /// Its name, such as `hello`: a-z, 0-9 and hyphens. The folder and the route are called the same.
+    /// Name of the plugin, its folder and its route: 1 to 64 of a-z, 0-9 and '-', beginning with a letter
     name: String,
-    /// Its id; `example.<name>` when missing.
+    /// Id of the plugin [default: example.<NAME>]
     #[arg(long)]
     id: Option<String>,
-    /// Where the folder is made.
+    /// Folder in which the plugin's folder is created
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     into: PathBuf,
-    /// The folder of the SDK; looked for above this program and above the working directory when missing.
-    #[arg(long, value_name = "FOLDER")]
-    sdk: Option<PathBuf>,
 }
 
-/// The files, with `{name}`, `{id}`, `{file}` and `{sdk}` to be filled in.
+/// The files of a plugin, with `{name}`, `{id}` and `{file}` to be filled in.
 const FILES: [(&str, &str); 4] = [
     ("Cargo.toml", include_str!("new/Cargo.toml.template")),
     (
@@ -50,22 +47,18 @@ const FILES: [(&str, &str); 4] = [
     (".gitignore", "/target\n"),
 ];
 
-/// Makes it.
+/// Characters of a plugin's name.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Runs `jackfield new`.
 ///
 /// # Errors
-/// The name or id is none, the folder exists, or the SDK is not found.
+/// The name or the id is not valid, the folder exists, or a file cannot be written.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let What::Plugin(plugin) = &args.what;
-    let sound = |name: &str| {
-        name.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && name.len() <= 64
-            && name.chars().all(|letter| {
-                letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-'
-            })
-    };
     ensure!(
-        sound(&plugin.name),
-        "name {:?} must be 1 to 64 of a-z, 0-9 and '-', beginning with a letter",
+        is_name(&plugin.name),
+        "name {:?} must be 1 to {NAME_CHARS_MAX} of a-z, 0-9 and '-', beginning with a letter",
         plugin.name
     );
     let id = plugin
@@ -73,57 +66,53 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .clone()
         .unwrap_or_else(|| format!("example.{}", plugin.name));
     PluginId::new(id.as_str()).with_context(|| format!("id {id:?}"))?;
-    let sdk = match &plugin.sdk {
-        Some(folder) => folder
-            .canonicalize()
-            .with_context(|| format!("the SDK {}", folder.display()))?,
-        None => find_sdk()?,
-    };
     let folder = plugin.into.join(&plugin.name);
     if folder.exists() {
-        bail!("{} exists already", folder.display());
+        bail!("{} already exists", folder.display());
     }
+    let file = plugin.name.replace('-', "_");
     for (path, template) in FILES {
         let text = template
             .replace("{name}", &plugin.name)
             .replace("{id}", &id)
-            .replace("{file}", &plugin.name.replace('-', "_"))
-            .replace("{sdk}", &sdk.display().to_string());
-        let path = folder.join(path);
-        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
-        fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
+            .replace("{file}", &file);
+        write(&folder.join(path), &text)?;
     }
-    let mut out = std::io::stdout().lock();
-    let file = plugin.name.replace('-', "_");
-    writeln!(
-        out,
-        "{} is ready. Build it, and put it where the host looks:",
-        folder.display()
-    )?;
-    writeln!(out, "  cd {}", folder.display())?;
-    writeln!(out, "  cargo build --release --target wasm32-wasip2")?;
-    writeln!(
-        out,
-        "  mkdir -p <data>/plugins/{id} && cp jackfield.json target/wasm32-wasip2/release/{file}.wasm <data>/plugins/{id}/"
-    )?;
-    writeln!(out, "Let it answer on its route:")?;
-    writeln!(out, "  jackfield plugin grants {id} give http.serve")?;
-    writeln!(
-        out,
-        "Then GET /api/plugins/route/{} with a token answers.",
-        plugin.name
-    )?;
-    Ok(())
+    for (path, text) in SDK {
+        write(&folder.join(path), text)?;
+    }
+    instructions(plugin, &id, &file, &folder)
 }
 
-fn find_sdk() -> Result<PathBuf> {
-    let program = env::current_exe()
-        .and_then(|path| path.canonicalize())
-        .context("the binary does not know where it is")?;
-    let here = env::current_dir().context("there is no working directory")?;
-    let places = program.ancestors().chain(here.ancestors());
-    let found = places
-        .map(|folder| folder.join("components/plugin-sdk"))
-        .find(|folder| Path::new(folder).join("Cargo.toml").is_file());
-    found.context("the SDK is not found above this program; name its folder with --sdk")
+fn is_name(name: &str) -> bool {
+    name.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && name.len() <= NAME_CHARS_MAX
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let written = fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))
+        .and_then(|()| fs::write(path, text));
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+/// Prints the commands that build, install and call the plugin.
+fn instructions(plugin: &Plugin, id: &str, file: &str, folder: &Path) -> Result<()> {
+    let name = &plugin.name;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "Created {0}. Build the plugin and install it into the data folder of a host:
+  cd {0}
+  cargo build --release --target wasm32-wasip2
+  mkdir -p <data>/plugins/{id}
+  cp jackfield.json target/wasm32-wasip2/release/{file}.wasm <data>/plugins/{id}/
+Allow it to answer on its route:
+  jackfield plugin grants {id} give http.serve
+Then GET /api/plugins/route/{name} with a token answers.",
+        folder.display()
+    )?;
+    Ok(())
 }

@@ -349,12 +349,12 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
         let config = if is_validator {
             ChainConfig {
                 filters: Vec::new(),
-                validator: path.clone(),
+                validator: path.clone().into(),
             }
         } else {
             ChainConfig {
                 filters: vec![broken],
-                validator: guest("envelope-validator"),
+                validator: guest("envelope-validator").into(),
             }
         };
         format!(
@@ -386,7 +386,7 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
         .expect("sparse");
     let config = ChainConfig {
         filters: Vec::new(),
-        validator: path.clone(),
+        validator: path.clone().into(),
     };
     let large = format!(
         "{:#}",
@@ -398,7 +398,7 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
     );
     let config = ChainConfig {
         filters: Vec::new(),
-        validator: dir.path().join("absent.wasm"),
+        validator: dir.path().join("absent.wasm").into(),
     };
     assert!(
         format!(
@@ -418,7 +418,7 @@ fn configurations_that_make_no_sense_are_refused() {
                 engine(),
                 &ChainConfig {
                     filters,
-                    validator: guest("envelope-validator")
+                    validator: guest("envelope-validator").into(),
                 }
             )
             .expect_err("refused")

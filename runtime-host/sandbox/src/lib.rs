@@ -7,8 +7,10 @@ mod account;
 mod clock;
 mod file;
 mod lines;
+mod source;
 
 pub use account::Account;
 pub use clock::Clock;
 pub use file::{check_preamble, read, read_open};
 pub use lines::{Lines, Sink};
+pub use source::ComponentSource;

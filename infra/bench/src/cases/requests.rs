@@ -49,7 +49,7 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
             place.insert(Server::start(
                 *kind,
                 &bench.place,
-                &[("JACKFIELD_EDGE__MANIFEST", &manifest)],
+                &[("JACKFIELD_APP", &manifest)],
             )?);
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, App, get, load, logged, options, probe_manifest, send};
 use bytes::Bytes;
-use edge_host::{ClientAddress, EdgeHost, Options};
+use edge_host::{Application, ClientAddress, EdgeHost, Options};
 use futures::future::join_all;
 use http::{
     Method, Request, StatusCode,
@@ -174,10 +174,8 @@ async fn an_instance_is_reused_and_then_replaced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_may_give_every_request_an_instance_of_its_own() {
     let app = App::probe("").await;
-    let (dir, manifest) = (
-        tempfile::tempdir().expect("directory"),
-        app.dir.path().join("spin.toml"),
-    );
+    let dir = tempfile::tempdir().expect("directory");
+    let manifest = Application::read(&app.dir.path().join("spin.toml")).expect("manifest");
     let options = Options {
         requests_per_instance_max: 1,
         ..options(dir.path(), manifest, BTreeMap::new())

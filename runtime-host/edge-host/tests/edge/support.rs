@@ -1,7 +1,7 @@
 //! Guests built once, applications written to temporary directories, requests in one line.
 
 use bytes::Bytes;
-use edge_host::{EdgeHost, Options};
+use edge_host::{Application, EdgeHost, Options};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
@@ -103,7 +103,7 @@ pub(crate) async fn load_with(
         .collect();
     EdgeHost::load(Options {
         cache_dir,
-        ..options(dir, path, variables)
+        ..options(dir, Application::read(&path)?, variables)
     })
     .await
 }
@@ -111,12 +111,12 @@ pub(crate) async fn load_with(
 /// What an application in `dir` is loaded with.
 pub(crate) fn options(
     dir: &Path,
-    manifest: PathBuf,
+    app: Application,
     variables: BTreeMap<String, String>,
 ) -> Options {
     let (data_dir, cache_dir) = (dir.join("data"), cache());
     Options {
-        manifest,
+        app,
         data_dir,
         cache_dir,
         variables,

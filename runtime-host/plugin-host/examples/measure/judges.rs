@@ -52,7 +52,7 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
             &engine,
             &ChainConfig {
                 filters: Vec::new(),
-                validator: folder.join(component),
+                validator: folder.join(component).into(),
             },
         )
     };

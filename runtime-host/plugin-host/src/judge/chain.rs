@@ -69,7 +69,7 @@ impl ChainFactory {
                     );
                 }
             }
-            let loaded = load::load(engine, &filter.name, &filter.source, false)?;
+            let loaded = load::load(engine, &filter.name, &filter.source.as_path().into(), false)?;
             filters.push(Filter {
                 loaded,
                 on_failure: filter.on_failure,

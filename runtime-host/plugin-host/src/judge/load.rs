@@ -10,7 +10,8 @@ use super::{
     stats::Counters,
 };
 use anyhow::{Context, Result, bail};
-use std::{path::Path, sync::Arc};
+use sandbox::ComponentSource;
+use std::sync::Arc;
 use wasmtime::component::{Component, InstancePre, Linker};
 
 /// A compiled component, shared by all its instances.
@@ -30,17 +31,22 @@ pub(crate) struct Loaded {
 pub(crate) fn load(
     engine: &JudgeEngine,
     name: &str,
-    source: &Path,
+    source: &ComponentSource,
     is_validator: bool,
 ) -> Result<Arc<Loaded>> {
-    let context = || format!("judge '{name}' from {}", source.display());
+    let context = || format!("judge '{name}' from {source}");
     prepare(engine, name, source, is_validator)
         .map(Arc::new)
         .with_context(context)
 }
 
-fn prepare(engine: &JudgeEngine, name: &str, source: &Path, is_validator: bool) -> Result<Loaded> {
-    let bytes = sandbox::read(source)?;
+fn prepare(
+    engine: &JudgeEngine,
+    name: &str,
+    source: &ComponentSource,
+    is_validator: bool,
+) -> Result<Loaded> {
+    let bytes = source.read()?;
     sandbox::check_preamble(&bytes)?;
     let component = Component::new(engine.wasmtime(), &bytes)
         .map_err(anyhow::Error::from)

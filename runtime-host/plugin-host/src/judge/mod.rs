@@ -15,6 +15,7 @@ pub use chain::{Chain, ChainFactory};
 pub use engine::JudgeEngine;
 pub use stats::ComponentStats;
 
+use sandbox::ComponentSource;
 use std::path::PathBuf;
 
 /// The components of a chain.
@@ -22,8 +23,8 @@ use std::path::PathBuf;
 pub struct ChainConfig {
     /// Asked in this order; at most [`limits::validator::CHAIN_LENGTH_MAX`] components with the validator.
     pub filters: Vec<FilterConfig>,
-    /// File of the component that exports the world `validator`.
-    pub validator: PathBuf,
+    /// The component that exports the world `validator`.
+    pub validator: ComponentSource,
 }
 
 /// An operator's component.

@@ -83,7 +83,7 @@ pub(crate) fn factory(filters: Vec<FilterConfig>, validator: &str) -> ChainFacto
         engine(),
         &ChainConfig {
             filters,
-            validator: guest(validator),
+            validator: guest(validator).into(),
         },
     )
     .expect("a chain")

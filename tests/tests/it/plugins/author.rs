@@ -23,7 +23,7 @@ fn a_new_plugin_builds_and_runs() {
         .unwrap();
     assert!(
         !again.status.success()
-            && String::from_utf8_lossy(&again.stderr).contains("exists already")
+            && String::from_utf8_lossy(&again.stderr).contains("already exists")
     );
     let source = folder.path().join("say-hello");
     // Below the product's own output, so that a second run is quick.

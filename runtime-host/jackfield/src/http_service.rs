@@ -1,6 +1,6 @@
 //! Ordinary HTTP on sockets that the gateway passes on: health, metrics, the wake-up, and everything below `/api` for the edge app.
 
-use crate::door::Door;
+use crate::directory_client::DirectoryClient;
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
@@ -32,11 +32,11 @@ use tokio::{
 use tracing::Instrument;
 
 /// What the HTTP side needs.
-pub(crate) struct Site {
+pub(crate) struct HttpService {
     /// Live state of the gateway.
     pub hub: Arc<Hub>,
     /// Where `/api` goes.
-    pub door: Door,
+    pub directory: DirectoryClient,
     /// Wakes the poll of the edge's changes.
     pub wake: Arc<Notify>,
     /// What a wake-up has to present.
@@ -46,7 +46,7 @@ pub(crate) struct Site {
     /// Requests of one address.
     pub per_address: Addresses,
     /// Requests in work.
-    pub places: Semaphore,
+    pub in_flight: Semaphore,
     /// Whether the gateway's threads live.
     pub gateway: Arc<Mutex<Option<Gateway>>>,
 }
@@ -78,24 +78,24 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> 
 }
 
 /// Serves passed sockets until their channel closes.
-pub(crate) async fn serve(site: Arc<Site>, mut passed: mpsc::Receiver<Passed>) {
+pub(crate) async fn serve(service: Arc<HttpService>, mut passed: mpsc::Receiver<Passed>) {
     while let Some(socket) = passed.recv().await {
-        let site = site.clone();
+        let service = service.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection(site, socket).await {
+            if let Err(error) = connection(service, socket).await {
                 tracing::debug!(%error, "an HTTP connection ended early");
             }
         });
     }
 }
 
-async fn connection(site: Arc<Site>, passed: Passed) -> Result<()> {
+async fn connection(service: Arc<HttpService>, passed: Passed) -> Result<()> {
     let peer = passed.stream.peer_addr()?;
     let (reader, writer) = TcpStream::from_std(passed.stream)?.into_split();
     let io = tokio::io::join(Cursor::new(passed.read).chain(reader), writer);
     let service = service_fn(move |request: Request<Incoming>| {
-        let site = site.clone();
-        async move { Ok::<_, Infallible>(site.handle(request, peer).await) }
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.handle(request, peer).await) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     server
@@ -105,7 +105,7 @@ async fn connection(site: Arc<Site>, passed: Passed) -> Result<()> {
     Ok(server.serve_connection(TokioIo::new(io), service).await?)
 }
 
-impl Site {
+impl HttpService {
     async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let head = request.method() == Method::HEAD;
         let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
@@ -154,8 +154,8 @@ impl Site {
             (Method::GET | Method::HEAD, "/") => answer(StatusCode::OK, &index()),
             (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, &self.hub.advertised),
             (Method::GET | Method::HEAD, "/api/connections") => self.connections(&request),
-            (_, path) if path.starts_with("/api/") => match self.places.try_acquire() {
-                Ok(_place) => match &self.plugins {
+            (_, path) if path.starts_with("/api/") => match self.in_flight.try_acquire() {
+                Ok(_permit) => match &self.plugins {
                     Some(plugins) if PluginApi::takes(request.uri()) => {
                         plugins
                             .answer(
@@ -166,14 +166,14 @@ impl Site {
                     }
                     Some(_) if path == "/api/openapi.json" && request.method() == Method::GET => {
                         plugin_api::extend_answer(
-                            self.door
+                            self.directory
                                 .answer(request, SocketAddr::new(client, peer.port()))
                                 .await,
                         )
                         .await
                     }
                     _ => {
-                        self.door
+                        self.directory
                             .answer(request, SocketAddr::new(client, peer.port()))
                             .await
                     }

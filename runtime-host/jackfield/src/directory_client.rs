@@ -19,11 +19,11 @@ use std::{net::SocketAddr, time::Duration};
 
 /// The edge app.
 #[derive(Clone)]
-pub(crate) enum Door {
+pub(crate) enum DirectoryClient {
     /// In this process.
-    Here(EdgeHost),
+    Local(EdgeHost),
     /// Elsewhere.
-    There(Box<Remote>),
+    Remote(Box<Remote>),
 }
 
 /// An edge app elsewhere.
@@ -34,12 +34,12 @@ pub(crate) struct Remote {
     authority: Authority,
 }
 
-impl Door {
-    /// A door to the app at `url`.
+impl DirectoryClient {
+    /// A client of the application at `url`.
     ///
     /// # Errors
     /// The URL is no base URL.
-    pub(crate) fn to(url: &str) -> Result<Self> {
+    pub(crate) fn remote(url: &str) -> Result<Self> {
         let base: Uri = url
             .trim_end_matches('/')
             .parse()
@@ -54,7 +54,7 @@ impl Door {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector()?);
-        Ok(Self::There(Box::new(Remote {
+        Ok(Self::Remote(Box::new(Remote {
             client,
             base,
             authority,
@@ -72,18 +72,18 @@ impl Door {
         B::Error: Into<anyhow::Error>,
     {
         match self {
-            Self::Here(edge) => {
+            Self::Local(edge) => {
                 request.extensions_mut().insert(ClientAddress(client));
                 edge.handle(request).await
             }
-            Self::There(remote) => {
+            Self::Remote(remote) => {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                 remote
                     .send(request, Some(client))
                     .await
                     .unwrap_or_else(|error| {
-                        tracing::warn!(%error, "the edge cannot be reached");
-                        crate::http::error(
+                        tracing::warn!(%error, "the directory cannot be reached");
+                        crate::http_service::error(
                             StatusCode::BAD_GATEWAY,
                             "EDGE_UNAVAILABLE",
                             "the directory does not answer; try again",
@@ -132,14 +132,14 @@ impl Remote {
     }
 }
 
-impl Transport for Door {
+impl Transport for DirectoryClient {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         Box::pin(async move {
             let request =
                 request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
             let response = match self {
-                Self::Here(edge) => edge.handle(request).await,
-                Self::There(remote) => remote
+                Self::Local(edge) => edge.handle(request).await,
+                Self::Remote(remote) => remote
                     .send(request, None)
                     .await
                     .map_err(|error| Unreachable(format!("{error:#}")))?,

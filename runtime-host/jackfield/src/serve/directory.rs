@@ -1,0 +1,119 @@
+//! The directory: the application in this process with its variables, or one elsewhere.
+
+use super::setup::Setup;
+use crate::{config::Config, directory_client::DirectoryClient, failure::Coded, keys};
+use anyhow::Result;
+use bytes::Bytes;
+use edge_host::{EdgeHost, Options};
+use gateway::edge::Transport as _;
+use http::{Request, StatusCode, header};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+/// Opens the directory and checks that it can use its database.
+///
+/// # Errors
+/// The application does not load, or its database cannot be used.
+pub(super) async fn open(setup: &Setup) -> Result<DirectoryClient> {
+    let edge = &setup.config.edge;
+    if !edge.url.is_empty() {
+        return DirectoryClient::remote(&edge.url);
+    }
+    tracing::info!(
+        app = setup.application.origin,
+        "loading the application; components that are new to this machine are compiled, which takes seconds"
+    );
+    let host = EdgeHost::load(Options {
+        app: setup.application.application.clone(),
+        data_dir: setup.data.clone(),
+        cache_dir: setup.cache.clone(),
+        variables: variables(setup)?,
+        build_missing: false,
+        requests_per_instance_max: edge.requests_per_instance_max,
+    })
+    .await?;
+    let client = DirectoryClient::Local(host);
+    probe(&client, &setup.credential).await?;
+    Ok(client)
+}
+
+/// Reads one change: an application in this process that cannot do that is a reason not to start.
+async fn probe(directory: &DirectoryClient, credential: &str) -> Result<()> {
+    let request = Request::get("/api/internal/changes?after=0&limit=1")
+        .header(header::HOST, "edge.internal")
+        .header(header::AUTHORIZATION, format!("Bearer {credential}"))
+        .body(Bytes::new())?;
+    let response = directory.call(request).await?;
+    if response.status() == StatusCode::OK {
+        return Ok(());
+    }
+    let answer: serde_json::Value = serde_json::from_slice(response.body()).unwrap_or_default();
+    let message = format!(
+        "the directory cannot be used: {}",
+        answer["error"].as_str().unwrap_or("it gives no reason")
+    );
+    let code = match answer["code"].as_str() {
+        Some("DATABASE_NEWER") => "DATABASE_NEWER",
+        Some("DATABASE_CORRUPT") => "DATABASE_CORRUPT",
+        Some("DATABASE_FULL" | "DISK_FULL") => "DISK_FULL",
+        _ => "DIRECTORY_UNUSABLE",
+    };
+    Err(Coded { code, message }.into())
+}
+
+/// The variables of an application in this process.
+fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
+    let Config {
+        identity,
+        rest,
+        edge,
+        ..
+    } = &setup.config;
+    let own = format!("http://{}", reachable(setup.address));
+    let gateways = std::iter::once(&own).chain(&edge.gateway_urls);
+    let gateways: Vec<&str> = gateways.map(String::as_str).collect();
+    let mut variables: BTreeMap<String, String> = [
+        ("identity_mode", identity.mode.as_str().to_owned()),
+        ("public_key", keys::public_keys(&setup.data)?),
+        ("hs256_secret", identity.hs256_secret.clone()),
+        ("jwks_url", identity.jwks_url.clone()),
+        ("jwks_host", origin_of(&identity.jwks_url)),
+        ("token_audience", identity.token_audience.clone()),
+        ("token_issuer", identity.token_issuer.clone()),
+        ("service_credential", setup.credential.clone()),
+        ("gateway_urls", gateways.join(",")),
+        ("gateway_host", own),
+        ("cors_origins", rest.cors_origins.join(",")),
+        ("create_servers", rest.create_servers.clone()),
+        ("servers_per_owner", rest.servers_per_owner.to_string()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    variables.extend(edge.variables.clone());
+    Ok(variables)
+}
+
+/// The address at which this process reaches itself.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(address) if address.ip().is_unspecified() => {
+            (Ipv4Addr::LOCALHOST, address.port()).into()
+        }
+        SocketAddr::V6(address) if address.ip().is_unspecified() => {
+            (Ipv6Addr::LOCALHOST, address.port()).into()
+        }
+        address => address,
+    }
+}
+
+/// Scheme, host and port of a URL; empty if it is none.
+fn origin_of(url: &str) -> String {
+    url.split_once("://")
+        .map(|(scheme, rest)| {
+            let host = rest.split('/').next().unwrap_or_default();
+            format!("{scheme}://{host}")
+        })
+        .unwrap_or_default()
+}

@@ -1,0 +1,185 @@
+//! A running host: the gateway, the directory, the plugins and the HTTP service, and the order in which they start and stop.
+
+use super::{directory, process, setup::Setup, tokens::TokenKeys};
+use crate::{
+    component_metrics::{JudgeComponents, PluginComponents},
+    config::{Filter, OnFailure},
+    directory_client::DirectoryClient,
+    http_service::{self, HttpService},
+    plugins,
+};
+use anyhow::{Context as _, Result};
+use envelope::Validator;
+use gateway::{Gateway, Handover, Hub, Metrics, edge, rate::Addresses};
+use identity::ServiceCredential;
+use parking_lot::Mutex;
+use plugin_api::PluginApi;
+use plugin_host::{
+    judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine},
+    plugin::Plugins,
+};
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
+
+/// Shards when the configuration leaves their number to the host: one for each processor, at most this many.
+const SHARDS_DEFAULT_MAX: usize = 8;
+
+/// A running host.
+pub(super) struct Host {
+    gateway: Arc<Mutex<Option<Gateway>>>,
+    plugins: Option<Plugins>,
+    directory: DirectoryClient,
+}
+
+impl Host {
+    /// Starts everything; when it returns, connections are accepted.
+    ///
+    /// # Errors
+    /// A component does not load, a database cannot be used, or the configuration names something that does not exist.
+    pub(super) async fn start(setup: Setup) -> Result<Self> {
+        let credential =
+            ServiceCredential::new(&setup.credential).context("edge.service_credential")?;
+        // Both compile what is new, each on its own threads.
+        let chain = load_chain(&setup);
+        let (directory, chain) = tokio::join!(directory::open(&setup), chain);
+        let (directory, chain) = (directory?, chain?);
+        let validators = validators(setup.config.socket.shards, &chain)?;
+        let shards = validators.len();
+        let plugin_metrics = Arc::new(OnceLock::new());
+        let mut metrics = Metrics::default();
+        metrics.collect(Box::new(JudgeComponents(chain)));
+        metrics.collect(Box::new(PluginComponents(plugin_metrics.clone())));
+        let (asker, edge_task, wake) =
+            edge::door(Box::new(directory.clone()), setup.credential.clone());
+        let keys = TokenKeys {
+            config: setup.config.clone(),
+            data: setup.data.clone(),
+        };
+        let connections_max = gateway::connections_max(
+            setup.config.socket.connections_max,
+            process::raise_open_files_limit(),
+        );
+        let hub = Arc::new(Hub::new(
+            setup.config.gateway(),
+            metrics,
+            asker,
+            keys.verifier(None)?,
+            connections_max,
+        ));
+        *hub.origin.write() = match setup.config.identity.origin.as_str() {
+            "" => setup.url().as_str().into(),
+            origin => origin.into(),
+        };
+        tokio::spawn(edge_task.run(hub.clone()));
+        tokio::spawn(keys.follow(hub.clone()));
+        let plugins = start_plugins(&setup, &hub).await?;
+        if let Some(plugins) = &plugins {
+            plugin_metrics.get_or_init(|| plugins.clone());
+        }
+        let (handover, passed) = Handover::new();
+        let gateway = Arc::new(Mutex::new(None));
+        let service = HttpService {
+            hub: hub.clone(),
+            directory: directory.clone(),
+            plugins: plugins
+                .clone()
+                .map(|plugins| plugin_api(plugins, &setup, &hub)),
+            wake,
+            credential,
+            per_address: Addresses::new(setup.config.rest.per_address.into()),
+            in_flight: Semaphore::new(setup.config.rest.in_flight_max),
+            gateway: gateway.clone(),
+        };
+        tokio::spawn(http_service::serve(Arc::new(service), passed));
+        tracing::info!(url = setup.url(), data = %setup.data.display(), shards, connections_max, mode = setup.config.identity.mode.as_str(), "starting the gateway");
+        *gateway.lock() = Some(
+            Gateway::start(hub, setup.listener, validators, &handover)
+                .context("the gateway does not start")?,
+        );
+        Ok(Self {
+            gateway,
+            plugins,
+            directory,
+        })
+    }
+
+    /// Stops everything: clients are sent away with advice to reconnect, plugins finish what they do, databases are closed.
+    pub(super) async fn stop(self) {
+        let gateway = self.gateway.lock().take();
+        if let Some(gateway) = gateway {
+            gateway.drain();
+        }
+        if let Some(plugins) = self.plugins {
+            plugins.stop().await;
+        }
+        if let DirectoryClient::Local(edge) = &self.directory {
+            edge.end();
+        }
+    }
+}
+
+/// Loads the operator's filters and the validator.
+async fn load_chain(setup: &Setup) -> Result<ChainFactory> {
+    let application = &setup.application.application;
+    let config = ChainConfig {
+        filters: setup.config.judge.filters.iter().map(filter).collect(),
+        validator: application.component("envelope-validator")?,
+    };
+    let engine = JudgeEngine::new(&setup.cache)?;
+    tokio::task::spawn_blocking(move || ChainFactory::load(&engine, &config))
+        .await
+        .context("loading the validator was cancelled")?
+}
+
+/// One chain of validators for each shard.
+fn validators(shards: usize, chain: &ChainFactory) -> Result<Vec<Box<dyn Validator>>> {
+    let shards = match shards {
+        0 => std::thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(SHARDS_DEFAULT_MAX),
+        shards => shards,
+    };
+    (0..shards)
+        .map(|_| Ok(Box::new(chain.instance()?) as Box<dyn Validator>))
+        .collect()
+}
+
+fn filter(filter: &Filter) -> FilterConfig {
+    FilterConfig {
+        name: filter.name.clone(),
+        source: filter.source.clone(),
+        on_failure: match filter.on_failure {
+            OnFailure::Refuse => judge::OnFailure::Refuse,
+            OnFailure::Skip => judge::OnFailure::Skip,
+        },
+        types: filter.types.clone(),
+    }
+}
+
+/// Starts the plugins in the background: the gateway never waits for them.
+async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>> {
+    if !setup.config.plugins.enabled {
+        return Ok(None);
+    }
+    let plugins = plugins::open(&setup.config, &setup.data, &setup.cache, hub)?;
+    plugins
+        .restore_switches()
+        .await
+        .context("the kill switches cannot be read")?;
+    plugins::Door::connect(&plugins, hub);
+    let starting = plugins.clone();
+    tokio::spawn(async move {
+        if let Err(error) = starting.look().await {
+            tracing::error!("plugins cannot be started: {error:#}");
+        }
+        starting.watch().await;
+    });
+    Ok(Some(plugins))
+}
+
+fn plugin_api(plugins: Plugins, setup: &Setup, hub: &Arc<Hub>) -> PluginApi {
+    let hub = hub.clone();
+    let verify: plugin_api::Verify =
+        Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
+    PluginApi::new(plugins, verify, setup.config.rest.cors_origins.clone())
+}

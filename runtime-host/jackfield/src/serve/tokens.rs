@@ -1,0 +1,77 @@
+//! Verification of tokens: with the keys of the data directory, a shared secret, and a key set that is fetched again and again.
+
+use crate::{config::Config, directory_client, keys};
+use anyhow::{Context as _, Result};
+use gateway::Hub;
+use identity::{Expectations, KeySet, PublicKey, SharedSecret, Verifier};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+/// Wait after a key set that could not be fetched.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// What tokens are verified with.
+#[derive(Clone)]
+pub(super) struct TokenKeys {
+    pub(super) config: Config,
+    pub(super) data: PathBuf,
+}
+
+impl TokenKeys {
+    /// A verifier with the keys that are known, and those of the `fetched` set.
+    ///
+    /// # Errors
+    /// A key file is damaged, or the shared secret is too short.
+    pub(super) fn verifier(&self, fetched: Option<&KeySet>) -> Result<Verifier> {
+        let identity = &self.config.identity;
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let mut verifier = Verifier::new(Expectations {
+            audience: some(&identity.token_audience),
+            issuer: some(&identity.token_issuer),
+        });
+        for key in self.public_keys()? {
+            verifier = verifier.with_public_key(&key);
+        }
+        if !identity.hs256_secret.is_empty() {
+            let secret =
+                SharedSecret::new(&identity.hs256_secret).context("identity.hs256_secret")?;
+            verifier = verifier.with_secret(&secret);
+        }
+        Ok(match fetched {
+            Some(set) => verifier.with_key_set(set),
+            None => verifier,
+        })
+    }
+
+    fn public_keys(&self) -> Result<Vec<PublicKey>> {
+        Ok(PublicKey::parse_list(&keys::public_keys(&self.data)?)?)
+    }
+
+    /// Fetches the key set of `identity.jwks_url` again and again. If that fails, the last set stays in use. Does nothing without a URL.
+    pub(super) async fn follow(self, hub: Arc<Hub>) {
+        if self.config.identity.jwks_url.is_empty() {
+            return;
+        }
+        loop {
+            let wait = match self.fetch().await {
+                Ok(verifier) => {
+                    *hub.verifier.write() = Arc::new(verifier);
+                    Duration::from_secs(limits::identity::KEY_SET_LIFETIME_SECONDS)
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "identity.jwks_url: the key set cannot be fetched"
+                    );
+                    RETRY
+                }
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn fetch(&self) -> Result<Verifier> {
+        let url = &self.config.identity.jwks_url;
+        let bytes = directory_client::fetch(url, limits::identity::KEY_SET_BYTES_MAX).await?;
+        self.verifier(Some(&KeySet::parse(&bytes)?))
+    }
+}
