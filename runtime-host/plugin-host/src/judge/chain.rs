@@ -13,11 +13,11 @@ use envelope::{
     verdict::{self, Decision, Patch, Refusal, Snapshot, Validator, ValidatorError},
 };
 use limits::{
+    socket::MESSAGE_BYTES_MAX,
     validator::{
         CHAIN_LENGTH_MAX, CODE_CHARS_MAX, EFFECTS_MAX, PATCHES_MAX, REPLY_BYTES_MAX,
         TRAPS_IN_A_ROW_MAX,
     },
-    socket::MESSAGE_BYTES_MAX,
 };
 use std::{borrow::Cow, sync::Arc};
 

@@ -400,8 +400,9 @@ mod tests {
         .unwrap();
         fs::write(root.join("real"), "kept").unwrap();
         symlink("real", root.join("within")).unwrap();
-        let read =
-            |name: &str| manifest_bytes(&root, &root.join(name)).map_err(|error| error.to_string());
+        let read = |name: &str| {
+            manifest_bytes(&root, &root.join(name)).map_err(|error| format!("{error:#}"))
+        };
         for name in ["absolute", "relative", "slash/etc/passwd"] {
             assert!(
                 read(name)
