@@ -48,7 +48,7 @@ impl Settings {
             "[socket]\nshards = 2\nconnections_per_address_max = 100000\nsilence_max_ms = 600000\n\
              handshakes_per_address = {{ per_second = 100000, burst = 100000 }}\n\
              [rest]\nper_address = {{ per_second = 100000, burst = 100000 }}\n\
-             [edge]\ncache = {cache}\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"
+             [cache]\ndirectory = {cache}\n[edge]\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"
         ))
     }
 

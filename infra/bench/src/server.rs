@@ -313,7 +313,7 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
             "[socket]\nshards = 1\nconnections_per_address_max = 1000000\naccepts = {rate}\nhandshakes_per_address = {rate}\n\
              [rates]\nbytes_per_second = 4000000000\nnew_targets_per_minute = 4000000\n{rates}\
              [rest]\nservers_per_owner = 1000000\nper_address = {rate}\n\
-             [edge]\ncache = {:?}\n[log]\nfilter = \"warn\"\n",
+             [cache]\ndirectory = {:?}\n[log]\nfilter = \"warn\"\n",
             place.cache
         ),
     )?;

@@ -1,4 +1,4 @@
-//! Where REST goes: into the edge app in this process, or to one elsewhere. Clients and the gateway take the same way.
+//! The client of the directory: an application in this process, or one elsewhere. Requests of clients and of the gateway take the same way.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use limits::rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX};
 use outbound::strip_hop_by_hop;
 use std::{net::SocketAddr, time::Duration};
 
-/// The edge app.
+/// The application that holds the directory.
 #[derive(Clone)]
 pub(crate) enum DirectoryClient {
     /// In this process.
@@ -26,42 +26,64 @@ pub(crate) enum DirectoryClient {
     Remote(Box<Remote>),
 }
 
-/// An edge app elsewhere.
+/// An application elsewhere.
 #[derive(Clone)]
 pub(crate) struct Remote {
     client: Client<Connector, Body>,
-    base: Uri,
+    base: HttpUrl,
+}
+
+/// A URL with the scheme http or https.
+#[derive(Clone)]
+pub(crate) struct HttpUrl {
+    uri: Uri,
     authority: Authority,
+}
+
+impl HttpUrl {
+    /// Reads a URL; a slash at its end is dropped.
+    ///
+    /// # Errors
+    /// The text is not a URL, or has another scheme or no host.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let uri: Uri = url
+            .trim_end_matches('/')
+            .parse()
+            .with_context(|| format!("{url:?} is not a URL"))?;
+        let authority = uri
+            .authority()
+            .cloned()
+            .filter(|_| matches!(uri.scheme_str(), Some("http" | "https")));
+        let authority = authority
+            .with_context(|| format!("{url:?} must begin with http://host or https://host"))?;
+        Ok(Self { uri, authority })
+    }
+
+    /// The URL of `path_and_query` below this one.
+    fn join(&self, path_and_query: &str) -> Result<Uri, http::Error> {
+        let base = self.uri.path().trim_end_matches('/');
+        Uri::builder()
+            .scheme(self.uri.scheme_str().unwrap_or("http"))
+            .authority(self.authority.clone())
+            .path_and_query(format!("{base}{path_and_query}"))
+            .build()
+    }
 }
 
 impl DirectoryClient {
     /// A client of the application at `url`.
     ///
     /// # Errors
-    /// The URL is no base URL.
+    /// See [`HttpUrl::parse`].
     pub(crate) fn remote(url: &str) -> Result<Self> {
-        let base: Uri = url
-            .trim_end_matches('/')
-            .parse()
-            .with_context(|| format!("edge URL {url:?}"))?;
-        let authority = base
-            .authority()
-            .cloned()
-            .filter(|_| matches!(base.scheme_str(), Some("http" | "https")));
-        let authority = authority.with_context(|| {
-            format!("edge URL {url:?} must be http://host[:port] or https://host[:port]")
-        })?;
+        let base = HttpUrl::parse(url).context("edge.url")?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(connector()?);
-        Ok(Self::Remote(Box::new(Remote {
-            client,
-            base,
-            authority,
-        })))
+        Ok(Self::Remote(Box::new(Remote { client, base })))
     }
 
-    /// Answers a client's request. Never fails: what goes wrong is an answer.
+    /// Answers a client's request. A failure is answered with 502.
     pub(crate) async fn answer<B>(
         &self,
         mut request: Request<B>,
@@ -104,12 +126,7 @@ impl Remote {
             .uri()
             .path_and_query()
             .map_or("/", |path| path.as_str());
-        let base_path = self.base.path().trim_end_matches('/');
-        let uri = Uri::builder()
-            .scheme(self.base.scheme_str().unwrap_or("http"))
-            .authority(self.authority.clone())
-            .path_and_query(format!("{base_path}{path}"))
-            .build()?;
+        let uri = self.base.join(path)?;
         *request.uri_mut() = uri;
         strip_hop_by_hop(request.headers_mut());
         request.headers_mut().remove(header::HOST);
@@ -157,7 +174,7 @@ impl Transport for DirectoryClient {
 /// Fetches a document of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// There is no answer, it is no 200, or it is too long.
+/// There is no answer in time, its status is not 200, or it is too long.
 pub(crate) async fn fetch(url: &str, bytes_max: usize) -> Result<Bytes> {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector()?);
     let request = Request::get(url).body(

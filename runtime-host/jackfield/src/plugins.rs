@@ -44,10 +44,10 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
             .map(|(name, value)| (name.as_str(), value.as_str())),
     )?;
     let policy = config.plugins.policy(&environment)?;
-    let directory = match (environment.directory, config.plugins.directory.as_str()) {
+    let directory = match (environment.directory, config.plugins.directory.as_path()) {
         (Some(directory), _) => PathBuf::from(directory),
-        (None, "") => data.join("plugins"),
-        (None, directory) => PathBuf::from(directory),
+        (None, directory) if directory.as_os_str().is_empty() => data.join("plugins"),
+        (None, directory) => directory.to_owned(),
     };
     let program = env::current_exe().context("the binary does not know where it is")?;
     Plugins::new(Setup {

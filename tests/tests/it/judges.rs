@@ -61,7 +61,7 @@ fn component(name: &str) -> String {
 fn filter(name: &str, on_failure: &str) -> String {
     let source = component(name);
     format!(
-        "[[judge.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n"
+        "[[validator.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n"
     )
 }
 

@@ -86,7 +86,7 @@ fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
         ("gateway_urls", gateways.join(",")),
         ("gateway_host", own),
         ("cors_origins", rest.cors_origins.join(",")),
-        ("create_servers", rest.create_servers.clone()),
+        ("create_servers", rest.create_servers.as_str().to_owned()),
         ("servers_per_owner", rest.servers_per_owner.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))

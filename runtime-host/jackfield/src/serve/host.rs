@@ -3,7 +3,6 @@
 use super::{directory, process, setup::Setup, tokens::TokenKeys};
 use crate::{
     component_metrics::{JudgeComponents, PluginComponents},
-    config::{Filter, OnFailure},
     directory_client::DirectoryClient,
     http_service::{self, HttpService},
     plugins,
@@ -15,7 +14,7 @@ use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use plugin_host::{
-    judge::{self, ChainConfig, ChainFactory, FilterConfig, JudgeEngine},
+    judge::{ChainConfig, ChainFactory, JudgeEngine},
     plugin::Plugins,
 };
 use std::sync::{Arc, OnceLock};
@@ -122,7 +121,13 @@ impl Host {
 async fn load_chain(setup: &Setup) -> Result<ChainFactory> {
     let application = &setup.application.application;
     let config = ChainConfig {
-        filters: setup.config.judge.filters.iter().map(filter).collect(),
+        filters: setup
+            .config
+            .validator
+            .filters
+            .iter()
+            .map(Into::into)
+            .collect(),
         validator: application.component("envelope-validator")?,
     };
     let engine = JudgeEngine::new(&setup.cache)?;
@@ -142,18 +147,6 @@ fn validators(shards: usize, chain: &ChainFactory) -> Result<Vec<Box<dyn Validat
     (0..shards)
         .map(|_| Ok(Box::new(chain.instance()?) as Box<dyn Validator>))
         .collect()
-}
-
-fn filter(filter: &Filter) -> FilterConfig {
-    FilterConfig {
-        name: filter.name.clone(),
-        source: filter.source.clone(),
-        on_failure: match filter.on_failure {
-            OnFailure::Refuse => judge::OnFailure::Refuse,
-            OnFailure::Skip => judge::OnFailure::Skip,
-        },
-        types: filter.types.clone(),
-    }
 }
 
 /// Starts the plugins in the background: the gateway never waits for them.

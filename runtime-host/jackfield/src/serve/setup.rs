@@ -63,9 +63,9 @@ impl Setup {
         };
         Ok(Self {
             application: application::find(app)?,
-            cache: match config.edge.cache.as_str() {
-                "" => args.data.join("cache"),
-                path => path.into(),
+            cache: match config.cache.directory.as_os_str().is_empty() {
+                true => args.data.join("cache"),
+                false => config.cache.directory.clone(),
             },
             data: args.data.clone(),
             config,

@@ -1,7 +1,7 @@
 //! A chain at work: who is asked, in which order, and what an answer may be at which place.
 
 use super::{
-    ChainConfig, JudgeEngine, OnFailure,
+    ChainConfig, FilterConfig, JudgeEngine, OnFailure,
     load::{self, Loaded},
     slot::Slot,
     stats::ComponentStats,
@@ -42,23 +42,19 @@ impl std::fmt::Debug for ChainFactory {
     }
 }
 
-impl ChainFactory {
-    /// Reads and compiles the components. Takes seconds for what is not in the engine's cache.
+impl FilterConfig {
+    /// Checks the filters of a chain without reading their files.
     ///
     /// # Errors
-    /// A file cannot be read, is too large, is no component, or fits another world; the text names file, interface and version.
-    pub fn load(engine: &JudgeEngine, config: &ChainConfig) -> Result<Self> {
-        let length = config.filters.len() + 1;
+    /// There are too many, two have the same name, or one names a type that clients do not send.
+    pub fn check(filters: &[Self]) -> Result<()> {
+        let length = filters.len() + 1;
         if length > CHAIN_LENGTH_MAX {
             bail!("the chain of judges has {length} components, the limit is {CHAIN_LENGTH_MAX}");
         }
-        let mut filters: Vec<Filter> = Vec::with_capacity(config.filters.len());
-        for filter in &config.filters {
-            if filter.name == VALIDATOR
-                || filters
-                    .iter()
-                    .any(|other| other.loaded.counters.name() == filter.name)
-            {
+        for (at, filter) in filters.iter().enumerate() {
+            let same = |other: &Self| other.name == filter.name;
+            if filter.name == VALIDATOR || filters[..at].iter().any(same) {
                 bail!("two judges are named '{}'", filter.name);
             }
             for name in &filter.types {
@@ -69,6 +65,20 @@ impl ChainFactory {
                     );
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl ChainFactory {
+    /// Reads and compiles the components. Takes seconds for what is not in the engine's cache.
+    ///
+    /// # Errors
+    /// A file cannot be read, is too large, is no component, or fits another world; the text names file, interface and version.
+    pub fn load(engine: &JudgeEngine, config: &ChainConfig) -> Result<Self> {
+        FilterConfig::check(&config.filters)?;
+        let mut filters: Vec<Filter> = Vec::with_capacity(config.filters.len());
+        for filter in &config.filters {
             let loaded = load::load(engine, &filter.name, &filter.source.as_path().into(), false)?;
             filters.push(Filter {
                 loaded,

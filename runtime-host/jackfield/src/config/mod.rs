@@ -1,0 +1,148 @@
+//! The configuration of a host: a TOML file, then the environment, then the command line. Each table is one struct with its defaults, units are
+//! in the names, and an unknown key is an error.
+
+mod check;
+mod environment;
+mod tables;
+
+use anyhow::{Context as _, Result};
+use gateway::config::{Forward, Identity, Rates, Socket};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+pub(crate) use tables::{Cache, Edge, Log, LogFormat, PluginSettings, Rest, Validator};
+
+/// All tables.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Sockets and their limits.
+    pub socket: Socket,
+    /// Rates of one connection.
+    pub rates: Rates,
+    /// Identities and tokens.
+    pub identity: Identity,
+    /// Messages forwarded from client to client.
+    pub forward: Forward,
+    /// The REST API.
+    pub rest: Rest,
+    /// The chain that decides about envelopes.
+    pub validator: Validator,
+    /// The application with the directory.
+    pub edge: Edge,
+    /// Compiled code.
+    pub cache: Cache,
+    /// Third-party plugins.
+    pub plugins: PluginSettings,
+    /// The log and traces.
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads the file if there is one, then the environment, and checks the result.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not TOML, or a key or value is not valid; the text names it.
+    pub(crate) fn read(
+        path: Option<&Path>,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        let variables: Vec<(String, String)> = variables.collect();
+        let mut table = toml::Table::new();
+        let mut origin = "the environment".to_owned();
+        if let Some(path) = path {
+            origin = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("configuration {origin} cannot be read"))?;
+            // The file alone first, so that errors name a line in it.
+            toml::from_str::<Self>(&text).with_context(|| format!("configuration {origin}"))?;
+            table = text
+                .parse()
+                .with_context(|| format!("configuration {origin}"))?;
+        }
+        environment::apply(&mut table, &variables)?;
+        let config: Self = table
+            .try_into()
+            .with_context(|| format!("configuration {origin}"))?;
+        config.check(&variables)?;
+        Ok(config)
+    }
+
+    /// The part that the gateway reads.
+    pub(crate) fn gateway(&self) -> gateway::Config {
+        gateway::Config {
+            socket: self.socket.clone(),
+            rates: self.rates.clone(),
+            identity: self.identity.clone(),
+            forward: self.forward.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    fn environment(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    #[test]
+    fn environment_wins_over_the_file_and_unknown_keys_are_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("jackfield.toml");
+        std::fs::write(&path, "[socket]\nshards = 3\nconnections_max = 7\n").expect("a file");
+        let config = Config::read(
+            Some(&path),
+            environment(&[("JACKFIELD_SOCKET__SHARDS", "2"), ("JACKFIELD_CACHE", "x")]),
+        )
+        .expect("legal");
+        assert_eq!(
+            (config.socket.shards, config.socket.connections_max),
+            (2, 7)
+        );
+        let error = Config::read(None, environment(&[("JACKFIELD_SOCKET__SHARD", "2")]))
+            .expect_err("unknown");
+        assert!(format!("{error:#}").contains("shard"), "{error:#}");
+    }
+
+    #[test]
+    fn the_default_configuration_reads_back() {
+        let text = toml::to_string_pretty(&Config::default()).expect("serializes");
+        let config = toml::from_str::<Config>(&text).expect("reads back");
+        config.check(&[]).expect("valid");
+    }
+
+    #[test]
+    fn what_a_host_could_not_start_with_is_refused_by_name() {
+        for (key, value) in [
+            ("SOCKET__PING_INTERVAL_MS", "60000"),
+            ("SOCKET__SHARDS", "65"),
+            ("SOCKET__MESSAGE_BYTES_MAX", "1023"),
+            ("IDENTITY__HS256_SECRET", "short"),
+            ("IDENTITY__JWKS_URL", "ftp://keys.example"),
+            ("REST__CREATE_SERVERS", "everybody"),
+            ("EDGE__SERVICE_CREDENTIAL", "short"),
+            ("EDGE__URL", "edge.example"),
+            ("EDGE__REQUESTS_PER_INSTANCE_MAX", "129"),
+            ("PLUGINS__RESTART_MS", "1001"),
+            ("PLUGINS__NETWORK__OPEN", "[\"nonsense nonsense\"]"),
+            ("LOG__FILTER", "gateway=loudly"),
+            ("LOG__OTLP_ENDPOINT", "collector"),
+            (
+                "VALIDATOR__FILTERS",
+                "[{ name = \"a\", source = \"a.wasm\", types = [\"no_such_type\"] }]",
+            ),
+        ] {
+            let variable = format!("JACKFIELD_{key}");
+            let error = Config::read(None, environment(&[(&variable, value)])).expect_err(key);
+            let error = format!("{error:#}");
+            let name = key.rsplit("__").next().expect("a key").to_lowercase();
+            assert!(error.contains(&name), "{key}: {error}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The tables that this binary itself reads; those of the gateway are in `gateway::config`.
+
+use anyhow::{Context as _, Result};
+use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
+use egress::GuardSettings;
+use gateway::config::RateSetting;
+use plugin_host::{
+    judge::{self, FilterConfig},
+    plugin::Ceilings,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// `[rest]`: the REST API.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rest {
+    /// Requests of one address.
+    pub per_address: RateSetting,
+    /// Requests handled at once; more are refused with 503.
+    pub in_flight_max: usize,
+    /// Origins from which browsers may call the REST API; `*` = any.
+    pub cors_origins: Vec<String>,
+    /// Identities that may create servers.
+    pub create_servers: CreateServers,
+    /// Servers that one identity may own.
+    pub servers_per_owner: u32,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            per_address: limits::rest::PER_ADDRESS.into(),
+            in_flight_max: limits::rest::IN_FLIGHT_MAX,
+            cors_origins: vec!["*".into()],
+            create_servers: CreateServers::default(),
+            servers_per_owner: limits::directory::SERVERS_PER_OWNER_MAX,
+        }
+    }
+}
+
+/// Identities that may create servers.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum CreateServers {
+    /// Identities proven by a token or a key.
+    #[default]
+    Proven,
+    /// Tokens with the role admin.
+    Admin,
+    /// Every identity.
+    Anyone,
+}
+
+impl CreateServers {
+    /// The value of the application's variable `create_servers`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Admin => "admin",
+            Self::Anyone => "anyone",
+        }
+    }
+}
+
+/// `[validator]`: the chain that decides about envelopes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Validator {
+    /// The operator's components, called in this order before the validator.
+    pub filters: Vec<Filter>,
+}
+
+/// `[[validator.filters]]`: one of the operator's components.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Filter {
+    /// Name in logs, metrics and refusals.
+    pub name: String,
+    /// The component's file.
+    pub source: PathBuf,
+    /// What happens to an envelope when the filter fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Envelope types that the filter is called with; empty = all.
+    #[serde(default)]
+    pub types: Vec<String>,
+}
+
+impl From<&Filter> for FilterConfig {
+    fn from(filter: &Filter) -> Self {
+        Self {
+            name: filter.name.clone(),
+            source: filter.source.clone(),
+            on_failure: match filter.on_failure {
+                OnFailure::Refuse => judge::OnFailure::Refuse,
+                OnFailure::Skip => judge::OnFailure::Skip,
+            },
+            types: filter.types.clone(),
+        }
+    }
+}
+
+/// What happens to an envelope when a filter fails.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum OnFailure {
+    /// The envelope is refused.
+    #[default]
+    Refuse,
+    /// The envelope continues as if the filter had passed it.
+    Skip,
+}
+
+/// `[edge]`: the application with the directory, in this process or elsewhere.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Edge {
+    /// Base URL of an application that runs elsewhere; empty = in this process.
+    pub url: String,
+    /// The application's `spin.toml`; empty = `spin.toml` in the working directory, else the application in the binary.
+    pub app: PathBuf,
+    /// Shared secret between gateway and application; empty = the file `service-credential` in the data folder, made if missing.
+    pub service_credential: String,
+    /// Requests that one instance of a component serves before it is replaced; 1 = a fresh instance for each request, 0 = the maximum, 128.
+    pub requests_per_instance_max: usize,
+    /// Base URLs of further gateways that are notified after each change.
+    pub gateway_urls: Vec<String>,
+    /// Variables of the application; they override what other tables set.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// `[cache]`: compiled code.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Cache {
+    /// Folder of compiled components. Empty = `$JACKFIELD_CACHE/code`, else `$XDG_CACHE_HOME/jackfield/code`, else
+    /// `~/.cache/jackfield/code`, shared by all hosts of the user; if none can be used, `cache` in the data folder.
+    pub directory: PathBuf,
+}
+
+/// `[plugins]`: third-party plugins.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct PluginSettings {
+    /// Whether this host runs plugins.
+    pub enabled: bool,
+    /// Folder of the plugins; empty = `plugins` in the data folder.
+    pub directory: PathBuf,
+    /// Delay before the first restart after a crash, at most 1000. Each further crash in a row doubles it, up to 16 times.
+    pub restart_ms: u64,
+    /// Decisions about capabilities without a grant: profile `safe` denies them, `standard` requires consent, `permissive` allows them; and lists
+    /// of capabilities that are denied or allowed to all plugins.
+    pub policy: PolicySettings,
+    /// Destinations of plugins' requests beyond public addresses and usual ports.
+    pub network: GuardSettings,
+    /// Most that one plugin may use; a manifest may ask for less.
+    pub limits: Ceilings,
+}
+
+impl Default for PluginSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            directory: PathBuf::new(),
+            restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
+            policy: PolicySettings::default(),
+            network: GuardSettings::default(),
+            limits: Ceilings::default(),
+        }
+    }
+}
+
+impl PluginSettings {
+    /// The policy with the environment applied, which can only forbid more.
+    ///
+    /// # Errors
+    /// A list contains something that is not a capability or a scope.
+    pub(crate) fn policy(&self, environment: &Environment) -> Result<Policy> {
+        let mut policy = self.policy.compile().context("plugins.policy")?;
+        policy.kill = environment.kill.clone();
+        policy.mode = Mode::effective(environment.mode, Some(policy.mode), None);
+        if !environment.deny.is_empty() {
+            let requests = self
+                .policy
+                .deny
+                .clone()
+                .unwrap_or_else(|| Profile::DENIED.map(Request::of).into());
+            let mut denied: Vec<Grant> = requests
+                .into_iter()
+                .map(|request| Grant {
+                    capability: request.id,
+                    scope: request.scope,
+                })
+                .collect();
+            denied.extend(environment.deny.iter().cloned());
+            policy.deny =
+                Rules::from_grants(&denied).context("environment variable PLUGIN_DENY")?;
+        }
+        Ok(policy)
+    }
+}
+
+/// `[log]`: the log on standard error, and traces.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,gateway=debug`. The variable RUST_LOG overrides it.
+    pub filter: String,
+    /// Form of a line.
+    pub format: LogFormat,
+    /// OTLP collector that receives spans over HTTP, such as `http://127.0.0.1:4318`; empty = none.
+    pub otlp_endpoint: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".into(),
+            format: LogFormat::Text,
+            otlp_endpoint: String::new(),
+        }
+    }
+}
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// Text.
+    #[default]
+    Text,
+    /// One JSON object.
+    Json,
+}
