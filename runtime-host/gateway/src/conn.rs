@@ -4,7 +4,7 @@
 
 use crate::{
     assembly::Assembly,
-    deciding::Asked,
+    deciding::PendingDecision,
     edge::JoinQuestion,
     hub::ConnRef,
     queue::Queue,
@@ -132,7 +132,7 @@ pub(crate) enum Pending {
         request_id: Option<String>,
     },
     /// The decision of plugins about an envelope.
-    Plugins(Asked),
+    Plugins(PendingDecision),
     /// The decision of judges that were not sure yet.
     Judges(Undecided),
 }

@@ -1,16 +1,14 @@
-//! Envelopes on their way past plugins: who only listens gets a copy, who decides is waited for.
+//! Envelopes that plugins listen to: plugins that only listen get a copy, and an envelope that plugins decide about waits for the decision.
 //!
-//! What it is not: a decision. Invariant: one question is open for a connection at most; while it is, nothing further is read from that
-//! connection and from that one alone, so its envelopes keep their order; and every question ends, by an answer, at its deadline, or with
-//! its connection. A client that says goodbye is heard after what it sent before; one that is torn away, or sent away, takes with it what
-//! nobody has decided about.
+//! At most one decision is pending for a connection. Until then nothing further is read from that connection and from that one alone, so its
+//! envelopes keep their order. Every pending decision ends: by an answer, at its deadline, or with its connection. An orderly close waits
+//! behind the envelopes sent before it; a lost or expelled connection takes its pending envelope with it.
 
 use crate::{
     conn::Pending,
     frame,
-    hub::{ConnRef, Hub},
+    hub::Hub,
     metrics::Metrics,
-    plugins::{Ask, Interest, Offered, OfferedKind, Outcome, Subject, SubjectKind, Topic},
     room::Room,
     shard::{Message, Shard},
 };
@@ -25,76 +23,78 @@ use limits::{
     dispatch::{REASON_CHARS_MAX, RETRY_AFTER_MS},
     validator::CODE_CHARS_MAX,
 };
+use plugin_bus::{
+    DecisionRequest, Interest, Offer, OfferKind, Outcome, Subject, SubjectKind, Ticket, Topic,
+};
 use std::sync::Arc;
 
-/// An envelope that plugins listen to.
+/// Bits of a [`Ticket`] that count; the ones above them name the shard.
+const TICKET_COUNTER_BITS: u32 = 48;
+
+/// Routing data of an envelope that at least one plugin listens to.
 #[derive(Debug)]
-pub(crate) struct Matter {
+pub(crate) struct PluginInterest {
     room: Arc<Room>,
     user_id: Arc<str>,
-    kind: OfferedKind,
+    kind: OfferKind,
     /// Plugins decide about it.
     pub decides: bool,
 }
 
 /// An envelope that waits for a decision.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    pub ticket: u64,
-    kind: OfferedKind,
+pub(crate) struct PendingDecision {
+    pub ticket: Ticket,
+    kind: OfferKind,
     envelope: Bytes,
     effects: Vec<Effect>,
     r#type: &'static EnvelopeType,
 }
 
-/// Who waits for an answer, and since when.
+/// Which connection waits for a decision, and since when.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Waiting {
+pub(crate) struct Deadline {
     slot: u32,
     since_ms: u32,
 }
 
+/// The first ticket of a shard. A shard counts up from it, so that a ticket names its shard.
+pub(crate) fn first_ticket(shard: u16) -> Ticket {
+    Ticket(u64::from(shard) << TICKET_COUNTER_BITS)
+}
+
 impl Hub {
-    /// What plugins decided about the envelope that waits under `ticket`. May be called on any thread; an answer that comes too late, or
-    /// for a connection that is gone, is counted and does nothing.
-    pub fn decided(&self, conn: ConnRef, ticket: u64, outcome: Outcome) {
+    /// Hands a decision to the shard that waits for it. Callable from any thread. An answer that comes too late, or for a connection that
+    /// has closed, is counted and has no effect.
+    pub fn decided(&self, ticket: Ticket, outcome: Outcome) {
         let shards = self.shards();
-        match shards.get(usize::from(conn.shard)) {
-            Some(shard) => shard.send(Message::Decided {
-                to: conn,
-                ticket,
-                outcome,
-            }),
-            None => tracing::error!(
-                shard = conn.shard,
-                "a decision names a shard that does not exist"
-            ),
+        match shards.get((ticket.0 >> TICKET_COUNTER_BITS) as usize) {
+            Some(shard) => shard.send(Message::Decided { ticket, outcome }),
+            None => tracing::error!(?ticket, "a decision names a shard that does not exist"),
         }
     }
 }
 
-impl Topic {
-    /// What plugins may listen to of this type; each of the two has a rate class of its own.
-    fn of(envelope: &EnvelopeType) -> Option<Self> {
-        match envelope.rate {
-            RateClass::Chat => Some(Self::Chat),
-            RateClass::PluginEvent => Some(Self::PluginEvent),
-            _ => None,
-        }
+/// The topic of an envelope type, if plugins can listen to it; both types have a rate class of their own.
+fn topic_of(envelope: &EnvelopeType) -> Option<Topic> {
+    match envelope.rate {
+        RateClass::Chat => Some(Topic::Chat),
+        RateClass::PluginEvent => Some(Topic::PluginEvent),
+        _ => None,
     }
 }
 
 impl Shard {
-    /// Whether plugins want anything of a legal envelope, and what.
-    pub(crate) fn matter(
+    /// What plugins want of a validated envelope, if anything.
+    pub(crate) fn plugin_interest(
         &mut self,
         slot: u32,
         decision: &Decision,
         outgoing: &[u8],
         envelope: Option<&'static EnvelopeType>,
-    ) -> Option<Matter> {
+    ) -> Option<PluginInterest> {
         let plugins = self.hub.plugins.get()?;
-        let topic = Topic::of(envelope?)?;
+        let topic = topic_of(envelope?)?;
         let listens = plugins.listens(topic);
         let channels = topic == Topic::Chat && plugins.listens(Topic::Channels);
         if !listens && !channels {
@@ -128,7 +128,7 @@ impl Shard {
         };
         match plugins.interest(&Subject { server_id, kind }) {
             Interest::None => None,
-            interest => Some(Matter {
+            interest => Some(PluginInterest {
                 room,
                 user_id,
                 kind: kind.into(),
@@ -140,26 +140,26 @@ impl Shard {
     fn offered(
         &mut self,
         slot: u32,
-        matter: &Matter,
+        interest: &PluginInterest,
         envelope: Bytes,
-        ask: Option<Ask>,
-    ) -> Option<Offered> {
+        decision: Option<DecisionRequest>,
+    ) -> Option<Offer> {
         let person = self.conn(slot)?.session.as_ref()?.person.as_ref()?;
-        Some(Offered {
-            server_id: matter.room.server_id.clone(),
-            kind: matter.kind.clone(),
+        Some(Offer {
+            server_id: interest.room.server_id.clone(),
+            kind: interest.kind.clone(),
             envelope,
-            sender_id: matter.user_id.clone(),
+            sender_id: interest.user_id.clone(),
             sender_name: person.profile.display_name.clone(),
             author: None,
-            ask,
+            decision,
             hops: 0,
         })
     }
 
     /// A copy of an envelope that was sent, for those who only listen.
-    pub(crate) fn inform(&mut self, slot: u32, matter: &Matter, envelope: Vec<u8>) {
-        if let Some(offered) = self.offered(slot, matter, envelope.into(), None) {
+    pub(crate) fn inform(&mut self, slot: u32, interest: &PluginInterest, envelope: Vec<u8>) {
+        if let Some(offered) = self.offered(slot, interest, envelope.into(), None) {
             self.hub.inform(offered);
         }
     }
@@ -168,77 +168,79 @@ impl Shard {
     pub(crate) fn ask_plugins(
         &mut self,
         slot: u32,
-        matter: &Matter,
+        interest: &PluginInterest,
         envelope: Vec<u8>,
         effects: Vec<Effect>,
         r#type: &'static EnvelopeType,
     ) {
-        let ask = Ask {
-            conn: self.reference(slot),
-            ticket: self.next_ticket,
+        let ticket = self.next_ticket;
+        self.next_ticket.0 += 1;
+        let request = DecisionRequest {
+            ticket,
+            limit_ms: self.hub.config.decision_max_ms(),
         };
-        self.next_ticket += 1;
         let envelope = Bytes::from(envelope);
-        let asked = Asked {
-            ticket: ask.ticket,
-            kind: matter.kind.clone(),
+        let pending = PendingDecision {
+            ticket,
+            kind: interest.kind.clone(),
             envelope: envelope.clone(),
             effects,
             r#type,
         };
         let since_ms = self.now_ms;
-        let Some(offered) = self.offered(slot, matter, envelope, Some(ask)) else {
+        let Some(offered) = self.offered(slot, interest, envelope, Some(request)) else {
             return;
         };
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
             return;
         };
-        session.pending = Some(Box::new(Pending::Plugins(asked)));
-        self.waiting.insert(ask.ticket, Waiting { slot, since_ms });
+        session.pending = Some(Box::new(Pending::Plugins(pending)));
+        self.waiting.insert(ticket, Deadline { slot, since_ms });
         self.hub.metrics.plugin_waiting.inc();
         if !self.hub.offer(offered, "decide")
-            && let Some(asked) = self.take_asked(slot, ask.ticket)
+            && let Some(pending) = self.take_pending(slot, ticket)
         {
-            self.postpone(slot, &asked, "plugins have no room for it");
+            self.postpone(slot, &pending, "plugins have no room for it");
         }
     }
 
     /// Plugins have decided.
-    pub(crate) fn decided(&mut self, to: ConnRef, ticket: u64, outcome: Outcome) {
-        let asked = self
-            .resolve(to)
-            .and_then(|slot| Some((slot, self.take_asked(slot, ticket)?)));
-        let Some((slot, asked)) = asked else {
+    pub(crate) fn decided(&mut self, ticket: Ticket, outcome: Outcome) {
+        let slot = self.waiting.get(&ticket).map(|waiting| waiting.slot);
+        let pending = slot.and_then(|slot| Some((slot, self.take_pending(slot, ticket)?)));
+        let Some((slot, pending)) = pending else {
             return Metrics::count(&self.hub.metrics.plugin_decisions, "late");
         };
         Metrics::count(&self.hub.metrics.plugin_decisions, outcome.name());
         self.make_ready(slot);
         match outcome {
-            Outcome::Relay => self.pass_on(slot, &asked),
-            Outcome::Rewrite(bytes) => self.rewritten(slot, asked, &bytes),
+            Outcome::Relay => self.pass_on(slot, &pending),
+            Outcome::Rewrite(bytes) => self.rewritten(slot, pending, &bytes),
             Outcome::Consume => {}
             Outcome::Refuse { code, message } => {
-                self.refused_by_plugin(slot, &asked, &code, &message)
+                self.refused_by_plugin(slot, &pending, &code, &message)
             }
-            Outcome::Failed => self.postpone(slot, &asked, "a plugin that decides about it failed"),
+            Outcome::Failed => {
+                self.postpone(slot, &pending, "a plugin that decides about it failed")
+            }
         }
     }
 
     /// Takes the envelope that waits under `ticket`; the connection is paused no longer.
-    fn take_asked(&mut self, slot: u32, ticket: u64) -> Option<Asked> {
+    fn take_pending(&mut self, slot: u32, ticket: Ticket) -> Option<PendingDecision> {
         let session = self.conn(slot)?.session.as_mut()?;
         let pending = session.pending.take_if(
-            |pending| matches!(&**pending, Pending::Plugins(asked) if asked.ticket == ticket),
+            |pending| matches!(&**pending, Pending::Plugins(pending) if pending.ticket == ticket),
         )?;
         self.forget_ticket(ticket);
         match *pending {
-            Pending::Plugins(asked) => Some(asked),
+            Pending::Plugins(pending) => Some(pending),
             _ => None,
         }
     }
 
     /// Nobody waits under `ticket` any more.
-    pub(crate) fn forget_ticket(&mut self, ticket: u64) {
+    pub(crate) fn forget_ticket(&mut self, ticket: Ticket) {
         if let Some(waiting) = self.waiting.remove(&ticket) {
             let metrics = &self.hub.metrics;
             metrics.plugin_waiting.dec();
@@ -254,60 +256,60 @@ impl Shard {
             return;
         }
         let (now_ms, most_ms) = (self.now_ms, self.hub.config.decision_max_ms());
-        let is_late = |waiting: &Waiting| now_ms.wrapping_sub(waiting.since_ms) >= most_ms;
-        let late: Vec<(u64, u32)> = self
+        let is_late = |waiting: &Deadline| now_ms.wrapping_sub(waiting.since_ms) >= most_ms;
+        let late: Vec<(Ticket, u32)> = self
             .waiting
             .iter()
             .filter(|(_, waiting)| is_late(waiting))
             .map(|(ticket, waiting)| (*ticket, waiting.slot))
             .collect();
         for (ticket, slot) in late {
-            let Some(asked) = self.take_asked(slot, ticket) else {
+            let Some(pending) = self.take_pending(slot, ticket) else {
                 continue;
             };
             Metrics::count(&self.hub.metrics.plugin_decisions, "deadline");
             self.hub.alarm(|| {
                 tracing::warn!(
-                    kind = asked.r#type.name,
+                    kind = pending.r#type.name,
                     "plugins did not decide in time; the envelope was refused"
                 )
             });
             self.make_ready(slot);
             self.postpone(
                 slot,
-                &asked,
+                &pending,
                 "a plugin that decides about it did not answer in time",
             );
         }
     }
 
     /// Sends what waited, if its sender is still where it spoke.
-    fn pass_on(&mut self, slot: u32, asked: &Asked) {
-        let joined = asked
+    fn pass_on(&mut self, slot: u32, pending: &PendingDecision) {
+        let joined = pending
             .effects
             .iter()
             .filter_map(sent_to)
             .all(|server_id| self.joined_room(slot, server_id).is_some());
         if !joined {
             let message = "you have left the server while a plugin decided";
-            return self.refuse(slot, &refusal(asked, code::NOT_A_MEMBER, message, None));
+            return self.refuse(slot, &refusal(pending, code::NOT_A_MEMBER, message, None));
         }
-        let frame = frame::text(&asked.envelope);
-        let hint = Hint::scan(&asked.envelope);
-        for effect in &asked.effects {
-            self.perform_one(slot, effect, Some(&frame), &hint, Some(asked.r#type));
+        let frame = frame::text(&pending.envelope);
+        let hint = Hint::scan(&pending.envelope);
+        for effect in &pending.effects {
+            self.perform_one(slot, effect, Some(&frame), &hint, Some(pending.r#type));
         }
     }
 
     /// What a plugin made of an envelope is judged as if its sender had sent it: no plugin can forge a sender or pass a schema by.
-    fn rewritten(&mut self, slot: u32, mut asked: Asked, bytes: &Bytes) {
+    fn rewritten(&mut self, slot: u32, mut pending: PendingDecision, bytes: &Bytes) {
         let hint = Hint::scan(bytes);
-        let is_same = Hint::kind_only(bytes).is_some_and(|kind| std::ptr::eq(kind, asked.r#type))
-            && names(&asked.kind).is_none_or(|(plugin, event)| {
+        let is_same = Hint::kind_only(bytes).is_some_and(|kind| std::ptr::eq(kind, pending.r#type))
+            && names(&pending.kind).is_none_or(|(plugin, event)| {
                 hint.text("pluginId").as_deref() == Some(plugin)
                     && hint.text("eventName").as_deref() == Some(event)
             })
-            && asked
+            && pending
                 .effects
                 .iter()
                 .filter_map(sent_to)
@@ -326,7 +328,7 @@ impl Shard {
         });
         let Some((envelope, effects)) = stamped else {
             Metrics::count(&self.hub.metrics.plugin_decisions, "bad_rewrite");
-            let kind = asked.r#type.name;
+            let kind = pending.r#type.name;
             self.hub.alarm(|| {
                 tracing::warn!(
                     kind,
@@ -335,29 +337,35 @@ impl Shard {
                 )
             });
             let message = "a plugin changed it into something that is not legal; it was not sent";
-            return self.refuse(slot, &refusal(&asked, code::INTERNAL, message, None));
+            return self.refuse(slot, &refusal(&pending, code::INTERNAL, message, None));
         };
-        (asked.envelope, asked.effects) = (envelope.into(), effects);
-        self.pass_on(slot, &asked);
+        (pending.envelope, pending.effects) = (envelope.into(), effects);
+        self.pass_on(slot, &pending);
     }
 
-    fn refused_by_plugin(&mut self, slot: u32, asked: &Asked, code: &str, message: &str) {
+    fn refused_by_plugin(
+        &mut self,
+        slot: u32,
+        pending: &PendingDecision,
+        code: &str,
+        message: &str,
+    ) {
         let legal = (1..=CODE_CHARS_MAX).contains(&code.len())
             && code
                 .bytes()
                 .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
         let code = if legal { code } else { code::PLUGIN_REFUSED };
         let message: String = message.chars().take(REASON_CHARS_MAX).collect();
-        self.refuse(slot, &refusal(asked, code, &message, None));
+        self.refuse(slot, &refusal(pending, code, &message, None));
     }
 
     /// Nobody decided: nothing is sent, and the sender may try again.
-    fn postpone(&mut self, slot: u32, asked: &Asked, why: &str) {
+    fn postpone(&mut self, slot: u32, pending: &PendingDecision, why: &str) {
         let message = format!("{why}; nothing was sent, try again");
         self.refuse(
             slot,
             &refusal(
-                asked,
+                pending,
                 code::PLUGIN_UNAVAILABLE,
                 &message,
                 Some(RETRY_AFTER_MS),
@@ -368,15 +376,15 @@ impl Shard {
 
 impl Hub {
     /// Offers an envelope that was sent already; a full queue is counted and costs nobody else anything.
-    pub(crate) fn inform(&self, offered: Offered) {
-        self.offer(offered, "inform");
+    pub(crate) fn inform(&self, offer: Offer) {
+        self.offer(offer, "inform");
     }
 
-    fn offer(&self, offered: Offered, how: &'static str) -> bool {
+    fn offer(&self, offer: Offer, how: &'static str) -> bool {
         let taken = self
             .plugins
             .get()
-            .is_some_and(|plugins| plugins.offer(offered));
+            .is_some_and(|plugins| plugins.offer(offer));
         Metrics::count(
             &self.metrics.plugin_offers,
             if taken { how } else { "dropped" },
@@ -399,7 +407,7 @@ fn sent_to(effect: &Effect) -> Option<&str> {
 }
 
 /// Plugin and event, of a plugin event.
-fn names(kind: &OfferedKind) -> Option<(&str, &str)> {
+fn names(kind: &OfferKind) -> Option<(&str, &str)> {
     match kind.as_subject() {
         SubjectKind::PluginEvent {
             plugin_id,
@@ -411,10 +419,15 @@ fn names(kind: &OfferedKind) -> Option<(&str, &str)> {
 }
 
 /// Tells the sender in the words that its envelope's type calls for.
-fn refusal(asked: &Asked, code: &str, message: &str, retry_after_ms: Option<u64>) -> Refusal {
-    let hint = Hint::scan(&asked.envelope);
+fn refusal(
+    pending: &PendingDecision,
+    code: &str,
+    message: &str,
+    retry_after_ms: Option<u64>,
+) -> Refusal {
+    let hint = Hint::scan(&pending.envelope);
     let request_id = hint.request_id();
-    match names(&asked.kind) {
+    match names(&pending.kind) {
         Some((plugin_id, event_name)) => {
             let names = EventNames {
                 server_id: hint.server_id.clone(),
@@ -428,7 +441,7 @@ fn refusal(asked: &Asked, code: &str, message: &str, retry_after_ms: Option<u64>
             let body = reply::error(
                 code,
                 message,
-                Some(asked.r#type.name),
+                Some(pending.r#type.name),
                 request_id.as_deref(),
                 retry_after_ms,
             );
@@ -442,15 +455,16 @@ fn refusal(asked: &Asked, code: &str, message: &str, retry_after_ms: Option<u64>
 
 #[cfg(test)]
 mod tests {
-    use super::Topic;
+    use super::topic_of;
     use envelope::catalogue::CATALOGUE;
+    use plugin_bus::Topic;
 
     #[test]
     fn each_topic_is_one_type() {
         let types = |topic| {
             CATALOGUE
                 .iter()
-                .filter(|kind| Topic::of(kind) == Some(topic))
+                .filter(|kind| topic_of(kind) == Some(topic))
                 .map(|kind| kind.name)
                 .collect::<Vec<_>>()
         };

@@ -456,7 +456,7 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
         edge.known.users.lock().clear();
         let noted = noted_users(edge).await?;
         *edge.known.noted.write() = noted;
-        let mut followed = hub.open_servers();
+        let mut followed = hub.open_server_ids();
         followed.extend(edge.known.servers.lock().keys().cloned());
         followed.sort_unstable();
         followed.dedup();

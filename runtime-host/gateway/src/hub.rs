@@ -8,7 +8,6 @@ use crate::{
     edge::Asker,
     inbox::ShardHandle,
     metrics::Metrics,
-    plugins::Plugins,
     rate::{Addresses, Bucket},
     room::Room,
     shard::Message,
@@ -21,6 +20,7 @@ use limits::{
     socket::{HALF_OPEN_MAX, HALF_OPEN_MIN},
 };
 use parking_lot::{Mutex, RwLock};
+use plugin_bus::PluginHost;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::{
@@ -166,8 +166,8 @@ pub struct Hub {
     handshakes: Addresses,
     relations: Mutex<Relations>,
     ages: AtomicU64,
-    /// Who runs plugins, where anybody does.
-    pub(crate) plugins: OnceLock<Arc<dyn Plugins>>,
+    /// The plugin host, if there is one.
+    pub(crate) plugins: OnceLock<Arc<dyn PluginHost>>,
     /// What plugins sent and no shard has taken yet.
     pub(crate) publications: AtomicUsize,
     alarms: Mutex<Bucket>,

@@ -319,8 +319,8 @@ impl Shard {
         };
         let pending = session.pending.take();
         let places = std::mem::take(&mut session.rooms);
-        if let Some(Pending::Plugins(asked)) = pending.as_deref() {
-            self.forget_ticket(asked.ticket);
+        if let Some(Pending::Plugins(decision)) = pending.as_deref() {
+            self.forget_ticket(decision.ticket);
         }
         for place in &places {
             self.vacate(slot, place);

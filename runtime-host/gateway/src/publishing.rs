@@ -1,14 +1,12 @@
-//! What plugins send: events and chat messages in their own names.
+//! Envelopes that plugins send: events and chat messages in the plugin's own name.
 //!
-//! What it is not: a grant; who may publish is settled before. Invariant: what a plugin sends is judged by the same chain of judges as what
-//! a client sends, with the plugin's own identity as the sender and never a person's (T17), and is bounded in rate, bytes, number and hops.
+//! An envelope of a plugin passes the same validator chain as a client's, with the plugin's own user as its sender, and is bounded in rate,
+//! bytes, number and hops. Whether the plugin may send at all was decided before.
 
 use crate::{
     frame,
     hub::Hub,
     metrics::Metrics,
-    plugins::{Interest, Offered, OfferedKind, Subject, Topic},
-    publish_error::PublishError,
     room::Room,
     shard::{Delivery, Filter, Message, Shard},
 };
@@ -21,56 +19,21 @@ use limits::{
     envelope::CHANNEL_ID_CHARS_MAX,
     rate::Rate,
 };
+use plugin_bus::{
+    Interest, Offer, OfferKind, OutgoingBody, OutgoingMessage, PluginHost, PluginSender,
+    PublishError, Subject,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::oneshot;
-
-/// A plugin as it speaks on a chat server.
-#[derive(Debug, Clone, Copy)]
-pub struct Speaker<'a> {
-    /// The plugin.
-    pub plugin_id: &'a str,
-    /// The id of the manifest's `pluginUser`; `plugin:<pluginId>` where there is none (D9).
-    pub plugin_user_id: Option<&'a str>,
-    /// The name that people see; the plugin's id where it is empty.
-    pub display_name: &'a str,
-    /// Hops of the envelope that the plugin acts upon; 0 when it acts by itself.
-    pub hops: u8,
-}
-
-/// A plugin event that a plugin publishes.
-#[derive(Debug, Clone, Copy)]
-pub struct PluginEvent<'a> {
-    /// The chat server.
-    pub server_id: &'a str,
-    /// The event's name; its definition decides about scope, size and schema (T52 to T57).
-    pub event_name: &'a str,
-    /// What the event's schema allows.
-    pub payload: &'a RawValue,
-    /// The channel; needed by events of scope `channel`.
-    pub channel_id: Option<&'a str>,
-    /// The receiver, for events of scope `user`.
-    pub target_user_id: Option<&'a str>,
-}
-
-/// A chat message that a plugin writes.
-#[derive(Debug, Clone, Copy)]
-pub struct ChatMessage<'a> {
-    /// The chat server.
-    pub server_id: &'a str,
-    /// The channel, as clients name it.
-    pub channel_id: Option<&'a str>,
-    /// The text.
-    pub text: &'a str,
-}
 
 /// An envelope of a plugin on its way to a shard, which judges and sends it.
 #[derive(Debug)]
 pub(crate) struct Publication {
     room: Arc<Room>,
     envelope: Vec<u8>,
-    kind: OfferedKind,
+    kind: OfferKind,
     author: Arc<str>,
     user_id: Arc<str>,
     display_name: Arc<str>,
@@ -79,131 +42,36 @@ pub(crate) struct Publication {
 }
 
 impl Hub {
-    /// Publishes an event in a plugin's name: judged like a client's, then sent to whom its scope reaches (T57), then told to the plugins
-    /// that listen, one hop further. Answers when it is on its way.
+    /// Sends an envelope in a plugin's name: validated like a client's, sent to the receivers in its scope, then offered to the plugins that
+    /// listen, one hop further. Completes when it is on its way.
     ///
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.
-    pub async fn publish_event(
-        &self,
-        speaker: &Speaker<'_>,
-        event: &PluginEvent<'_>,
-    ) -> Result<(), PublishError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            r#type: &'static str,
-            server_id: &'a str,
-            plugin_id: &'a str,
-            event_name: &'a str,
-            payload: &'a RawValue,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            channel_id: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            target_user_id: Option<&'a str>,
-            source_plugin_user_id: &'a str,
-        }
-        let user_id = user_id(speaker);
-        let envelope = reply::bytes(&Wire {
-            r#type: "plugin_event",
-            server_id: event.server_id,
-            plugin_id: speaker.plugin_id,
-            event_name: event.event_name,
-            payload: event.payload,
-            channel_id: event.channel_id,
-            target_user_id: event.target_user_id,
-            source_plugin_user_id: &user_id,
-        });
-        let kind = OfferedKind::PluginEvent {
-            plugin_id: speaker.plugin_id.into(),
-            event_name: event.event_name.into(),
-            // It comes from the server's side: nobody has to see it first.
-            client_to_server: false,
+    pub async fn send(&self, message: &OutgoingMessage) -> Result<(), PublishError> {
+        let outcome = match self.hand_over(message) {
+            // A shard that ends with the process answers nothing more.
+            Ok(answer) => answer.await.unwrap_or(Err(PublishError::Busy)),
+            Err(error) => Err(error),
         };
-        self.publish(speaker, event.server_id, user_id, kind, envelope)
-            .await
-    }
-
-    /// Writes a chat message in a plugin's name, judged like a person's; sent to everyone on the server (D5), then told to the plugins that
-    /// listen to chat, one hop further.
-    ///
-    /// # Errors
-    /// See [`PublishError`]; then nothing was sent.
-    pub async fn send_chat(
-        &self,
-        speaker: &Speaker<'_>,
-        message: &ChatMessage<'_>,
-    ) -> Result<(), PublishError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Wire<'a> {
-            r#type: &'static str,
-            server_id: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            channel_id: Option<&'a str>,
-            message: &'a str,
-            sender_id: &'a str,
-            timestamp: u64,
-        }
-        if message
-            .channel_id
-            .is_some_and(|channel| channel.chars().count() > CHANNEL_ID_CHARS_MAX)
-        {
-            let message = format!("channelId has more than {CHANNEL_ID_CHARS_MAX} characters");
-            return self.settled(Err(PublishError::Refused {
-                code: code::INVALID_FIELD.to_owned(),
-                message,
-            }));
-        }
-        let user_id = user_id(speaker);
-        let envelope = reply::bytes(&Wire {
-            r#type: "chat_message",
-            server_id: message.server_id,
-            channel_id: message.channel_id,
-            message: message.text,
-            sender_id: &user_id,
-            timestamp: Self::now_ms(),
-        });
-        self.publish(
-            speaker,
-            message.server_id,
-            user_id,
-            OfferedKind::Chat,
-            envelope,
-        )
-        .await
-    }
-
-    async fn publish(
-        &self,
-        speaker: &Speaker<'_>,
-        server_id: &str,
-        user_id: Arc<str>,
-        kind: OfferedKind,
-        envelope: Vec<u8>,
-    ) -> Result<(), PublishError> {
-        let waiting = match self.hand_over(speaker, server_id, user_id, kind, envelope) {
-            Ok(waiting) => waiting,
-            Err(error) => return self.settled(Err(error)),
-        };
-        // A shard that ends with the process answers nothing more.
-        let outcome = waiting.await.unwrap_or(Err(PublishError::Busy));
-        self.settled(outcome)
+        let label = outcome
+            .as_ref()
+            .map_or_else(PublishError::label, |()| "sent");
+        Metrics::count(&self.metrics.plugin_publications, label);
+        outcome
     }
 
     fn hand_over(
         &self,
-        speaker: &Speaker<'_>,
-        server_id: &str,
-        user_id: Arc<str>,
-        kind: OfferedKind,
-        envelope: Vec<u8>,
+        message: &OutgoingMessage,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
-        if speaker.hops >= HOPS_MAX {
+        let (sender, server_id) = (&message.sender, message.server_id.as_str());
+        let user_id = user_id(sender);
+        let (kind, envelope) = envelope_of(message, &user_id)?;
+        if sender.hops >= HOPS_MAX {
             self.alarm(|| {
                 tracing::warn!(
-                    plugin = speaker.plugin_id,
-                    "plugins answer plugins without end; the chain was cut"
+                    plugin = &*sender.plugin_id,
+                    "plugins react to each other without end; the chain was cut"
                 )
             });
             return Err(PublishError::Loop);
@@ -214,19 +82,16 @@ impl Hub {
             .judged
             .requirements
             .iter()
-            .any(|known| known.blocked && known.plugin_id.as_str() == speaker.plugin_id)
+            .any(|known| known.blocked && known.plugin_id.as_str() == &*sender.plugin_id)
         {
-            let message = format!("plugin \"{}\" is blocked on this server", speaker.plugin_id);
-            return Err(PublishError::Refused {
-                code: code::PLUGIN_BLOCKED.to_owned(),
-                message,
-            });
+            let message = format!("plugin \"{}\" is blocked on this server", sender.plugin_id);
+            return Err(refused(code::PLUGIN_BLOCKED, message));
         }
         let (what, rate) = match kind {
-            OfferedKind::Chat => ("messages", MESSAGES),
-            OfferedKind::PluginEvent { .. } => ("events", EVENTS),
+            OfferKind::Chat => ("messages", MESSAGES),
+            OfferKind::PluginEvent { .. } => ("events", EVENTS),
         };
-        self.charge_speaker(&room, speaker.plugin_id, what, rate, envelope.len())?;
+        self.charge_speaker(&room, &sender.plugin_id, what, rate, envelope.len())?;
         let shards = self.shards();
         // One shard for all publications of a server: they are sent in the order in which they came.
         let shard = shards
@@ -236,14 +101,13 @@ impl Hub {
             self.publications.fetch_sub(1, Ordering::AcqRel);
             return Err(PublishError::Busy);
         }
-        let display_name = if speaker.display_name.is_empty() {
-            speaker.plugin_id
+        let display_name = if sender.display_name.is_empty() {
+            sender.plugin_id.clone()
         } else {
-            speaker.display_name
-        }
-        .into();
+            sender.display_name.clone()
+        };
         let (answer, waiting) = oneshot::channel();
-        let author = speaker.plugin_id.into();
+        let author = sender.plugin_id.clone();
         shard.send(Message::Publish(Box::new(Publication {
             room,
             envelope,
@@ -251,7 +115,7 @@ impl Hub {
             author,
             user_id,
             display_name,
-            hops: speaker.hops + 1,
+            hops: sender.hops + 1,
             answer,
         })));
         Ok(waiting)
@@ -272,17 +136,6 @@ impl Hub {
                 retry_after_ms: u64::from(wait_ms.max(1)),
             })
     }
-
-    /// Counts how a publication ended.
-    fn settled(&self, outcome: Result<(), PublishError>) -> Result<(), PublishError> {
-        Metrics::count(
-            &self.metrics.plugin_publications,
-            outcome
-                .as_ref()
-                .map_or_else(PublishError::label, |()| "sent"),
-        );
-        outcome
-    }
 }
 
 impl Shard {
@@ -301,30 +154,25 @@ impl Shard {
             ..
         } = publication;
         let outcome = sent.map(|envelope| {
-            let topic = if kind == OfferedKind::Chat {
-                Topic::Chat
-            } else {
-                Topic::PluginEvent
-            };
             let subject = Subject {
                 server_id: &room.server_id,
                 kind: kind.as_subject(),
             };
-            let wanted = |plugins: &Arc<dyn crate::plugins::Plugins>| {
-                plugins.listens(topic) && plugins.interest(&subject) != Interest::None
+            let wanted = |plugins: &Arc<dyn PluginHost>| {
+                plugins.listens(kind.topic()) && plugins.interest(&subject) != Interest::None
             };
             if self.hub.plugins.get().is_some_and(wanted) {
                 let server_id = room.server_id.clone();
                 let envelope = envelope.into();
                 let author = Some(author);
-                self.hub.inform(Offered {
+                self.hub.inform(Offer {
                     server_id,
                     kind,
                     envelope,
                     sender_id: user_id,
                     sender_name: display_name,
                     author,
-                    ask: None,
+                    decision: None,
                     hops,
                 });
             }
@@ -388,7 +236,7 @@ impl Shard {
         };
         match verdict {
             Ok(Verdict::Route(decision)) => Ok(decision),
-            Ok(Verdict::Refuse(refusal)) => Err(PublishError::of(&refusal)),
+            Ok(Verdict::Refuse(refusal)) => Err(PublishError::from(&refusal)),
             Ok(_) => Err(self.publication_failed(&crate::session::broken(
                 "it ended without a decision".into(),
             ))),
@@ -407,10 +255,102 @@ impl Shard {
     }
 }
 
-/// The plugin's own identity (T17).
-fn user_id(speaker: &Speaker<'_>) -> Arc<str> {
-    match speaker.plugin_user_id.filter(|id| !id.is_empty()) {
-        Some(id) => id.into(),
-        None => format!("plugin:{}", speaker.plugin_id).into(),
+/// The user that a plugin acts as.
+fn user_id(sender: &PluginSender) -> Arc<str> {
+    match &sender.plugin_user_id {
+        Some(id) if !id.is_empty() => id.clone(),
+        _ => format!("plugin:{}", sender.plugin_id).into(),
+    }
+}
+
+/// The message as an envelope, before validation.
+fn envelope_of(
+    message: &OutgoingMessage,
+    user_id: &str,
+) -> Result<(OfferKind, Vec<u8>), PublishError> {
+    match &message.body {
+        OutgoingBody::Chat { text } => {
+            Ok((OfferKind::Chat, chat_envelope(message, text, user_id)?))
+        }
+        OutgoingBody::Event {
+            event_name,
+            payload,
+            target_user_id,
+        } => {
+            let plugin_id = &message.sender.plugin_id;
+            let envelope = reply::bytes(&EventEnvelope {
+                r#type: "plugin_event",
+                server_id: &message.server_id,
+                plugin_id,
+                event_name,
+                payload: serde_json::from_str(payload).map_err(|error| {
+                    refused("BAD_JSON", format!("payload is not JSON: {error}"))
+                })?,
+                channel_id: message.channel_id.as_deref(),
+                target_user_id: target_user_id.as_deref(),
+                source_plugin_user_id: user_id,
+            });
+            let kind = OfferKind::PluginEvent {
+                plugin_id: plugin_id.clone(),
+                event_name: event_name.as_str().into(),
+                // The event comes from the server's side, so no plugin decides about it.
+                client_to_server: false,
+            };
+            Ok((kind, envelope))
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EventEnvelope<'a> {
+    r#type: &'static str,
+    server_id: &'a str,
+    plugin_id: &'a str,
+    event_name: &'a str,
+    payload: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_user_id: Option<&'a str>,
+    source_plugin_user_id: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ChatEnvelope<'a> {
+    r#type: &'static str,
+    server_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel_id: Option<&'a str>,
+    message: &'a str,
+    sender_id: &'a str,
+    timestamp: u64,
+}
+
+fn chat_envelope(
+    message: &OutgoingMessage,
+    text: &str,
+    user_id: &str,
+) -> Result<Vec<u8>, PublishError> {
+    let channel_id = message.channel_id.as_deref();
+    if channel_id.is_some_and(|channel| channel.chars().count() > CHANNEL_ID_CHARS_MAX) {
+        let text = format!("channelId has more than {CHANNEL_ID_CHARS_MAX} characters");
+        return Err(refused(code::INVALID_FIELD, text));
+    }
+    Ok(reply::bytes(&ChatEnvelope {
+        r#type: "chat_message",
+        server_id: &message.server_id,
+        channel_id,
+        message: text,
+        sender_id: user_id,
+        timestamp: Hub::now_ms(),
+    }))
+}
+
+fn refused(code: &str, message: String) -> PublishError {
+    PublishError::Refused {
+        code: code.to_owned(),
+        message,
     }
 }

@@ -7,7 +7,6 @@ use crate::{
     frame,
     hub::ConnRef,
     inbox::ShardHandle,
-    presence::{People, Person},
     shard::{Delivery, Filter, Message},
     traffic::Traffic,
     view::ServerView,
@@ -17,6 +16,7 @@ use envelope::verdict::Status;
 use indexmap::IndexMap;
 use limits::rate::Rate;
 use parking_lot::{Mutex, RwLock};
+use plugin_bus::{Person, RosterPage};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 use std::{
@@ -399,7 +399,7 @@ impl Room {
     }
 
     /// People from `offset` on, and how many there are.
-    pub(crate) fn people(&self, offset: usize, people_max: usize) -> People {
+    pub(crate) fn people(&self, offset: usize, people_max: usize) -> RosterPage {
         let state = self.state.lock();
         let person = |member: &Member| Person {
             user_id: member.profile.user_id.clone(),
@@ -407,7 +407,7 @@ impl Room {
             status: member.status(),
             verified: member.profile.verified,
         };
-        People {
+        RosterPage {
             people: state
                 .members
                 .values()

@@ -98,7 +98,7 @@ impl Hub {
 
     /// Servers with somebody present.
     #[must_use]
-    pub fn open_servers(&self) -> Vec<Arc<str>> {
+    pub fn open_server_ids(&self) -> Vec<Arc<str>> {
         self.rooms.lock().keys().cloned().collect()
     }
 }

@@ -364,20 +364,21 @@ impl Shard {
             if !self.charge_volume(slot, outgoing.len(), hint) {
                 return;
             }
-            let matter = self.matter(slot, decision, &outgoing, envelope);
-            if let (Some(matter), Some(kind)) =
-                (matter.as_ref().filter(|matter| matter.decides), envelope)
-            {
-                return self.ask_plugins(slot, matter, outgoing, decision.effects.clone(), kind);
+            let interest = self.plugin_interest(slot, decision, &outgoing, envelope);
+            if let (Some(interest), Some(kind)) = (
+                interest.as_ref().filter(|interest| interest.decides),
+                envelope,
+            ) {
+                return self.ask_plugins(slot, interest, outgoing, decision.effects.clone(), kind);
             }
             frame = Some(frame::text(&outgoing));
-            informs = matter.map(|matter| (matter, outgoing));
+            informs = interest.map(|interest| (interest, outgoing));
         }
         for effect in &decision.effects {
             self.perform_one(slot, effect, frame.as_ref(), hint, envelope);
         }
-        if let Some((matter, outgoing)) = informs {
-            self.inform(slot, &matter, outgoing);
+        if let Some((interest, outgoing)) = informs {
+            self.inform(slot, &interest, outgoing);
         }
     }
 

@@ -5,14 +5,13 @@
 
 use crate::{
     conn::{Conn, Phase},
-    deciding::Waiting,
+    deciding::{Deadline, first_ticket},
     edge::Answer,
     frame::{self, close},
     hub::{ConnRef, Hub},
     inbox::{Inbox, Lost, ShardHandle},
     metrics::Metrics,
     outbox::LocalRoom,
-    plugins::Outcome,
     publishing::Publication,
     room::Room,
     sending::Tally,
@@ -26,6 +25,7 @@ use limits::socket::{
     READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use plugin_bus::{Outcome, Ticket};
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -71,12 +71,10 @@ pub(crate) enum Message {
         /// The answer.
         answer: Answer,
     },
-    /// What plugins decided about an envelope of this connection.
+    /// What plugins decided about the envelope that waits under this ticket.
     Decided {
-        /// Who waits.
-        to: ConnRef,
-        /// Under which ticket.
-        ticket: u64,
+        /// Names the envelope.
+        ticket: Ticket,
         /// The decision.
         outcome: Outcome,
     },
@@ -144,8 +142,8 @@ pub(crate) struct Shard {
     /// Connections that judges were not sure about: asked again at the next tick. One question for a connection at most.
     pub(crate) undecided: Vec<ConnRef>,
     /// Questions to plugins that are open, by ticket: one for a connection at most.
-    pub(crate) waiting: HashMap<u64, Waiting>,
-    pub(crate) next_ticket: u64,
+    pub(crate) waiting: HashMap<Ticket, Deadline>,
+    pub(crate) next_ticket: Ticket,
     pub(crate) ticked_ms: u32,
     pub(crate) draining_ms: Option<u32>,
     pub(crate) buffer: Vec<u8>,
@@ -185,7 +183,7 @@ impl Shard {
             judgements: 0,
             undecided: Vec::new(),
             waiting: HashMap::new(),
-            next_ticket: 0,
+            next_ticket: first_ticket(index),
             ticked_ms: now_ms,
             draining_ms: None,
             buffer: vec![0; READ_BYTES_PER_TURN],
@@ -387,11 +385,7 @@ impl Shard {
                 } => self.deliver(room.index, delivery, sequence),
                 Message::Revised { room, view } => self.revised(&room, &view),
                 Message::Answer { to, answer } => self.answered(to, answer),
-                Message::Decided {
-                    to,
-                    ticket,
-                    outcome,
-                } => self.decided(to, ticket, outcome),
+                Message::Decided { ticket, outcome } => self.decided(ticket, outcome),
                 Message::Publish(publication) => self.publish(*publication),
                 Message::Drain => self.draining_ms = Some(self.now_ms),
             }

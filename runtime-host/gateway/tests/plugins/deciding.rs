@@ -1,7 +1,7 @@
 //! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
 
 use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, event};
-use gateway::plugins::{Interest, OfferedKind, Outcome, Topic};
+use plugin_bus::{Interest, OfferKind, Outcome, Topic};
 use serde_json::{Value, json};
 
 #[test]
@@ -58,22 +58,25 @@ fn whoever_listens_gets_a_copy_of_what_was_sent() {
     let offered = ground.offered();
     assert_eq!(
         (&*offered.server_id, &offered.kind, &*offered.envelope),
-        (SERVER, &OfferedKind::Chat, sent.as_bytes())
+        (SERVER, &OfferKind::Chat, sent.as_bytes())
     );
     assert_eq!(
         (&*offered.sender_id, &*offered.sender_name),
         ("alice", "ALICE")
     );
-    assert_eq!((offered.ask, offered.hops, offered.author), (None, 0, None));
+    assert_eq!(
+        (offered.decision, offered.hops, offered.author),
+        (None, 0, None)
+    );
     alice.send(event("vote:tally", 1));
-    let kind = OfferedKind::PluginEvent {
+    let kind = OfferKind::PluginEvent {
         plugin_id: PLUGIN.into(),
         event_name: "vote:tally".into(),
         client_to_server: false,
     };
     assert_eq!(ground.offered().kind, kind);
     alice.send(event("vote:cast", 1));
-    let kind = OfferedKind::PluginEvent {
+    let kind = OfferKind::PluginEvent {
         plugin_id: PLUGIN.into(),
         event_name: "vote:cast".into(),
         client_to_server: true,
@@ -425,7 +428,7 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
             // Whoever's event arrives waits for nothing any more.
             person.send(event("vote:tally", 1));
             witness.expect("plugin_event");
-            assert_eq!(ground.offered().ask, None);
+            assert_eq!(ground.offered().decision, None);
         }
         assert!(ground.nothing_offered());
         assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
@@ -465,7 +468,7 @@ fn a_connection_may_end_while_it_waits() {
     assert_eq!(dave.expect("user_left")["oderId"], "eve");
     fred.send(event("vote:tally", 1));
     assert_eq!(dave.expect("plugin_event")["sourceUserId"], "fred");
-    assert!(ground.offered().ask.is_none() && !fred.has("plugin_error"));
+    assert!(ground.offered().decision.is_none() && !fred.has("plugin_error"));
     // The server sends the sender away: what it sent goes no further.
     carol.send(chat("too late"));
     let (_, ask) = ground.asked();

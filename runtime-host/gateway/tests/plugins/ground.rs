@@ -4,10 +4,10 @@ use bytes::Bytes;
 use gateway::{
     Config, Gateway, Handover, Hub, Metrics, bind,
     edge::{self, Answering, Transport},
-    plugins::{Ask, Interest, Offered, Outcome, Plugins, Subject, SubjectKind, Topic},
 };
 use http::{Request, Response};
 use parking_lot::Mutex;
+use plugin_bus::{Interest, Offer, Outcome, PluginHost, Subject, SubjectKind, Ticket, Topic};
 use serde_json::{Value, json};
 use std::{
     collections::{HashMap, VecDeque},
@@ -71,7 +71,7 @@ pub(crate) type Wish = fn(&Subject<'_>) -> Interest;
 #[derive(Debug)]
 struct Recorder {
     wish: Wish,
-    offers: Sender<Offered>,
+    offers: Sender<Offer>,
     snapshots: Sender<(Arc<str>, Bytes)>,
     closed: Sender<Arc<str>>,
     /// There is room for offers.
@@ -82,9 +82,9 @@ struct Recorder {
     interests: AtomicUsize,
 }
 
-impl Plugins for Recorder {
+impl PluginHost for Recorder {
     fn listens(&self, topic: Topic) -> bool {
-        self.topics.load(Ordering::Acquire) & 1 << topic as u8 != 0
+        self.topics.load(Ordering::Acquire) & topic.bit() != 0
     }
 
     fn interest(&self, subject: &Subject<'_>) -> Interest {
@@ -92,7 +92,7 @@ impl Plugins for Recorder {
         (self.wish)(subject)
     }
 
-    fn offer(&self, offered: Offered) -> bool {
+    fn offer(&self, offered: Offer) -> bool {
         self.room.load(Ordering::Acquire) && self.offers.send(offered).is_ok()
     }
 
@@ -125,7 +125,7 @@ pub(crate) struct Ground {
     edge: FakeEdge,
     wake: Arc<Notify>,
     recorder: Arc<Recorder>,
-    offers: Receiver<Offered>,
+    offers: Receiver<Offer>,
     snapshots: Receiver<(Arc<str>, Bytes)>,
     closed: Receiver<Arc<str>>,
 }
@@ -216,26 +216,26 @@ impl Ground {
     }
 
     /// The next envelope that plugins were offered.
-    pub(crate) fn offered(&self) -> Offered {
+    pub(crate) fn offered(&self) -> Offer {
         self.offers.recv_timeout(PATIENCE).expect("an offer")
     }
 
     /// The next envelope that waits for a decision, with its question.
-    pub(crate) fn asked(&self) -> (Value, Ask) {
+    pub(crate) fn asked(&self) -> (Value, Ticket) {
         let offered = self.offered();
         let envelope = serde_json::from_slice(&offered.envelope).expect("JSON");
-        (envelope, offered.ask.expect("a question"))
+        (envelope, offered.decision.expect("a question").ticket)
     }
 
     /// All questions that have come; waits for one where `needed`.
-    pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ask)> {
+    pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ticket)> {
         let first = needed.then(|| self.offered());
         let offers = first.into_iter().chain(self.offers.try_iter());
         offers
             .map(|offered| {
                 (
                     serde_json::from_slice(&offered.envelope).expect("JSON"),
-                    offered.ask.expect("a question"),
+                    offered.decision.expect("a question").ticket,
                 )
             })
             .collect()
@@ -261,8 +261,8 @@ impl Ground {
     }
 
     /// Decides.
-    pub(crate) fn decide(&self, ask: Ask, outcome: Outcome) {
-        self.hub.decided(ask.conn, ask.ticket, outcome);
+    pub(crate) fn decide(&self, ticket: Ticket, outcome: Outcome) {
+        self.hub.decided(ticket, outcome);
     }
 
     /// From now on there is, or is no, room for offers.
@@ -273,9 +273,7 @@ impl Ground {
     /// From now on these topics are listened to.
     pub(crate) fn set_topics(&self, topics: &[Topic]) {
         self.recorder.topics.store(
-            topics
-                .iter()
-                .fold(0, |bits, topic| bits | 1 << *topic as u8),
+            topics.iter().fold(0, |bits, topic| bits | topic.bit()),
             Ordering::Release,
         );
     }

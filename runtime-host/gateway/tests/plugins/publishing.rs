@@ -2,51 +2,60 @@
 
 use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, definition, event};
 use envelope::verdict::Status;
-use gateway::{ChatMessage, PluginEvent, PublishError, Speaker, plugins::Interest};
-use serde_json::{Value, json, value::RawValue};
+use plugin_bus::{Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
+use serde_json::{Value, json};
 
-const SPEAKER: Speaker<'_> = Speaker {
-    plugin_id: PLUGIN,
-    plugin_user_id: None,
-    display_name: "Polls",
-    hops: 0,
-};
+/// The plugin of these tests, acting by itself.
+fn polls() -> PluginSender {
+    PluginSender {
+        plugin_id: PLUGIN.into(),
+        plugin_user_id: None,
+        display_name: "Polls".into(),
+        hops: 0,
+    }
+}
 
 fn publish(
     ground: &Ground,
-    speaker: &Speaker<'_>,
+    sender: PluginSender,
     name: &str,
     payload: Value,
     further: &[(&str, &str)],
 ) -> Result<(), PublishError> {
-    let payload = RawValue::from_string(payload.to_string()).expect("JSON");
     let find = |key: &str| {
         further
             .iter()
             .find(|(name, _)| *name == key)
-            .map(|(_, value)| *value)
+            .map(|(_, value)| (*value).to_owned())
     };
-    let event = PluginEvent {
-        server_id: find("server").unwrap_or(SERVER),
-        event_name: name,
-        payload: &payload,
+    let message = OutgoingMessage {
+        sender,
+        server_id: find("server").unwrap_or_else(|| SERVER.to_owned()),
         channel_id: find("channel"),
-        target_user_id: find("target"),
+        body: OutgoingBody::Event {
+            event_name: name.to_owned(),
+            payload: payload.to_string(),
+            target_user_id: find("target"),
+        },
     };
-    ground
-        .runtime
-        .block_on(ground.hub.publish_event(speaker, &event))
+    ground.runtime.block_on(ground.hub.send(&message))
 }
 
-fn say(ground: &Ground, speaker: &Speaker<'_>, text: &str) -> Result<(), PublishError> {
-    ground.runtime.block_on(ground.hub.send_chat(
-        speaker,
-        &ChatMessage {
-            server_id: SERVER,
-            channel_id: Some("general"),
-            text,
+fn chat_message(sender: PluginSender, text: &str) -> OutgoingMessage {
+    OutgoingMessage {
+        sender,
+        server_id: SERVER.to_owned(),
+        channel_id: Some("general".to_owned()),
+        body: OutgoingBody::Chat {
+            text: text.to_owned(),
         },
-    ))
+    }
+}
+
+fn say(ground: &Ground, sender: PluginSender, text: &str) -> Result<(), PublishError> {
+    ground
+        .runtime
+        .block_on(ground.hub.send(&chat_message(sender, text)))
 }
 
 fn two(ground: &Ground) -> (Client, Client) {
@@ -57,7 +66,7 @@ fn two(ground: &Ground) -> (Client, Client) {
 fn an_event_of_a_plugin_carries_its_own_identity() {
     let ground = Ground::start(2, Some(|_| Interest::None));
     let (mut alice, mut bob) = two(&ground);
-    publish(&ground, &SPEAKER, "vote:tally", json!({"option": 1}), &[]).expect("sent");
+    publish(&ground, polls(), "vote:tally", json!({"option": 1}), &[]).expect("sent");
     for client in [&mut alice, &mut bob] {
         let told = client.expect("plugin_event");
         let own = json!("plugin:example.polls");
@@ -72,18 +81,32 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
         assert!(told["emittedAt"].is_u64());
     }
     // A name that the server's requirement does not know is not taken over.
-    let speaker = Speaker {
-        plugin_user_id: Some("polls-bot"),
-        ..SPEAKER
+    let sender = PluginSender {
+        plugin_user_id: Some("polls-bot".into()),
+        ..polls()
     };
-    publish(&ground, &speaker, "vote:tally", json!({"option": 2}), &[]).expect("sent");
+    publish(
+        &ground,
+        sender.clone(),
+        "vote:tally",
+        json!({"option": 2}),
+        &[],
+    )
+    .expect("sent");
     assert_eq!(
         alice.expect("plugin_event")["sourcePluginUserId"],
         "plugin:example.polls"
     );
     ground.revise(2, &[], json!({"requirements": [{"pluginId": PLUGIN, "status": "required", "pluginUserId": "polls-bot"}]}));
     ground.snapshot();
-    publish(&ground, &speaker, "vote:tally", json!({"option": 3}), &[]).expect("sent");
+    publish(
+        &ground,
+        sender.clone(),
+        "vote:tally",
+        json!({"option": 3}),
+        &[],
+    )
+    .expect("sent");
     assert_eq!(
         alice.expect("plugin_event")["sourcePluginUserId"],
         "polls-bot"
@@ -96,7 +119,7 @@ fn scopes_are_honoured() {
     let (mut alice, mut bob) = two(&ground);
     publish(
         &ground,
-        &SPEAKER,
+        polls(),
         "vote:mine",
         json!({"option": 1}),
         &[("target", "bob")],
@@ -104,7 +127,7 @@ fn scopes_are_honoured() {
     .expect("sent");
     publish(
         &ground,
-        &SPEAKER,
+        polls(),
         "vote:here",
         json!({"option": 2}),
         &[("channel", "general")],
@@ -117,7 +140,7 @@ fn scopes_are_honoured() {
         2,
         "the first was not for her"
     );
-    publish(&ground, &SPEAKER, "vote:app", json!({"option": 4}), &[]).expect("sent");
+    publish(&ground, polls(), "vote:app", json!({"option": 4}), &[]).expect("sent");
     for client in [&mut alice, &mut bob] {
         assert_eq!(
             client.expect("plugin_event")["eventName"],
@@ -126,7 +149,7 @@ fn scopes_are_honoured() {
         );
     }
     let without =
-        publish(&ground, &SPEAKER, "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
+        publish(&ground, polls(), "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
     assert_eq!(without.code(), "INVALID_FIELD");
 }
 
@@ -135,7 +158,7 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
     let ground = Ground::start(2, Some(|_| Interest::Inform));
     let (mut alice, _bob) = two(&ground);
     let refusal = |name: &str, payload: Value, further: &[(&str, &str)]| {
-        let error = publish(&ground, &SPEAKER, name, payload, further).expect_err("refused");
+        let error = publish(&ground, polls(), name, payload, further).expect_err("refused");
         assert!(!error.to_string().is_empty());
         (error.code().to_owned(), error)
     };
@@ -177,10 +200,10 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
         ("/option", "type")
     );
     assert!(
-        say(&ground, &SPEAKER, &"x".repeat(70_000))
+        say(&ground, polls(), &"x".repeat(70_000))
             .is_err_and(|error| matches!(error, PublishError::TooLarge(_)))
     );
-    publish(&ground, &SPEAKER, "vote:tally", json!({"option": 7}), &[]).expect("sent");
+    publish(&ground, polls(), "vote:tally", json!({"option": 7}), &[]).expect("sent");
     assert_eq!(
         alice.expect("plugin_event")["payload"]["option"],
         7,
@@ -197,7 +220,7 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
         json!({"requirements": [{"pluginId": PLUGIN, "status": "blocked"}]}),
     );
     ground.snapshot();
-    assert!(say(&ground, &SPEAKER, "anyone?").is_err_and(|error| error.code() == "PLUGIN_BLOCKED"));
+    assert!(say(&ground, polls(), "anyone?").is_err_and(|error| error.code() == "PLUGIN_BLOCKED"));
     assert_eq!(
         refusal("vote:tally", json!({"option": 1}), &[]).0,
         "PLUGIN_BLOCKED"
@@ -208,7 +231,7 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
 fn a_plugin_writes_as_itself() {
     let ground = Ground::start(2, Some(decide));
     let (mut alice, mut bob) = two(&ground);
-    say(&ground, &SPEAKER, "hello, \"everybody\"").expect("sent");
+    say(&ground, polls(), "hello, \"everybody\"").expect("sent");
     for client in [&mut alice, &mut bob] {
         let message = client.expect("chat_message");
         assert_eq!(
@@ -228,15 +251,15 @@ fn a_plugin_writes_as_itself() {
     }
     let offered = ground.offered();
     assert_eq!(
-        (offered.author.as_deref(), offered.ask, offered.hops),
+        (offered.author.as_deref(), offered.decision, offered.hops),
         (Some(PLUGIN), None, 1),
         "told, and nobody is waited for"
     );
     say(
         &ground,
-        &Speaker {
-            display_name: "",
-            ..SPEAKER
+        PluginSender {
+            display_name: "".into(),
+            ..polls()
         },
         "nameless",
     )
@@ -254,13 +277,13 @@ fn a_loop_of_plugins_is_cut() {
     let end = loop {
         let offered = ground.offered();
         assert_eq!(usize::from(offered.hops), sent);
-        let speaker = Speaker {
+        let sender = PluginSender {
             hops: offered.hops,
-            ..SPEAKER
+            ..polls()
         };
         match publish(
             &ground,
-            &speaker,
+            sender.clone(),
             "vote:tally",
             json!({"option": sent + 1}),
             &[],
@@ -287,7 +310,7 @@ fn a_loop_of_plugins_is_cut() {
     assert_eq!(heard, (0..=sent).collect::<Vec<_>>());
     // Chat counts as well.
     assert_eq!(
-        say(&ground, &Speaker { hops: 8, ..SPEAKER }, "and on"),
+        say(&ground, PluginSender { hops: 8, ..polls() }, "and on"),
         Err(PublishError::Loop)
     );
 }
@@ -302,17 +325,7 @@ fn a_plugin_has_a_rate() {
         let mut saying = tokio::task::JoinSet::new();
         for _ in 0..burst * 4 {
             let hub = ground.hub.clone();
-            saying.spawn(async move {
-                hub.send_chat(
-                    &SPEAKER,
-                    &ChatMessage {
-                        server_id: SERVER,
-                        channel_id: None,
-                        text: "again",
-                    },
-                )
-                .await
-            });
+            saying.spawn(async move { hub.send(&chat_message(polls(), "again")).await });
         }
         saying.join_all().await
     });
@@ -334,12 +347,12 @@ fn a_plugin_has_a_rate() {
             "{outcome:?}"
         );
     }
-    publish(&ground, &SPEAKER, "vote:tally", json!({"option": 1}), &[]).expect("another rate");
+    publish(&ground, polls(), "vote:tally", json!({"option": 1}), &[]).expect("another rate");
     say(
         &ground,
-        &Speaker {
-            plugin_id: "example.other",
-            ..SPEAKER
+        PluginSender {
+            plugin_id: "example.other".into(),
+            ..polls()
         },
         "me too",
     )
@@ -380,11 +393,7 @@ fn plugins_may_ask_who_is_there() {
     );
     let server = ground.hub.open_server(SERVER).expect("open");
     assert_eq!(
-        (
-            server.people,
-            server.revision,
-            ground.hub.open_server_list()
-        ),
+        (server.people, server.revision, ground.hub.open_servers()),
         (2, 1, vec![server.clone()])
     );
     alice.send(json!({"type": "leave_server", "serverId": SERVER}));

@@ -159,7 +159,7 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
         .restore_switches()
         .await
         .context("the kill switches cannot be read")?;
-    plugins::Door::connect(&plugins, hub);
+    hub.set_plugins(Arc::new(plugins.clone()));
     let starting = plugins.clone();
     tokio::spawn(async move {
         if let Err(error) = starting.look().await {

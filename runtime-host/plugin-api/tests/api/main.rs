@@ -9,16 +9,16 @@ mod values;
 use bytes::Bytes;
 use capability::Policy;
 use egress::{Guard, GuardSettings};
-use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use identifiers::UserId;
 use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
 use outbound::{Client, SystemResolver};
 use plugin_api::{Body, PluginApi};
-use plugin_host::plugin::{
-    Ceilings, Community, Compiler, NotDone, OpenServer, Person, Plugins, Publication, Saying, Setup,
+use plugin_bus::{
+    ChatHost, OpenServer, Outcome, OutgoingMessage, PublishError, RosterPage, Sending, Ticket,
 };
+use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
 use serde_json::{Value, json};
 use std::{
@@ -37,24 +37,22 @@ struct Ground {
     plugins: Plugins,
 }
 
-/// Nobody is connected.
-struct Nobody;
+/// A gateway without connections.
+struct NoGateway;
 
-impl Community for Nobody {
-    fn publish(&self, _: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
-        Box::pin(async { Err(NotDone::NotOpen("nobody".into())) })
+impl ChatHost for NoGateway {
+    fn send(&self, _: OutgoingMessage) -> Sending<'_> {
+        Box::pin(async { Err(PublishError::NotOpen) })
     }
-    fn say(&self, _: Saying) -> BoxFuture<'_, Result<(), NotDone>> {
-        Box::pin(async { Err(NotDone::NotOpen("nobody".into())) })
+    fn decided(&self, _: Ticket, _: Outcome) {}
+    fn roster(&self, _: &str, _: usize, _: usize) -> Option<RosterPage> {
+        None
     }
-    fn roster(&self, _: &str, _: usize, _: usize) -> Result<(Vec<Person>, usize), NotDone> {
-        Err(NotDone::NotOpen("nobody".into()))
-    }
-    fn servers(&self) -> Vec<OpenServer> {
+    fn open_servers(&self) -> Vec<OpenServer> {
         Vec::new()
     }
-    fn channels(&self, _: &str) -> Result<Vec<String>, NotDone> {
-        Err(NotDone::NotOpen("nobody".into()))
+    fn recent_channels(&self, _: &str) -> Option<Vec<Box<str>>> {
+        None
     }
 }
 
@@ -113,13 +111,13 @@ impl Ground {
             Arc::new(resolver),
         )
         .expect("a client");
-        let (directory, community) = (folder.path().join("plugins"), Arc::new(Nobody));
+        let directory = folder.path().join("plugins");
         let setup = Setup {
             directory,
             compiler,
             policy: Policy::default(),
             store,
-            community,
+            chat_host: Arc::new(NoGateway),
             client,
             ceilings: Ceilings::default(),
             restart_ms: 1_000,

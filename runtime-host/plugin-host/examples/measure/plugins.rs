@@ -7,39 +7,38 @@ use crate::process_cpu_ns;
 use anyhow::{Context as _, Result, ensure};
 use capability::{PolicySettings, Profile};
 use egress::{Guard, GuardSettings};
-use futures::future::BoxFuture;
-use plugin_host::plugin::{
-    Ceilings, Community, Compiler, Decision, Dispatch, NotDone, OpenServer, Person, PluginEvent,
-    Plugins, Publication, Saying, Setup, State, Topic,
+use plugin_bus::{
+    ChatHost, DecisionRequest, Offer, OfferKind, OpenServer, Outcome, OutgoingMessage, PluginHost,
+    RosterPage, Sending, Ticket, Topic,
 };
+use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup, State};
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 /// What the component of the test plugin calls itself; other plugins are made by writing other digits.
 const ID: &str = "bench.plugin-0000";
 const ROUTE: &str = "/bench-0000";
 
-/// Who has nobody to tell: what is measured ends where the plugin host ends.
-struct Nobody;
+/// A gateway without connections: what is measured ends where the plugin host ends.
+struct NoGateway(UnboundedSender<Outcome>);
 
-impl Community for Nobody {
-    fn publish(&self, publication: Publication) -> BoxFuture<'_, Result<(), NotDone>> {
-        black_box(publication);
+impl ChatHost for NoGateway {
+    fn send(&self, message: OutgoingMessage) -> Sending<'_> {
+        black_box(message);
         Box::pin(std::future::ready(Ok(())))
     }
-    fn say(&self, saying: Saying) -> BoxFuture<'_, Result<(), NotDone>> {
-        black_box(saying);
-        Box::pin(std::future::ready(Ok(())))
+    fn decided(&self, _: Ticket, outcome: Outcome) {
+        let _ = self.0.send(outcome);
     }
-    fn roster(&self, server_id: &str, _: usize, _: usize) -> Result<(Vec<Person>, usize), NotDone> {
-        Err(NotDone::NotOpen(server_id.to_owned()))
+    fn roster(&self, _: &str, _: usize, _: usize) -> Option<RosterPage> {
+        None
     }
-    fn servers(&self) -> Vec<OpenServer> {
+    fn open_servers(&self) -> Vec<OpenServer> {
         Vec::new()
     }
-    fn channels(&self, server_id: &str) -> Result<Vec<String>, NotDone> {
-        Err(NotDone::NotOpen(server_id.to_owned()))
+    fn recent_channels(&self, _: &str) -> Option<Vec<Box<str>>> {
+        None
     }
 }
 
@@ -56,7 +55,8 @@ pub(crate) fn run(
     let ground = tempfile::tempdir()?;
     install(folder, &ground.path().join("plugins"), count, None)?;
     runtime.block_on(async {
-        let plugins = open(ground.path(), cache)?;
+        let (decided, mut decisions) = mpsc::unbounded_channel();
+        let plugins = open(ground.path(), cache, NoGateway(decided))?;
         plugins.look().await?;
         let loaded = plugins
             .list()
@@ -68,7 +68,7 @@ pub(crate) fn run(
             "{loaded} of {count} plugins are loaded: {:?}",
             plugins.list().first()
         );
-        let report = measure(&plugins, wanted).await;
+        let report = measure(&plugins, &mut decisions, wanted).await;
         plugins.stop().await;
         report
     })
@@ -115,7 +115,7 @@ fn renamed(component: &[u8], id: &str) -> Vec<u8> {
     bytes
 }
 
-fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
+fn open(ground: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
     Plugins::new(Setup {
         directory: ground.join("plugins"),
         compiler: Compiler::new(std::env::current_exe()?, cache, [7; 32])?,
@@ -125,7 +125,7 @@ fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
         }
         .compile()?,
         store: plugin_store::PluginStore::open(&ground.join(plugin_store::PLUGINS_FILE))?,
-        community: Arc::new(Nobody),
+        chat_host: Arc::new(gateway),
         client: outbound::Client::new(
             outbound::Config::default(),
             Arc::new(Guard::new(&GuardSettings::default())?),
@@ -136,7 +136,11 @@ fn open(ground: &Path, cache: &Path) -> Result<Plugins> {
     })
 }
 
-async fn measure(plugins: &Plugins, wanted: Option<&str>) -> Result<Value> {
+async fn measure(
+    plugins: &Plugins,
+    decisions: &mut UnboundedReceiver<Outcome>,
+    wanted: Option<&str>,
+) -> Result<Value> {
     let mut report = json!({"events": {}, "unheard": {}});
     let wants = |name: &str| wanted.is_none_or(|wanted| wanted == name);
     let dispatch = plugins.dispatch();
@@ -146,7 +150,7 @@ async fn measure(plugins: &Plugins, wanted: Option<&str>) -> Result<Value> {
             for _ in 0..31 {
                 let started = process_cpu_ns();
                 for _ in 0..2_000 {
-                    ask(&dispatch, word).await?;
+                    ask(plugins, decisions, word).await?;
                 }
                 batches.push((process_cpu_ns() - started) as f64 / 2_000.0);
             }
@@ -178,25 +182,33 @@ async fn measure(plugins: &Plugins, wanted: Option<&str>) -> Result<Value> {
 }
 
 /// An event to a plugin that decides about it.
-async fn ask(dispatch: &Dispatch, word: &str) -> Result<()> {
-    let event = PluginEvent {
-        server_id: "plaza".to_owned(),
-        plugin_id: ID.to_owned(),
-        event_name: "ask".to_owned(),
-        payload: format!("\"{word}\""),
-        source_user_id: Some("alice".to_owned()),
-        source_plugin_user_id: None,
-        emitted_at: 1_777_470_000_000,
-        decides: true,
-    };
-    let (reply, answer) = oneshot::channel();
-    let taken = dispatch.ask(
-        event,
-        0,
-        Box::new(move |decision| drop(reply.send(decision))),
+async fn ask(
+    plugins: &Plugins,
+    decisions: &mut UnboundedReceiver<Outcome>,
+    word: &str,
+) -> Result<()> {
+    let envelope = format!(
+        r#"{{"type":"plugin_event","serverId":"plaza","pluginId":"{ID}","eventName":"ask","payload":"{word}","sourceUserId":"alice","emittedAt":1777470000000}}"#
     );
+    let taken = plugins.offer(Offer {
+        server_id: "plaza".into(),
+        kind: OfferKind::PluginEvent {
+            plugin_id: ID.into(),
+            event_name: "ask".into(),
+            client_to_server: true,
+        },
+        envelope: envelope.into(),
+        sender_id: "alice".into(),
+        sender_name: "Alice".into(),
+        author: None,
+        decision: Some(DecisionRequest {
+            ticket: Ticket(0),
+            limit_ms: u32::MAX,
+        }),
+        hops: 0,
+    });
     ensure!(
-        taken && answer.await? == Decision::Relay,
+        taken && decisions.recv().await == Some(Outcome::Relay),
         "the plugin did not let the event pass"
     );
     Ok(())

@@ -8,10 +8,10 @@ mod allowance;
 mod authority;
 mod bindings;
 mod body;
+mod bridge;
 mod bus;
 mod calls;
 mod catalog;
-mod community;
 mod compile;
 mod diary;
 mod engine;
@@ -43,7 +43,6 @@ pub use bindings::exports::jackfield::plugin::{
 pub use body::Body;
 pub use calls::{Answered, Round, Tool};
 pub use catalog::{Catalog, Package, discover};
-pub use community::{Community, NotDone, OpenServer, Person, Publication, Saying};
 pub use compile::{Compiler, compile_standard_input};
 pub use engine::PluginEngine;
 pub use guest::Crash;
@@ -51,7 +50,7 @@ pub use plugin_lifecycle::{Health, State, Status};
 pub use route::Caller;
 pub use state::Scope;
 pub use switching::NotSwitched;
-pub use table::{Decided, Decision, Dispatch, Topic};
+pub use table::Dispatch;
 pub use tally::PluginStats;
 
 use anyhow::{Context, Result};
@@ -59,6 +58,7 @@ use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
 use parking_lot::RwLock;
 use plugin::Plugin;
+use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore};
 use std::{
@@ -91,8 +91,8 @@ pub struct Setup {
     pub policy: Policy,
     /// What is durable.
     pub store: PluginStore,
-    /// Who owns the connections.
-    pub community: Arc<dyn Community>,
+    /// The gateway.
+    pub chat_host: Arc<dyn ChatHost>,
     /// Sends plugins' requests.
     pub client: outbound::Client,
     /// The most that one plugin may use.
@@ -112,7 +112,7 @@ pub(crate) struct Host {
     /// What was off before anybody could switch anything; that stays off.
     switched_off: KillSwitches,
     store: PluginStore,
-    community: Arc<dyn Community>,
+    chat_host: Arc<dyn ChatHost>,
     client: outbound::Client,
     dispatch: Arc<Dispatch>,
     runtime: Handle,
@@ -219,7 +219,7 @@ impl Plugins {
             compiler,
             policy,
             store,
-            community,
+            chat_host,
             client,
             ceilings,
             restart_ms,
@@ -235,7 +235,7 @@ impl Plugins {
             switched_off: policy.kill.clone(),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
-            community,
+            chat_host,
             client,
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,

@@ -295,7 +295,7 @@ impl Plugin {
             ),
             settings: ArcSwap::from_pointee(settings),
             store: host.store.clone(),
-            community: host.community.clone(),
+            chat_host: host.chat_host.clone(),
             fetcher: Fetcher::new(host.client.clone(), &manifest),
             bus: Bus::new(mail.clone()),
             tally: self.tally.clone(),

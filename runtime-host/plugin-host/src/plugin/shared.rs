@@ -1,10 +1,10 @@
 //! What all instances of one plugin share.
 
 use super::{
-    allowance::Allowance, authority::Authority, bus::Bus, community::Community, fetch::Fetcher,
-    live::Mail, tally::Tally,
+    allowance::Allowance, authority::Authority, bus::Bus, fetch::Fetcher, live::Mail, tally::Tally,
 };
 use arc_swap::ArcSwap;
+use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::PluginStore;
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) allowance: Allowance,
     pub(crate) settings: ArcSwap<Map<String, Value>>,
     pub(crate) store: PluginStore,
-    pub(crate) community: Arc<dyn Community>,
+    pub(crate) chat_host: Arc<dyn ChatHost>,
     pub(crate) fetcher: Fetcher,
     pub(crate) bus: Bus,
     pub(crate) tally: Arc<Tally>,

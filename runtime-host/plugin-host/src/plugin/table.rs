@@ -17,6 +17,7 @@ use super::{
 use arc_swap::ArcSwap;
 use capability::{Asked, CapabilityId, Target};
 use limits::plugin as bounds;
+use plugin_bus::Topic;
 use plugin_store::Level;
 use std::{
     collections::HashMap,
@@ -32,21 +33,9 @@ use tokio::{
     time::timeout,
 };
 
-/// What can be listened to, each a bit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Topic {
-    /// Chat messages.
-    Chat = 1,
-    /// Plugin events.
-    Events = 2,
-    /// The channels that chat messages name.
-    Channels = 4,
-}
-
 /// What plugins decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
+pub(crate) enum Decision {
     /// It goes on as it is.
     Relay,
     /// It goes on with this text.
@@ -63,7 +52,7 @@ pub enum Decision {
 }
 
 /// Where a decision goes.
-pub type Decided = Box<dyn FnOnce(Decision) + Send>;
+pub(crate) type Decided = Box<dyn FnOnce(Decision) + Send>;
 
 /// A running plugin.
 #[derive(Clone)]
@@ -125,9 +114,9 @@ impl Table {
             Some((route.trim_matches('/').to_owned(), listener.clone()))
         });
         let routes = routes.collect();
-        let bit = |wanted: bool, topic: Topic| if wanted { topic as u8 } else { 0 };
+        let bit = |wanted: bool, topic: Topic| if wanted { topic.bit() } else { 0 };
         let topics = bit(!chat.is_empty(), Topic::Chat)
-            | bit(!events.is_empty(), Topic::Events)
+            | bit(!events.is_empty(), Topic::PluginEvent)
             | bit(
                 all.iter().any(|listener| declares(&listener, ChannelsRead)),
                 Topic::Channels,
@@ -181,13 +170,13 @@ impl Dispatch {
     /// Whether anybody listens to a topic: one atomic load and one bit test (J10).
     #[must_use]
     pub fn listens(&self, topic: Topic) -> bool {
-        self.topics.load(Ordering::Acquire) & topic as u8 != 0
+        self.topics.load(Ordering::Acquire) & topic.bit() != 0
     }
 
     /// Whether a plugin hears an event of its own: it listens, and it may.
     #[must_use]
     pub fn hears(&self, plugin_id: &str, event_name: &str) -> bool {
-        self.listens(Topic::Events)
+        self.listens(Topic::PluginEvent)
             && self
                 .table
                 .load()
@@ -204,7 +193,7 @@ impl Dispatch {
 
     /// Tells a plugin of an event that has been sent already. False: it is too busy.
     #[must_use]
-    pub fn inform(&self, event: PluginEvent, hops: u8) -> bool {
+    pub(crate) fn inform(&self, event: PluginEvent, hops: u8) -> bool {
         let table = self.table.load();
         let Some(listener) = table.events.get(event.plugin_id.as_str()) else {
             return true;
@@ -225,7 +214,7 @@ impl Dispatch {
 
     /// Asks a plugin about an event. False: it is too busy, and `decided` is not called.
     #[must_use]
-    pub fn ask(&self, event: PluginEvent, hops: u8, decided: Decided) -> bool {
+    pub(crate) fn ask(&self, event: PluginEvent, hops: u8, decided: Decided) -> bool {
         let table = self.table.load();
         let Some(listener) = table.events.get(event.plugin_id.as_str()).cloned() else {
             decided(Decision::Relay);
@@ -268,7 +257,7 @@ impl Dispatch {
     /// Asks the plugins that look at chat, in load order; each sees what those before it made of the message. False: too many are being
     /// asked, and `decided` is not called.
     #[must_use]
-    pub fn ask_chat(&self, message: ChatMessage, hops: u8, decided: Decided) -> bool {
+    pub(crate) fn ask_chat(&self, message: ChatMessage, hops: u8, decided: Decided) -> bool {
         let Ok(place) = self.in_flight.clone().try_acquire_owned() else {
             return false;
         };

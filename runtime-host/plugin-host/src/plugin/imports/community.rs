@@ -1,16 +1,38 @@
 //! What a plugin does among people: events, the bus, chat, rosters, servers.
 
-use super::{State, bounded, error, not_done};
-use crate::plugin::{
-    bindings::jackfield::plugin::{
-        bus, channels, events, messages, server,
-        types::{ErrorCode, PluginError},
-        users,
-    },
-    community::{Publication, Saying},
+use super::{State, bounded, error, not_open, not_sent};
+use crate::plugin::bindings::jackfield::plugin::{
+    bus, channels, events, messages, server,
+    types::{ErrorCode, PluginError},
+    users,
 };
 use capability::{CapabilityId, Target};
 use limits::plugin as bounds;
+use plugin_bus::{OutgoingBody, OutgoingMessage, PluginSender};
+
+impl State {
+    /// Sends an envelope in the plugin's name.
+    async fn send_out(
+        &mut self,
+        server_id: String,
+        channel_id: Option<String>,
+        body: OutgoingBody,
+    ) -> Result<(), PluginError> {
+        let shared = &self.shared;
+        let message = OutgoingMessage {
+            sender: PluginSender {
+                plugin_id: shared.id.clone(),
+                plugin_user_id: Some(shared.plugin_user_id.clone()),
+                display_name: shared.display_name.clone(),
+                hops: self.hops,
+            },
+            server_id,
+            channel_id,
+            body,
+        };
+        shared.chat_host.send(message).await.map_err(not_sent)
+    }
+}
 
 impl events::Host for State {
     async fn publish(
@@ -30,23 +52,12 @@ impl events::Host for State {
         {
             return Ok(Err(refused));
         }
-        let publication = Publication {
-            server_id,
-            plugin_id: self.shared.id.clone(),
-            plugin_user_id: self.shared.plugin_user_id.clone(),
-            display_name: self.shared.display_name.clone(),
+        let body = OutgoingBody::Event {
             event_name,
             payload,
-            channel_id,
             target_user_id,
-            hops: self.hops,
         };
-        Ok(self
-            .shared
-            .community
-            .publish(publication)
-            .await
-            .map_err(not_done))
+        Ok(self.send_out(server_id, channel_id, body).await)
     }
 }
 
@@ -117,16 +128,8 @@ impl messages::Host for State {
         if let Err(refused) = bounded("text", text.len(), bounds::CHAT_TEXT_BYTES_MAX) {
             return Ok(Err(refused));
         }
-        let saying = Saying {
-            server_id,
-            plugin_id: self.shared.id.clone(),
-            channel_id,
-            plugin_user_id: self.shared.plugin_user_id.clone(),
-            display_name: self.shared.display_name.clone(),
-            text,
-            hops: self.hops,
-        };
-        Ok(self.shared.community.say(saying).await.map_err(not_done))
+        let body = OutgoingBody::Chat { text };
+        Ok(self.send_out(server_id, channel_id, body).await)
     }
 }
 
@@ -141,7 +144,10 @@ impl channels::Host for State {
         if let Err(refused) = self.demand(CapabilityId::ChannelsRead, Target::ANY).await {
             return Ok(Err(refused));
         }
-        Ok(self.shared.community.channels(&server_id).map_err(not_done))
+        let channels = self.shared.chat_host.recent_channels(&server_id);
+        Ok(channels
+            .ok_or_else(|| not_open(&server_id))
+            .map(|channels| channels.into_iter().map(String::from).collect()))
     }
 }
 
@@ -159,21 +165,22 @@ impl users::Host for State {
             return Ok(Err(refused));
         }
         let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);
-        let roster = self
+        let Some(roster) = self
             .shared
-            .community
-            .roster(&server_id, offset as usize, most);
-        Ok(roster.map_err(not_done).map(|(people, total)| users::Page {
-            users: people
-                .into_iter()
-                .map(|person| users::User {
-                    id: person.user_id,
-                    display_name: person.display_name,
-                    status: person.status.to_owned(),
-                    verified: person.verified,
-                })
-                .collect(),
-            total: u32::try_from(total).unwrap_or(u32::MAX),
+            .chat_host
+            .roster(&server_id, offset as usize, most)
+        else {
+            return Ok(Err(not_open(&server_id)));
+        };
+        let users = roster.people.iter().map(|person| users::User {
+            id: person.user_id.to_string(),
+            display_name: person.display_name.to_string(),
+            status: person.status.as_str().to_owned(),
+            verified: person.verified,
+        });
+        Ok(Ok(users::Page {
+            users: users.collect(),
+            total: u32::try_from(roster.total).unwrap_or(u32::MAX),
         }))
     }
 }
@@ -186,14 +193,14 @@ impl server::Host for State {
         let own = self.scope.server_id();
         let servers = self
             .shared
-            .community
-            .servers()
+            .chat_host
+            .open_servers()
             .into_iter()
-            .filter(|open| own.is_none_or(|own| own == open.server_id));
+            .filter(|open| own.is_none_or(|own| own == &*open.server_id));
         let info = servers.map(|open| server::Info {
-            id: open.server_id,
+            id: open.server_id.to_string(),
             revision: open.revision,
-            users: u32::try_from(open.users).unwrap_or(u32::MAX),
+            users: u32::try_from(open.people).unwrap_or(u32::MAX),
         });
         Ok(Ok(info.collect()))
     }

@@ -12,12 +12,12 @@ use super::{
         Plugin as World,
         jackfield::plugin::types::{ErrorCode, PluginError},
     },
-    community::NotDone,
     now_ms,
     state::State,
 };
 use anyhow::Result;
 use capability::{CapabilityId, Target};
+use plugin_bus::PublishError;
 use plugin_store::StoreError;
 use wasmtime::{
     Engine,
@@ -48,26 +48,29 @@ pub(crate) fn stored(failed: &StoreError) -> PluginError {
     error(code, failed.to_string())
 }
 
-/// An error of the community, as the plugin sees it.
-fn not_done(failed: NotDone) -> PluginError {
-    let message = failed.to_string();
+/// The error of a message that was not sent, as the plugin sees it.
+fn not_sent(failed: PublishError) -> PluginError {
     let code = match &failed {
-        NotDone::NotOpen(_) | NotDone::NotRegistered(_) => ErrorCode::NotFound,
-        NotDone::Refused { .. } => ErrorCode::InvalidArgument,
-        NotDone::TooLarge(_) => ErrorCode::TooLarge,
-        NotDone::RateLimited(_) => ErrorCode::RateLimited,
-        NotDone::Loop(_) => ErrorCode::Denied,
-        NotDone::Unavailable(_) => ErrorCode::Unavailable,
-    };
-    let details = match failed {
-        NotDone::Refused { details, .. } => Some(details),
-        _ => None,
+        PublishError::NotOpen | PublishError::NotRegistered(_) => ErrorCode::NotFound,
+        PublishError::Violations { .. } | PublishError::Refused { .. } => {
+            ErrorCode::InvalidArgument
+        }
+        PublishError::TooLarge(_) => ErrorCode::TooLarge,
+        PublishError::RateLimited { .. } => ErrorCode::RateLimited,
+        PublishError::Loop => ErrorCode::Denied,
+        PublishError::Busy | PublishError::Internal => ErrorCode::Unavailable,
     };
     PluginError {
         code,
-        message,
-        details,
+        message: failed.to_string(),
+        details: failed.details().map(|details| details.to_string()),
     }
+}
+
+/// The error of a question about a server without a connection.
+fn not_open(server_id: &str) -> PluginError {
+    let message = format!("no connection is on server {server_id:?}");
+    error(ErrorCode::NotFound, message)
 }
 
 impl State {

@@ -1,28 +1,29 @@
-//! Why something that a plugin wanted to send was not sent.
+//! Why an envelope of a plugin was not sent.
 
 use envelope::{reply::code, verdict::Refusal};
 use limits::dispatch::{HOPS_MAX, RETRY_AFTER_MS};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-/// One thing that the schema says against a payload.
+/// One way in which a payload breaks its schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
     /// JSON pointer into the payload.
     pub pointer: String,
     /// The keyword that failed.
     pub keyword: String,
-    /// A sentence for people.
+    /// A sentence for users.
     pub message: String,
 }
 
 /// Why nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Plugins answer plugins: the chain of their acts is as long as it may be.
+    /// Plugins react to each other without end, and the chain has reached its limit.
     #[error("a chain of {HOPS_MAX} acts of plugins, each caused by the one before, ends here")]
     Loop,
-    /// Nobody is on the server.
-    #[error("nobody is on this server")]
+    /// No connection is on the server.
+    #[error("no connection is on this server")]
     NotOpen,
     /// The server has no such event of this plugin.
     #[error("{0}")]
@@ -30,40 +31,40 @@ pub enum PublishError {
     /// The payload breaks the event's schema.
     #[error("{message}")]
     Violations {
-        /// The first of them as a sentence.
+        /// The first violation as a sentence.
         message: String,
-        /// What the schema says.
+        /// All violations that were found.
         violations: Vec<Violation>,
     },
-    /// Over the cap of the type or of the event.
+    /// Larger than the type or the event allows.
     #[error("{0}")]
     TooLarge(String),
-    /// Too much lately.
+    /// Over a rate.
     #[error("over the rate of {what} of a plugin on one server")]
     RateLimited {
         /// `events`, `messages` or `bytes`.
         what: &'static str,
-        /// When it makes sense to try again.
+        /// Milliseconds until the same can succeed.
         retry_after_ms: u64,
     },
-    /// Too much waits to be sent; trying again makes sense after [`RETRY_AFTER_MS`].
+    /// Too many envelopes of plugins wait to be sent; try again after [`RETRY_AFTER_MS`].
     #[error("the gateway has too much to send; try again")]
     Busy,
-    /// A judge refuses it for another reason.
+    /// Refused by a validator for another reason.
     #[error("{message}")]
     Refused {
-        /// As on the wire.
+        /// The code on the wire.
         code: String,
-        /// For people.
+        /// For users.
         message: String,
     },
-    /// A judge failed.
+    /// A validator failed.
     #[error("a component failed on this envelope; it was not sent")]
     Internal,
 }
 
 impl PublishError {
-    /// The code for programs; codes of judges are those on the wire.
+    /// The code for programs; a validator's codes are those on the wire.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -79,7 +80,7 @@ impl PublishError {
         }
     }
 
-    /// When trying again makes sense, where it does.
+    /// Milliseconds until trying again makes sense, if it does.
     #[must_use]
     pub fn retry_after_ms(&self) -> Option<u64> {
         match self {
@@ -89,8 +90,21 @@ impl PublishError {
         }
     }
 
+    /// What a plugin gets beside the text, as JSON: the code, and the violations if there are any.
+    #[must_use]
+    pub fn details(&self) -> Option<Value> {
+        match self {
+            Self::Violations { violations, .. } => {
+                Some(json!({"code": self.code(), "violations": violations}))
+            }
+            Self::Refused { code, .. } => Some(json!({"code": code})),
+            _ => None,
+        }
+    }
+
     /// A label for counters.
-    pub(crate) fn label(&self) -> &'static str {
+    #[must_use]
+    pub fn label(&self) -> &'static str {
         match self {
             Self::Loop => "loop",
             Self::NotOpen => "not_open",
@@ -103,16 +117,17 @@ impl PublishError {
             | Self::Refused { .. } => "refused",
         }
     }
+}
 
-    /// A judge's refusal, in the words of this door.
-    pub(crate) fn of(refusal: &Refusal) -> Self {
+impl From<&Refusal> for PublishError {
+    fn from(refusal: &Refusal) -> Self {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Reply {
             message: String,
             violations: Vec<Violation>,
         }
-        // An operator's component may answer in a form of its own; its code says enough.
+        // An operator's component may reply in a form of its own; then the code has to be enough.
         let Reply {
             message,
             violations,
