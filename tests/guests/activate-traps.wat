@@ -1,4 +1,4 @@
-;; W16, W27: cannot be activated.
+;; Cannot be activated.
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
   (unreachable))

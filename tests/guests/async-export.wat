@@ -1,4 +1,4 @@
-;; W4: an export that may answer later, and then never does.
+;; An export that may answer later, and then never does.
 ;;| world guest { include jackfield:plugin/base@0.1.0; export run: async func(); }
 (func (export "[async-lift-stackful]run")
   (loop $again (br $again)))

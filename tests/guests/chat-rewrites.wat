@@ -1,4 +1,4 @@
-;; W17: makes every chat message another one.
+;; Makes every chat message another one.
 ;;| world guest { include jackfield:plugin/moderator@0.1.0; }
 (data (i32.const 200) "seen")
 (func (export "jackfield:plugin/chat-handler@0.1.0#on-chat") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)

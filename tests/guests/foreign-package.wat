@@ -1,4 +1,4 @@
-;; W18: wants what no host here offers.
+;; Wants what no host here offers.
 ;;| world guest { include jackfield:plugin/base@0.1.0; import evil:corp/backdoor@1.0.0; }
 ;;| package evil:corp@1.0.0 { interface backdoor { open: func(); } }
 (import "evil:corp/backdoor@1.0.0" "open" (func $open))

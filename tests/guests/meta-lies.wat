@@ -1,3 +1,3 @@
-;; W12: an answer outside of its memory.
+;; An answer outside of its memory.
 (func (export "jackfield:plugin/meta@0.1.0#get-info") (result i32)
   (i32.const 0xfffffff0))

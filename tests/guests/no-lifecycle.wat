@@ -1,2 +1,2 @@
-;; W18: lacks an export that every plugin has.
+;; Lacks an export that every plugin has.
 ;;| world guest { import jackfield:plugin/settings@0.1.0; export jackfield:plugin/meta@0.1.0; }

@@ -1,3 +1,3 @@
-;; W3: never gets past its start function.
+;; Never gets past its start function.
 (func $for-ever (loop $again (br $again)))
 (start $for-ever)

@@ -1,4 +1,4 @@
-;; W7: tables that fit one by one and not together, and one beyond any bound. It traps where the host lets it have them.
+;; Tables that fit one by one and not together, and one beyond any bound. It traps where the host lets it have them.
 (table $first 1 funcref)
 (table $second 1 funcref)
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")

@@ -1,4 +1,4 @@
-;; W6: two memories that fit one by one and not together. It traps where the host lets it have both.
+;; Two memories that fit one by one and not together. It traps where the host lets it have both.
 (memory (export "memory") 1)
 (memory $second 1)
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")

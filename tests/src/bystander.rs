@@ -1,7 +1,8 @@
-//! Somebody whom an attack on others must not trouble: two members of a server of their own, who answer each other's chat messages.
+//! A pair of clients that an attack must not disturb: two members of a separate server that answer
+//! each other's chat messages.
 //!
-//! Nothing may be lost, come twice or come in another order, and the median time of a round may grow only by a generous factor: a machine
-//! that is busy with the attackers themselves must not fail a test.
+//! No message may be lost, doubled or reordered, and the median time of a round may grow only by a
+//! generous factor, since the attackers themselves keep the machine busy.
 
 use crate::{client::Client, host::Host};
 use serde_json::json;
@@ -14,22 +15,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// By how much the median round may grow under attack.
+/// Factor by which the median round may grow under attack.
 const RATIO_MAX: u32 = 20;
-/// Rounds that count as undisturbed in any case: below this, a busy machine's scheduler is all that is measured.
+/// A median below this is never a failure: it measures only the scheduler of a busy machine.
 const FLOOR: Duration = Duration::from_millis(250);
-/// Rounds that are measured before the attack.
+/// Number of rounds measured before the attack.
 const IDLE_ROUNDS: usize = 40;
-/// Rounds that an attack has to be watched for.
+/// Least number of rounds measured during the attack.
 const WATCHED_ROUNDS_MIN: usize = 20;
-/// Pause between rounds: steady company, and no load of its own.
+/// Pause between rounds, so that the pair is no load itself.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Rates that let the pair talk steadily; everything else is the product's default.
+/// Rates that let the pair talk steadily; everything else is the default.
 pub const RATES: &str =
     "[rates]\nchat = { per_second = 120, burst = 600 }\nall = { per_second = 120, burst = 600 }\n";
 
-/// A pair that talks until it is asked how it was.
+/// A pair that talks until [`Bystander::undisturbed`] is called.
 pub struct Bystander {
     end: Arc<AtomicBool>,
     rounds: Arc<Mutex<Vec<Duration>>>,
@@ -38,7 +39,7 @@ pub struct Bystander {
 }
 
 impl Bystander {
-    /// Brings a pair together in a server named `server`, and measures what it is used to.
+    /// Connects a pair to a new server named `server`, and measures its rounds without an attack.
     #[must_use]
     pub fn start(host: &Host, server: &str) -> Self {
         host.create_server("olga", server);
@@ -75,10 +76,10 @@ impl Bystander {
         }
     }
 
-    /// Ends the pair; the attack is over or still goes on.
+    /// Ends the pair. The attack may be over or continue.
     ///
     /// # Panics
-    /// When something was lost, doubled or out of order, or rounds took far longer than before.
+    /// When a message was lost, doubled or out of order, or rounds took far longer than before.
     pub fn undisturbed(self) {
         self.end.store(true, Ordering::Relaxed);
         self.talking
@@ -100,7 +101,7 @@ impl Bystander {
     }
 }
 
-/// One says something and the other answers.
+/// One sends a message and the other answers.
 fn round(pair: &mut [Client; 2], server: &str, sequence: &mut u64) -> Duration {
     std::thread::sleep(PAUSE);
     let begin = Instant::now();

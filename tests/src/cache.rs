@@ -1,8 +1,9 @@
-//! Where the tools of the tests lie. Shared with `cargo xtask`, which installs them there.
+//! Paths of the tools that the tests use. Shared with `cargo xtask`, which installs them there.
 
 use std::path::{Path, PathBuf};
 
-/// The Python environment with the foreign clients: `$JACKFIELD_CACHE/python`, by default `~/.cache/jackfield/python`.
+/// The Python environment with the third-party clients: `$JACKFIELD_CACHE/python`, by default
+/// `~/.cache/jackfield/python`.
 ///
 /// # Errors
 /// Neither `JACKFIELD_CACHE` nor `HOME` is set.
@@ -10,7 +11,7 @@ pub fn python_environment() -> Result<PathBuf, std::io::Error> {
     Ok(folder()?.join("python"))
 }
 
-/// The Python environment that makes components of Python: `$JACKFIELD_CACHE/componentize-py`.
+/// The Python environment of componentize-py: `$JACKFIELD_CACHE/componentize-py`.
 ///
 /// # Errors
 /// Neither `JACKFIELD_CACHE` nor `HOME` is set.
@@ -18,7 +19,7 @@ pub fn python_componentizer() -> Result<PathBuf, std::io::Error> {
     Ok(folder()?.join("componentize-py"))
 }
 
-/// The official test suite of JSON Schema, a folder for each draft: `$JACKFIELD_CACHE/json-schema-suite`.
+/// The official JSON Schema test suite, one folder per draft: `$JACKFIELD_CACHE/json-schema-suite`.
 ///
 /// # Errors
 /// Neither `JACKFIELD_CACHE` nor `HOME` is set.

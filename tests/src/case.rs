@@ -1,4 +1,4 @@
-//! Runs the case files of tests/cases/rest; their form is described in the README beside them.
+//! Runs the case files of tests/cases/rest; the README there describes their format.
 
 use crate::{
     http::{Request, Response},
@@ -16,7 +16,7 @@ use std::{
     time::SystemTime,
 };
 
-/// Whom the cases are run against.
+/// A host under test.
 pub trait Target: Sync {
     /// `host:port` of the REST side.
     fn address(&self) -> String;
@@ -32,17 +32,17 @@ pub trait Target: Sync {
 pub struct Case {
     /// Unique within its file.
     pub name: String,
-    /// Rows of the requirements that it proves.
+    /// Requirements that the case proves; metadata.
     #[serde(default)]
     pub rows: Vec<String>,
-    /// Spin variables that differ from the runner's defaults; such a case needs a host of its own.
+    /// Spin variables that differ from the runner's defaults; such a case needs its own host.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
-    /// What happens.
+    /// Requests, in order.
     pub steps: Vec<Step>,
 }
 
-/// One request, or several alike.
+/// One request, or several equal ones.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Step {
@@ -90,7 +90,8 @@ struct Expectation {
 }
 
 impl Case {
-    /// Whether nothing but 503 is expected: a host that refuses to start with these variables fulfils it as well.
+    /// Whether only 503 is expected; a host that refuses to start with these variables fulfils the
+    /// case too.
     #[must_use]
     pub fn is_about_no_service(&self) -> bool {
         self.steps.iter().all(|step| step.expect.status == 503)
@@ -100,7 +101,8 @@ impl Case {
 /// Every case of a folder, by file.
 ///
 /// # Panics
-/// When a file cannot be read or holds no cases of this form: a case that nobody runs proves nothing.
+/// When a file cannot be read or contains something else than cases, since a case that is not run
+/// proves nothing.
 #[must_use]
 pub fn load(folder: &Path) -> Vec<(String, Case)> {
     let mut files: Vec<_> = fs::read_dir(folder)
@@ -127,7 +129,7 @@ pub fn load(folder: &Path) -> Vec<(String, Case)> {
     .collect()
 }
 
-/// Runs one case; the answer says what went wrong.
+/// Runs one case.
 ///
 /// # Errors
 /// The first answer that is not as expected.
@@ -286,7 +288,7 @@ impl Step {
         }
     }
 
-    /// What holds for every answer.
+    /// Checks that apply to every answer.
     fn manners(&self, response: &Response) -> Result<(), String> {
         let (head, status) = (self.method == "HEAD", response.status);
         if !head && ![204, 304].contains(&status) && response.header("content-length").is_none() {
@@ -341,11 +343,11 @@ fn shortened(response: &Response) -> String {
 
 const IDENTITIES: [&str; 5] = ["owner", "member", "stranger", "friend", "troll"];
 
-/// What `{{name}}` stands for.
+/// Values of `{{name}}`.
 struct Variables(Map<String, Value>);
 
 impl Variables {
-    /// A fresh word, and the identities made from it.
+    /// A fresh word, and the identities derived from it.
     fn new() -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let mut seed = now_ms()

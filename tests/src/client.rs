@@ -1,4 +1,5 @@
-//! A client of the gateway, whatever library carries it: our own Rust tests, and the foreign ones of [`crate::foreign`].
+//! A client of the gateway, independent of the WebSocket library: our own, or the third-party ones
+//! of [`crate::foreign`].
 
 use crate::{PATIENCE, frames, host::Host};
 use serde_json::{Value, json};
@@ -15,17 +16,18 @@ use tungstenite::{Message, WebSocket, client::IntoClientRequest as _, protocol::
 pub enum Event {
     /// A text frame.
     Frame(String),
-    /// The connection is over, with the server's close code and reason; 1006 and the library's reason when there was no close frame.
+    /// The connection has ended, with the server's close code and reason; 1006 and the library's
+    /// reason without a close frame.
     Closed(u16, String),
 }
 
-/// Whatever carries frames.
+/// A WebSocket library.
 pub trait Transport: Send {
     /// Sends one text frame.
     fn send(&mut self, text: &str);
     /// Sends one binary frame.
     fn send_binary(&mut self, bytes: &[u8]);
-    /// Waits at most so long for the next event.
+    /// Waits at most `patience` for the next event.
     fn receive(&mut self, patience: Duration) -> Option<Event>;
     /// Closes the connection from this side with code 1000.
     fn close(&mut self);
@@ -34,9 +36,9 @@ pub trait Transport: Send {
 /// A connected client.
 pub struct Client {
     transport: Box<dyn Transport>,
-    /// Who this is, in failures.
+    /// Name of the client in failure messages.
     name: String,
-    /// Received and not yet asked for.
+    /// Received envelopes that no test has taken yet.
     waiting: VecDeque<Value>,
     /// The first frame.
     connected: Value,
@@ -44,7 +46,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Takes a connected transport and its first frame, which is `connected` (W1).
+    /// Takes a connected transport and its first frame, which must be `connected`.
     ///
     /// # Panics
     /// When the first frame is something else.
@@ -95,7 +97,7 @@ impl Client {
         client
     }
 
-    /// Sends `identify` as its own name with these members besides.
+    /// Sends `identify` with its own name and these additional members.
     pub fn identify(&mut self, further: Value) {
         let mut envelope = json!({"type": "identify", "oderId": self.name, "displayName": self.name.to_uppercase(), "features": ["errors"]});
         if let (Value::Object(envelope), Value::Object(further)) = (&mut envelope, further) {
@@ -104,7 +106,7 @@ impl Client {
         self.send(envelope);
     }
 
-    /// Joins and returns roster and requirements.
+    /// Joins, and returns roster and requirements.
     pub fn join(&mut self, server: &str) -> (Value, Value) {
         self.send(json!({"type": "join_server", "serverId": server}));
         (
@@ -124,7 +126,7 @@ impl Client {
         self.transport.send(&envelope.to_string());
     }
 
-    /// Sends text as it is.
+    /// Sends a text unchanged.
     pub fn send_text(&mut self, text: &str) {
         self.transport.send(text);
     }
@@ -148,7 +150,7 @@ impl Client {
         }
     }
 
-    /// The next envelope of this type; others before it stay waiting.
+    /// The next envelope of this type; earlier ones of other types stay queued.
     ///
     /// # Panics
     /// When the connection ends instead; the message shows what came.
@@ -156,7 +158,7 @@ impl Client {
         self.find(&format!("type {kind}"), |frame| frame["type"] == kind)
     }
 
-    /// The next envelope that `wanted` accepts; others before it stay waiting.
+    /// The next envelope that `wanted` accepts; earlier ones stay queued.
     ///
     /// # Panics
     /// As [`Client::expect`].
@@ -183,7 +185,8 @@ impl Client {
         }
     }
 
-    /// Sends `envelope` and returns the refusal of it (`error`, `plugin_error` or `access_denied`), which must carry `code`.
+    /// Sends `envelope` and returns the refusal of it (`error`, `plugin_error` or `access_denied`),
+    /// which must carry `code`.
     ///
     /// # Panics
     /// When the next refusal carries another code.
@@ -207,9 +210,9 @@ impl Client {
         refusal
     }
 
-    /// Everything that has arrived for this connection once an envelope sent now has been answered.
+    /// All envelopes that have arrived by the time an envelope sent now is answered.
     ///
-    /// The answer is a refusal, which every judge owes for a call without a target.
+    /// The answer is the refusal of a call without a target.
     pub fn settled(&mut self) -> Vec<Value> {
         let id = format!("settled-{}", self.waiting.len());
         self.send(json!({"type": "ice_candidate", "requestId": id}));
@@ -219,7 +222,7 @@ impl Client {
         self.waiting.drain(..).collect()
     }
 
-    /// Types of what is waiting, for checks that something did not come.
+    /// Types of the queued envelopes, for checks that something did not arrive.
     #[must_use]
     pub fn waiting_types(&self) -> Vec<&str> {
         self.waiting
@@ -228,7 +231,7 @@ impl Client {
             .collect()
     }
 
-    /// Waits for the end of the connection; whatever comes before it is dropped.
+    /// Waits for the end of the connection and drops what arrives before it.
     pub fn closed(&mut self) -> (u16, String) {
         loop {
             if let Event::Closed(code, reason) = self.receive() {
@@ -256,11 +259,11 @@ impl Client {
     }
 }
 
-/// The transport of our own tests.
+/// The transport of our own client.
 pub struct Native(WebSocket<TcpStream>);
 
 impl Native {
-    /// Opens a socket at `path` with these headers besides the usual ones.
+    /// Opens a WebSocket at `path` with additional headers.
     ///
     /// # Errors
     /// The handshake is refused; the error carries the answer.
@@ -296,7 +299,7 @@ impl Native {
 
 impl Transport for Native {
     fn send(&mut self, text: &str) {
-        // A host that has closed meanwhile is found out by the next `receive`.
+        // The next `receive` reports a host that has closed.
         let _ = self.0.send(Message::text(text));
     }
 
@@ -326,7 +329,8 @@ impl Transport for Native {
                     }));
                 }
                 Ok(_) => {}
-                // A read with a timeout is ended by whatever stops and continues the process, and is not begun again (signal(7)).
+                // A read with a timeout is interrupted when the process is stopped and continued
+                // (signal(7)).
                 Err(tungstenite::Error::Io(error))
                     if matches!(
                         error.kind(),

@@ -1,8 +1,9 @@
-//! RFC 6455 frame by frame: cases as data, each with what is sent and what has to come of it.
+//! RFC 6455 frame by frame: cases as data, each with the frames to send and the expected effect.
 //!
-//! The ids are those of the catalogue of the Autobahn test suite, sections 1 to 7 and 10, so that results can be compared. This server
-//! echoes nothing; the proof that bytes arrived is a `direct-message` that carries them, and a witness who must receive exactly the bytes
-//! that were sent, with `fromUserId` added and nothing else changed. A case that differs from the catalogue says why in `deviation`.
+//! The ids are those of the Autobahn test suite, sections 1 to 7 and 10, so that results can be
+//! compared. The server does not echo, so the bytes travel in a `direct-message` to a witness,
+//! which must receive exactly these bytes with `fromUserId` added. A case that differs from the
+//! catalogue has the reason in `deviation`.
 
 use crate::{
     host::Host,
@@ -18,17 +19,18 @@ use std::{fs, time::Duration};
 pub struct Case {
     /// Id in the catalogue.
     pub id: String,
-    /// What it is about.
+    /// Subject.
     pub title: String,
     /// The message that parts are taken from.
     pub message: Option<Message>,
     /// A second message.
     pub short: Option<Message>,
-    /// How the stream is cut into writes: `frame`, or so many bytes. Otherwise everything goes at once.
+    /// Size of one write: `frame`, or a number of bytes. Everything at once if absent.
     pub segment: Option<Segment>,
-    /// What is sent, in order.
+    /// Steps, in order.
     pub steps: Vec<Step>,
-    /// What comes: `pong`, `pong <hex>`, `refused <code>` to the sender, `message` and `message short` to the witness.
+    /// Expected frames: `pong`, `pong <hex>`, `refused <code>` to the sender, `message` and
+    /// `message short` to the witness.
     pub expect: Vec<String>,
     /// Code of the server's close frame.
     pub end: u16,
@@ -58,7 +60,7 @@ pub struct Message {
     hex: Option<String>,
 }
 
-/// One thing that is done.
+/// One step.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -70,7 +72,7 @@ pub struct Step {
     rsv: u8,
     text: Option<String>,
     hex: Option<String>,
-    /// Hex, and how often.
+    /// Hex, and the number of repetitions.
     repeat: Option<(String, usize)>,
     /// The i-th of n parts of the message.
     part: Option<(usize, usize)>,
@@ -81,16 +83,16 @@ pub struct Step {
     /// Take the parts from the second message.
     #[serde(default)]
     of: String,
-    /// Only so many bytes of the payload; without `op`, more of the last frame.
+    /// Number of bytes of the payload to send; without `op`, more of the last frame.
     send: Option<usize>,
-    /// The whole message in fragments of so many bytes.
+    /// The whole message in fragments of this size.
     fragments: Option<usize>,
     /// A close frame with this code.
     close: Option<u16>,
-    /// Nothing has come, and the connection is open.
+    /// Nothing has arrived, and the connection is open.
     #[serde(default)]
     quiet: bool,
-    /// This has come, before anything further is sent.
+    /// Wait for this before sending more.
     #[serde(rename = "await")]
     awaited: Option<String>,
 }
@@ -100,7 +102,7 @@ fn yes() -> bool {
 }
 
 impl Case {
-    /// One plain message, to find out whether something came before it.
+    /// One plain message, to check that nothing arrived before it.
     ///
     /// # Panics
     /// Never.
@@ -115,7 +117,7 @@ impl Case {
 /// The cases of all files.
 ///
 /// # Panics
-/// When a file is no list of cases, or an id stands in the wrong file.
+/// When a file is not a list of cases, or an id is in the wrong file.
 #[must_use]
 pub fn cases() -> Vec<Case> {
     let mut files: Vec<_> = fs::read_dir(root().join("tests/cases/websocket"))
@@ -150,7 +152,7 @@ pub fn cases() -> Vec<Case> {
     files.iter().flat_map(read).collect()
 }
 
-/// Who receives what the cases send.
+/// The receiver of the messages that the cases send.
 pub struct Witness {
     raw: Raw,
     name: &'static str,
@@ -165,7 +167,7 @@ impl Witness {
         Self { raw, name }
     }
 
-    /// The next message, as it came.
+    /// The next message, unchanged.
     ///
     /// # Panics
     /// When the connection ends instead.
@@ -205,7 +207,7 @@ fn settle(raw: &mut Raw) {
 /// Runs one case.
 ///
 /// # Errors
-/// What came instead of what was expected.
+/// What arrived instead of the expected frames.
 pub fn run(host: &Host, case: &Case, witness: &mut Witness) -> Result<(), String> {
     let mut raw = identified(host, "sender");
     settle(&mut raw);
@@ -262,11 +264,11 @@ struct Running<'c> {
     case: &'c Case,
     message: Option<Vec<u8>>,
     short: Option<Vec<u8>>,
-    /// What still has to come to the sender, in order.
+    /// Frames that the sender still expects, in order.
     expected: std::collections::VecDeque<&'c str>,
     /// Written with the next flush, frame by frame.
     waiting: Vec<Vec<u8>>,
-    /// How many bytes were sent of the last frame that was sent in part, and that frame.
+    /// The last frame that was sent in part, and the number of bytes sent.
     last: Vec<u8>,
     said_close: bool,
 }
@@ -299,7 +301,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// What the server still has to say, its close frame, and the end of the stream.
+    /// Waits for the remaining frames, the close frame, and the end of the stream.
     fn end(&mut self) -> Result<(), String> {
         while let Some(expected) = self.expected.pop_front() {
             let frame = self
@@ -335,7 +337,8 @@ impl Running<'_> {
             Some(Segment::Word(_)) => {
                 for frame in frames {
                     self.raw.write(&frame);
-                    // Long enough that the server usually reads them one by one; nothing depends on it.
+                    // Long enough that the server usually reads the writes one by one; no result
+                    // depends on it.
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }

@@ -1,7 +1,9 @@
-//! The envelope cases (tests/cases/envelopes) over HTTP: what `POST /api/envelopes/validate` says is what the judge says natively.
+//! The envelope cases (tests/cases/envelopes) over HTTP: `POST /api/envelopes/validate` must answer
+//! like the validator in native code.
 //!
-//! A case tells the judge everything; the dry run finds out some of it by itself, as a gateway does (which server the envelope names). So a
-//! case takes part when its context is one that a gateway could have built, and the file says which do not.
+//! A case contains the whole context; the dry run derives a part of it like a gateway does (which
+//! server the envelope names). Cases whose context a gateway could not have built are left out and
+//! counted.
 
 use crate::{case::Target, http::Request};
 use serde::Deserialize;
@@ -40,20 +42,20 @@ struct Said {
     reply: Option<Value>,
 }
 
-/// How many cases were asked, and what went wrong.
+/// Result of a run.
 pub struct Outcome {
     /// Cases that took part.
     pub asked: usize,
     /// Cases whose context no gateway could have built.
     pub left_out: usize,
-    /// What was said otherwise than natively.
+    /// Differences to the native answers.
     pub failures: Vec<String>,
 }
 
-/// Asks every case of a folder.
+/// Runs every case of a folder.
 ///
 /// # Panics
-/// When a file is no file of cases or the host does not answer.
+/// When a file does not contain cases or the host does not answer.
 #[must_use]
 pub fn run(folder: &Path, target: &dyn Target) -> Outcome {
     let mut outcome = Outcome {
@@ -94,7 +96,7 @@ pub fn run(folder: &Path, target: &dyn Target) -> Outcome {
     outcome
 }
 
-/// The case as a question; `None` when a gateway could not have come to ask it.
+/// The request of a case; `None` if a gateway could not have built its context.
 fn question(file: &File, case: &Case) -> Option<Value> {
     let mut context = Map::from_iter([
         ("nowMs".into(), json!(1_777_470_000_000_u64)),
@@ -161,7 +163,7 @@ fn question(file: &File, case: &Case) -> Option<Value> {
     }))
 }
 
-/// Types that are judged without looking at a server.
+/// Types that are validated without a server.
 const NEEDS_NO_SERVER: [&str; 6] = [
     "identify",
     "keepalive",
@@ -171,7 +173,7 @@ const NEEDS_NO_SERVER: [&str; 6] = [
     "direct-message",
 ];
 
-/// A requirement as the REST side stores it, of which the judge learns what the case says.
+/// A requirement as the REST API stores it, from which the definitions of the case are derived.
 fn requirement(learn: &Value) -> Value {
     let publishes = learn["publishes"].as_bool();
     let user = &learn["pluginUserId"];
@@ -226,7 +228,7 @@ fn difference(expect: &Value, said: &Said) -> Option<String> {
     None
 }
 
-/// The dry run names secrets without repeating them, and both tell an effect by these members.
+/// The dry run hides secrets, so effects are compared by these members.
 fn same_effect(wanted: &Value, said: &Value) -> bool {
     [
         "effect",
@@ -243,7 +245,7 @@ fn same_effect(wanted: &Value, said: &Value) -> bool {
     .all(|key| wanted.get(key) == said.get(key))
 }
 
-/// Replaces `%x*3%` by `xxx`, as the cases are written.
+/// Expands `%x*3%` to `xxx`.
 fn expand(text: &str) -> String {
     let pattern = regex::Regex::new(r"%([^%*]+)\*(\d+)%").expect("a sound pattern");
     let times = |found: &regex::Captures<'_>| found[1].repeat(found[2].parse().expect("a number"));

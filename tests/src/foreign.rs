@@ -1,5 +1,6 @@
-//! Clients that nobody here wrote: npm `ws`, PyPI `websockets`, and a page in a browser. Each is a process that carries frames between
-//! its library and a line protocol: `{"do":"send","text":…}` in, `{"event":"frame","text":…}` out.
+//! Third-party clients: npm `ws`, PyPI `websockets`, and a page in a browser. Each is a process
+//! that translates between its library and a line protocol: `{"do":"send","text":…}` in,
+//! `{"event":"frame","text":…}` out.
 
 use crate::{
     PATIENCE, cache,
@@ -17,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-/// Said when something is missing that `cargo xtask` installs.
+/// Message for a missing tool that `cargo xtask` installs.
 const INSTALL: &str =
     "run `cargo xtask setup`, or leave the foreign clients out: `cargo xtask test --quick`";
 
@@ -88,7 +89,7 @@ pub fn node(script: &str) -> Command {
     command
 }
 
-/// The Python interpreter of the foreign clients.
+/// The Python interpreter of the third-party clients.
 ///
 /// # Panics
 /// When it is not installed.
@@ -136,7 +137,7 @@ impl Process {
     }
 
     fn tell(&mut self, order: &Value) {
-        // A process that has ended is found out by waiting for its next event.
+        // Waiting for the next event reports a process that has ended.
         let _ = writeln!(self.input, "{order}");
     }
 
@@ -178,7 +179,7 @@ impl Transport for Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.tell(&json!({"do": "quit"}));
-        // The browser's driver ends its browser when it is asked to; whoever does not listen is ended.
+        // The driver ends its browser on request; a process that does not end is killed.
         for _ in 0..250 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;

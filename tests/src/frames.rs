@@ -1,4 +1,4 @@
-//! The golden corpus: every envelope that any test receives is checked against the schema of its type.
+//! Every envelope that any test receives is checked against the JSON Schema of its type.
 
 use envelope_docs::Way;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 /// Reads one text frame from the server and checks it.
 ///
 /// # Panics
-/// When it is no JSON, of no known type, or breaks its schema.
+/// When it is not JSON, has no known type, or violates its schema.
 #[must_use]
 pub fn read(text: &str) -> Value {
     let frame: Value =

@@ -1,8 +1,8 @@
-//! Components that no compiler would make: text of `tests/guests` becomes a plugin.
+//! Components that no compiler would produce: text files of `tests/guests` become plugins.
 //!
-//! A file is the inside of a core module; whatever of `base.wat` it does not export itself is added. Its lines that begin with `;;| ` are the
-//! WIT of its world, which is `jackfield:plugin/base` where there are none. What it is not: a compiler; a guest that is no component fails the
-//! test that asks for it.
+//! A file is the body of a core module; the exports of `base.wat` that it does not define itself
+//! are added. Lines that begin with `;;| ` are the WIT of its world; the default is
+//! `jackfield:plugin/base`.
 
 use crate::{plugins::Directory, root};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use std::{fs, path::PathBuf};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-/// The world of a guest that says nothing about it.
+/// The default world of a guest.
 const WORLD: &str = "world guest { include jackfield:plugin/base@0.1.0; }";
 
 fn read(name: &str) -> String {
@@ -18,16 +18,16 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Where the texts are.
+/// The folder of the text files.
 #[must_use]
 pub fn folder() -> PathBuf {
     root().join("tests/guests")
 }
 
-/// The component that a text says.
+/// The component of a text file.
 ///
 /// # Panics
-/// When it says none.
+/// When the text is not a component.
 #[must_use]
 pub fn guest(name: &str) -> Vec<u8> {
     let text = read(name);
@@ -59,7 +59,7 @@ pub fn guest(name: &str) -> Vec<u8> {
     component.unwrap_or_else(|error| panic!("{name}: {error:#}"))
 }
 
-/// The whole module: imports first, as the format wants it.
+/// The whole module; imports come first, as the format requires.
 fn module(text: &str) -> String {
     let base = read("base");
     let export = |block: &str| {

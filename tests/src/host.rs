@@ -1,4 +1,4 @@
-//! The host under test: the real binary, in a folder of its own, on a port that the system picks.
+//! The host under test: the real binary, in a fresh folder, on a free port.
 
 use crate::{
     PATIENCE,
@@ -31,8 +31,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The product's defaults, with what the tests need: two socket threads, caps that one address alone cannot reach, and patience with
-    /// clients that answer pings only while a test is reading from them.
+    /// The defaults, with two shards, limits that one address alone cannot reach, and a long
+    /// silence limit, because clients of a test answer pings only while the test reads from them.
     ///
     /// # Panics
     /// Never.
@@ -55,21 +55,21 @@ impl Settings {
     /// Adds configuration; later settings win.
     ///
     /// # Panics
-    /// When it is no TOML.
+    /// When it is not TOML.
     #[must_use]
     pub fn config(mut self, text: &str) -> Self {
         merge(&mut self.config, text.parse().expect("TOML"));
         self
     }
 
-    /// Keeps data in this folder instead of a new one.
+    /// Uses this data folder instead of a new one.
     #[must_use]
     pub fn data(mut self, folder: &Path) -> Self {
         self.data = Some(folder.to_owned());
         self
     }
 
-    /// Writes the log to this file instead of one in the host's own folder.
+    /// Writes the log to this file instead of one in the folder of the host.
     #[must_use]
     pub fn log(mut self, file: &Path) -> Self {
         self.log = Some(file.to_owned());
@@ -95,7 +95,7 @@ impl Settings {
         })
     }
 
-    /// Starts a host that may refuse to run.
+    /// Starts a host that may refuse to start.
     ///
     /// # Errors
     /// It ended before it was ready.
@@ -156,7 +156,7 @@ impl Settings {
         }
     }
 
-    /// Starts a host and kills it without warning after so long, ready or not.
+    /// Starts a host and kills it after the given time, ready or not.
     ///
     /// # Panics
     /// When it cannot be started.
@@ -194,7 +194,8 @@ impl Settings {
     }
 }
 
-/// Gives a new host the key with which all hosts under test sign what they compile: they share one cache, and each plugin is compiled once.
+/// Gives a new host the cache key that all hosts under test share, so that each plugin is compiled
+/// once.
 fn trust_the_cache(data: &Path) {
     fs::create_dir_all(data).expect("a data folder");
     let mut file = File::options()
@@ -222,11 +223,11 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
 pub struct Failure {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it wrote to standard error.
+    /// Its standard error.
     pub log: String,
 }
 
-/// A running host; ends with this value.
+/// A running host; dropped with this value.
 pub struct Host {
     child: Child,
     url: String,
@@ -253,7 +254,7 @@ impl Host {
     /// `127.0.0.1:port`.
     ///
     /// # Panics
-    /// When the ready line names no `http` URL.
+    /// When the ready line has no `http` URL.
     #[must_use]
     pub fn address(&self) -> String {
         self.url
@@ -274,7 +275,7 @@ impl Host {
         self.folder.path()
     }
 
-    /// What it has logged.
+    /// Its log.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
@@ -292,7 +293,7 @@ impl Host {
         token(&self.data, user, role)
     }
 
-    /// The same, made once: for tests that ask again and again.
+    /// The same, created once, for tests that need it often.
     ///
     /// # Panics
     /// When there is none.
@@ -403,7 +404,8 @@ impl Host {
         assert!(status.expect("kill runs").success(), "kill -{signal}");
     }
 
-    /// Kills it without warning and waits for its end. The data stays when it lies outside the host's own folder.
+    /// Kills it without warning and waits for its end. The data stays when it lies outside the
+    /// host's own folder.
     pub fn kill(mut self) {
         self.child.kill().expect("a running host");
         self.child.wait().expect("a killed host ends");

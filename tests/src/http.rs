@@ -1,4 +1,5 @@
-//! An HTTP/1.1 client that sends exactly what it is told: no redirects, no normalisation of paths, no header it was not asked for.
+//! An HTTP/1.1 client that sends exactly the given bytes: no redirects, no normalised paths, no
+//! additional headers.
 
 use crate::PATIENCE;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use std::{
 pub struct Request {
     /// `GET` and so on.
     pub method: String,
-    /// Path and query, as they go on the wire.
+    /// Path and query, sent unchanged.
     pub path: String,
     /// Headers besides `host`, `connection` and `content-length`.
     pub headers: Vec<(String, String)>,
@@ -72,7 +73,7 @@ impl Request {
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
-        // A server that refuses a large body may answer and close before it has read all of it.
+        // A server that refuses a large body may answer and close before reading all of it.
         let sent = self
             .body
             .as_ref()
@@ -111,7 +112,7 @@ impl Response {
     /// The body as JSON.
     ///
     /// # Panics
-    /// When it is none; the message shows it.
+    /// When it is not JSON; the message shows it.
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)

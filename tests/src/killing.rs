@@ -1,4 +1,4 @@
-//! `kill -9` of a host among writes.
+//! `kill -9` of a host during writes.
 
 use crate::{PATIENCE, host::Host, rng::Rng};
 use std::{
@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-/// Lets each writer write on a thread of its own, and kills the host at random, up to `most_ms` after the first answer. `write` is given the
-/// writer and its number, the host's address, and whom to tell of each answer; it returns when the host is gone.
+/// Runs each writer on its own thread and kills the host at a random moment, up to `most_ms` after
+/// the first answer. `write` gets the writer, its number, the address of the host, and a callback
+/// for each answer; it returns when the host is gone.
 ///
-/// Returns how many answers there were.
+/// Returns the number of answers.
 ///
 /// # Panics
-/// When nothing is answered.
+/// When there is no answer at all.
 pub fn kill_among<W: Send>(
     host: Host,
     writers: &mut [W],

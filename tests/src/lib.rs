@@ -1,7 +1,8 @@
-//! The harness of the tests: starts the real host, talks to it as clients do, and knows what an answer must look like.
+//! The test harness: starts the real host, talks to it like clients do, and checks the form of
+//! every answer.
 //!
-//! What it is not: a part of the product; it links nothing of the host and finds everything out from outside. Invariant: no wait has an
-//! upper bound that a busy machine could break; [`PATIENCE`] only turns a hang into a failure.
+//! It links nothing of the host. No wait has an upper bound that a busy machine could break;
+//! [`PATIENCE`] only turns a hang into a failure.
 
 pub mod bystander;
 pub mod cache;
@@ -28,10 +29,10 @@ use std::{
     time::Duration,
 };
 
-/// How long anything may take before it counts as hanging.
+/// Time after which a wait counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Configuration with rates that no test reaches, for tests about something else.
+/// Configuration with rates that no test reaches, for tests of other things.
 #[must_use]
 pub fn limits_raised() -> &'static str {
     "[rates]\nbytes_per_second = 1000000000\nnew_targets_per_minute = 1000000\n\
@@ -44,7 +45,7 @@ pub fn limits_raised() -> &'static str {
 /// The workspace's root.
 ///
 /// # Panics
-/// Never: this crate lies in it.
+/// Never, since this crate is part of the workspace.
 #[must_use]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,7 +56,7 @@ pub fn root() -> &'static Path {
 /// Cargo's output folder of the profile that built the running test.
 ///
 /// # Panics
-/// When the running program is no test that cargo built.
+/// When the running program was not built by cargo as a test.
 #[must_use]
 pub fn output_folder() -> PathBuf {
     let program = std::env::current_exe().expect("a running program has a path");
@@ -66,7 +67,7 @@ pub fn output_folder() -> PathBuf {
         .to_owned()
 }
 
-/// Asks `ready` again and again until it is, and gives its answer.
+/// Calls `ready` until it returns a value, and returns it.
 ///
 /// # Panics
 /// When [`PATIENCE`] ends first; the message names `what`.

@@ -3,7 +3,8 @@
 use regex::Regex;
 use serde_json::Value;
 
-/// Why `actual` does not match `expected`; `None` when it does. `at` is the JSON pointer in failures.
+/// Why `actual` does not match `expected`; `None` when it does. `at` is the JSON pointer in
+/// failures.
 #[must_use]
 pub fn mismatch(expected: &Value, actual: Option<&Value>, at: &str) -> Option<String> {
     let shown = || actual.map_or_else(|| "nothing".to_owned(), Value::to_string);

@@ -1,4 +1,4 @@
-//! What a host says of itself: counters by label, memory, processor time.
+//! Measurements of a host: counters by label, memory, processor time.
 
 use crate::host::Host;
 use std::{collections::BTreeMap, fs};
@@ -21,7 +21,8 @@ impl Counters {
         )
     }
 
-    /// The value of `jackfield_<name>`, with the label `kind` where it is not empty; 0 when it was never counted.
+    /// The value of `jackfield_<name>`, with the label `kind` if it is not empty; 0 if it was never
+    /// counted.
     #[must_use]
     pub fn get(&self, name: &str, kind: &str) -> f64 {
         let key = if kind.is_empty() {
@@ -38,7 +39,7 @@ impl Counters {
         Self::of(host).get(name, kind) - self.get(name, kind)
     }
 
-    /// Waits until it has grown by `by`, and no less is asked of a counter that is written on another thread.
+    /// Waits until it has grown by at least `by`; counters may be written by other threads.
     ///
     /// # Panics
     /// When it never does.
@@ -52,7 +53,7 @@ impl Counters {
 /// Resident memory of the host's process, in bytes.
 ///
 /// # Panics
-/// When the system does not tell.
+/// When the system does not report it.
 #[must_use]
 pub fn resident_bytes(host: &Host) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", host.process_id()))
@@ -73,12 +74,13 @@ pub fn resident_bytes(host: &Host) -> usize {
 /// Processor time that the host has used, in hundredths of a second.
 ///
 /// # Panics
-/// When the system does not tell.
+/// When the system does not report it.
 #[must_use]
 pub fn processor_ticks(host: &Host) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", host.process_id()))
         .expect("the state of a running process");
-    // The name in parentheses may hold spaces; the fields after it are counted from the third.
+    // The process name in parentheses may contain spaces; fields are counted after it, from the
+    // third.
     let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
     fields
         .split_whitespace()

@@ -1,4 +1,4 @@
-//! Plugins under test: installed into the folder of a host, and asked over REST.
+//! Plugins under test: installed into a plugins directory, called over REST.
 
 use crate::{
     PATIENCE,
@@ -25,7 +25,7 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.0.path()
@@ -50,7 +50,8 @@ impl Directory {
         self.put(&name, &manifest, &component(package));
     }
 
-    /// Puts a folder with a manifest and a component; the manifest comes last, so that nobody finds half a plugin.
+    /// Creates a folder with component and manifest; the manifest is written last, so that the host
+    /// never finds a partial package.
     pub fn put(&self, name: &str, manifest: &Value, component: &Path) {
         let folder = self.path().join(name);
         fs::create_dir_all(&folder).expect("a folder");
@@ -60,14 +61,15 @@ impl Directory {
             .expect("a manifest is written");
     }
 
-    /// A host that runs what lies here, and whose operator lets every plugin that declares it answer on its route.
+    /// Settings for a host with this directory, whose policy allows `http.serve` to every plugin
+    /// that declares it.
     #[must_use]
     pub fn settings(&self) -> Settings {
         self.closed_settings()
             .config("[plugins.policy]\nallow = [\"http.serve\"]\n")
     }
 
-    /// A host that runs what lies here and allows nothing by itself.
+    /// Settings for a host with this directory, with the default policy.
     #[must_use]
     pub fn closed_settings(&self) -> Settings {
         let directory = toml::Value::from(self.path().display().to_string());
@@ -115,10 +117,10 @@ impl Host {
             .expect(200);
     }
 
-    /// Waits until a plugin is in a state; its details.
+    /// Waits until a plugin is in a state; returns its details.
     ///
     /// # Panics
-    /// When it does not get there.
+    /// When it does not reach the state.
     pub fn plugin_in(&self, plugin: &str, state: &str) -> Value {
         let began = Instant::now();
         loop {
@@ -140,10 +142,10 @@ impl Host {
         }
     }
 
-    /// Asks a plugin that has just ended something, and may be on its way back: until it answers.
+    /// Requests a route of a plugin that may be restarting, until it answers.
     ///
     /// # Panics
-    /// When it does not come back.
+    /// When it does not restart.
     #[must_use]
     pub fn ask_plugin_again(&self, method: &str, path: &str) -> Response {
         crate::until(&format!("an answer to {path}"), || {
@@ -152,7 +154,7 @@ impl Host {
         })
     }
 
-    /// Asks a plugin on its route, as a client.
+    /// Requests a route of a plugin as a client.
     #[must_use]
     pub fn ask_plugin(&self, method: &str, path: &str, body: &[u8]) -> Response {
         let mut request = Request::new(method, &format!("/api/plugins/route{path}"))

@@ -1,4 +1,4 @@
-//! A socket that sends any bytes, legal or not: for what no well-behaved client library can do.
+//! A socket that sends arbitrary bytes, which well-behaved client libraries cannot do.
 
 use crate::{PATIENCE, host::Host};
 use std::{
@@ -12,7 +12,7 @@ pub struct Raw {
     stream: TcpStream,
 }
 
-/// A frame as it came.
+/// A received frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// 1 text, 2 binary, 8 close, 9 ping, 10 pong.
@@ -36,7 +36,7 @@ impl Frame {
 }
 
 impl Raw {
-    /// Connects and shakes hands.
+    /// Connects and completes the WebSocket handshake.
     ///
     /// # Panics
     /// When the host refuses.
@@ -51,7 +51,8 @@ impl Raw {
         raw
     }
 
-    /// Asks for a WebSocket, with `headers` (each with its line end) besides the usual ones, and reads the head of the answer.
+    /// Sends a handshake with additional `headers` (each with its line end), and reads the head of
+    /// the answer.
     ///
     /// # Panics
     /// When there is no answer.
@@ -70,7 +71,7 @@ impl Raw {
         (raw, head)
     }
 
-    /// Connects without a word.
+    /// Connects and sends nothing.
     ///
     /// # Panics
     /// When the host does not listen.
@@ -95,12 +96,12 @@ impl Raw {
         }
     }
 
-    /// Writes bytes; a peer that has closed is found out by reading.
+    /// Writes bytes and ignores a peer that has closed; reading reports it.
     pub fn write(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Whether the host has still taken everything written, as [`Raw::write`] without forgiving.
+    /// Writes bytes like [`Raw::write`], and reports errors.
     ///
     /// # Errors
     /// The connection is over, or the write timeout has passed.
@@ -154,8 +155,8 @@ impl Raw {
             })
     }
 
-    /// How the connection ends: whatever still comes is a whole frame and is dropped, then the stream must end. False when it was cut by a
-    /// reset, or amidst a frame.
+    /// Whether the connection ends cleanly: remaining whole frames are dropped, then the stream
+    /// must end. False after a reset or within a frame.
     ///
     /// # Panics
     /// When it does not end.
@@ -178,7 +179,7 @@ impl Raw {
         }
     }
 
-    /// Whether nothing comes and nothing ends for so long.
+    /// Whether nothing arrives and the connection stays open for the given time.
     #[must_use]
     pub fn is_quiet(&self, patience: Duration) -> bool {
         self.set_patience(patience);

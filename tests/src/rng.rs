@@ -1,4 +1,4 @@
-//! Random numbers that can be had again: a seed is printed by whoever uses one, and taken from `JACKFIELD_TEST_SEED` when that is set.
+//! Reproducible random numbers: tests print their seed, and `JACKFIELD_TEST_SEED` sets it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Rng(u64);
 
 impl Rng {
-    /// The numbers that belong to a seed.
+    /// The generator of a seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
@@ -22,7 +22,7 @@ impl Rng {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `end`; 0 when that is 0.
+    /// A number below `end`; 0 if `end` is 0.
     pub const fn below(&mut self, end: usize) -> usize {
         if end == 0 {
             0
@@ -31,16 +31,16 @@ impl Rng {
         }
     }
 
-    /// True in `percent` of a hundred cases.
+    /// True with a probability of `percent`.
     pub const fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
-/// The seed that the environment asks for, else one from the clock.
+/// The seed of the environment, otherwise one from the clock.
 ///
 /// # Panics
-/// When `JACKFIELD_TEST_SEED` is no number.
+/// When `JACKFIELD_TEST_SEED` is not a number.
 #[must_use]
 pub fn seed() -> u64 {
     match std::env::var("JACKFIELD_TEST_SEED") {

@@ -1,4 +1,5 @@
-//! The same components under `spin up`, where a `spin` is on the PATH that can run them (4.1 or a current canary).
+//! The same components under `spin up`, if a `spin` that can run them (4.1 or a current canary) is
+//! on the PATH.
 
 use crate::{
     PATIENCE,
@@ -29,16 +30,16 @@ pub fn is_installed() -> bool {
 pub struct Spin {
     child: Child,
     address: String,
-    /// Its key signs the tokens that the components are told to trust.
+    /// Its key signs the tokens that the components trust.
     keys: Host,
     _state: TempDir,
 }
 
 impl Spin {
-    /// Starts the application with these variables besides the tests' own.
+    /// Starts the application with these variables and those of the tests.
     ///
     /// # Panics
-    /// When it does not get ready.
+    /// When it does not become ready.
     #[must_use]
     pub fn start(variables: &BTreeMap<String, String>) -> Self {
         let keys = Host::start();
@@ -64,7 +65,8 @@ impl Spin {
             keys,
             _state: state,
         };
-        // Any answer will do: some cases run with variables that make the components refuse everything.
+        // Any answer means ready: some cases use variables that make the components refuse
+        // everything.
         until("spin up", || {
             Request::new("GET", "/api/openapi.json")
                 .send(&spin.address)
@@ -102,7 +104,7 @@ impl Target for Spin {
 
 impl Drop for Spin {
     fn drop(&mut self) {
-        // Spin starts its trigger as a child of its own and ends it when it is asked to end.
+        // Spin runs its trigger as a child process and ends it on SIGTERM.
         let _ = Command::new("kill")
             .arg("-INT")
             .arg(self.child.id().to_string())

@@ -1,7 +1,7 @@
-//! `c-bindings <wit> <world> <folder>`: what a plugin in C is compiled with, as `wit-bindgen c` writes it.
+//! `c-bindings <wit> <world> <folder>`: generates the C bindings of a plugin like `wit-bindgen c`.
 //!
-//! What it is not: a part of xtask, which everybody compiles; this is compiled only where a plugin in C is built. Invariant: the version of
-//! the generator is the one in Cargo.lock, so that everybody compiles the same bindings.
+//! A separate program, so that xtask does not compile the generator. Its version comes from
+//! Cargo.lock, so that all builds use the same bindings.
 
 use anyhow::{Context as _, Result, bail};
 use std::{env, fs, path::Path, process::ExitCode};
@@ -25,7 +25,7 @@ fn run(arguments: &[String]) -> Result<()> {
     let mut resolve = Resolve::default();
     let (package, _) = resolve
         .push_path(wit)
-        .with_context(|| format!("{wit} is no WIT"))?;
+        .with_context(|| format!("{wit} is not valid WIT"))?;
     let world = resolve.select_world(&[package], Some(world))?;
     let mut files = Files::default();
     wit_bindgen_c::Opts::default()

@@ -39,7 +39,7 @@ impl Soak {
                 "--",
                 "--ignored",
                 "--exact",
-                "soak::as_long_as_asked",
+                "soak::a_soak_of_the_configured_length_matches_the_model",
                 "--nocapture",
             ]);
             command.env("JACKFIELD_SOAK_MINUTES", self.minutes.to_string());

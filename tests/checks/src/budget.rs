@@ -1,13 +1,13 @@
-//! Processor time of this thread, which other work on the machine does not count towards.
+//! A limit on the processor time of this thread, independent of other work on the machine.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Far above what any accepted input takes, also unoptimised and instrumented: what is looked for is growth without a bound, which passes
-/// any figure.
+/// Far above the cost of any accepted input, also unoptimised and instrumented, because unbounded
+/// growth exceeds any limit.
 const CPU_MAX: Duration = Duration::from_secs(3);
 
-/// Does `work`, and fails when it took more processor time than anything accepted may.
+/// Runs `work` and fails if it took more processor time than the limit.
 pub(crate) fn within<T>(what: &str, work: impl FnOnce() -> T) -> T {
     let before = spent();
     let result = work();

@@ -1,4 +1,5 @@
-//! A client's bytes as frames: whatever pieces they come in, the same messages come out, and the same violation ends them.
+//! A client's bytes as frames: however they are split, they give the same messages and the same
+//! violation.
 
 use gateway::{
     assembly::{Arriving, Assembly, NOT_UTF8, misplaced},
@@ -6,10 +7,10 @@ use gateway::{
 };
 use limits::socket::FRAGMENTS_MAX;
 
-/// Small, so that inputs of a few kilobytes go beyond it.
+/// Small, so that inputs of a few kilobytes exceed it.
 const MESSAGE_BYTES_MAX: usize = 1_000;
 
-/// What a connection would see.
+/// What a connection would receive.
 #[derive(Debug, PartialEq, Eq)]
 enum Event {
     Message(Vec<u8>),
@@ -18,7 +19,8 @@ enum Event {
     Violated(Violation),
 }
 
-/// Fails when it matters how the bytes were cut, or when a message is not what the frames carry. The first byte chooses the cuts.
+/// Fails if the result depends on how the bytes were split, or if a message is not what the frames
+/// carry. The first byte selects the split.
 pub fn check(bytes: &[u8]) {
     let [seed, bytes @ ..] = bytes else { return };
     let at_once = read(bytes, usize::MAX);
@@ -32,7 +34,7 @@ pub fn check(bytes: &[u8]) {
     );
 }
 
-/// Reads as the gateway does: what is there is taken, what is missing is waited for.
+/// Reads like the gateway, with partial input.
 fn read(bytes: &[u8], piece: usize) -> Vec<Event> {
     let (mut events, mut unread, mut assembly) = (Vec::new(), Vec::new(), None::<Assembly>);
     for piece in bytes.chunks(piece.min(bytes.len().max(1))) {
@@ -50,7 +52,7 @@ fn read(bytes: &[u8], piece: usize) -> Vec<Event> {
     events
 }
 
-/// One frame, or what has come of one; how many bytes it took, `None` when more are needed.
+/// One frame or a part of it; returns the number of bytes used, `None` if more are needed.
 fn step(
     bytes: &mut [u8],
     assembly: &mut Option<Assembly>,
@@ -121,7 +123,8 @@ fn control(opcode: Opcode, payload: &[u8]) -> Event {
     }
 }
 
-/// Reads frame by frame and looks at a text when it is whole; what is missing at the end is judged as far as it has come.
+/// Reads frame by frame and checks a text when it is complete; an incomplete end is checked as far
+/// as it goes.
 fn plainly(bytes: &[u8]) -> Vec<Event> {
     let (mut events, mut rest, mut message) = (Vec::new(), bytes, None::<(usize, Vec<u8>)>);
     loop {
@@ -168,7 +171,7 @@ fn plainly(bytes: &[u8]) -> Vec<Event> {
         let (count, mut text) = message.take().unwrap_or_default();
         text.extend_from_slice(&plain);
         let ends = is_whole && header.fin;
-        // A text that only lacks its end may still become one.
+        // An incomplete code point at the end may still become valid.
         let can_be = std::str::from_utf8(&text)
             .map_or_else(|error| !ends && error.error_len().is_none(), |_| true);
         if !can_be {

@@ -1,8 +1,8 @@
-//! What has to hold for any bytes whatsoever: one function for each parser that reads what strangers wrote.
+//! Checks for arbitrary bytes: one function for each parser of untrusted input.
 //!
-//! What it is: the oracles of fuzzing. Each function takes bytes and panics when a parser panics, breaks a promise, or differs from a
-//! second reader. `cargo xtask fuzz` looks for such bytes; the tests of this crate run the functions over what was found before and is
-//! kept below `infra/fuzz/corpus`.
+//! Each function takes bytes and panics if a parser panics, breaks a property, or differs from a
+//! second reader. `cargo xtask fuzz` searches for such bytes; the tests of this crate replay the
+//! corpus below `infra/fuzz/corpus`.
 #![forbid(unsafe_code)]
 
 mod budget;
@@ -20,10 +20,10 @@ pub use ranges::check as range;
 pub use schemas::check as schema;
 pub use urls::check as url;
 
-/// A check, by the name of its fuzz target and of the folder of its inputs.
+/// A check with its name, which is also the name of its fuzz target and corpus folder.
 pub type Named = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All checks.
 pub const ALL: [Named; 6] = [
     ("frame", frame),
     ("envelope", envelope),
@@ -33,12 +33,12 @@ pub const ALL: [Named; 6] = [
     ("url", url),
 ];
 
-/// Bytes as one envelope: read as `serde_json` reads them, and the host's look at them agrees.
+/// Bytes as one envelope: read like `serde_json` does, and the scan of the host agrees.
 pub fn envelope(bytes: &[u8]) {
     envelopes::same(bytes);
 }
 
-/// The text before the last line break, and the line behind it: how inputs of two parts are written.
+/// The text before the last line break and the line after it: the format of inputs with two parts.
 fn two_parts(bytes: &[u8]) -> Option<(&str, &str)> {
     std::str::from_utf8(bytes)
         .ok()

@@ -1,11 +1,12 @@
-//! Bytes as a manifest: what is accepted prints as it was read, what is refused says where.
+//! Bytes as a manifest: an accepted one prints as it was read, a refused one has a position.
 
 use crate::budget;
 use limits::manifest::VIOLATIONS_MAX;
 use plugin_manifest::{Code, Options, Severity, parse, parse_with};
 use serde_json::Value;
 
-/// Fails when reading panics, takes too long, contradicts itself, or takes for JSON what `serde_json` does not.
+/// Fails if parsing panics, takes too long, contradicts itself, or accepts as JSON what
+/// `serde_json` refuses.
 pub fn check(bytes: &[u8]) {
     let outcome = budget::within("a manifest", || parse(bytes));
     let refused = outcome

@@ -1,10 +1,10 @@
-//! A version range, and behind the last line break a version that may lie in it.
+//! A version range, and after the last line break a version.
 
 use crate::{budget, two_parts};
 use plugin_manifest::{VersionRange, parse_version};
 
-/// Fails when reading or asking panics or takes too long, when a text is not kept, or when a version does not lie in the range that
-/// names it alone.
+/// Fails if parsing or matching panics or takes too long, if a text is not kept, or if a version is
+/// not in the range that names only it.
 pub fn check(bytes: &[u8]) {
     let Some((range, version)) = two_parts(bytes) else {
         return;
@@ -32,7 +32,7 @@ pub fn check(bytes: &[u8]) {
     };
     let written = version.to_string();
     assert_eq!(parse_version(&written).as_ref(), Ok(&version), "{written}");
-    // Ranges do not know what stands behind a '+'.
+    // Ranges ignore build metadata.
     let bare = written.split('+').next().unwrap_or_default();
     let itself = VersionRange::new(bare);
     assert!(

@@ -1,4 +1,4 @@
-//! A schema, and behind the last line break a payload.
+//! A schema, and after the last line break a payload.
 
 use crate::{budget, two_parts};
 use jsonschema::{Draft, PatternOptions, Validator};
@@ -8,8 +8,8 @@ use limits::plugin_event::{
 use plugin_event::Schema;
 use serde_json::Value;
 
-/// Fails when the guard lets through what costs without a bound, or when document or payload are judged otherwise than by the library
-/// that is given the document as it is and the payload as a tree.
+/// Fails if the bounds admit a schema of unbounded cost, or if schema or payload get another
+/// verdict than from the library with the unmodified document and the payload as a tree.
 pub fn check(bytes: &[u8]) {
     let Some((document, payload)) = two_parts(bytes) else {
         return;
@@ -40,7 +40,7 @@ pub fn check(bytes: &[u8]) {
         }
         (Err(violations), Ok(value)) => {
             assert!(!violations.is_empty() && violations.len() <= VIOLATIONS_MAX);
-            // What two readers could understand differently is refused before the schema is asked.
+            // Ambiguous JSON is refused before the schema is applied.
             if violations[0].keyword != "json" {
                 assert!(
                     !budget::within("checking a tree", || reference.is_valid(&value)),
@@ -52,7 +52,7 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// The document compiled in one step, for payloads as trees.
+/// The document compiled by the library alone, for payloads as trees.
 fn plain(document: &str) -> Option<Validator> {
     let document: Value = serde_json::from_str(document).ok()?;
     let document = match document.as_str() {

@@ -1,12 +1,12 @@
-//! A URL that a plugin sends a request to, and behind the last line break where its answer redirects.
+//! A URL of a plugin request, and after the last line break the target of a redirect.
 
 use crate::{budget, two_parts};
 use egress::{Destination, Guard, Scheme, special};
 use http::Uri;
 use std::net::IpAddr;
 
-/// Fails when reading or judging panics or takes too long, when what passes the guard is an address of no business of a plugin's, or when a
-/// second parser sees another host, port or path in what was read.
+/// Fails if parsing or the guard panics or takes too long, if a forbidden address passes the guard,
+/// or if a second parser finds another host, port or path.
 pub fn check(bytes: &[u8]) {
     let Some((url, location)) = two_parts(bytes) else {
         return;
@@ -37,7 +37,7 @@ fn judge(to: &Destination) {
     let host = again
         .host()
         .map(|host| host.trim_start_matches('[').trim_end_matches(']'));
-    // An address has more than one spelling, a name has not.
+    // An address has several spellings, a name has one.
     let same_address = host
         .and_then(|host| host.parse().ok())
         .is_some_and(|address: IpAddr| to.address() == Some(address));

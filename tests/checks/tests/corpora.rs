@@ -1,4 +1,4 @@
-//! Everything that fuzzing has found, and what it starts from, again in each run of the tests.
+//! Replays the fuzzing corpora in each test run.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A corpus is curated: what is kept is small, and what one run adds is chosen.
+/// Largest size of a corpus: inputs are selected by hand.
 const FILES_MAX: usize = 300;
 const BYTES_MAX: u64 = 400 << 10;
 
@@ -31,7 +31,7 @@ fn replay(target: &str) {
     assert!(!inputs.is_empty(), "the corpus of {target} is empty");
     for path in inputs {
         let bytes = fs::read(&path).expect("readable");
-        // A panic says what, this says where.
+        // The panic names the failure, this line the input.
         eprintln!("{}", path.display());
         check(&bytes);
     }

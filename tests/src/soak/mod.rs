@@ -1,7 +1,8 @@
-//! The soak: thousands of connections that come, talk, stall and go at random, against a model of who must have seen what.
+//! The soak: thousands of connections that join, talk, stall and leave at random, against a model
+//! of the expected deliveries.
 //!
-//! Who is checked for what: [`model`]. What a client is made of: [`wire`]. Invariant: everything random comes from one seed, and every failure
-//! names it; no failure depends on how fast the machine is.
+//! [`model`] has the rules, [`wire`] the clients. All randomness comes from one seed, which every
+//! failure names; no failure depends on the speed of the machine.
 
 pub mod model;
 mod play;
@@ -12,21 +13,21 @@ pub use play::run;
 
 use std::time::Duration;
 
-/// How long, how many, from which seed.
+/// Parameters of a soak.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
-    /// How long connections are busy; settling comes on top.
+    /// Time in which connections are active, without settling.
     pub duration: Duration,
-    /// How many places for connections there are; at any time most of them are taken.
+    /// Number of connection slots; most of them are in use at any time.
     pub connections: usize,
-    /// Where chance begins.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How often everything is brought to rest and compared with the model.
+    /// How often all traffic is settled and compared with the model.
     pub settle_every: Duration,
 }
 
 impl Plan {
-    /// Rooms: some fifty connections in each, besides the first one, which is small and loud.
+    /// Rooms: about fifty connections in each; the first one is small and loud.
     #[must_use]
     pub const fn rooms(&self) -> usize {
         let rooms = self.connections / 40;
@@ -40,26 +41,26 @@ impl Plan {
     }
 }
 
-/// What has happened.
+/// Counts of a soak.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Messages sent.
     pub sent: u64,
-    /// Messages that reached somebody, counted per receiver, each of them checked.
+    /// Messages received, counted per receiver, each of them checked.
     pub received: u64,
-    /// `user_joined` and `user_left` that reached somebody.
+    /// `user_joined` and `user_left` received.
     pub presence: u64,
     /// Connections opened.
     pub opened: u64,
-    /// Connections that ended without a farewell.
+    /// Connections that were cut without a close frame.
     pub cut: u64,
-    /// Connections that had stalled and were closed as too slow.
+    /// Stalled connections that were closed as too slow.
     pub slow: u64,
-    /// Stalls that were survived.
+    /// Stalled connections that recovered.
     pub resumed: u64,
-    /// How often everything was brought to rest.
+    /// How often all traffic was settled.
     pub settled: u64,
-    /// Rosters of fresh joiners that were compared.
+    /// Rosters of new members that were compared.
     pub rosters: u64,
     /// Resident memory of the host: seconds since the start, bytes.
     pub memory: Vec<(f64, f64)>,

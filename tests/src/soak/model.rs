@@ -1,9 +1,11 @@
-//! Who must have seen what.
+//! The model: which messages each connection must have received.
 //!
-//! A clock counts what this process does and hears. Somebody is a member of a room *for certain* from hearing `server_users` on; what others
-//! send after that must come, each sender's messages in order, without a gap and none twice, until the member asks to leave or is gone.
-//! What a sender sent must come for certain when it lives, or had an answer to something it sent later; of a connection that was cut, the
-//! last messages may be lost, and only they. A room's presence events, applied to the roster at entry, must give the true roster at rest.
+//! A logical clock counts actions and received frames of this process. A connection is a *certain*
+//! member of a room from receiving `server_users` on; messages sent after that must arrive, in
+//! order per sender, without a gap and without duplicates, until the member leaves or ends. A
+//! message is certain if its sender is alive or has received an answer to something it sent later;
+//! of a connection that was cut only the last messages may be lost. The presence events of a room,
+//! applied to the roster at the join, must give the true roster at rest.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,11 +19,11 @@ pub type Room = u32;
 /// One sender's messages in one room.
 #[derive(Debug, Default)]
 struct Log {
-    /// How many were sent before everything was at rest last.
+    /// Number of messages sent before the last settling.
     base: u32,
     /// When each of the others was sent.
     sent_at: Vec<u64>,
-    /// How many are certain to have been heard by the host, when the sender is gone.
+    /// Number of messages that the host has certainly received, if the sender is gone.
     certain: Option<u32>,
 }
 
@@ -30,18 +32,18 @@ impl Log {
         self.base + self.sent_at.len() as u32
     }
 
-    /// The first message that somebody must have got who was there for certain since `joined_at`.
+    /// The first message that a certain member since `joined_at` must have received.
     fn first_due(&self, joined_at: u64) -> u32 {
         self.base + self.sent_at.partition_point(|at| *at <= joined_at) as u32
     }
 }
 
-/// One membership of one connection, from its certain begin.
+/// One membership of one connection, from the moment it is certain.
 #[derive(Debug)]
 struct Span {
     joined_at: u64,
     roster: BTreeSet<User>,
-    /// The last message heard of each sender.
+    /// The last message received from each sender.
     last: HashMap<Serial, u32>,
 }
 
@@ -51,7 +53,7 @@ struct Member {
     spans: HashMap<Room, Span>,
 }
 
-/// What is known.
+/// The state of the model.
 #[derive(Debug, Default)]
 pub struct Model {
     clock: u64,
@@ -60,7 +62,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// A connection is somebody.
+    /// A connection has identified.
     pub fn enter(&mut self, serial: Serial, user: User) {
         self.members.insert(
             serial,
@@ -71,10 +73,10 @@ impl Model {
         );
     }
 
-    /// A connection is in a room: it has heard the roster.
+    /// A connection is in a room: it has received the roster.
     ///
     /// # Errors
-    /// The roster names somebody twice, or the connection itself.
+    /// The roster names a user twice, or the connection itself.
     pub fn joined(&mut self, serial: Serial, room: Room, roster: &[User]) -> Result<(), String> {
         self.clock += 1;
         let joined_at = self.clock;
@@ -99,7 +101,7 @@ impl Model {
         Ok(())
     }
 
-    /// A connection asks to leave a room: nothing is due to it any more.
+    /// A connection leaves a room: it is owed no more messages.
     pub fn left(&mut self, serial: Serial, room: Room) {
         self.clock += 1;
         if let Some(member) = self.members.get_mut(&serial) {
@@ -107,7 +109,7 @@ impl Model {
         }
     }
 
-    /// A connection sends a message; its number.
+    /// A connection sends a message; returns its number.
     pub fn sent(&mut self, serial: Serial, room: Room) -> u32 {
         self.clock += 1;
         let log = self
@@ -120,7 +122,8 @@ impl Model {
         log.total() - 1
     }
 
-    /// How much a connection has sent, by room: what an answer to something sent now will make certain.
+    /// Number of messages a connection has sent, by room: an answer to something sent now makes
+    /// them certain.
     #[must_use]
     pub fn so_far(&self, serial: Serial) -> Vec<(Room, u32)> {
         self.logs
@@ -129,7 +132,7 @@ impl Model {
             .collect()
     }
 
-    /// A connection is gone, or is going to be; of what it has sent, so much is certain.
+    /// A connection has ended or is ending; `certain` counts its certain messages by room.
     pub fn gone(&mut self, serial: Serial, certain: &[(Room, u32)]) {
         self.clock += 1;
         self.members.remove(&serial);
@@ -144,7 +147,7 @@ impl Model {
         }
     }
 
-    /// Where a connection is for certain.
+    /// Rooms of which a connection is a certain member.
     #[must_use]
     pub fn rooms(&self, serial: Serial) -> Vec<Room> {
         let mut rooms: Vec<_> = self
@@ -156,10 +159,12 @@ impl Model {
         rooms
     }
 
-    /// A message has come. `parting` says that the receiver has asked to leave that room and has no answer yet.
+    /// A message has arrived. `parting`: the receiver has asked to leave that room and has no
+    /// answer yet.
     ///
     /// # Errors
-    /// It was never sent, came twice, out of order, behind a gap, or to somebody who is not there.
+    /// It was never sent, arrived twice, out of order or after a gap, or the receiver is not a
+    /// member.
     pub fn heard(
         &mut self,
         serial: Serial,
@@ -211,10 +216,10 @@ impl Model {
         Ok(())
     }
 
-    /// Somebody has come to a room or gone from it, as a member hears it.
+    /// A member receives `user_joined` or `user_left` of a room.
     ///
     /// # Errors
-    /// It comes a second time, or goes without having been there, or is the member itself.
+    /// The user joins twice, leaves without having joined, or is the member itself.
     pub fn presence(
         &mut self,
         serial: Serial,
@@ -253,7 +258,8 @@ impl Model {
         Ok(())
     }
 
-    /// Whether these, as far as they are in a room, have heard everything that a sender has sent there.
+    /// Whether these connections, if they are in the room, have received everything that a sender
+    /// has sent there.
     #[must_use]
     pub fn have_heard(
         &self,
@@ -279,7 +285,7 @@ impl Model {
         })
     }
 
-    /// Who is in each room.
+    /// The users of each room.
     fn present(&self) -> HashMap<Room, BTreeSet<User>> {
         let mut present: HashMap<Room, BTreeSet<User>> = HashMap::new();
         for member in self.members.values() {

@@ -1,4 +1,4 @@
-//! What the connections do: chance decides, the model listens.
+//! Random actions of the connections, checked by the model.
 
 use super::{
     Plan, Report,
@@ -16,24 +16,25 @@ use std::{
 
 /// Rooms of one connection.
 const ROOMS_MAX: usize = 3;
-/// Places whose connections are in the loud room besides, and those of them that read little and go deaf now and then.
+/// Slots whose connections are also in the loud room, and those of them that stall at times.
 const LOUD: usize = 12;
 const DEAF: usize = 4;
-/// A burst in the loud room: more than the queue of a connection and the system's buffers hold.
+/// Messages of a burst in the loud room: more than the queue of a connection and the system's
+/// buffers hold.
 const BURST_MESSAGES: usize = 256;
 const BURST_BYTES: usize = 32 * limits::KIB;
-/// Messages of a burst at once; the next ones follow when those who listen have heard them.
+/// Messages of a burst sent at once; more follow when the reading members have received them.
 const BURST_STEP: usize = 8;
-/// Rooms whose rosters a fresh joiner compares when everything is at rest.
+/// Rooms whose rosters a new member compares after settling.
 const ROSTERS: usize = 5;
 
-/// What is expected failed; the text says what, and from which seed.
+/// A failed expectation; the text names it and the seed.
 type Outcome<T = ()> = Result<T, String>;
 
 /// Plays a plan against a running host.
 ///
 /// # Errors
-/// The first thing that was not as expected.
+/// The first failed expectation.
 pub fn run(host: &Host, plan: Plan) -> Result<Report, String> {
     let named = |why: String| format!("seed {}: {why}", plan.seed);
     let mut play = Play::new(host, plan).map_err(named)?;
@@ -42,7 +43,7 @@ pub fn run(host: &Host, plan: Plan) -> Result<Report, String> {
     Ok(play.report)
 }
 
-/// The members of a server's envelope that matter here.
+/// Members of a server's envelope that the model needs.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope<'a> {
@@ -72,7 +73,7 @@ struct Message<'a> {
     id: Cow<'a, str>,
 }
 
-/// Something sent whose answer makes certain what was sent before.
+/// A sent envelope whose answer makes all earlier messages certain.
 struct Barrier {
     id: u64,
     certain: Vec<(Room, u32)>,
@@ -88,9 +89,9 @@ struct Online {
     barriers: VecDeque<Barrier>,
     certain: Vec<(Room, u32)>,
     stalled_until: Option<Instant>,
-    /// It has stalled: to be closed as slow is its own fault.
+    /// It has stalled, so the host may close it as slow.
     has_stalled: bool,
-    /// It is going; behind this answer, or with the closing that follows.
+    /// It is ending, after this answer or with the close that follows.
     departing: Option<u64>,
 }
 
@@ -115,7 +116,7 @@ struct Play<'a> {
     serials: Serial,
     barriers: u64,
     burst: Option<(usize, usize)>,
-    /// Everything is at rest: a roster must be what the model says.
+    /// All traffic is settled: a roster must equal the model.
     at_rest: bool,
     heard: Vec<(usize, Heard)>,
     report: Report,
@@ -145,7 +146,7 @@ impl<'a> Play<'a> {
             .address()
             .parse()
             .map_err(|_| "an address".to_owned())?;
-        // One more for the fresh joiner.
+        // One more for the new member.
         let wire = Wire::new(address, plan.connections + 1).map_err(|error| error.to_string())?;
         Ok(Self {
             host,
@@ -172,7 +173,7 @@ impl<'a> Play<'a> {
         let (mut done, mut busy, mut round) = (0.0, Duration::ZERO, Instant::now());
         while busy < self.plan.duration {
             self.turn(Duration::from_millis(5))?;
-            // A machine that was away for a while does not get all of it at once.
+            // After a pause of the machine the missed actions are not made up at once.
             let passed = round.elapsed().min(Duration::from_millis(50));
             round = Instant::now();
             let due = passed.as_secs_f64().mul_add(rate, done);
@@ -193,7 +194,7 @@ impl<'a> Play<'a> {
     }
 
     fn user(&self, at: usize) -> User {
-        // The fresh joiner is somebody else.
+        // The new member has another identity.
         if at == self.plan.connections {
             self.plan.users() as User
         } else {
@@ -206,7 +207,7 @@ impl<'a> Play<'a> {
             .open(at, at < DEAF)
             .map_err(|error| format!("a connection cannot be opened: {error}"))?;
         self.serials += 1;
-        // A small buffer is behind at once when others raise the voice.
+        // A small buffer falls behind immediately during a burst.
         self.places[at] = Some(Online {
             serial: self.serials,
             has_stalled: at < DEAF,
@@ -216,7 +217,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// Sends something that is answered, whatever becomes of it; its number.
+    /// Sends an envelope that is always answered; returns its number.
     fn barrier(&mut self, at: usize) -> u64 {
         let Some(online) = &mut self.places[at] else {
             return 0;
@@ -282,7 +283,7 @@ impl<'a> Play<'a> {
         );
     }
 
-    /// One thing that happens somewhere.
+    /// One random action.
     fn act(&mut self) -> Outcome {
         let at = self.rng.below(self.plan.connections);
         let Some(online) = &self.places[at] else {
@@ -335,7 +336,7 @@ impl<'a> Play<'a> {
             28..36 => {
                 self.barrier(at);
             }
-            // Somebody who listens in the loud room goes deaf, and somebody else there raises the voice.
+            // One member of the loud room stalls, and another one sends a burst.
             36..40 if at < DEAF && self.burst.is_none() && rooms.contains(&0) => {
                 let speaker = (DEAF..LOUD).find(|other| {
                     self.places[*other].as_ref().is_some_and(|online| {
@@ -389,7 +390,7 @@ impl<'a> Play<'a> {
             self.burst = None;
             return;
         }
-        // Not faster than those who listen can: being slow has to be somebody's own doing.
+        // Not faster than reading members can follow, so that only stalled ones are slow.
         let serial = self.places[speaker]
             .as_ref()
             .map_or(0, |online| online.serial);
@@ -407,7 +408,7 @@ impl<'a> Play<'a> {
         self.burst = Some((speaker, left - BURST_STEP.min(left)));
     }
 
-    /// Listens once.
+    /// Receives once.
     fn turn(&mut self, patience: Duration) -> Outcome {
         let mut heard = std::mem::take(&mut self.heard);
         self.wire
@@ -459,7 +460,7 @@ impl<'a> Play<'a> {
             return Ok(());
         }
         self.model.gone(online.serial, &online.certain);
-        // 4013, or nothing at all when even the close frame found no room.
+        // 4013, or nothing if even the close frame did not fit.
         if online.has_stalled && [4013, 1006].contains(&code) {
             self.report.slow += 1;
             return Ok(());
@@ -569,7 +570,7 @@ impl<'a> Play<'a> {
             online.leaving = None;
         }
         if online.departing == Some(id) {
-            // Both ways to go: with a farewell and without.
+            // Both ways to end: with a close frame and by a reset.
             if id.is_multiple_of(2) {
                 self.wire.close(at);
             } else {
@@ -590,7 +591,7 @@ impl<'a> Play<'a> {
         Ok(())
     }
 
-    /// Listens until `done` says so.
+    /// Receives until `done` returns true.
     fn until(
         &mut self,
         what: &str,
@@ -601,7 +602,7 @@ impl<'a> Play<'a> {
             self.turn(Duration::from_millis(5))?;
             let progress = (self.report.received, self.report.presence);
             if progress != last {
-                // Patience is for silence, not for a machine that is slow.
+                // The time limit counts silence, so a slow machine does not fail.
                 (last, begin) = (progress, Instant::now());
             }
             if look.elapsed() < Duration::from_millis(50) {
@@ -617,7 +618,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    /// Brings everything to rest and compares it with the model.
+    /// Settles all traffic and compares it with the model.
     fn settle(&mut self) -> Outcome {
         self.burst = None;
         for at in 0..self.places.len() {

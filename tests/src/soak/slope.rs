@@ -1,6 +1,7 @@
-//! Does memory grow? Least squares over samples.
+//! Growth of memory: least squares over samples.
 
-/// The slope of the line that fits best, in units of the second member per unit of the first; nothing for fewer than three samples.
+/// The slope of the best fitting line, in units of the second member per unit of the first; `None`
+/// for fewer than three samples.
 #[must_use]
 pub fn slope(samples: &[(f64, f64)]) -> Option<f64> {
     if samples.len() < 3 {
@@ -17,7 +18,7 @@ pub fn slope(samples: &[(f64, f64)]) -> Option<f64> {
     (spread > 0.0).then(|| together / spread)
 }
 
-/// The samples behind the first fifth: before that, everything grows.
+/// The samples after the first fifth, in which memory always grows.
 #[must_use]
 pub fn after_warm_up(samples: &[(f64, f64)]) -> &[(f64, f64)] {
     let end = samples.last().map_or(0.0, |sample| sample.0);
@@ -30,7 +31,7 @@ mod tests {
     use super::{after_warm_up, slope};
 
     #[test]
-    fn a_line_has_its_own_slope_and_a_leak_is_seen_through_noise() {
+    fn the_slope_of_a_line_and_of_a_noisy_leak_is_found() {
         let line: Vec<_> = (0..20)
             .map(|at| (f64::from(at), 7.0 + 3.0 * f64::from(at)))
             .collect();

@@ -1,6 +1,6 @@
-//! Many WebSocket clients in one thread: what a soak needs of one, and no more.
+//! Many WebSocket clients in one thread, with the features that a soak needs.
 //!
-//! What it is not: patient with the server. A frame that a server must not send (masked, fragmented, with reserved bits) is a panic.
+//! A frame that a server must not send (masked, fragmented, with reserved bits) is a panic.
 
 use crate::raw::masked;
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
@@ -13,17 +13,17 @@ use std::{
 
 /// Bytes read from one connection before the others get their turn.
 const READ_BYTES: usize = 256 * limits::KIB;
-/// Receive buffer of a connection that is going to be deaf.
+/// Receive buffer of a connection that will stall.
 const DEAF_BYTES: usize = 4 * limits::KIB;
 
-/// What a connection has heard.
+/// What a connection has received.
 #[derive(Debug)]
 pub enum Heard {
     /// The handshake is done.
     Open,
     /// A text.
     Text(String),
-    /// It is over: the close code, 1006 without a close frame. The place is free for another connection.
+    /// It has ended: the close code, 1006 without a close frame. The slot is free.
     Closed(u16),
 }
 
@@ -31,27 +31,27 @@ struct Conn {
     stream: TcpStream,
     upgraded: bool,
     stalled: bool,
-    /// The server's close code, once it has come.
+    /// The server's close code, if it has arrived.
     code: Option<u16>,
     unread: Vec<u8>,
     unsent: Vec<u8>,
 }
 
-/// The connections, by place.
+/// The connections, by slot.
 pub struct Wire {
     poll: Poll,
     events: Events,
     conns: Vec<Option<Conn>>,
-    /// Places whose socket may have more to read, and which will not be told so again.
+    /// Slots whose socket may have more to read; readiness is reported only once.
     again: Vec<usize>,
-    /// Places with bytes that their socket did not take.
+    /// Slots with bytes that their socket did not accept.
     late: Vec<usize>,
     address: SocketAddr,
     buffer: Vec<u8>,
 }
 
 impl Wire {
-    /// Nobody yet, and so many places.
+    /// `places` free slots.
     ///
     /// # Errors
     /// The system has no more handles.
@@ -67,7 +67,7 @@ impl Wire {
         })
     }
 
-    /// Opens a connection at a free place.
+    /// Opens a connection in a free slot.
     ///
     /// # Errors
     /// The server does not accept.
@@ -108,17 +108,17 @@ impl Wire {
         self.write(at, &masked(0x81, text.as_bytes()));
     }
 
-    /// Asks for the end with a close frame; [`Heard::Closed`] follows.
+    /// Sends a close frame; [`Heard::Closed`] follows.
     pub fn close(&mut self, at: usize) {
         self.write(at, &masked(0x88, &1000_u16.to_be_bytes()));
     }
 
-    /// Ends a connection as a pulled cable does: reset, with whatever was on its way lost.
+    /// Resets a connection, so that frames in transit are lost.
     pub fn cut(&mut self, at: usize) {
         self.conns[at] = None;
     }
 
-    /// Stops or goes on reading.
+    /// Stops or resumes reading.
     pub fn stall(&mut self, at: usize, stalled: bool) {
         if let Some(conn) = &mut self.conns[at] {
             conn.stalled = stalled;
@@ -144,10 +144,10 @@ impl Wire {
         }
     }
 
-    /// Waits at most so long for something to hear, and passes it on in the order of arrival at each place.
+    /// Waits at most `patience` and appends what has arrived, in order for each slot.
     ///
     /// # Errors
-    /// The system's.
+    /// An error of the system.
     pub fn turn(&mut self, patience: Duration, heard: &mut Vec<(usize, Heard)>) -> io::Result<()> {
         for at in std::mem::take(&mut self.late) {
             if let Some(conn) = &mut self.conns[at] {
@@ -187,7 +187,7 @@ impl Wire {
             Ok(0) => true,
             Ok(count) => {
                 conn.unread.extend_from_slice(&self.buffer[..count]);
-                // Readiness is told once, so there is always one more look.
+                // Readiness is reported once, so the slot is read again.
                 self.again.push(at);
                 false
             }
@@ -207,7 +207,7 @@ impl Wire {
 }
 
 impl Conn {
-    /// Passes on the whole frames that have come.
+    /// Appends the complete frames.
     fn take(&mut self, at: usize, heard: &mut Vec<(usize, Heard)>) {
         let mut taken = 0;
         if !self.upgraded {
@@ -241,7 +241,7 @@ impl Conn {
                 }
                 9 => {
                     let pong = masked(0x8a, payload);
-                    // A socket that takes no pong now is about to be found slow by other means.
+                    // A socket that accepts no pong will be closed as slow.
                     if self.unsent.is_empty() {
                         let _ = self.stream.write(&pong);
                     }

@@ -1,4 +1,4 @@
-//! Who may enter a server, told over the socket, and what becomes of those inside when the rules change.
+//! Joining servers over the WebSocket, and what happens to connected members when the rules change.
 
 use serde_json::{Value, json};
 use tests::{
@@ -16,7 +16,7 @@ fn with(mut envelope: Value, key: &str, value: &str) -> Value {
 }
 
 #[test]
-fn a_private_server_admits_by_invite_and_remembers_its_members() {
+fn an_invite_opens_a_private_server_and_makes_a_member() {
     let host = Host::start();
     let _ = host
         .act(
@@ -57,7 +57,7 @@ fn a_private_server_admits_by_invite_and_remembers_its_members() {
 }
 
 #[test]
-fn a_password_opens_and_guessing_is_limited() {
+fn a_password_admits_and_guesses_are_limited() {
     let host = Host::start();
     let _ = host
         .act(
@@ -154,7 +154,7 @@ fn a_ban_takes_effect_on_an_open_socket() {
 }
 
 #[test]
-fn a_required_plugin_keeps_out_only_those_who_say_what_they_have() {
+fn a_required_plugin_refuses_only_clients_that_declare_their_plugins() {
     let host = Host::start();
     host.create_server("olga", "demanding");
     host.require(
@@ -179,7 +179,7 @@ fn a_required_plugin_keeps_out_only_those_who_say_what_they_have() {
 }
 
 #[test]
-fn a_viewer_sees_who_is_there_and_is_not_there() {
+fn a_viewer_gets_the_roster_and_is_not_in_it() {
     let host = Host::start();
     host.create_server("olga", "watched");
     let mut member = Client::joined(&host, "member", "watched");
@@ -210,7 +210,7 @@ fn a_viewer_sees_who_is_there_and_is_not_there() {
             .iter()
             .any(|frame| frame["oderId"] == "viewer")
     );
-    // The requirement reaches viewers too; when it is here, the chat message would have been.
+    // The requirement reaches viewers too; a chat message would have arrived before it.
     host.require(
         "olga",
         "watched",
@@ -224,7 +224,7 @@ fn a_viewer_sees_who_is_there_and_is_not_there() {
 }
 
 #[test]
-fn the_end_of_a_server_is_told_to_its_members() {
+fn members_are_notified_when_their_server_is_deleted() {
     let host = Host::start();
     host.create_server("olga", "ending");
     let mut member = Client::joined(&host, "member", "ending");
@@ -240,7 +240,7 @@ fn the_end_of_a_server_is_told_to_its_members() {
 }
 
 #[test]
-fn a_block_cannot_be_told_from_absence() {
+fn a_blocked_sender_gets_the_answer_for_an_absent_user() {
     let host = Settings::new()
         .config("[rates]\ndirect = { per_second = 10000, burst = 10000 }\n")
         .start();
@@ -272,7 +272,7 @@ fn a_locked_name_needs_proof() {
     let mut first = Client::identified(&host, "lena");
     assert!(
         first.settled().is_empty(),
-        "a name that nobody locked is believed"
+        "a name that is not locked needs no proof"
     );
     first.close();
     let _ = host

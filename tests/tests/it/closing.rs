@@ -1,4 +1,4 @@
-//! The end of a connection: answered cleanly whatever is in the way, and no frame torn.
+//! Closing a connection: every close is answered, and no frame is cut.
 
 use serde_json::json;
 use tests::{
@@ -9,7 +9,7 @@ use tests::{
     until,
 };
 
-/// A raw connection that is somebody.
+/// A raw connection that has identified.
 fn identified(host: &Host, name: &str) -> Raw {
     let mut raw = Raw::connect(host);
     raw.text(&json!({"type": "identify", "oderId": name, "displayName": name}).to_string());
@@ -37,12 +37,12 @@ fn a_close_frame_and_the_end_of_the_stream_at_once_are_answered() {
 }
 
 #[test]
-fn what_follows_a_violation_does_not_take_the_close_frame_away() {
+fn bytes_after_a_violation_do_not_suppress_the_close_frame() {
     let host = Host::start();
     for _ in 0..10 {
         let mut raw = identified(&host, "chatty");
         let mut writer = raw.twin();
-        // Far more than one read takes, and no peer that reads meanwhile.
+        // Far more than one read takes, while the peer does not read.
         let mut bytes = tests::raw::masked(0x83, b"a reserved opcode");
         bytes.extend(vec![0x55; 4 * limits::MIB]);
         let writing = std::thread::spawn(move || {
@@ -60,7 +60,7 @@ fn what_follows_a_violation_does_not_take_the_close_frame_away() {
 }
 
 #[test]
-fn a_refused_handshake_is_read_although_more_was_sent() {
+fn a_refused_handshake_is_answered_although_more_was_sent() {
     let host = Settings::new()
         .config("[socket]\norigins = [\"https://chat.example\"]\n")
         .start();
@@ -80,7 +80,7 @@ fn a_refused_handshake_is_read_although_more_was_sent() {
 }
 
 #[test]
-fn the_rest_of_a_frame_is_passed_over_while_closing() {
+fn the_rest_of_a_frame_is_discarded_while_closing() {
     let host = Host::start();
     let mut raw = identified(&host, "binary");
     let frame = tests::raw::masked(0x82, &[0xfe; 100_000]);
@@ -140,7 +140,7 @@ fn pings_are_answered_in_order_under_load() {
     host.create_server("olga", "busy");
     let mut raw = identified(&host, "pinger");
     raw.text(&json!({"type": "join_server", "serverId": "busy"}).to_string());
-    // It is there before anybody talks, or it would wait for ever for what it has missed.
+    // It must be connected before the messages are sent, otherwise it would miss some.
     while !raw
         .next_frame()
         .expect("an open connection")

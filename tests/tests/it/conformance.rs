@@ -1,4 +1,4 @@
-//! RFC 6455 to the letter, over a real socket: the catalogue of cases, and what the catalogue does not ask.
+//! RFC 6455 over a real socket: the catalogue of cases, and its completeness.
 
 use std::collections::BTreeMap;
 use tests::{
@@ -7,7 +7,7 @@ use tests::{
     measures::Counters,
 };
 
-/// Cases of each section of the catalogue.
+/// Number of cases in each section of the catalogue.
 const CATALOGUE: [(&str, usize); 8] = [
     ("1", 16),
     ("2", 11),
@@ -20,7 +20,7 @@ const CATALOGUE: [(&str, usize); 8] = [
 ];
 
 #[test]
-fn every_case_of_the_catalogue_is_here_once() {
+fn every_catalogue_case_exists_once() {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut ids = std::collections::BTreeSet::new();
     for case in cases() {
@@ -41,7 +41,7 @@ fn every_case_of_the_catalogue_is_here_once() {
 }
 
 #[test]
-fn the_catalogue_of_cases_frame_by_frame() {
+fn every_catalogue_case_holds() {
     let host = Settings::new().start();
     let mut witness = Witness::connect(&host, "witness");
     let before = Counters::of(&host);
@@ -53,7 +53,7 @@ fn the_catalogue_of_cases_frame_by_frame() {
             failures.push(format!("{} ({}): {why}", case.id, case.title));
         }
     }
-    // Nothing came to the witness that no case expects: the next message is the last one.
+    // The witness got nothing that no case expects: the next message is the probe.
     let last = tests::conformance::Case::probe();
     if let Err(why) = run(&host, &last, &mut witness) {
         failures.push(format!("after all: {why}"));

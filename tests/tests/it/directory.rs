@@ -1,4 +1,4 @@
-//! The REST side: the black-box cases, against every host that can serve them, and a machine that reads the OpenAPI document.
+//! The REST API: the black-box cases against every host that can serve them.
 
 use std::{collections::BTreeMap, sync::Mutex};
 use tests::{
@@ -16,7 +16,7 @@ fn every_case_holds_on_the_native_host() {
     });
 }
 
-/// The same answers from the same components on the other host.
+/// The same components under Spin must give the same answers.
 #[test]
 fn every_case_holds_under_spin() {
     if !spin::is_installed() {
@@ -34,7 +34,7 @@ fn native(variables: &BTreeMap<String, String>) -> Result<Host, Failure> {
     Settings::new().config(&config).try_start()
 }
 
-/// Runs every case: those with the same variables share a host.
+/// Runs every case; cases with the same variables share a host.
 fn run(target: &str, start: impl Fn(&BTreeMap<String, String>) -> Result<Box<dyn Target>, String>) {
     let mut groups: BTreeMap<BTreeMap<String, String>, Vec<(String, Case)>> = BTreeMap::new();
     for (file, case) in case::load(&root().join("tests/cases/rest")) {

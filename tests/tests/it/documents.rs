@@ -1,4 +1,4 @@
-//! The documents are those of the program that runs, and hold in other people's tools.
+//! The served documents are the generated ones, and third-party tools accept them.
 
 use std::{env, fs};
 use tests::{host::Host, root};
@@ -98,7 +98,7 @@ mod foreign {
         );
     }
 
-    /// schemathesis reads the OpenAPI document and sends what it can think of, as an administrator.
+    /// schemathesis generates requests from the OpenAPI document, with an administrator's token.
     #[test]
     fn schemathesis_finds_no_server_error() {
         let host = Host::start();

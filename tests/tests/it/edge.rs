@@ -1,4 +1,4 @@
-//! Gateway and edge apart: `--edge URL`, the feed of changes, and the edge's death.
+//! Gateway and edge in separate processes: `--edge URL`, the change feed, an edge that dies.
 
 use serde_json::json;
 use tests::{
@@ -7,7 +7,8 @@ use tests::{
     until,
 };
 
-/// An edge, and a gateway that knows only its address. The edge wakes nobody: what arrives, arrives by the poll.
+/// An edge, and a gateway that knows only its address. The edge pushes nothing: changes arrive by
+/// polling.
 fn pair() -> (Host, Host) {
     let edge = Host::start();
     let gateway = Settings::new().arguments(&["--edge", edge.url()]).start();
@@ -40,7 +41,7 @@ fn a_remote_edge_serves_a_gateway() {
 }
 
 #[test]
-fn the_gateway_survives_the_death_of_its_edge() {
+fn the_gateway_keeps_running_when_its_edge_dies() {
     let (edge, gateway) = pair();
     for server in ["known", "unknown"] {
         edge.create_server("olga", server);
@@ -76,7 +77,7 @@ fn the_gateway_survives_the_death_of_its_edge() {
 }
 
 #[test]
-fn a_lost_push_is_healed_by_the_poll() {
+fn polling_finds_changes_whose_push_was_lost() {
     let host = Settings::new()
         .config("[edge.variables]\ngateway_urls = \"\"\n")
         .start();
@@ -93,9 +94,9 @@ fn a_lost_push_is_healed_by_the_poll() {
     });
 }
 
-/// Requirements 1: what the edge cannot do says so, rather than being absent.
+/// Paths that need a plugin host answer 501 where there is none.
 #[test]
-fn without_a_plugin_host_its_paths_say_so() {
+fn without_a_plugin_host_its_paths_answer_501() {
     let host = Settings::new()
         .config("[plugins]\nenabled = false\n")
         .start();

@@ -1,5 +1,5 @@
-//! What the tests with hostile clients share. The cases are those of the list of adversarial clients, 55 to 78; sizes that only make an
-//! attack longer are smaller here and whole in the long form (`cargo xtask test --long`).
+//! Helpers of the tests with hostile clients. Sizes that only make an attack longer are smaller
+//! here; the long form (`cargo xtask test --long`) uses the full ones.
 
 use tests::{
     bystander,
@@ -7,7 +7,7 @@ use tests::{
     measures::resident_bytes,
 };
 
-/// A host under attack: the product's default limits, with rates for the bystanders' talk, and `config` on top.
+/// A host under attack: default limits, rates for the bystanders, and `config` on top.
 pub(crate) fn attacked(config: &str) -> Host {
     Settings::new()
         .config(bystander::RATES)
@@ -24,7 +24,8 @@ pub(crate) fn many(short: usize, long: usize) -> usize {
     }
 }
 
-/// Says how much the host's memory has grown since `before`, and that it is no more than `most` bytes.
+/// Prints how much the memory of the host has grown since `before`, and asserts that it is at most
+/// `most` bytes.
 pub(crate) fn measured(host: &Host, what: &str, before: usize, most: usize) {
     let after = resident_bytes(host);
     println!(

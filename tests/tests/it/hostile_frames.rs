@@ -1,4 +1,5 @@
-//! Cases 55 to 60, 63 and 64: frames that break the protocol or its limits, one connection after the other, beside people who talk.
+//! Frames that break the protocol or its limits, one connection after the other, beside an
+//! undisturbed pair of clients.
 
 use crate::hostile::{attacked, many, measured};
 use serde_json::json;
@@ -11,16 +12,16 @@ use tests::{
     until,
 };
 
-/// Memory that the host may have grown by when an attack is over: the allocator's caches, and nothing that was collected.
+/// Growth of memory that is allowed after an attack: caches of the allocator.
 const GROWTH_MAX: usize = 24 * limits::MIB;
 
 #[test]
-fn frames_that_collect_nothing() {
+fn illegal_frames_close_the_connection_and_hold_no_memory() {
     let host = attacked("");
     let bystander = Bystander::start(&host, "talk-frames");
     let (before, resident) = (Counters::of(&host), resident_bytes(&host));
 
-    // Case 55: continuations of one byte, without end.
+    // Endless continuation frames of one byte.
     let mut raw = Raw::connect(&host);
     raw.frame(0x01, b" ");
     let bomb = masked(0x00, b" ").repeat(1_000);
@@ -29,9 +30,9 @@ fn frames_that_collect_nothing() {
             break;
         }
     }
-    assert_eq!(raw.closed(), 1009, "case 55");
+    assert_eq!(raw.closed(), 1009, "endless fragments");
 
-    // Case 56: lengths that are only claimed.
+    // Lengths that are only announced.
     for (length, code) in [
         (u64::MAX, 1002),
         (1 << 63, 1002),
@@ -41,9 +42,9 @@ fn frames_that_collect_nothing() {
         let mut raw = Raw::connect(&host);
         raw.write(&[0x81, 0xff]);
         raw.write(&length.to_be_bytes());
-        assert_eq!(raw.closed(), code, "case 56: {length:#x}");
+        assert_eq!(raw.closed(), code, "announced length {length:#x}");
     }
-    // The largest that may be claimed, by many, and hardly anything comes of it.
+    // Many connections announce the largest legal message and send little of it.
     let claims: Vec<Raw> = (0..200)
         .map(|_| {
             let mut raw = Raw::connect(&host);
@@ -51,15 +52,15 @@ fn frames_that_collect_nothing() {
             raw
         })
         .collect();
-    measured(&host, "claims of 200 MiB", resident, GROWTH_MAX);
+    measured(&host, "200 MiB announced", resident, GROWTH_MAX);
     drop(claims);
 
-    // Case 57: a byte over 16 MiB, in one frame and in many.
+    // One byte over 16 MiB, in one frame and in many.
     let mut raw = Raw::connect(&host);
     let whole = masked(0x81, &vec![b' '; 16 * limits::MIB + 1]);
     let mut writer = raw.twin();
     let writing = std::thread::spawn(move || writer.write(&whole));
-    assert_eq!(raw.closed(), 1009, "case 57");
+    assert_eq!(raw.closed(), 1009, "a frame over 16 MiB");
     drop(raw);
     writing.join().expect("the writer ends");
     let mut raw = Raw::connect(&host);
@@ -70,11 +71,11 @@ fn frames_that_collect_nothing() {
             writer.frame(0x00, &vec![b' '; 64 * limits::KIB]);
         }
     });
-    assert_eq!(raw.closed(), 1009, "case 57, in fragments");
+    assert_eq!(raw.closed(), 1009, "fragments over 16 MiB");
     drop(raw);
     writing.join().expect("the writer ends");
 
-    // Case 58.
+    // Frames that RFC 6455 forbids.
     let frames: [(&str, Vec<u8>); 9] = [
         ("unmasked", b"\x81\x02{}".to_vec()),
         ("reserved bit 1", masked(0xc1, b"{}")),
@@ -90,7 +91,7 @@ fn frames_that_collect_nothing() {
     for (what, frame) in &frames {
         let mut raw = Raw::connect(&host);
         raw.write(frame);
-        assert_eq!(raw.closed(), 1002, "case 58: {what}");
+        assert_eq!(raw.closed(), 1002, "{what}");
     }
     protocol.until_grown(
         &host,
@@ -99,17 +100,17 @@ fn frames_that_collect_nothing() {
         frames.len() as f64,
     );
 
-    // Case 59: a code point whose second half never comes, and one whose second half is wrong.
+    // A code point whose second byte never comes, and one whose second byte is wrong.
     let mut raw = Raw::connect(&host);
     raw.frame(0x01, "ä".as_bytes().split_at(1).0);
     raw.frame(0x80, b"");
-    assert_eq!(raw.closed(), 1007, "case 59");
+    assert_eq!(raw.closed(), 1007, "an unfinished code point");
     let mut raw = Raw::connect(&host);
     raw.frame(0x01, "ä".as_bytes().split_at(1).0);
     raw.frame(0x00, b"a");
-    assert_eq!(raw.closed(), 1007, "case 59");
+    assert_eq!(raw.closed(), 1007, "a broken code point");
 
-    // Case 60: compression is offered, not agreed, and used all the same.
+    // Compression is offered, not negotiated, and used nevertheless.
     let (mut raw, head) = Raw::shake(&host, "sec-websocket-extensions: permessage-deflate\r\n");
     assert!(
         !head
@@ -123,7 +124,7 @@ fn frames_that_collect_nothing() {
             0xaa, 0x56, 0x2a, 0xa9, 0x2c, 0x48, 0x55, 0xb2, 0x52, 0x50, 0xaa, 0x05, 0x00,
         ],
     );
-    assert_eq!(raw.closed(), 1002, "case 60");
+    assert_eq!(raw.closed(), 1002, "a compressed frame");
 
     before.until_grown(&host, "connections_closed_total", "1009", 5.0);
     before.until_grown(&host, "connections_closed_total", "1007", 2.0);
@@ -140,7 +141,7 @@ fn a_flood_of_pings_ends_its_connection() {
     let mut writer = raw.twin();
     let flooding = std::thread::spawn(move || {
         let pings = masked(0x89, b"flood").repeat(100);
-        // About 10,000 a second, for as long as they are taken.
+        // About 10,000 pings a second until the connection ends.
         while writer.try_write(&pings).is_ok() {
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
@@ -153,7 +154,7 @@ fn a_flood_of_pings_ends_its_connection() {
         }
         pongs += f64::from(u8::from(frame.opcode == 10));
     };
-    assert_eq!(code, 4008, "case 63");
+    assert_eq!(code, 4008, "a flood of pings");
     drop(raw);
     flooding.join().expect("the flood ends");
     let limited = before.growth(&host, "rate_limited_total", "all");
@@ -166,8 +167,8 @@ fn a_flood_of_pings_ends_its_connection() {
 }
 
 #[test]
-fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
-    // The bystanders read all the time and answer pings.
+fn pongs_keep_only_their_own_connection_alive() {
+    // The bystanders answer pings because they read all the time.
     let host = attacked("[socket]\nping_interval_ms = 300\nsilence_max_ms = 3000\n");
     let bystander = Bystander::start(&host, "talk-pongs");
     let before = Counters::of(&host);
@@ -182,7 +183,7 @@ fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
         raw
     };
     let (mut spoofer, silent) = (identify("spoofer"), identify("silent"));
-    // Case 64: pongs that answer nothing count (decision: liveness), for the one who sends them.
+    // A pong that answers no ping counts as a sign of life of its own connection.
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (stopped, mut writer) = (stop.clone(), spoofer.twin());
     let spoofing = std::thread::spawn(move || {
@@ -192,7 +193,7 @@ fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
         }
     });
     // The witness answers pings by reading.
-    witness.find("the silent one's end", |frame| {
+    witness.find("the end of the silent connection", |frame| {
         frame["type"] == "user_left" && frame["oderId"] == "silent"
     });
     before.until_grown(&host, "connections_closed_total", "silent", 1.0);
@@ -210,12 +211,11 @@ fn a_pong_is_a_sign_of_life_of_its_sender_alone() {
 }
 
 #[test]
-fn messages_that_are_no_envelopes_cost_only_themselves() {
+fn messages_that_are_no_envelopes_are_refused_one_by_one() {
     let host = attacked(limits_raised());
     let bystander = Bystander::start(&host, "talk-nonsense");
     let before = Counters::of(&host);
     let mut client = Client::identified(&host, "nonsense");
-    // Case 75.
     let long = format!(
         r#"{{"type":"{}"}}"#,
         "x".repeat(limits::socket::MESSAGE_BYTES_MAX - 11)

@@ -1,4 +1,5 @@
-//! Cases 68 to 74, 76 and 78: people who say they are somebody else, who reach for others, or who are not wanted.
+//! Clients that claim other identities, address users they may not reach, are banned, or come from
+//! a foreign origin.
 
 use crate::hostile::attacked;
 use serde_json::json;
@@ -10,7 +11,7 @@ const SERVER: &str = "identities";
 const PLUGIN: &str = "example.polls";
 
 #[test]
-fn nobody_speaks_in_anothers_name() {
+fn no_client_can_impersonate_another_user() {
     let host = attacked(limits_raised());
     host.create_server("olga", SERVER);
     host.define(
@@ -23,13 +24,14 @@ fn nobody_speaks_in_anothers_name() {
     let bystander = Bystander::start(&host, "talk-identities");
     let before = Counters::of(&host);
 
-    // Case 68: olga owns a server, so her name needs proof; in mode `claimed` others' names are believed and shown as unproven.
+    // Olga owns a server, so her name needs proof; in mode `claimed` other names are accepted and
+    // shown as unverified.
     let mut thief = Client::connect(&host, "olga");
     thief.identify(json!({}));
     thief.refusal("IDENTITY_PROOF_REQUIRED");
     let mut victim = Client::joined(&host, "victim", SERVER);
 
-    // Case 69: another name after joining is refused, and no membership goes along.
+    // A new identity after joining is refused, and no membership moves to it.
     let mut mallory = Client::joined(&host, "mallory", SERVER);
     victim.find("mallory", |frame| {
         frame["type"] == "user_joined" && frame["oderId"] == "mallory"
@@ -45,7 +47,7 @@ fn nobody_speaks_in_anothers_name() {
     mallory.identify(json!({}));
     mallory.join(SERVER);
 
-    // Case 70: whatever it says about its sender, the connection's identity is what others see.
+    // Receivers see the connection's identity, whatever the envelope says about its sender.
     for (envelope, key) in [
         (
             json!({"type": "chat_message", "message": "hi", "senderId": "victim", "senderName": "VICTIM"}),
@@ -71,11 +73,15 @@ fn nobody_speaks_in_anothers_name() {
         envelope["serverId"] = SERVER.into();
         mallory.send(envelope);
         let seen = victim.expect(&kind);
-        assert_eq!(seen[key], "mallory", "case 70: {seen}");
-        assert!(!seen.to_string().contains("VICTIM"), "case 70: {seen}");
+        assert_eq!(seen[key], "mallory", "a forged sender was relayed: {seen}");
+        assert!(
+            !seen.to_string().contains("VICTIM"),
+            "a forged name was relayed: {seen}"
+        );
     }
 
-    // Case 71: a plugin event's source is the connection, its time the server's, and no other plugin's voice is borrowed.
+    // The source of a plugin event is the connection, its time the server's, and no other plugin
+    // can be impersonated.
     mallory.send(json!({
         "type": "plugin_event", "serverId": SERVER, "pluginId": PLUGIN, "eventName": "vote:cast", "payload": {},
         "sourceUserId": "victim", "sourcePluginUserId": "plugin:another.one", "emittedAt": 32_503_680_000_000_u64,
@@ -101,8 +107,7 @@ fn nobody_speaks_in_anothers_name() {
 }
 
 #[test]
-fn an_open_house_believes_and_says_so() {
-    // Case 68 in the other modes.
+fn mode_open_accepts_names_as_unverified_and_required_refuses_them() {
     let open = attacked("[identity]\nmode = \"open\"\n");
     open.create_server("olga", SERVER);
     let mut witness = Client::joined(&open, "witness", SERVER);
@@ -112,13 +117,16 @@ fn an_open_house_believes_and_says_so() {
     let seen = witness.find("olga", |frame| {
         frame["type"] == "user_joined" && frame["oderId"] == "olga"
     });
-    assert_eq!(seen["verified"], false, "permitted by design, and marked");
+    assert_eq!(
+        seen["verified"], false,
+        "mode open accepts the name and marks it"
+    );
 
     let required = attacked("[identity]\nmode = \"required\"\n");
     let before = Counters::of(&required);
-    let mut nobody = Client::connect(&required, "anybody");
-    nobody.identify(json!({}));
-    nobody.refusal("IDENTITY_PROOF_REQUIRED");
+    let mut unproven = Client::connect(&required, "ann");
+    unproven.identify(json!({}));
+    unproven.refusal("IDENTITY_PROOF_REQUIRED");
     assert_eq!(
         before.growth(
             &required,
@@ -127,14 +135,14 @@ fn an_open_house_believes_and_says_so() {
         ),
         1.0
     );
-    let mut proven = Client::connect(&required, "anybody");
-    proven.identify(json!({"token": required.token("anybody", "client")}));
+    let mut proven = Client::connect(&required, "ann");
+    proven.identify(json!({"token": required.token("ann", "client")}));
     assert!(proven.settled().is_empty());
 }
 
-/// A key that was made on the spot proves that its holder has it, not that the name is theirs.
+/// A fresh key proves that the client holds it, not that the name belongs to the client.
 #[test]
-fn a_first_binding_is_a_claim_and_no_proof() {
+fn a_first_key_binding_proves_no_name() {
     let key = identity::SigningKey::from_seed(&[7; 32]);
     let proof = |client: &Client, host: &Host, name: &str| {
         let connected = client.connected();
@@ -173,7 +181,8 @@ fn a_first_binding_is_a_claim_and_no_proof() {
         victim.close();
     }
 
-    // In mode `claimed` a free name may be claimed so; it counts as proven from the next connection on.
+    // In mode `claimed` a free name can be bound this way; it counts as proven from the next
+    // connection on.
     let claimed = attacked("");
     claimed.create_server("olga", SERVER);
     let mut witness = Client::joined(&claimed, "witness", SERVER);
@@ -194,7 +203,7 @@ fn a_first_binding_is_a_claim_and_no_proof() {
 }
 
 #[test]
-fn whom_one_may_not_reach_is_as_if_absent() {
+fn unreachable_users_cannot_be_told_from_unknown_ones() {
     let host = attacked(limits_raised());
     host.create_server("olga", SERVER);
     let bystander = Bystander::start(&host, "talk-reach");
@@ -202,7 +211,7 @@ fn whom_one_may_not_reach_is_as_if_absent() {
     let mut alone = Client::identified(&host, "alone");
     assert!(alone.settled().is_empty());
     let mut mallory = Client::joined(&host, "mallory", SERVER);
-    // Case 72: no shared server, unknown, and not a name at all are one and the same answer.
+    // A user without a shared server and an unknown user get the same answer.
     for kind in [
         "offer",
         "answer",
@@ -210,21 +219,21 @@ fn whom_one_may_not_reach_is_as_if_absent() {
         "server_icon_peer_request",
         "server_icon_peer_data",
     ] {
-        let [there, absent] = ["alone", "nobody"].map(|target| {
+        let [there, absent] = ["alone", "unknown"].map(|target| {
             mallory.refused(
                 json!({"type": kind, "targetUserId": target, "serverId": SERVER, "requestId": "r"}),
                 "NOT_REACHABLE",
             )
         });
-        assert_eq!(there, absent, "case 72: {kind}");
+        assert_eq!(there, absent, "{kind} tells whether the user exists");
     }
-    // Names that mean something elsewhere mean nothing here.
+    // Names with a meaning in other systems are ordinary unknown names.
     for target in ["__proto__", "constructor", "../alone", "ALONE", "аlone"] {
         let answer = mallory.refused(
             json!({"type": "offer", "targetUserId": target, "requestId": "r"}),
             "NOT_REACHABLE",
         );
-        assert_eq!(answer["requestId"], "r", "case 73: {target:?}");
+        assert_eq!(answer["requestId"], "r", "{target:?}");
     }
     for target in ["alone\u{0}", "alone ", ""] {
         mallory.refused(
@@ -235,7 +244,8 @@ fn whom_one_may_not_reach_is_as_if_absent() {
     assert!(alone.settled().is_empty(), "nothing of it arrived");
     assert!(before.growth(&host, "forwards_unreachable_total", "") >= 15.0);
 
-    // Case 73: to oneself on one device nobody is there; with sixteen devices the other fifteen hear it, once each.
+    // A message to one's own identity reaches its other connections once each, and never the
+    // sending one.
     mallory.refused(
         json!({"type": "direct-message", "targetUserId": "mallory", "text": "me"}),
         "NOT_REACHABLE",
@@ -250,7 +260,10 @@ fn whom_one_may_not_reach_is_as_if_absent() {
     one_more.refusal("LIMIT_REACHED");
     devices[0]
         .send(json!({"type": "direct-message", "targetUserId": "many", "text": "to my devices"}));
-    assert!(devices[0].settled().is_empty(), "the sending one does not");
+    assert!(
+        devices[0].settled().is_empty(),
+        "the sending connection got its own message"
+    );
     for device in &mut devices[1..] {
         assert_eq!(device.expect("direct-message")["fromUserId"], "many");
         assert!(device.settled().is_empty());
@@ -259,13 +272,13 @@ fn whom_one_may_not_reach_is_as_if_absent() {
 }
 
 #[test]
-fn before_identify_there_is_nothing_to_say() {
+fn every_type_needs_identify_first() {
     let host = attacked(limits_raised());
     host.create_server("olga", SERVER);
     let bystander = Bystander::start(&host, "talk-before");
     let before = Counters::of(&host);
     let mut client = Client::connect(&host, "nameless");
-    // Case 74, over the whole catalogue.
+    // All types of the catalogue that need an identity.
     let mut refused = 0.0;
     for envelope in envelope::catalogue::CATALOGUE
         .iter()
@@ -287,7 +300,7 @@ fn before_identify_there_is_nothing_to_say() {
 }
 
 #[test]
-fn a_ban_ends_what_an_open_socket_could_do() {
+fn a_ban_ends_the_rights_of_a_connected_client() {
     let host = attacked(limits_raised());
     host.create_server("olga", SERVER);
     let bystander = Bystander::start(&host, "talk-bans");
@@ -295,7 +308,6 @@ fn a_ban_ends_what_an_open_socket_could_do() {
     let mut witness = Client::joined(&host, "witness", SERVER);
     let mut troll = Client::joined(&host, "troll", SERVER);
     witness.expect("user_joined");
-    // Case 76: the troll talks while the ban is written; after it nothing of it arrives.
     let ban = host.send(
         &tests::http::Request::new("PUT", &format!("/api/servers/{SERVER}/bans/troll"))
             .bearer(&host.token("olga", "client"))
@@ -325,10 +337,9 @@ fn a_ban_ends_what_an_open_socket_could_do() {
 }
 
 #[test]
-fn a_page_from_elsewhere_does_not_connect() {
+fn foreign_origins_are_refused() {
     let host = attacked("[socket]\norigins = [\"https://chat.example\"]\n");
     let before = Counters::of(&host);
-    // Case 78.
     let foreign = [
         "https://evil.example",
         "https://chat.example.evil.example",

@@ -1,4 +1,5 @@
-//! Cases 61, 62, 65, 66, 67 and 77: attacks by amount. Slow readers, slow handshakes, joins without end, everyone at once, guesses.
+//! Attacks by volume: slow readers, slow handshakes, endless joins, a storm of reconnects, password
+//! guesses.
 
 use crate::hostile::{attacked, many, measured};
 use serde_json::{Value, json};
@@ -16,11 +17,11 @@ use tests::{
     until,
 };
 
-/// What the allocator may keep after an attack, besides what the case itself allows.
+/// Memory that the allocator may keep after an attack, besides what the test itself allows.
 const SLACK: usize = 32 * limits::MIB;
 
 #[test]
-fn readers_that_never_read_are_closed_and_hold_no_memory() {
+fn stalled_readers_are_closed_and_hold_no_memory() {
     const READERS: usize = 16;
     let host = attacked(limits_raised());
     host.create_server("olga", "stalled");
@@ -42,7 +43,8 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
     let resident = resident_bytes(&host);
     let mut most = resident;
     let text = "x".repeat(16_000);
-    // What the kernel buffers for a reader is some megabytes; after that the host's own queue fills, to its cap.
+    // The kernel buffers some megabytes for each reader; then the queue of the host fills up to its
+    // limit.
     until("all readers closed", || {
         for _ in 0..50 {
             talker.send(json!({"type": "chat_message", "serverId": "stalled", "message": text}));
@@ -51,7 +53,7 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
         (before.growth(&host, "connections_closed_total", "4013") >= READERS as f64).then_some(())
     });
     println!(
-        "case 61: {} KiB for each stalled reader at most",
+        "{} KiB for each stalled reader at most",
         (most - resident) / limits::KIB / READERS
     );
     assert!(
@@ -60,7 +62,7 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
         (most - resident) / limits::KIB
     );
     for reader in &mut readers {
-        // The close frame is there for whoever reads on in time; a busy machine may be too late for it.
+        // A busy machine may read too late for the close frame.
         let code = reader.closed();
         assert!(matches!(code, 4013 | 1006), "{code}");
     }
@@ -69,13 +71,13 @@ fn readers_that_never_read_are_closed_and_hold_no_memory() {
             .settled()
             .iter()
             .all(|frame| frame["type"] != "error"),
-        "the talker is not to blame"
+        "the sender was refused something"
     );
     bystander.undisturbed();
 }
 
 #[test]
-fn half_handshakes_are_dropped_and_keep_nobody_out() {
+fn half_open_handshakes_time_out_and_block_no_client() {
     let half_open = many(500, 2_000);
     let host = attacked(if half_open > 500 {
         ""
@@ -91,13 +93,13 @@ fn half_handshakes_are_dropped_and_keep_nobody_out() {
             raw
         })
         .collect();
-    // Somebody real gets in while all of them hold on.
+    // A real client connects while all of them are open.
     Client::identified(&host, "real").close();
     assert!(
         before.growth(&host, "handshakes_refused_total", "timeout") < half_open as f64,
-        "they were still holding on"
+        "the handshakes ended before the real client connected"
     );
-    measured(&host, "case 62", resident, SLACK);
+    measured(&host, "half-open handshakes", resident, SLACK);
     before.until_grown(
         &host,
         "handshakes_refused_total",
@@ -107,30 +109,30 @@ fn half_handshakes_are_dropped_and_keep_nobody_out() {
     for raw in &mut slow {
         assert!(
             raw.rest().map_or(true, |rest| rest.is_empty()),
-            "nothing was answered to half a question"
+            "half a handshake was answered"
         );
     }
     bystander.undisturbed();
 }
 
 #[test]
-fn half_open_sockets_have_a_bound_and_keep_nobody_out() {
+fn half_open_sockets_are_bounded_and_block_no_client() {
     let host = Settings::new()
         .config("[socket]\nconnections_max = 10\nhead_timeout_ms = 20000\n")
         .start();
     let before = Counters::of(&host);
-    // The cap comes down to its least, 64, with so few connections.
+    // With so few connections the limit is at its minimum, 64.
     let slow: Vec<Raw> = (0..80)
         .map(|_| {
             let mut raw = Raw::dial(&host);
-            // The oldest of too many is cut for the newest.
+            // Beyond the limit the oldest socket is closed for the newest.
             let _ = raw.try_write(b"GET /ws HTTP/1.1\r\n");
             raw
         })
         .collect();
     Client::identified(&host, "real").close();
     before.until_grown(&host, "handshakes_refused_total", "half_open", 14.0);
-    // In a crowd a head has a fifth of its time.
+    // Above half of the limit a head has a fifth of its time.
     before.until_grown(&host, "handshakes_refused_total", "timeout", 60.0);
     drop(slow);
 }
@@ -157,18 +159,18 @@ fn joins_of_random_servers_do_not_reach_the_database() {
             }
             sent += 1;
         }
-        // Whoever was not closed for it yet goes on until it is.
+        // Keep sending until the connection is closed.
         while writer.try_write(&tests::raw::masked(0x89, b"")).is_ok() {}
         sent
     });
-    assert_eq!(raw.closed(), 4008, "case 65");
+    assert_eq!(raw.closed(), 4008, "joins beyond the rate");
     drop(raw);
     let sent = joining.join().expect("the joins end");
     let (asked, denied) = (
         before.growth(&host, "edge_questions_total", "answered"),
         before.growth(&host, "envelopes_refused_total", "access_denied"),
     );
-    println!("case 65: {sent} joins sent, {denied} denied, {asked} questions to the edge");
+    println!("{sent} joins sent, {denied} denied, {asked} questions to the edge");
     assert!(before.growth(&host, "envelopes_refused_total", "RATE_LIMITED") > 0.0);
     let sent = f64::from(u32::try_from(sent).expect("a small number"));
     assert!(
@@ -183,7 +185,7 @@ fn joins_of_random_servers_do_not_reach_the_database() {
 }
 
 #[test]
-fn joining_and_leaving_without_end_leaves_nothing_behind() {
+fn repeated_joins_and_leaves_leak_nothing() {
     let host = attacked(limits_raised());
     host.create_server("olga", "revolving");
     let bystander = Bystander::start(&host, "talk-revolving");
@@ -213,7 +215,7 @@ fn joining_and_leaving_without_end_leaves_nothing_behind() {
     turn(half);
     let resident = resident_bytes(&host);
     turn(half);
-    measured(&host, "case 66", resident, 8 * limits::MIB);
+    measured(&host, "joining and leaving", resident, 8 * limits::MIB);
     let (users, _) = Client::joined(&host, "later", "revolving").join("revolving");
     assert_eq!(
         users["users"].as_array().map(Vec::len),
@@ -224,7 +226,7 @@ fn joining_and_leaving_without_end_leaves_nothing_behind() {
 }
 
 #[test]
-fn everyone_comes_back_at_once() {
+fn a_storm_of_reconnects_is_absorbed() {
     const THREADS: usize = 4;
     let (people, servers) = (many(500, 5_000), many(10, 50));
     let host = attacked(limits_raised());
@@ -271,10 +273,11 @@ fn everyone_comes_back_at_once() {
     }
     let asked = before.growth(&host, "edge_questions_total", "answered");
     println!(
-        "case 67: {people} came back, {} times told to wait; {asked} questions to the edge",
+        "{people} came back, {} times told to wait; {asked} questions to the edge",
         retries.load(Ordering::Relaxed)
     );
-    // One question for each person and one for each server, and some more for what others asked about at the same moment.
+    // One question per user and one per server, and a few more for questions asked at the same
+    // moment.
     assert!(
         asked <= (people + 4 * servers) as f64 + 10.0,
         "{asked} questions"
@@ -285,13 +288,13 @@ fn everyone_comes_back_at_once() {
         assert_eq!(
             users["users"].as_array().map(Vec::len),
             Some(people / servers),
-            "everyone is there"
+            "every user must be in the roster"
         );
     }
     bystander.undisturbed();
 }
 
-/// Connects as a person who was here before, as often as the host says to wait, and joins.
+/// Connects as a returning user, retries as long as the host says to wait, and joins.
 fn come_back(host: &tests::host::Host, at: usize, servers: usize, retries: &AtomicUsize) -> Raw {
     let mut raw = until("a free place", || {
         let (raw, head) = Raw::shake(host, "");
@@ -316,7 +319,7 @@ fn come_back(host: &tests::host::Host, at: usize, servers: usize, retries: &Atom
 }
 
 #[test]
-fn guessing_a_password_is_cheap_for_the_host() {
+fn password_guesses_are_limited_before_hashing() {
     let host = attacked(limits_raised());
     let _ = host
         .act(
@@ -348,7 +351,7 @@ fn guessing_a_password_is_cheap_for_the_host() {
     )[0];
     let for_hashes = processor_ticks(&host) - begin;
     let (before, begin) = (Counters::of(&host), processor_ticks(&host));
-    // Case 77: a thousand guesses in all, by twenty people; most are refused before anything is hashed.
+    // A thousand guesses by twenty users; most are refused before a hash is computed.
     let (mut invalid, mut limited) = (hashed, 0);
     for at in 0..20 {
         let codes = guess(&format!("guesser-{at}"), 50);
@@ -357,9 +360,9 @@ fn guessing_a_password_is_cheap_for_the_host() {
     }
     let used = processor_ticks(&host) - begin;
     println!(
-        "case 77: {invalid} guesses hashed, {limited} refused before; {for_hashes} ticks for the first {hashed}, {used} for all others"
+        "{invalid} guesses hashed, {limited} refused before; {for_hashes} ticks for the first {hashed}, {used} for all others"
     );
-    // A minute's worth for each guesser and for the server, and another if a minute passed meanwhile.
+    // The attempts of one minute, and of a second one if a minute passed meanwhile.
     let most = limits::directory::PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE as usize;
     assert!(
         invalid <= 2 * most,

@@ -1,4 +1,4 @@
-//! Judges: what the validator and the operator's components may do, and what their failures cost.
+//! The validator chain: filters of the operator, and the cost of their failures.
 
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use tests::{
 };
 
 #[test]
-fn the_dry_run_says_what_the_judge_says() {
+fn the_dry_run_agrees_with_the_validator() {
     agrees(&Host::start());
 }
 
 #[test]
-fn the_dry_run_says_the_same_under_spin() {
+fn the_dry_run_agrees_under_spin() {
     if !spin::is_installed() {
         println!("no `spin` on the PATH: the cases ran against the native host alone");
         return;
@@ -91,7 +91,7 @@ fn a_custom_component_joins_the_chain_by_configuration_alone() {
 }
 
 #[test]
-fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
+fn an_undecided_filter_is_asked_again_and_pauses_only_the_sender() {
     let settings = format!(
         "[socket]\nshards = 1\ndecision_max_ms = 3000\n{}",
         filter("trap_judge", "refuse")
@@ -104,7 +104,8 @@ fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
     let say = |message: &str| json!({"type": "chat_message", "serverId": "plaza", "message": message, "requestId": message});
     alice.send(say("ponder"));
     alice.send(say("afterwards"));
-    // Her second message waits behind the first; others speak meanwhile, and that is what the judge waits for.
+    // Her second message waits behind the first; the component decides when another user has
+    // spoken.
     bob.send(say("meanwhile"));
     let heard: Vec<_> = (0..3)
         .map(|_| carol.expect("chat_message")["message"].clone())
@@ -120,7 +121,7 @@ fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
     assert_eq!(refusal["requestId"], "doubt");
     alice.send(say("done"));
     assert_eq!(carol.expect("chat_message")["message"], "done");
-    // Who leaves takes along what nobody has decided about.
+    // An undecided envelope ends with its connection.
     alice.send(say("doubt"));
     alice.close();
     bob.send(say("last"));
@@ -128,7 +129,7 @@ fn a_judge_that_is_not_sure_yet_is_asked_again_and_pauses_its_sender_alone() {
 }
 
 #[test]
-fn a_trap_costs_one_refusal_and_nothing_else() {
+fn a_trap_costs_one_refusal() {
     let host = Settings::new()
         .config(&filter("trap_judge", "refuse"))
         .start();

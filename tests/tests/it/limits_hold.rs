@@ -1,6 +1,8 @@
-//! Every limit of `[socket]` and `[rates]` that a client can reach takes effect when it is lowered by configuration, and is counted.
+//! Every limit of `[socket]` and `[rates]` that a client can reach takes effect when configuration
+//! lowers it, and has a counter.
 //!
-//! To add a limit: a row in the group whose other settings do not stand in its way, or a reason in [`NOT_REACHED`].
+//! A new setting needs a row in a group whose other settings do not interfere, or a reason in
+//! [`NOT_REACHED`].
 
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
@@ -12,25 +14,25 @@ use tests::{
     raw::Raw,
 };
 
-/// Settings that are no limits, or none that a client reaches, each with the reason.
+/// Settings that are no limits or that a client cannot reach, each with the reason.
 const NOT_REACHED: [(&str, &str); 5] = [
     ("socket.shards", "threads of the host"),
-    ("socket.linger_ms", "a wish of the operator about batching"),
+    ("socket.linger_ms", "batching, not a limit"),
     (
         "socket.ping_interval_ms",
         "liveness::the_server_pings; nothing is refused by it",
     ),
     (
         "socket.trusted_proxies",
-        "whose word counts; see the row of connections_per_address_max",
+        "covered by the row of connections_per_address_max",
     ),
     (
         "socket.compat",
-        "who is told of refusals; see the row of rates.all for `guarded`",
+        "which clients get refusals; the row of rates.all covers `guarded`",
     ),
 ];
 
-/// One host, and the limits that are lowered in it.
+/// One host, and the limits that its configuration lowers.
 struct Group {
     config: &'static str,
     rows: &'static [Row],
@@ -41,7 +43,8 @@ struct Row {
     setting: &'static str,
     /// Reaches the limit and checks the answer.
     reach: fn(&Host),
-    /// The counter that must have grown by one at least, and its label; `None` where an answer is shortened and nothing refused.
+    /// The counter that must have grown, and its label; `None` if an answer is shortened and
+    /// nothing is refused.
     counter: Option<(&'static str, &'static str)>,
 }
 
@@ -216,9 +219,9 @@ const GROUPS: &[Group] = &[
 ];
 
 #[test]
-fn each_limit_takes_effect_where_it_is_lowered() {
+fn each_lowered_limit_takes_effect() {
     for group in GROUPS {
-        // Rates that are not the group's own are out of the way; roles of the rows are played by people of their own.
+        // Rates outside the group are raised; each row uses its own identities.
         let directory = Directory::default();
         directory.install("plugin-probe", |_| {});
         let host = directory
@@ -240,7 +243,7 @@ fn each_limit_takes_effect_where_it_is_lowered() {
 }
 
 #[test]
-fn no_limit_is_forgotten() {
+fn every_setting_has_a_row_or_a_reason() {
     let output = run(jackfield().args(["config", "default"]));
     let config: toml::Table = String::from_utf8(output.stdout)
         .expect("text")
@@ -262,10 +265,13 @@ fn no_limit_is_forgotten() {
     let known: BTreeSet<String> = rows
         .chain(NOT_REACHED.iter().map(|(setting, _)| (*setting).to_owned()))
         .collect();
-    assert_eq!(all, known, "the settings, and those that this table knows");
+    assert_eq!(
+        all, known,
+        "settings of the configuration and rows of this table differ"
+    );
 }
 
-// ---- people and servers
+// ---- users and servers
 
 fn view(server: &str) -> Value {
     json!({"type": "view_server", "serverId": server})
@@ -315,7 +321,7 @@ fn message(host: &Host) {
     assert_eq!(client.closed().0, 1009);
 }
 
-/// Sends `envelope` until it is refused, which must not be the first time, and names what was exceeded.
+/// Sends `envelope` until it is refused; the first one must pass, and the refusal must name `what`.
 fn exceeds(client: &mut Client, what: &str, envelope: impl Fn(usize) -> Value) {
     for at in 0..20 {
         client.send(envelope(at));
@@ -430,7 +436,7 @@ fn plugin_event(host: &Host) {
         &json!({"direction": "serverRelay", "scope": "server"}),
     );
     let mut client = Client::identified(host, "voter");
-    // The gateway hears of the event before the client joins, or after it.
+    // The definition may reach the gateway before or after the join.
     if client.join("one").1["eventDefinitions"] == json!([]) {
         client.find("the event", |frame| {
             frame["type"] == "plugin_requirements" && frame["eventDefinitions"] != json!([])
@@ -546,7 +552,7 @@ fn silence(host: &Host) {
         &json!({"type": "identify", "oderId": "silent", "token": host.token("silent", "client")})
             .to_string(),
     );
-    assert_eq!(raw.closed(), 1006, "nobody is left to say goodbye to");
+    assert_eq!(raw.closed(), 1006, "a dead peer gets no close frame");
 }
 
 fn stalled(host: &Host) {

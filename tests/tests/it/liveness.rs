@@ -1,4 +1,4 @@
-//! Pings, and what happens to those who fall silent. Intervals are shortened by configuration; nothing asserts how long anything took.
+//! Pings and silent connections. Configuration shortens the intervals; no test asserts a duration.
 
 use serde_json::json;
 use tests::{
@@ -40,7 +40,7 @@ fn a_silent_connection_is_reaped_and_leaves_its_servers() {
         &json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string(),
     );
     silent.text(&json!({"type": "join_server", "serverId": "alive"}).to_string());
-    // The witness answers pings by reading; the silent one never does.
+    // The witness answers pings by reading; the silent client never reads.
     assert_eq!(witness.expect("user_joined")["oderId"], "silent");
     assert_eq!(witness.expect("user_left")["oderId"], "silent");
     while let Some(frame) = silent.next_frame() {
@@ -52,7 +52,7 @@ fn a_silent_connection_is_reaped_and_leaves_its_servers() {
 fn keepalives_without_pongs_keep_a_connection() {
     let host = host();
     let mut raw = Raw::connect(&host);
-    // Far more pings than silence would have allowed, each answered by a keepalive instead of a pong.
+    // More pings than the silence limit allows, each answered by a keepalive instead of a pong.
     let (mut pings, mut keepalives) = (0, 0);
     while pings < 25 {
         let frame = raw.next_frame().expect("an open connection");

@@ -1,4 +1,5 @@
-//! The integration tests: one binary, the real host, real sockets, clients that nobody here wrote.
+//! Integration tests: the real host, real sockets, third-party clients. One binary, so that the
+//! host is started the same way everywhere.
 #![allow(missing_docs)]
 
 mod access;

@@ -1,4 +1,4 @@
-//! Order: what one client sends arrives in that order, however it was gathered on the way.
+//! Messages of one sender arrive in the order in which they were sent, also when they are batched.
 
 use serde_json::{Value, json};
 use tests::{
@@ -32,7 +32,7 @@ fn texts(client: &mut Client, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_linger_gathers_frames_and_keeps_their_order() {
+fn linger_batches_frames_in_order() {
     let host = Settings::new()
         .config("[socket]\nshards = 1\nlinger_ms = 100\n")
         .start();
@@ -60,7 +60,7 @@ fn a_linger_gathers_frames_and_keeps_their_order() {
 }
 
 #[test]
-fn who_enters_or_leaves_between_two_messages_gets_the_ones_of_that_time() {
+fn a_member_gets_exactly_the_messages_sent_while_joined() {
     let host = Settings::new()
         .config("[socket]\nshards = 1\nlinger_ms = 100\n")
         .start();
@@ -88,7 +88,7 @@ fn who_enters_or_leaves_between_two_messages_gets_the_ones_of_that_time() {
             .settled()
             .iter()
             .all(|envelope| envelope["message"]["id"] != "after"),
-        "who has left hears nothing more"
+        "a client that has left gets no more messages"
     );
 }
 

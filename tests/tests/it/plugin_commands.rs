@@ -1,4 +1,4 @@
-//! `jackfield plugin …` against a running host: what people and scripts read, and what they read when something is wrong.
+//! `jackfield plugin …` against a running host: output for users and scripts, and errors.
 
 use serde_json::{Value, json};
 use std::{
@@ -11,7 +11,7 @@ use tests::{
     plugins::Directory,
 };
 
-/// A host with one plugin that has nothing to run here.
+/// A host with one plugin that has no component.
 fn host(directory: &Directory) -> Host {
     let folder = directory.path().join("quiet");
     fs::create_dir_all(&folder).expect("a folder");
@@ -196,7 +196,7 @@ fn a_log_is_shown_and_followed() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_what_to_do() {
+fn errors_name_the_problem_and_the_remedy() {
     let directory = Directory::default();
     let host = host(&directory);
     let error = refused(
@@ -239,12 +239,12 @@ fn what_is_wrong_is_said_with_what_to_do() {
     assert_eq!(
         misnamed.status.code(),
         Some(2),
-        "a name that cannot be one is told before anybody is asked"
+        "an invalid name is refused without a request"
     );
 }
 
 #[test]
-fn the_doctor_finds_what_is_broken() {
+fn the_doctor_reports_problems() {
     let directory = Directory::default();
     let host = host(&directory);
     let said = says(&host, &["doctor"]);
@@ -252,7 +252,7 @@ fn the_doctor_finds_what_is_broken() {
     assert!(
         said.contains("policy: what nobody granted is asked about")
             && said.contains("shell.exec is denied"),
-        "J22: {said}"
+        "the doctor must show the effective policy: {said}"
     );
     fs::create_dir(directory.path().join("broken")).expect("a folder");
     fs::write(directory.path().join("broken/jackfield.json"), "{").expect("a file");

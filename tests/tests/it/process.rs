@@ -1,4 +1,4 @@
-//! The process: its commands, its refusals to start, its end.
+//! The process: its commands, refusals to start, shutdown.
 
 use serde_json::json;
 use std::{fs, net::TcpListener};
@@ -81,9 +81,9 @@ fn the_version_is_the_workspaces() {
 fn a_token_is_the_last_line_and_three_parts() {
     let folder = tempfile::tempdir().expect("a folder");
     let host = Settings::new().data(folder.path()).start();
-    let made = token(folder.path(), "somebody", "client");
+    let made = token(folder.path(), "ann", "client");
     assert_eq!(made.split('.').count(), 3, "{made}");
-    let mut client = Client::connect(&host, "somebody");
+    let mut client = Client::connect(&host, "ann");
     client.identify(json!({"token": made}));
     assert!(client.settled().is_empty(), "the token is good");
 }
@@ -107,7 +107,7 @@ fn a_second_host_on_the_same_data_is_refused() {
 }
 
 #[test]
-fn a_damaged_database_is_refused_and_left_alone() {
+fn a_damaged_database_is_refused_and_not_modified() {
     let folder = tempfile::tempdir().expect("a folder");
     let host = Settings::new().data(folder.path()).start();
     host.create_server("olga", "kept");
@@ -175,7 +175,7 @@ fn database(data: &std::path::Path) -> std::path::PathBuf {
             .map(|entry| entry.expect("an entry").path())
             .collect();
         entries.sort();
-        // What plugins keep lies beside it, in a file of its own.
+        // The database of plugins is another file beside it.
         entries.retain(|path| path.file_name().is_none_or(|name| name != "plugins.db"));
         entries.into_iter().find_map(|path| match path.is_dir() {
             true => search(&path),
@@ -188,7 +188,7 @@ fn database(data: &std::path::Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_shutdown_tells_everyone_and_ends_well() {
+fn a_shutdown_notifies_clients_and_exits_cleanly() {
     let host = Host::start();
     host.create_server("olga", "farewell");
     let mut clients: Vec<Client> = (0..3)
@@ -203,7 +203,7 @@ fn a_shutdown_tells_everyone_and_ends_well() {
 }
 
 #[test]
-fn what_was_acknowledged_survives_a_kill() {
+fn acknowledged_changes_survive_a_kill() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut acknowledged = 0;
     for round in 0..3 {
@@ -244,7 +244,7 @@ fn what_was_acknowledged_survives_a_kill() {
         host.kill();
         writer.join().expect("the writer ends");
         acknowledged += 5 + answers.try_iter().count();
-        // One write may have been committed whose answer the kill took away; the next round counts it.
+        // One write may have been committed although its answer was lost; the next round counts it.
         let host = Settings::new().data(folder.path()).start();
         let known = host.get("/api/servers/durable/plugins").expect(200).json();
         let rows = known["requirements"].as_array().expect("a list");

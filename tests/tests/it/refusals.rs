@@ -1,4 +1,4 @@
-//! One refusal for each code that can occur, told to the sender alone, on a connection that stays open.
+//! Each refusal code that can occur, sent only to the sender, on a connection that stays open.
 
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -7,10 +7,10 @@ use tests::{client::Client, host::Host, plugins::Directory};
 const SERVER: &str = "refusals";
 const PLUGIN: &str = "example.polls";
 
-/// Codes that need a host of another kind, each with the test that provokes it.
+/// Codes that need another host, each with the test that provokes it.
 const ELSEWHERE: [&str; 2] = [
-    "INTERNAL",         // judges::a_trap_costs_one_refusal_and_nothing_else
-    "EDGE_UNAVAILABLE", // edge::the_gateway_survives_the_death_of_its_edge
+    "INTERNAL",         // judges::a_trap_costs_one_refusal
+    "EDGE_UNAVAILABLE", // edge::the_gateway_keeps_running_when_its_edge_dies
 ];
 
 /// Tests with clients that `cargo xtask setup` installs.
@@ -37,7 +37,7 @@ fn every_code_through_our_own_client() {
     provoke(&host, |name| Client::connect(&host, name));
 }
 
-/// Rates and caps that one test can reach, and a slow refill that a busy machine cannot outrun.
+/// Rates and limits that one test can reach, with a refill slower than any machine.
 fn host() -> (Directory, Host) {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
@@ -284,7 +284,7 @@ fn plugin_events(ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     }
 }
 
-/// A plugin that says no, and one that does not say anything in time.
+/// A plugin that refuses, and one that does not answer in time.
 fn deciding_plugins(host: &Host, ivan: &mut Client, seen: &mut BTreeSet<&'static str>) {
     let ask = |order: &str| json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": order}, "requestId": "r3"});
     let refusal = ivan.refused(ask("reject"), "PLUGIN_REFUSED");
@@ -306,7 +306,7 @@ fn deciding_plugins(host: &Host, ivan: &mut Client, seen: &mut BTreeSet<&'static
         "{refusal}"
     );
     seen.extend(["PLUGIN_REFUSED", "PLUGIN_UNAVAILABLE"]);
-    // It looks at chat as well, and sleeps until its own deadline.
+    // It moderates chat too, and sleeps until its deadline.
     tests::until("the plugin to be back", || {
         let events = host
             .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)

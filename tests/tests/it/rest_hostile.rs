@@ -1,4 +1,4 @@
-//! Requests that want to be too many or too much (R88, R89).
+//! Concurrent writers, oversized bodies, slow bodies and foreign encodings over REST.
 
 use serde_json::{Value, json};
 use std::{
@@ -21,7 +21,8 @@ fn installed(at: u64) -> Value {
     json!({"status": "required", "installUrl": format!("https://p.example/{at}")})
 }
 
-/// A hundred `PUT`s of one row at once: which URL each revision stands for, of those that were accepted; the status of each.
+/// A hundred concurrent `PUT`s of one row: the URL stored by each accepted revision, and all
+/// statuses.
 fn contest(host: &Host, if_match: Option<&str>) -> (BTreeMap<u64, String>, Vec<u16>) {
     let token = host.token("olga", "client");
     let answers: Vec<_> = std::thread::scope(|scope| {
@@ -53,7 +54,7 @@ fn contest(host: &Host, if_match: Option<&str>) -> (BTreeMap<u64, String>, Vec<u
     (rows.collect(), statuses)
 }
 
-/// What a socket has been told of the row, in the order of arrival, up to and with `last`.
+/// Revisions and URLs that a WebSocket client got of the row, in order, up to `last`.
 fn told(client: &mut Client, last: u64) -> Vec<(u64, String)> {
     let mut seen = Vec::new();
     loop {
@@ -72,7 +73,7 @@ fn told(client: &mut Client, last: u64) -> Vec<(u64, String)> {
 }
 
 #[test]
-fn a_hundred_writers_of_one_row_agree_on_an_order() {
+fn a_hundred_concurrent_writers_get_one_order() {
     let host = Settings::new().config("[socket]\nshards = 3\n").start();
     host.create_server("olga", "contested");
     let mut witnesses: Vec<Client> = (0..9)
@@ -136,7 +137,7 @@ fn a_hundred_writers_of_one_row_agree_on_an_order() {
 }
 
 #[test]
-fn of_a_hundred_writers_with_one_tag_one_wins_and_the_others_know() {
+fn of_a_hundred_writers_with_one_etag_one_wins() {
     let host = Host::start();
     host.create_server("olga", "contested");
     let mut witness = Client::joined(&host, "witness", "contested");
@@ -157,14 +158,14 @@ fn of_a_hundred_writers_with_one_tag_one_wins_and_the_others_know() {
     assert_eq!(told(&mut witness, *last), [(*last, winner.clone())]);
 }
 
-/// A body on its way: how much of it the host has taken, and what it said.
+/// A body that was sent: bytes that the host accepted, and its answer.
 struct Sent {
     bytes: usize,
     status: u16,
     code: String,
 }
 
-/// Sends a head and then `chunk` again and again, up to `most` bytes, until the host answers or hangs up.
+/// Sends a head and then `chunk` repeatedly, up to `most` bytes, until the host answers or closes.
 fn pour(host: &Host, head: &str, chunk: &[u8], most: usize) -> Sent {
     let mut stream = TcpStream::connect(host.address()).expect("the host listens");
     stream
@@ -174,12 +175,13 @@ fn pour(host: &Host, head: &str, chunk: &[u8], most: usize) -> Sent {
         .set_write_timeout(Some(PATIENCE))
         .expect("a socket takes a timeout");
     let mut reader = stream.try_clone().expect("a second handle");
-    // The answer is read while the body is written: a host that hangs up on unread bytes would take its own answer away with a reset.
+    // The answer is read while the body is written: closing with unread bytes would reset the
+    // connection and lose the answer.
     let answer = std::thread::spawn(move || {
         let (mut bytes, mut part) = (Vec::new(), [0; 4096]);
         while let Ok(count @ 1..) = reader.read(&mut part) {
             bytes.extend_from_slice(&part[..count]);
-            // Whoever sends the body hears of the answer by a failed write.
+            // The writing thread notices the answer by a failed write.
             let _ = reader.shutdown(Shutdown::Write);
         }
         bytes
@@ -222,12 +224,13 @@ fn head(host: &Host, token: &str, method: &str, path: &str, more: &str) -> Strin
 }
 
 const HUGE: usize = 300 * limits::MIB;
-/// What the system's own buffers swallow on both sides of a connection before anybody looks, and more.
+/// More than the buffers of the system hold on both sides of a connection.
 const IN_BUFFERS: usize = 24 * limits::MIB;
 
-/// Three hundred mebibytes, announced, in chunks, and to places that want no body at all: refused early, and never held.
+/// Three hundred mebibytes, announced, in chunks, and to paths without a body: refused early, never
+/// held in memory.
 #[test]
-fn a_body_without_end_is_refused_and_not_kept() {
+fn an_endless_body_is_refused_and_not_held() {
     let host = Host::start();
     host.create_server("olga", "contested");
     let token = host.token("olga", "client");
@@ -279,7 +282,7 @@ fn a_body_without_end_is_refused_and_not_kept() {
             sent.bytes
         );
     }
-    // Nobody reads these; the answer comes all the same and the rest is not waited for.
+    // These paths read no body; the answer comes without waiting for the rest.
     let unread = [
         ("GET", "/api/servers", 200),
         ("DELETE", "/api/nowhere", 404),
@@ -314,9 +317,9 @@ fn a_body_without_end_is_refused_and_not_kept() {
     let _ = host.act("olga", "PUT", PATH, &installed(1)).expect(200);
 }
 
-/// One byte now and then, for ever: the client is told that it is too slow, and the others never wait for it.
+/// An endless body of single bytes: the client gets 408, and other clients never wait.
 #[test]
-fn a_body_that_drips_times_out() {
+fn a_dripping_body_times_out() {
     let host = Host::start();
     host.create_server("olga", "contested");
     let token = host.token("olga", "client");
@@ -348,14 +351,14 @@ fn a_body_that_drips_times_out() {
     }
 }
 
-/// A body that would unfold to a gibibyte is not unfolded, and one of another kind is not guessed at.
+/// Compressed bodies are not decompressed, and foreign content types are refused.
 #[test]
-fn compressed_and_foreign_bodies_are_not_looked_into() {
+fn compressed_and_foreign_bodies_are_refused() {
     let host = Host::start();
     host.create_server("olga", "contested");
     let token = host.token("olga", "client");
     let before = resident_bytes(&host);
-    // The head of a gzip member and then a stored block: nothing that anybody could take for JSON.
+    // A gzip header and a stored block, which is not JSON.
     let bomb = [b"\x1f\x8b\x08\0\0\0\0\0\0\x03".as_slice(), &[0; 1000]].concat();
     let put = |headers: &[(&str, &str)], body: &[u8]| {
         let mut request = Request::new("PUT", PATH).bearer(&token);
@@ -402,7 +405,7 @@ fn compressed_and_foreign_bodies_are_not_looked_into() {
             "{kind:?}"
         );
     }
-    // gzip as a transfer coding is not HTTP/1.1 that anybody here speaks.
+    // gzip as a transfer coding is not supported.
     let coded = head(
         &host,
         &token,
@@ -430,9 +433,9 @@ fn compressed_and_foreign_bodies_are_not_looked_into() {
     );
 }
 
-/// Plugin data stays gone, whatever is sent along, and however much (T46).
+/// `…/data/:key` answers 410, whatever body is sent.
 #[test]
-fn plugin_data_is_gone_before_its_body_is_looked_at() {
+fn plugin_data_answers_410_without_reading_the_body() {
     let host = Host::start();
     let token = host.token("olga", "client");
     let announced = format!("content-length: {HUGE}\r\n");

@@ -1,5 +1,6 @@
-//! Who may do what (R87): every operation of the running host's OpenAPI document is asked by everybody there is, and the verdict must be the
-//! one that the operation's own `x-permission` promises. An operation that promises nothing fails here.
+//! Permissions: every operation of the running host's OpenAPI document is called with every role,
+//! and the answer must be what its `x-permission` says. An operation without `x-permission` fails
+//! the test.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,10 +11,10 @@ use tests::{
     root,
 };
 
-/// A word in everything that a private server says of itself; no refusal may let it out.
+/// A word in every text of a private server; no refusal may contain it.
 const SECRET: &str = "zebrafinch";
 
-/// How to ask for an operation; tests/cases/roles/README.md.
+/// How to call an operation; see tests/cases/roles/README.md.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Asking {
@@ -23,7 +24,7 @@ struct Asking {
     instead: BTreeMap<String, u16>,
 }
 
-/// Everybody who asks. `foreign` and `forged` present tokens that do not verify here: one of another host, one that is none.
+/// All callers. `foreign` presents a token of another host, `forged` a text that is no token.
 const EVERYBODY: [&str; 10] = [
     "anonymous",
     "forged",
@@ -37,7 +38,7 @@ const EVERYBODY: [&str; 10] = [
     "service",
 ];
 
-/// What an operation says of itself.
+/// An operation as the document describes it.
 struct Operation {
     id: String,
     method: String,
@@ -47,11 +48,11 @@ struct Operation {
     documented: Vec<u16>,
 }
 
-/// Everything that the running host documents.
+/// All operations that the running host documents.
 fn operations(host: &Host) -> Vec<Operation> {
     let document = host.get("/api/openapi.json").expect(200).json();
     let mut all = Vec::new();
-    // What plugins are asked for is tried in the same way by `plugin-api`, whose table of routes the document is made from.
+    // `plugin-api` tests its own operations the same way.
     let of_plugins = |path: &str| {
         [
             "/api/plugins",
@@ -105,7 +106,8 @@ fn operations(host: &Host) -> Vec<Operation> {
     all
 }
 
-/// The status with which `who` is refused; nothing for somebody who may. This table is the policy, told a second time and otherwise.
+/// The status with which `who` is refused; `None` if allowed. An independent second statement of
+/// the policy.
 fn refusal(operation: &Operation, who: &str) -> Option<u16> {
     if operation.success == 410 {
         return None;
@@ -138,13 +140,13 @@ fn refusal(operation: &Operation, who: &str) -> Option<u16> {
     match who {
         _ if may.contains(&who) => None,
         "anonymous" => Some(401),
-        // Whoever presents something to the internal API presents a wrong credential; elsewhere, a token that does not verify.
+        // For the internal API it is a wrong credential, elsewhere a token that does not verify.
         "forged" | "foreign" | "service" if operation.permission != "service" => Some(401),
         _ => Some(403),
     }
 }
 
-/// A host, what its people present, and how its operations are asked for.
+/// A host, the credentials of its users, and how its operations are called.
 struct Stage {
     host: Host,
     tokens: BTreeMap<&'static str, String>,
@@ -152,7 +154,7 @@ struct Stage {
     operations: Vec<Operation>,
 }
 
-/// A server of its own for each request that may change it.
+/// A fresh server for each request that may change it.
 struct World {
     server: String,
     invite: String,
@@ -199,7 +201,7 @@ impl Stage {
         self.host.send(&request)
     }
 
-    /// A world that nobody has used.
+    /// An unused world.
     fn world(&self, name: &str) -> World {
         let server = format!("w-{name}");
         let owner = |method: &str, path: &str, body: Value| {
@@ -332,7 +334,7 @@ impl Stage {
         )
     }
 
-    /// The server's place in time, and nothing has to be there.
+    /// The revision of the server, if it exists.
     fn revision(&self, world: &World) -> Option<u64> {
         self.send(
             "admin",
@@ -346,7 +348,7 @@ impl Stage {
 }
 
 #[test]
-fn everybody_gets_what_each_operation_promises() {
+fn each_operation_enforces_its_permission() {
     let stage = Stage::new();
     for id in stage.asking.keys() {
         assert!(
@@ -401,9 +403,9 @@ fn everybody_gets_what_each_operation_promises() {
     );
 }
 
-/// Who is not known is not told whether a server exists, on any operation that wants to know who asks.
+/// No operation that needs an identity tells an unknown caller whether a server exists.
 #[test]
-fn nobody_in_particular_learns_what_exists() {
+fn anonymous_callers_cannot_probe_for_servers() {
     let stage = Stage::new();
     let world = stage.world("hidden");
     for operation in stage
@@ -430,9 +432,10 @@ fn nobody_in_particular_learns_what_exists() {
     }
 }
 
-/// Other ways to write a server's id: the owner of another server, whose id differs in case only, reaches nothing with them.
+/// Other spellings of a server's id: the owner of a server whose id differs in case only reaches
+/// nothing with them.
 #[test]
-fn an_id_has_one_spelling() {
+fn a_server_id_has_one_spelling() {
     let stage = Stage::new();
     let world = stage.world("spelt");
     let own = world.server.to_uppercase();
@@ -470,7 +473,7 @@ fn an_id_has_one_spelling() {
         .iter()
         .filter(|operation| operation.path.contains("{serverId}") && operation.success != 410)
     {
-        // Joining with the invite is allowed, however the id is written.
+        // Joining with the invite is allowed in every spelling.
         if operation.id == "joinServer" || operation.id == "createJoinRequest" {
             continue;
         }
@@ -495,13 +498,13 @@ fn an_id_has_one_spelling() {
     assert_eq!(
         stage.revision(&world),
         Some(before),
-        "somebody else's server was changed"
+        "another owner's server was changed"
     );
 }
 
-/// Headers and parameters that some frameworks take for the method.
+/// Headers and parameters that some frameworks read as the method.
 #[test]
-fn the_method_is_the_one_in_the_request_line() {
+fn the_method_cannot_be_overridden() {
     let stage = Stage::new();
     let world = stage.world("overridden");
     let before = stage.revision(&world);
@@ -552,9 +555,9 @@ fn the_method_is_the_one_in_the_request_line() {
     assert_eq!(stage.revision(&world), before, "a method was overridden");
 }
 
-/// The routes that the host answers itself are in no document of the directory.
+/// Routes that the host answers itself, which no document of the directory lists.
 #[test]
-fn the_hosts_own_routes_ask_who_it_is_too() {
+fn the_routes_of_the_host_need_credentials_too() {
     let stage = Stage::new();
     for who in EVERYBODY {
         let connections = match who {

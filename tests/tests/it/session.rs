@@ -1,4 +1,4 @@
-//! A whole session: two users on three devices, each device another foreign library.
+//! A whole session: two users on three devices, each with another third-party library.
 
 use serde_json::{Value, json};
 use tests::{client::Client, host::Host};
@@ -11,7 +11,7 @@ mod foreign {
     use super::{Devices, run};
     use tests::{foreign::Library, host::Host};
 
-    /// Alice sits at a laptop (npm `ws`) and before a browser (Chromium); Bob's device runs PyPI `websockets`.
+    /// Alice uses npm `ws` and a browser (Chromium), Bob uses PyPI `websockets`.
     #[test]
     fn two_users_on_three_devices_through_a_whole_session() {
         let host = Host::start();
@@ -26,7 +26,7 @@ mod foreign {
     }
 }
 
-/// The same session with our own client, so that it also runs where the foreign ones are not installed.
+/// The same session with our own client, which needs no installed tools.
 #[test]
 fn a_whole_session_with_our_own_client() {
     let host = Host::start();
@@ -59,7 +59,7 @@ fn run(host: &Host, mut devices: Devices) {
     depart(devices);
 }
 
-/// Identify, join, roster: an identity arrives once, whatever its devices.
+/// Identify, join, roster: an identity joins once, whatever its devices.
 fn arrive(
     host: &Host,
     Devices {
@@ -68,7 +68,7 @@ fn arrive(
         bob,
     }: &mut Devices,
 ) {
-    // Alice owns the server, so her name needs proof (D7); Bob's does not.
+    // Alice owns the server, so her name needs proof; Bob's does not.
     let token = host.token("alice", "client");
     for device in [&mut *laptop, browser] {
         device.identify(json!({"token": token, "description": "likes polls", "profileUpdatedAt": "2026-01-01T00:00:00Z"}));
@@ -125,7 +125,7 @@ fn arrive(
     );
 }
 
-/// Chat, typing, voice: to every other connection, the sender's own other ones included (D5).
+/// Chat, typing, voice: to every other connection, including the sender's own other ones.
 fn content(
     Devices {
         laptop,
@@ -170,7 +170,7 @@ fn content(
         );
         assert_eq!(voice["connectionId"], bob.connected()["connectionId"]);
     }
-    // Whatever the sender would have got of its own words stands before the answer to what it says now.
+    // A copy of its own message would arrive before the answer to the next one.
     assert!(
         laptop
             .settled()
@@ -180,7 +180,8 @@ fn content(
     );
 }
 
-/// Offer, answer, candidates: untouched but for the sender, and back to the device that the offer came from (D13).
+/// Offer, answer, candidates: unchanged except for the sender, and back to the device that the
+/// offer came from.
 fn call(
     Devices {
         laptop,
@@ -217,7 +218,7 @@ fn call(
     );
 }
 
-/// The direct family reaches every device of the person.
+/// Direct messages and calls reach every device of the user.
 fn direct(
     Devices {
         laptop,
@@ -241,11 +242,11 @@ fn direct(
     }
 }
 
-/// Who has a newer icon, and its way from peer to peer.
+/// Server icons: which peers have a newer one, and its transfer.
 fn icons(Devices { browser, bob, .. }: &mut Devices) {
     browser
         .send(json!({"type": "server_icon_available", "serverId": SERVER, "iconUpdatedAt": 2000}));
-    // The chat message is judged after the icon, on the same connection; when Bob has it, the icon is known.
+    // The chat message follows the icon on the same connection; when Bob has it, the icon is known.
     browser.send(json!({"type": "chat_message", "serverId": SERVER, "message": "icon"}));
     bob.find("chat about the icon", |frame| frame["message"] == "icon");
     bob.send(
@@ -262,7 +263,7 @@ fn icons(Devices { browser, bob, .. }: &mut Devices) {
     assert_eq!(
         bob.expect("server_icon_sync_peers")["peers"],
         json!([]),
-        "nobody has a newer one"
+        "no peer has a newer icon"
     );
 
     let request =
@@ -280,7 +281,7 @@ fn icons(Devices { browser, bob, .. }: &mut Devices) {
     );
 }
 
-/// A requirement stored over REST is seen by both users, on every device, in the order of revisions.
+/// A requirement stored over REST reaches both users on every device, in the order of revisions.
 fn requirement(
     host: &Host,
     Devices {
@@ -366,7 +367,7 @@ fn plugin_event(
     }
 }
 
-/// One departure for each identity, with its last device.
+/// `user_left` is sent once for each identity, with its last device.
 fn depart(
     Devices {
         laptop,
@@ -375,7 +376,8 @@ fn depart(
     }: Devices,
 ) {
     laptop.close();
-    // The browser's word comes after the laptop's end was noticed, or before it; in neither case has Alice left.
+    // The browser may speak before or after the end of the laptop is noticed; in neither case has
+    // Alice left.
     let mut browser = browser;
     browser.send(json!({"type": "chat_message", "serverId": SERVER, "message": "still here"}));
     bob.find("the last words", |frame| frame["message"] == "still here");

@@ -1,4 +1,5 @@
-//! Connections at random against a model of who must have seen what; `cargo xtask soak` for longer and for more.
+//! Random connections against a model of the expected deliveries; `cargo xtask soak` runs longer
+//! and larger.
 
 use std::{env, time::Duration};
 use tests::{
@@ -63,7 +64,7 @@ fn soak(plan: Plan) -> Report {
 }
 
 #[test]
-fn a_little_while() {
+fn a_short_soak_matches_the_model() {
     let plan = Plan {
         duration: Duration::from_secs(15),
         connections: 200,
@@ -82,7 +83,7 @@ fn a_little_while() {
 /// What `cargo xtask soak` runs.
 #[test]
 #[ignore = "long: as long as JACKFIELD_SOAK_MINUTES says, ten minutes by default"]
-fn as_long_as_asked() {
+fn a_soak_of_the_configured_length_matches_the_model() {
     let number = |name: &str, default: u64| {
         env::var(name).map_or(default, |text| text.parse().expect("a number"))
     };

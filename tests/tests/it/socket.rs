@@ -1,4 +1,4 @@
-//! The socket itself: the first frame, frames that break the protocol, sizes, origins, the cap.
+//! The socket: first frame, protocol violations, sizes, origins, the connection limit.
 
 use serde_json::json;
 use tests::{
@@ -14,7 +14,7 @@ fn connected_comes_first_on_both_paths() {
     let host = Host::start();
     for path in ["/ws", "/"] {
         let client = Client::new(
-            "somebody",
+            "ann",
             Box::new(Native::open(&host, path, &[]).expect("a socket")),
         );
         let connected = client.connected();
@@ -115,7 +115,7 @@ fn the_size_cap_passes_a_message_of_its_size_and_ends_a_larger_one() {
 }
 
 #[test]
-fn a_bomb_of_fragments_ends_its_connection_alone() {
+fn a_fragment_bomb_ends_only_its_connection() {
     let host = Host::start();
     let mut bystander = Client::identified(&host, "bystander");
     let mut raw = Raw::connect(&host);
@@ -139,7 +139,7 @@ fn the_cap_answers_503_before_the_upgrade() {
     let (_, head) = Raw::shake(&host, "");
     assert!(head.starts_with("HTTP/1.1 503"), "{head}");
     assert!(head.to_ascii_lowercase().contains("retry-after:"), "{head}");
-    // A place that is given up is free again.
+    // A closed connection makes room.
     clients.pop().expect("a client").close();
     until("a free place", || {
         Raw::shake(&host, "")
@@ -207,7 +207,7 @@ fn http_and_sockets_share_the_port() {
 }
 
 #[test]
-fn one_users_flood_is_not_anothers_trouble() {
+fn one_users_flood_does_not_limit_another() {
     let host = Host::start();
     host.create_server("olga", "flooded");
     let mut flooder = Client::joined(&host, "flooder", "flooded");

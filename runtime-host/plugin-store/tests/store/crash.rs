@@ -65,7 +65,7 @@ async fn read(store: &PluginStore, key: &str) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_changes_survive_a_kill() {
     let ground = Ground::new();
     drop(ground.open());
     for kill in 0..KILLS {

@@ -1,5 +1,6 @@
-//! Bytes that are not what was written: the host refuses to start and says to restore, or it runs and nothing is wrong. What it never does:
-//! panic, begin anew in silence, or answer with less than there was.
+//! Bytes that are not what was written: the host refuses to start and says to restore, or it runs
+//! and nothing is wrong. What it never does: panic, begin anew in silence, or answer with less than
+//! there was.
 
 use super::{database, put, settings, stop};
 use serde_json::{Value, json};
@@ -13,14 +14,14 @@ use tests::{
     rng::{Rng, seed},
 };
 
-/// A data directory as a kill has left it: a database with content, and a log with more.
+/// A data directory after a kill: a database with content, and a write-ahead log with more.
 struct Original {
     folder: tempfile::TempDir,
     token: String,
     known: Vec<Value>,
 }
 
-/// What is asked of a host whose files were damaged.
+/// Requests to a host whose files were damaged.
 const QUESTIONS: [&str; 7] = [
     "/api/servers/durable",
     "/api/servers/durable/plugins",
@@ -45,7 +46,7 @@ impl Original {
         for at in 0..10 {
             host.create_server("olga", &format!("other-{at}"));
         }
-        // Into the database; what follows stays in the log.
+        // Checkpoint; later writes stay in the log.
         stop(host);
         let host = settings(folder.path()).start();
         let act = |path: &str, body: Value| {
@@ -95,7 +96,7 @@ impl Original {
         copy
     }
 
-    /// Starts a host on damaged files and judges it.
+    /// Starts a host on damaged files and classifies what happens.
     fn judge(&self, data: &Path, damage: &str) -> Outcome {
         let before = fs::read(database(data)).unwrap_or_default();
         let host = match settings(data).try_start() {
@@ -164,16 +165,17 @@ impl Original {
     }
 }
 
-/// What damage has come to.
+/// Effect of the damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// The host does not start, and says why.
+    /// The host does not start and names the reason.
     Refused,
-    /// It starts, and says so where it meets the damage.
+    /// It starts, and reports the damage where it reads it.
     Told,
-    /// Nothing that matters was hit.
+    /// Nothing in use was hit.
     Sound,
-    /// Bytes within a text are others, and it still is a text that could stand there. SQLite keeps no checksums of pages.
+    /// Bytes within a text changed and it still is a valid text. SQLite keeps no checksums of
+    /// pages.
     Unnoticed,
 }
 
@@ -182,7 +184,7 @@ fn ask(host: &Host, token: &str, path: &str) -> (u16, Value) {
     (answer.status, answer.json())
 }
 
-/// How many there are of everything.
+/// Lengths of all lists in an answer.
 fn lengths(body: &Value) -> Vec<(String, usize)> {
     let lists = body.as_object().into_iter().flatten();
     lists
@@ -190,7 +192,7 @@ fn lengths(body: &Value) -> Vec<(String, usize)> {
         .collect()
 }
 
-/// Damages one place of one file; says what it did.
+/// Damages one place of one file and describes it.
 fn damage(data: &Path, rng: &mut Rng) -> String {
     let name = if rng.chance(60) {
         "sqlite-default.db"
@@ -267,8 +269,8 @@ fn at_many_places(places: usize, seed: u64) {
 }
 
 #[test]
-fn damage_anywhere_is_refused_or_harmless() {
-    // The same places each time: within a text damage has no sign, and a test must not depend on luck.
+fn damage_is_refused_or_harmless() {
+    // The same places each time, because damage within a text cannot be detected.
     at_many_places(40, 20_260_101);
 }
 
@@ -280,7 +282,7 @@ fn damage_at_two_hundred_places_is_refused_or_harmless() {
 
 /// A file that is gone or empty looks like a new one to SQLite.
 #[test]
-fn a_database_that_has_vanished_is_missed() {
+fn a_vanished_database_is_refused() {
     let original = Original::new();
     let refused = |data: &Path, code: &str| {
         let failure = settings(data).try_start().err().expect("a refusal");
@@ -307,16 +309,17 @@ fn a_database_that_has_vanished_is_missed() {
             }
         }
         refused(copy.path(), "error[DATABASE_MISSING]");
-        // Who wants to begin anew says so.
+        // Starting with an empty database needs an explicit step.
         fs::remove_file(database(copy.path()).with_extension("in-use")).expect("the mark");
         let host = settings(copy.path()).start();
         assert_eq!(host.get("/api/servers/durable").status, 404);
     }
 }
 
-/// Acknowledged changes that stand only in the log do not vanish with a byte of it: the last one alone cannot be told from a crash.
+/// Acknowledged changes that are only in the log are not lost by a damaged byte; damage in the last
+/// one looks like a crash.
 #[test]
-fn damage_to_the_log_is_not_taken_for_its_end() {
+fn damage_in_the_log_is_detected() {
     let original = Original::new();
     let log = |data: &Path| data.join("sqlite-default.db-wal");
     let bytes = fs::read(log(original.folder.path())).expect("a log");
@@ -344,9 +347,9 @@ fn damage_to_the_log_is_not_taken_for_its_end() {
     }
 }
 
-/// SQLite does not mind a text that is no UTF-8 any more; who asks for it is told that it is damage, not that the database is away.
+/// SQLite returns texts that are not UTF-8; the request gets `DATABASE_CORRUPT`, not "unavailable".
 #[test]
-fn a_text_that_is_none_any_more_is_told_as_damage() {
+fn a_text_that_is_not_utf8_is_reported_as_damage() {
     let original = Original::new();
     for (table, row) in [("entry", "key = 'plugin-3'"), ("scope", "id = 'durable'")] {
         let copy = original.copy();

@@ -16,11 +16,11 @@ use tests::{
     until,
 };
 
-/// A file system of its own, small enough to be filled.
+/// A separate file system, small enough to be filled.
 struct Disk(TempDir);
 
 impl Disk {
-    /// Eight mebibytes. Nothing where this process may not mount.
+    /// Eight mebibytes; `None` if this process may not mount.
     fn new() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a folder");
         let mounted = Command::new("mount")
@@ -45,7 +45,7 @@ impl Disk {
         self.0.path().join("filler")
     }
 
-    /// Fills it to the last byte, and then gives so much back.
+    /// Fills it to the last byte, then frees `spare` bytes.
     fn fill(&self, spare: u64) {
         let mut filler = OpenOptions::new()
             .create(true)
@@ -87,7 +87,7 @@ impl Drop for Disk {
     }
 }
 
-/// A refusal to start with this code, in words, without a panic.
+/// Asserts that a host refuses to start with this code and without a panic.
 fn refuses(data: &Path, code: &str) {
     let failure = settings(data)
         .try_start()
@@ -102,11 +102,11 @@ fn refuses(data: &Path, code: &str) {
 }
 
 #[test]
-fn a_full_disk_at_the_start_is_said_and_harms_nothing() {
+fn a_full_disk_at_start_is_reported_and_harms_nothing() {
     let Some(disk) = Disk::new() else { return };
     disk.fill(0);
     refuses(&disk.data(), "DISK_FULL");
-    // Room for the lock, for the keys, for the first pages of the database, and so on: it starts whole, or says that the disk is full.
+    // More and more room: the host starts completely, or says that the disk is full.
     let mut started = 0;
     for spare in [1, 2, 3, 5, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256].map(|pages| pages * 4096) {
         disk.free();
@@ -142,7 +142,7 @@ fn a_full_disk_at_the_start_is_said_and_harms_nothing() {
 }
 
 #[test]
-fn a_disk_that_fills_up_stops_writes_and_nothing_else() {
+fn a_full_disk_stops_only_writes() {
     let Some(disk) = Disk::new() else { return };
     let host = settings(&disk.data()).start();
     host.create_server("olga", "durable");
@@ -151,7 +151,7 @@ fn a_disk_that_fills_up_stops_writes_and_nothing_else() {
     let mut client = Client::joined(&host, "guest", "durable");
     let mut other = Client::joined(&host, "other", "durable");
     disk.fill(0);
-    // The log of the database has some room of its own; then there is none.
+    // The log of the database has some room left; then there is none.
     let mut acknowledged = 0;
     let refused = loop {
         let answer = put(&host, &token, &format!("plugin-{acknowledged}"), 2);
@@ -176,7 +176,7 @@ fn a_disk_that_fills_up_stops_writes_and_nothing_else() {
             answer.text()
         );
     }
-    // Everything that writes nothing goes on.
+    // Everything that does not write continues.
     let known = host.get("/api/servers/durable/plugins").expect(200).json();
     assert_eq!(
         known["requirements"].as_array().map(Vec::len),
@@ -202,9 +202,10 @@ fn a_disk_that_fills_up_stops_writes_and_nothing_else() {
     );
 }
 
-/// The size of files can be limited for a process (`LimitFSIZE` of systemd): a write beyond it is an I/O error, and by default the end.
+/// The size of files can be limited for a process (`LimitFSIZE` of systemd): a write beyond it is
+/// an I/O error, and by default the end.
 #[test]
-fn a_write_that_the_system_refuses_is_survived() {
+fn a_refused_write_does_not_end_the_host() {
     let folder = tempfile::tempdir().expect("a folder");
     let host = settings(folder.path()).start();
     host.create_server("olga", "durable");
@@ -265,7 +266,8 @@ fn a_read_only_disk_is_named() {
     let _ = host.get("/api/servers/durable").expect(200);
 }
 
-/// A disk that answers every read of the file with an I/O error, as the memory of another process does at address 0.
+/// A disk that answers every read of the file with an I/O error, as the memory of another process
+/// does at address 0.
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -289,9 +291,9 @@ fn a_file_that_cannot_be_read_is_named() {
     );
 }
 
-/// Nobody reads the log and nobody can write it: the host does its work all the same.
+/// The host works although its log cannot be written.
 #[test]
-fn a_log_on_a_full_disk_ends_nothing() {
+fn an_unwritable_log_does_not_end_the_host() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let host = settings(&data)
@@ -312,9 +314,9 @@ fn a_log_on_a_full_disk_ends_nothing() {
     stop(host);
 }
 
-/// The same for standard output, on which nothing but the `ready` line is said.
+/// The same for standard output, which carries only the `ready` line.
 #[test]
-fn an_output_that_nobody_reads_ends_nothing() {
+fn an_unread_standard_output_does_not_end_the_host() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("log");
     let config = folder.path().join("jackfield.toml");

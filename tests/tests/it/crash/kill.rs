@@ -10,20 +10,21 @@ use tests::{
 };
 
 const WRITERS: usize = 4;
-/// Rows of one writer, which it writes, writes over and removes.
+/// Rows that one writer writes, overwrites and removes.
 const ROWS: usize = 8;
 
-/// What one writer was told, and what it was still waiting for when the host died. A row is a URL, or nothing when it is removed.
+/// What was acknowledged to one writer, and the write in progress when the host died. A row is a
+/// URL, or `None` if removed.
 #[derive(Default)]
 struct Journal {
     acknowledged: BTreeMap<String, Option<String>>,
     in_flight: Option<(String, Option<String>)>,
-    /// The highest revision that an answer named.
+    /// The highest acknowledged revision.
     revision: u64,
 }
 
 impl Journal {
-    /// Writes until the host is gone; tells of each answer.
+    /// Writes until the host is gone, and reports each answer.
     fn write(
         &mut self,
         address: &str,
@@ -62,7 +63,7 @@ impl Journal {
         }
     }
 
-    /// Compares with what is there; what was under way is settled by it.
+    /// Compares with the stored rows; a write that was in progress may or may not be there.
     fn settle(&mut self, rows: &BTreeMap<String, String>, seed: u64) {
         for (plugin, wanted) in &self.acknowledged {
             let found = rows.get(plugin).cloned();
@@ -128,7 +129,7 @@ fn survive(kills: usize) {
                         .in_flight
                         .as_ref()
                         .is_some_and(|(other, _)| other == plugin))),
-            "seed {seed}: a row of nobody"
+            "seed {seed}: a row that no writer wrote"
         );
         for journal in &mut journals {
             journal.settle(&rows, seed);
@@ -155,19 +156,20 @@ fn survive(kills: usize) {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_every_kill() {
+fn acknowledged_changes_survive_every_kill() {
     survive(30);
 }
 
 #[test]
 #[ignore = "long: five hundred starts of the host"]
-fn what_was_acknowledged_is_there_after_five_hundred_kills() {
+fn acknowledged_changes_survive_five_hundred_kills() {
     survive(500);
 }
 
-/// A host that dies while it makes its data: keys, files and schema are there whole or not at all, and the next start finishes the work.
+/// A host that dies while it creates its data: keys, files and schema are complete or absent, and
+/// the next start finishes the work.
 #[test]
-fn a_kill_during_the_first_start_leaves_nothing_by_half() {
+fn a_kill_during_the_first_start_leaves_no_partial_data() {
     let seed = seed();
     println!("seed {seed}");
     let mut rng = Rng::new(seed);

@@ -1,4 +1,4 @@
-//! What becomes of the data when the process, the disk or the file fails (P90).
+//! Stored data when the process, the disk or a file fails.
 
 mod damage;
 mod disk;
@@ -17,7 +17,7 @@ use tests::{
     http::{Request, Response},
 };
 
-/// A host on this data, with one socket thread: these tests start many.
+/// Settings for a host on this data, with one shard: these tests start many hosts.
 fn settings(data: &Path) -> Settings {
     Settings::new().config("[socket]\nshards = 1\n").data(data)
 }
@@ -27,7 +27,7 @@ fn database(data: &Path) -> PathBuf {
     data.join("sqlite-default.db")
 }
 
-/// Stores a requirement of the server `durable`, with something to recognise it by.
+/// Stores a requirement of the server `durable` that carries `mark`.
 fn put(host: &Host, token: &str, plugin: &str, mark: u64) -> Response {
     let path = format!("/api/servers/durable/plugins/{plugin}/requirement");
     host.send(&Request::new("PUT", &path).bearer(token).json(&row(mark)))
@@ -37,14 +37,15 @@ fn row(mark: u64) -> Value {
     json!({"status": "optional", "installUrl": format!("https://p.example/{mark}"), "reason": "x".repeat(200)})
 }
 
-/// Ends a host as an operator does.
+/// Ends a host with SIGTERM.
 fn stop(host: Host) {
     host.signal("TERM");
     assert!(host.wait().success());
 }
 
-/// Opens a copy of the database as a crash has left it, and checks that SQLite finds it whole and that no change is there by half:
-/// each has its revision, its row in the feed, its row in the audit, and what it wrote.
+/// Opens a copy of the database as a crash has left it, and checks that SQLite finds it whole and
+/// that no change is there by half: each has its revision, its row in the feed, its row in the
+/// audit, and what it wrote.
 fn assert_whole(data: &Path) {
     let copy = tempfile::tempdir().expect("a folder");
     let file = database(copy.path());

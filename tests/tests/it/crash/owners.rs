@@ -4,7 +4,7 @@ use super::settings;
 use std::os::unix::fs::symlink;
 
 #[test]
-fn the_second_host_is_told_who_was_first() {
+fn a_second_host_names_the_first_ones_process() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
     let first = settings(&data).start();
@@ -25,14 +25,14 @@ fn the_second_host_is_told_who_was_first() {
         );
     }
     let _ = first.get("/api/servers/durable").expect(200);
-    // The lock is the process's, and goes with it, however it goes.
+    // The lock belongs to the process and ends with it.
     first.kill();
     let second = settings(&alias).start();
     let _ = second.get("/api/servers/durable").expect(200);
 }
 
 #[test]
-fn of_many_that_start_at_once_one_runs() {
+fn of_many_concurrent_starts_one_runs() {
     let folder = tempfile::tempdir().expect("a folder");
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..4)

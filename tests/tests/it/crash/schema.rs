@@ -1,4 +1,4 @@
-//! Databases of every version that there was, and migrations that did not come to their end.
+//! Databases of every earlier schema version, and interrupted migrations.
 
 use super::{assert_whole, database, put, settings, stop};
 use rusqlite::Connection;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::{fs, path::Path};
 use tests::{host::token, http::Request, root};
 
-/// A database made of SQL text.
+/// Creates a database from SQL text.
 fn database_of(data: &Path, sql: &str) {
     fs::create_dir_all(data).expect("a folder");
     Connection::open(database(data))
@@ -18,9 +18,10 @@ fn cases() -> std::path::PathBuf {
     root().join("tests/cases/crash")
 }
 
-/// `schema-N.sql` is a database as version N left it, and never changes; `schema-N.json` is what its server says, by path.
+/// `schema-N.sql` is a database as version N left it and never changes; `schema-N.json` has the
+/// expected answers by path.
 #[test]
-fn every_older_database_opens_and_loses_nothing() {
+fn every_older_database_migrates_without_loss() {
     let mut versions = 0;
     for entry in fs::read_dir(cases()).expect("the cases") {
         let path = entry.expect("an entry").path();
@@ -34,7 +35,7 @@ fn every_older_database_opens_and_loses_nothing() {
             &fs::read_to_string(path.with_extension("json")).expect("its answers"),
         )
         .expect("JSON");
-        // Twice: migrated, and as the migration left it.
+        // Twice: the first start migrates, the second finds the migrated database.
         for start in 0..2 {
             let host = settings(folder.path()).start();
             let token = token(folder.path(), "olga", "admin");
@@ -61,9 +62,9 @@ fn every_older_database_opens_and_loses_nothing() {
     assert!(versions >= 1, "no databases in {}", cases().display());
 }
 
-/// A migration that was broken off behind any of its statements, before its version was noted, is finished by the next start.
+/// A migration that was interrupted after any of its statements is finished by the next start.
 #[test]
-fn a_migration_that_broke_off_is_finished() {
+fn an_interrupted_migration_is_finished() {
     let migrations = root().join("components/plugin-support/migrations/sqlite");
     let sql = fs::read_to_string(migrations.join("0001.sql")).expect("the first migration");
     let statements: Vec<&str> = sql.split("\n--;\n").collect();

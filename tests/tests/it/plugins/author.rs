@@ -1,4 +1,4 @@
-//! What an author does: begin, build, install.
+//! The steps of a plugin author: create, build, install.
 
 use std::process::Command;
 use tests::{host::jackfield, output_folder, plugins::Directory};
@@ -26,7 +26,7 @@ fn a_new_plugin_builds_and_runs() {
             && String::from_utf8_lossy(&again.stderr).contains("already exists")
     );
     let source = folder.path().join("say-hello");
-    // Below the product's own output, so that a second run is quick.
+    // Below the build output, so that a second run reuses it.
     let target = output_folder().parent().unwrap().join("new-plugin");
     let mut cargo = Command::new(env!("CARGO"));
     cargo

@@ -1,4 +1,5 @@
-//! From a file to code: what is no component, what is too large, what is too expensive, and what only looks like compiled code (W19 to W22).
+//! Compiling plugins: files that are no component, too large or too expensive, and forged files in
+//! the cache of compiled code.
 
 use serde_json::Value;
 use std::{
@@ -19,18 +20,19 @@ use tests::{
     rng::{Rng, seed},
 };
 
-/// Components with a few bytes changed, in one host.
+/// Components with a few bytes changed, loaded by one host.
 const MUTANTS: usize = 32;
-/// The same, each in a compiling process of its own.
+/// The same in the long form, each in its own compiler process.
 const MUTANTS_LONG: usize = 10_000;
-/// A file that no component comes near to.
+/// A file far larger than any component may be.
 const HUGE_BYTES: u64 = 200 * limits::MIB as u64;
-/// What refusing it may cost.
+/// Memory that refusing it may cost.
 const REFUSAL_BYTES_MAX: usize = 20 * limits::MIB;
-/// Processor time that a compiling process gets in a test beyond what the host has used itself; in hundredths of a second.
+/// Processor time of a compiler process in a test, beyond what the host has used itself; hundredths
+/// of a second.
 const COMPILE_TICKS: u64 = 1_000;
 
-/// Waits until a plugin is neither on its way nor gone; its state and what stands against it.
+/// Waits until a plugin is loaded, blocked or failed; its state and the reason.
 fn settled(host: &Host, plugin: &str) -> (String, String) {
     tests::until(plugin, || {
         let answer = host.admin("GET", &format!("/api/plugins/{plugin}"), &Value::Null);
@@ -46,11 +48,11 @@ fn settled(host: &Host, plugin: &str) -> (String, String) {
     })
 }
 
-/// One to eight bytes are others than before.
+/// The component with one to eight bytes changed.
 fn mutant(component: &[u8], rng: &mut Rng) -> Vec<u8> {
     let mut bytes = component.to_vec();
     for _ in 0..=rng.below(8) {
-        // The preamble stays, or nothing else would be looked at.
+        // The preamble stays, otherwise nothing behind it would be read.
         let at = 8 + rng.below(bytes.len() - 8);
         bytes[at] ^= 1 + rng.below(255) as u8;
     }
@@ -58,7 +60,7 @@ fn mutant(component: &[u8], rng: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_component_is_refused_by_name() {
+fn files_that_are_no_component_are_refused_with_a_reason() {
     let seed = seed();
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
@@ -107,7 +109,7 @@ fn what_is_no_component_is_refused_by_name() {
 
 #[test]
 #[ignore = "long: ten thousand compiling processes"]
-fn ten_thousand_mutants_are_compiled_or_refused() {
+fn ten_thousand_mutated_components_are_compiled_or_refused() {
     let seed = seed();
     println!("seed {seed}");
     let mut rng = Rng::new(seed);
@@ -121,7 +123,7 @@ fn ten_thousand_mutants_are_compiled_or_refused() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // A compiler that knows enough may end before it has read all of it.
+        // The compiler may end before it has read everything.
         let _ = child
             .stdin
             .take()
@@ -137,7 +139,7 @@ fn ten_thousand_mutants_are_compiled_or_refused() {
 }
 
 #[test]
-fn a_file_that_is_too_large_is_not_read() {
+fn a_component_that_is_too_large_is_not_read() {
     let directory = Directory::default();
     let host = directory.settings().start();
     let before = resident_bytes(&host);
@@ -156,16 +158,17 @@ fn a_file_that_is_too_large_is_not_read() {
             "the limit of a component is {}",
             limits::manifest::COMPONENT_BYTES_MAX
         )),
-        "case 20: {reason}"
+        "the size limit must be named: {reason}"
     );
     let grown = resident_bytes(&host).saturating_sub(before);
     assert!(
         grown < REFUSAL_BYTES_MAX,
-        "case 20: {grown} bytes to refuse a file"
+        "refusing the file cost {grown} bytes"
     );
 }
 
-/// A component of one function whose locals are all alive in all of its loops: small to say, and expensive to give registers to.
+/// A component with one function whose locals are all live in all of its loops: a small file that
+/// makes register allocation expensive.
 fn bomb() -> Vec<u8> {
     const LOCALS: u64 = 1_500;
     const LOOPS: usize = 200;
@@ -216,9 +219,10 @@ fn bomb() -> Vec<u8> {
     [b"\0asm\x0d\0\x01\0".to_vec(), section(1, module.concat())].concat()
 }
 
-/// The compiling process inherits the limit that an operator gave the host, and may not raise it; here it is one that a test can wait for.
+/// The compiler process inherits the limit of the host and cannot raise it, so the test sets a
+/// limit that is reached quickly.
 #[test]
-fn what_is_too_expensive_to_compile_ends_its_compiler_alone() {
+fn an_expensive_component_ends_only_its_compiler_process() {
     let directory = Directory::default();
     directory.install("polls", |_| {});
     let host = directory.settings().start();
@@ -232,7 +236,7 @@ fn what_is_too_expensive_to_compile_ends_its_compiler_alone() {
     assert!(limited.expect("prlimit runs").success());
     directory.install_guest("tests.bomb", &bomb(), |_| {});
     let reason = tests::until("the compiler's end", || {
-        // Rarely: what the host computes counts, too.
+        // Polled rarely, because the processor time of the host counts towards the limit.
         std::thread::sleep(Duration::from_secs(1));
         let answer = host.admin("GET", "/api/plugins/tests.bomb", &Value::Null);
         (answer.status == 200 && answer.json()["state"] == "blocked")
@@ -240,7 +244,7 @@ fn what_is_too_expensive_to_compile_ends_its_compiler_alone() {
     });
     assert!(
         reason.contains("is too expensive to compile"),
-        "case 21: {reason}"
+        "the reason must name the cost: {reason}"
     );
     assert_eq!(
         host.ask_plugin("GET", "/polls/", b"").status,
@@ -249,7 +253,7 @@ fn what_is_too_expensive_to_compile_ends_its_compiler_alone() {
     );
 }
 
-/// Compiled code of plugins in a cache.
+/// Files of compiled plugins in a cache.
 fn code(cache: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(cache.join("plugins")).expect("a cache");
     entries
@@ -259,13 +263,13 @@ fn code(cache: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn code_that_the_host_did_not_write_is_never_run() {
+fn forged_compiled_code_is_never_loaded() {
     let (directory, data, cache) = (
         Directory::default(),
         tempfile::tempdir().unwrap(),
         tempfile::tempdir().unwrap(),
     );
-    // The judges' code is not what this is about.
+    // The code of other components comes from the shared cache.
     let shared = output_folder().join("jackfield-test-cache/modules");
     fs::create_dir_all(&shared).unwrap();
     symlink(shared, cache.path().join("modules")).unwrap();
@@ -310,15 +314,20 @@ fn code_that_the_host_did_not_write_is_never_run() {
     for (what, forged) in forgeries {
         fs::write(file, forged).unwrap();
         let host = settings().start();
-        // Less than a digest is no file of ours at all, and nothing to complain about.
-        assert_eq!(complaints(host), 1, "case 22: {what}");
+        // Every forgery is at least as long as a digest; a shorter file is ignored without a
+        // warning.
+        assert_eq!(
+            complaints(host),
+            1,
+            "{what}: a forged file must be reported once"
+        );
         assert_eq!(
             fs::read(file).unwrap().len(),
             good.len(),
-            "case 22: {what} is made anew"
+            "{what}: the file must be compiled again"
         );
     }
-    // Good code of this very host, under the name of another component.
+    // Valid code of this host under the name of another component.
     directory.install_guest("tests.idle", &guest("tables"), |_| {});
     assert_eq!(complaints(settings().start()), 0);
     let other = code(cache.path())
@@ -329,6 +338,6 @@ fn code_that_the_host_did_not_write_is_never_run() {
     assert_eq!(
         complaints(settings().start()),
         1,
-        "case 22: good code under another name"
+        "code under another name must be refused"
     );
 }

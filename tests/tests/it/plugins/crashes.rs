@@ -1,4 +1,4 @@
-//! Plugins that crash, by themselves, in a row and in company (W4, W16, W17, W27).
+//! Crashing plugins: restarts, the limit of crashes in a row, and the effect on other plugins.
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,17 +12,18 @@ use tests::{
     until,
 };
 
-/// Plugins of the crowd: as many as a host runs.
+/// As many plugins as a host runs.
 const CROWD: usize = limits::plugin::PLUGINS_MAX;
-/// Those of them that misbehave.
+/// How many of them misbehave.
 const EVIL: usize = 50;
-/// What a plugin that does nothing may cost: its instance's memory, its code, its rows.
+/// Memory of an idle plugin: instance, code, rows.
 const BYTES_PER_PLUGIN_MAX: usize = 256 * limits::KIB;
-/// Sleepers that are ended at their deadline one after another, and what they may leave behind together.
+/// Calls that are ended at their deadline one after another, and the memory they may leave behind
+/// together.
 const SLEEPERS: usize = 40;
 const SLEEPERS_LEAVE_BYTES_MAX: usize = 24 * limits::MIB;
 
-/// How often the plugin's life has a row of this kind.
+/// Number of lifecycle events of one kind.
 fn rows(host: &Host, plugin: &str, kind: &str) -> usize {
     let page = host
         .admin(
@@ -36,7 +37,7 @@ fn rows(host: &Host, plugin: &str, kind: &str) -> usize {
 }
 
 #[test]
-fn ten_crashes_in_a_row_disable_and_a_person_may_try_again() {
+fn ten_crashes_in_a_row_disable_until_enabled_again() {
     let directory = Directory::default();
     directory.install_guest("tests.traps", &guest("activate-traps"), |_| {});
     directory.install("plugin-probe", |_| {});
@@ -55,7 +56,7 @@ fn ten_crashes_in_a_row_disable_and_a_person_may_try_again() {
     assert_eq!(
         (&given_up["enabled"], &given_up["lastError"]),
         (&json!(false), &json!("max_restarts_exceeded")),
-        "R18: {given_up}"
+        "ten crashes in a row must disable: {given_up}"
     );
     assert_eq!(
         (
@@ -63,7 +64,7 @@ fn ten_crashes_in_a_row_disable_and_a_person_may_try_again() {
             rows(&host, "tests.traps", "restarting")
         ),
         (10, 9),
-        "R17, R18"
+        "ten crashes, nine restarts"
     );
     assert_eq!(rows(&host, "tests.traps", "disabled_after_max_restarts"), 1);
 
@@ -108,9 +109,9 @@ fn ten_crashes_in_a_row_disable_and_a_person_may_try_again() {
     );
 }
 
-/// An event for three plugins: the first dies of it, the others get it all the same and in their order.
+/// A message for three plugins: the first crashes over it, the others still get it, in order.
 #[test]
-fn who_crashes_over_a_message_takes_it_from_nobody() {
+fn a_crash_over_a_message_does_not_take_it_from_other_plugins() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let after = |id: &str, manifest: &mut Value| {
@@ -140,7 +141,11 @@ fn who_crashes_over_a_message_takes_it_from_nobody() {
         bob.expect("chat_message")["message"].clone()
     };
     assert_eq!(say("hello"), "seen");
-    assert_eq!(say("!panic now"), "seen", "case 17: the second got it");
+    assert_eq!(
+        say("!panic now"),
+        "seen",
+        "the second plugin must get the message"
+    );
     until("the crash to be written down", || {
         (rows(&host, "tests.probe", "crashed") == 1).then_some(())
     });
@@ -153,14 +158,14 @@ fn who_crashes_over_a_message_takes_it_from_nobody() {
     });
     assert!(
         !flagged.contains("hello") && !flagged.contains("!panic"),
-        "case 17: the third saw what the second made of it: {flagged}"
+        "the third plugin must see the rewritten text: {flagged}"
     );
     host.plugin_in("tests.probe", "loaded");
     assert_eq!(say("!rewrite again"), "seen", "the first is back");
 }
 
 #[test]
-fn a_sleeper_is_ended_at_its_deadline_and_leaves_nothing() {
+fn a_sleeping_call_ends_at_its_deadline_and_leaves_no_memory() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"responseTimeoutMs": 100})
@@ -173,10 +178,10 @@ fn a_sleeper_is_ended_at_its_deadline_and_leaves_nothing() {
         let answer = host.ask_plugin("GET", "/probe/sleep", b"");
         assert!(
             matches!(answer.status, 502 | 504),
-            "case 4: {}",
+            "a call beyond its deadline must fail: {}",
             answer.text()
         );
-        // A person who loads it again does not wait for the supervision to do it; that it has crashed may come in between.
+        // A reload does not wait for the back-off; it may fail while the crash is being recorded.
         until("a reload", || {
             (host
                 .admin("POST", "/api/plugins/tests.probe/reload", &Value::Null)
@@ -192,13 +197,13 @@ fn a_sleeper_is_ended_at_its_deadline_and_leaves_nothing() {
     println!("{grown} bytes more after {SLEEPERS} sleepers");
     assert!(
         grown < SLEEPERS_LEAVE_BYTES_MAX,
-        "case 4: {grown} bytes are left behind"
+        "{grown} bytes are left behind by {SLEEPERS} ended calls"
     );
     bystander.undisturbed();
 }
 
 #[test]
-fn a_thousand_plugins_of_which_fifty_are_evil() {
+fn a_thousand_plugins_run_although_fifty_misbehave() {
     let directory = Directory::default();
     let (idle, loops, traps) = (guest("idle"), guest("start-loops"), guest("activate-traps"));
     for at in 0..CROWD {
@@ -240,7 +245,7 @@ fn a_thousand_plugins_of_which_fifty_are_evil() {
     );
     assert!(
         grown < CROWD * BYTES_PER_PLUGIN_MAX,
-        "case 27: {grown} bytes for {CROWD} plugins"
+        "{grown} bytes for {CROWD} plugins"
     );
     bystander.undisturbed();
 }

@@ -1,11 +1,11 @@
-//! Plugin events and chat: who hears them, who decides, and what becomes of loops.
+//! Plugin events and chat: which plugins get them, which decide, and how loops end.
 
 use serde_json::{Value, json};
 use tests::{client::Client, host::Host, plugins::Directory};
 
 const SERVER: &str = "plaza";
 
-/// A host with the probe, its events registered on a server, and two people there.
+/// A host with the probe plugin, its events registered on a server, and two users there.
 fn stage(directory: &Directory) -> (Host, Client, Client) {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
@@ -63,7 +63,7 @@ fn a_plugin_sees_client_events_first_and_decides() {
 }
 
 #[test]
-fn a_plugin_speaks_in_its_own_name() {
+fn a_plugin_sends_under_its_own_identity() {
     let directory = Directory::default();
     let (_host, mut alice, mut bob) = stage(&directory);
     alice.send(ask(json!({"do": "say", "text": "from the plugin"})));
@@ -71,7 +71,7 @@ fn a_plugin_speaks_in_its_own_name() {
     assert_eq!(
         (&said["message"], &said["senderId"]),
         (&json!("from the plugin"), &json!("plugin:tests.probe")),
-        "T17, D9"
+        "the sender must be the plugin's own identity"
     );
     assert_eq!(alice.expect("chat_message")["message"], "from the plugin");
 }
@@ -82,7 +82,7 @@ fn loops_are_cut() {
     let (host, mut alice, mut bob) = stage(&directory);
     alice.send(ask(json!({"do": "echo", "n": 0})));
     let mut heard = 0;
-    // The loop ends by itself; a marker sent afterwards comes after all of it.
+    // The loop ends by the hop limit; a marker sent afterwards arrives after all of it.
     loop {
         let event = bob.expect("plugin_event");
         if event["eventName"] == "tell" {
@@ -96,7 +96,7 @@ fn loops_are_cut() {
     bob.find("the marker", |frame| frame["message"] == "marker");
     assert!(
         host.metric("jackfield_plugin_publications_total") > 0.0 || heard <= 9,
-        "case 26"
+        "{heard} events of a loop arrived"
     );
     host.plugin_in("tests.probe", "loaded");
 }
@@ -115,7 +115,7 @@ fn chat_is_rewritten_refused_and_flagged_and_the_rest_is_untouched() {
     assert_eq!(
         bob.expect("chat_message")["message"],
         json!({"content": "rewritten that", "format": "plain"}),
-        "D1"
+        "the other members of a message object must stay"
     );
     let refused = alice.refused(chat("!refuse too rude"), "PLUGIN_REFUSED");
     assert!(refused.to_string().contains("too rude"), "{refused}");
@@ -160,7 +160,7 @@ fn instances_of_two_servers_share_values_and_nothing_else() {
     let heard = told["payload"].to_string();
     assert!(
         heard.contains("annex") && !heard.contains("of the plaza"),
-        "case 28: {heard}"
+        "an instance saw another server's events: {heard}"
     );
 }
 
@@ -185,7 +185,11 @@ fn the_bus_replays_to_its_own_server_alone() {
         .filter(|heard| heard["what"] == "message")
         .filter_map(|heard| heard["details"]["payload"]["n"].as_u64())
         .collect();
-    assert_eq!(messages, [1, 2], "T39: the latest two, in order");
+    assert_eq!(
+        messages,
+        [1, 2],
+        "the latest two messages are replayed, in order"
+    );
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn polls_count_votes_and_show_results() {
 }
 
 #[test]
-fn what_nobody_granted_is_not_heard() {
+fn ungranted_subscriptions_deliver_nothing() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();

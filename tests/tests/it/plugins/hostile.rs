@@ -1,4 +1,5 @@
-//! Plugins that misbehave: each ends itself at most, and a bystander notices nothing.
+//! Plugins that misbehave: each may end its own instance, and other plugins and clients must not
+//! notice.
 
 use serde_json::{Value, json};
 use std::{
@@ -27,7 +28,7 @@ fn stage(directory: &Directory) -> (Host, Bystander) {
     (host, bystander)
 }
 
-/// Asks for a deed that must end the instance; the plugin comes back by itself.
+/// Asks for an action that must end the instance, and waits until the plugin has been restarted.
 fn dies(host: &Host, deed: &str, why: &str) {
     let answer = host.ask_plugin("GET", &format!("/probe/{deed}"), b"");
     assert_eq!(answer.status, 502, "{deed}: {}", answer.text());
@@ -52,7 +53,7 @@ fn dies(host: &Host, deed: &str, why: &str) {
 }
 
 #[test]
-fn traps_memory_and_recursion_end_the_instance_alone() {
+fn traps_memory_and_recursion_end_only_the_instance() {
     let directory = Directory::default();
     let (host, bystander) = stage(&directory);
     dies(&host, "panic", "unreachable");
@@ -69,7 +70,7 @@ fn traps_memory_and_recursion_end_the_instance_alone() {
 }
 
 #[test]
-fn a_spinning_plugin_ends_by_its_fuel_and_delays_nobody() {
+fn a_spinning_plugin_runs_out_of_fuel_and_delays_no_client() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"fuelPerCall": 500_000_000})
@@ -94,27 +95,31 @@ fn a_slow_answer_is_a_timeout() {
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
     let answer = host.ask_plugin("GET", "/probe/spin", b"");
-    assert!(matches!(answer.status, 502 | 504), "R28: {}", answer.text());
+    assert!(
+        matches!(answer.status, 502 | 504),
+        "a slow answer must end the request: {}",
+        answer.text()
+    );
     host.plugin_in("tests.probe", "loaded");
 }
 
 #[test]
-fn answers_without_end_are_cut() {
+fn endless_answers_are_cut() {
     let directory = Directory::default();
     let (host, bystander) = stage(&directory);
     let request = tests::http::Request::new("GET", "/api/plugins/route/probe/endless")
         .bearer(&host.token("alice", "client"));
-    // The head says 200 before the end is known; the body breaks off.
+    // The status is sent before the limit is reached, so the body must break off.
     assert!(
         request.send(&host.address()).is_err(),
-        "case 13: a part is not taken for the whole"
+        "a cut answer must not look complete"
     );
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
     bystander.undisturbed();
 }
 
 #[test]
-fn logs_are_bounded_and_inert() {
+fn logs_are_bounded_and_escaped() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     let _ = host
@@ -141,25 +146,28 @@ fn logs_are_bounded_and_inert() {
     let first = page(0).json();
     assert!(
         first["total"].as_u64().unwrap_or(u64::MAX) < 200,
-        "case 9: {}",
+        "too many lines are kept: {}",
         first["total"]
     );
     let all: String = (0..3).map(|at| page(at).text()).collect();
     assert!(
         !all.contains('\u{1b}') && !all.contains("\\u001b"),
-        "case 10"
+        "an escape sequence is kept in the log"
     );
 }
 
 #[test]
-fn storage_has_an_end_and_nothing_is_half_written() {
+fn storage_has_a_quota_and_writes_are_atomic() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     let full = host
         .ask_plugin("GET", "/probe/kv-many/70", b"")
         .expect(200)
         .json();
-    assert_eq!(full["error"], "ErrorCode::QuotaExceeded", "case 11: {full}");
+    assert_eq!(
+        full["error"], "ErrorCode::QuotaExceeded",
+        "the quota must be enforced: {full}"
+    );
     let answer = host.ask_plugin("GET", "/probe/kv-then-panic/half", b"");
     assert_eq!(answer.status, 502);
     assert_eq!(
@@ -167,7 +175,7 @@ fn storage_has_an_end_and_nothing_is_half_written() {
             .expect(200)
             .json(),
         Value::Null,
-        "case 14"
+        "half of a write was kept"
     );
     let long = host
         .ask_plugin("POST", &format!("/probe/kv-set/{}", "k".repeat(600)), b"v")
@@ -180,18 +188,18 @@ fn storage_has_an_end_and_nothing_is_half_written() {
             .json();
         assert!(
             answer.is_null() || answer["error"] == "ErrorCode::InvalidArgument",
-            "case 25: {answer}"
+            "a strange key must be an ordinary key or be refused: {answer}"
         );
     }
     assert_eq!(
         host.ask_plugin("GET", "/polls/", b"").json(),
         json!({"polls": []}),
-        "case 25: another plugin's values are not touched"
+        "another plugin's values were touched"
     );
 }
 
 #[test]
-fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
+fn the_lower_limit_of_manifest_and_operator_is_enforced() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"maxHostcallsPerSec": 10_000, "maxBytesWritten": 100})
@@ -212,7 +220,11 @@ fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
             .json()
     };
     assert_eq!(set(60), Value::Null);
-    assert_eq!(set(60)["error"], "ErrorCode::QuotaExceeded", "J57");
+    assert_eq!(
+        set(60)["error"],
+        "ErrorCode::QuotaExceeded",
+        "maxBytesWritten must be enforced"
+    );
     assert_eq!(set(40), Value::Null);
     drop(host);
     directory.install("plugin-probe", |_| {});
@@ -221,7 +233,10 @@ fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
         .ask_plugin("GET", "/probe/kv-many/70", b"")
         .expect(200)
         .json();
-    assert_eq!(many["error"], "ErrorCode::RateLimited", "J57: {many}");
+    assert_eq!(
+        many["error"], "ErrorCode::RateLimited",
+        "host_calls_per_second must be enforced: {many}"
+    );
     drop(host);
     let host = directory
         .settings()
@@ -232,18 +247,18 @@ fn nobody_gets_more_than_the_manifest_asks_for_and_the_operator_gives() {
         failed["lastError"]
             .as_str()
             .is_some_and(|why| why.contains("(1000 instructions)")),
-        "H36: {failed}"
+        "the operator's fuel limit must be in force: {failed}"
     );
 }
 
 #[test]
-fn there_is_nothing_to_see_in_a_sandbox() {
+fn the_sandbox_shows_no_environment_and_reaches_no_private_address() {
     let directory = Directory::default();
     let (host, _bystander) = stage(&directory);
     assert_eq!(
         host.ask_plugin("GET", "/probe/environment", b"").json(),
         json!({"variables": 0, "arguments": 0}),
-        "case 24, H35"
+        "the sandbox shows environment or arguments"
     );
     for url in [
         "http://127.0.0.1:1/",
@@ -270,9 +285,9 @@ fn there_is_nothing_to_see_in_a_sandbox() {
 }
 
 #[test]
-fn a_plugin_that_cannot_be_activated_is_tried_again_after_a_second() {
+fn a_failed_activation_is_retried_after_a_second() {
     let directory = Directory::default();
-    // Fuel for nothing: activation is what fails, each time. What ten times lead to is in `crashes`.
+    // Too little fuel to activate. Ten crashes in a row are tested in `crashes`.
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"fuelPerCall": 1_000})
     });
@@ -288,11 +303,11 @@ fn a_plugin_that_cannot_be_activated_is_tried_again_after_a_second() {
         .text();
     assert!(
         events.contains("restarting") && events.contains("\"delay_ms\":1000"),
-        "R17: {events}"
+        "the first restart must be scheduled after a second: {events}"
     );
 }
 
-/// A server on this machine that sends everybody on to `elsewhere`; it counts who came.
+/// A local server that redirects every request to `elsewhere` and counts requests.
 fn redirects(elsewhere: &'static str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
@@ -313,9 +328,9 @@ fn redirects(elsewhere: &'static str) -> (String, Arc<AtomicUsize>) {
     (url, came)
 }
 
-/// What the manifest declares and a person granted is still guarded: by address, on each hop.
+/// A destination that is declared and granted is still checked by address, on every hop.
 #[test]
-fn no_redirect_leads_where_no_request_may_go() {
+fn redirects_are_checked_like_requests() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| {
         let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
@@ -339,7 +354,11 @@ fn no_redirect_leads_where_no_request_may_go() {
         "http://169.254.169.254/latest/meta-data",
         "http://10.0.0.1/",
     ] {
-        assert_eq!(fetch(url)["error"], "ErrorCode::Denied", "case 79: {url}");
+        assert_eq!(
+            fetch(url)["error"],
+            "ErrorCode::Denied",
+            "a forbidden address was contacted: {url}"
+        );
     }
     for (elsewhere, code) in [
         (
@@ -352,7 +371,7 @@ fn no_redirect_leads_where_no_request_may_go() {
     ] {
         let (url, came) = redirects(elsewhere);
         let answer = fetch(&url);
-        assert_eq!(answer["error"], code, "case 83: {elsewhere}: {answer}");
+        assert_eq!(answer["error"], code, "redirect to {elsewhere}: {answer}");
         assert_eq!(came.load(Ordering::Relaxed), 1, "the first hop was allowed");
     }
 }

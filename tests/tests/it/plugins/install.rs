@@ -1,4 +1,4 @@
-//! From a folder to a running plugin, and away again.
+//! Installing, reloading, disabling and removing plugins.
 
 use serde_json::{Value, json};
 use std::fs;
@@ -24,7 +24,7 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
     assert_eq!(
         (&seen["method"], &seen["path"], &seen["query"]),
         (&json!("PATCH"), &json!("/request"), &json!("a=1&b=%20x")),
-        "R25, R26, R29"
+        "method, path and query reach the plugin"
     );
     assert_eq!(
         (&seen["user"], &seen["role"], &seen["body"]),
@@ -38,12 +38,12 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
     assert_eq!(
         host.ask_plugin("GET", "/probe/status/418", b"").status,
         418,
-        "R12"
+        "the plugin's status is passed on"
     );
     assert_eq!(
         host.ask_plugin("GET", "/probe", b"").status,
         502,
-        "no deed: the plugin answers an error"
+        "an error of the plugin is a 502"
     );
     let metrics = host.get("/metrics").expect(200).text();
     let of = |name: &str| {
@@ -69,7 +69,7 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
 }
 
 #[test]
-fn routes_want_credentials_and_say_what_is_wrong() {
+fn routes_need_credentials_and_valid_paths() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
@@ -77,16 +77,28 @@ fn routes_want_credentials_and_say_what_is_wrong() {
     assert_eq!(
         host.get("/api/plugins/route/probe/request").status,
         401,
-        "R46"
+        "a route needs credentials"
     );
     assert_eq!(host.get("/api/plugins").status, 401);
-    assert_eq!(host.ask_plugin("GET", "/nobody/x", b"").status, 404, "R27");
+    assert_eq!(
+        host.ask_plugin("GET", "/nobody/x", b"").status,
+        404,
+        "no plugin has this route"
+    );
     for path in ["/..%2Fx/", "/%2e%2e/x"] {
-        assert_eq!(host.ask_plugin("GET", path, b"").status, 400, "R45: {path}");
+        assert_eq!(
+            host.ask_plugin("GET", path, b"").status,
+            400,
+            "a segment with two dots is accepted: {path}"
+        );
     }
     let client = Request::new("POST", "/api/plugins/tests.probe/disable")
         .bearer(&host.token("alice", "client"));
-    assert_eq!(host.send(&client).status, 403, "R46");
+    assert_eq!(
+        host.send(&client).status,
+        403,
+        "a client may not disable a plugin"
+    );
     assert_eq!(
         host.ask_plugin("GET", "/probe/status/418", b"").status,
         418,
@@ -106,7 +118,7 @@ fn bodies_stream_both_ways() {
 }
 
 #[test]
-fn disabling_takes_routes_away_and_outlives_a_restart() {
+fn disabling_removes_routes_and_survives_a_restart() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let data = tempfile::tempdir().unwrap();
@@ -118,7 +130,7 @@ fn disabling_takes_routes_away_and_outlives_a_restart() {
     assert_eq!(
         host.ask_plugin("GET", "/probe/request", b"").status,
         404,
-        "R22"
+        "the route of a disabled plugin is gone"
     );
     assert_eq!(
         host.admin("GET", "/api/plugins/tests.probe", &Value::Null)
@@ -129,12 +141,15 @@ fn disabling_takes_routes_away_and_outlives_a_restart() {
         host.admin("GET", "/api/plugins/tests.probe/logs", &Value::Null)
             .text()
             .contains("deactivate"),
-        "it was told first"
+        "the plugin must be deactivated before it is unloaded"
     );
     host.kill();
     let host = directory.settings().data(data.path()).start();
     let about = host.plugin_in("tests.probe", "disabled");
-    assert_eq!(about["enabled"], false, "R23, R24: listed and off");
+    assert_eq!(
+        about["enabled"], false,
+        "a disabled plugin stays listed and disabled after a restart"
+    );
     let _ = host
         .admin("POST", "/api/plugins/tests.probe/enable", &Value::Null)
         .expect(200);
@@ -142,13 +157,13 @@ fn disabling_takes_routes_away_and_outlives_a_restart() {
     assert_eq!(
         host.ask_plugin("GET", "/probe/status/418", b"").status,
         418,
-        "R21"
+        "an enabled plugin answers again"
     );
 }
 
-/// R23: the file is there for people and older tools, and what they write into it is done.
+/// `.metadata/config.json` says which plugins are enabled; edits of the file take effect.
 #[test]
-fn the_file_of_switches_is_written_and_followed() {
+fn the_enabled_file_is_written_and_followed() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     directory.install("polls", |_| {});
@@ -194,7 +209,7 @@ fn the_file_of_switches_is_written_and_followed() {
     );
 }
 
-/// A route is answered only when somebody has granted `http.serve`; the refusal says what is missing.
+/// A route needs the grant `http.serve`; the refusal names what is missing.
 #[test]
 fn a_route_needs_its_grant() {
     let directory = Directory::default();
@@ -244,7 +259,7 @@ fn a_route_needs_its_grant() {
 }
 
 #[test]
-fn a_plugin_that_is_dropped_in_is_noticed_and_one_that_is_removed_goes() {
+fn added_and_removed_plugins_are_noticed() {
     let directory = Directory::default();
     let host = directory.settings().start();
     directory.install("polls", |_| {});
@@ -260,7 +275,7 @@ fn a_plugin_that_is_dropped_in_is_noticed_and_one_that_is_removed_goes() {
 }
 
 #[test]
-fn what_stands_against_a_plugin_is_said() {
+fn a_blocked_plugin_names_its_reason() {
     let directory = Directory::default();
     directory.install("plugin-probe", |manifest| {
         manifest["id"] = "tests.undeclared".into();
@@ -296,7 +311,7 @@ fn what_stands_against_a_plugin_is_said() {
     assert!(reason("tests.alone").contains("missing_dependency:tests.absent"));
     assert!(
         reason("tests.probe").contains("0.1.0"),
-        "the component says another version (H5)"
+        "a component with another version than its manifest must be blocked"
     );
     let bad = host
         .admin("GET", "/api/plugins/check", &Value::Null)
@@ -306,7 +321,7 @@ fn what_stands_against_a_plugin_is_said() {
 }
 
 #[test]
-fn a_reload_takes_new_bytes_and_keeps_serving() {
+fn a_reload_uses_the_new_files_and_keeps_serving() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
@@ -320,7 +335,7 @@ fn a_reload_takes_new_bytes_and_keeps_serving() {
     assert_eq!(
         host.plugin_in("tests.probe", "loaded")["name"],
         "Probe, again",
-        "T38"
+        "the new manifest is in use"
     );
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
 }

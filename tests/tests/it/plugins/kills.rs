@@ -1,6 +1,6 @@
-//! What a plugin was told is written is written: `kill -9` of the host, and the end of an instance, in the middle of its writes.
+//! Durability of plugin values: `kill -9` of the host, and the end of an instance, during writes.
 //!
-//! A write sets two keys at once to the same mark; one of them alone would be half a write.
+//! Each write sets two keys to the same mark in one step; different marks would be half a write.
 
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, sync::mpsc::Sender};
@@ -14,10 +14,10 @@ use tests::{
 };
 
 const WRITERS: usize = 3;
-/// Pairs of one writer.
+/// Pairs of keys of one writer.
 const PAIRS: usize = 4;
 
-/// What one writer was told, and what it was still waiting for when the host died.
+/// What was acknowledged to one writer, and the write that was in progress when the host died.
 #[derive(Default)]
 struct Journal {
     acknowledged: BTreeMap<String, u64>,
@@ -25,7 +25,7 @@ struct Journal {
 }
 
 impl Journal {
-    /// Writes until the host is gone; tells of each answer.
+    /// Writes until the host is gone, and reports each answer.
     fn write(
         &mut self,
         address: &str,
@@ -45,7 +45,7 @@ impl Journal {
             let Ok(answer) = request.send(address) else {
                 return;
             };
-            // A host that is dying may still say that the plugin has ended.
+            // A dying host may still answer that the plugin has ended.
             if matches!(answer.status, 502 | 503) {
                 return;
             }
@@ -58,7 +58,7 @@ impl Journal {
         }
     }
 
-    /// Compares with what is there; what was under way is settled by it.
+    /// Compares with the stored values; a write that was in progress may or may not be there.
     fn settle(&mut self, host: &Host, seed: u64) {
         let pending = self.in_flight.take();
         let names: Vec<String> = self
@@ -85,7 +85,7 @@ impl Journal {
     }
 }
 
-/// The mark of a pair, whose ends must agree.
+/// The mark of a pair; both keys must agree.
 fn read(host: &Host, pair: &str, seed: u64) -> Option<u64> {
     let end = |end: &str| {
         host.ask_plugin_again("GET", &format!("/probe/kv-get/{pair}.{end}"))
@@ -145,18 +145,18 @@ fn survive(kills: usize) {
 }
 
 #[test]
-fn what_a_plugin_was_told_is_there_after_every_kill() {
+fn acknowledged_plugin_values_survive_every_kill() {
     survive(8);
 }
 
 #[test]
 #[ignore = "long: five hundred starts of the host"]
-fn what_a_plugin_was_told_is_there_after_five_hundred_kills() {
+fn acknowledged_plugin_values_survive_five_hundred_kills() {
     survive(500);
 }
 
 #[test]
-fn an_instance_that_is_ended_while_it_writes_leaves_nothing_by_half() {
+fn an_instance_ended_during_a_write_leaves_no_half_write() {
     let (directory, data) = (Directory::default(), tempfile::tempdir().expect("a folder"));
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"responseTimeoutMs": 200})
@@ -171,7 +171,7 @@ fn an_instance_that_is_ended_while_it_writes_leaves_nothing_by_half() {
             b"",
         );
         assert!(matches!(answer.status, 502 | 504), "{}", answer.text());
-        // The one that was ended is gone, and so are its writes: what is there does not change any more.
+        // The ended instance writes no more: the stored values stay as they are.
         let mark = read(&host, &format!("round-{round}"), 0);
         assert_eq!(mark, read(&host, &format!("round-{round}"), 0));
         marks.push(mark);
@@ -183,13 +183,13 @@ fn an_instance_that_is_ended_while_it_writes_leaves_nothing_by_half() {
 }
 
 #[test]
-fn a_graceful_end_leaves_one_file_that_holds_everything() {
+fn a_graceful_end_leaves_a_single_database_file() {
     let (directory, data) = (Directory::default(), tempfile::tempdir().expect("a folder"));
     directory.install("plugin-probe", |_| {});
     let host = start(&directory, data.path());
     host.grant_all("tests.probe");
     host.create_server("olga", "plaza");
-    // With instances for requests and for a server, and with somebody there.
+    // With instances for requests and for a server, and with a client connected.
     let mut client = Client::joined(&host, "alice", "plaza");
     client.send(json!({"type": "chat_message", "serverId": "plaza", "message": "hello"}));
     assert_eq!(

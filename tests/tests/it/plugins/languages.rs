@@ -1,4 +1,4 @@
-//! The same plugin in JavaScript, Python and C: components that nothing of Rust was compiled into, in the same sandbox.
+//! The same plugin in JavaScript, Python and C, built by the tools of those languages.
 //!
 //! Left out by `--quick`: their tools come from package registries.
 
@@ -15,7 +15,7 @@ use tests::{
 
 const SERVER: &str = "plaza";
 
-/// One plugin, and what it says in its log about a stored value that is no JSON.
+/// One plugin, and what it logs about a stored value that is not JSON.
 struct Language {
     plugin: &'static str,
     fault: &'static str,
@@ -116,9 +116,9 @@ fn the_same_plugin_serves_in_every_language() {
     for language in &LANGUAGES {
         checks(&directory, language);
         welcomes(&host, language, &mut alice, &mut bob);
-        is_switched_off_and_on(&host, language);
-        ends_by_a_fault_and_comes_back(&host, language);
-        // The instance of the server ended as well, and is made anew.
+        is_disabled_and_enabled(&host, language);
+        crashes_and_restarts(&host, language);
+        // The instance for the server ended too and is created again.
         let before = language.told(&host)["welcomed"].as_i64().expect("a count");
         alice.send(language.greet("Zo\u{eb}"));
         assert_eq!(
@@ -210,14 +210,14 @@ fn welcomes(host: &Host, language: &Language, alice: &mut Client, bob: &mut Clie
     assert!(!language.events(host).contains("crashed"), "{plugin}");
 }
 
-fn is_switched_off_and_on(host: &Host, language: &Language) {
+fn is_disabled_and_enabled(host: &Host, language: &Language) {
     let _ = host
         .admin("POST", &language.path("disable"), &Value::Null)
         .expect(200);
     assert_eq!(
         host.ask_plugin("GET", &language.route(), b"").status,
         404,
-        "R22"
+        "the route of a disabled plugin is gone"
     );
     let _ = host
         .admin("POST", &language.path("enable"), &Value::Null)
@@ -231,8 +231,9 @@ fn is_switched_off_and_on(host: &Host, language: &Language) {
     );
 }
 
-/// A fault that nobody in the plugin catches: the call fails, the log says why, and the plugin is started again.
-fn ends_by_a_fault_and_comes_back(host: &Host, language: &Language) {
+/// An uncaught error in the plugin: the call fails, the log has the reason, and the plugin is
+/// restarted.
+fn crashes_and_restarts(host: &Host, language: &Language) {
     let plugin = language.plugin;
     let kv = |body: Value| {
         host.admin("POST", &language.path("kv"), &body)
@@ -259,7 +260,7 @@ fn ends_by_a_fault_and_comes_back(host: &Host, language: &Language) {
 }
 
 #[test]
-fn what_a_script_does_wrong_ends_its_instance_and_is_said() {
+fn a_script_error_ends_its_instance_and_is_logged() {
     let directory = Directory::default();
     directory.install("trouble-js", |manifest| {
         manifest["limits"] = json!({"fuelPerCall": 500_000_000})
@@ -296,7 +297,7 @@ fn what_a_script_does_wrong_ends_its_instance_and_is_said() {
 }
 
 #[test]
-fn a_script_has_time_and_chance_from_the_host() {
+fn scripts_get_time_and_randomness_from_the_host() {
     let directory = Directory::default();
     directory.install("trouble-js", |_| {});
     let host = directory.settings().start();
@@ -313,11 +314,7 @@ fn a_script_has_time_and_chance_from_the_host() {
         .iter()
         .map(|chance| chance["bytes"].to_string())
         .collect();
-    assert_eq!(
-        different.len(),
-        8,
-        "bytes that nobody can guess: {chances:?}"
-    );
+    assert_eq!(different.len(), 8, "random bytes must differ: {chances:?}");
     assert!(
         chances.iter().all(|chance| chance["bytes"]
             .as_array()

@@ -1,4 +1,5 @@
-//! Hostile manifests (M29, M30, M32 to M36, M38 to M43): the checker's cases through `jackfield plugin check` and through a host's plugins directory.
+//! Hostile manifests: the cases of the manifest checker through `jackfield plugin check`, and
+//! through the plugins directory of a host.
 
 use serde_json::{Value, json};
 use std::{
@@ -15,12 +16,12 @@ use tests::{
     root, until,
 };
 
-/// Beginnings of the names of cases that are hostile.
+/// Prefixes of the folder names of hostile cases.
 const HOSTILE: [&str; 8] = ["m3", "m4", "json-", "t07-", "t08-", "t09-", "t18-", "t29-"];
-/// Manifests of a megabyte and more are refused unread.
+/// Size of a manifest that must be refused unread.
 const HUGE_BYTES: u64 = 100 * limits::MIB as u64;
 
-/// Cases with a manifest of our own form, and what is expected of it.
+/// Hostile cases with a manifest in the native format: name, input, expected report.
 fn cases() -> Vec<(String, PathBuf, Value)> {
     let folders = fs::read_dir(root().join("tests/cases/manifest"))
         .expect("cases")
@@ -30,7 +31,7 @@ fn cases() -> Vec<(String, PathBuf, Value)> {
             let name = folder.file_name()?.to_str()?.to_owned();
             let input = folder.join("input.json");
             let hostile = HOSTILE.iter().any(|beginning| name.starts_with(beginning));
-            // How strictly and for which host is asked on the command line, or not at all.
+            // Cases with options check flags that this test does not pass.
             if !hostile || !input.exists() || folder.join("options.json").exists() {
                 return None;
             }
@@ -43,7 +44,7 @@ fn cases() -> Vec<(String, PathBuf, Value)> {
     cases
 }
 
-/// Codes and places of what is wrong; whether files are there is another matter.
+/// Code, pointer and severity of each violation, without missing files: the cases have none.
 fn findings(violations: &Value) -> BTreeSet<(String, String, String)> {
     let text =
         |violation: &Value, key: &str| violation[key].as_str().unwrap_or_default().to_owned();
@@ -60,7 +61,7 @@ fn findings(violations: &Value) -> BTreeSet<(String, String, String)> {
 }
 
 #[test]
-fn the_command_says_what_the_checker_says() {
+fn plugin_check_reports_the_expected_violations() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("jackfield.json");
     for (name, input, expected) in cases() {
@@ -82,7 +83,7 @@ fn the_command_says_what_the_checker_says() {
 }
 
 #[test]
-fn a_directory_full_of_them_harms_no_host() {
+fn a_directory_full_of_hostile_manifests_harms_no_host() {
     let directory = Directory::default();
     let cases = cases();
     for (name, input, _) in &cases {
@@ -103,7 +104,8 @@ fn a_directory_full_of_them_harms_no_host() {
             .cloned()
     });
     for (name, _, expected) in &cases {
-        // Of those with the same id one counts, and the others are named: only what is refused for itself is told apart.
+        // Of several packages with one id only one is used and the others are reported as
+        // duplicates, so only other errors are compared.
         assert!(
             expected["ok"] == true || bad.contains_key(name),
             "{name} is refused"
@@ -139,7 +141,7 @@ fn error_of(host: &tests::host::Host, name: &str) -> String {
 }
 
 #[test]
-fn no_file_outside_of_the_directory_is_opened() {
+fn links_out_of_the_plugins_directory_are_not_followed() {
     let (directory, outside) = (Directory::default(), tempfile::tempdir().unwrap());
     let component = guest("idle");
     let put = |folder: &Path| {
@@ -175,7 +177,7 @@ fn no_file_outside_of_the_directory_is_opened() {
         let error = error_of(&host, name);
         assert!(
             error.contains("leads out of the plugins directory") && !error.contains("canary"),
-            "case 30, {name}: {error}"
+            "{name}: a link out of the plugins directory was followed: {error}"
         );
     }
     assert_eq!(
@@ -183,18 +185,18 @@ fn no_file_outside_of_the_directory_is_opened() {
             .expect(200)
             .json(),
         json!([]),
-        "case 30"
+        "a package behind a link must not be listed"
     );
 }
 
 #[test]
-fn ids_that_are_no_file_names_are_only_ids() {
+fn plugin_ids_never_become_file_names() {
     let directory = Directory::default();
     let component = guest("idle");
     let ids = ["a..b", "con", "nul.txt", "aux"];
     for (at, id) in ids.iter().enumerate() {
         directory.install_guest(id, &component, |_| {});
-        // The folder's name is the operator's choice.
+        // The folder's name is independent of the id.
         fs::rename(
             directory.path().join(id),
             directory.path().join(format!("plugin-{at}")),
@@ -213,13 +215,13 @@ fn ids_that_are_no_file_names_are_only_ids() {
                 .map(str::to_owned)
         };
         until(id, || state().filter(|state| state == "loaded"));
-        // A part of a path that holds two dots names nothing over REST (R45).
+        // REST refuses path segments with two dots, so this id cannot be addressed.
         if id.contains("..") {
             assert_eq!(
                 host.admin("GET", &format!("/api/plugins/{id}"), &Value::Null)
                     .status,
                 400,
-                "case 32: {id}"
+                "REST accepts a segment with two dots: {id}"
             );
             continue;
         }
@@ -238,7 +240,7 @@ fn ids_that_are_no_file_names_are_only_ids() {
             )
             .expect(200)
             .json();
-        assert_eq!(get["value"], id, "case 32");
+        assert_eq!(get["value"], id, "values of {id} are mixed up");
     }
     let names = fs::read_dir(host.data())
         .unwrap()
@@ -248,12 +250,12 @@ fn ids_that_are_no_file_names_are_only_ids() {
             .collect::<Vec<_>>()
             .iter()
             .all(|name| !ids.iter().any(|id| name.contains(id))),
-        "case 32: ids never name files"
+        "an id became a file name"
     );
 }
 
 #[test]
-fn what_cannot_be_is_said_of_the_plugin_itself() {
+fn cycles_conflicts_and_wrong_versions_block_with_a_reason() {
     let directory = Directory::default();
     let component = guest("idle");
     let stands = |id: &str, change: Value| {
@@ -303,12 +305,12 @@ fn what_cannot_be_is_said_of_the_plugin_itself() {
         assert_eq!(
             reason(id),
             "cycle:tests.one: stands on a cycle: tests.one -> tests.two -> tests.one",
-            "case 38"
+            "{id} must name the cycle"
         );
     }
     assert!(
         error_of(&host, "tests.huge").contains("more than 65536 bytes"),
-        "case 41"
+        "a manifest that is too large must be refused by size"
     );
     let own = host.admin("GET", "/api/plugins/tests.self", &Value::Null);
     let own = if own.status == 200 {
@@ -318,27 +320,27 @@ fn what_cannot_be_is_said_of_the_plugin_itself() {
     };
     assert!(
         own.contains("cycle") || own.contains("itself"),
-        "case 38: {own}"
+        "a plugin that requires itself must be refused: {own}"
     );
     assert!(
         reason("tests.foe").contains("conflict"),
-        "case 38: {}",
+        "a conflict must be named: {}",
         reason("tests.foe")
     );
     assert!(
         reason("tests.newer").contains("wants a host >=99.0.0"),
-        "case 40: {}",
+        "the required host version must be named: {}",
         reason("tests.newer")
     );
     assert!(
         reason("tests.api").contains("wants host API 9.0.0"),
-        "case 40: {}",
+        "the required API version must be named: {}",
         reason("tests.api")
     );
 }
 
 #[test]
-fn texts_are_inert_and_secrets_are_not_shown() {
+fn control_characters_and_secret_settings_are_not_shown() {
     let directory = Directory::default();
     directory.install_guest("tests.texts", &guest("idle"), |manifest| {
         manifest["title"] = "<script>alert(1)</script>\u{202e}gnp.exe\u{200b}".into();
@@ -358,10 +360,10 @@ fn texts_are_inert_and_secrets_are_not_shown() {
         let shown = String::from_utf8(output.stdout).unwrap();
         assert!(
             !shown.contains(['\u{202e}', '\u{200b}', '\u{1b}', '\u{7}']),
-            "case 42: {shown:?}"
+            "control characters reach the terminal: {shown:?}"
         );
     }
-    let secret = "a-password-of-somebody";
+    let secret = "a-secret-setting";
     let set = host
         .admin(
             "PUT",
@@ -380,7 +382,7 @@ fn texts_are_inert_and_secrets_are_not_shown() {
             &shown["settings"]["token"]["value"]
         ),
         (&json!(true), &Value::Null),
-        "case 43: {shown}"
+        "a secret setting must be shown as set, without its value: {shown}"
     );
     let about = host
         .admin("GET", "/api/plugins/tests.texts", &Value::Null)
@@ -391,6 +393,6 @@ fn texts_are_inert_and_secrets_are_not_shown() {
         .expect(200)
         .text();
     for said in [set, shown.to_string(), about, events, host.log()] {
-        assert!(!said.contains(secret), "case 43: {said}");
+        assert!(!said.contains(secret), "a secret setting is shown: {said}");
     }
 }

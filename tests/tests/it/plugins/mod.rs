@@ -1,4 +1,4 @@
-//! Plugins: real components in the real host, from a folder to what people see.
+//! Plugins: real components in the real host.
 
 mod author;
 mod compiling;

@@ -1,4 +1,4 @@
-//! Capabilities, values, settings, audit: what a plugin holds, and who gave it.
+//! Capabilities, stored values, settings and the audit of one plugin.
 
 use serde_json::{Value, json};
 use tests::{host::Host, http::Request, plugins::Directory};
@@ -11,7 +11,7 @@ fn probe(directory: &Directory) -> Host {
 }
 
 #[test]
-fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
+fn an_ungranted_capability_waits_for_consent_and_then_acts_at_once() {
     let directory = Directory::default();
     let host = probe(&directory);
     let refused = host
@@ -25,7 +25,7 @@ fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
         .json();
     assert_eq!(
         refused["details"], again["details"],
-        "one question, not one for each key (H27)"
+        "one question for the capability, not one for each key"
     );
     let details: Value =
         serde_json::from_str(refused["details"].as_str().expect("details")).expect("JSON");
@@ -50,7 +50,7 @@ fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
             .expect(200)
             .json(),
         Value::Null,
-        "T27: without a restart"
+        "a consent must act at the next call, without a restart"
     );
     assert_eq!(
         host.ask_plugin("GET", "/probe/kv-get/a", b"")
@@ -71,7 +71,7 @@ fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
         .json();
     assert_eq!(
         revoked["error"], "ErrorCode::ConsentPending",
-        "T27: the next call fails"
+        "a revocation must act at the next call"
     );
     let audit = host
         .admin(
@@ -85,12 +85,12 @@ fn a_capability_that_nobody_granted_waits_for_consent_and_acts_at_once() {
         audit.contains("needs_approval")
             && audit.contains("allowed")
             && audit.contains("storage.kv"),
-        "J33: {audit}"
+        "the audit must name the capability and both decisions: {audit}"
     );
 }
 
 #[test]
-fn refusals_tell_not_declared_from_not_granted() {
+fn not_declared_and_not_granted_are_different_refusals() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     let host = directory
@@ -113,7 +113,12 @@ fn refusals_tell_not_declared_from_not_granted() {
         "/api/plugins/tests.probe/grants",
         &json!({"capability": "shell.exec"}),
     );
-    assert_eq!(undeclared.status, 409, "T30: {}", undeclared.text());
+    assert_eq!(
+        undeclared.status,
+        409,
+        "an undeclared capability was granted: {}",
+        undeclared.text()
+    );
     let check = host
         .ask_plugin("GET", "/probe/check/storage.kv", b"")
         .expect(200)
@@ -125,7 +130,7 @@ fn refusals_tell_not_declared_from_not_granted() {
 }
 
 #[test]
-fn values_belong_to_their_plugin_and_outlive_a_kill() {
+fn values_are_isolated_per_plugin_and_survive_a_kill() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
     directory.install("polls", |_| {});
@@ -143,14 +148,18 @@ fn values_belong_to_their_plugin_and_outlive_a_kill() {
             .expect(200)
             .json()["value"],
         "value",
-        "R36"
+        "REST must read what the plugin stored"
     );
     let other = host.admin(
         "POST",
         "/api/plugins/jackfield.polls/kv",
         &json!({"action": "get", "key": "kept"}),
     );
-    assert_eq!(other.expect(200).json()["value"], Value::Null, "R39");
+    assert_eq!(
+        other.expect(200).json()["value"],
+        Value::Null,
+        "another plugin sees the value"
+    );
     let token = host
         .admin("POST", "/api/plugins/jackfield.polls/token", &Value::Null)
         .expect(200)
@@ -159,7 +168,11 @@ fn values_belong_to_their_plugin_and_outlive_a_kill() {
     let foreign = Request::new("POST", "/api/plugins/tests.probe/kv")
         .bearer(token)
         .json(&json!({"action": "get", "key": "kept"}));
-    assert_eq!(host.send(&foreign).status, 403, "R40");
+    assert_eq!(
+        host.send(&foreign).status,
+        403,
+        "a plugin's token opens another plugin's values"
+    );
     host.kill();
     let host = directory.settings().data(data.path()).start();
     assert_eq!(
@@ -167,12 +180,12 @@ fn values_belong_to_their_plugin_and_outlive_a_kill() {
             .expect(200)
             .json()["value"],
         "value",
-        "R41"
+        "the value must survive a kill"
     );
 }
 
 #[test]
-fn settings_and_changed_values_are_told() {
+fn a_plugin_is_notified_of_changed_settings_and_values() {
     let directory = Directory::default();
     let host = probe(&directory);
     host.grant_all("tests.probe");
@@ -205,12 +218,18 @@ fn settings_and_changed_values_are_told() {
         .ask_plugin("GET", "/probe/heard", b"")
         .json()
         .to_string();
-    assert!(heard.contains(r#""greeting":"hi""#), "H7: {heard}");
-    assert!(heard.contains(r#""key":"k""#), "T35: {heard}");
+    assert!(
+        heard.contains(r#""greeting":"hi""#),
+        "the plugin was not told of its settings: {heard}"
+    );
+    assert!(
+        heard.contains(r#""key":"k""#),
+        "the plugin was not told of the changed value: {heard}"
+    );
 }
 
 #[test]
-fn secrets_do_not_lie_in_the_open() {
+fn secrets_are_encrypted_at_rest() {
     let directory = Directory::default();
     let host = probe(&directory);
     host.grant_all("tests.probe");
@@ -227,7 +246,7 @@ fn secrets_do_not_lie_in_the_open() {
         .concat()
         .windows(17)
         .any(|window| window == b"very-secret-value");
-    assert!(!open, "H24");
+    assert!(!open, "the database holds the secret in clear");
 }
 
 #[test]
@@ -238,7 +257,7 @@ fn tools_are_called_and_hooks_fired() {
         host.admin("POST", "/api/tools/double", &json!({"number": 21}))
             .status,
         404,
-        "declared, and nobody granted it"
+        "a tool whose capability is not granted must not be offered"
     );
     host.grant_all("tests.probe");
     assert_eq!(
@@ -267,7 +286,7 @@ fn tools_are_called_and_hooks_fired() {
     assert_eq!(
         (&round["answers"][0]["action"], &round["output"]),
         (&json!("continue"), &json!({"seen": 1})),
-        "J4"
+        "the hook's output is the plugin's"
     );
     let round = fire("PreToolUse", json!({"input": {"tool_name": "forbidden"}}))
         .expect(200)
@@ -278,7 +297,7 @@ fn tools_are_called_and_hooks_fired() {
             &round["answers"][0]["reason"]
         ),
         (&json!("block"), &json!("told to")),
-        "J3"
+        "a block carries the plugin's reason"
     );
     assert_eq!(
         fire("TurnEnd", json!({"input": {}})).expect(200).json()["answers"][0]["action"],
@@ -287,14 +306,18 @@ fn tools_are_called_and_hooks_fired() {
     assert_eq!(
         fire("Stop", json!({"input": {}})).expect(200).json()["answers"],
         json!([]),
-        "nobody takes part"
+        "no plugin takes part in this hook"
     );
-    assert_eq!(fire("PreTooluse", json!({"input": {}})).status, 404, "J1");
+    assert_eq!(
+        fire("PreTooluse", json!({"input": {}})).status,
+        404,
+        "hook names are case sensitive"
+    );
     assert_eq!(
         host.admin("GET", "/api/hooks", &Value::Null).json()["hooks"]
             .as_array()
             .map(Vec::len),
         Some(27),
-        "J1"
+        "all hooks are listed"
     );
 }
