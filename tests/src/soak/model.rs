@@ -304,7 +304,7 @@ impl Model {
         present
     }
 
-    /// The first thing that somebody has not got yet.
+    /// The first expected message that has not arrived.
     #[must_use]
     pub fn missing(&self) -> Option<String> {
         let present = self.present();
