@@ -10,7 +10,10 @@ use crate::{
 };
 use bytes::Bytes;
 use capability::{Decision, Outcome};
-use egress::{Destination, Guard, Onward, Refused, Rule, Scheme, onward, travels_across_hosts};
+use egress::{
+    Destination, Guard, RedirectMethod, Refused, Rule, Scheme, is_kept_across_origins,
+    redirect_method,
+};
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use limits::egress::{ADDRESSES_MAX, CONNECT_TIMEOUT_MS, RESOLVE_TIMEOUT_MS, TOTAL_TIMEOUT_MS};
 use rustls::ClientConfig;
@@ -225,20 +228,20 @@ fn redirect(
     headers: &HeaderMap,
     hop: usize,
 ) -> Result<Option<Destination>, Failed> {
-    let Some(what) = onward(status.as_u16(), sent.method.as_str()) else {
+    let Some(what) = redirect_method(status.as_u16(), sent.method.as_str()) else {
         return Ok(None);
     };
     let Some(location) = headers.get(LOCATION) else {
         return Ok(None);
     };
     let to = from.redirected(location.as_bytes(), hop)?;
-    if what == Onward::Get {
+    if what == RedirectMethod::Get {
         sent.method = Method::GET;
         sent.body = Bytes::new();
         sent.headers = kept(&sent.headers, |name| !name.starts_with("content-"));
     }
     if !from.same_origin(&to) {
-        sent.headers = kept(&sent.headers, travels_across_hosts);
+        sent.headers = kept(&sent.headers, is_kept_across_origins);
     }
     Ok(Some(to))
 }

@@ -111,7 +111,7 @@ pub enum Failed {
     #[error(transparent)]
     Refused(#[from] Refused),
     /// The capability was denied, or somebody has to be asked.
-    #[error("http.fetch of {to}: {}", decision.reason())]
+    #[error("http.fetch of {to}: {}", decision.reason.text())]
     Capability {
         /// What was decided.
         decision: Decision,

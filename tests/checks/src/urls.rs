@@ -1,7 +1,7 @@
 //! A URL of a plugin request, and after the last line break the target of a redirect.
 
 use crate::{budget, two_parts};
-use egress::{Destination, Guard, Scheme, special};
+use egress::{Destination, Guard, Scheme, special_purpose_rule};
 use http::Uri;
 use std::net::IpAddr;
 
@@ -74,7 +74,7 @@ fn judge(to: &Destination) {
     if Guard::default().check(to).is_ok() {
         assert!(
             to.address()
-                .is_none_or(|address| special(address).is_none()),
+                .is_none_or(|address| special_purpose_rule(address).is_none()),
             "{written}"
         );
         assert!(

@@ -1,11 +1,10 @@
-//! The one place where a capability is decided (3c, J14).
+//! The one function that decides whether a plugin may use a capability: [`decide`]. No other code grants anything.
 //!
-//! Layers: 0 kill switches, and what the manifest does not declare; 1 the plugin's own denials; 2 the operator's; 3 grants and remembered
-//! consents; 4 the operator's default; 5 the mode. The first that says something decides.
-//! What it is not: a network policy; requests pass that afterwards. Invariant: what is not declared is never allowed, a denial never widens,
-//! and a grant never narrows.
+//! Six layers are asked in order, and the first that applies decides: 0 kill switches and the manifest, 1 the plugin's deny list, 2 the
+//! operator's deny list, 3 grants and remembered consents, 4 the operator's default, 5 the mode
+//! (`docs/concepts/capabilities.md`, "The decision"). A capability that the manifest does not declare is never allowed.
 
-use crate::{Asked, CapabilityId, Mode, PluginRules, Policy, Target, Terminal};
+use crate::{CapabilityId, CapabilityUse, Mode, PluginRules, Policy, Target, Terminal};
 use serde::Serialize;
 
 /// What was decided.
@@ -16,25 +15,25 @@ pub enum Outcome {
     Allow,
     /// The call is refused.
     Deny,
-    /// A person decides; until then the call is refused.
+    /// The call is refused until the operator or user consents.
     Ask,
 }
 
-/// Which of the four refusals a plugin sees.
+/// The refusal that a plugin sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The manifest does not declare it, or not that far.
+    /// The manifest does not declare the capability, or not for this target.
     NotDeclared,
-    /// Declared, but nobody has granted it.
+    /// Declared, but not granted.
     NotGranted,
-    /// A person has to decide first.
+    /// Waits for consent.
     ConsentPending,
-    /// Somebody forbids it: a list or a kill switch.
+    /// Forbidden by a deny list or a kill switch.
     Denied,
 }
 
 impl Refusal {
-    /// Its name on every interface.
+    /// Its code on every interface.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -46,34 +45,34 @@ impl Refusal {
     }
 }
 
-/// What a decision rests on.
+/// Why a call is allowed, denied or waits for consent; it determines the layer and the outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ground {
+pub enum Reason {
     /// A kill switch, or the mode `disabled`.
     Killed,
-    /// The question names no capability (J16).
+    /// The capability's name is empty.
     EmptyCapability,
-    /// The question names something that is no capability.
+    /// There is no capability of this name.
     UnknownCapability,
     /// The manifest does not declare the capability.
     NotDeclared,
-    /// The manifest declares the capability, but not for this target (H29).
+    /// The manifest declares the capability, but its scope does not cover the target.
     OutsideDeclaration,
-    /// The plugin's own list of denials.
+    /// The plugin's deny list.
     PluginDeny,
-    /// The operator's list of denials.
+    /// The operator's deny list.
     GlobalDeny,
     /// A grant or a remembered consent.
     Granted,
-    /// Every plugin holds it.
+    /// A capability that every plugin has.
     Always,
-    /// The operator's list of what is allowed by default.
+    /// The operator's list of capabilities allowed by default.
     DefaultList,
-    /// The operator allows what no list names.
+    /// The operator's default is to allow.
     DefaultAllow,
-    /// The operator denies what no list names.
+    /// The operator's default is to deny.
     DefaultDeny,
-    /// The operator is asked about what no list names.
+    /// The operator's default is to ask.
     DefaultAsk,
     /// Mode `strict`.
     Strict,
@@ -81,11 +80,11 @@ pub enum Ground {
     Prompt,
     /// Mode `permissive`.
     Permissive,
-    /// Somebody would have to be asked, and there is nobody (J20).
-    NobodyToAsk,
+    /// Consent would be needed where it cannot be requested.
+    CannotAsk,
 }
 
-impl Ground {
+impl Reason {
     /// All of them, by layer.
     pub const ALL: [Self; 17] = [
         Self::Killed,
@@ -104,10 +103,10 @@ impl Ground {
         Self::Strict,
         Self::Prompt,
         Self::Permissive,
-        Self::NobodyToAsk,
+        Self::CannotAsk,
     ];
 
-    /// Which layer it belongs to, what follows from it, and its text in audit and answers.
+    /// Its layer, its outcome, and its text in the audit and in answers.
     const fn facts(self) -> (u8, Outcome, &'static str) {
         use Outcome::{Allow, Ask, Deny};
         match self {
@@ -127,15 +126,15 @@ impl Ground {
             Self::Strict => (5, Deny, "strict mode"),
             Self::Prompt => (5, Ask, "prompt mode"),
             Self::Permissive => (5, Allow, "permissive mode"),
-            Self::NobodyToAsk => (5, Deny, "requires approval"),
+            Self::CannotAsk => (5, Deny, "requires approval"),
         }
     }
 
-    /// What would help, for people.
+    /// What an operator or author can do about it.
     pub(crate) const fn advice(self) -> &'static str {
         match self {
             Self::Killed => {
-                "A kill switch is on, or the mode is `disabled`: somebody stopped plugins, or this one, on purpose."
+                "A kill switch is on, or the mode is `disabled`: the operator has stopped all plugins or this one."
             }
             Self::EmptyCapability | Self::UnknownCapability => {
                 "There is no capability of this name."
@@ -145,11 +144,11 @@ impl Ground {
                 "The manifest declares the capability for other hosts, methods, ports, paths or names. No grant reaches further."
             }
             Self::PluginDeny => {
-                "A person refused it to this plugin, or the server blocks the plugin."
+                "A deny rule of this plugin covers it, or the server blocks the plugin."
             }
             Self::GlobalDeny => "The operator's policy denies it to all plugins.",
-            Self::Granted => "A grant, or a consent that is remembered.",
-            Self::Always => "Nobody has to grant it.",
+            Self::Granted => "A grant or a remembered consent covers it.",
+            Self::Always => "Every plugin has it; no grant is needed.",
             Self::DefaultList => "The operator's policy lists it for all plugins that declare it.",
             Self::DefaultAllow => "The operator's policy allows what no list names.",
             Self::DefaultDeny => {
@@ -157,21 +156,21 @@ impl Ground {
             }
             Self::DefaultAsk => "The operator's policy asks about what no list names.",
             Self::Strict => "In this mode only what is granted is allowed; a grant allows it.",
-            Self::Prompt => "A question waits for a person: `jackfield plugin consents`.",
+            Self::Prompt => "Consent was requested: `jackfield plugin consents`.",
             Self::Permissive => "In this mode what is declared is allowed.",
-            Self::NobodyToAsk => {
-                "Somebody would have to be asked where nobody can be; a grant allows it."
+            Self::CannotAsk => {
+                "It needs consent, and consent cannot be requested here; a grant allows it."
             }
         }
     }
 
-    /// The text of requirements 3c.
+    /// Its text in the audit and in answers. Programs compare it, so it does not change.
     #[must_use]
-    pub const fn reason(self) -> &'static str {
+    pub const fn text(self) -> &'static str {
         self.facts().2
     }
 
-    /// Which refusal follows; none when it allows.
+    /// The refusal it leads to; `None` when it allows the call.
     #[must_use]
     pub const fn refusal(self) -> Option<Refusal> {
         match self {
@@ -180,7 +179,7 @@ impl Ground {
             | Self::NotDeclared
             | Self::OutsideDeclaration => Some(Refusal::NotDeclared),
             Self::Killed | Self::PluginDeny | Self::GlobalDeny => Some(Refusal::Denied),
-            Self::DefaultDeny | Self::Strict | Self::NobodyToAsk => Some(Refusal::NotGranted),
+            Self::DefaultDeny | Self::Strict | Self::CannotAsk => Some(Refusal::NotGranted),
             Self::DefaultAsk | Self::Prompt => Some(Refusal::ConsentPending),
             Self::Granted
             | Self::Always
@@ -191,66 +190,59 @@ impl Ground {
     }
 }
 
-/// A decision. One audit entry belongs to each.
+/// A decision; each becomes one audit entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Decision {
-    /// What was decided.
+    /// Whether the call is allowed.
     pub outcome: Outcome,
     /// Which layer decided, 0 to 5.
     pub layer: u8,
     /// Why.
-    pub ground: Ground,
+    pub reason: Reason,
 }
 
 impl Decision {
-    /// The decision that rests on `ground`.
+    /// The decision that follows from `reason`.
     #[must_use]
-    pub const fn on(ground: Ground) -> Self {
-        let (layer, outcome, _) = ground.facts();
+    pub const fn because(reason: Reason) -> Self {
+        let (layer, outcome, _) = reason.facts();
         Self {
             outcome,
             layer,
-            ground,
+            reason,
         }
     }
 
-    /// Whether the call goes on.
+    /// Whether the call may proceed.
     #[must_use]
     pub const fn is_allowed(self) -> bool {
         matches!(self.outcome, Outcome::Allow)
     }
 
-    /// The text of its ground.
-    #[must_use]
-    pub const fn reason(self) -> &'static str {
-        self.ground.reason()
-    }
-
-    /// Which refusal the plugin sees; none when allowed.
+    /// The refusal that the plugin sees; `None` when allowed.
     #[must_use]
     pub const fn refusal(self) -> Option<Refusal> {
-        self.ground.refusal()
+        self.reason.refusal()
     }
 
-    /// The same where nobody can be asked: what would ask is denied (J20).
+    /// The decision where consent cannot be requested: `Ask` becomes `Deny`.
     #[must_use]
     pub const fn without_asking(self) -> Self {
         if matches!(self.outcome, Outcome::Ask) {
-            Self::on(Ground::NobodyToAsk)
+            Self::because(Reason::CannotAsk)
         } else {
             self
         }
     }
 }
 
-/// Decides about one call.
+/// Decides about one use of a capability.
 #[must_use]
-pub fn decide(asked: &Asked<'_>, plugin: &PluginRules, policy: &Policy) -> Decision {
-    Decision::on(ground(asked, plugin, policy))
+pub fn decide(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> Decision {
+    Decision::because(reason(asked, plugin, policy))
 }
 
-/// Decides about a capability that is named by text, as over REST and in `capabilities.check`. White space around it and case are
-/// forgiven (J16); here nothing is granted by the spelling, it is only looked up.
+/// Decides about a capability given by name, as over REST and in `capabilities.check`. Case and surrounding white space are ignored.
 #[must_use]
 pub fn decide_named(
     capability: &str,
@@ -260,52 +252,52 @@ pub fn decide_named(
 ) -> Decision {
     let name = capability.trim();
     if name.is_empty() {
-        return Decision::on(Ground::EmptyCapability);
+        return Decision::because(Reason::EmptyCapability);
     }
     match CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name)) {
-        Some(id) => decide(&Asked::new(id, target), plugin, policy),
-        None => Decision::on(Ground::UnknownCapability),
+        Some(id) => decide(&CapabilityUse::new(id, target), plugin, policy),
+        None => Decision::because(Reason::UnknownCapability),
     }
 }
 
-fn ground(asked: &Asked<'_>, plugin: &PluginRules, policy: &Policy) -> Ground {
+fn reason(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> Reason {
     let mode = if policy.mode == Mode::Disabled {
         Mode::Disabled
     } else {
         plugin.mode.unwrap_or(policy.mode)
     };
     if plugin.killed || mode == Mode::Disabled || policy.kill.stops(asked.id).is_some() {
-        return Ground::Killed;
+        return Reason::Killed;
     }
     if asked.id.entry().always {
-        return Ground::Always;
+        return Reason::Always;
     }
     if !plugin.declared.covers(asked) {
         return if plugin.declared.mentions(asked.id) {
-            Ground::OutsideDeclaration
+            Reason::OutsideDeclaration
         } else {
-            Ground::NotDeclared
+            Reason::NotDeclared
         };
     }
     if plugin.denied.covers(asked) {
-        return Ground::PluginDeny;
+        return Reason::PluginDeny;
     }
     if policy.deny.covers(asked) {
-        return Ground::GlobalDeny;
+        return Reason::GlobalDeny;
     }
     if plugin.granted.covers(asked) {
-        return Ground::Granted;
+        return Reason::Granted;
     }
     if policy.allow.covers(asked) {
-        return Ground::DefaultList;
+        return Reason::DefaultList;
     }
     match (policy.terminal, mode) {
-        (Some(Terminal::Allow), _) => Ground::DefaultAllow,
-        (Some(Terminal::Deny), _) => Ground::DefaultDeny,
-        (Some(Terminal::Ask), _) => Ground::DefaultAsk,
-        (None, Mode::Permissive) => Ground::Permissive,
-        (None, Mode::Prompt) => Ground::Prompt,
-        (None, Mode::Strict) => Ground::Strict,
-        (None, Mode::Disabled) => Ground::Killed,
+        (Some(Terminal::Allow), _) => Reason::DefaultAllow,
+        (Some(Terminal::Deny), _) => Reason::DefaultDeny,
+        (Some(Terminal::Ask), _) => Reason::DefaultAsk,
+        (None, Mode::Permissive) => Reason::Permissive,
+        (None, Mode::Prompt) => Reason::Prompt,
+        (None, Mode::Strict) => Reason::Strict,
+        (None, Mode::Disabled) => Reason::Killed,
     }
 }

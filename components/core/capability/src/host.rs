@@ -1,7 +1,6 @@
-//! Host patterns (H30): `*`, an exact name or address, or `*.example.com`, which covers the subdomains and the apex itself.
+//! Host patterns: `*`, an exact name or address, or `*.example.com`, which covers the apex and its subdomains at any depth.
 //!
-//! What it is not: a URL parser. Whoever asks [`HostPattern::matches`] has taken the host out of a URL with a real parser, without port and user.
-//! Invariant: a pattern is lower case ASCII without a trailing dot, so comparing needs no normalising of its own.
+//! A pattern is lower-case ASCII without a trailing dot. The host it is compared with comes from a URL parser, without user and port.
 
 use std::fmt;
 
@@ -18,7 +17,7 @@ pub struct BadHostPattern {
     pub rule: &'static str,
 }
 
-/// A host pattern; narrower than it looks: a bare name covers itself alone.
+/// A host pattern. A name without `*.` covers that host alone, not its subdomains.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HostPattern {
     /// `*`: every host.
@@ -30,11 +29,11 @@ pub enum HostPattern {
 }
 
 impl HostPattern {
-    /// Reads a pattern; upper case and one trailing dot are forgiven and dropped.
+    /// Parses a pattern; upper case and one trailing dot are normalised.
     ///
     /// # Errors
-    /// The rule that `text` breaks: schemes, ports, paths, users, inner stars and non-ASCII names are refused, because they would
-    /// silently match nothing.
+    /// The rule that `text` breaks. Schemes, ports, paths, users, inner stars and non-ASCII names are refused, because such a pattern
+    /// would never match.
     pub fn parse(text: &str) -> Result<Self, BadHostPattern> {
         let text = text.trim().to_ascii_lowercase();
         if text == "*" {
@@ -70,7 +69,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether `host` falls under the pattern. `host` is lower case, without port; one trailing dot and brackets are forgiven.
+    /// Whether the pattern covers `host`, which has no port; one trailing dot and the brackets of an IPv6 address are ignored.
     #[must_use]
     pub fn matches(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);

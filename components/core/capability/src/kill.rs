@@ -1,37 +1,37 @@
-//! Kill switches (J28 to J32): layer 0 of every decision, and what the environment says about plugins.
+//! Kill switches, layer 0 of every decision, and the environment variables that set them.
 //!
-//! What it is not: a reader of the environment; the shells pass its variables in. Each name begins with `JACKFIELD_` or, as in an older
-//! system, with `JCODE_`. Invariant: a switch only ever restricts; what one source switches on no other switches off.
+//! The shells pass the variables in; each name begins with `JACKFIELD_` or, for imported setups, with `JCODE_`. A switch only restricts:
+//! what one source turns on, no other source turns off.
 
 use crate::{CapabilityId, Grant, Mode, Scope};
 use limits::capability::ENVIRONMENT_WORDS_MAX;
 use std::{collections::BTreeSet, fmt};
 
-/// What has been switched off, and by which variable or person.
+/// What is switched off, each with the variable or user that did it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KillSwitches {
-    /// Nothing is loaded, everything is denied (J28).
+    /// No plugin is loaded, every capability is denied.
     pub disable: Option<Box<str>>,
-    /// Plugins run, but no hook fires (J29).
+    /// Plugins run, but hooks are not called.
     pub skip_hooks: Option<Box<str>>,
-    /// Every permission and every tool is denied (J30).
+    /// Every permission and every tool call is denied.
     pub team_worker: Option<Box<str>>,
-    /// Plugins that are killed one by one, in the form of [`switch_name`].
+    /// Plugins switched off by name, in the form of [`switch_name`].
     plugins: BTreeSet<Box<str>>,
 }
 
-/// The switch that stops something, with who threw it.
+/// The switch that stops a capability, with the variable or user that turned it on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kill<'a> {
     /// All plugins are off.
     Disabled(&'a str),
     /// Hooks are skipped.
     SkipHooks(&'a str),
-    /// This process only works for others.
+    /// This process is a team worker, which has no permissions of its own.
     TeamWorker(&'a str),
 }
 
-/// What a caller reads, as J28 and J30 have it.
+/// The text in the refusal.
 impl fmt::Display for Kill<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -43,7 +43,7 @@ impl fmt::Display for Kill<'_> {
 }
 
 impl KillSwitches {
-    /// The switch that stops a capability, the most important first (J31).
+    /// The switch that stops a capability; the widest first.
     #[must_use]
     pub fn stops(&self, id: CapabilityId) -> Option<Kill<'_>> {
         if let Some(by) = &self.disable {
@@ -59,16 +59,16 @@ impl KillSwitches {
         self.team_worker.as_deref().map(Kill::TeamWorker)
     }
 
-    /// Whether a plugin is killed by a switch of its own.
+    /// Whether a plugin is switched off by name.
     #[must_use]
     pub fn kills(&self, plugin_id: &str) -> bool {
         !self.plugins.is_empty() && self.plugins.contains(&*switch_name(plugin_id))
     }
 
-    /// Kills one plugin.
+    /// Switches one plugin off.
     ///
     /// # Errors
-    /// When [`ENVIRONMENT_WORDS_MAX`] are killed already.
+    /// When [`ENVIRONMENT_WORDS_MAX`] plugins are switched off already.
     pub fn kill(&mut self, plugin_id: &str) -> Result<(), TooManyKilled> {
         let name = switch_name(plugin_id);
         if self.plugins.len() >= ENVIRONMENT_WORDS_MAX && !self.plugins.contains(&*name) {
@@ -78,13 +78,13 @@ impl KillSwitches {
         Ok(())
     }
 
-    /// Lets one plugin live again.
-    pub fn spare(&mut self, plugin_id: &str) {
+    /// Removes the switch of one plugin.
+    pub fn revive(&mut self, plugin_id: &str) {
         self.plugins.remove(&*switch_name(plugin_id));
     }
 }
 
-/// More plugins killed by name than can be.
+/// Too many plugins are switched off by name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("more than {ENVIRONMENT_WORDS_MAX} plugins killed by name; use the switch for all")]
 pub struct TooManyKilled;
@@ -97,8 +97,8 @@ impl TooManyKilled {
     }
 }
 
-/// How a plugin is called in a variable's name: upper case, everything else than letters and digits as `_`. Two ids may share a name; then the
-/// switch stops both, which is the safe side.
+/// A plugin's name in a variable: upper case, with `_` for everything but letters and digits. Two ids may have the same name; the switch
+/// then stops both.
 #[must_use]
 pub fn switch_name(plugin_id: &str) -> String {
     plugin_id
@@ -113,20 +113,20 @@ pub fn switch_name(plugin_id: &str) -> String {
         .collect()
 }
 
-/// What the environment says about plugins.
+/// The settings of plugins that come from environment variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     /// Switches that are on.
     pub kill: KillSwitches,
     /// `PLUGIN_MODE`; the strictest when named twice.
     pub mode: Option<Mode>,
-    /// `PLUGIN_DENY`: capabilities that are denied to everyone, and programs and tools by name.
+    /// `PLUGIN_DENY`: capabilities denied to all plugins, and programs and tools by name.
     pub deny: Vec<Grant>,
-    /// `PLUGIN_DIR`: where plugins are found.
+    /// `PLUGIN_DIR`: the plugins directory.
     pub directory: Option<String>,
 }
 
-/// Why a variable is refused. A restriction that cannot be understood must not be passed over.
+/// Why a variable is refused. A restriction that cannot be parsed must not be ignored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {rule}")]
 pub struct BadVariable {
@@ -145,7 +145,7 @@ impl BadVariable {
 }
 
 impl Environment {
-    /// Reads what concerns plugins out of all variables. A switch is off when it is empty, `0` or `false`, and on otherwise (J31).
+    /// Reads the variables about plugins out of all variables. A switch is off when its variable is empty, `0` or `false`, and on otherwise.
     ///
     /// # Errors
     /// A mode that does not exist, a list that is too long.
@@ -171,9 +171,9 @@ impl Environment {
     fn take(&mut self, variable: &str, name: &str, value: &str) -> Result<(), String> {
         let on = is_on(value).then(|| Box::from(variable));
         match name {
-            "DISABLE_PLUGINS" => throw(&mut self.kill.disable, on),
-            "SKIP_PLUGINS" => throw(&mut self.kill.skip_hooks, on),
-            "TEAM_WORKER" => throw(&mut self.kill.team_worker, on),
+            "DISABLE_PLUGINS" => set_switch(&mut self.kill.disable, on),
+            "SKIP_PLUGINS" => set_switch(&mut self.kill.skip_hooks, on),
+            "TEAM_WORKER" => set_switch(&mut self.kill.team_worker, on),
             "PLUGIN_MODE" if !value.trim().is_empty() => {
                 let mode: Mode = value
                     .parse()
@@ -181,7 +181,7 @@ impl Environment {
                 self.mode = self.mode.max(Some(mode));
             }
             "PLUGIN_DENY" => self.deny_words(value)?,
-            // The product's own name wins over the older one, in whatever order they come.
+            // `JACKFIELD_PLUGIN_DIR` wins over `JCODE_PLUGIN_DIR` in whatever order they come.
             "PLUGIN_DIR"
                 if !value.is_empty()
                     && (self.directory.is_none() || variable.starts_with("JACKFIELD_")) =>
@@ -201,7 +201,7 @@ impl Environment {
         Ok(())
     }
 
-    /// A word that is a capability denies it; any other denies the program and the tool of that name.
+    /// An entry that is a capability denies it; any other entry denies the program and the tool of that name.
     fn deny_words(&mut self, value: &str) -> Result<(), String> {
         for word in value
             .split(',')
@@ -230,8 +230,8 @@ impl Environment {
     }
 }
 
-/// Throws a switch; the product's own variable is named where both are set.
-fn throw(switch: &mut Option<Box<str>>, by: Option<Box<str>>) {
+/// Turns a switch on; if both are set, the `JACKFIELD_` variable is the one reported.
+fn set_switch(switch: &mut Option<Box<str>>, by: Option<Box<str>>) {
     if let Some(by) = by
         && (switch.is_none() || by.starts_with("JACKFIELD_"))
     {

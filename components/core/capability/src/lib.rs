@@ -1,9 +1,7 @@
-//! The one vocabulary of capabilities: 65 ids, what each lets a plugin do, and how far a declaration may narrow it; and the one function that
-//! decides whether a plugin may use one.
+//! Capabilities: the vocabulary of 65 ids with their scopes, rules over them, kill switches, and the one function that decides.
 //!
-//! What it is not: a store of grants, or a queue of consents; those hand in what they hold as [`PluginRules`].
-//! Invariants: a [`CapabilityId`] is in the vocabulary, a [`Request`] that passed [`Request::check`] carries only scope keys its capability
-//! takes, and no missing grant is a permission.
+//! Grants and consents are stored elsewhere; the shells compile them into [`PluginRules`]. A missing grant is a denial. See
+//! `docs/concepts/capabilities.md`.
 #![forbid(unsafe_code)]
 
 mod decide;
@@ -20,7 +18,7 @@ mod target;
 mod tools;
 mod vocabulary;
 
-pub use decide::{Decision, Ground, Outcome, Refusal, decide, decide_named};
+pub use decide::{Decision, Outcome, Reason, Refusal, decide, decide_named};
 pub use host::{BadHostPattern, HostPattern};
 pub use kill::{BadVariable, Environment, Kill, KillSwitches, TooManyKilled, switch_name};
 pub use nearest::nearest;
@@ -29,6 +27,6 @@ pub use policy::{Mode, PluginRules, Policy, PolicySettings, Profile, Terminal, U
 pub use reference::decisions_markdown;
 pub use ruleset::{BadRule, Grant, Rules};
 pub use scope::{BadScope, Request, Scope, ScopeKey};
-pub use target::{Asked, Target};
+pub use target::{CapabilityUse, Target};
 pub use tools::{SessionMode, Tier, approve};
 pub use vocabulary::{Capability, CapabilityId, Source, UnknownCapability, VOCABULARY};

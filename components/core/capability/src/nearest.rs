@@ -1,11 +1,11 @@
-//! "Did you mean": the closest word of a list, or none when nothing is close.
+//! "Did you mean": the closest word of a list, if one is close enough.
 
 /// Words longer than this get no suggestion: comparing costs the product of the lengths.
 const WORD_BYTES_MAX: usize = 64;
 
 /// The candidate nearest to `word` by edit distance (swapped neighbours count once, case counts half), the first of equals.
 ///
-/// A suggestion differs in at most a third of its letters; anything further away would puzzle more than help.
+/// A suggestion differs in at most a third of its letters; beyond that it would confuse.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.is_empty() || word.len() > WORD_BYTES_MAX {

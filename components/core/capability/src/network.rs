@@ -1,7 +1,6 @@
-//! The effective allow-list of a plugin's network (H28): what a person allows, what the plugin asks for, and what is blocked.
+//! The effective host list of a plugin: what the operator allows, intersected with what the manifest asks for, without blocked hosts.
 //!
-//! What it is not: the guard against private addresses, which looks at what a name resolves to. Invariant: what is blocked is never allowed,
-//! and the list is never wider than what the person allows.
+//! Private addresses are checked elsewhere, after a name is resolved (`docs/concepts/sandbox.md`, "Egress rules").
 
 use crate::HostPattern;
 
@@ -12,8 +11,8 @@ pub struct EffectiveHosts {
     blocked: Vec<HostPattern>,
 }
 
-/// The effective list. A person who allows nothing allows nothing; a plugin that asks for nothing, or for `*`, gets what the person allows;
-/// of two lists that narrow, what both cover.
+/// The effective list. An empty `user` list allows no host. A plugin that names no hosts, or `*`, gets all of `user`; otherwise it gets
+/// what both lists cover.
 #[must_use]
 pub fn effective_hosts(
     user: &[HostPattern],
@@ -50,14 +49,14 @@ impl EffectiveHosts {
             && self.allowed.iter().any(|pattern| pattern.matches(host))
     }
 
-    /// The patterns, for people.
+    /// The allowed patterns, for display.
     #[must_use]
     pub fn allowed(&self) -> &[HostPattern] {
         &self.allowed
     }
 }
 
-/// What two patterns both cover; patterns overlap only where one holds the other.
+/// What two patterns both cover: patterns overlap only if one contains the other.
 fn common(a: &HostPattern, b: &HostPattern) -> Option<HostPattern> {
     let holds = |wide: &HostPattern, narrow: &HostPattern| match narrow {
         HostPattern::Any => *wide == HostPattern::Any,

@@ -1,13 +1,13 @@
-//! What decides about capabilities: the operator's policy, and what is known about one plugin.
+//! The input of a decision: the operator's policy, and one plugin's rules.
 //!
-//! What it is not: a store. The shells read these from configuration and database, compile them once and swap them whole, so that a grant or
-//! a revocation acts at the next call (T27). Invariant: what is not configured asks (mode `prompt`), and nothing is allowed by default.
+//! The shells build both from configuration and database and replace them as a whole, so that a grant or a revocation takes effect at the
+//! next call. Without configuration the mode is `prompt` and no capability is allowed by default.
 
 use crate::{BadRule, CapabilityId, KillSwitches, Request, Rules};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// Layer 5: what happens where no list says anything. The order is that of strictness.
+/// Layer 5: the outcome where no rule applies, from the most lenient to the strictest mode.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -15,12 +15,12 @@ use std::{fmt, str::FromStr};
 pub enum Mode {
     /// Allowed. Also called `all`.
     Permissive,
-    /// A person is asked. Also called `interactive`.
+    /// Requires consent. Also called `interactive`.
     #[default]
     Prompt,
     /// Denied. Also called `trusted`.
     Strict,
-    /// Everything is denied before anything else is looked at, as by a kill switch. Also called `none`.
+    /// Every call is denied in layer 0, as by a kill switch. Also called `none`.
     Disabled,
 }
 
@@ -39,14 +39,14 @@ impl Mode {
         }
     }
 
-    /// The mode where several places name one (J31): the configuration before the command line, and the environment may only be stricter.
+    /// The mode where several sources name one: the configuration wins over the command line, and the environment may only be stricter.
     #[must_use]
     pub fn effective(
         environment: Option<Self>,
         configuration: Option<Self>,
         flag: Option<Self>,
     ) -> Self {
-        // The strictest of what is there; `None` sorts before every mode.
+        // `None` sorts before every mode.
         environment.max(configuration.or(flag)).unwrap_or_default()
     }
 }
@@ -73,7 +73,7 @@ impl UnknownMode {
 impl FromStr for Mode {
     type Err = UnknownMode;
 
-    /// Case and white space around it are forgiven; the older names are understood.
+    /// Case and surrounding white space are ignored; the older names are accepted.
     fn from_str(text: &str) -> Result<Self, UnknownMode> {
         match &*text.trim().to_ascii_lowercase() {
             "permissive" | "all" => Ok(Self::Permissive),
@@ -85,7 +85,7 @@ impl FromStr for Mode {
     }
 }
 
-/// Layer 4, where the operator wants one answer for everything that no list names; the mode is not asked then.
+/// Layer 4: the operator's one answer for every capability that no list names. It replaces the mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Terminal {
@@ -93,7 +93,7 @@ pub enum Terminal {
     Allow,
     /// Denied.
     Deny,
-    /// A person is asked.
+    /// Requires consent.
     Ask,
 }
 
@@ -102,34 +102,34 @@ pub enum Terminal {
 pub struct Policy {
     /// Layer 0.
     pub kill: KillSwitches,
-    /// Layer 2: denied to every plugin, whatever was granted. A server's status `blocked` for a plugin is not here but among the plugin's own.
+    /// Layer 2: denied to every plugin, whatever was granted. A server that blocks a plugin is not here, but in that plugin's rules.
     pub deny: Rules,
-    /// Layer 4: allowed to every plugin that declares it. A revocation does not reach what stands here.
+    /// Layer 4: allowed to every plugin that declares it. Revoking a grant does not change this list.
     pub allow: Rules,
-    /// Layer 4 where the list is silent.
+    /// Layer 4, for capabilities that no list names.
     pub terminal: Option<Terminal>,
     /// Layer 5.
     pub mode: Mode,
 }
 
-/// A policy by name (J22).
+/// A policy by name.
 ///
-/// Unlike its model none of them allows reading, writing or HTTP by default: that would let what was revoked go on (T27), and nobody would
-/// ever be asked for consent (H27).
+/// None of them allows reading, writing or HTTP by default: a revoked grant would then have no effect, and consent would never be
+/// requested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// What is not granted is denied.
+    /// Everything that is not granted is denied.
     Safe,
-    /// What is not granted is asked for.
+    /// Everything that is not granted requires consent.
     #[default]
     Standard,
-    /// What is declared is allowed.
+    /// Everything that is declared is allowed.
     Permissive,
 }
 
 impl Profile {
-    /// What every profile denies to everyone: running programs, and the environment with the secrets in it.
+    /// Denied to all plugins by every profile: running programs, and reading the environment, which may hold secrets.
     pub const DENIED: [CapabilityId; 2] = [CapabilityId::ShellExec, CapabilityId::EnvRead];
 
     /// The profile's policy.
@@ -148,11 +148,11 @@ impl Profile {
     }
 }
 
-/// An operator's policy as configuration writes it; what is absent comes from the profile.
+/// An operator's policy in the configuration; absent keys come from the profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicySettings {
-    /// What the others start from.
+    /// The base of the other keys.
     pub profile: Profile,
     /// Layer 5, instead of the profile's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,7 +162,7 @@ pub struct PolicySettings {
     pub deny: Option<Vec<Request>>,
     /// Layer 4.
     pub allow: Vec<Request>,
-    /// Layer 4 where the list is silent.
+    /// Layer 4, for capabilities that no list names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Terminal>,
 }
@@ -187,17 +187,17 @@ impl PolicySettings {
     }
 }
 
-/// What is known about one plugin.
+/// The rules of one plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PluginRules {
-    /// Layer 0: killed by its own switch.
+    /// Layer 0: switched off by name.
     pub killed: bool,
-    /// What its manifest declares; nothing else can be granted (T30), and a scope there bounds every grant (H29).
+    /// What its manifest declares. Nothing else can be granted, and its scopes bound every grant.
     pub declared: Rules,
-    /// Layer 1: what a person refused, and what a server blocks.
+    /// Layer 1: denials of users, and blocks of servers.
     pub denied: Rules,
     /// Layer 3: grants and remembered consents. Revoking removes them.
     pub granted: Rules,
-    /// Layer 5 for this plugin, instead of the policy's (J15); it does not lift the policy's `disabled`.
+    /// Layer 5 for this plugin, instead of the policy's mode. It does not override the policy's `disabled`.
     pub mode: Option<Mode>,
 }

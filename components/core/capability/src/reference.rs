@@ -1,18 +1,18 @@
-//! The chain as a page, made from the decisions themselves.
+//! The reference page of all decisions, made from [`Reason`].
 
-use crate::{Ground, Outcome};
+use crate::{Outcome, Reason};
 use std::fmt::Write as _;
 
-/// What can be decided, in Markdown: for whoever reads a reason in the audit or in an answer.
+/// Every reason with its layer, outcome and advice, in Markdown.
 #[must_use]
 pub fn decisions_markdown() -> String {
     let mut out = String::from(
-        "The layers are asked in this order, and the first that says something decides: 0 kill switches and the manifest, 1 the plugin's own\n\
-         denials, 2 the operator's, 3 grants and consents, 4 the operator's default, 5 the mode.\n\n\
+        "The layers are asked in this order, and the first that applies decides: 0 kill switches and the manifest, 1 the plugin's deny list,\n\
+         2 the operator's deny list, 3 grants and consents, 4 the operator's default, 5 the mode.\n\n\
          | layer | reason | outcome | a plugin sees | |\n|--|--|--|--|--|\n",
     );
-    for ground in Ground::ALL {
-        let decision = crate::Decision::on(ground);
+    for reason in Reason::ALL {
+        let decision = crate::Decision::because(reason);
         let outcome = match decision.outcome {
             Outcome::Allow => "allow",
             Outcome::Deny => "deny",
@@ -25,8 +25,8 @@ pub fn decisions_markdown() -> String {
             out,
             "| {} | {} | {outcome} | {seen} | {} |",
             decision.layer,
-            decision.reason(),
-            ground.advice()
+            decision.reason.text(),
+            reason.advice()
         );
     }
     out

@@ -1,10 +1,10 @@
-//! Rules: a list of capabilities with their scopes, compiled once and asked often.
+//! [`Rules`]: a list of capabilities with scopes, compiled when it is loaded.
 //!
-//! One shape serves what a manifest declares, what a person granted or refused, and what an operator allows or denies. What it is not: a
-//! decision; see [`decide`](crate::decide()). Invariant: asking what is not narrowed is a bit test.
+//! Manifests, grants, denials and the operator's lists all have this form. A capability without a scope is looked up by a bit test.
 
 use crate::{
-    Asked, BadHostPattern, CapabilityId, HostPattern, Request, Scope, ScopeKey, Target, VOCABULARY,
+    BadHostPattern, CapabilityId, CapabilityUse, HostPattern, Request, Scope, ScopeKey, Target,
+    VOCABULARY,
     sets::{HostSet, NameSet, PathKind, PathSet},
 };
 use limits::capability::RULES_MAX;
@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 
 const _: () = assert!(VOCABULARY.len() <= 128, "one bit for each capability");
 
-/// A stored grant, refusal or remembered consent: a capability and how far it reaches.
+/// A stored grant, denial or remembered consent: a capability and its scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// What is granted.
+    /// The capability.
     pub capability: CapabilityId,
-    /// How far; nothing in it is everything.
+    /// Its scope; an empty scope covers every target.
     #[serde(default, skip_serializing_if = "Scope::is_everything")]
     pub scope: Scope,
 }
@@ -33,11 +33,11 @@ impl Grant {
         }
     }
 
-    /// Exactly what was asked for: what a consent to one question allows later. Of a request over HTTP that is its host and port, with
-    /// every method and path: nobody is asked once for each page. None when a text of the target holds a star: as a rule it would reach
-    /// further than what the person saw.
+    /// The grant that a remembered consent to `asked` becomes. For an HTTP request it covers the host and port with every method and path,
+    /// so that consent is not requested for each page. `None` when the target contains a star: as a rule it would cover more than the
+    /// consent named.
     #[must_use]
-    pub fn of(asked: &Asked<'_>) -> Option<Self> {
+    pub fn from_use(asked: &CapabilityUse<'_>) -> Option<Self> {
         let one = |text: Option<&str>| text.map(|text| vec![text.to_owned()]);
         let Target {
             host,
@@ -72,7 +72,7 @@ impl Grant {
     }
 }
 
-/// Why a list of rules is refused. A rule that could never match is refused, because in a list of denials it would be a hole.
+/// Why a rule list is refused. A rule that can never match is an error, because in a deny list it would deny nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
     /// A host pattern breaks a rule.
@@ -83,7 +83,7 @@ pub enum BadRule {
         /// What is wrong with the pattern.
         source: BadHostPattern,
     },
-    /// A star where none is understood.
+    /// A star that is not at the end.
     #[error("{capability}: {text:?} may hold a star only at its end")]
     Star {
         /// The rule's capability.
@@ -108,9 +108,9 @@ impl BadRule {
     }
 }
 
-/// A narrowed rule, compiled.
+/// A compiled rule with a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Narrowed {
+struct ScopedRule {
     id: CapabilityId,
     hosts: Option<HostSet>,
     methods: Option<Box<[Box<str>]>>,
@@ -119,15 +119,15 @@ struct Narrowed {
     names: Option<NameSet>,
 }
 
-/// A compiled list of rules; what one of them covers, the list covers.
+/// A compiled rule list; it covers what any of its rules covers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// Capabilities with a rule that does not narrow.
+    /// Bits of the capabilities with a rule without scope.
     whole: u128,
-    /// Capabilities with any rule.
+    /// Bits of the capabilities with any rule.
     mentioned: u128,
-    /// The others, by capability.
-    narrowed: Box<[Narrowed]>,
+    /// Rules with a scope, sorted by capability.
+    scoped: Box<[ScopedRule]>,
 }
 
 impl Rules {
@@ -152,15 +152,15 @@ impl Rules {
             }
         }
         scopes.retain(|(id, _)| rules.whole & bit(*id) == 0);
-        let narrowed: Result<_, _> = merged(scopes)
+        let scoped: Result<_, _> = merged(scopes)
             .iter()
-            .map(|((id, _, rest), wide)| Narrowed::compile(*id, rest, wide))
+            .map(|((id, _, rest), wide)| ScopedRule::compile(*id, rest, wide))
             .collect();
-        rules.narrowed = narrowed?;
+        rules.scoped = scoped?;
         Ok(rules)
     }
 
-    /// Compiles what a manifest declares.
+    /// Compiles a manifest's capabilities.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -168,7 +168,7 @@ impl Rules {
         Self::new(requests.iter().map(|request| (request.id, &request.scope)))
     }
 
-    /// Compiles what was granted or refused.
+    /// Compiles grants or denials.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -183,27 +183,27 @@ impl Rules {
         Self {
             whole: bits,
             mentioned: bits,
-            narrowed: Box::default(),
+            scoped: Box::default(),
         }
     }
 
-    /// Whether one of the rules covers all of what is asked.
+    /// Whether one of the rules covers the use.
     #[must_use]
-    pub fn covers(&self, asked: &Asked<'_>) -> bool {
+    pub fn covers(&self, asked: &CapabilityUse<'_>) -> bool {
         if self.whole & bit(asked.id) != 0 {
             return true;
         }
         if self.mentioned & bit(asked.id) == 0 {
             return false;
         }
-        let from = self.narrowed.partition_point(|rule| rule.id < asked.id);
-        self.narrowed[from..]
+        let from = self.scoped.partition_point(|rule| rule.id < asked.id);
+        self.scoped[from..]
             .iter()
             .take_while(|rule| rule.id == asked.id)
             .any(|rule| rule.covers(&asked.target))
     }
 
-    /// Whether any rule is about the capability, however narrow.
+    /// Whether any rule names the capability, with whatever scope.
     #[must_use]
     pub const fn mentions(&self, id: CapabilityId) -> bool {
         self.mentioned & bit(id) != 0
@@ -220,10 +220,9 @@ const fn bit(id: CapabilityId) -> u128 {
     1 << (id as u8)
 }
 
-/// The scopes in the order of their capabilities. Those that differ in one key alone become one, because either may cover: a thousand
-/// consents to one port each of a thousand hosts are one rule.
-fn merged(scopes: Vec<(CapabilityId, Scope)>) -> BTreeMap<Alike, Scope> {
-    let mut out: BTreeMap<Alike, Scope> = BTreeMap::new();
+/// Merges scopes of one capability that differ in one key only, so that a thousand consents to one host each become one rule.
+fn merged(scopes: Vec<(CapabilityId, Scope)>) -> BTreeMap<MergeKey, Scope> {
+    let mut out: BTreeMap<MergeKey, Scope> = BTreeMap::new();
     for (id, mut rest) in scopes {
         let key = [ScopeKey::Hosts, ScopeKey::Names, ScopeKey::Paths]
             .into_iter()
@@ -243,8 +242,8 @@ fn merged(scopes: Vec<(CapabilityId, Scope)>) -> BTreeMap<Alike, Scope> {
     out
 }
 
-/// What scopes have in common that become one: the capability, the key in which they differ, and the rest.
-type Alike = (CapabilityId, Option<ScopeKey>, Scope);
+/// What merged scopes have in common: the capability, the key in which they differ, and the other keys.
+type MergeKey = (CapabilityId, Option<ScopeKey>, Scope);
 
 fn join(to: &mut Option<Vec<String>>, from: Option<Vec<String>>) {
     if let Some(from) = from {
@@ -252,8 +251,8 @@ fn join(to: &mut Option<Vec<String>>, from: Option<Vec<String>>) {
     }
 }
 
-impl Narrowed {
-    /// Compiles what [`merged`] took apart.
+impl ScopedRule {
+    /// Compiles one entry of [`merged`].
     fn compile(id: CapabilityId, rest: &Scope, wide: &Scope) -> Result<Self, BadRule> {
         let names = rest.names.as_ref().or(wide.names.as_ref());
         let paths = rest.paths.as_ref().or(wide.paths.as_ref());

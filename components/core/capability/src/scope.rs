@@ -1,12 +1,10 @@
-//! A declared capability: its id, and the scope that narrows it.
-//!
-//! What it is not: a grant. Invariant kept by [`Request::check`]: only scope keys that the capability takes, host patterns that can match.
+//! Scopes, and the capability requests of a manifest.
 
 use crate::{BadHostPattern, CapabilityId, HostPattern};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
-/// A way in which a capability can be narrowed.
+/// A key of a scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ScopeKey {
     /// Host patterns ([`HostPattern`]).
@@ -50,7 +48,7 @@ impl fmt::Display for ScopeKey {
     }
 }
 
-/// How far a capability reaches; an absent key does not narrow, an empty list admits nothing.
+/// The targets that a capability covers. An absent key does not restrict; an empty list admits no target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scope {
@@ -72,7 +70,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether nothing is narrowed.
+    /// Whether no key restricts it.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         self.keys().next().is_none()
@@ -114,15 +112,15 @@ pub enum BadScope {
 /// One entry of a manifest's `capabilities`: a bare id, or an object with the id and its scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
-    /// What is asked for.
+    /// The capability.
     pub id: CapabilityId,
     /// The plugin works without it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
-    /// Why it is asked for, shown to the person who grants it.
+    /// Why the plugin needs it, shown where consent is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How far it reaches.
+    /// Its scope.
     #[serde(flatten)]
     pub scope: Scope,
 }
@@ -130,7 +128,7 @@ pub struct Request {
 impl Request {
     /// An unscoped, required request.
     #[must_use]
-    pub fn of(id: CapabilityId) -> Self {
+    pub fn unscoped(id: CapabilityId) -> Self {
         Self {
             id,
             optional: false,
@@ -139,7 +137,7 @@ impl Request {
         }
     }
 
-    /// Checks the scope against the capability; all faults, in order.
+    /// Checks that the capability takes these scope keys and that every host pattern can match; returns all errors in order.
     #[must_use]
     pub fn check(&self) -> Vec<BadScope> {
         let taken = self.id.entry().scope;
@@ -179,7 +177,7 @@ impl<'de> Deserialize<'de> for Request {
             Full(Full),
         }
         Ok(match Form::deserialize(reader)? {
-            Form::Bare(id) => Self::of(id),
+            Form::Bare(id) => Self::unscoped(id),
             Form::Full(Full {
                 id,
                 optional,

@@ -1,7 +1,6 @@
-//! Compiled lists of one scope key: what is compared with a target when a rule is asked.
+//! Compiled lists of one scope key, as they are compared with a target.
 //!
-//! What it is not: parsing of URLs or resolving of links. Invariant: texts are in one canonical form on both sides before they are compared,
-//! and comparing what is canonical already allocates nothing.
+//! Both sides are brought into one canonical form before they are compared; a text that is canonical already is not copied.
 
 use crate::HostPattern;
 use std::{borrow::Cow, net::Ipv6Addr};
@@ -17,7 +16,7 @@ fn sorted(mut texts: Vec<Box<str>>) -> Box<[Box<str>]> {
     texts.into()
 }
 
-/// Host patterns (J18, H30), sorted: a thousand remembered consents cost as little as one.
+/// Host patterns, sorted, so that a lookup among a thousand consents is a binary search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct HostSet {
     any: bool,
@@ -82,7 +81,7 @@ fn canonical_host(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// Names: exact, or with one star at the end for everything that starts so.
+/// Names: exact ones, and prefixes written with a star at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct NameSet {
     exact: Box<[Box<str>]>,
@@ -109,14 +108,14 @@ impl NameSet {
     }
 }
 
-/// What kind of path is compared: in a URL `%2F` and `\` separate as well, because whoever serves it may read them so.
+/// What kind of path is compared. In a URL `%2F` and `\` separate as well, because a server may read them so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathKind {
     File,
     Url,
 }
 
-/// Paths, each with all that lies below it, compared by components (J19).
+/// Paths with everything below them, compared by components: `/data` covers `/data/a`, not `/database`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathSet {
     kind: PathKind,
@@ -125,7 +124,7 @@ pub(crate) struct PathSet {
 }
 
 impl PathSet {
-    /// A trailing `/*` or `/**` is what a path means anyway; a star alone covers everything.
+    /// A trailing `/*` or `/**` is optional; a star alone covers every path.
     pub(crate) fn new<'a>(kind: PathKind, paths: impl IntoIterator<Item = &'a str>) -> Self {
         let (mut any, mut roots) = (false, Vec::new());
         for path in paths {
@@ -142,7 +141,7 @@ impl PathSet {
         }
     }
 
-    /// What a written path is the root of; none when it stands for every path.
+    /// The root that a written path stands for; `None` when it stands for every path.
     pub(crate) fn root(path: &str) -> Option<&str> {
         (!matches!(path, "*" | "**")).then(|| {
             path.strip_suffix("/**")
@@ -170,8 +169,8 @@ fn below(root: &str, path: &str) -> bool {
     }
 }
 
-/// The path without empty, `.` and `..` components and without a trailing slash. `/` is the root; an empty text is where a relative path
-/// starts, and what climbs above that begins with `..`.
+/// The path without empty, `.` and `..` components and without a trailing slash. `/` is the root, an empty text the start of a relative
+/// path; a path above that start begins with `..`.
 fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
     let path = match kind {
         PathKind::File => Cow::Borrowed(path),
@@ -206,7 +205,7 @@ fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
     })
 }
 
-/// A URL's path with everything that may be read as a dot or a separator written as one.
+/// A URL's path with encoded dots and separators decoded.
 fn separated(path: &str) -> Cow<'_, str> {
     if !path.contains(['%', '\\']) {
         return Cow::Borrowed(path);

@@ -1,15 +1,12 @@
-//! What a call is about: the capability it needs, and the thing it wants to touch.
-//!
-//! What it is not: what a plugin claims. The host derives both from the call and its arguments (J21).
-//! Invariant: the parts are typed, so that a path never matches a rule about names (J17).
+//! A use of a capability: which one, and on what target. The host derives both from the call's arguments; the plugin does not name them.
 
 use crate::CapabilityId;
 use std::fmt;
 
-/// The thing that a call wants to touch. A part that is absent is not known, and no rule that narrows by it covers the call.
+/// The target of a call. An absent part is unknown; a rule with a scope on that part does not cover the call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// A host out of a URL parser: without port and user. One trailing dot and brackets are forgiven.
+    /// A host from a URL parser, without user and port; one trailing dot and the brackets of an IPv6 address are ignored.
     pub host: Option<&'a str>,
     /// A port.
     pub port: Option<u16>,
@@ -22,7 +19,7 @@ pub struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// Nothing in particular.
+    /// No particular target.
     pub const ANY: Target<'static> = Target {
         host: None,
         port: None,
@@ -31,7 +28,7 @@ impl<'a> Target<'a> {
         name: None,
     };
 
-    /// Another machine.
+    /// A host and port.
     #[must_use]
     pub const fn host(host: &'a str, port: u16) -> Self {
         Self {
@@ -108,23 +105,23 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// A question: may the plugin use this capability on that target?
+/// One use of a capability, about which [`decide`](crate::decide()) decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked<'a> {
+pub struct CapabilityUse<'a> {
     /// The capability that the call needs.
     pub id: CapabilityId,
-    /// What the call wants to touch.
+    /// The target of the call.
     pub target: Target<'a>,
 }
 
-impl<'a> Asked<'a> {
-    /// About one target.
+impl<'a> CapabilityUse<'a> {
+    /// A use on one target.
     #[must_use]
     pub const fn new(id: CapabilityId, target: Target<'a>) -> Self {
         Self { id, target }
     }
 
-    /// About nothing in particular; a rule that narrows does not cover it.
+    /// A use on no particular target; only a rule without scope covers it.
     #[must_use]
     pub const fn any(id: CapabilityId) -> Self {
         Self {

@@ -1,47 +1,46 @@
-//! The approval gate over tools (J23): a person's word about the tool, then the capability chain, then how careful the session is.
+//! Approval of tool calls: the user's rule for the tool, then the capability decision, then the session's mode.
 //!
-//! What it is not: a second chain. Invariant: nothing here allows what layer 0 denies (kill switches, what is not declared), and no session mode
-//! what the chain denies.
+//! No rule for a tool overrides layer 0 (kill switches, undeclared capabilities), and no session mode overrides a denial.
 
 use crate::{Decision, Outcome};
 use serde::{Deserialize, Serialize};
 
-/// What a tool does at worst; one that does not say counts as the worst.
+/// The most harmful thing a tool does; a tool that declares nothing counts as `exec`.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// It looks.
+    /// It reads.
     Read,
     /// It changes data.
     Write,
-    /// It runs something.
+    /// It runs programs.
     #[default]
     Exec,
 }
 
-/// How careful a session is.
+/// Which tiers of tools a session runs without asking.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SessionMode {
-    /// Every tool is asked about.
+    /// Every tool call needs consent.
     Plan,
-    /// Reading and writing goes on, running is asked about.
+    /// Reading and writing are allowed, running programs needs consent.
     AcceptEdits,
-    /// Reading goes on, the rest is asked about.
+    /// Reading is allowed, the rest needs consent.
     #[default]
     Default,
-    /// Reading goes on, the rest is denied, because nobody wants to be asked.
+    /// Reading is allowed, the rest is denied without asking.
     DontAsk,
-    /// Everything goes on.
+    /// Every tool call is allowed.
     Bypass,
-    /// Every tool is asked about, and a program answers.
+    /// Every tool call needs consent, which a program gives.
     Auto,
 }
 
 impl SessionMode {
-    /// What follows for a tool that the chain allows.
+    /// The outcome for a tool whose capability is allowed.
     #[must_use]
     pub const fn outcome(self, tier: Tier) -> Outcome {
         match (self, tier) {
@@ -54,17 +53,17 @@ impl SessionMode {
     }
 }
 
-/// Decides about one tool: `word` is what a person said about this tool, `chain` what [`decide`](crate::decide()) said about its plugin.
+/// Decides about one tool call: `rule` is the user's rule for this tool, `decision` the result of [`decide`](crate::decide()) for its plugin.
 #[must_use]
 pub const fn approve(
-    word: Option<Outcome>,
-    chain: Decision,
+    rule: Option<Outcome>,
+    decision: Decision,
     mode: SessionMode,
     tier: Tier,
 ) -> Outcome {
-    match (word, chain.outcome) {
-        _ if chain.layer == 0 => Outcome::Deny,
-        (Some(word), _) => word,
+    match (rule, decision.outcome) {
+        _ if decision.layer == 0 => Outcome::Deny,
+        (Some(rule), _) => rule,
         (None, Outcome::Allow) => mode.outcome(tier),
         (None, other) => other,
     }

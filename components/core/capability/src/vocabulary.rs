@@ -1,6 +1,6 @@
-//! The vocabulary itself (requirements 7.3): 36 ids kept verbatim from the client's plugin system (T29) and 29 more.
+//! The table of capability ids with their summaries and scopes: 36 ids of the client's plugin system and 29 of the host.
 //!
-//! One table makes the enum, the texts and the scopes; nothing else in the system spells a capability id.
+//! The enum, the texts and the scopes are made from this one table.
 
 use crate::{ScopeKey, nearest};
 use ScopeKey::{Hosts, Methods, Names, Paths, Ports};
@@ -10,7 +10,7 @@ use std::{fmt, str::FromStr};
 /// Where an id comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
-    /// One of the 36 ids of the client's plugin system (T29), verbatim.
+    /// One of the 36 ids of the client's plugin system, unchanged.
     Client,
     /// One of the 29 ids added for components, scripts and processes.
     Host,
@@ -23,7 +23,7 @@ pub struct Capability {
     pub id: CapabilityId,
     /// Its name in manifests, grants and the audit log.
     pub name: &'static str,
-    /// What it lets a plugin do, for the person who grants it: a phrase that completes "this plugin wants to".
+    /// What it lets a plugin do, shown where consent is given: a phrase that completes "this plugin wants to".
     pub summary: &'static str,
     /// The keys by which a declaration may narrow it.
     pub scope: &'static [ScopeKey],
@@ -135,7 +135,7 @@ const _: () = assert!(
     "36 ids of the client and 29 of the host"
 );
 
-/// Names that other plugin systems use for the same thing; a suggestion, never an accepted spelling.
+/// Names of other plugin systems for the same capability: suggested, never accepted.
 const FOREIGN: &[(&str, CapabilityId)] = &[
     ("fs_read", CapabilityId::FsRead),
     ("fs_write", CapabilityId::FsWrite),
@@ -177,9 +177,9 @@ const FOREIGN: &[(&str, CapabilityId)] = &[
 pub struct UnknownCapability {
     /// The text, cut to a length that fits a message.
     pub text: String,
-    /// The id that was probably meant.
+    /// The closest id, for the message.
     pub suggestion: Option<CapabilityId>,
-    /// The first character that no id can hold, when there is one: it may only look like a letter of the alphabet.
+    /// The first character that no id contains; it may be a look-alike of an ASCII letter.
     pub foreign: Option<char>,
 }
 
@@ -201,7 +201,7 @@ impl CapabilityId {
         VOCABULARY.iter().map(|entry| entry.id)
     }
 
-    /// The id called `name`; unlike parsing, it looks for no suggestion.
+    /// The id called `name`, without a suggestion where there is none.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         VOCABULARY
@@ -210,7 +210,7 @@ impl CapabilityId {
             .map(|entry| entry.id)
     }
 
-    /// What another plugin system calls by `name` (`network`, `fs_read`, `http-client`), for importers and suggestions.
+    /// The capability that another plugin system calls `name` (`network`, `fs_read`, `http-client`), for importers and suggestions.
     #[must_use]
     pub fn from_foreign(name: &str) -> Option<Self> {
         FOREIGN
@@ -223,13 +223,13 @@ impl CapabilityId {
 impl FromStr for CapabilityId {
     type Err = UnknownCapability;
 
-    /// Exact comparison: neither case nor white space is forgiven, so that what is shown is what is granted.
+    /// Compares exactly, case and white space included, so that the text shown is the capability granted.
     fn from_str(text: &str) -> Result<Self, UnknownCapability> {
         if let Some(id) = Self::find(text) {
             return Ok(id);
         }
         let suggestion = Self::from_foreign(text).or_else(|| {
-            // There are no wildcards; proposing one of many would guess at what was meant.
+            // There are no wildcards; one of many ids would be a guess.
             let text = if text.contains('*') { "" } else { text };
             nearest(text.trim(), VOCABULARY.iter().map(|entry| entry.name)).and_then(Self::find)
         });

@@ -1,8 +1,8 @@
 //! The decision as its users see it: J14 to J20, H29, T26, T27, T30.
 
 use capability::{
-    Asked, CapabilityId, Decision, Grant, Ground, Mode, Outcome, PluginRules, Policy,
-    PolicySettings, Profile, Refusal, Request, Rules, Scope, Target, Terminal, decide,
+    CapabilityId, CapabilityUse, Decision, Grant, Mode, Outcome, PluginRules, Policy,
+    PolicySettings, Profile, Reason, Refusal, Request, Rules, Scope, Target, Terminal, decide,
     decide_named,
 };
 use serde::Deserialize;
@@ -53,14 +53,14 @@ fn every_combination_of_the_lists_with_every_mode() {
             mode: mode.parse().unwrap(),
             ..Policy::default()
         };
-        let decision = decide(&Asked::any(ID), &plugin, &policy);
+        let decision = decide(&CapabilityUse::any(ID), &plugin, &policy);
         assert_eq!(
             serde_json::to_value(decision.outcome).unwrap(),
             *outcome,
             "{row}"
         );
         assert_eq!(
-            (decision.layer.to_string(), decision.reason()),
+            (decision.layer.to_string(), decision.reason.text()),
             ((*layer).to_owned(), &*reason.join(" ")),
             "{row}"
         );
@@ -69,7 +69,7 @@ fn every_combination_of_the_lists_with_every_mode() {
             ..plugin
         };
         assert_eq!(
-            decide(&Asked::any(ID), &undeclared, &policy).outcome,
+            decide(&CapabilityUse::any(ID), &undeclared, &policy).outcome,
             Outcome::Deny,
             "{row}"
         );
@@ -128,8 +128,12 @@ fn scopes_reach_as_far_as_they_say() {
             path: path.as_deref(),
             name: name.as_deref(),
         };
-        let decision = decide(&Asked::new(*id, target), &plugin, &Policy::default());
-        assert_eq!(decision.reason(), case.reason, "{}", case.says);
+        let decision = decide(
+            &CapabilityUse::new(*id, target),
+            &plugin,
+            &Policy::default(),
+        );
+        assert_eq!(decision.reason.text(), case.reason, "{}", case.says);
     }
 }
 
@@ -139,16 +143,17 @@ fn the_operators_default_and_the_plugins_mode() {
         declared: rules(true),
         ..PluginRules::default()
     };
-    let ground =
-        |plugin: &PluginRules, policy: &Policy| decide(&Asked::any(ID), plugin, policy).ground;
+    let reason = |plugin: &PluginRules, policy: &Policy| {
+        decide(&CapabilityUse::any(ID), plugin, policy).reason
+    };
     for (terminal, expected, text) in [
-        (Terminal::Allow, Ground::DefaultAllow, "allowed by default"),
-        (Terminal::Deny, Ground::DefaultDeny, "denied by default"),
-        (Terminal::Ask, Ground::DefaultAsk, "requires approval"),
+        (Terminal::Allow, Reason::DefaultAllow, "allowed by default"),
+        (Terminal::Deny, Reason::DefaultDeny, "denied by default"),
+        (Terminal::Ask, Reason::DefaultAsk, "requires approval"),
     ] {
         for mode in [Mode::Permissive, Mode::Prompt, Mode::Strict] {
             let decision = decide(
-                &Asked::any(ID),
+                &CapabilityUse::any(ID),
                 &declared,
                 &Policy {
                     terminal: Some(terminal),
@@ -157,7 +162,7 @@ fn the_operators_default_and_the_plugins_mode() {
                 },
             );
             assert_eq!(
-                (decision.ground, decision.layer, decision.reason()),
+                (decision.reason, decision.layer, decision.reason.text()),
                 (expected, 4, text)
             );
         }
@@ -171,26 +176,26 @@ fn the_operators_default_and_the_plugins_mode() {
         ..declared.clone()
     };
     assert_eq!(
-        ground(&strict, &permissive),
-        Ground::Strict,
+        reason(&strict, &permissive),
+        Reason::Strict,
         "a plugin's mode overrides the policy's (J15)"
     );
     let lenient = PluginRules {
         mode: Some(Mode::Permissive),
         ..declared.clone()
     };
-    assert_eq!(ground(&lenient, &Policy::default()), Ground::Permissive);
+    assert_eq!(reason(&lenient, &Policy::default()), Reason::Permissive);
     let off = Policy {
         mode: Mode::Disabled,
         ..Policy::default()
     };
     assert_eq!(
-        ground(&lenient, &off),
-        Ground::Killed,
+        reason(&lenient, &off),
+        Reason::Killed,
         "but it does not lift a kill switch"
     );
     assert_eq!(
-        ground(
+        reason(
             &PluginRules {
                 killed: true,
                 granted: rules(true),
@@ -198,39 +203,39 @@ fn the_operators_default_and_the_plugins_mode() {
             },
             &permissive
         ),
-        Ground::Killed
+        Reason::Killed
     );
 }
 
 #[test]
 fn refusals_tell_what_would_help() {
-    for (ground, refusal) in [
-        (Ground::NotDeclared, Some("not-declared")),
-        (Ground::OutsideDeclaration, Some("not-declared")),
-        (Ground::UnknownCapability, Some("not-declared")),
-        (Ground::Strict, Some("not-granted")),
-        (Ground::DefaultDeny, Some("not-granted")),
-        (Ground::Prompt, Some("consent-pending")),
-        (Ground::DefaultAsk, Some("consent-pending")),
-        (Ground::GlobalDeny, Some("denied")),
-        (Ground::PluginDeny, Some("denied")),
-        (Ground::Killed, Some("denied")),
-        (Ground::Granted, None),
-        (Ground::Permissive, None),
+    for (reason, refusal) in [
+        (Reason::NotDeclared, Some("not-declared")),
+        (Reason::OutsideDeclaration, Some("not-declared")),
+        (Reason::UnknownCapability, Some("not-declared")),
+        (Reason::Strict, Some("not-granted")),
+        (Reason::DefaultDeny, Some("not-granted")),
+        (Reason::Prompt, Some("consent-pending")),
+        (Reason::DefaultAsk, Some("consent-pending")),
+        (Reason::GlobalDeny, Some("denied")),
+        (Reason::PluginDeny, Some("denied")),
+        (Reason::Killed, Some("denied")),
+        (Reason::Granted, None),
+        (Reason::Permissive, None),
     ] {
-        let decision = Decision::on(ground);
-        assert_eq!(decision.refusal().map(Refusal::code), refusal, "{ground:?}");
-        assert_eq!(decision.is_allowed(), refusal.is_none(), "{ground:?}");
+        let decision = Decision::because(reason);
+        assert_eq!(decision.refusal().map(Refusal::code), refusal, "{reason:?}");
+        assert_eq!(decision.is_allowed(), refusal.is_none(), "{reason:?}");
     }
-    let asked = Decision::on(Ground::Prompt).without_asking();
+    let asked = Decision::because(Reason::Prompt).without_asking();
     assert_eq!(
-        (asked.outcome, asked.reason()),
+        (asked.outcome, asked.reason.text()),
         (Outcome::Deny, "requires approval"),
         "nobody to ask (J20)"
     );
     assert_eq!(
-        Decision::on(Ground::Granted).without_asking().ground,
-        Ground::Granted
+        Decision::because(Reason::Granted).without_asking().reason,
+        Reason::Granted
     );
 }
 
@@ -238,19 +243,19 @@ fn refusals_tell_what_would_help() {
 fn the_page_names_every_ground_and_no_two_grounds_are_alike() {
     let page = capability::decisions_markdown();
     let mut seen = std::collections::BTreeSet::new();
-    for ground in Ground::ALL {
-        let Decision { layer, .. } = Decision::on(ground);
+    for reason in Reason::ALL {
+        let Decision { layer, .. } = Decision::because(reason);
         assert!(
-            page.contains(&format!("| {layer} | {} |", ground.reason())),
-            "{ground:?}"
+            page.contains(&format!("| {layer} | {} |", reason.text())),
+            "{reason:?}"
         );
-        assert!(seen.insert((layer, ground.reason())), "{ground:?}");
+        assert!(seen.insert((layer, reason.text())), "{reason:?}");
     }
     assert_eq!(
         page.lines()
             .filter(|line| line.starts_with("| ") && !line.starts_with("| layer"))
             .count(),
-        Ground::ALL.len()
+        Reason::ALL.len()
     );
 }
 
@@ -261,31 +266,31 @@ fn a_capability_named_by_text_is_trimmed_and_read_without_case() {
         granted: rules(true),
         ..PluginRules::default()
     };
-    let ground = |name: &str| decide_named(name, Target::ANY, &plugin, &Policy::default()).ground;
-    assert_eq!(ground(" HTTP.Fetch "), Ground::Granted);
-    assert_eq!(ground(" "), Ground::EmptyCapability);
-    assert_eq!(Ground::EmptyCapability.reason(), "empty_capability");
-    assert_eq!(ground("http.*"), Ground::UnknownCapability);
-    assert_eq!(ground("shell.exec"), Ground::NotDeclared);
+    let reason = |name: &str| decide_named(name, Target::ANY, &plugin, &Policy::default()).reason;
+    assert_eq!(reason(" HTTP.Fetch "), Reason::Granted);
+    assert_eq!(reason(" "), Reason::EmptyCapability);
+    assert_eq!(Reason::EmptyCapability.text(), "empty_capability");
+    assert_eq!(reason("http.*"), Reason::UnknownCapability);
+    assert_eq!(reason("shell.exec"), Reason::NotDeclared);
 }
 
 #[test]
 fn a_consent_allows_what_was_asked_and_revoking_ends_it() {
-    let declared = Rules::from_requests(&[Request::of(ID)]).unwrap();
-    let asked = Asked::new(
+    let declared = Rules::from_requests(&[Request::unscoped(ID)]).unwrap();
+    let asked = CapabilityUse::new(
         ID,
         Target::host("a.org", 443)
             .with_method("GET")
             .with_path("/x"),
     );
-    let grant = Grant::of(&asked).unwrap();
+    let grant = Grant::from_use(&asked).unwrap();
     for wide in [
         Target::host("*", 443),
         Target::name("a*"),
         Target::path("*"),
     ] {
         assert_eq!(
-            Grant::of(&Asked::new(ID, wide)),
+            Grant::from_use(&CapabilityUse::new(ID, wide)),
             None,
             "a star in a question becomes no rule"
         );
@@ -300,7 +305,7 @@ fn a_consent_allows_what_was_asked_and_revoking_ends_it() {
         ..PluginRules::default()
     };
     let outcome = |plugin: &PluginRules, target| {
-        decide(&Asked::new(ID, target), plugin, &Policy::default()).outcome
+        decide(&CapabilityUse::new(ID, target), plugin, &Policy::default()).outcome
     };
     assert_eq!(outcome(&granted, asked.target), Outcome::Allow);
     assert_eq!(
@@ -344,8 +349,8 @@ fn profiles_and_configuration_make_a_policy() {
         };
         for id in Profile::DENIED {
             assert_eq!(
-                decide(&Asked::any(id), &everything, &policy).ground,
-                Ground::GlobalDeny,
+                decide(&CapabilityUse::any(id), &everything, &policy).reason,
+                Reason::GlobalDeny,
                 "{profile:?} {id}"
             );
         }
@@ -357,19 +362,19 @@ fn profiles_and_configuration_make_a_policy() {
         declared: Rules::whole(CapabilityId::all()),
         ..PluginRules::default()
     };
-    let ground = |id, target| decide(&Asked::new(id, target), &plugin, &policy).ground;
+    let reason = |id, target| decide(&CapabilityUse::new(id, target), &plugin, &policy).reason;
     assert_eq!(
-        ground(ID, Target::host("a.evil.com", 443)),
-        Ground::GlobalDeny
+        reason(ID, Target::host("a.evil.com", 443)),
+        Reason::GlobalDeny
     );
-    assert_eq!(ground(ID, Target::host("a.org", 443)), Ground::Strict);
+    assert_eq!(reason(ID, Target::host("a.org", 443)), Reason::Strict);
     assert_eq!(
-        ground(CapabilityId::StorageKv, Target::name("k")),
-        Ground::DefaultList
+        reason(CapabilityId::StorageKv, Target::name("k")),
+        Reason::DefaultList
     );
     assert_eq!(
-        ground(CapabilityId::ShellExec, Target::name("rm")),
-        Ground::Strict,
+        reason(CapabilityId::ShellExec, Target::name("rm")),
+        Reason::Strict,
         "an own list replaces the profile's"
     );
     assert!(serde_json::from_str::<PolicySettings>(r#"{"denied":[]}"#).is_err());

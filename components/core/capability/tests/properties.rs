@@ -1,8 +1,8 @@
 //! What holds for every policy: a denial never widens, a grant never narrows, what is not declared is never allowed.
 
 use capability::{
-    Asked, CapabilityId, HostPattern, KillSwitches, Mode, Outcome, PluginRules, Policy, Rules,
-    Scope, Target, Terminal, decide,
+    CapabilityId, CapabilityUse, HostPattern, KillSwitches, Mode, Outcome, PluginRules, Policy,
+    Rules, Scope, Target, Terminal, decide,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -67,7 +67,7 @@ struct World {
 }
 
 impl World {
-    fn decide(&self, asked: &Asked<'_>) -> Outcome {
+    fn decide(&self, asked: &CapabilityUse<'_>) -> Outcome {
         let plugin = PluginRules {
             killed: false,
             declared: compiled(&self.declared),
@@ -117,13 +117,13 @@ fn world() -> impl Strategy<Value = World> {
         )
 }
 
-fn asked() -> impl Strategy<Value = Asked<'static>> {
+fn asked() -> impl Strategy<Value = CapabilityUse<'static>> {
     let host = prop::option::of(select(&["a.org", "b.a.org", "c.net", "d.net"][..]));
     let port = prop::option::of(select(&[80_u16, 443][..]));
     let name = prop::option::of(select(&["a", "ab", "b", "c"][..]));
     let path = prop::option::of(select(&["/a", "/a/b", "/a/../c", "/ab"][..]));
     (select(&IDS[..]), host, port, name, path).prop_map(|(id, host, port, name, path)| {
-        Asked::new(
+        CapabilityUse::new(
             id,
             Target {
                 host,
@@ -181,6 +181,6 @@ proptest! {
         let scope = Scope { hosts: Some(patterns.clone()), ..Scope::default() };
         let rules = Rules::new([(CapabilityId::HttpFetch, &scope)]).unwrap();
         let expected = patterns.iter().any(|pattern| HostPattern::parse(pattern).unwrap().matches(&host));
-        prop_assert_eq!(rules.covers(&Asked::new(CapabilityId::HttpFetch, Target::host(&host, 443))), expected);
+        prop_assert_eq!(rules.covers(&CapabilityUse::new(CapabilityId::HttpFetch, Target::host(&host, 443))), expected);
     }
 }

@@ -1,8 +1,9 @@
 //! Kill switches, modes from several places, the approval of tools, the effective allow-list: J23, J28 to J32, H28.
 
 use capability::{
-    Asked, CapabilityId, Decision, Environment, Ground, HostPattern, Mode, Outcome, PluginRules,
-    Policy, Rules, SessionMode, Target, Tier, approve, decide, effective_hosts, switch_name,
+    CapabilityId, CapabilityUse, Decision, Environment, HostPattern, Mode, Outcome, PluginRules,
+    Policy, Reason, Rules, SessionMode, Target, Tier, approve, decide, effective_hosts,
+    switch_name,
 };
 
 fn read(variables: &[(&str, &str)]) -> Environment {
@@ -98,7 +99,7 @@ fn each_switch_stops_what_it_says_and_the_first_is_named() {
         ..PluginRules::default()
     };
     let decision = decide(
-        &Asked::any(tools),
+        &CapabilityUse::any(tools),
         &plugin,
         &Policy {
             kill,
@@ -107,11 +108,11 @@ fn each_switch_stops_what_it_says_and_the_first_is_named() {
         },
     );
     assert_eq!(
-        (decision.layer, decision.reason()),
+        (decision.layer, decision.reason.text()),
         (0, "disabled (kill switch)")
     );
     let log = decide(
-        &Asked::any(CapabilityId::LogWrite),
+        &CapabilityUse::any(CapabilityId::LogWrite),
         &plugin,
         &Policy {
             kill: read(&[disable]).kill,
@@ -119,8 +120,8 @@ fn each_switch_stops_what_it_says_and_the_first_is_named() {
         },
     );
     assert_eq!(
-        log.ground,
-        Ground::Killed,
+        log.reason,
+        Reason::Killed,
         "what everybody holds is killed as well"
     );
 }
@@ -146,7 +147,7 @@ fn one_plugin_is_killed_by_its_name() {
         assert_eq!(kill.kills(id), killed, "{id}");
     }
     kill.kill("polls").unwrap();
-    kill.spare("acme.polls");
+    kill.revive("acme.polls");
     assert!(kill.kills("polls") && !kill.kills("acme.polls"));
 }
 
@@ -196,7 +197,7 @@ fn denied_words_are_programs_tools_or_capabilities() {
     ]);
     assert_eq!(environment.directory.as_deref(), Some("/new"));
     let deny = Rules::from_grants(&environment.deny).unwrap();
-    let denied = |id, target| deny.covers(&Asked::new(id, target));
+    let denied = |id, target| deny.covers(&CapabilityUse::new(id, target));
     assert!(
         denied(CapabilityId::ShellExec, Target::name("rm"))
             && denied(CapabilityId::ToolsCall, Target::name("chmod"))
@@ -208,7 +209,7 @@ fn denied_words_are_programs_tools_or_capabilities() {
 #[test]
 fn a_tool_passes_the_word_the_chain_and_the_session() {
     use Outcome::{Allow, Ask, Deny};
-    let allowed = Decision::on(Ground::Granted);
+    let allowed = Decision::because(Reason::Granted);
     for (mode, outcomes) in [
         (SessionMode::Plan, [Ask, Ask, Ask]),
         (SessionMode::AcceptEdits, [Allow, Allow, Ask]),
@@ -227,17 +228,22 @@ fn a_tool_passes_the_word_the_chain_and_the_session() {
                 "{mode:?} {tier:?}"
             );
             assert_eq!(
-                approve(None, Decision::on(Ground::Strict), mode, tier),
+                approve(None, Decision::because(Reason::Strict), mode, tier),
                 Deny,
                 "{mode:?} {tier:?}"
             );
             assert_eq!(
-                approve(Some(Allow), Decision::on(Ground::Killed), mode, tier),
+                approve(Some(Allow), Decision::because(Reason::Killed), mode, tier),
                 Deny,
                 "{mode:?} {tier:?}"
             );
             assert_eq!(
-                approve(Some(Allow), Decision::on(Ground::NotDeclared), mode, tier),
+                approve(
+                    Some(Allow),
+                    Decision::because(Reason::NotDeclared),
+                    mode,
+                    tier
+                ),
                 Deny,
                 "{mode:?} {tier:?}"
             );

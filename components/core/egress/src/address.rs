@@ -1,7 +1,7 @@
-//! Addresses that are not somebody's on the open internet (cases 79 and 81), after IANA's registries of special-purpose addresses.
+//! Addresses that are not globally reachable, from IANA's special-purpose address registries (RFC 6890).
 //!
-//! What it is not: a list of bad hosts. Invariant: of IPv6 only what IANA hands out (2000::/3) can pass; an IPv4 address inside an IPv6 one
-//! never does, whichever of the forms it takes, because what it reaches depends on a translator nobody here knows.
+//! Of IPv6 only the global unicast range 2000::/3 passes. An IPv4 address embedded in an IPv6 address never passes, in any form, because a
+//! translator outside this host decides where it leads.
 
 use crate::Rule;
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -15,7 +15,7 @@ const fn v6(a: u16, b: u16, c: u16, g: u16, h: u16, bits: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, g, h), bits)
 }
 
-/// The narrower before the wider.
+/// Narrow ranges stand before the wider ranges that contain them.
 const V4: &[(Ipv4Net, Rule)] = &[
     (v4(0, 0, 0, 0, 8), Rule::Unspecified),
     (v4(10, 0, 0, 0, 8), Rule::Private),
@@ -35,7 +35,7 @@ const V4: &[(Ipv4Net, Rule)] = &[
     (v4(240, 0, 0, 0, 4), Rule::Reserved),
 ];
 
-/// The narrower before the wider.
+/// Narrow ranges stand before the wider ranges that contain them.
 const V6: &[(Ipv6Net, Rule)] = &[
     (v6(0, 0, 0, 0, 0, 128), Rule::Unspecified),
     (v6(0, 0, 0, 0, 1, 128), Rule::Loopback),
@@ -58,12 +58,12 @@ const V6: &[(Ipv6Net, Rule)] = &[
     (v6(0xff00, 0, 0, 0, 0, 8), Rule::Multicast),
 ];
 
-/// What IANA hands out for use on the internet.
+/// The range from which IANA allocates global unicast addresses.
 const GLOBAL: Ipv6Net = v6(0x2000, 0, 0, 0, 0, 3);
 
-/// The rule that an address breaks; none for one on the open internet.
+/// The rule that a special-purpose address breaks; `None` for a globally reachable one.
 #[must_use]
-pub fn special(address: IpAddr) -> Option<Rule> {
+pub fn special_purpose_rule(address: IpAddr) -> Option<Rule> {
     match address {
         IpAddr::V4(address) => V4
             .iter()

@@ -1,19 +1,19 @@
-//! A URL that leads somewhere: parsed once, in the one form that everything after it looks at (cases 80, 84, 85).
+//! [`Destination`]: a URL parsed once into the normal form that all later checks use.
 //!
-//! What it is not: a permission. Invariant: scheme http or https, no user, a host that is an address or a lower-case ASCII name without
-//! trailing dot, a port; no fragment.
+//! It has the scheme http or https, a host that is an address or a lower-case ASCII name without trailing dot, a port, and neither user
+//! nor fragment. Whether a request may go there is decided by [`Guard`](crate::Guard).
 
 use crate::{Refused, Rule};
 use limits::egress::URL_BYTES_MAX;
 use std::{fmt, net::IpAddr};
 use url::{Host, Url};
 
-/// What is spoken.
+/// The scheme of a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
-    /// In the clear.
+    /// `http`
     Http,
-    /// Over TLS.
+    /// `https`
     Https,
 }
 
@@ -39,8 +39,8 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Reads an absolute URL. Every way of writing an address (decimal, hexadecimal, octal, short, full-width, percent-encoded) becomes that
-    /// address, so what follows need not know them.
+    /// Parses an absolute URL. Every notation of an address (decimal, hexadecimal, octal, short, full-width, percent-encoded) becomes that
+    /// address.
     ///
     /// # Errors
     /// [`Rule::UrlTooLong`], [`Rule::BadUrl`], [`Rule::Scheme`], [`Rule::Userinfo`].
@@ -49,7 +49,7 @@ impl Destination {
             return Err(Refused::new(Rule::UrlTooLong, "the URL"));
         }
         let bad = || Refused::new(Rule::BadUrl, "the URL");
-        // A parser of URLs drops or converts these; two parsers that do it differently see two hosts.
+        // URL parsers drop or convert these in different ways, so that two parsers may find two hosts.
         if text.contains(|letter: char| {
             letter.is_whitespace() || letter.is_control() || letter == '\\'
         }) {
@@ -72,10 +72,10 @@ impl Destination {
         if authority.is_empty() {
             return Err(bad());
         }
-        Self::of(url, scheme)
+        Self::from_url(url, scheme)
     }
 
-    fn of(mut url: Url, scheme: Scheme) -> Result<Self, Refused> {
+    fn from_url(mut url: Url, scheme: Scheme) -> Result<Self, Refused> {
         let bad = || Refused::new(Rule::BadUrl, "the URL");
         let (host, address) = match url.host().ok_or_else(bad)? {
             Host::Ipv4(address) => (address.to_string(), Some(IpAddr::V4(address))),
@@ -102,7 +102,7 @@ impl Destination {
         })
     }
 
-    /// What is spoken.
+    /// The scheme.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
@@ -132,7 +132,7 @@ impl Destination {
         self.url.path()
     }
 
-    /// Path and query: what stands in the request line.
+    /// Path and query, as in the request line.
     #[must_use]
     pub fn path_and_query(&self) -> &str {
         &self.url[url::Position::BeforePath..url::Position::AfterQuery]
@@ -150,14 +150,14 @@ impl Destination {
         &self.url
     }
 
-    /// Whether both speak the same to the same port of the same host.
+    /// Whether scheme, host and port are equal.
     #[must_use]
     pub fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.host == other.host && self.port == other.port
     }
 }
 
-/// Scheme, host and port: what a log may show.
+/// Scheme, host and port, without the path and query, which may hold secrets.
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme.as_str(), self.authority())
@@ -169,7 +169,7 @@ const NAME_BYTES_MAX: usize = 253;
 /// Longest label of the DNS.
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Whether the resolver may be asked: labels of letters, digits, `-` and `_`. A star, which URL parsers let pass, would be taken for a pattern.
+/// Whether a name may be resolved: labels of letters, digits, `-` and `_`. URL parsers accept a star, which would be taken for a pattern.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())

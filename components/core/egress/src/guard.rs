@@ -1,25 +1,24 @@
-//! The guard in front of the network, with what an operator opened (H34).
+//! The network policy: rules for scheme, port, name and address, with the operator's exceptions.
 //!
-//! What it is not: the allow-list of a plugin; that is decided by capability. Invariant: what the operator did not name is as closed as
-//! without any configuration.
+//! A plugin's own allow-list is a matter of its capabilities. Without configuration only globally reachable addresses are open.
 
-use crate::{Destination, Refused, Rule, Scheme, denied_by_default, special};
+use crate::{Destination, Refused, Rule, Scheme, denied_by_default, special_purpose_rule};
 use ipnet::IpNet;
 use limits::egress::OPENED_MAX;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// The guard as configuration writes it.
+/// The network policy in the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardSettings {
     /// Private hosts and networks that plugins may reach: `db.internal`, `10.1.0.0/16`, `127.0.0.1`, `fd00::/8`. An address or network is open
-    /// under whatever name; a name is open as long as it resolves to addresses of private networks or of this machine, and not to what clouds
-    /// keep their metadata at.
+    /// under every name. A name is open if it resolves to addresses of private networks or of this machine, but not to a cloud's metadata
+    /// service.
     pub open: Vec<String>,
-    /// Ports that are denied besides the usual ones; the host adds its own.
+    /// Ports denied in addition to the default list; the host adds its own ports.
     pub ports_denied: Vec<u16>,
-    /// Ports that are open although they are usually denied.
+    /// Ports of the default list that are open.
     pub ports_open: Vec<u16>,
     /// Whether plain http is refused.
     pub https_only: bool,
@@ -43,7 +42,7 @@ impl BadEntry {
     }
 }
 
-/// The guard. Without settings it lets pass what is on the open internet.
+/// The compiled network policy. By default every globally reachable address is open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guard {
     names: BTreeSet<Box<str>>,
@@ -94,7 +93,7 @@ impl Guard {
         } else {
             let wrong = "must be a host name, an address or a network";
             let destination = Destination::parse(&format!("http://{entry}/")).map_err(|_| wrong)?;
-            // Only what reads as a name and as nothing else: no port, path or address in disguise.
+            // A name only: no port, no path, no address in another notation.
             if destination.address().is_some() || !entry.eq_ignore_ascii_case(destination.host()) {
                 return Err(wrong);
             }
@@ -103,7 +102,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Judges what a URL says: scheme, port, name, and the address where it names one.
+    /// Checks the scheme, port and name of a URL, and the address if its host is one.
     ///
     /// # Errors
     /// [`Rule::HttpsRequired`], [`Rule::Port`], [`Rule::LocalName`], or the rule of [`check_address`](Self::check_address).
@@ -127,20 +126,20 @@ impl Guard {
         }
     }
 
-    /// Judges an address that `host` resolved to. It has to be asked about each of them before any is connected to, and the one that is
-    /// connected to must be one that was asked about: a second look into the DNS may find another (case 82).
+    /// Checks an address that `host` resolved to. Every address of a name is checked before a connection is opened, and the connection goes
+    /// to a checked address: a second lookup could return another one (DNS rebinding).
     ///
     /// # Errors
-    /// The rule of [`special`], unless the operator opened the address or the name.
+    /// The rule of [`special_purpose_rule`], unless the operator opened the address or the name.
     pub fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
-        let Some(rule) = special(address) else {
+        let Some(rule) = special_purpose_rule(address) else {
             return Ok(());
         };
         let named = matches!(
             rule,
             Rule::Loopback | Rule::Private | Rule::UniqueLocal | Rule::Shared
         ) && self.names.contains(host);
-        // 100.100.100.200 and fd00:ec2::254 stay closed to names: their owner is the cloud, not the operator.
+        // A name never opens a metadata service: its credentials belong to the machine, not to the plugin.
         let metadata = METADATA.contains(&address);
         if (named && !metadata)
             || self
@@ -154,13 +153,13 @@ impl Guard {
     }
 }
 
-/// Where clouds keep metadata outside the link-local range: Alibaba Cloud and AWS.
+/// Metadata services of clouds outside the link-local range: Alibaba Cloud and AWS.
 const METADATA: [IpAddr; 2] = [
     IpAddr::V4(std::net::Ipv4Addr::new(100, 100, 100, 200)),
     IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Names that never leave the machine or its network (RFC 6761, RFC 6762, RFC 8375, ICANN's private-use `internal`).
+/// Names that are resolved on the machine or its network only (RFC 6761, RFC 6762, RFC 8375, ICANN's private-use `internal`).
 fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 5] = ["localhost", "localdomain", "local", "internal", "home.arpa"];
     LOCAL.iter().any(|local| {

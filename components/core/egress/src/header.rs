@@ -1,8 +1,8 @@
-//! Header fields of a plugin's request: which are the host's, and which may follow a redirect to another host (case 86).
+//! Header fields of a plugin's request: those that the host sets, and those that are kept on a redirect to another origin.
 //!
-//! Invariant: names are compared in lower case, as HTTP's own types keep them.
+//! Names are in lower case, as in HTTP libraries.
 
-/// Fields that concern the connection, or say to whom it is.
+/// Fields that describe the connection or name its target.
 const FORBIDDEN: [&str; 11] = [
     "connection",
     "content-length",
@@ -17,7 +17,7 @@ const FORBIDDEN: [&str; 11] = [
     "via",
 ];
 
-/// What says nothing about who asks.
+/// Fields that carry no credentials.
 const HARMLESS: [&str; 12] = [
     "accept",
     "accept-encoding",
@@ -33,15 +33,15 @@ const HARMLESS: [&str; 12] = [
     "user-agent",
 ];
 
-/// Whether a field is the host's alone; `name` is lower case.
+/// Whether a plugin may not set the field; `name` is lower case.
 #[must_use]
 pub fn is_forbidden_header(name: &str) -> bool {
     FORBIDDEN.contains(&name) || name.starts_with("proxy-")
 }
 
-/// Whether a field follows a redirect to another origin; `name` is lower case. `authorization` and `cookie` do not, and neither does anything
-/// unknown, because keys of APIs travel under many names.
+/// Whether a field is kept on a redirect to another origin; `name` is lower case. Unknown fields are dropped, because API keys are sent
+/// under many names.
 #[must_use]
-pub fn travels_across_hosts(name: &str) -> bool {
+pub fn is_kept_across_origins(name: &str) -> bool {
     HARMLESS.contains(&name)
 }

@@ -1,10 +1,8 @@
-//! Where plugins may send requests: URLs, addresses and redirects, judged (H32 to H34, cases 79 to 86).
+//! Egress rules: which URLs, addresses and redirects an outbound request may use. Nothing is resolved or sent here.
 //!
-//! Three questions in this order, and all of them again for each redirect: is the text a URL to somewhere ([`Destination::parse`]), may its
-//! scheme, port and name be used ([`Guard::check`]), and may each address be connected to that the name resolves to
-//! ([`Guard::check_address`])?
-//! What it is not: the capability decision, or a client; nothing is resolved or sent here. Invariants: what is judged is the
-//! parsed form, the address that was checked is the one to connect to, and what no rule knows is refused.
+//! Three checks in this order, repeated for each redirect: the text is a URL with a host ([`Destination::parse`]); its scheme, port and name
+//! are allowed ([`Guard::check`]); each address that the name resolves to is allowed ([`Guard::check_address`]). The checks use the parsed
+//! form, and the client connects to a checked address. See `docs/concepts/sandbox.md`, "Egress rules".
 #![forbid(unsafe_code)]
 
 mod address;
@@ -16,11 +14,11 @@ mod redirect;
 mod reference;
 mod rule;
 
-pub use address::special;
+pub use address::special_purpose_rule;
 pub use destination::{Destination, Scheme};
 pub use guard::{BadEntry, Guard, GuardSettings};
-pub use header::{is_forbidden_header, travels_across_hosts};
+pub use header::{is_forbidden_header, is_kept_across_origins};
 pub use port::denied_by_default;
-pub use redirect::{Onward, onward};
+pub use redirect::{RedirectMethod, redirect_method};
 pub use reference::rules_markdown;
 pub use rule::{Refused, Rule};

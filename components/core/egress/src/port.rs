@@ -1,8 +1,6 @@
-//! Ports that no web request has business with (case 85).
-//!
-//! What it is not: a firewall. Services that read lines take a request for commands, and stores that ask for no password obey them.
+//! Ports denied by default: services that could take an HTTP request for commands, and stores that often run without a password.
 
-/// The ports that browsers refuse for the same reason (Fetch standard, "bad port"), in order.
+/// The ports that browsers refuse for the same reason (Fetch standard, "bad port"), sorted.
 const BROWSERS: &[u16] = &[
     0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
     102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
@@ -11,7 +9,7 @@ const BROWSERS: &[u16] = &[
     6668, 6669, 6679, 6697, 10080,
 ];
 
-/// Stores, queues and consoles that often run without a password inside a network, in order: SMB, Oracle, MS SQL, Docker, etcd, ZooKeeper,
+/// Stores, queues and consoles that often run without a password, sorted by port: SMB, Oracle, MS SQL, Docker, etcd, ZooKeeper,
 /// MySQL, Remote Desktop, Subversion, NATS, PostgreSQL, AMQP, VNC, CouchDB, Redis and its sentinel and bus, Kafka, Cassandra, Elasticsearch,
 /// Kubernetes' kubelet, memcached, MongoDB.
 const STORES: &[u16] = &[

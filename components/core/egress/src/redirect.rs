@@ -1,33 +1,32 @@
-//! Redirects: where one leads, and what becomes of method and body (case 83, RFC 9110 section 15.4).
+//! Redirects (RFC 9110 section 15.4): the next destination, and the method of the next request.
 //!
-//! What it is not: a permission to go there; a destination that comes out of here is judged like the first. Invariant: a chain is at most
-//! [`REDIRECTS_MAX`] long and never leaves https.
+//! A chain has at most [`REDIRECTS_MAX`] redirects and never goes from https to http. The next destination is checked like the first.
 
 use crate::{Destination, Refused, Rule, Scheme};
 use limits::egress::REDIRECTS_MAX;
 
-/// What becomes of the request at a redirect.
+/// The method and body of the request after a redirect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Onward {
+pub enum RedirectMethod {
     /// The same method and body.
     Same,
     /// `GET` without a body.
     Get,
 }
 
-/// What becomes of a request with `method` after `status`; none when the status is no redirect that is followed.
+/// The method after a redirect with `status`; `None` when this status is not followed.
 #[must_use]
-pub fn onward(status: u16, method: &str) -> Option<Onward> {
+pub fn redirect_method(status: u16, method: &str) -> Option<RedirectMethod> {
     match status {
-        301 | 302 if method == "POST" => Some(Onward::Get),
-        303 if method != "HEAD" => Some(Onward::Get),
-        301 | 302 | 303 | 307 | 308 => Some(Onward::Same),
+        301 | 302 if method == "POST" => Some(RedirectMethod::Get),
+        303 if method != "HEAD" => Some(RedirectMethod::Get),
+        301 | 302 | 303 | 307 | 308 => Some(RedirectMethod::Same),
         _ => None,
     }
 }
 
 impl Destination {
-    /// Where a `location` leads from here; `hop` counts the redirects of this request, from 1.
+    /// The destination that `location` names, relative to this one; `hop` counts the redirects of this request, from 1.
     ///
     /// # Errors
     /// [`Rule::TooManyRedirects`], [`Rule::RedirectDowngrade`], and those of [`Destination::parse`].

@@ -1,14 +1,14 @@
-//! The rules as a page, made from the tables themselves.
+//! The reference page of the network rules, made from [`Rule`].
 
 use crate::{Rule, denied_by_default};
 use std::fmt::Write as _;
 
-/// The network rules, in Markdown: for whoever reads a rule's name in a log or in an answer.
+/// The network rules and the denied ports, in Markdown.
 #[must_use]
 pub fn rules_markdown() -> String {
     let mut out = String::from("| rule | |\n|--|--|\n");
     for rule in Rule::ALL {
-        let _ = writeln!(out, "| `{rule}` | {} |", rule.says());
+        let _ = writeln!(out, "| `{rule}` | {} |", rule.description());
     }
     let ports: Vec<String> = (0..=u16::MAX)
         .filter(|port| denied_by_default(*port))

@@ -1,15 +1,15 @@
-//! The rules by name: in logs, in the audit and in what a plugin is told.
+//! The network rules by name, as in logs, in the audit and in the error a plugin gets.
 //!
-//! Invariant: a name is stable, and a refusal shows hosts and numbers only, never a path or query, which may hold secrets.
+//! Names are stable. A refusal names the rule and a host, address or number, never a path or query, which may hold secrets.
 
 use std::fmt;
 
 macro_rules! rules {
-    ($($variant:ident $name:literal $says:literal;)+) => {
+    ($($variant:ident $name:literal $description:literal;)+) => {
         /// A rule that refuses a request.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Rule {
-            $(#[doc = $says] $variant,)+
+            $(#[doc = $description] $variant,)+
         }
 
         impl Rule {
@@ -22,10 +22,10 @@ macro_rules! rules {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// What it says.
+            /// One sentence for the reference page.
             #[must_use]
-            pub const fn says(self) -> &'static str {
-                match self { $(Self::$variant => $says),+ }
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description),+ }
             }
         }
     };
@@ -34,10 +34,10 @@ macro_rules! rules {
 rules! {
     UrlTooLong "url-too-long" "The URL is longer than the limit.";
     BadUrl "bad-url" "The text is no absolute URL with a host, or holds white space, control characters or backslashes.";
-    Scheme "scheme" "Only http and https are spoken.";
-    HttpsRequired "https-required" "Here only https is spoken.";
-    Userinfo "userinfo" "A URL carries no user and password: they hide which host is meant.";
-    Port "port" "The port belongs to a service that no web request has business with, or the operator denies it.";
+    Scheme "scheme" "The scheme is neither http nor https.";
+    HttpsRequired "https-required" "The operator allows https only.";
+    Userinfo "userinfo" "The URL has a user or password, which can hide its host.";
+    Port "port" "The port belongs to a service that is no web server, or the operator denies it.";
     LocalName "local-name" "The name belongs to this machine or its network.";
     NoAddress "no-address" "The name has no address.";
     TooManyAddresses "too-many-addresses" "The name has more addresses than are checked.";
@@ -45,7 +45,7 @@ rules! {
     RedirectDowngrade "redirect-downgrade" "A redirect leads from https to http.";
     Header "header" "The header field belongs to the host, or breaks HTTP.";
     Unspecified "unspecified" "The address means this machine (0.0.0.0/8, ::).";
-    Loopback "loopback" "The address is this machine's own (127.0.0.0/8, ::1).";
+    Loopback "loopback" "The address is a loopback address (127.0.0.0/8, ::1).";
     Private "private" "The address belongs to a private network (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16).";
     UniqueLocal "unique-local" "The address belongs to a private network (fc00::/7), cloud metadata included.";
     Shared "shared" "The address is shared behind a carrier (100.64.0.0/10), cloud metadata included.";
@@ -54,10 +54,10 @@ rules! {
     Protocol "protocol-assignment" "The address belongs to a protocol (192.0.0.0/24, 192.88.99.0/24, 2001::/23).";
     Documentation "documentation" "The address is for documents (TEST-NET, 2001:db8::/32, 3fff::/20).";
     Benchmarking "benchmarking" "The address is for measurements (198.18.0.0/15).";
-    Multicast "multicast" "The address means many machines.";
-    Broadcast "broadcast" "The address means everyone on the link.";
-    Reserved "reserved" "The address belongs to nobody.";
-    Discard "discard" "What is sent there is thrown away (100::/64).";
+    Multicast "multicast" "The address is a multicast group.";
+    Broadcast "broadcast" "The address is the broadcast address of the link.";
+    Reserved "reserved" "The address is reserved.";
+    Discard "discard" "The address is for discarding (100::/64).";
     V4Mapped "v4-mapped" "An IPv4 address in an IPv6 one (::ffff:0:0/96).";
     V4Compatible "v4-compatible" "An IPv4 address in an IPv6 one (::/96).";
     Nat64 "nat64" "An IPv4 address in an IPv6 one (64:ff9b::/96, 64:ff9b:1::/48).";

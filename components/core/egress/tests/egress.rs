@@ -1,8 +1,8 @@
 //! The guard from outside: cases 79 to 86, H31, H32, H34.
 
 use egress::{
-    Destination, Guard, GuardSettings, Onward, Refused, Rule, is_forbidden_header, onward,
-    rules_markdown, special, travels_across_hosts,
+    Destination, Guard, GuardSettings, RedirectMethod, Refused, Rule, is_forbidden_header,
+    is_kept_across_origins, redirect_method, rules_markdown, special_purpose_rule,
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -275,19 +275,23 @@ fn redirects_lead_somewhere_new_or_nowhere() {
 #[test]
 fn methods_and_fields_follow_as_far_as_they_should() {
     for (status, method, expected) in [
-        (301, "POST", Some(Onward::Get)),
-        (302, "POST", Some(Onward::Get)),
-        (302, "PUT", Some(Onward::Same)),
-        (301, "GET", Some(Onward::Same)),
-        (303, "PUT", Some(Onward::Get)),
-        (303, "HEAD", Some(Onward::Same)),
-        (307, "POST", Some(Onward::Same)),
-        (308, "DELETE", Some(Onward::Same)),
+        (301, "POST", Some(RedirectMethod::Get)),
+        (302, "POST", Some(RedirectMethod::Get)),
+        (302, "PUT", Some(RedirectMethod::Same)),
+        (301, "GET", Some(RedirectMethod::Same)),
+        (303, "PUT", Some(RedirectMethod::Get)),
+        (303, "HEAD", Some(RedirectMethod::Same)),
+        (307, "POST", Some(RedirectMethod::Same)),
+        (308, "DELETE", Some(RedirectMethod::Same)),
         (300, "GET", None),
         (304, "GET", None),
         (200, "GET", None),
     ] {
-        assert_eq!(onward(status, method), expected, "{status} {method}");
+        assert_eq!(
+            redirect_method(status, method),
+            expected,
+            "{status} {method}"
+        );
     }
     for name in [
         "host",
@@ -303,13 +307,13 @@ fn methods_and_fields_follow_as_far_as_they_should() {
     }
     for name in ["authorization", "cookie", "x-api-key", "origin", "referer"] {
         assert!(
-            !is_forbidden_header(name) && !travels_across_hosts(name),
+            !is_forbidden_header(name) && !is_kept_across_origins(name),
             "{name}"
         );
     }
     for name in ["accept", "content-type", "user-agent"] {
         assert!(
-            !is_forbidden_header(name) && travels_across_hosts(name),
+            !is_forbidden_header(name) && is_kept_across_origins(name),
             "{name}"
         );
     }
@@ -330,7 +334,7 @@ proptest! {
         let address = Ipv4Addr::from_bits(bits);
         let not_global = address.is_private() || address.is_loopback() || address.is_link_local() || address.is_broadcast()
             || address.is_documentation() || address.is_multicast() || address.is_unspecified();
-        prop_assert!(!not_global || special(IpAddr::V4(address)).is_some(), "{address}");
+        prop_assert!(!not_global || special_purpose_rule(IpAddr::V4(address)).is_some(), "{address}");
     }
 
     #[test]
@@ -345,14 +349,14 @@ proptest! {
             Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
             Ipv6Addr::new(0x2001, 0, high, low, 0, 0, 0, 1),
         ] {
-            prop_assert!(special(IpAddr::V6(address)).is_some(), "{address}");
+            prop_assert!(special_purpose_rule(IpAddr::V6(address)).is_some(), "{address}");
         }
     }
 
     #[test]
     fn of_sixteen_byte_addresses_only_those_that_are_handed_out_pass(bits: u128) {
         let address = Ipv6Addr::from_bits(bits);
-        if special(IpAddr::V6(address)).is_none() {
+        if special_purpose_rule(IpAddr::V6(address)).is_none() {
             prop_assert_eq!(address.segments()[0] >> 13, 1);
             prop_assert!(!address.is_loopback() && !address.is_multicast() && !address.is_unique_local());
         }

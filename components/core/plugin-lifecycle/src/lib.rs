@@ -1,7 +1,7 @@
-//! The life of a plugin: ten states, what leads from one to another, and the supervision that restarts what crashes (7.4, T34, R15 to R20).
+//! The lifecycle of a plugin: ten states, the table of transitions, and the supervision of crashes.
 //!
-//! What it is not: the host that loads and stops plugins, or a clock; both tell this crate what happened and when. Invariants: a state is
-//! left only by a row of [`TRANSITIONS`], and a plugin that crashes ten times in a row is disabled after exactly nine restarts.
+//! The host loads and stops plugins and passes events with their time. A state changes only by a row of [`TRANSITIONS`]; the tenth crash in
+//! a row disables the plugin, after nine restarts. See `docs/concepts/plugins.md`, "States" and "Crashes and back-off".
 #![forbid(unsafe_code)]
 
 mod machine;

@@ -1,7 +1,6 @@
-//! One plugin's place in the table, with its supervision.
+//! The state machine of one plugin, with the supervision of its crashes.
 //!
-//! What it is not: a timer. It says when to try again, the host waits and says `retry`. Invariants: times only come from the caller, a retry
-//! never comes before its time, and every text it keeps is bounded.
+//! It has no timer: it returns the time of the next retry, and the host sends [`Event::Retry`] then. All times come from the caller.
 
 use crate::{Event, Record, State, next};
 use limits::lifecycle::{
@@ -9,24 +8,24 @@ use limits::lifecycle::{
 };
 use serde::Serialize;
 
-/// The reason of a plugin that is disabled because it crashed too often (R18).
+/// The reason of a plugin that was disabled after too many crashes in a row.
 pub const MAX_RESTARTS_EXCEEDED: &str = "max_restarts_exceeded";
 
-/// An event that must not happen now.
+/// An event that is illegal in the current state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Illegal {
-    /// The table has no such row.
+    /// [`TRANSITIONS`] has no such row.
     #[error("a plugin that is {state} cannot {event}")]
     Transition {
-        /// Where the plugin is.
+        /// The current state.
         state: State,
-        /// What was to happen.
+        /// The event.
         event: Event,
     },
     /// The wait after a crash is not over.
     #[error("a retry is due in {wait_ms} ms")]
     TooEarly {
-        /// What is left of the wait, milliseconds.
+        /// Rest of the wait, milliseconds.
         wait_ms: u64,
     },
 }
@@ -42,44 +41,44 @@ impl Illegal {
     }
 }
 
-/// What the host has to do after a step, in order.
+/// What the host does after a step, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Write this down.
+    /// Store this row.
     Record(Record),
-    /// Say `retry` at this time, milliseconds of the caller's clock, unless the plugin has left `failed` by then.
+    /// Send [`Event::Retry`] at this time (milliseconds of the caller's clock), unless the plugin has left `failed` by then.
     RetryAt(u64),
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The state before.
     pub from: State,
-    /// A state that was passed in between: the last crash passes `failed`.
+    /// A state passed in between: the last crash passes `failed` before `disabled`.
     pub via: Option<State>,
     /// The state now.
     pub to: State,
-    /// What follows.
+    /// What the host does now.
     pub effects: Vec<Effect>,
 }
 
 impl Step {
-    /// The states that were entered, in order; each is told to whoever watches.
+    /// The states entered, in order.
     pub fn entered(&self) -> impl Iterator<Item = State> {
         self.via.into_iter().chain([self.to])
     }
 }
 
-/// How a plugin is (R15).
+/// Health of a plugin, as shown over REST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
-    /// It works.
+    /// It runs.
     Healthy,
-    /// It should work and does not.
+    /// It is enabled, but does not run.
     Unhealthy,
-    /// It is not meant to work.
+    /// It is disabled.
     Disabled,
 }
 
@@ -95,40 +94,40 @@ impl Health {
     }
 }
 
-/// What is shown of a plugin's life.
+/// The status of a plugin, as shown over REST.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The state.
     pub state: State,
-    /// Whether it is meant to work.
+    /// Whether it is enabled.
     pub enabled: bool,
-    /// Whether it works.
+    /// Whether it runs.
     pub running: bool,
-    /// How it is.
+    /// Its health.
     pub health: Health,
     /// Why it is blocked, has failed or is disabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
-    /// When it is started again, milliseconds of the caller's clock.
+    /// Time of the next restart, milliseconds of the caller's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<u64>,
     /// Crashes in a row.
     pub crashes: u32,
 }
 
-/// One plugin's life.
+/// The state machine of one plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     state: State,
     reason: Option<Box<str>>,
-    /// Crashes in a row; a healthy minute is taken into account at the next step.
+    /// Crashes in a row; the reset after a minute without a crash is applied at the next step.
     crashes: u32,
-    /// Set in `failed` alone.
+    /// Set only in `failed`.
     retry_at: Option<u64>,
-    /// Set in `loaded` alone.
+    /// Set only in `loaded`.
     loaded_at: Option<u64>,
-    /// Whether the next start is one after a crash.
+    /// Whether the next start is a restart after a crash.
     restarting: bool,
     /// Wait before the first restart.
     first_ms: u64,
@@ -140,7 +139,7 @@ impl Default for Machine {
     }
 }
 
-/// The wait before restart number `attempt`, from 1: 1, 2, 4, 8, 16, 16 ... seconds (R17).
+/// The wait before restart number `attempt`, from 1: 1, 2, 4, 8, 16, 16 ... seconds.
 #[must_use]
 pub const fn backoff_ms(attempt: u32) -> u64 {
     let doublings = if attempt == 0 { 0 } else { attempt - 1 };
@@ -151,7 +150,7 @@ pub const fn backoff_ms(attempt: u32) -> u64 {
 }
 
 impl Machine {
-    /// A plugin that was just seen.
+    /// A plugin in `discovered`.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -165,8 +164,7 @@ impl Machine {
         }
     }
 
-    /// The same, with another wait before the first restart, at most [`BACKOFF_FIRST_MS`]: an operator may want plugins back sooner. The waits
-    /// after it double as [`backoff_ms`] does.
+    /// Sets the wait before the first restart, at most [`BACKOFF_FIRST_MS`]; the later waits shrink in proportion.
     #[must_use]
     pub const fn restarting_after(mut self, first_ms: u64) -> Self {
         self.first_ms = if first_ms < BACKOFF_FIRST_MS {
@@ -177,7 +175,7 @@ impl Machine {
         self
     }
 
-    /// A plugin that was disabled before the host started. It is listed like any other and can be enabled.
+    /// A plugin in `disabled`, as stored before the host started.
     #[must_use]
     pub fn disabled(reason: Option<&str>) -> Self {
         Self {
@@ -193,19 +191,19 @@ impl Machine {
         self.state
     }
 
-    /// Whether it is meant to work.
+    /// Whether it is enabled.
     #[must_use]
     pub const fn is_enabled(&self) -> bool {
         !matches!(self.state, State::Disabled)
     }
 
-    /// Whether it works.
+    /// Whether it runs.
     #[must_use]
     pub const fn is_running(&self) -> bool {
         matches!(self.state, State::Loaded)
     }
 
-    /// How it is.
+    /// Its health.
     #[must_use]
     pub const fn health(&self) -> Health {
         match self.state {
@@ -221,13 +219,13 @@ impl Machine {
         self.reason.as_deref()
     }
 
-    /// When it is started again; only while it has failed.
+    /// Time of the next restart; only in `failed`.
     #[must_use]
     pub const fn retry_at(&self) -> Option<u64> {
         self.retry_at
     }
 
-    /// Crashes in a row at `now_ms`: none after a healthy minute.
+    /// Crashes in a row at `now_ms`; 0 after [`HEALTHY_AFTER_MS`] without a crash.
     #[must_use]
     pub fn crashes(&self, now_ms: u64) -> u32 {
         let healthy = self
@@ -236,7 +234,7 @@ impl Machine {
         if healthy { 0 } else { self.crashes }
     }
 
-    /// All of it, as shown.
+    /// The status at `now_ms`.
     #[must_use]
     pub fn status(&self, now_ms: u64) -> Status {
         Status {
@@ -250,15 +248,15 @@ impl Machine {
         }
     }
 
-    /// Takes a step. `now_ms` is any clock that does not run backwards; where it does, waits only get longer.
+    /// Applies an event. `now_ms` is any monotonic clock; if it runs backwards, waits only get longer.
     ///
     /// # Errors
-    /// When the event must not happen now; nothing has changed then.
+    /// When the event is illegal now; nothing has changed then.
     pub fn step(&mut self, event: Event, now_ms: u64) -> Result<Step, Illegal> {
-        self.take(event, now_ms, None)
+        self.apply(event, now_ms, None)
     }
 
-    /// Takes a step for a reason: what blocks it, what it died of, why it is disabled. The reason is cut at [`REASON_CHARS_MAX`] characters.
+    /// Applies an event with its reason: why the plugin is blocked, crashed or disabled. Cut at [`REASON_CHARS_MAX`] characters.
     ///
     /// # Errors
     /// As [`step`](Self::step).
@@ -268,10 +266,10 @@ impl Machine {
         now_ms: u64,
         reason: &str,
     ) -> Result<Step, Illegal> {
-        self.take(event, now_ms, Some(bounded(reason)))
+        self.apply(event, now_ms, Some(bounded(reason)))
     }
 
-    fn take(
+    fn apply(
         &mut self,
         event: Event,
         now_ms: u64,
@@ -293,10 +291,13 @@ impl Machine {
         self.retry_at = None;
         self.loaded_at = (to == State::Loaded).then_some(now_ms);
         let (via, effects) = match (event, to) {
-            (Event::Crash, State::Failed) => self.crashed(now_ms),
+            (Event::Crash, State::Failed) => self.after_crash(now_ms),
             _ => (
                 None,
-                self.moved(event).into_iter().map(Effect::Record).collect(),
+                self.record_of(event)
+                    .into_iter()
+                    .map(Effect::Record)
+                    .collect(),
             ),
         };
         Ok(Step {
@@ -307,8 +308,8 @@ impl Machine {
         })
     }
 
-    /// What follows a crash: a restart later, or the end.
-    fn crashed(&mut self, now_ms: u64) -> (Option<State>, Vec<Effect>) {
+    /// Schedules a restart, or disables the plugin after too many crashes.
+    fn after_crash(&mut self, now_ms: u64) -> (Option<State>, Vec<Effect>) {
         self.crashes += 1;
         let crashes = self.crashes;
         let record = Effect::Record(Record::Crashed {
@@ -348,14 +349,14 @@ impl Machine {
         )
     }
 
-    /// What is written down about every other step.
-    fn moved(&mut self, event: Event) -> Option<Record> {
+    /// The row stored about every other step.
+    fn record_of(&mut self, event: Event) -> Option<Record> {
         match event {
             Event::Activate if std::mem::take(&mut self.restarting) => Some(Record::Restarted {
                 attempt: self.crashes,
             }),
             Event::Activate => Some(Record::Started),
-            // A crash while it stops ends here too.
+            // A crash while it is unloading stops it as well.
             Event::Gone | Event::Crash => Some(Record::Stopped),
             Event::Disable => Some(Record::Disabled {
                 reason: self.reason.clone(),
@@ -364,7 +365,7 @@ impl Machine {
                 restart_count: self.crashes,
             }),
             Event::Enable | Event::Change => {
-                // New code, or a person who believes in it: a new beginning.
+                // New code or a decision of the operator resets the crash counter.
                 self.crashes = 0;
                 self.restarting = false;
                 (event == Event::Enable).then_some(Record::Enabled)

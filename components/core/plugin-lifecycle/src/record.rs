@@ -1,6 +1,6 @@
-//! What is written down about a plugin's life: the rows of `plugin_events` (R50).
+//! The rows of `plugin_events`: what is stored about a plugin's lifecycle.
 //!
-//! What it is not: the store, or the audit of decisions. Invariant: a name and its details never change their meaning; people search for them.
+//! Names and details are a public interface, since operators search for them; they keep their meaning.
 
 use crate::MAX_RESTARTS_EXCEEDED;
 use serde_json::{Value, json};
@@ -8,40 +8,40 @@ use serde_json::{Value, json};
 /// One row, without plugin and time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// It works.
+    /// It runs.
     Started,
-    /// It has stopped as it was told.
+    /// It was stopped.
     Stopped,
     /// It crashed.
     Crashed {
         /// Which crash in a row this is, from 1.
         crashes: u32,
-        /// What it died of, where that is known.
+        /// Why, where that is known.
         cause: Option<Box<str>>,
     },
-    /// A restart is due.
+    /// A restart is scheduled.
     Restarting {
         /// Which restart in a row, from 1.
         attempt: u32,
-        /// How long it waits, milliseconds (R17).
+        /// Wait until then, milliseconds.
         delay_ms: u64,
     },
-    /// It works again after a crash.
+    /// It runs again after a crash.
     Restarted {
         /// Which restart in a row, from 1.
         attempt: u32,
     },
-    /// It is disabled.
+    /// It was disabled.
     Disabled {
-        /// Why, where somebody said.
+        /// Why, where a reason was given.
         reason: Option<Box<str>>,
     },
-    /// It is disabled because it crashed too often (R18).
+    /// It was disabled after too many crashes in a row.
     DisabledAfterMaxRestarts {
         /// Crashes in a row.
         restart_count: u32,
     },
-    /// It is enabled.
+    /// It was enabled.
     Enabled,
 }
 

@@ -1,4 +1,4 @@
-//! The page of states and transitions, made from the table itself.
+//! The reference page of states and transitions, made from [`TRANSITIONS`].
 
 use crate::{Event, State, TRANSITIONS, backoff_ms};
 use limits::lifecycle::{CRASHES_IN_A_ROW_MAX, HEALTHY_AFTER_MS};
@@ -8,21 +8,19 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn lifecycle_markdown() -> String {
     let mut out = String::from(
-        "# The life of a plugin\n\n<!-- Generated from components/core/plugin-lifecycle by `cargo xtask gen`; do not edit. -->\n\n\
-         `GET /api/plugins/:id` shows the state with `enabled`, `running` and `health`; every transition is told to whoever watches, and what\n\
-         people search for later (`started`, `crashed`, ...) becomes a row of the plugin's events.\n\n\
+        "# Plugin lifecycle\n\n<!-- Generated from components/core/plugin-lifecycle by `cargo xtask gen`; do not edit. -->\n\n\
+         `GET /api/plugins/:id` shows the state with `enabled`, `running` and `health`; states that matter\n\
+         later (`started`, `crashed`, ...) become rows of the plugin's events.\n\n\
          | state | meaning |\n|--|--|\n",
     );
     for state in State::ALL {
-        let _ = writeln!(out, "| `{state}` | {} |", state.says());
+        let _ = writeln!(out, "| `{state}` | {} |", state.description());
     }
     out.push_str("\n| event | meaning |\n|--|--|\n");
     for event in Event::ALL {
-        let _ = writeln!(out, "| `{event}` | {} |", event.says());
+        let _ = writeln!(out, "| `{event}` | {} |", event.description());
     }
-    out.push_str(
-        "\nWhat is not in this table does not happen:\n\n| from | event | to |\n|--|--|--|\n",
-    );
+    out.push_str("\nOnly these transitions exist:\n\n| from | event | to |\n|--|--|--|\n");
     for (from, event, to) in TRANSITIONS {
         let _ = writeln!(out, "| `{from}` | `{event}` | `{to}` |");
     }
@@ -31,8 +29,8 @@ pub fn lifecycle_markdown() -> String {
         .collect();
     let _ = write!(
         out,
-        "\n## Supervision\n\nWhat crashes is started again after {} seconds. The {CRASHES_IN_A_ROW_MAX}th crash in a row disables the plugin with the reason\n\
-         `max_restarts_exceeded`; that is after {} restarts. {} seconds of health, new files or enabling it end the row.\n",
+        "\n## Supervision\n\nAfter a crash the plugin is started again after {} seconds. The {CRASHES_IN_A_ROW_MAX}th crash in a row disables the plugin with the reason\n\
+         `max_restarts_exceeded`; that is after {} restarts. {} seconds without a crash, new files or enabling it reset the counter.\n",
         waits.join(", "),
         CRASHES_IN_A_ROW_MAX - 1,
         HEALTHY_AFTER_MS / 1_000,

@@ -1,17 +1,15 @@
-//! States, events and the table between them.
-//!
-//! What it is not: supervision; the table says what may follow, not when. Invariant: for a state and an event there is at most one row.
+//! States, events, and the table of transitions. For a state and an event there is at most one row.
 
 use serde::Serialize;
 use std::fmt;
 
 macro_rules! named {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal $says:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident $text:literal $description:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name {
-            $(#[doc = $says] $variant,)+
+            $(#[doc = $description] $variant,)+
         }
 
         impl $name {
@@ -24,9 +22,9 @@ macro_rules! named {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// What it means, as the reference has it.
-            pub(crate) const fn says(self) -> &'static str {
-                match self { $(Self::$variant => $says),+ }
+            /// One sentence for the reference page.
+            pub(crate) const fn description(self) -> &'static str {
+                match self { $(Self::$variant => $description),+ }
             }
         }
 
@@ -39,41 +37,41 @@ macro_rules! named {
 }
 
 named! {
-    /// Where a plugin is in its life; the ten public names of T34.
+    /// The state of a plugin. The names are public.
     State {
-        Discovered "discovered" "Its files were seen; nothing in them is believed yet.",
-        Validated "validated" "Its manifest and its requirements are in order.",
-        Blocked "blocked" "It must not run; the reason says why. It is looked at again when something changes.",
+        Discovered "discovered" "Its files were found; they are not checked yet.",
+        Validated "validated" "Its manifest is valid and its requirements are met.",
+        Blocked "blocked" "It may not run; the reason says why. It is checked again when something changes.",
         Loading "loading" "Its component is compiled and instantiated.",
-        Ready "ready" "It is instantiated and waits for its turn.",
-        Loaded "loaded" "It is active and works.",
-        Failed "failed" "It crashed, and is started again at `retryAt`.",
-        Unloading "unloading" "It was told to stop.",
+        Ready "ready" "It is instantiated and waits to be activated.",
+        Loaded "loaded" "It is active.",
+        Failed "failed" "It crashed and is started again at `retryAt`.",
+        Unloading "unloading" "It is stopping.",
         Unloaded "unloaded" "It has stopped, and may be loaded again.",
-        Disabled "disabled" "Somebody disabled it, or it crashed too often; the reason says which.",
+        Disabled "disabled" "An operator or the crash counter disabled it; the reason says which.",
     }
 }
 
 named! {
     /// What happens to a plugin.
     Event {
-        Accept "accept" "The manifest was read and nothing stands against the plugin.",
-        Block "block" "Something stands against it: manifest, dependency, conflict, signature, policy, kill switch, an undeclared import.",
-        Load "load" "Loading begins.",
+        Accept "accept" "The manifest is valid and nothing blocks the plugin.",
+        Block "block" "Something blocks it: manifest, dependency, conflict, signature, policy, kill switch, an undeclared import.",
+        Load "load" "Loading starts.",
         Prepare "prepare" "The component is instantiated.",
         Activate "activate" "`activate` has returned.",
-        Crash "crash" "It trapped, missed a deadline, or its start failed.",
+        Crash "crash" "It trapped, exceeded a deadline, or failed to start.",
         Retry "retry" "The wait after a crash is over.",
         GiveUp "give-up" "It crashed too often in a row.",
-        Unload "unload" "It is to stop.",
+        Unload "unload" "It shall stop.",
         Gone "gone" "It has stopped.",
         Change "change" "Its files, or what it depends on, have changed.",
-        Disable "disable" "Somebody disables it.",
-        Enable "enable" "Somebody enables it.",
+        Disable "disable" "An operator disables it.",
+        Enable "enable" "An operator enables it.",
     }
 }
 
-/// Every transition there is: from, what happens, to.
+/// All transitions: from, event, to.
 pub const TRANSITIONS: &[(State, Event, State)] = {
     use Event::{
         Accept, Activate, Block, Change, Crash, Disable, Enable, GiveUp, Gone, Load, Prepare,
@@ -107,19 +105,19 @@ pub const TRANSITIONS: &[(State, Event, State)] = {
         (Failed, Unload, Unloaded),
         (Failed, Change, Discovered),
         (Failed, Disable, Disabled),
-        // What dies while it stops has stopped; that is no crash to recover from.
+        // A crash while it is unloading stops it; it is not restarted.
         (Unloading, Gone, Unloaded),
         (Unloading, Crash, Unloaded),
         (Unloaded, Load, Loading),
         (Unloaded, Block, Blocked),
         (Unloaded, Change, Discovered),
         (Unloaded, Disable, Disabled),
-        // Much may have changed meanwhile, so everything is looked at again.
+        // Everything is checked again, since files and requirements may have changed meanwhile.
         (Disabled, Enable, Discovered),
     ]
 };
 
-/// Where `event` leads from `state`; none when it must not happen there.
+/// The state after `event` in `state`; `None` when the event is illegal there.
 #[must_use]
 pub fn next(state: State, event: Event) -> Option<State> {
     TRANSITIONS

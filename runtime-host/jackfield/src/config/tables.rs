@@ -185,7 +185,7 @@ impl PluginSettings {
                 .policy
                 .deny
                 .clone()
-                .unwrap_or_else(|| Profile::DENIED.map(Request::of).into());
+                .unwrap_or_else(|| Profile::DENIED.map(Request::unscoped).into());
             let mut denied: Vec<Grant> = requests
                 .into_iter()
                 .map(|request| Grant {

@@ -2,7 +2,7 @@
 
 use crate::support::{PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, client, rule, send};
 use bytes::Bytes;
-use capability::{Decision, Ground};
+use capability::{Decision, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use outbound::{Account, Request};
 
@@ -78,10 +78,10 @@ async fn the_capability_is_asked_about_every_hop() {
     let mut asked = Vec::new();
     let answer = client.send(&account, Request::get(&url), |to, _| {
         asked.push(to.host().to_owned());
-        Decision::on(if to.host() == "first.example" {
-            Ground::Granted
+        Decision::because(if to.host() == "first.example" {
+            Reason::Granted
         } else {
-            Ground::Prompt
+            Reason::Prompt
         })
     });
     assert_eq!(answer.await.unwrap_err().code(), "consent-pending");

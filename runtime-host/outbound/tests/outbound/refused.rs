@@ -4,7 +4,7 @@ use crate::support::{
     PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, anything, client, rule, send,
 };
 use bytes::Bytes;
-use capability::{Decision, Ground};
+use capability::{Decision, Reason};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use outbound::{Account, Failed, Request};
 
@@ -218,11 +218,11 @@ async fn the_capability_decides_before_anything_is_looked_up() {
     let resolver = ScriptedResolver::new(&[("good.example", &[&[PUBLIC]])]);
     let client = client(&resolver);
     let account = Account::new("acme.test", None);
-    for (ground, code) in [
-        (Ground::Prompt, "consent-pending"),
-        (Ground::OutsideDeclaration, "not-declared"),
-        (Ground::Strict, "not-granted"),
-        (Ground::GlobalDeny, "denied"),
+    for (reason, code) in [
+        (Reason::Prompt, "consent-pending"),
+        (Reason::OutsideDeclaration, "not-declared"),
+        (Reason::Strict, "not-granted"),
+        (Reason::GlobalDeny, "denied"),
     ] {
         let asked = client.send(
             &account,
@@ -232,14 +232,14 @@ async fn the_capability_decides_before_anything_is_looked_up() {
                     (to.to_string(), method.as_str()),
                     ("https://good.example".to_owned(), "GET")
                 );
-                Decision::on(ground)
+                Decision::because(reason)
             },
         );
         let failed = asked.await.unwrap_err();
         assert_eq!(failed.code(), code);
         assert_eq!(
             failed.to_string(),
-            format!("http.fetch of https://good.example: {}", ground.reason())
+            format!("http.fetch of https://good.example: {}", reason.text())
         );
     }
     assert_eq!(resolver.asked(), 0);

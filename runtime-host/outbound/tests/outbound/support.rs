@@ -1,6 +1,6 @@
 //! Servers that answer by script and count their visitors, a resolver that answers by script, and a judge that calls two addresses public.
 
-use capability::{Decision, Ground};
+use capability::{Decision, Reason};
 use egress::{Destination, Guard, Refused};
 use http::Method;
 use outbound::{Account, Client, Config, Failed, Judge, Request, Resolve, Resolving, Response};
@@ -269,7 +269,7 @@ pub(crate) fn hasty(resolver: &Arc<ScriptedResolver>) -> Client {
 
 /// Everything is permitted.
 pub(crate) fn anything(_: &Destination, _: &Method) -> Decision {
-    Decision::on(Ground::Granted)
+    Decision::because(Reason::Granted)
 }
 
 pub(crate) async fn send(client: &Client, request: Request) -> Result<Response, Failed> {

@@ -5,7 +5,7 @@ use crate::{
     answer::{Body, Refusal, ok},
     call::Call,
 };
-use capability::{Asked, CapabilityId, KillSwitches, PluginRules, Rules, Target};
+use capability::{CapabilityId, CapabilityUse, KillSwitches, PluginRules, Rules, Target};
 use http::Response;
 use limits::{manifest::BYTES_MAX, plugin_api::BODY_BYTES_MAX};
 use plugin_host::plugin::NotSwitched;
@@ -96,11 +96,11 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     };
     let decision = api
         .plugins
-        .would(&body.plugin, &Asked::new(id, target))
+        .would(&body.plugin, &CapabilityUse::new(id, target))
         .await?;
     Ok(ok(&json!({
         "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": decision.outcome, "layer": decision.layer,
-        "reason": decision.reason(),
+        "reason": decision.reason.text(),
     })))
 }
 
@@ -113,17 +113,17 @@ pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body
     };
     let mut decisions: Vec<(capability::Decision, Vec<CapabilityId>)> = Vec::new();
     for id in CapabilityId::all() {
-        let decision = capability::decide(&Asked::any(id), &declared, &policy);
+        let decision = capability::decide(&CapabilityUse::any(id), &declared, &policy);
         match decisions.iter_mut().find(|(known, _)| *known == decision) {
             Some((_, ids)) => ids.push(id),
             None => decisions.push((decision, vec![id])),
         }
     }
-    decisions.sort_by_key(|(decision, _)| (decision.layer, decision.reason()));
-    let shown = |(decision, ids): &(capability::Decision, Vec<CapabilityId>)| json!({"outcome": decision.outcome, "layer": decision.layer, "reason": decision.reason(), "capabilities": ids});
+    decisions.sort_by_key(|(decision, _)| (decision.layer, decision.reason.text()));
+    let shown = |(decision, ids): &(capability::Decision, Vec<CapabilityId>)| json!({"outcome": decision.outcome, "layer": decision.layer, "reason": decision.reason.text(), "capabilities": ids});
     // A rule that narrows says nothing about the whole of a capability.
     let narrowed = |id: &CapabilityId| {
-        let partly = |rules: &Rules| rules.mentions(*id) && !rules.covers(&Asked::any(*id));
+        let partly = |rules: &Rules| rules.mentions(*id) && !rules.covers(&CapabilityUse::any(*id));
         partly(&policy.deny) || partly(&policy.allow)
     };
     let partly: Vec<CapabilityId> = CapabilityId::all().filter(narrowed).collect();

@@ -5,7 +5,9 @@
 
 use super::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
 use arc_swap::ArcSwap;
-use capability::{Asked, CapabilityId, Decision, Outcome, PluginRules, Policy, Refusal, Target};
+use capability::{
+    CapabilityId, CapabilityUse, Decision, Outcome, PluginRules, Policy, Refusal, Target,
+};
 use limits::plugin as bounds;
 use parking_lot::Mutex;
 use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
@@ -55,12 +57,12 @@ impl Authority {
     }
 
     /// Notes a decision that was made elsewhere with [`Authority::decide`].
-    pub(crate) fn note(&self, asked: &Asked<'_>, decision: Decision) {
+    pub(crate) fn note(&self, asked: &CapabilityUse<'_>, decision: Decision) {
         self.store.audit(self.entry(asked, decision, 1));
     }
 
     /// What would be decided now.
-    pub(crate) fn decide(&self, asked: &Asked<'_>) -> Decision {
+    pub(crate) fn decide(&self, asked: &CapabilityUse<'_>) -> Decision {
         capability::decide(asked, &self.rules.load(), &self.policy.load())
     }
 
@@ -74,7 +76,7 @@ impl Authority {
         id: CapabilityId,
         target: Target<'_>,
     ) -> Result<(), PluginError> {
-        let asked = Asked { id, target };
+        let asked = CapabilityUse { id, target };
         match self.noted(folds, &asked) {
             decision if decision.is_allowed() => Ok(()),
             decision => Err(self.refusal(&asked, decision).await),
@@ -90,7 +92,7 @@ impl Authority {
         id: CapabilityId,
         target: Target<'_>,
     ) -> Result<(), PluginError> {
-        let asked = Asked { id, target };
+        let asked = CapabilityUse { id, target };
         let decision = self.noted(&mut self.folds.lock(), &asked);
         if decision.is_allowed() {
             Ok(())
@@ -100,7 +102,7 @@ impl Authority {
     }
 
     /// Decides, and notes the decision.
-    fn noted(&self, folds: &mut Folds, asked: &Asked<'_>) -> Decision {
+    fn noted(&self, folds: &mut Folds, asked: &CapabilityUse<'_>) -> Decision {
         let decision = self.decide(asked);
         let entry = match decision.outcome {
             Outcome::Allow => folds.allowed(self, asked, decision),
@@ -112,7 +114,7 @@ impl Authority {
         decision
     }
 
-    async fn refusal(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
+    async fn refusal(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
         let code = match decision.refusal() {
             Some(Refusal::ConsentPending) => return self.ask(asked, decision).await,
             Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
@@ -121,12 +123,17 @@ impl Authority {
         };
         super::imports::error(
             code,
-            format!("{} ({}): {}", asked.id, asked.target, decision.reason()),
+            format!(
+                "{} ({}): {}",
+                asked.id,
+                asked.target,
+                decision.reason.text()
+            ),
         )
     }
 
     /// Asks a person; equal questions are one.
-    pub(crate) async fn ask(&self, asked: &Asked<'_>, decision: Decision) -> PluginError {
+    pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
         // A person is asked about another machine by its name, and about anything else as a whole: nobody is asked once for each key.
         let target = match (asked.target.host, asked.target.port) {
             (Some(host), Some(port)) => Target::host(host, port).to_string(),
@@ -137,7 +144,7 @@ impl Authority {
             plugin: self.plugin.to_string(),
             capability: asked.id,
             target: target.clone(),
-            reason: Some(decision.reason().to_owned()),
+            reason: Some(decision.reason.text().to_owned()),
         };
         match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => super::imports::error(
@@ -153,7 +160,7 @@ impl Authority {
         }
     }
 
-    fn entry(&self, asked: &Asked<'_>, decision: Decision, count: u64) -> AuditEntry {
+    fn entry(&self, asked: &CapabilityUse<'_>, decision: Decision, count: u64) -> AuditEntry {
         AuditEntry {
             at_ms: super::now_ms(),
             plugin: self.plugin.to_string(),
@@ -170,7 +177,7 @@ impl Authority {
                 Outcome::Ask => AuditDecision::NeedsApproval,
             },
             layer: decision.layer,
-            reason: decision.reason().to_owned(),
+            reason: decision.reason.text().to_owned(),
             duration_us: None,
         }
     }
@@ -193,7 +200,7 @@ impl Folds {
     fn allowed(
         &mut self,
         authority: &Authority,
-        asked: &Asked<'_>,
+        asked: &CapabilityUse<'_>,
         decision: Decision,
     ) -> Option<AuditEntry> {
         let now_ms = super::now_ms();

@@ -16,7 +16,7 @@ use super::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use capability::{Asked, CapabilityId, Decision, Ground, HostPattern, Outcome, Target};
+use capability::{CapabilityId, CapabilityUse, Decision, HostPattern, Outcome, Reason, Target};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use limits::plugin as bounds;
 use outbound::{Account, Client, Failed, Request, Response};
@@ -112,12 +112,12 @@ impl Fetcher {
                 .flatten()
                 .any(|pattern| pattern.matches(host))
         {
-            return Decision::on(Ground::OutsideDeclaration);
+            return Decision::because(Reason::OutsideDeclaration);
         }
         let target = Target::host(host, port)
             .with_method(method.as_str())
             .with_path(path);
-        authority.decide(&Asked::new(CapabilityId::HttpFetch, target))
+        authority.decide(&CapabilityUse::new(CapabilityId::HttpFetch, target))
     }
 
     /// Sends a request and notes what was decided on the way.
@@ -209,11 +209,11 @@ impl Fetcher {
 }
 
 impl Hop {
-    fn asked(&self) -> Asked<'_> {
+    fn asked(&self) -> CapabilityUse<'_> {
         let target = Target::host(&self.host, self.port)
             .with_method(&self.method)
             .with_path(&self.path);
-        Asked::new(CapabilityId::HttpFetch, target)
+        CapabilityUse::new(CapabilityId::HttpFetch, target)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     rules, summary,
 };
 use anyhow::{Context, Result};
-use capability::{Asked, Policy};
+use capability::{CapabilityUse, Policy};
 use http::{Request, Response, StatusCode};
 use limits::plugin as bounds;
 use plugin_store::PluginRecord;
@@ -184,7 +184,7 @@ impl Plugins {
     pub async fn would(
         &self,
         id: &str,
-        asked: &Asked<'_>,
+        asked: &CapabilityUse<'_>,
     ) -> Result<capability::Decision, Refused> {
         let plugin = self.plugin(id)?;
         let grants = self

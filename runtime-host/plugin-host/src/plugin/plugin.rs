@@ -18,7 +18,7 @@ use super::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use capability::{Asked, CapabilityId, Outcome};
+use capability::{CapabilityId, CapabilityUse, Outcome};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use plugin_store::{LifecycleEvent, PluginRecord};
@@ -352,7 +352,7 @@ impl Plugin {
         let mail = mail.clone();
         host.runtime.spawn(async move {
             for id in HEARING {
-                let asked = Asked::any(id);
+                let asked = CapabilityUse::any(id);
                 let decision = mail.shared.authority.decide(&asked);
                 if mail.shared.manifest.declares(id) && decision.outcome == Outcome::Ask {
                     mail.shared.authority.ask(&asked, decision).await;

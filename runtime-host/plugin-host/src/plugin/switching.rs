@@ -54,7 +54,7 @@ impl Plugins {
                 turn_off(&mut policy.kill, plugin, by)?;
             }
             (Some(id), false) if fixed.kills(id) => return Err(NotSwitched::Elsewhere),
-            (Some(id), false) => policy.kill.spare(id),
+            (Some(id), false) => policy.kill.revive(id),
             (None, false) if fixed.disable.is_some() => return Err(NotSwitched::Elsewhere),
             (None, false) => policy.kill.disable = None,
         }

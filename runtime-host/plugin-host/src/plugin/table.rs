@@ -15,7 +15,7 @@ use super::{
     state::Scope,
 };
 use arc_swap::ArcSwap;
-use capability::{Asked, CapabilityId, Target};
+use capability::{CapabilityId, CapabilityUse, Target};
 use limits::plugin as bounds;
 use plugin_bus::Topic;
 use plugin_store::Level;
@@ -67,7 +67,7 @@ impl Listener {
         self.mail
             .shared
             .authority
-            .decide(&Asked::new(id, target))
+            .decide(&CapabilityUse::new(id, target))
             .is_allowed()
     }
 

@@ -8,7 +8,7 @@ use crate::plugin::{
     },
     now_ms,
 };
-use capability::{Asked, CapabilityId, Outcome, ScopeKey, Target};
+use capability::{CapabilityId, CapabilityUse, Outcome, ScopeKey, Target};
 use limits::plugin as bounds;
 use plugin_store::Level;
 use std::str::FromStr;
@@ -90,7 +90,7 @@ impl capabilities::Host for State {
             Some(path) if id.entry().scope.contains(&ScopeKey::Paths) => Target::path(path),
             Some(name) => Target::name(name),
         };
-        let decision = self.shared.authority.decide(&Asked { id, target });
+        let decision = self.shared.authority.decide(&CapabilityUse { id, target });
         let outcome = match decision.outcome {
             Outcome::Allow => capabilities::Outcome::Allow,
             Outcome::Deny => capabilities::Outcome::Deny,
@@ -99,7 +99,7 @@ impl capabilities::Host for State {
         Ok(Ok(capabilities::Decision {
             outcome,
             layer: decision.layer,
-            reason: decision.reason().to_owned(),
+            reason: decision.reason.text().to_owned(),
         }))
     }
 }
