@@ -1,5 +1,5 @@
-;; What every guest here exports unless it says otherwise itself: one block for each export, parted by empty lines. Its id is a setting of its
-;; manifest, so that many plugins can share one component.
+;; Default exports of every guest: one block per export, separated by empty lines. The id is a setting of the manifest, so that
+;; many plugins can share one component.
 
 (import "jackfield:plugin/settings@0.1.0" "get" (func $setting (param i32 i32 i32)))
 

@@ -1,4 +1,4 @@
-;; Makes every chat message another one.
+;; Rewrites every chat message.
 ;;| world guest { include jackfield:plugin/moderator@0.1.0; }
 (data (i32.const 200) "seen")
 (func (export "jackfield:plugin/chat-handler@0.1.0#on-chat") (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)

@@ -1,4 +1,4 @@
-;; Waits by asking for the time, for ever.
+;; Waits by reading the time in an endless loop.
 ;;| world guest { include jackfield:plugin/base@0.1.0; import wasi:clocks/monotonic-clock@0.2.0; }
 ;;| package wasi:clocks@0.2.0 { interface monotonic-clock { now: func() -> u64; } }
 (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))

@@ -1,4 +1,4 @@
-;; Its lifecycle has other functions than the host's.
+;; Its lifecycle interface has other functions than the host's.
 ;;| world guest { import jackfield:plugin/settings@0.1.0; export jackfield:plugin/meta@0.1.0; export jackfield:plugin/lifecycle@0.1.0; }
 ;;| package jackfield:plugin@0.1.0 {
 ;;|   interface settings { get: func(key: string) -> option<string>; }

@@ -1,1 +1,1 @@
-;; Does nothing, well.
+;; A well-behaved guest that does nothing.

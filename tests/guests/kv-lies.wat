@@ -1,4 +1,4 @@
-;; A value of two gibibytes that is not there.
+;; A value with a false length of two gibibytes.
 ;;| world guest { include jackfield:plugin/base@0.1.0; import jackfield:plugin/kv@0.1.0; }
 (import "jackfield:plugin/kv@0.1.0" "set" (func $set (param i32 i32 i32 i32 i32)))
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")

@@ -1,4 +1,4 @@
-;; A line of two gibibytes that begins at the end of a memory of 64 KiB.
+;; A log line of two gibibytes at the end of a memory of 64 KiB.
 (import "jackfield:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32 i32)))
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)

@@ -1,4 +1,4 @@
-;; A line that is really there, and longer than what one call may carry.
+;; A real log line, longer than one host call may carry.
 (import "jackfield:plugin/log@0.1.0" "write" (func $log (param i32 i32 i32 i32 i32 i32)))
 (func (export "jackfield:plugin/lifecycle@0.1.0#activate")
   (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)

@@ -1,2 +1,2 @@
-;; Lacks an export that every plugin has.
+;; Lacks a required export.
 ;;| world guest { import jackfield:plugin/settings@0.1.0; export jackfield:plugin/meta@0.1.0; }

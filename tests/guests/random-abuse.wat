@@ -1,4 +1,4 @@
-;; A gibibyte of randomness at once.
+;; Requests a gibibyte of random bytes at once.
 ;;| world guest { include jackfield:plugin/base@0.1.0; import wasi:random/random@0.2.0; }
 ;;| package wasi:random@0.2.0 { interface random { get-random-bytes: func(len: u64) -> list<u8>; } }
 (import "wasi:random/random@0.2.0" "get-random-bytes" (func $random (param i64 i32)))

@@ -279,7 +279,7 @@ fn forged_compiled_code_is_never_loaded() {
         directory
             .settings()
             .data(data.path())
-            .config(&format!("[edge]\ncache = {place}\n"))
+            .config(&format!("[cache]\ndirectory = {place}\n"))
     };
     let complaints = |host: Host| {
         host.plugin_in("tests.idle", "loaded");
