@@ -7,21 +7,26 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{fs, path::PathBuf};
 
-/// Copies a data directory while it is being served.
+/// Arguments of `jackfield backup`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The data directory.
-    #[arg(long, default_value = "data")]
+    /// Data folder of the host
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "data",
+        env = "JACKFIELD_DATA"
+    )]
     data: PathBuf,
-    /// Where the copy goes: a folder that does not exist yet, or is empty. Serve it with `jackfield serve --data`.
-    #[arg(long)]
+    /// Folder for the copy, empty or not existing; `jackfield serve --data` serves it
+    #[arg(long, value_name = "FOLDER")]
     to: PathBuf,
 }
 
-/// Runs the command.
+/// Runs `jackfield backup`.
 ///
 /// # Errors
-/// Something cannot be read or written; the target then holds no complete copy.
+/// A file cannot be read or written; the target is then not a complete copy.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if fs::read_dir(&args.to).is_ok_and(|mut entries| entries.next().is_some()) {
         bail!(

@@ -1,4 +1,4 @@
-//! What components do, for `/metrics`: judges by the name in the operator's configuration, plugins by their id.
+//! Metrics of components: those of the validator chain by their name in the configuration, plugins by their id.
 
 use plugin_host::{
     judge::{ChainFactory, ComponentStats},
@@ -14,21 +14,23 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// Reads the counters whenever metrics are asked for.
-pub(crate) struct JudgeComponents(pub ChainFactory);
+/// Reads the counters of the validator chain when metrics are rendered.
+pub(crate) struct ChainMetrics(pub ChainFactory);
 
-impl fmt::Debug for JudgeComponents {
+impl fmt::Debug for ChainMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JudgeComponents")
+        f.write_str("ChainMetrics")
     }
 }
 
 type Read<T> = fn(&T) -> u64;
 
 const COUNTERS: [(&str, &str, Read<ComponentStats>); 6] = [
-    ("component_calls", "Calls into a judge component", |stats| {
-        stats.calls
-    }),
+    (
+        "component_calls",
+        "Calls into a component of the validator chain",
+        |stats| stats.calls,
+    ),
     ("component_traps", "Calls that trapped", |stats| stats.traps),
     (
         "component_deadlines",
@@ -37,7 +39,7 @@ const COUNTERS: [(&str, &str, Read<ComponentStats>); 6] = [
     ),
     (
         "component_contract_breaches",
-        "Answers that a component's place does not allow",
+        "Answers that break the component's contract",
         |stats| stats.contract_breaches,
     ),
     (
@@ -52,7 +54,7 @@ const COUNTERS: [(&str, &str, Read<ComponentStats>); 6] = [
     ),
 ];
 
-impl Collector for JudgeComponents {
+impl Collector for ChainMetrics {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         counters(encoder, "component", &COUNTERS, &self.0.stats(), |stats| {
             &stats.name
@@ -60,24 +62,24 @@ impl Collector for JudgeComponents {
     }
 }
 
-/// Reads what plugins did whenever metrics are asked for; nothing before there are any.
+/// Reads the counters of plugins when metrics are rendered; empty until the plugin host exists.
 #[derive(Debug)]
-pub(crate) struct PluginComponents(pub Arc<OnceLock<Plugins>>);
+pub(crate) struct PluginMetrics(pub Arc<OnceLock<Plugins>>);
 
 const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
     (
         "plugin_calls",
-        "Jobs that instances of a plugin have taken up",
+        "Jobs that instances of a plugin have started",
         |stats| stats.calls,
     ),
     (
         "plugin_busy_nanoseconds",
-        "Time that instances of a plugin spent with them, waiting included",
+        "Time that instances of a plugin spent on jobs, including waiting",
         |stats| stats.busy_ns,
     ),
     (
         "plugin_turned_away",
-        "Jobs that were turned away because too many waited",
+        "Jobs refused because too many were waiting",
         |stats| stats.turned_away,
     ),
     ("plugin_crashes", "Crashes of a plugin", |stats| {
@@ -85,7 +87,7 @@ const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
     }),
 ];
 
-impl Collector for PluginComponents {
+impl Collector for PluginMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let plugins = self.0.get().map(Plugins::stats).unwrap_or_default();
         let mut family = encoder.encode_descriptor(

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use std::path::PathBuf;
 
-/// Shows the default configuration, or checks one.
+/// Arguments of `jackfield config`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -14,33 +14,33 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Prints every key with its default, as a file that can be edited.
+    /// Print every key with its default, as a file to edit
     Default,
-    /// Reads a configuration as `serve` would, environment included, and prints the outcome.
+    /// Read a configuration and the environment as `serve` does, and print what is wrong
     Check {
-        /// The file.
-        #[arg(long, env = "JACKFIELD_CONFIG")]
+        /// Configuration file
+        #[arg(long, value_name = "FILE", env = "JACKFIELD_CONFIG")]
         config: Option<PathBuf>,
-        /// Print the effective configuration.
+        /// Print the effective configuration, without secrets
         #[arg(long)]
         show: bool,
     },
 }
 
-/// Runs the command.
+/// Runs `jackfield config`.
 ///
 /// # Errors
-/// The configuration is not legal.
+/// The configuration is not valid.
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Default => {
             println!(
-                "# Every key with its default. Units are in the names; JACKFIELD_<TABLE>__<KEY> in the environment wins over this file."
+                "# Every key with its default. Units are in the names. The environment variable JACKFIELD_<TABLE>__<KEY> overrides a key."
             );
             print!(
                 "{}",
                 toml::to_string_pretty(&Config::default())
-                    .context("the defaults cannot be shown")?
+                    .context("the defaults cannot be written as TOML")?
             );
         }
         What::Check { config, show } => {
@@ -50,10 +50,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 hide(&mut read.edge.service_credential);
                 print!(
                     "{}",
-                    toml::to_string_pretty(&read).context("the configuration cannot be shown")?
+                    toml::to_string_pretty(&read)
+                        .context("the configuration cannot be written as TOML")?
                 );
             } else {
-                println!("the configuration is good");
+                println!("the configuration is valid");
             }
         }
     }

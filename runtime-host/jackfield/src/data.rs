@@ -1,4 +1,4 @@
-//! The data directory: secrets in files of mode 0600, made once.
+//! The data folder: secrets in files with mode 0600, created once.
 
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -12,18 +12,18 @@ use std::{
 /// Name of the file with the gateways' credential.
 pub(crate) const SERVICE_CREDENTIAL_FILE: &str = "service-credential";
 
-/// Random bytes from the system.
+/// Random bytes of the system.
 ///
 /// # Errors
-/// The system has none.
+/// The system provides none.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)
-        .map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("the system provides no random bytes: {error}"))?;
     Ok(bytes)
 }
 
-/// Reads a secret file, or makes it with what `make` returns. A half-written file cannot come about: it is written aside and renamed.
+/// Reads a secret file, or creates it with the result of `make`.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -39,10 +39,10 @@ pub(crate) fn read_or_make(path: &Path, make: impl FnOnce() -> Result<String>) -
     }
 }
 
-/// Writes a secret file with mode 0600, whole or not at all.
+/// Writes a secret file with mode 0600 atomically: the text is written to another file, which is then renamed.
 ///
 /// # Errors
-/// The directory cannot be written.
+/// The folder cannot be written.
 pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     let aside = path.with_extension("new");
     let written = (|| {
@@ -61,7 +61,7 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// The gateways' credential in `data`, made when missing.
+/// The gateways' credential in `data`, created if it is missing.
 ///
 /// # Errors
 /// As [`read_or_make`].

@@ -1,20 +1,20 @@
-//! Why a command failed, as a code for scripts beside the sentence for people.
+//! The code of a failed command, for scripts. The text of the error is for users.
 
 use edge_host::{InUse, Unusable};
 use plugin_store::StoreError;
 use std::io::{self, ErrorKind};
 
-/// A failure that knows its own code.
+/// An error with a code of its own.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct Coded {
-    /// For scripts.
+    /// The code.
     pub code: &'static str,
-    /// For people.
+    /// The text.
     pub message: String,
 }
 
-/// The code of a failure: the first one that its chain of causes knows.
+/// The code of an error: that of the first cause that has one.
 pub(crate) fn code(error: &anyhow::Error) -> &'static str {
     error.chain().find_map(code_of).unwrap_or("FAILED")
 }
@@ -27,7 +27,7 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
         return Some(unusable.code);
     }
     if let Some(error) = cause.downcast_ref::<StoreError>() {
-        // To whom starts the host it is the disk, whatever was written to it.
+        // For the operator the disk is full, whichever file was written.
         return Some(match error.code() {
             "DATABASE_FULL" => "DISK_FULL",
             code => code,

@@ -1,4 +1,4 @@
-//! Ordinary HTTP on sockets that the gateway passes on: health, metrics, the wake-up, and everything below `/api` for the edge app.
+//! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
 
 use crate::directory_client::DirectoryClient;
 use anyhow::Result;
@@ -31,23 +31,23 @@ use tokio::{
 };
 use tracing::Instrument;
 
-/// What the HTTP side needs.
+/// Answers the requests that are not WebSocket handshakes.
 pub(crate) struct HttpService {
     /// Live state of the gateway.
     pub hub: Arc<Hub>,
-    /// Where `/api` goes.
+    /// Answers `/api`.
     pub directory: DirectoryClient,
-    /// Wakes the poll of the edge's changes.
+    /// Starts a poll of the directory's changes at once.
     pub wake: Arc<Notify>,
-    /// What a wake-up has to present.
+    /// Credential of a notification of changes.
     pub credential: ServiceCredential,
-    /// Plugins over REST, where this host runs any.
+    /// The REST API of plugins, if this host runs plugins.
     pub plugins: Option<PluginApi>,
-    /// Requests of one address.
+    /// Rate of one address.
     pub per_address: Addresses,
-    /// Requests in work.
+    /// Requests below `/api` handled at once.
     pub in_flight: Semaphore,
-    /// Whether the gateway's threads live.
+    /// The gateway, while it runs.
     pub gateway: Arc<Mutex<Option<Gateway>>>,
 }
 
@@ -77,7 +77,7 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> 
     response
 }
 
-/// Serves passed sockets until their channel closes.
+/// Serves sockets until their channel closes.
 pub(crate) async fn serve(service: Arc<HttpService>, mut passed: mpsc::Receiver<Passed>) {
     while let Some(socket) = passed.recv().await {
         let service = service.clone();
@@ -182,7 +182,7 @@ impl HttpService {
                     let mut response = error(
                         StatusCode::SERVICE_UNAVAILABLE,
                         "OVERLOADED",
-                        "too many requests are in work",
+                        "too many requests are being handled",
                     );
                     response
                         .headers_mut()
@@ -193,11 +193,11 @@ impl HttpService {
             (_, "/" | "/healthz" | "/readyz" | "/metrics" | "/limits" | "/internal/wake") => error(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "METHOD_NOT_ALLOWED",
-                "this path knows another method",
+                "this path has another method",
             ),
             (_, path) => {
                 let message = format!(
-                    "nothing is at {}; REST is below /api, WebSockets are at /ws",
+                    "there is nothing at {}; REST is below /api, WebSockets are at /ws",
                     envelope::decode::shorten(path)
                 );
                 error(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
@@ -219,7 +219,7 @@ impl HttpService {
         }
     }
 
-    /// Ready, degraded (the edge is away: members stay, guarded joins wait), or not to be sent anybody.
+    /// Ready; degraded, if changes of the directory do not arrive (members stay, guarded joins wait); or not to receive new connections.
     fn readiness(&self) -> Response<Body> {
         let open = self.hub.connections.load(Ordering::Acquire);
         if self.hub.draining.load(Ordering::Acquire) {
@@ -236,7 +236,7 @@ impl HttpService {
             true => answer(StatusCode::OK, &json!({"status": "ready"})),
             false => answer(
                 StatusCode::OK,
-                &json!({"status": "degraded", "reason": "the edge's changes cannot be followed"}),
+                &json!({"status": "degraded", "reason": "changes of the directory do not arrive"}),
             ),
         }
     }
@@ -246,14 +246,14 @@ impl HttpService {
             return error(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
-                "a wake-up presents the service credential",
+                "the service credential is required",
             );
         }
         self.wake.notify_one();
         answer(StatusCode::OK, &json!({"ok": true}))
     }
 
-    /// W5, for operators.
+    /// The list of connections, for tokens with the role admin.
     fn connections(&self, request: &Request<Incoming>) -> Response<Body> {
         let claims = bearer(request)
             .map(|token| self.hub.verifier.read().verify(token, Hub::now_ms() / 1000));
@@ -268,7 +268,7 @@ impl HttpService {
             Some(Ok(_)) => error(
                 StatusCode::FORBIDDEN,
                 "FORBIDDEN",
-                "only the role admin may see connections",
+                "the role admin is required",
             ),
             Some(Err(failed)) => error(
                 StatusCode::UNAUTHORIZED,
@@ -278,7 +278,7 @@ impl HttpService {
             None => error(
                 StatusCode::UNAUTHORIZED,
                 "UNAUTHORIZED",
-                "connections are shown to a token with the role admin",
+                "a token with the role admin is required",
             ),
         }
     }

@@ -1,6 +1,5 @@
-//! The signing key: a file in the data directory. `jackfield keys` makes, shows and rotates it.
-//!
-//! After a rotation the former public keys go on verifying, so that tokens made with them stay good until they expire.
+//! The signing key, a file in the data folder, and `jackfield keys`. After a rotation the former public keys still verify tokens, so that
+//! those signed before stay valid until they expire.
 
 use crate::data;
 use anyhow::{Context, Result, bail};
@@ -13,10 +12,10 @@ use std::{
 
 /// The private key, PKCS#8 in PEM, mode 0600.
 pub(crate) const SIGNING_KEY_FILE: &str = "signing-key.pem";
-/// Public keys of former signing keys, one a line, newest first.
+/// Public keys of former signing keys, one per line, newest first.
 pub(crate) const RETIRED_KEYS_FILE: &str = "retired-keys";
 
-/// Makes, shows and rotates the signing key.
+/// Arguments of `jackfield keys`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -25,43 +24,48 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Makes the signing key where there is none, and prints the public key.
-    Init(Place),
-    /// Prints the public keys that verify tokens, the current one first: the edge's variable `public_key`.
-    Show(Place),
-    /// Makes a new signing key; the former one goes on verifying until its tokens have expired.
-    Rotate(Place),
+    /// Create the signing key if there is none, and print the public key
+    Init(DataFolder),
+    /// Print the public keys that verify tokens, the current one first: the application's variable `public_key`
+    Show(DataFolder),
+    /// Create a new signing key; tokens signed with the former one stay valid until they expire
+    Rotate(DataFolder),
 }
 
 #[derive(clap::Args)]
-struct Place {
-    /// The data directory.
-    #[arg(long, default_value = "data")]
+struct DataFolder {
+    /// Data folder of the host
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "data",
+        env = "JACKFIELD_DATA"
+    )]
     data: PathBuf,
 }
 
-/// Runs the command.
+/// Runs `jackfield keys`.
 ///
 /// # Errors
-/// The data directory cannot be read or written.
+/// The data folder cannot be read or written.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let place = match &args.what {
-        What::Init(place) => {
-            fs::create_dir_all(&place.data)
-                .with_context(|| format!("{} cannot be made", place.data.display()))?;
-            init(&place.data)?;
-            place
+    let folder = match &args.what {
+        What::Init(folder) => {
+            fs::create_dir_all(&folder.data)
+                .with_context(|| format!("{} cannot be created", folder.data.display()))?;
+            init(&folder.data)?;
+            folder
         }
-        What::Show(place) => place,
-        What::Rotate(place) => {
-            rotate(&place.data)?;
+        What::Show(folder) => folder,
+        What::Rotate(folder) => {
+            rotate(&folder.data)?;
             eprintln!(
-                "the key is rotated; restart `jackfield serve`, and give an edge elsewhere the line below"
+                "the signing key is rotated; restart `jackfield serve`, and set `public_key` of an application elsewhere to the line below"
             );
-            place
+            folder
         }
     };
-    println!("{}", public_keys(&place.data)?);
+    println!("{}", public_keys(&folder.data)?);
     Ok(())
 }
 
@@ -73,17 +77,17 @@ pub(crate) fn read(data: &Path) -> Result<SigningKey> {
     let path = data.join(SIGNING_KEY_FILE);
     if !path.exists() {
         bail!(
-            "{} has no signing key; `jackfield keys init --data {0}` makes one, and so does `jackfield serve`",
+            "{} has no signing key; `jackfield keys init --data {0}` creates one, and so does `jackfield serve`",
             data.display()
         );
     }
     let text =
         fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
     SigningKey::from_pem(&text)
-        .with_context(|| format!("{} is no Ed25519 key in PKCS#8", path.display()))
+        .with_context(|| format!("{} is not an Ed25519 key in PKCS#8", path.display()))
 }
 
-/// The signing key in `data`, made when missing.
+/// The signing key in `data`, created if it is missing.
 ///
 /// # Errors
 /// It cannot be read or written.
@@ -106,7 +110,7 @@ fn rotate(data: &Path) -> Result<()> {
 /// All public keys that verify tokens, comma separated, the current one first.
 ///
 /// # Errors
-/// As [`read`], or a line of the retired keys is no key.
+/// As [`read`], or a line of the retired keys is not a public key.
 pub(crate) fn public_keys(data: &Path) -> Result<String> {
     let current = read(data)?.public_key().to_string();
     let path = data.join(RETIRED_KEYS_FILE);
@@ -122,7 +126,7 @@ pub(crate) fn public_keys(data: &Path) -> Result<String> {
         .filter(|line| !line.is_empty())
     {
         PublicKey::parse(line)
-            .with_context(|| format!("{}: {line:?} is no public key", path.display()))?;
+            .with_context(|| format!("{}: {line:?} is not a public key", path.display()))?;
         if !keys.iter().any(|key| key == line) {
             keys.push(line.to_owned());
         }

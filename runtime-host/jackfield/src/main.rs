@@ -1,4 +1,4 @@
-//! The binary `jackfield`: commands, and nothing that another crate could own.
+//! The binary `jackfield`: the command line. Each command is one module; what another crate could own is not here.
 #![forbid(unsafe_code)]
 
 mod application;
@@ -19,10 +19,10 @@ mod serve;
 mod telemetry;
 mod token;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
-use std::{io::Write as _, process::ExitCode};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use std::{fmt::Write as _, io::Write as _, process::ExitCode};
 
-/// A community server whose plugins cannot hurt it.
+/// Realtime community server with sandboxed plugins
 #[derive(Parser)]
 #[command(name = "jackfield", version, propagate_version = true)]
 struct Arguments {
@@ -32,34 +32,65 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs gateway and edge: WebSockets at /ws and /, REST below /api.
+    /// Run a host: WebSockets at /ws and /, REST below /api
     Serve(serve::Args),
-    /// Prints a token for an identity, signed with the key in the data directory.
-    Token(token::Args),
-    /// Makes, shows and rotates the signing key.
-    Keys(keys::Args),
-    /// Checks a plugin's manifest and prints what is wrong with it, and where.
-    Check(check::Args),
-    /// Shows the default configuration, or checks one.
+    /// Print the default configuration, or check one
     Config(config_command::Args),
-    /// Copies the databases and keys of a data directory, also while it is being served.
+    /// Copy the databases and keys of a data folder, also while a host serves it
     Backup(backup::Args),
-    /// Manages the plugins of a running host.
+    /// Print a token for an identity, signed with the key in the data folder
+    Token(token::Args),
+    /// Create, print and rotate the signing key
+    Keys(keys::Args),
+    /// Manage the plugins of a running host
     Plugin(Box<plugin_command::Args>),
-    /// Prints a script that completes this program's commands in a shell.
+    /// Check a plugin's manifest
+    Check(check::Args),
+    /// Create a new plugin
+    New(new_command::Args),
+    /// Print a shell's completion script for this program
     Completions {
-        /// The shell.
+        /// Shell to print the script for
         shell: clap_complete::Shell,
     },
-    /// Begins something new: `new plugin hello`.
-    New(new_command::Args),
-    /// Compiles a plugin: a component on standard input becomes native code on standard output. The host runs this in a process of its own.
+    /// Compile a plugin: a component on standard input becomes native code on standard output. The host runs this command in a process of its
+    /// own
     #[command(hide = true)]
     CompilePlugin,
 }
 
+/// The commands in the order and the groups of `jackfield --help`.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Host", &["serve", "config", "backup"]),
+    ("Identities", &["token", "keys"]),
+    ("Plugins", &["plugin", "check", "new"]),
+    ("Shell", &["completions", "help"]),
+];
+
+/// The command line, with its commands in groups.
+fn command() -> clap::Command {
+    let mut command = Arguments::command();
+    command.build();
+    let mut list = String::new();
+    for (title, names) in GROUPS {
+        let _ = write!(list, "\n{title}:\n");
+        for name in names {
+            let about = command
+                .find_subcommand(name)
+                .and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            let _ = writeln!(list, "  {name:12} {about}");
+        }
+    }
+    Arguments::command().help_template(format!(
+        "{{about}}\n\n{{usage-heading}} {{usage}}\n{list}\nOptions:\n{{options}}"
+    ))
+}
+
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let matches = command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match arguments.command {
         Command::Serve(args) => serve::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Keys(args) => keys::run(&args),
@@ -71,12 +102,8 @@ fn main() -> ExitCode {
             Err(error) => Err(error),
         },
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Arguments::command(),
-                "jackfield",
-                &mut std::io::stdout(),
-            );
+            let mut out = std::io::stdout();
+            clap_complete::generate(shell, &mut command(), "jackfield", &mut out);
             Ok(())
         }
         Command::New(args) => new_command::run(&args),
@@ -85,12 +112,38 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(
-                std::io::stderr(),
-                "error[{}]: {error:#}",
-                failure::code(&error)
-            );
+            let code = failure::code(&error);
+            let _ = writeln!(std::io::stderr(), "error[{code}]: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROUPS, command};
+
+    #[test]
+    fn the_help_lists_every_command_in_a_group() {
+        let mut command = command();
+        command.build();
+        let mut visible: Vec<&str> = command
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(clap::Command::get_name)
+            .collect();
+        let mut grouped: Vec<&str> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| *names)
+            .copied()
+            .collect();
+        visible.sort_unstable();
+        grouped.sort_unstable();
+        assert_eq!(visible, grouped);
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command().debug_assert();
     }
 }

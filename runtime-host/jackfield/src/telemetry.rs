@@ -1,6 +1,5 @@
-//! Logs to standard error, and, where an operator names a collector, spans over OTLP (HTTP with JSON bodies).
-//!
-//! Invariant: a collector that is away costs nothing but its spans; they wait in a bounded queue and are dropped when it is full.
+//! The log on standard error, and spans sent to an OTLP collector over HTTP with JSON bodies. Spans wait in a bounded queue; if the collector
+//! does not answer and the queue is full, they are dropped.
 
 use crate::config::{Config, LogFormat};
 use anyhow::{Context, Result};
@@ -19,10 +18,10 @@ use std::{
 use tokio::runtime::Handle;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Bytes of a collector's answer that are read.
+/// Bytes of a collector's answer that are read at most.
 const ANSWER_BYTES_MAX: usize = 64 * limits::KIB;
 
-/// Ends with the process; sends what is still waiting.
+/// Sends the spans that still wait when it is dropped.
 pub(crate) struct Telemetry(Option<SdkTracerProvider>);
 
 impl Drop for Telemetry {
@@ -38,14 +37,14 @@ impl Drop for Telemetry {
     }
 }
 
-/// Starts both; `runtime` sends the spans.
+/// Starts the log and, if the configuration names a collector, the export of spans on `runtime`.
 ///
 /// # Errors
-/// The filter or the collector's URL is not understood.
+/// The filter or the collector's URL is not valid.
 pub(crate) fn start(config: &Config, runtime: &Handle) -> Result<Telemetry> {
     let filter = env::var("RUST_LOG").unwrap_or_else(|_| config.log.filter.clone());
     let filter = EnvFilter::try_new(&filter).with_context(|| format!("log.filter {filter:?}"))?;
-    // A log that cannot be written, on a full disk for one, must not end the thread that logs; saying so would, for it goes the same way.
+    // Reporting that a line cannot be written (full disk) would write to the same place and fail again.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
@@ -90,7 +89,7 @@ fn provider(endpoint: &str, runtime: &Handle) -> Result<SdkTracerProvider> {
         .build())
 }
 
-/// Sends on the host's runtime what the exporter's own thread hands over.
+/// Sends the exporter's requests on the host's runtime: the exporter's own thread has none.
 #[derive(Debug)]
 struct OnRuntime {
     runtime: Handle,

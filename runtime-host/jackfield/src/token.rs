@@ -10,41 +10,46 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Prints a token for an identity.
+/// Arguments of `jackfield token`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The data directory; only its key file is read.
-    #[arg(long, default_value = "data")]
+    /// Data folder of the host; only its signing key is read
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = "data",
+        env = "JACKFIELD_DATA"
+    )]
     data: PathBuf,
-    /// The identity (`oderId`).
-    #[arg(long)]
+    /// Identity that the token is for (`oderId`)
+    #[arg(long, value_name = "IDENTITY")]
     user: String,
-    /// What the token may do.
+    /// Role of the token
     #[arg(long, value_enum, default_value_t = RoleName::Client)]
     role: RoleName,
-    /// Seconds until it expires.
-    #[arg(long, default_value_t = limits::identity::TOKEN_LIFETIME_SECONDS)]
+    /// Seconds until the token expires
+    #[arg(long, value_name = "SECONDS", default_value_t = limits::identity::TOKEN_LIFETIME_SECONDS)]
     lifetime_seconds: u64,
-    /// `aud` of the token, where the host asks for one.
+    /// Audience (`aud`), if the host requires one
     #[arg(long)]
     audience: Option<String>,
-    /// `iss` of the token, where the host asks for one.
+    /// Issuer (`iss`), if the host requires one
     #[arg(long)]
     issuer: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleName {
-    /// May manage every server, and the host.
+    /// May manage every server and the host
     Admin,
-    /// May do what the identity may do.
+    /// May do what the identity may do
     Client,
 }
 
-/// Runs the command.
+/// Runs `jackfield token`.
 ///
 /// # Errors
-/// There is no key, or the identity breaks its rule.
+/// There is no signing key, or the identity is not valid.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let key = keys::read(&args.data)?;
     let user_id = UserId::new(args.user.as_str()).context("--user")?;

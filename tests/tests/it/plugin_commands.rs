@@ -250,7 +250,7 @@ fn the_doctor_reports_problems() {
     let said = says(&host, &["doctor"]);
     assert!(said.contains("tests.quiet is validated"), "{said}");
     assert!(
-        said.contains("policy: what nobody granted is asked about")
+        said.contains("policy: a capability without a grant is subject to consent")
             && said.contains("shell.exec is denied"),
         "the doctor must show the effective policy: {said}"
     );

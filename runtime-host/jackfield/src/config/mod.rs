@@ -5,6 +5,7 @@ mod check;
 mod environment;
 mod tables;
 
+use crate::failure::Coded;
 use anyhow::{Context as _, Result};
 use gateway::config::{Forward, Identity, Rates, Socket};
 use serde::{Deserialize, Serialize};
@@ -64,7 +65,7 @@ impl Config {
         let config: Self = table
             .try_into()
             .with_context(|| format!("configuration {origin}"))?;
-        config.check(&variables)?;
+        config.check(&variables).map_err(invalid)?;
         Ok(config)
     }
 
@@ -77,6 +78,12 @@ impl Config {
             forward: self.forward.clone(),
         }
     }
+}
+
+fn invalid(error: anyhow::Error) -> anyhow::Error {
+    let message = format!("configuration: {error:#}");
+    let code = "CONFIG_INVALID";
+    Coded { code, message }.into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The client: one request at a time, bounded in time and size, with errors that say what to do.
+//! The HTTP client of the commands: requests bounded in time and size, and errors that say what to do.
 
 use crate::{failure::Coded, keys};
 use anyhow::{Context, Result, bail};
@@ -20,10 +20,10 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// Where the host is, and how it is convinced.
+/// The host, and the token that the command presents.
 #[derive(clap::Args)]
-pub(super) struct Place {
-    /// Base URL of the host.
+pub(super) struct Connection {
+    /// Base URL of the host
     #[arg(
         long,
         global = true,
@@ -31,37 +31,43 @@ pub(super) struct Place {
         env = "JACKFIELD_URL"
     )]
     pub(super) url: String,
-    /// A token with the role admin; without one, it is made with the key in the data directory.
+    /// Token with the role admin [default: one signed with the key in the data folder]
     #[arg(long, global = true, env = "JACKFIELD_TOKEN", hide_env_values = true)]
     pub(super) token: Option<String>,
-    /// The data directory; only its key file is read.
-    #[arg(long, global = true, default_value = "data", env = "JACKFIELD_DATA")]
+    /// Data folder of the host; only its signing key is read
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        default_value = "data",
+        env = "JACKFIELD_DATA"
+    )]
     pub(super) data: PathBuf,
 }
 
-/// Speaks to one host.
+/// A client of one host.
 pub(super) struct Client {
     http: legacy::Client<outbound::Connector, Full<Bytes>>,
     url: String,
     token: String,
 }
 
-/// The name that a token made here carries into grants and the audit.
+/// Identity of the tokens that are made here, in grants and in the audit.
 const OPERATOR: &str = "operator";
 
 impl Client {
     /// # Errors
     /// No token was given, and none can be made.
-    pub(super) fn new(place: &Place, follows: bool) -> Result<Self> {
-        let token = match &place.token {
+    pub(super) fn new(connection: &Connection, follows: bool) -> Result<Self> {
+        let token = match &connection.token {
             Some(token) => token.trim().to_owned(),
-            None => own_token(&place.data, follows)
-                .context("no --token (JACKFIELD_TOKEN) is given, and none can be made")?,
+            None => own_token(&connection.data, follows)
+                .context("there is no --token (JACKFIELD_TOKEN), and none can be made")?,
         };
         let http = legacy::Client::builder(TokioExecutor::new()).build(outbound::connector()?);
         Ok(Self {
             http,
-            url: place.url.trim_end_matches('/').to_owned(),
+            url: connection.url.trim_end_matches('/').to_owned(),
             token,
         })
     }
@@ -121,7 +127,7 @@ impl Client {
             .unwrap_or_default();
         let request = request
             .body(Full::new(body))
-            .with_context(|| format!("--url {:?} or the token is not understood", self.url))?;
+            .with_context(|| format!("--url {:?} or the token is not valid", self.url))?;
         let sent = timeout(
             Duration::from_millis(COMMAND_TIMEOUT_MS),
             self.http.request(request),
@@ -130,7 +136,7 @@ impl Client {
         sent.with_context(|| format!("{} does not answer in time", self.url))?.map_err(|error| {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             let message = format!(
-                "no host answers at {} ({cause}); is `jackfield serve` running? --url (JACKFIELD_URL) names another place",
+                "no host answers at {} ({cause}); is `jackfield serve` running? --url (JACKFIELD_URL) names another host",
                 self.url
             );
             Coded { code: "HOST_UNREACHABLE", message }.into()
@@ -147,11 +153,11 @@ impl Client {
         let (code, advice) = match status {
             StatusCode::UNAUTHORIZED => (
                 "UNAUTHORIZED",
-                "; is the token of this host? --data names the directory of the key that it was started with",
+                "; --data must be the data folder of this host, whose key signs the token",
             ),
             StatusCode::FORBIDDEN => (
                 "FORBIDDEN",
-                "; `jackfield token --role admin` makes one that may",
+                "; `jackfield token --role admin` prints a token that may",
             ),
             StatusCode::NOT_FOUND
                 if text("code").as_deref() != Some("PLUGIN_NOT_FOUND")
@@ -173,10 +179,10 @@ impl Client {
         .into()
     }
 
-    /// Reads server-sent events until the host ends them, and hands the data of each `log` to `show`.
+    /// Reads server-sent events until the host ends them, and calls `show` with the data of each `log` event.
     ///
     /// # Errors
-    /// As [`Client::send`]; what `show` returns; a host that falls silent.
+    /// As [`Client::send`]; an error of `show`; a host that stops sending.
     pub(super) async fn follow(
         &self,
         path: &str,
@@ -195,12 +201,15 @@ impl Client {
         }
         let mut waiting: Vec<u8> = Vec::new();
         loop {
-            // The host shows every quarter of a minute that it is still there.
+            // The host sends a comment at this interval when there is no event.
             let frame = timeout(Duration::from_millis(3 * FOLLOW_PING_MS), body.frame())
                 .await
-                .context("the host has fallen silent")?;
+                .context("the host has stopped sending")?;
             let Some(frame) = frame else { return Ok(()) };
-            let Ok(data) = frame.context("the host has gone")?.into_data() else {
+            let Ok(data) = frame
+                .context("the connection to the host broke")?
+                .into_data()
+            else {
                 continue;
             };
             waiting.extend_from_slice(&data);
@@ -215,7 +224,7 @@ impl Client {
     }
 }
 
-/// One event: a line of the log, or how many were missed; comments only show that the host is there.
+/// One event: a line of the log, or the number of lines that were dropped. Comments are ignored.
 fn event_of(event: &str, show: impl Fn(&Value) -> Result<()>) -> Result<()> {
     let field = |name: &str| {
         event
@@ -229,14 +238,14 @@ fn event_of(event: &str, show: impl Fn(&Value) -> Result<()>) -> Result<()> {
     };
     match field("event:") {
         Some("missed") => super::table::line(&format!(
-            "({} lines were missed: they came too fast)",
+            "({} lines were dropped: the log is written faster than it is read)",
             data["lines"]
         )),
         _ => show(&data),
     }
 }
 
-/// A token for the operator, made with the key in `data`; it ends soon.
+/// A short-lived token for the operator, signed with the key in `data`.
 fn own_token(data: &Path, follows: bool) -> Result<String> {
     let key = keys::read(data)?;
     let now = SystemTime::now()
@@ -262,7 +271,7 @@ fn own_token(data: &Path, follows: bool) -> Result<String> {
     )?)
 }
 
-/// Text as a part of a path or query.
+/// Percent-encodes text for a path segment or a query value.
 pub(super) fn query(text: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     text.bytes()

@@ -1,11 +1,11 @@
-//! `jackfield plugin doctor`: looks at everything that may be wrong, and says what to do about it. It changes nothing.
+//! `jackfield plugin doctor`: checks the host, the access to it, the policy and each plugin, and says what to do. It changes nothing.
 
 use super::{client::Client, table};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grade {
     Ok,
@@ -23,7 +23,7 @@ impl Grade {
     }
 }
 
-/// Everything that was looked at.
+/// The findings, in the order of the checks.
 #[derive(Default)]
 struct Findings(Vec<(Grade, String)>);
 
@@ -33,7 +33,7 @@ impl Findings {
     }
 }
 
-/// Runs it; the exit code is 1 when something is an error.
+/// Runs the checks; the exit code is 1 if a finding is an error.
 ///
 /// # Errors
 /// The findings cannot be printed.
@@ -58,7 +58,7 @@ pub(super) async fn run(client: &Client, as_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-/// Whether the host is there and accepts the token.
+/// Whether the host answers and accepts the token.
 async fn host(client: &Client, findings: &mut Findings) -> bool {
     match client.get("/healthz").await {
         Ok(health) => {
@@ -71,7 +71,7 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
                 format!("a host answers at {}, version {theirs}", client.url()),
             );
             if theirs != ours {
-                findings.say(Grade::Warning, format!("this command is of version {ours}"));
+                findings.say(Grade::Warning, format!("this command has version {ours}"));
             }
         }
         Err(error) => {
@@ -84,7 +84,7 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
             findings.say(
                 Grade::Ok,
                 format!(
-                    "the token is accepted; plugins lie in {}",
+                    "the token is accepted; plugins are in {}",
                     table::cell(&answer["directory"])
                 ),
             );
@@ -110,7 +110,7 @@ async fn plugins(client: &Client, findings: &mut Findings) {
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
     }
     match client.get("/api/capabilities").await {
-        Ok(policy) => the_policy(&policy, findings),
+        Ok(policy) => report_policy(&policy, findings),
         Err(error) => findings.say(Grade::Error, format!("{error:#}")),
     }
     match client.get("/api/plugins/kill-switch").await {
@@ -133,7 +133,7 @@ async fn plugins(client: &Client, findings: &mut Findings) {
             count => findings.say(
                 Grade::Warning,
                 format!(
-                    "{count} questions wait for an answer: `jackfield plugin consents` shows them"
+                    "{count} consents wait for an answer: `jackfield plugin consents` shows them"
                 ),
             ),
         },
@@ -141,8 +141,8 @@ async fn plugins(client: &Client, findings: &mut Findings) {
     }
 }
 
-/// What is decided about plugins that declare a capability and were granted nothing (J22).
-fn the_policy(policy: &Value, findings: &mut Findings) {
+/// Decisions about declared capabilities without a grant.
+fn report_policy(policy: &Value, findings: &mut Findings) {
     let names = |list: &Value| {
         list.as_array()
             .into_iter()
@@ -164,13 +164,13 @@ fn the_policy(policy: &Value, findings: &mut Findings) {
             table::cell(&decision["reason"]),
         );
         let which = if Some(capabilities.len()) == most {
-            "what nobody granted".to_owned()
+            "a capability without a grant".to_owned()
         } else {
             capabilities.join(", ")
         };
         let outcome = match decision["outcome"].as_str() {
             Some("allow") => "allowed",
-            Some("ask") => "asked about",
+            Some("ask") => "subject to consent",
             _ => "denied",
         };
         findings.say(
@@ -199,18 +199,18 @@ fn one(plugin: &Value, findings: &mut Findings) {
         format!(": {why}")
     };
     match state.as_str() {
-        "loaded" => findings.say(Grade::Ok, format!("{id} works")),
+        "loaded" => findings.say(Grade::Ok, format!("{id} is loaded")),
         "failed" => findings.say(
             Grade::Error,
             format!(
-                "{id} has crashed and is started again{why}; `jackfield plugin logs {id}` says more"
+                "{id} has crashed and will be restarted{why}; `jackfield plugin logs {id}` says more"
             ),
         ),
         "blocked" => findings.say(Grade::Error, format!("{id} is blocked{why}")),
         "disabled" if why.is_empty() => findings.say(Grade::Ok, format!("{id} is disabled")),
         "disabled" => findings.say(
             Grade::Warning,
-            format!("{id} is disabled{why}; `jackfield plugin enable {id}` tries it again"),
+            format!("{id} is disabled{why}; `jackfield plugin enable {id}` tries again"),
         ),
         _ => findings.say(Grade::Ok, format!("{id} is {state}{why}")),
     }

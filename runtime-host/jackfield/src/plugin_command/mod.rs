@@ -1,27 +1,25 @@
-//! `jackfield plugin …`: speaks to a running host over REST, prints tables for people and JSON for scripts.
-//!
-//! What it is not: a way around the host; everything goes through its API, with a token like anybody's. Invariant: text of strangers never
-//! steers the terminal.
+//! `jackfield plugin`: a client of a running host's REST API. Prints tables, or JSON for scripts; text of plugins never controls the terminal.
 
 mod client;
 mod doctor;
+mod output;
+mod requests;
 mod table;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use client::{Client, Place};
+use client::{Client, Connection};
 use identifiers::PluginId;
 use limits::plugin_api::{AUDIT_RECENT_DEFAULT, FOLLOW_LINES_DEFAULT};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::process::ExitCode;
-use table::{cell, line, print};
 
-/// Manages the plugins of a running host.
+/// Arguments of `jackfield plugin`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    place: Place,
-    /// Print what the host answers as JSON.
+    connection: Connection,
+    /// Print the host's answer as JSON
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -30,65 +28,65 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum What {
-    /// Lists all plugins with their state.
+    /// List all plugins with their state
     List,
-    /// Shows one plugin.
+    /// Show one plugin
     Info(One),
-    /// Enables a plugin and approves what it asks for.
+    /// Enable a plugin and approve the capabilities that it declares
     Enable(One),
-    /// Disables a plugin.
+    /// Disable a plugin
     Disable(One),
-    /// Loads a plugin anew; the old one serves until the new one is ready.
+    /// Load a plugin again; the running one serves until the new one is ready
     Reload(One),
-    /// Shows a plugin's log, oldest line first.
+    /// Show a plugin's log, oldest line first
     Logs {
         #[command(flatten)]
         one: One,
-        /// Go on with what comes.
+        /// Continue with new lines as they come
         #[arg(short, long)]
         follow: bool,
-        /// Lines of the past.
-        #[arg(short = 'n', long, default_value_t = FOLLOW_LINES_DEFAULT)]
+        /// Number of past lines
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = FOLLOW_LINES_DEFAULT)]
         lines: usize,
-        /// At or above this level.
+        /// Lowest level to show
         #[arg(long, value_enum, default_value_t = LevelName::Trace)]
         level: LevelName,
     },
-    /// Shows what happened in a plugin's life.
+    /// Show the lifecycle events of a plugin
     Events(One),
-    /// Shows what a plugin declares and was granted, or changes it.
+    /// Show the capabilities that a plugin declares and was granted, or change grants
     Grants {
         #[command(flatten)]
         one: One,
         #[command(subcommand)]
         change: Option<GrantChange>,
     },
-    /// Shows the questions that plugins put to people, or answers one.
+    /// Show the consents that plugins wait for, or answer one
     Consents {
-        /// Also those that are answered.
+        /// Include those that were answered
         #[arg(long)]
         all: bool,
         #[command(subcommand)]
         answer: Option<ConsentAnswer>,
     },
-    /// Shows decisions about plugins, newest first.
+    /// Show decisions about plugins' capabilities, newest first
     Audit {
-        /// How many.
-        #[arg(long, default_value_t = AUDIT_RECENT_DEFAULT)]
+        /// Number of decisions
+        #[arg(long, value_name = "COUNT", default_value_t = AUDIT_RECENT_DEFAULT)]
         recent: usize,
-        /// About this plugin alone.
-        #[arg(long, value_parser = plugin_id)]
+        /// Only decisions about this plugin
+        #[arg(long, value_name = "ID", value_parser = plugin_id)]
         plugin: Option<PluginId>,
     },
-    /// Checks a plugin's manifest; needs no host.
+    /// Check a plugin's manifest, without a host
     Check(crate::check::CheckArgs),
-    /// Looks for what is wrong with the host, its plugins and this command's access to them.
+    /// Report problems of the host, of its plugins, and of this command's access to them
     Doctor,
 }
 
 #[derive(clap::Args)]
 struct One {
-    /// The plugin's id.
+    /// Id of the plugin
     #[arg(value_parser = plugin_id)]
     id: PluginId,
 }
@@ -104,46 +102,47 @@ enum LevelName {
 
 #[derive(Subcommand)]
 enum GrantChange {
-    /// Grants capabilities, as far as the manifest declares them or narrower.
+    /// Grant capabilities that the manifest declares, with the declared scope or a narrower one
     Give(Rule),
-    /// Denies capabilities.
+    /// Deny capabilities
     Deny(Rule),
-    /// Takes back what was granted or denied of a capability.
+    /// Remove the grants and denials of capabilities
     Revoke {
-        /// The capabilities.
-        #[arg(required = true)]
+        /// Capabilities, such as http.fetch
+        #[arg(value_name = "CAPABILITY", required = true)]
         capabilities: Vec<String>,
     },
 }
 
 #[derive(clap::Args)]
 struct Rule {
-    /// The capabilities; none: every one that the manifest declares.
+    /// Capabilities, such as http.fetch; without any, all that the manifest declares
+    #[arg(value_name = "CAPABILITY")]
     capabilities: Vec<String>,
-    /// Only for these hosts.
-    #[arg(long = "host")]
+    /// Only for this host; may be repeated
+    #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
-    /// Only for these names.
-    #[arg(long = "name")]
+    /// Only for this name; may be repeated
+    #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
-    /// Only for this many seconds.
+    /// Only for this time
     #[arg(long)]
     seconds: Option<u64>,
 }
 
 #[derive(Subcommand)]
 enum ConsentAnswer {
-    /// Allows what was asked for.
+    /// Allow what the plugin asked for
     Allow(Answer),
-    /// Denies it.
+    /// Deny what the plugin asked for
     Deny(Answer),
 }
 
 #[derive(clap::Args)]
 struct Answer {
-    /// The question's id.
+    /// Id of the consent
     id: String,
-    /// Let the answer hold until it is taken back.
+    /// Apply the answer until it is revoked, not only once
     #[arg(long)]
     remember: bool,
 }
@@ -152,10 +151,10 @@ fn plugin_id(text: &str) -> Result<PluginId, String> {
     PluginId::new(text).map_err(|error| error.to_string())
 }
 
-/// Runs the command.
+/// Runs `jackfield plugin`.
 ///
 /// # Errors
-/// There is no host, it refuses, or the command's own token cannot be made.
+/// The host cannot be reached or refuses, or there is no token and none can be made.
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if let What::Check(check) = &args.what {
         return Ok(crate::check::run(check, args.json));
@@ -165,7 +164,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let client = Client::new(
-            &args.place,
+            &args.connection,
             matches!(args.what, What::Logs { follow: true, .. }),
         )?;
         match &args.what {
@@ -182,158 +181,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     })
 }
 
-/// Asks the host and prints its answer: everything but logs and the doctor.
+/// Every command except the log and the doctor.
 async fn show(client: &Client, as_json: bool, what: &What) -> Result<()> {
-    let answer = ask(client, what).await?;
+    let answer = requests::ask(client, what).await?;
     if as_json {
-        return line(&serde_json::to_string_pretty(&answer)?);
+        return table::line(&serde_json::to_string_pretty(&answer)?);
     }
-    match what {
-        What::List => list(&answer),
-        What::Info(_) => details(&answer),
-        What::Events(_) => print(&["time", "event", "details"], &answer["events"], |event| {
-            vec![
-                cell(&event["timestamp"]),
-                cell(&event["event_type"]),
-                cell(&event["details"]),
-            ]
-        }),
-        What::Grants { .. } => grants(&answer),
-        What::Consents { .. } => print(
-            &["id", "plugin", "capability", "target", "state", "asked"],
-            &answer["consents"],
-            |one| {
-                ["id", "plugin", "capability", "target", "state", "askedAt"]
-                    .map(|name| cell(&one[name]))
-                    .into()
-            },
-        ),
-        What::Audit { .. } => print(
-            &[
-                "time",
-                "plugin",
-                "capability",
-                "target",
-                "decision",
-                "layer",
-                "reason",
-            ],
-            &answer["entries"],
-            |entry| {
-                [
-                    "timestamp",
-                    "plugin_id",
-                    "capability",
-                    "resource",
-                    "decision",
-                    "layer",
-                    "reason",
-                ]
-                .map(|name| cell(&entry[name]))
-                .into()
-            },
-        ),
-        _ => {
-            let plugin = &answer["plugin"];
-            let reason = plugin["lastError"]
-                .as_str()
-                .map(|reason| format!(" ({reason})"))
-                .unwrap_or_default();
-            line(&format!(
-                "{}: {}{}",
-                cell(&plugin["id"]),
-                cell(&plugin["state"]),
-                table::safe(&reason)
-            ))
-        }
-    }
-}
-
-async fn ask(client: &Client, what: &What) -> Result<Value> {
-    let below = |one: &One, rest: &str| format!("/api/plugins/{}{rest}", one.id);
-    match what {
-        What::List => client.get("/api/plugins").await,
-        What::Info(one) => client.get(&below(one, "")).await,
-        What::Enable(one) => client.send("POST", &below(one, "/enable"), None).await,
-        What::Disable(one) => client.send("POST", &below(one, "/disable"), None).await,
-        What::Reload(one) => client.send("POST", &below(one, "/reload"), None).await,
-        What::Events(one) => client.get(&below(one, "/events")).await,
-        What::Grants { one, change } => {
-            let path = below(one, "/grants");
-            match change {
-                Some(GrantChange::Give(rule)) => put_grants(client, &path, rule, false).await?,
-                Some(GrantChange::Deny(rule)) => put_grants(client, &path, rule, true).await?,
-                Some(GrantChange::Revoke { capabilities }) => {
-                    for capability in capabilities {
-                        client
-                            .send(
-                                "DELETE",
-                                &format!("{path}?capability={}", client::query(capability)),
-                                None,
-                            )
-                            .await?;
-                    }
-                }
-                None => {}
-            }
-            client.get(&path).await
-        }
-        What::Consents {
-            answer: Some(answer),
-            ..
-        } => {
-            let (decision, Answer { id, remember }) = match answer {
-                ConsentAnswer::Allow(answer) => ("allow", answer),
-                ConsentAnswer::Deny(answer) => ("deny", answer),
-            };
-            let body = json!({"decision": decision, "remember": remember});
-            let decided = client
-                .send(
-                    "POST",
-                    &format!("/api/consents/{}", client::query(id)),
-                    Some(&body),
-                )
-                .await?;
-            Ok(json!({"consents": [decided]}))
-        }
-        What::Consents { all, answer: None } => {
-            client
-                .get(if *all {
-                    "/api/consents"
-                } else {
-                    "/api/consents?state=pending"
-                })
-                .await
-        }
-        What::Audit { recent, plugin } => {
-            let plugin = plugin
-                .as_ref()
-                .map(|plugin| format!("&plugin={plugin}"))
-                .unwrap_or_default();
-            client
-                .get(&format!("/api/audit?recent={recent}{plugin}"))
-                .await
-        }
-        What::Logs { .. } | What::Check(_) | What::Doctor => Ok(Value::Null),
-    }
-}
-
-async fn put_grants(client: &Client, path: &str, rule: &Rule, deny: bool) -> Result<()> {
-    let mut body = json!({"deny": deny, "expiresInMs": rule.seconds.map(|seconds| seconds.saturating_mul(1_000))});
-    for (key, list) in [("hosts", &rule.hosts), ("names", &rule.names)] {
-        if !list.is_empty() {
-            body["scope"][key] = json!(list);
-        }
-    }
-    if rule.capabilities.is_empty() {
-        body["all"] = true.into();
-        client.send("PUT", path, Some(&body)).await?;
-    }
-    for capability in &rule.capabilities {
-        body["capability"] = capability.as_str().into();
-        client.send("PUT", path, Some(&body)).await?;
-    }
-    Ok(())
+    output::answer(what, &answer)
 }
 
 async fn logs(
@@ -348,18 +202,9 @@ async fn logs(
         .unwrap_or_default();
     let show = |entry: &Value| {
         if as_json {
-            return line(&entry.to_string());
+            return table::line(&entry.to_string());
         }
-        let fields = entry
-            .get("fields")
-            .map(|fields| format!(" {}", cell(fields)))
-            .unwrap_or_default();
-        line(&format!(
-            "{} {:5} {}{fields}",
-            cell(&entry["timestamp"]),
-            cell(&entry["level"]),
-            cell(&entry["message"])
-        ))
+        output::log_entry(entry)
     };
     let path = format!("/api/plugins/{id}/logs?level={level}");
     if follow {
@@ -376,87 +221,4 @@ async fn logs(
         .flatten()
         .rev()
         .try_for_each(show)
-}
-
-fn list(plugins: &Value) -> Result<()> {
-    print(
-        &[
-            "id", "version", "state", "health", "enabled", "route", "why",
-        ],
-        plugins,
-        |plugin| {
-            [
-                "id",
-                "version",
-                "state",
-                "health",
-                "enabled",
-                "route",
-                "lastError",
-            ]
-            .map(|name| cell(&plugin[name]))
-            .into()
-        },
-    )
-}
-
-fn details(plugin: &Value) -> Result<()> {
-    let names = [
-        "id",
-        "name",
-        "version",
-        "author",
-        "description",
-        "kind",
-        "state",
-        "health",
-        "enabled",
-        "lastError",
-        "retryAt",
-        "restarts",
-    ];
-    for name in names
-        .into_iter()
-        .chain(["route", "runsHere", "storedBytes", "capabilities"])
-    {
-        if !plugin[name].is_null() {
-            line(&format!("{name:13} {}", cell(&plugin[name])))?;
-        }
-    }
-    Ok(())
-}
-
-fn grants(answer: &Value) -> Result<()> {
-    print(
-        &["declared", "scope", "why"],
-        &answer["declared"],
-        |request| {
-            let mut scope = request.as_object().cloned().unwrap_or_default();
-            scope.retain(|name, _| !matches!(name.as_str(), "id" | "optional" | "reason"));
-            vec![
-                cell(&request["id"]),
-                cell(&scope.into()),
-                cell(&request["reason"]),
-            ]
-        },
-    )?;
-    line("")?;
-    print(
-        &["granted", "scope", "", "by", "until"],
-        &answer["grants"],
-        |grant| {
-            let word = if grant["deny"] == true {
-                "denied"
-            } else {
-                "allowed"
-            };
-            vec![
-                cell(&grant["capability"]),
-                cell(&grant["scope"]),
-                word.to_owned(),
-                cell(&grant["by"]),
-                cell(&grant["expiresAt"]),
-            ]
-        },
-    )
 }

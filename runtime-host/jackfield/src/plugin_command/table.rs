@@ -1,11 +1,11 @@
-//! Tables for people.
+//! Tables on the terminal.
 
 use anyhow::Result;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 use std::io::{self, ErrorKind, Write};
 
-/// What could steer a terminal, or make a text look like another one, is replaced. The joiner inside emoji stays.
+/// Replaces characters that control a terminal or make a text look like another one. The joiner inside emoji stays.
 pub(super) fn safe(text: &str) -> String {
     text.replace(
         |letter: char| {
@@ -15,7 +15,7 @@ pub(super) fn safe(text: &str) -> String {
     )
 }
 
-/// A value in a table: text as it is, lists joined, nothing for what is absent or empty.
+/// A value in a table: text as it is, lists joined, nothing for what is missing or empty.
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -26,7 +26,7 @@ pub(super) fn cell(value: &Value) -> String {
     }
 }
 
-/// Prints one row for each item; says so when there is none.
+/// Prints one row for each item, or a line if there is none.
 pub(super) fn print(
     head: &[&str],
     items: &Value,
@@ -46,7 +46,7 @@ pub(super) fn print(
     line(&table.trim_fmt())
 }
 
-/// Prints a line. A reader that has gone has seen enough: then the command ends, successfully.
+/// Prints a line. If the reader has closed the pipe, the command ends successfully.
 pub(super) fn line(text: &str) -> Result<()> {
     match writeln!(io::stdout(), "{text}") {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),

@@ -2,7 +2,7 @@
 
 use super::{directory, process, setup::Setup, tokens::TokenKeys};
 use crate::{
-    component_metrics::{JudgeComponents, PluginComponents},
+    component_metrics::{ChainMetrics, PluginMetrics},
     directory_client::DirectoryClient,
     http_service::{self, HttpService},
     plugins,
@@ -46,8 +46,8 @@ impl Host {
         let shards = validators.len();
         let plugin_metrics = Arc::new(OnceLock::new());
         let mut metrics = Metrics::default();
-        metrics.collect(Box::new(JudgeComponents(chain)));
-        metrics.collect(Box::new(PluginComponents(plugin_metrics.clone())));
+        metrics.collect(Box::new(ChainMetrics(chain)));
+        metrics.collect(Box::new(PluginMetrics(plugin_metrics.clone())));
         let (asker, edge_task, wake) =
             edge::door(Box::new(directory.clone()), setup.credential.clone());
         let keys = TokenKeys {
