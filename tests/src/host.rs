@@ -183,7 +183,9 @@ impl Settings {
         fs::write(&config, toml::to_string(&self.config).expect("TOML"))
             .expect("a written configuration");
         let mut command = jackfield();
+        // Outside of the checkout: the application is the one in the binary.
         command
+            .current_dir(folder)
             .args(["serve", "--listen", "127.0.0.1:0"])
             .arg("--data")
             .arg(data)

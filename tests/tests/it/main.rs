@@ -9,6 +9,7 @@ mod crash;
 mod directory;
 mod documents;
 mod edge;
+mod embedded;
 mod hostile;
 mod hostile_frames;
 mod hostile_identity;
