@@ -102,6 +102,13 @@ impl EdgeHost {
             .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Calls `announce` after each commit of a component that changed rows of `table` in one of its SQLite databases, at the latest
+    /// when the component learns of the commit. It runs on the thread of the statement and must not block. One watch per host: later
+    /// calls have no effect. A call without a change is possible, when a transaction was rolled back.
+    pub fn watch(&self, table: &str, announce: impl Fn() + Send + Sync + 'static) {
+        self.0.shared.watch.set(table, Box::new(announce));
+    }
+
     /// Whether a path has a component.
     pub fn serves(&self, path: &str) -> bool {
         self.0.router.find(path).is_some()

@@ -11,7 +11,7 @@ use crate::{
     network::{allowed::AllowedHosts, outbound::HttpClient},
     routes::Router,
     spin::{KeyValueStore, PostgresPools},
-    sqlite::{Database, database_file, key_value_file},
+    sqlite::{Database, Watch, database_file, key_value_file},
     state::{Grants, Shared},
     variables::Resolver,
     worker::{Component, Handler},
@@ -73,10 +73,12 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         postgres: Arc::new(PostgresPools::default()),
         ending: false.into(),
         requests_per_instance_max,
+        watch: Arc::default(),
         _clock: clock,
     });
     let mut stores = Stores {
         data_dir: &options.data_dir,
+        watch: shared.watch.clone(),
         databases: HashMap::new(),
         key_values: HashMap::new(),
     };
@@ -118,6 +120,7 @@ fn routes(manifest: &Manifest) -> Result<Router> {
 /// Files that several components may share.
 struct Stores<'a> {
     data_dir: &'a Path,
+    watch: Arc<Watch>,
     databases: HashMap<String, Arc<Database>>,
     key_values: HashMap<String, Arc<KeyValueStore>>,
 }
@@ -127,7 +130,7 @@ impl Stores<'_> {
         if let Some(database) = self.databases.get(label) {
             return Ok(database.clone());
         }
-        let database = Database::check(database_file(self.data_dir, label))?;
+        let database = Database::check(database_file(self.data_dir, label), self.watch.clone())?;
         self.databases.insert(label.to_owned(), database.clone());
         Ok(database)
     }

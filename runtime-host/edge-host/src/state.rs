@@ -9,7 +9,7 @@ use crate::{
         outbound::{HttpClient, Outbound},
     },
     spin::{KeyValueStore, PostgresPools},
-    sqlite::Database,
+    sqlite::{Database, Watch},
 };
 use limits::edge_host as bounds;
 use std::{collections::HashMap, sync::Arc};
@@ -38,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) ending: std::sync::atomic::AtomicBool,
     /// Requests one instance serves before it is replaced.
     pub(crate) requests_per_instance_max: usize,
+    /// The table whose changes are announced.
+    pub(crate) watch: Arc<Watch>,
     /// Keeps the clock of the deadlines running.
     pub(crate) _clock: sandbox::Clock,
 }

@@ -25,7 +25,7 @@ impl KeyValueStore {
     /// # Errors
     /// As [`Database::check`].
     pub(crate) fn check(path: PathBuf) -> anyhow::Result<Arc<Self>> {
-        let database = Database::check(path.clone())?;
+        let database = Database::check(path.clone(), Arc::default())?;
         let lease = database.lease()?;
         lease
             .run("CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID", Vec::new())
@@ -38,6 +38,13 @@ impl KeyValueStore {
         sql: &'static str,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Vec<Vec<Value>>, Error>> {
+        if let Some(found) = self
+            .0
+            .try_lease()
+            .and_then(|lease| lease.try_read(sql, &parameters))
+        {
+            return Ok(Ok(found.rows));
+        }
         let result = blocking(move || {
             let lease = self.0.lease().map_err(Failure::from)?;
             lease.run(sql, parameters).map(|result| result.rows)
