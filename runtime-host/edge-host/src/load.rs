@@ -1,6 +1,5 @@
 //! From a manifest to components that are ready: files read, dependencies composed, code compiled, grants made, databases checked.
-//!
-//! Invariant: whatever can be wrong with an application is found here, before the first request.
+//! Everything that can be wrong with an application is found here, before the first request.
 
 use crate::{
     application::Application,

@@ -1,6 +1,5 @@
-//! What one component instance carries: its WASI context, its resources, its grants.
-//!
-//! Invariant: two instances share nothing but what is behind an `Arc` here, and that is grants and pools, never data of requests.
+//! The store data of one component instance: its WASI context, its resources and its grants. Instances share only what is behind an `Arc`
+//! here: grants and pools, never data of requests.
 
 use crate::{
     log::Stream,

@@ -56,7 +56,7 @@ pub const MEMORY_KEPT_BYTES: usize = 512 * KIB;
 /// Table of a freed slot that stays resident.
 pub const TABLE_KEPT_BYTES: usize = 64 * KIB;
 /// Concurrent requests in components; others wait. Half the pool, so that idle instances never block a busy component.
-pub const IN_WORK_MAX: usize = INSTANCES_MAX as usize / 2;
+pub const IN_FLIGHT_MAX: usize = INSTANCES_MAX as usize / 2;
 /// How long a request waits between two tries when the pool of instances is exhausted.
 pub const POOL_RETRY_MS: u64 = 10;
 /// Request body; an envelope to validate is [`crate::socket::MESSAGE_BYTES_MAX`] and may be wrapped in JSON.

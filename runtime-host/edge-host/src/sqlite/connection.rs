@@ -1,6 +1,5 @@
-//! Connections: how one is set up, what SQL may not do with it, and how it goes back to the pool.
-//!
-//! Invariant: a connection that goes back has no open transaction and no setting, temporary table or attached database of its user.
+//! Connections: how one is set up, what SQL may not do with it, and how it goes back to the pool. A connection in the pool has no open
+//! transaction, and no setting, temporary table or attached database of its last user.
 
 use super::{Database, Watch};
 use limits::edge_host as bounds;
@@ -46,7 +45,7 @@ impl Thread {
 /// An open connection.
 pub(super) struct Open {
     pub(super) connection: Connection,
-    /// A user changed settings or made temporary things: not for the pool.
+    /// A statement changed settings or made temporary objects, so that the connection cannot go back to the pool.
     marked: Arc<AtomicBool>,
     /// End of the running statement, microseconds since `since`; 0 for none.
     deadline: Arc<AtomicU64>,
@@ -304,6 +303,7 @@ impl Drop for Lease {
         };
         let clean =
             open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok();
+        open.touched.store(false, Ordering::Relaxed);
         if clean && !open.marked.load(Ordering::Relaxed) {
             self.database.give_back(open);
         }

@@ -1,8 +1,7 @@
-//! SQLite files of the edge: one per database label, opened, checked, pooled, bounded, backed up.
+//! SQLite files of components: one per database label, opened, checked, pooled, bounded and backed up. Schemas are the components' own.
 //!
-//! What it is not: an ORM or a schema; tables are the components' business.
-//! Invariant: a damaged, read-only or foreign file stops the start with a text that says so (`plugin_store::file`); nothing is ever reset or
-//! repaired in silence.
+//! A file that is damaged, read-only or no database stops the start with an error that names the reason (`plugin_store::file`); nothing is
+//! reset or repaired without the operator.
 
 mod backup;
 mod connection;
