@@ -11,18 +11,20 @@ use crate::{
     routes::Router,
     spin::{KeyValueStore, PostgresPools},
     sqlite::{Database, Watch, database_file, key_value_file},
-    state::{Grants, Shared},
+    state::{Grants, Shared, State},
     variables::Resolver,
     worker::{Component, Handler},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    thread,
 };
+use wasmtime::component::InstancePre;
 
 /// Where an application is and what it runs with.
 #[derive(Debug, Clone)]
@@ -81,18 +83,22 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         databases: HashMap::new(),
         key_values: HashMap::new(),
     };
+    let ids = manifest.served();
+    let mut granted = Vec::new();
+    let mut files = Vec::new();
+    for id in &ids {
+        granted.push(grants(
+            id,
+            &manifest.components[*id],
+            &resolver,
+            &mut stores,
+        )?);
+        files.push((*id, assemble(app, id, options.build_missing)?));
+    }
     let mut handlers = Vec::new();
-    for id in manifest.served() {
-        let entry = &manifest.components[id];
-        let grants = grants(id, entry, &resolver, &mut stores)?;
-        let bytes = assemble(app, id, options.build_missing)?;
-        let pre = runtime.prepare(id, &bytes)?;
-        let component = Component::new(
-            runtime.engine().clone(),
-            pre,
-            Arc::new(grants),
-            shared.clone(),
-        )?;
+    for (pre, grants) in prepare(&runtime, &files)?.into_iter().zip(granted) {
+        let engine = runtime.engine().clone();
+        let component = Component::new(engine, pre, Arc::new(grants), shared.clone())?;
         handlers.push(Handler::new(component));
     }
     Ok(Loaded {
@@ -100,6 +106,24 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         handlers,
         databases: stores.files(),
         shared,
+    })
+}
+
+/// Compiles all components side by side, those that the cache does not have.
+fn prepare(runtime: &Runtime, files: &[(&str, Vec<u8>)]) -> Result<Vec<InstancePre<State>>> {
+    thread::scope(|threads| {
+        let started: Vec<_> = files
+            .iter()
+            .map(|(id, bytes)| threads.spawn(move || runtime.prepare(id, bytes)))
+            .collect();
+        started
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .map_err(|_| anyhow!("a thread that compiles a component has panicked"))?
+            })
+            .collect()
     })
 }
 
