@@ -29,6 +29,10 @@ pub const CONNECTIONS_PER_INSTANCE_MAX: usize = 64;
 pub const SQLITE_BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Time one SQL statement may run: as long as the request that waits for it.
 pub const QUERY_TIMEOUT_MS: u64 = REQUEST_TIMEOUT_MS;
+/// Time a read may take on the thread of its request before it moves to a blocking thread.
+pub const SQLITE_IN_PLACE_US: u64 = 1_000;
+/// Bytes of a value, and of a whole result, that a read may handle on the thread of its request.
+pub const SQLITE_IN_PLACE_BYTES_MAX: usize = 64 * KIB;
 /// Idle connections kept per database.
 pub const SQLITE_IDLE_CONNECTIONS_MAX: usize = 16;
 /// Prepared statements kept per connection.
