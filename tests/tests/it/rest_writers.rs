@@ -76,7 +76,7 @@ fn a_hundred_concurrent_writers_get_one_order() {
     let (order, statuses) = contest(&host, None);
     assert!(
         statuses.iter().all(|status| *status == 200),
-        "without If-Match everybody writes: {statuses:?}"
+        "without If-Match every writer succeeds: {statuses:?}"
     );
     assert_eq!(
         order.len() as u64,
@@ -118,14 +118,14 @@ fn a_hundred_concurrent_writers_get_one_order() {
         assert_eq!(
             seen.last(),
             Some(&(*last, winner.clone())),
-            "everybody ends with the last state"
+            "every client must end with the last state"
         );
         assert!(
             !witness
                 .settled()
                 .iter()
                 .any(|frame| frame["type"] == "plugin_requirements"),
-            "and hears no older one afterwards"
+            "an older state arrived afterwards"
         );
     }
 }
