@@ -3,6 +3,8 @@
 use crate::{
     build,
     command::{cargo, run, step},
+    guests,
+    workspace::Workspace,
 };
 use anyhow::Result;
 use clap::Args;
@@ -25,10 +27,8 @@ pub(crate) struct Bench {
 impl Bench {
     /// Builds and measures.
     pub(crate) fn run(self) -> Result<()> {
-        build::components(build::Guests::Product)?;
-        build::component("judge-passes")?;
-        build::component("http-hello")?;
-        build::component("plugin-bench")?;
+        build::components()?;
+        guests::build(false)?;
         // The example has the features of the binaries, so that the engine is compiled once.
         step("host", || {
             run(cargo().args(["build", "--release", "--bins", "--example", "measure"]))
@@ -36,7 +36,7 @@ impl Bench {
         step("bench", || {
             run(cargo().args(["build", "--release", "-p", "bench"]))
         })?;
-        let mut command = Command::new(build::output_folder(true)?.join("bench"));
+        let mut command = Command::new(Workspace::read()?.output_folder(true).join("bench"));
         command.arg("run");
         if self.quick {
             command.arg("--quick");

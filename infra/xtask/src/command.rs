@@ -1,29 +1,59 @@
-//! Steps and commands: what is being done is on the screen before it takes time, and how long it took is there afterwards.
+//! Steps and commands: each step is announced before it begins, and its time is printed when it ends.
 
 use anyhow::{Context as _, Result, bail};
 use std::{
     path::Path,
     process::{Command, Stdio},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Instant,
 };
 
-/// Does `work` under the heading `name`, and says how long it took.
+/// How many steps contain the running one.
+static DEPTH: AtomicUsize = AtomicUsize::new(0);
+/// Name, depth and seconds of each step, in the order in which they began.
+static TIMES: Mutex<Vec<(String, usize, f64)>> = Mutex::new(Vec::new());
+
+/// Does `work` under the heading `name`, prints how long it took, and keeps that for [`print_times`].
 pub(crate) fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let begin = Instant::now();
     eprintln!("==> {name}");
-    let result = work().with_context(|| format!("step failed: {name}"))?;
-    eprintln!("    {name}: {:.1} s", begin.elapsed().as_secs_f64());
-    Ok(result)
+    let depth = DEPTH.fetch_add(1, Relaxed);
+    let at = {
+        let mut times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
+        times.push((name.to_owned(), depth, 0.0));
+        times.len() - 1
+    };
+    let result = work();
+    DEPTH.store(depth, Relaxed);
+    let seconds = begin.elapsed().as_secs_f64();
+    TIMES.lock().unwrap_or_else(PoisonError::into_inner)[at].2 = seconds;
+    eprintln!("    {name}: {seconds:.1} s");
+    result.with_context(|| format!("step failed: {name}"))
 }
 
-/// Runs a command in the open: its words and its output are shown. Fails when it fails.
+/// Prints the time of each step so far as a table.
+pub(crate) fn print_times() {
+    let times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
+    eprintln!(
+        "
+  seconds  step"
+    );
+    for (name, depth, seconds) in times.iter() {
+        eprintln!("{seconds:9.1}  {:indent$}{name}", "", indent = depth * 2);
+    }
+}
+
+/// Runs a command and shows it and its output. Fails when it fails.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    eprintln!("  $ {}", words(command));
+    eprintln!("  $ {}", show(command));
     let status = command
         .status()
-        .with_context(|| format!("cannot start: {}", words(command)))?;
+        .with_context(|| format!("cannot start: {}", show(command)))?;
     if !status.success() {
-        bail!("{status}: {}", words(command));
+        bail!("{status}: {}", show(command));
     }
     Ok(())
 }
@@ -33,9 +63,9 @@ pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
         .output()
-        .with_context(|| format!("cannot start: {}", words(command)))?;
+        .with_context(|| format!("cannot start: {}", show(command)))?;
     if !output.status.success() {
-        bail!("{}: {}", output.status, words(command));
+        bail!("{}: {}", output.status, show(command));
     }
     Ok(String::from_utf8(output.stdout)?)
 }
@@ -56,7 +86,8 @@ pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-fn words(command: &Command) -> String {
+/// A command as a person would type it.
+pub(crate) fn show(command: &Command) -> String {
     let arguments = command
         .get_args()
         .map(|word| word.to_string_lossy().into_owned());

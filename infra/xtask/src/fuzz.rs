@@ -13,7 +13,7 @@ use std::{
 };
 
 const CORPUS: &str = "infra/fuzz/corpus";
-/// What is kept of a run's findings, until somebody curates it.
+/// What is kept of a run's findings, until it is curated by hand.
 const WORK: &str = "target/fuzz/work";
 /// Coverage counters for every edge, and what comparisons compare: what libFuzzer steers by. libFuzzer itself is built by its crate.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -1,12 +1,11 @@
-//! Plugins that are not written in Rust, built with the tools of their languages to where cargo puts the others.
+//! Guests in other languages than Rust, built with the tools of their languages, which [`crate::setup`] installs.
 //!
-//! What it is not: an installer, which is [`setup`]. Invariant: a component is built anew when its source, the WIT or a tool has changed, and
-//! left alone otherwise.
+//! A guest is rebuilt when its source, the WIT or a tool has changed.
 
 use crate::{
-    build::{self, Guests},
     cache,
     command::{cargo, read, run, step, succeeds},
+    guests::Guest,
 };
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -17,7 +16,7 @@ use std::{
     process::Command,
 };
 
-/// The compiler of plugins in C. Others will do as well; this one is a package of Debian.
+/// The compiler of plugins in C, by its command and Debian package.
 pub(crate) const CLANG: &str = "clang-19";
 /// Where the tools of plugins in JavaScript are installed.
 pub(crate) const JAVASCRIPT: &str = "components/examples/welcome-js";
@@ -28,59 +27,46 @@ const WIT: &str = "wit/plugin/0.1.0";
 /// A small world: an engine exports and imports all of its world, used or not.
 const WORLD: &str = "companion";
 
-#[derive(Clone, Copy)]
-enum Language {
+/// A language with tools of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Language {
+    /// JavaScript.
     JavaScript,
+    /// Python.
     Python,
+    /// C.
     C,
 }
 
-/// Folder and language; the source is called as the folder up to its hyphen.
-const PLUGINS: [(&str, Language, Guests); 4] = [
-    (
-        "components/examples/welcome-js",
-        Language::JavaScript,
-        Guests::Product,
-    ),
-    (
-        "components/examples/welcome-py",
-        Language::Python,
-        Guests::Product,
-    ),
-    (
-        "components/examples/welcome-c",
-        Language::C,
-        Guests::Product,
-    ),
-    (
-        "tests/test-scripts/trouble-js",
-        Language::JavaScript,
-        Guests::All,
-    ),
-];
-
-/// Builds them. Those whose tools are not here are left out with a word about it, unless they are `needed`.
-pub(crate) fn components(guests: Guests, needed: bool) -> Result<()> {
-    for (folder, language, of) in PLUGINS {
-        if of == Guests::All && guests == Guests::Product {
-            continue;
-        }
-        match language.tools() {
-            Some(tools) => plugin(Path::new(folder), language, &tools)?,
-            None if needed => bail!(
-                "{folder} cannot be built: {} is missing",
+/// Builds a guest into `folder`. Where its tools are missing it is left out with a note, unless it is `needed`.
+pub(crate) fn build(guest: &Guest, folder: &Path, needed: bool) -> Result<()> {
+    let language = guest.language.context("Rust is built by cargo")?;
+    match language.tools() {
+        Some(tools) => plugin(guest, language, &tools, folder),
+        None if needed => bail!(
+            "{} cannot be built: {} is missing",
+            guest.folder.display(),
+            language.tool_name()
+        ),
+        None => {
+            eprintln!(
+                "    {} is left out: {} is missing; cargo xtask setup installs it",
+                guest.folder.display(),
                 language.tool_name()
-            ),
-            None => eprintln!(
-                "    {folder} is left out: {} is missing; cargo xtask setup installs it",
-                language.tool_name()
-            ),
+            );
+            Ok(())
         }
     }
-    Ok(())
 }
 
 impl Language {
+    /// The language of the source `stem` in a folder.
+    pub(crate) fn of(folder: &Path, stem: &str) -> Option<Self> {
+        [Self::JavaScript, Self::Python, Self::C]
+            .into_iter()
+            .find(|language| source(folder, stem, *language).exists())
+    }
+
     fn tool_name(self) -> &'static str {
         match self {
             Self::JavaScript => "componentize-qjs",
@@ -130,33 +116,29 @@ pub(crate) fn has_clang() -> bool {
         && Path::new(builtins().trim()).exists()
 }
 
-fn plugin(folder: &Path, language: Language, tools: &str) -> Result<()> {
-    let name = folder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .context("a plugin's folder has a name")?;
-    let stem = name.split('-').next().unwrap_or(name);
-    let source = folder.join(stem).with_extension(language.extension());
-    let output = build::components_folder()?.join(format!("{}.wasm", name.replace('-', "_")));
+fn source(folder: &Path, stem: &str, language: Language) -> PathBuf {
+    folder.join(stem).with_extension(language.extension())
+}
+
+fn plugin(guest: &Guest, language: Language, tools: &str, folder: &Path) -> Result<()> {
+    let source = source(&guest.folder, guest.stem(), language);
+    let output = folder.join(guest.file());
     let stamp = output.with_extension("stamp");
     let wanted = fingerprint(&source, tools)?;
     if output.exists() && fs::read_to_string(&stamp).is_ok_and(|built| built == wanted) {
         return Ok(());
     }
-    step(&format!("component {name}"), || {
-        if let Some(folder) = output.parent() {
-            fs::create_dir_all(folder)?;
-        }
+    step(&format!("guest {}", guest.name), || {
         match language {
             Language::JavaScript => javascript(&source, &output)?,
-            Language::Python => python(folder, stem, &output)?,
+            Language::Python => python(&guest.folder, guest.stem(), &output)?,
             Language::C => c(&source, &output)?,
         }
         Ok(fs::write(&stamp, &wanted)?)
     })
 }
 
-/// Stands for everything that the component is made of.
+/// A digest of everything that the component is made of.
 fn fingerprint(source: &Path, tools: &str) -> Result<String> {
     let mut digest = DefaultHasher::new();
     tools.hash(&mut digest);
@@ -174,8 +156,8 @@ fn fingerprint(source: &Path, tools: &str) -> Result<String> {
     Ok(format!("{:016x}", digest.finish()))
 }
 
-/// `--sync`: the host calls one function at a time. `--stub-wasi`: an engine asks for files and sockets even when no script does, and a plugin
-/// may not.
+/// `--sync`: the host calls one function at a time. `--stub-wasi`: the JavaScript engine imports files and sockets even when no script uses
+/// them, and plugins may not import them.
 fn javascript(source: &Path, output: &Path) -> Result<()> {
     let mut command =
         Command::new(Path::new(JAVASCRIPT).join("node_modules/.bin/componentize-qjs"));
@@ -211,22 +193,12 @@ fn python(folder: &Path, module: &str, output: &Path) -> Result<()> {
     run(command.arg(folder).arg("--output").arg(output))
 }
 
-/// Rust's own linker for components makes one of what clang compiles. `proxy` is the adapter that asks for no files.
+/// The component linker of the Rust toolchain links what clang compiles. The adapter `proxy` imports no files.
 fn c(source: &Path, output: &Path) -> Result<()> {
     let bindings = output.with_extension("bindings");
     let mut generate = cargo();
     generate
-        .args([
-            "run",
-            "--quiet",
-            "-p",
-            "c-bindings",
-            "--profile",
-            "generator",
-            "--",
-            WIT,
-            WORLD,
-        ])
+        .args(["run", "--quiet", "-p", "c-bindings", "--", WIT, WORLD])
         .arg(&bindings);
     run(&mut generate)?;
     let mut compile = Command::new(CLANG);

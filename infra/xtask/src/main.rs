@@ -1,7 +1,6 @@
 //! All automation of the repository: `cargo xtask <verb>`.
 //!
-//! What it is not: part of the product. Invariant: every verb says what it is doing while it does it, runs ordinary commands that a
-//! person could type, and fails with the command that failed.
+//! Each verb runs ordinary commands, prints them, and fails with the command that failed.
 
 mod bench;
 mod build;
@@ -14,15 +13,22 @@ mod cache;
 mod command;
 mod fuzz;
 mod generate;
+mod guests;
 mod languages;
+mod layers;
+mod licences;
 mod links;
 mod reference;
+mod select;
 mod setup;
 mod soak;
+mod summary;
 mod test;
 mod tidy;
 mod up;
+mod vocabulary;
 mod words;
+mod workspace;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -43,30 +49,23 @@ struct Args {
 enum Verb {
     /// Installs what building and testing need: the wasm target, rustfmt, a browser, foreign clients, tools of other languages.
     Setup,
-    /// Builds the components and the native host; plugins in other languages where their tools are.
+    /// Builds the components of the product and the native host.
     Build {
         /// With optimisation and without debug information, into target/release.
         #[arg(long)]
         release: bool,
     },
+    /// Builds the examples and the test guests into target/guests; those in other languages where their tools are installed.
+    Guests,
     /// Builds, then runs the native host on an embedded database until Ctrl-C.
     Up(up::Up),
     /// Installs what the tests need and passes them.
-    Test {
-        /// Leaves out foreign clients and plugins in other languages, and with them the browser, npm and Python packages, and clang.
-        #[arg(long)]
-        quick: bool,
-        /// Runs the long tests as well, which are left out otherwise.
-        #[arg(long)]
-        long: bool,
-        /// Only tests whose name contains this text.
-        filter: Option<String>,
-    },
+    Test(test::Test),
     /// Measures the gateway and the components against two references, in release builds; docs/reference/performance.md says how to read it.
     Bench(bench::Bench),
-    /// Fuzzes the parsers of what strangers write, a minute each; the kept inputs are replayed by the ordinary tests.
+    /// Fuzzes the parsers of untrusted input, a minute each; the kept inputs are replayed by the ordinary tests.
     Fuzz(fuzz::Fuzz),
-    /// Connections that come, talk, stall and go at random, against a model of who must have seen what.
+    /// Connections that join, send, stall and leave at random, against a model of what each must have received.
     Soak(soak::Soak),
     /// Writes the generated reference in docs/reference.
     Gen {
@@ -74,9 +73,9 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
-    /// Formatting, lints, words and sizes.
+    /// Words, links, layers, licences, sizes, formatting and lints.
     Tidy,
-    /// All of it: gen --check, tidy, test.
+    /// What must hold before a change is merged: tidy, gen --check and test, with the time of each step.
     Ci,
 }
 
@@ -95,27 +94,26 @@ fn run(verb: Verb) -> Result<()> {
     match verb {
         Verb::Setup => setup::all(),
         Verb::Build { release } => build::all(release),
+        Verb::Guests => guests::build(false),
         Verb::Up(up) => up.run(),
-        Verb::Test {
-            quick,
-            long,
-            filter,
-        } => test::run(&test::Choice {
-            quick,
-            long,
-            filter,
-        }),
+        Verb::Test(test) => test.run(),
         Verb::Bench(bench) => bench.run(),
         Verb::Fuzz(fuzz) => fuzz.run(),
         Verb::Soak(soak) => soak.run(),
         Verb::Gen { check } => generate::run(check),
         Verb::Tidy => tidy::run(),
-        Verb::Ci => {
-            generate::run(true)?;
-            tidy::run()?;
-            test::run(&test::Choice::default())
-        }
+        Verb::Ci => ci(),
     }
+}
+
+fn ci() -> Result<()> {
+    let checks = || {
+        command::step("tidy", tidy::run)?;
+        command::step("test", || test::Test::default().run())
+    };
+    let result = checks();
+    command::print_times();
+    result
 }
 
 /// The folder with the workspace's Cargo.toml; every verb runs there.

@@ -1,4 +1,4 @@
-//! Whatever a fresh machine lacks. Each part looks first and installs only what is missing.
+//! Installs the tools that a fresh machine lacks; each part checks first and installs only what is missing.
 
 use crate::{
     build::TARGET,

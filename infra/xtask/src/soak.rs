@@ -1,4 +1,4 @@
-//! The soak: builds what the tests need, then runs the long one of them that takes its measure from here.
+//! The soak: builds what the tests need, then runs the long test whose duration is set here.
 
 use crate::{
     build,
@@ -16,7 +16,7 @@ pub(crate) struct Soak {
     /// How many connections there are; each takes a file handle here and one in the host.
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=19_000))]
     connections: u64,
-    /// Where chance begins: the seed that a failure has named, to see it again.
+    /// The seed that a failure printed, to repeat its random choices.
     #[arg(long)]
     seed: Option<u64>,
     /// Builds and runs everything with optimisation and without debug information.
@@ -27,7 +27,7 @@ pub(crate) struct Soak {
 impl Soak {
     /// Builds and plays.
     pub(crate) fn run(self) -> Result<()> {
-        build::components(build::Guests::Product)?;
+        build::components()?;
         let profile = self.release.then_some("--release");
         // One command for binaries and tests, as for the tests: cargo resolves features once.
         step("host and tests", || {
