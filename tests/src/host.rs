@@ -14,7 +14,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Mutex, mpsc::channel},
+    sync::{Mutex, Once, mpsc::channel},
 };
 use tempfile::TempDir;
 
@@ -103,6 +103,13 @@ impl Settings {
     /// # Panics
     /// When it neither ends nor gets ready.
     pub fn try_start(self) -> Result<Host, Failure> {
+        // The first host compiles the product's components; all hosts after it find the code in the cache that they share.
+        static COMPILED: Once = Once::new();
+        COMPILED.call_once(|| drop(Self::new().launch()));
+        self.launch()
+    }
+
+    fn launch(self) -> Result<Host, Failure> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let data = self
             .data

@@ -24,10 +24,8 @@ pub mod rng;
 pub mod soak;
 pub mod spin;
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
+pub use test_support::{component, guest, output_folder, root, skip, target_folder};
 
 /// Time after which a wait counts as hanging.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,31 +38,6 @@ pub fn limits_raised() -> &'static str {
      chat = { per_second = 100000, burst = 100000 }\nmembership = { per_second = 100000, burst = 100000 }\n\
      signalling = { per_second = 100000, burst = 100000 }\ndirect = { per_second = 100000, burst = 100000 }\n\
      plugin_event = { per_second = 100000, burst = 100000 }\n"
-}
-
-/// The workspace's root.
-///
-/// # Panics
-/// Never, since this crate is part of the workspace.
-#[must_use]
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests lies in the workspace")
-}
-
-/// Cargo's output folder of the profile that built the running test.
-///
-/// # Panics
-/// When the running program was not built by cargo as a test.
-#[must_use]
-pub fn output_folder() -> PathBuf {
-    let program = std::env::current_exe().expect("a running program has a path");
-    program
-        .ancestors()
-        .nth(2)
-        .expect("cargo puts tests into <profile>/deps")
-        .to_owned()
 }
 
 /// Calls `ready` until it returns a value, and returns it.

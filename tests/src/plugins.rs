@@ -1,17 +1,13 @@
 //! Plugins under test: installed into a plugins directory, called over REST.
 
 use crate::{
-    PATIENCE,
+    PATIENCE, guest,
     host::{Host, Settings},
     http::{Request, Response},
-    output_folder, root,
+    root,
 };
 use serde_json::{Value, json};
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::{fs, path::Path, time::Instant};
 use tempfile::TempDir;
 
 /// A plugins directory, filled before or while a host runs.
@@ -47,7 +43,7 @@ impl Directory {
         let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
         change(&mut manifest);
         let name = manifest["id"].as_str().expect("an id").to_owned();
-        self.put(&name, &manifest, &component(package));
+        self.put(&name, &manifest, &guest(package));
     }
 
     /// Creates a folder with component and manifest; the manifest is written last, so that the host
@@ -75,23 +71,6 @@ impl Directory {
         let directory = toml::Value::from(self.path().display().to_string());
         Settings::new().config(&format!("[plugins]\ndirectory = {directory}\n"))
     }
-}
-
-/// A component that `cargo xtask build` made.
-#[must_use]
-pub fn component(package: &str) -> PathBuf {
-    let name = package.replace('-', "_");
-    let path = output_folder()
-        .parent()
-        .expect("the target folder")
-        .join("wasm32-wasip2/component")
-        .join(format!("{name}.wasm"));
-    assert!(
-        path.exists(),
-        "{} is missing; run `cargo xtask build` first",
-        path.display()
-    );
-    path
 }
 
 impl Host {

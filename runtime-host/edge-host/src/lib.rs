@@ -1,9 +1,9 @@
 //! Runs the components of a `spin.toml` in this process, so that one binary serves what Spin serves on an edge platform.
 //!
-//! It reads the manifest, composes and compiles the components, implements the Spin interfaces that they import (SQLite, key-value,
-//! variables, PostgreSQL, outbound HTTP), and turns a request into an answer. Sockets belong to the caller. A manifest key or an import that
-//! is not supported is refused by name at load. A component reaches only what its manifest entry grants, and no failure of it ends the host
-//! or another component.
+//! What it is: the manifest, composition, the Spin interfaces that our components import (SQLite, key-value, variables, PostgreSQL,
+//! outbound HTTP), and one function from request to answer. What it is not: an HTTP server (the caller owns sockets) and not all of Spin;
+//! a manifest key or an import that is not supported is refused by name at load.
+//! Invariant: a component reaches exactly what its manifest entry grants, and nothing it does ends the host or another component.
 #![forbid(unsafe_code)]
 
 mod application;
@@ -58,17 +58,14 @@ struct Inner {
     handlers: Vec<Handler>,
     databases: Vec<PathBuf>,
     shared: Arc<state::Shared>,
-    in_flight: Semaphore,
+    in_work: Semaphore,
 }
 
-/// Why a request has no answer from its component.
-enum Failure {
-    /// The component did not answer within its time.
-    Timeout,
-    /// The component trapped, broke off or could not be instantiated.
-    Component(anyhow::Error),
-    /// No instance was free for half of the request's time.
-    Busy,
+/// How a request went wrong, for its answer.
+enum Failed {
+    Late,
+    Broken(anyhow::Error),
+    Full,
 }
 
 impl EdgeHost {
@@ -81,7 +78,7 @@ impl EdgeHost {
         let loaded = tokio::task::spawn_blocking(move || load::load(&options))
             .await
             .context("loading was cancelled")??;
-        let in_flight = Semaphore::new(bounds::IN_FLIGHT_MAX);
+        let in_work = Semaphore::new(bounds::IN_WORK_MAX);
         let load::Loaded {
             router,
             handlers,
@@ -93,23 +90,16 @@ impl EdgeHost {
             handlers,
             databases,
             shared,
-            in_flight,
+            in_work,
         })))
     }
 
-    /// Announces the end of the process: from now on an instance that ends is not reported as a failure.
+    /// The process is about to end: instances that go down with it are not reported as failures.
     pub fn end(&self) {
         self.0
             .shared
             .ending
             .store(true, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    /// Calls `announce` after each commit of a component that changed rows of `table` in one of its SQLite databases. The call comes
-    /// before the component learns of the commit, on the thread of the statement; it must not block. One watch per host: later calls of
-    /// this function have no effect.
-    pub fn watch(&self, table: &str, announce: impl Fn() + Send + Sync + 'static) {
-        self.0.shared.watch.set(table, Box::new(announce));
     }
 
     /// Whether a path has a component.
@@ -130,7 +120,7 @@ impl EdgeHost {
     /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`),
     /// 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
     ///
-    /// Put [`ClientAddress`] into the request's extensions so that components see the client's address.
+    /// Put [`ClientAddress`] into the request's extensions so that components see who called.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -156,34 +146,29 @@ impl EdgeHost {
         if watch.too_large() {
             return too_large();
         }
-        if watch.timed_out() {
-            return body_timeout();
+        if watch.late() {
+            return late();
         }
-        answer.unwrap_or_else(|failure| failure.answer(&handler.state().grants.id))
+        answer.unwrap_or_else(|failed| failed.answer(&handler.state().grants.id))
     }
 
     async fn call(
         &self,
         handler: &Handler,
         request: Request<WasiBody>,
-    ) -> Result<Response<Body>, Failure> {
+    ) -> Result<Response<Body>, Failed> {
         let began = Instant::now();
         let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
         let work = async {
-            let _permit = self
-                .0
-                .in_flight
-                .acquire()
-                .await
-                .map_err(|_| Failure::Busy)?;
+            let _permit = self.0.in_work.acquire().await.map_err(|_| Failed::Full)?;
             let answer = dispatch(handler, request, began).await?;
-            response::finish(answer).await.map_err(Failure::Component)
+            response::finish(answer).await.map_err(Failed::Broken)
         };
         match tokio::time::timeout(allowed, work).await {
-            // An instance that is late is dropped by its supervisor; its requests then fail with another error.
-            Ok(Err(Failure::Component(_))) if began.elapsed() >= allowed => Err(Failure::Timeout),
+            // An instance that is late is ended from outside, and its requests only learn that it is gone.
+            Ok(Err(Failed::Broken(_))) if began.elapsed() >= allowed => Err(Failed::Late),
             Ok(answer) => answer,
-            Err(_) => Err(Failure::Timeout),
+            Err(_) => Err(Failed::Late),
         }
     }
 }
@@ -193,19 +178,19 @@ async fn dispatch(
     handler: &Handler,
     mut request: Request<WasiBody>,
     began: Instant,
-) -> Result<Response<WasiBody>, Failure> {
+) -> Result<Response<WasiBody>, Failed> {
     loop {
         let error = match handler.handle((), request).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         if error.is::<ExpirationError>() {
-            return Err(Failure::Timeout);
+            return Err(Failed::Late);
         }
         match error.downcast::<InstantiationError<()>>() {
             Ok(full) if full.error.is::<wasmtime::PoolConcurrencyLimitError>() => {
                 if began.elapsed() >= Duration::from_millis(bounds::REQUEST_TIMEOUT_MS / 2) {
-                    return Err(Failure::Busy);
+                    return Err(Failed::Full);
                 }
                 request = full
                     .request
@@ -214,20 +199,20 @@ async fn dispatch(
                 tokio::time::sleep(Duration::from_millis(bounds::POOL_RETRY_MS)).await;
             }
             Ok(broken) => {
-                return Err(Failure::Component(anyhow::anyhow!(
+                return Err(Failed::Broken(anyhow::anyhow!(
                     "cannot instantiate: {:#}",
                     broken.error
                 )));
             }
-            Err(other) => return Err(Failure::Component(other.into())),
+            Err(other) => return Err(Failed::Broken(other.into())),
         }
     }
 }
 
-impl Failure {
+impl Failed {
     fn answer(self, component: &str) -> Response<Body> {
         match self {
-            Self::Timeout => {
+            Self::Late => {
                 tracing::warn!(
                     component,
                     "no answer within {} ms",
@@ -239,11 +224,11 @@ impl Failure {
                     "the component did not answer in time",
                 )
             }
-            Self::Component(error) => {
+            Self::Broken(error) => {
                 tracing::error!(component, "request failed: {error:#}");
                 response::error(StatusCode::BAD_GATEWAY, "INTERNAL", "the component failed")
             }
-            Self::Busy => response::error(
+            Self::Full => response::error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "BUSY",
                 "too many requests in work; try again",
@@ -260,7 +245,7 @@ fn too_large() -> Response<Body> {
     response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
 }
 
-fn body_timeout() -> Response<Body> {
+fn late() -> Response<Body> {
     let text = format!(
         "the request body did not arrive within {} ms",
         bounds::BODY_TIMEOUT_MS

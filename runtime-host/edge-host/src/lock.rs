@@ -1,5 +1,7 @@
-//! One process per data directory: an advisory lock on `jackfield.lock` inside it, held by [`DataLock`] and released with the process.
-//! File systems that ignore locks are not protected.
+//! One owner per data directory: an advisory lock on `jackfield.lock` inside it.
+//!
+//! What it is not: protection against a file system that ignores locks. Invariant: the lock lives as long as [`DataLock`] and ends with
+//! the process, however it ends.
 
 use anyhow::{Context, Result};
 use std::{
@@ -19,7 +21,7 @@ pub struct InUse {
     owner: String,
 }
 
-/// The lock on a data directory; released when dropped.
+/// Holds the data directory; dropping it sets it free.
 #[derive(Debug)]
 pub struct DataLock {
     path: PathBuf,
@@ -56,7 +58,7 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
-            // The process id only completes the message; a file that cannot be read must not replace the error.
+            // The owner is for the message only; an unreadable file must not hide the real reason.
             let _ = file.take(32).read_to_string(&mut owner);
             let owner = if owner.trim().is_empty() {
                 "of another process".to_owned()
@@ -104,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_lock_names_the_process_that_holds_the_first() {
+    fn second_owner_is_told_who_holds_it() {
         let dir = tempfile::tempdir().expect("directory");
         let held = lock(dir.path()).expect("first lock");
         let refused = lock(dir.path()).expect_err("second lock").to_string();

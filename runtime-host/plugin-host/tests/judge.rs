@@ -17,7 +17,8 @@ use plugin_host::judge::{
 };
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::{ALICE, chain, engine, factory, filter, guest};
+use support::{ALICE, chain, engine, factory, filter, validator};
+use test_support::guest;
 
 fn chat(message: &str) -> Vec<u8> {
     json!({"type": "chat_message", "serverId": "s1", "message": message, "senderId": "alice", "senderName": "Alice"})
@@ -77,17 +78,14 @@ fn stats(factory: &ChainFactory, name: &str) -> ComponentStats {
 
 #[test]
 fn every_case_against_the_component() {
-    let factory = factory(Vec::new(), "envelope-validator");
+    let factory = factory(Vec::new(), validator());
     let count = runner::run(|| Box::new(factory.instance().expect("an instance")));
     assert!(count > 150, "{count} cases");
 }
 
 #[test]
 fn filters_rewrite_refuse_and_pass_before_the_validator() {
-    let mut chain = chain(
-        vec![filter("word-filter", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let mut chain = chain(vec![filter("word-filter", OnFailure::Refuse)], validator());
     assert_eq!(broadcast(&mut chain, "hello"), "hello");
     assert_eq!(broadcast(&mut chain, "what the HECK"), "what the ****");
     match chain
@@ -106,11 +104,11 @@ fn filters_rewrite_refuse_and_pass_before_the_validator() {
 fn a_filter_is_asked_about_its_types_alone() {
     let traps = FilterConfig {
         types: vec!["typing".to_owned()],
-        ..filter("trap-judge", OnFailure::Refuse)
+        ..filter("filter-probe", OnFailure::Refuse)
     };
-    let mut chain = chain(vec![traps], "envelope-validator");
-    assert_eq!(broadcast(&mut chain, "trap"), "trap");
-    let typing = br#"{"type":"typing","serverId":"s1","isTyping":true,"channelId":"trap"}"#;
+    let mut chain = chain(vec![traps], validator());
+    assert_eq!(broadcast(&mut chain, "probe:trap"), "probe:trap");
+    let typing = br#"{"type":"typing","serverId":"s1","isTyping":true,"channelId":"probe:trap"}"#;
     assert!(matches!(
         chain.validate(&ALICE, typing),
         Err(ValidatorError::Trap { .. })
@@ -119,44 +117,38 @@ fn a_filter_is_asked_about_its_types_alone() {
 
 #[test]
 fn a_trap_costs_one_call() {
-    let factory = factory(
-        vec![filter("trap-judge", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let factory = factory(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     let mut chain = factory.instance().expect("instances");
     for _ in 0..3 {
-        match chain.validate(&ALICE, &chat("trap")) {
+        match chain.validate(&ALICE, &chat("probe:trap")) {
             Err(ValidatorError::Trap { component, reason }) => {
-                assert_eq!(component, "trap-judge");
-                assert!(reason.contains("the judge gives up"), "{reason}");
+                assert_eq!(component, "filter-probe");
+                assert!(reason.contains("the probe traps"), "{reason}");
             }
             other => panic!("{other:?}"),
         }
         assert_eq!(broadcast(&mut chain, "fine"), "fine");
     }
-    let stats = stats(&factory, "trap-judge");
+    let stats = stats(&factory, "filter-probe");
     assert_eq!((stats.calls, stats.traps, stats.deadlines), (6, 3, 0));
     assert!(stats.busy_ns > 0);
 }
 
 #[test]
 fn a_filter_that_may_be_skipped_is_left_out_after_failures_in_a_row() {
-    let factory = factory(
-        vec![filter("trap-judge", OnFailure::Skip)],
-        "envelope-validator",
-    );
+    let factory = factory(vec![filter("filter-probe", OnFailure::Skip)], validator());
     let mut chain = factory.instance().expect("instances");
     for _ in 0..TRAPS_IN_A_ROW_MAX + 5 {
-        assert_eq!(broadcast(&mut chain, "trap"), "trap");
+        assert_eq!(broadcast(&mut chain, "probe:trap"), "probe:trap");
     }
     assert_eq!(
-        stats(&factory, "trap-judge").traps,
+        stats(&factory, "filter-probe").traps,
         u64::from(TRAPS_IN_A_ROW_MAX)
     );
     chain.update_definitions(&snapshot(1)).expect("learns");
-    assert_eq!(broadcast(&mut chain, "trap"), "trap");
+    assert_eq!(broadcast(&mut chain, "probe:trap"), "probe:trap");
     assert_eq!(
-        stats(&factory, "trap-judge").traps,
+        stats(&factory, "filter-probe").traps,
         u64::from(TRAPS_IN_A_ROW_MAX) + 1,
         "a snapshot gives it another chance"
     );
@@ -164,33 +156,24 @@ fn a_filter_that_may_be_skipped_is_left_out_after_failures_in_a_row() {
 
 #[test]
 fn an_endless_loop_meets_its_deadline() {
-    let factory = factory(
-        vec![filter("judge-loops", OnFailure::Skip)],
-        "envelope-validator",
-    );
+    let factory = factory(vec![filter("filter-probe", OnFailure::Skip)], validator());
     let mut chain = factory.instance().expect("instances");
-    assert_eq!(broadcast(&mut chain, "hello"), "hello");
-    assert_eq!(stats(&factory, "judge-loops").deadlines, 1);
-    let mut strict = support::chain(
-        vec![filter("judge-loops", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    assert_eq!(broadcast(&mut chain, "probe:loop"), "probe:loop");
+    assert_eq!(stats(&factory, "filter-probe").deadlines, 1);
+    let mut strict = support::chain(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     assert_eq!(
-        strict.validate(&ALICE, &chat("x")),
+        strict.validate(&ALICE, &chat("probe:loop")),
         Err(ValidatorError::Deadline {
-            component: "judge-loops".to_owned()
+            component: "filter-probe".to_owned()
         })
     );
 }
 
 #[test]
 fn waiting_in_the_host_is_refused() {
-    let mut chain = chain(
-        vec![filter("judge-waits", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let mut chain = chain(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     let started = Instant::now();
-    match chain.validate(&ALICE, &chat("x")) {
+    match chain.validate(&ALICE, &chat("probe:wait")) {
         Err(ValidatorError::Trap { reason, .. }) => {
             assert!(reason.contains("may not wait"), "{reason}")
         }
@@ -204,37 +187,28 @@ fn waiting_in_the_host_is_refused() {
 
 #[test]
 fn memory_is_bounded_and_a_grown_instance_is_replaced() {
-    let factory = factory(
-        vec![filter("judge-grows", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let factory = factory(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     let mut chain = factory.instance().expect("instances");
     for _ in 0..12 {
-        assert_eq!(broadcast(&mut chain, "x"), "x");
+        assert_eq!(broadcast(&mut chain, "probe:grow"), "probe:grow");
     }
-    let stats = stats(&factory, "judge-grows");
+    let stats = stats(&factory, "filter-probe");
     assert!(stats.recycled >= 4 && stats.traps == 0, "{stats:?}");
 }
 
 #[test]
 fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
-    let mut routes = chain(
-        vec![filter("judge-routes", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let mut routes = chain(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     assert!(
-        matches!(routes.validate(&ALICE, &chat("x")), Err(ValidatorError::Contract { component, .. }) if component == "judge-routes")
+        matches!(routes.validate(&ALICE, &chat("probe:16 effects")), Err(ValidatorError::Contract { component, .. }) if component == "filter-probe")
     );
 
-    let garbles_factory = factory(
-        vec![filter("judge-garbles", OnFailure::Refuse)],
-        "envelope-validator",
-    );
+    let garbles_factory = factory(vec![filter("filter-probe", OnFailure::Refuse)], validator());
     let mut garbles = garbles_factory.instance().expect("instances");
     for (message, expected) in [
-        ("x", "not a JSON object"),
-        ("another type", "another type"),
-        ("another server", "another server"),
+        ("probe:garbage", "not a JSON object"),
+        ("probe:another type", "another type"),
+        ("probe:another server", "another server"),
     ] {
         match garbles.validate(&ALICE, &chat(message)) {
             Err(ValidatorError::Contract { reason, .. }) => {
@@ -243,32 +217,18 @@ fn what_a_place_in_the_chain_does_not_allow_is_a_breach() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(
-        stats(&garbles_factory, "judge-garbles").contract_breaches,
-        3
-    );
-    let mut skipped = chain(
-        vec![filter("judge-garbles", OnFailure::Skip)],
-        "envelope-validator",
-    );
-    assert_eq!(broadcast(&mut skipped, "x"), "x");
+    assert_eq!(stats(&garbles_factory, "filter-probe").contract_breaches, 3);
+    let mut skipped = chain(vec![filter("filter-probe", OnFailure::Skip)], validator());
+    assert_eq!(broadcast(&mut skipped, "probe:garbage"), "probe:garbage");
 }
 
 #[test]
 fn the_last_judge_decides_and_keeps_within_its_bounds() {
-    let mut chain = chain(Vec::new(), "judge-passes");
-    let mut ask = |asked: &'static str| {
-        chain.validate(
-            &Context {
-                connection_id: asked,
-                ..ALICE
-            },
-            &chat("x"),
-        )
-    };
+    let mut chain = chain(Vec::new(), guest("filter-probe"));
+    let mut ask = |asked: &str| chain.validate(&ALICE, &chat(&format!("probe:{asked}")));
     for breach in [
         "pass",
-        "rewrite",
+        "same",
         "17 effects",
         "65 patches",
         "patch behind the end",
@@ -286,12 +246,12 @@ fn the_last_judge_decides_and_keeps_within_its_bounds() {
         assert!(matches!(ask(fine), Ok(Verdict::Route(_))), "{fine}");
     }
     assert!(matches!(ask("good refusal"), Ok(Verdict::Refuse(_))));
-    assert_eq!(ask("later"), Ok(Verdict::Later(7)));
+    assert_eq!(ask("doubt"), Ok(Verdict::Later(7)));
 }
 
 #[test]
 fn snapshots_are_asked_for_and_hostile_payloads_are_refused_in_time() {
-    let factory = factory(Vec::new(), "envelope-validator");
+    let factory = factory(Vec::new(), validator());
     let mut chain = factory.instance().expect("instances");
     let vote = event("poll:vote", "{}");
     assert_eq!(
@@ -354,7 +314,7 @@ fn files_that_are_no_judges_are_refused_with_the_reason() {
         } else {
             ChainConfig {
                 filters: vec![broken],
-                validator: guest("envelope-validator").into(),
+                validator: validator().into(),
             }
         };
         format!(
@@ -418,7 +378,7 @@ fn configurations_that_make_no_sense_are_refused() {
                 engine(),
                 &ChainConfig {
                     filters,
-                    validator: guest("envelope-validator").into(),
+                    validator: validator().into()
                 }
             )
             .expect_err("refused")

@@ -24,7 +24,8 @@ use plugin_event::Schema;
 use plugin_host::judge::{Chain, ChainFactory, ComponentStats};
 use serde_json::Value;
 use std::{io::ErrorKind, net::TcpListener};
-use support::{ALICE, factory};
+use support::{ALICE, factory, validator};
+use test_support::guest;
 
 pub(crate) fn definition(event_name: &str, schema: &str) -> Definition {
     Definition {
@@ -127,7 +128,7 @@ macro_rules! rows {
     ($($test:ident $row:literal)*) => {
         $(#[test]
         fn $test() {
-            let factory = factory(Vec::new(), "envelope-validator");
+            let factory = factory(Vec::new(), validator());
             let mut chain = factory.instance().expect("an instance");
             hostile::run($row, |schema, payload| ask(&mut chain, schema, payload));
             assert_calm(&factory);
@@ -151,7 +152,7 @@ fn s45_nothing_is_fetched() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.set_nonblocking(true).expect("settable");
     let address = format!("http://{}", listener.local_addr().expect("bound"));
-    let factory = factory(Vec::new(), "envelope-validator");
+    let factory = factory(Vec::new(), validator());
     let mut chain = factory.instance().expect("an instance");
     for (schema, expected) in [
         (
@@ -188,7 +189,7 @@ fn s45_nothing_is_fetched() {
 
 #[test]
 fn s46_what_slips_through_meets_the_deadline() {
-    let factory = factory(Vec::new(), "judge-unguarded");
+    let factory = factory(Vec::new(), guest("validator-unguarded"));
     let mut chain = factory.instance().expect("an instance");
     let doubling = hostile::first_schema("S46");
     chain
@@ -218,7 +219,7 @@ fn s46_what_slips_through_meets_the_deadline() {
 
 #[test]
 fn s53_a_definition_cannot_lift_the_limit_of_its_type() {
-    let factory = factory(Vec::new(), "envelope-validator");
+    let factory = factory(Vec::new(), validator());
     let mut chain = factory.instance().expect("an instance");
     let boundless = Definition {
         payload_bytes_max: u32::MAX,

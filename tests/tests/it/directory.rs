@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use tests::{
     case::{self, Case, Target},
     host::{Failure, Host, Settings},
-    root,
+    root, skip,
     spin::{self, Spin},
 };
 
@@ -20,8 +20,7 @@ fn every_case_holds_on_the_native_host() {
 #[test]
 fn every_case_holds_under_spin() {
     if !spin::is_installed() {
-        println!("no `spin` on the PATH: the cases ran against the native host alone");
-        return;
+        return skip("there is no `spin` on the PATH");
     }
     run("spin up", |variables| Ok(Box::new(Spin::start(variables))));
 }

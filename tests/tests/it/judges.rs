@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use tests::{
     case::Target,
     client::Client,
-    dry_run,
+    dry_run, guest,
     host::{Host, Settings},
-    output_folder, root,
+    root, skip,
     spin::{self, Spin},
 };
 
@@ -19,8 +19,7 @@ fn the_dry_run_agrees_with_the_validator() {
 #[test]
 fn the_dry_run_agrees_under_spin() {
     if !spin::is_installed() {
-        println!("no `spin` on the PATH: the cases ran against the native host alone");
-        return;
+        return skip("there is no `spin` on the PATH");
     }
     agrees(&Spin::start(&BTreeMap::new()));
 }
@@ -43,23 +42,8 @@ fn agrees(target: &dyn Target) {
     );
 }
 
-/// A component that `cargo xtask build` made.
-fn component(name: &str) -> String {
-    let path = output_folder()
-        .parent()
-        .expect("the target folder")
-        .join("wasm32-wasip2/component")
-        .join(format!("{name}.wasm"));
-    assert!(
-        path.exists(),
-        "{} is missing; run `cargo xtask build` first",
-        path.display()
-    );
-    path.display().to_string()
-}
-
 fn filter(name: &str, on_failure: &str) -> String {
-    let source = component(name);
+    let source = guest(name).display().to_string();
     format!(
         "[[validator.filters]]\nname = \"{name}\"\nsource = \"{source}\"\non_failure = \"{on_failure}\"\ntypes = [\"chat_message\"]\n"
     )
@@ -68,7 +52,7 @@ fn filter(name: &str, on_failure: &str) -> String {
 #[test]
 fn a_custom_component_joins_the_chain_by_configuration_alone() {
     let host = Settings::new()
-        .config(&filter("word_filter", "refuse"))
+        .config(&filter("word-filter", "refuse"))
         .start();
     host.create_server("olga", "filtered");
     let mut alice = Client::joined(&host, "alice", "filtered");
@@ -94,7 +78,7 @@ fn a_custom_component_joins_the_chain_by_configuration_alone() {
 fn an_undecided_filter_is_asked_again_and_pauses_only_the_sender() {
     let settings = format!(
         "[socket]\nshards = 1\ndecision_max_ms = 3000\n{}",
-        filter("trap_judge", "refuse")
+        filter("filter-probe", "refuse")
     );
     let host = Settings::new().config(&settings).start();
     host.create_server("olga", "plaza");
@@ -102,27 +86,27 @@ fn an_undecided_filter_is_asked_again_and_pauses_only_the_sender() {
     let mut bob = Client::joined(&host, "bob", "plaza");
     let mut carol = Client::joined(&host, "carol", "plaza");
     let say = |message: &str| json!({"type": "chat_message", "serverId": "plaza", "message": message, "requestId": message});
-    alice.send(say("ponder"));
+    alice.send(say("probe:ponder"));
     alice.send(say("afterwards"));
     // Her second message waits behind the first; the component decides when another user has
     // spoken.
-    bob.send(say("meanwhile"));
+    bob.send(say("probe:meanwhile"));
     let heard: Vec<_> = (0..3)
         .map(|_| carol.expect("chat_message")["message"].clone())
         .collect();
-    assert_eq!(heard, ["meanwhile", "ponder", "afterwards"]);
-    let refusal = alice.refused(say("doubt"), "INTERNAL");
+    assert_eq!(heard, ["probe:meanwhile", "probe:ponder", "afterwards"]);
+    let refusal = alice.refused(say("probe:doubt"), "INTERNAL");
     assert!(
         refusal["message"]
             .as_str()
             .is_some_and(|text| text.contains("did not decide within 3000 ms")),
         "{refusal}"
     );
-    assert_eq!(refusal["requestId"], "doubt");
+    assert_eq!(refusal["requestId"], "probe:doubt");
     alice.send(say("done"));
     assert_eq!(carol.expect("chat_message")["message"], "done");
     // An undecided envelope ends with its connection.
-    alice.send(say("doubt"));
+    alice.send(say("probe:doubt"));
     alice.close();
     bob.send(say("last"));
     assert_eq!(carol.expect("chat_message")["message"], "last");
@@ -131,13 +115,13 @@ fn an_undecided_filter_is_asked_again_and_pauses_only_the_sender() {
 #[test]
 fn a_trap_costs_one_refusal() {
     let host = Settings::new()
-        .config(&filter("trap_judge", "refuse"))
+        .config(&filter("filter-probe", "refuse"))
         .start();
     host.create_server("olga", "trapped");
     let mut alice = Client::joined(&host, "alice", "trapped");
     let mut bob = Client::joined(&host, "bob", "trapped");
     for _ in 0..3 {
-        alice.refused(json!({"type": "chat_message", "serverId": "trapped", "message": "trap", "requestId": "t"}), "INTERNAL");
+        alice.refused(json!({"type": "chat_message", "serverId": "trapped", "message": "probe:trap", "requestId": "t"}), "INTERNAL");
         alice.send(json!({"type": "chat_message", "serverId": "trapped", "message": "fine"}));
         assert_eq!(
             bob.expect("chat_message")["message"],

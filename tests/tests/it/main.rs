@@ -4,6 +4,7 @@
 
 mod access;
 mod closing;
+mod components;
 mod conformance;
 mod crash;
 mod directory;
@@ -22,8 +23,7 @@ mod plugin_commands;
 mod plugins;
 mod process;
 mod refusals;
-mod rest_bodies;
-mod rest_writers;
+mod rest_hostile;
 mod roles;
 mod session;
 mod soak;

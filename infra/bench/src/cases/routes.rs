@@ -40,7 +40,6 @@ pub(crate) fn route(bench: &Bench) -> Result<Vec<Figure>> {
                     line,
                     token: server.token(),
                     connections: CONNECTIONS,
-                    ..Asked::default()
                 },
                 time,
             )?;
@@ -83,7 +82,6 @@ pub(crate) fn slow_neighbour(bench: &Bench) -> Result<Vec<Figure>> {
         line,
         token: server.token(),
         connections: 1,
-        ..Asked::default()
     };
     let mut figures = Vec::new();
     for (line, who) in [

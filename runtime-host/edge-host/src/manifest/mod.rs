@@ -1,6 +1,8 @@
-//! `spin.toml`, manifest version 2, as far as this host runs it: component sources are files, triggers are HTTP.
+//! `spin.toml`, manifest version 2, as far as this host runs it.
 //!
-//! A [`Manifest`] holds only keys that this host supports ([`keys`]), and its triggers and dependencies name components that exist.
+//! What is not supported is refused by name ([`keys`]); what only concerns tools (`build`, `tool`, `targets`, `description`) is kept or
+//! skipped. What it is not: a general Spin loader; sources are files, triggers are HTTP.
+//! Invariant: a [`Manifest`] that exists has only keys this host honours, and its triggers and dependencies name existing components.
 
 mod keys;
 
@@ -61,9 +63,9 @@ pub struct Application {
 /// One entry of `[variables]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Variable {
-    /// Value when none is set.
+    /// Value when nobody sets one.
     pub default: Option<String>,
-    /// A value must be set.
+    /// Somebody has to set one.
     #[serde(default)]
     pub required: bool,
     /// Never to be shown.

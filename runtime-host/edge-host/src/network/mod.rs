@@ -1,4 +1,6 @@
-//! Outbound connections of components: the allow-list, which every connection passes, and the HTTP client.
+//! What components may reach over the network, and how.
+//!
+//! Invariant: every outbound connection passes [`allowed::AllowedHosts`] of the component that asked.
 
 pub mod allowed;
 pub mod outbound;

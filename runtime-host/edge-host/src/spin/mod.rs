@@ -1,4 +1,6 @@
-//! The Spin interfaces that components import. A component's manifest entry alone decides what it may use.
+//! The Spin interfaces that components import, served by this host.
+//!
+//! Invariant: what a component may use is decided by its entry in the manifest and nowhere else.
 
 mod key_value;
 mod postgres;

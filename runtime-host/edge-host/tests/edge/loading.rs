@@ -1,12 +1,13 @@
 //! What is found at load: missing files, foreign imports, the code cache.
 
-use crate::support::{get, guests, load, load_with, probe_manifest, send};
+use crate::support::{get, load, load_with, probe_manifest, send};
 use http::Method;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     time::SystemTime,
 };
+use test_support::guest;
 
 async fn refusal(manifest: &str) -> String {
     let dir = tempfile::tempdir().expect("directory");
@@ -40,11 +41,7 @@ async fn a_missing_file_is_named_with_its_build_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_import_is_named() {
-    let text = refusal(&manifest(&format!(
-        "source = {:?}",
-        guests().join("redis_user.wasm")
-    )))
-    .await;
+    let text = refusal(&manifest(&format!("source = {:?}", guest("redis-user")))).await;
     assert!(text.contains("component `x` imports `spin:redis/redis@3.0.0`, which this host does not offer; it offers wasi:cli/"), "{text}");
 }
 
@@ -145,8 +142,8 @@ fn counter_manifest(dependencies: &[&str], more: &str) -> String {
         "spin_manifest_version = 2\n[application]\nname = \"counting\"\n[[trigger.http]]\nroute = \"/count/...\"\ncomponent = \"user\"\n\
          [component.user]\nsource = {:?}\n{more}\n[component.user.dependencies]\n{dependencies}\
          [component.counter]\nsource = {:?}\nsqlite_databases = [\"never-opened\"]\n",
-        guests().join("http_counter.wasm"),
-        guests().join("counter.wasm"),
+        guest("http-counter"),
+        guest("counter"),
     )
 }
 

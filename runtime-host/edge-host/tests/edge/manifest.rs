@@ -1,9 +1,9 @@
 //! The manifest parser against `tests/cases/spin-manifest/<case>.toml`; `<case>.expect` holds `ok` or the whole refusal.
 //! `UPDATE_EXPECT=1` writes the expectations.
 
-use crate::support::root;
 use edge_host::manifest::Manifest;
 use std::path::Path;
+use test_support::root;
 
 #[test]
 fn each_case_is_accepted_or_refused_with_its_text() {
@@ -18,7 +18,7 @@ fn each_case_is_accepted_or_refused_with_its_text() {
         match case.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => {}
             Some("expect") if case.with_extension("toml").exists() => continue,
-            _ => panic!("no test reads {}", case.display()),
+            _ => panic!("nobody reads {}", case.display()),
         }
         checked += 1;
         let found = match Manifest::parse(

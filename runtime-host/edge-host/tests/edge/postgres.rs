@@ -143,8 +143,7 @@ fn error(result: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgresql_is_reached_typed_pooled_and_guarded() {
     let Some(cluster) = Cluster::start() else {
-        println!("skipped: no PostgreSQL below /usr/lib/postgresql (Debian package `postgresql`)");
-        return;
+        return test_support::skip("PostgreSQL is not installed (Debian package `postgresql`)");
     };
     let app = App::probe("allowed_outbound_hosts = [\"postgres://127.0.0.1:*\"]").await;
     let address = cluster.address();

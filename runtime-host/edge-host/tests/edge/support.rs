@@ -1,4 +1,4 @@
-//! Guests built once, applications written to temporary directories, requests in one line.
+//! Applications written to temporary directories, requests in one line.
 
 use bytes::Bytes;
 use edge_host::{Application, EdgeHost, Options};
@@ -8,55 +8,10 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    process::Command,
-    sync::{LazyLock, Mutex},
+    sync::Mutex,
 };
 use tempfile::TempDir;
-
-/// The repository.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("two folders up")
-        .to_owned()
-}
-
-/// Builds guests of the workspace (a no-op when they are fresh) and returns the folder of their files.
-pub(crate) fn guests() -> &'static Path {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args([
-            "build",
-            "--quiet",
-            "--target",
-            "wasm32-wasip2",
-            "--profile",
-            "component",
-        ]);
-        command
-            .args([
-                "-p",
-                "http-probe",
-                "-p",
-                "redis-user",
-                "-p",
-                "counter",
-                "-p",
-                "http-counter",
-            ])
-            .current_dir(root());
-        assert!(
-            command.status().expect("cargo").success(),
-            "the guests do not build"
-        );
-        let target = std::env::var_os("CARGO_TARGET_DIR")
-            .map_or_else(|| root().join("target"), |dir| root().join(dir));
-        target.join("wasm32-wasip2/component")
-    });
-    &BUILT
-}
+use test_support::guest;
 
 /// Compiled code of the guests is shared by all tests.
 pub(crate) fn cache() -> PathBuf {
@@ -71,7 +26,7 @@ pub(crate) struct App {
 
 /// A manifest with one component `probe` (the guest) on `/probe/...`, whose entry ends with `grants`; `head` comes before it.
 pub(crate) fn probe_manifest(head: &str, grants: &str) -> String {
-    let source = guests().join("http_probe.wasm");
+    let source = guest("http-probe");
     format!(
         "spin_manifest_version = 2\n[application]\nname = \"probe\"\n{head}\n[[trigger.http]]\nroute = \"/probe/...\"\ncomponent = \"probe\"\n\
          [component.probe]\nsource = {source:?}\n{grants}\n"
@@ -101,6 +56,9 @@ pub(crate) async fn load_with(
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
+    // One at a time: the first test compiles a component, the others find its code in the cache.
+    static LOADING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _loading = LOADING.lock().await;
     EdgeHost::load(Options {
         cache_dir,
         ..options(dir, Application::read(&path)?, variables)

@@ -84,15 +84,12 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
             inside as f64 / outside as f64
         );
     }
-    if wanted.is_none_or(|wanted| wanted == "boundary") && folder.join("judge_passes.wasm").exists()
+    if wanted.is_none_or(|wanted| wanted == "boundary") && folder.join("filter_probe.wasm").exists()
     {
-        // A judge that decides without looking: what is left is the way in and out.
-        let mut passes = load("judge_passes.wasm")?.instance()?;
-        let asked = Context {
-            connection_id: "patch at the end",
-            ..CONTEXT
-        };
-        let boundary = median(&mut passes, &asked, &event(1_024))?;
+        // A guest that decides without reading the envelope: what is left is the call itself.
+        let mut probe = load("filter_probe.wasm")?.instance()?;
+        let envelope = [br#"{"type":"probe:patch at the end","#, &event(1_024)[1..]].concat();
+        let boundary = median(&mut probe, &CONTEXT, &envelope)?;
         report["boundaryNs"] = (boundary as u64).into();
         println!("boundary, 1 KiB: {boundary} ns");
     }

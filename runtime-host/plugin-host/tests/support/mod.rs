@@ -1,64 +1,13 @@
-//! Components built once, chains in one line.
+//! Chains of built components, in one line each.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use envelope::{Context, verdict::Membership};
 use plugin_host::judge::{Chain, ChainConfig, ChainFactory, FilterConfig, JudgeEngine, OnFailure};
 use std::{
     path::{Path, PathBuf},
-    process::Command,
-    sync::{LazyLock, OnceLock},
+    sync::{Mutex, OnceLock, PoisonError},
 };
-
-/// Guests of these tests, by package.
-const GUESTS: &[&str] = &[
-    "envelope-validator",
-    "word-filter",
-    "trap-judge",
-    "judge-loops",
-    "judge-waits",
-    "judge-grows",
-    "judge-routes",
-    "judge-garbles",
-    "judge-passes",
-    "judge-unguarded",
-];
-
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .expect("two folders up")
-        .to_owned()
-}
-
-/// The file of a guest; all are built at the first call, which costs nothing when they are fresh.
-pub(crate) fn guest(package: &str) -> PathBuf {
-    static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let target = std::env::var_os("JACKFIELD_GUEST_TARGET")
-            .or_else(|| std::env::var_os("CARGO_TARGET_DIR"));
-        let target = target.map_or_else(|| root().join("target"), |dir| root().join(dir));
-        let mut command = Command::new(cargo);
-        command.args([
-            "build",
-            "--quiet",
-            "--target",
-            "wasm32-wasip2",
-            "--profile",
-            "component",
-        ]);
-        command
-            .args(GUESTS.iter().flat_map(|package| ["-p", package]))
-            .env("CARGO_TARGET_DIR", &target)
-            .current_dir(root());
-        assert!(
-            command.status().expect("cargo").success(),
-            "the guests do not build"
-        );
-        target.join("wasm32-wasip2/component")
-    });
-    FOLDER.join(format!("{}.wasm", package.replace('-', "_")))
-}
+use test_support::{component, guest};
 
 /// One engine for all tests of a program.
 pub(crate) fn engine() -> &'static JudgeEngine {
@@ -67,6 +16,11 @@ pub(crate) fn engine() -> &'static JudgeEngine {
         JudgeEngine::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache"))
             .expect("an engine")
     })
+}
+
+/// The validator of the product.
+pub(crate) fn validator() -> PathBuf {
+    component("envelope-validator")
 }
 
 pub(crate) fn filter(package: &str, on_failure: OnFailure) -> FilterConfig {
@@ -78,18 +32,15 @@ pub(crate) fn filter(package: &str, on_failure: OnFailure) -> FilterConfig {
     }
 }
 
-pub(crate) fn factory(filters: Vec<FilterConfig>, validator: &str) -> ChainFactory {
-    ChainFactory::load(
-        engine(),
-        &ChainConfig {
-            filters,
-            validator: guest(validator).into(),
-        },
-    )
-    .expect("a chain")
+pub(crate) fn factory(filters: Vec<FilterConfig>, validator: PathBuf) -> ChainFactory {
+    // One at a time: the first test compiles a component, the others find its code in the cache.
+    static LOADING: Mutex<()> = Mutex::new(());
+    let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+    let validator = validator.into();
+    ChainFactory::load(engine(), &ChainConfig { filters, validator }).expect("a chain")
 }
 
-pub(crate) fn chain(filters: Vec<FilterConfig>, validator: &str) -> Chain {
+pub(crate) fn chain(filters: Vec<FilterConfig>, validator: PathBuf) -> Chain {
     factory(filters, validator).instance().expect("instances")
 }
 

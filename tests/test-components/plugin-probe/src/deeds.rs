@@ -20,7 +20,7 @@ impl Heard {
     }
 }
 
-/// Longer than anybody waits.
+/// Longer than any deadline of the host.
 pub(crate) fn sleep() {
     std::thread::sleep(std::time::Duration::from_secs(3_600));
 }
@@ -55,7 +55,7 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
             let _ = kv::apply(&[change(argument), change("\n")]);
             panic!("told to panic")
         }
-        // Both keys at once: whoever reads one of them alone has found something half written.
+        // Both keys at once: a reader that finds only one of them has seen half a transaction.
         "kv-pair" => outcome(pair(argument, &request.bytes()?).map(|()| Value::Null)),
         "kv-pairs-for-ever" => {
             for mark in 0_u64.. {

@@ -108,7 +108,7 @@ impl Plugin for Probe {
             Some("reject") => return Ok(Disposition::Reject("told to".to_owned())),
             Some("sleep") => deeds::sleep(),
             Some("panic") => panic!("told to panic"),
-            // Whoever hears this says it again: a loop, which the host cuts.
+            // Each receiver publishes it again: a loop, which the host ends.
             Some("echo") => events::publish(&event.server_id, "tell", &event.payload, None, None)?,
             Some("say") => messages::send(
                 &event.server_id,

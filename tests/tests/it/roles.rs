@@ -1,4 +1,6 @@
-//! The operations of the document, the callers, and a private server for each request.
+//! Permissions: every operation of the running host's OpenAPI document is called with every role,
+//! and the answer must be what its `x-permission` says. An operation without `x-permission` fails
+//! the test.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,20 +12,20 @@ use tests::{
 };
 
 /// A word in every text of a private server; no refusal may contain it.
-pub(super) const SECRET: &str = "zebrafinch";
+const SECRET: &str = "zebrafinch";
 
 /// How to call an operation; see tests/cases/roles/README.md.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Asking {
-    pub(super) path: BTreeMap<String, String>,
-    pub(super) query: String,
-    pub(super) body: Option<Value>,
-    pub(super) instead: BTreeMap<String, u16>,
+struct Asking {
+    path: BTreeMap<String, String>,
+    query: String,
+    body: Option<Value>,
+    instead: BTreeMap<String, u16>,
 }
 
 /// All callers. `foreign` presents a token of another host, `forged` a text that is no token.
-pub(super) const CALLERS: [&str; 10] = [
+const EVERYBODY: [&str; 10] = [
     "anonymous",
     "forged",
     "foreign",
@@ -37,17 +39,17 @@ pub(super) const CALLERS: [&str; 10] = [
 ];
 
 /// An operation as the document describes it.
-pub(super) struct Operation {
-    pub(super) id: String,
-    pub(super) method: String,
-    pub(super) path: String,
-    pub(super) permission: String,
-    pub(super) success: u16,
-    pub(super) documented: Vec<u16>,
+struct Operation {
+    id: String,
+    method: String,
+    path: String,
+    permission: String,
+    success: u16,
+    documented: Vec<u16>,
 }
 
 /// All operations that the running host documents.
-pub(super) fn operations(host: &Host) -> Vec<Operation> {
+fn operations(host: &Host) -> Vec<Operation> {
     let document = host.get("/api/openapi.json").expect(200).json();
     let mut all = Vec::new();
     // `plugin-api` tests its own operations the same way.
@@ -106,7 +108,7 @@ pub(super) fn operations(host: &Host) -> Vec<Operation> {
 
 /// The status with which `who` is refused; `None` if allowed. An independent second statement of
 /// the policy.
-pub(super) fn refusal(operation: &Operation, who: &str) -> Option<u16> {
+fn refusal(operation: &Operation, who: &str) -> Option<u16> {
     if operation.success == 410 {
         return None;
     }
@@ -145,21 +147,21 @@ pub(super) fn refusal(operation: &Operation, who: &str) -> Option<u16> {
 }
 
 /// A host, the credentials of its users, and how its operations are called.
-pub(super) struct Stage {
-    pub(super) host: Host,
-    pub(super) tokens: BTreeMap<&'static str, String>,
-    pub(super) asking: BTreeMap<String, Asking>,
-    pub(super) operations: Vec<Operation>,
+struct Stage {
+    host: Host,
+    tokens: BTreeMap<&'static str, String>,
+    asking: BTreeMap<String, Asking>,
+    operations: Vec<Operation>,
 }
 
 /// A fresh server for each request that may change it.
-pub(super) struct World {
-    pub(super) server: String,
-    pub(super) invite: String,
+struct World {
+    server: String,
+    invite: String,
 }
 
 impl Stage {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let host = Settings::new()
             .config("[rest]\nservers_per_owner = 100000\n")
             .start();
@@ -188,13 +190,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn send(
-        &self,
-        who: &str,
-        method: &str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Response {
+    fn send(&self, who: &str, method: &str, path: &str, body: Option<&Value>) -> Response {
         let mut request = Request::new(method, path);
         if let Some(body) = body {
             request = request.json(body);
@@ -206,7 +202,7 @@ impl Stage {
     }
 
     /// An unused world.
-    pub(super) fn world(&self, name: &str) -> World {
+    fn world(&self, name: &str) -> World {
         let server = format!("w-{name}");
         let owner = |method: &str, path: &str, body: Value| {
             let answer = self.send("owner", method, &format!("/api/servers{path}"), Some(&body));
@@ -277,7 +273,7 @@ impl Stage {
         World { server, invite }
     }
 
-    pub(super) fn asking(&self, operation: &Operation) -> &Asking {
+    fn asking(&self, operation: &Operation) -> &Asking {
         self.asking.get(&operation.id).unwrap_or_else(|| {
             panic!(
                 "tests/cases/roles/requests.json does not know {}",
@@ -287,7 +283,7 @@ impl Stage {
     }
 
     /// The path of an operation in a world; `server` is the segment that names the server.
-    pub(super) fn path(&self, operation: &Operation, world: &World, server: &str) -> String {
+    fn path(&self, operation: &Operation, world: &World, server: &str) -> String {
         let asking = self.asking(operation);
         let parts = operation.path.split('/').map(|part| {
             let Some(name) = part
@@ -318,7 +314,7 @@ impl Stage {
         parts.collect::<Vec<_>>().join("/") + &asking.query.replace("{{server}}", server)
     }
 
-    pub(super) fn body(&self, operation: &Operation, world: &World) -> Option<Value> {
+    fn body(&self, operation: &Operation, world: &World) -> Option<Value> {
         let text = self.asking(operation).body.as_ref()?.to_string();
         let fresh = format!("fresh-{}", world.server);
         let text = text
@@ -328,7 +324,7 @@ impl Stage {
         Some(serde_json::from_str(&text).expect("a body"))
     }
 
-    pub(super) fn ask(&self, who: &str, operation: &Operation, world: &World) -> Response {
+    fn ask(&self, who: &str, operation: &Operation, world: &World) -> Response {
         let path = self.path(operation, world, &world.server);
         self.send(
             who,
@@ -339,7 +335,7 @@ impl Stage {
     }
 
     /// The revision of the server, if it exists.
-    pub(super) fn revision(&self, world: &World) -> Option<u64> {
+    fn revision(&self, world: &World) -> Option<u64> {
         self.send(
             "admin",
             "GET",
@@ -348,5 +344,237 @@ impl Stage {
         )
         .json()["revision"]
             .as_u64()
+    }
+}
+
+#[test]
+fn each_operation_enforces_its_permission() {
+    let stage = Stage::new();
+    for id in stage.asking.keys() {
+        assert!(
+            stage.operations.iter().any(|operation| operation.id == *id),
+            "requests.json speaks of {id}, which does not exist"
+        );
+    }
+    let shared = stage.world("shared");
+    let before = stage.revision(&shared).expect("a server");
+    let mut wrong = Vec::new();
+    for operation in &stage.operations {
+        for who in EVERYBODY {
+            let told = format!("{} by {who} ({})", operation.id, operation.permission);
+            if let Some(status) = refusal(operation, who) {
+                let answer = stage.ask(who, operation, &shared);
+                if answer.status != status || answer.text().contains(SECRET) {
+                    wrong.push(format!(
+                        "{told}: wanted {status}, got {} {}",
+                        answer.status,
+                        answer.text()
+                    ));
+                }
+                continue;
+            }
+            let world = stage.world(&format!("{}-{who}", operation.id));
+            let answer = stage.ask(who, operation, &world);
+            let wanted = stage
+                .asking(operation)
+                .instead
+                .get(who)
+                .copied()
+                .unwrap_or(operation.success);
+            if answer.status != wanted || !operation.documented.contains(&answer.status) {
+                wrong.push(format!(
+                    "{told}: wanted {wanted}, got {} {}",
+                    answer.status,
+                    answer.text()
+                ));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} verdicts are not as promised:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+    assert_eq!(
+        stage.revision(&shared),
+        Some(before),
+        "refused requests have changed something"
+    );
+}
+
+/// No operation that needs an identity tells an unknown caller whether a server exists.
+#[test]
+fn anonymous_callers_cannot_probe_for_servers() {
+    let stage = Stage::new();
+    let world = stage.world("hidden");
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.path.contains("{serverId}"))
+    {
+        if operation.success == 410 || ["view", "service"].contains(&operation.permission.as_str())
+        {
+            continue;
+        }
+        let body = stage.body(operation, &world);
+        let [there, nowhere] = [&world.server, "w-nowhere"].map(|server| {
+            let answer = stage.send(
+                "anonymous",
+                &operation.method,
+                &stage.path(operation, &world, server),
+                body.as_ref(),
+            );
+            (answer.status, answer.text())
+        });
+        assert_eq!(there, nowhere, "{}", operation.id);
+        assert_eq!(there.0, 401, "{}", operation.id);
+    }
+}
+
+/// Other spellings of a server's id: the owner of a server whose id differs in case only reaches
+/// nothing with them.
+#[test]
+fn a_server_id_has_one_spelling() {
+    let stage = Stage::new();
+    let world = stage.world("spelt");
+    let own = world.server.to_uppercase();
+    let _ = stage
+        .send(
+            "stranger",
+            "POST",
+            "/api/servers",
+            Some(&json!({"id": own, "name": "Own"})),
+        )
+        .expect(201);
+    let server = &world.server;
+    let escaped: String = server.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let spellings = [
+        format!("{own}%2F..%2F{server}"),
+        format!("{own}/../{server}"),
+        format!("{own}%2f%2e%2e%2f{server}"),
+        format!("..%2Fservers%2F{server}"),
+        format!("./{server}"),
+        format!("/{server}"),
+        format!("{server}%00"),
+        format!("{server}%00{own}"),
+        format!("{own}%00{server}"),
+        format!("{server}%20"),
+        format!("{server};{own}"),
+        format!("{server},{own}"),
+        format!("{escaped}%2f"),
+        format!("%25{}", &escaped[1..]),
+        format!("{server}\\..\\{own}"),
+        escaped,
+    ];
+    let before = stage.revision(&world).expect("a server");
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.path.contains("{serverId}") && operation.success != 410)
+    {
+        // Joining with the invite is allowed in every spelling.
+        if operation.id == "joinServer" || operation.id == "createJoinRequest" {
+            continue;
+        }
+        for spelling in &spellings {
+            let path = stage.path(operation, &world, spelling);
+            let answer = stage.send(
+                "stranger",
+                &operation.method,
+                &path,
+                stage.body(operation, &world).as_ref(),
+            );
+            assert!(
+                (400..500).contains(&answer.status),
+                "{} {path}: {} {}",
+                operation.method,
+                answer.status,
+                answer.text()
+            );
+            assert!(!answer.text().contains(SECRET), "{path}: {}", answer.text());
+        }
+    }
+    assert_eq!(
+        stage.revision(&world),
+        Some(before),
+        "another owner's server was changed"
+    );
+}
+
+/// Headers and parameters that some frameworks read as the method.
+#[test]
+fn the_method_cannot_be_overridden() {
+    let stage = Stage::new();
+    let world = stage.world("overridden");
+    let before = stage.revision(&world);
+    for operation in stage
+        .operations
+        .iter()
+        .filter(|operation| operation.method == "GET" && operation.permission != "service")
+    {
+        let path = stage.path(operation, &world, &world.server);
+        let plain = stage.send("owner", "GET", &path, None).status;
+        for header in [
+            "x-http-method-override",
+            "x-http-method",
+            "x-method-override",
+        ] {
+            for method in ["DELETE", "PUT", "PATCH"] {
+                let request = Request::new("GET", &path)
+                    .bearer(&stage.tokens["owner"])
+                    .header(header, method);
+                assert_eq!(
+                    stage.host.send(&request).status,
+                    plain,
+                    "GET {path} with {header}: {method}"
+                );
+            }
+        }
+        let join = if path.contains('?') { '&' } else { '?' };
+        let answer = stage.send("owner", "GET", &format!("{path}{join}_method=DELETE"), None);
+        assert_eq!(
+            answer.status,
+            plain,
+            "GET {path} with _method=DELETE: {}",
+            answer.text()
+        );
+    }
+    for header in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        let path = format!("/api/servers/{}", world.server);
+        let request = Request::new("POST", &path)
+            .bearer(&stage.tokens["owner"])
+            .header(header, "DELETE")
+            .json(&json!({}));
+        let _ = stage.host.send(&request).expect(405);
+    }
+    assert_eq!(stage.revision(&world), before, "a method was overridden");
+}
+
+/// Routes that the host answers itself, which no document of the directory lists.
+#[test]
+fn the_routes_of_the_host_need_credentials_too() {
+    let stage = Stage::new();
+    for who in EVERYBODY {
+        let connections = match who {
+            "admin" => 200,
+            "anonymous" | "forged" | "foreign" | "service" => 401,
+            _ => 403,
+        };
+        let _ = stage
+            .send(who, "GET", "/api/connections", None)
+            .expect(connections);
+        let wake = if who == "service" { 200 } else { 401 };
+        let _ = stage
+            .send(who, "POST", "/internal/wake", Some(&json!({"seq": 0})))
+            .expect(wake);
+        for path in ["/", "/healthz", "/readyz", "/metrics", "/limits"] {
+            let _ = stage.send(who, "GET", path, None).expect(200);
+            let _ = stage.send(who, "DELETE", path, None).expect(405);
+        }
     }
 }
