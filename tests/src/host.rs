@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Mutex, Once, mpsc::channel},
@@ -119,9 +118,6 @@ impl Settings {
             .log
             .clone()
             .unwrap_or_else(|| folder.path().join("log"));
-        if self.data.is_none() {
-            trust_the_cache(&data);
-        }
         let mut command = self.command(folder.path(), &data);
         let mut child = command
             .stdout(Stdio::piped())
@@ -201,19 +197,6 @@ impl Settings {
             .args(&self.arguments);
         command
     }
-}
-
-/// Gives a new host the cache key that all hosts under test share, so that each plugin is compiled
-/// once.
-fn trust_the_cache(data: &Path) {
-    fs::create_dir_all(data).expect("a data folder");
-    let mut file = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(data.join("plugin-cache-key"))
-        .expect("a new key");
-    file.write_all(&[7; 32]).expect("a written key");
 }
 
 fn merge(into: &mut toml::Table, from: toml::Table) {

@@ -8,22 +8,23 @@ use gateway::{Hub, LiveChatHost};
 use outbound::{Client, SystemResolver};
 use plugin_host::plugin::{Compiler, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
+use sandbox::CodeCache;
 use std::{
-    env, fs,
-    io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    env,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// The key of the cache of compiled plugins.
-const CACHE_KEY_FILE: &str = "plugin-cache-key";
-
 /// Builds the plugin host; no plugin runs before [`Plugins::start`].
 ///
 /// # Errors
-/// The store, the policy or the key cannot be used.
-pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -> Result<Plugins> {
+/// The store or the policy cannot be used.
+pub(crate) fn open(
+    config: &Config,
+    data: &Path,
+    cache: &CodeCache,
+    hub: &Arc<Hub>,
+) -> Result<Plugins> {
     let variables: Vec<(String, String)> = env::vars().collect();
     let environment = Environment::read(
         variables
@@ -39,7 +40,7 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
     let program = env::current_exe().context("the binary does not know where it is")?;
     Plugins::new(Setup {
         directory,
-        compiler: Compiler::new(program, cache, cache_key(data)?)?,
+        compiler: Compiler::new(program, cache.clone()),
         policy,
         store: PluginStore::open(&data.join(PLUGINS_FILE))?,
         chat_host: Arc::new(LiveChatHost::new(hub)),
@@ -51,29 +52,4 @@ pub(crate) fn open(config: &Config, data: &Path, cache: &Path, hub: &Arc<Hub>) -
         ceilings: config.plugins.limits.clone(),
         restart_ms: config.plugins.restart_ms,
     })
-}
-
-/// Reads the key, or makes one.
-fn cache_key(data: &Path) -> Result<[u8; 32]> {
-    let path = data.join(CACHE_KEY_FILE);
-    let mut key = [0; 32];
-    match fs::File::open(&path) {
-        Ok(mut file) => file
-            .read_exact(&mut key)
-            .with_context(|| format!("{} is damaged; remove it", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            getrandom::fill(&mut key)
-                .map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)?;
-            file.write_all(&key)?;
-        }
-        Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
-        }
-    }
-    Ok(key)
 }

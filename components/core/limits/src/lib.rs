@@ -20,6 +20,7 @@ pub mod plugin_event;
 pub mod plugin_store;
 pub mod rate;
 pub mod rest;
+pub mod sandbox;
 pub mod socket;
 pub mod validator;
 

@@ -65,12 +65,6 @@ pub const PLUGINS_MAX: usize = 1_000;
 pub const DIRECTORY_ENTRIES_MAX: usize = 4_000;
 /// Interval at which the plugins directory is scanned.
 pub const DISCOVERY_INTERVAL_MS: u64 = 2_000;
-/// Processor time of compiling one component; a crafted component could otherwise occupy the compiler for hours.
-pub const COMPILE_CPU_SECONDS_MAX: u64 = 60;
-/// Address space of compiling one component.
-pub const COMPILE_MEMORY_BYTES_MAX: u64 = 4 * 1024 * MIB as u64;
-/// Compiled code kept on disk; the least recently used is removed first.
-pub const CODE_CACHE_BYTES_MAX: u64 = 512 * MIB as u64;
 /// Bytes of a request's body on a plugin's route.
 pub const REQUEST_BYTES_MAX: usize = 10 * MIB;
 /// Bytes of a response on a plugin's route.

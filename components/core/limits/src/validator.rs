@@ -34,8 +34,6 @@ pub const INSTANCES_MAX: u32 = 512;
 pub const INSTANCE_BYTES_MAX: usize = MIB;
 /// Bytes of a component's standard error that are kept to explain a trap.
 pub const DIAGNOSTIC_BYTES_MAX: usize = 4 * crate::KIB;
-/// Compiled code kept on disk; the least recently used is removed first.
-pub const CODE_CACHE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 
 const _: () = assert!(EPOCH_TICK_MS <= CALL_DEADLINE_MS && CALL_DEADLINE_MS < CALL_WALL_MAX_MS);
 const _: () = assert!(MEMORY_RECYCLE_BYTES < MEMORY_BYTES_MAX);

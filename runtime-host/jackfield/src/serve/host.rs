@@ -130,7 +130,7 @@ async fn load_chain(setup: &Setup) -> Result<ChainFactory> {
             .collect(),
         validator: application.component("envelope-validator")?,
     };
-    let engine = JudgeEngine::new(&setup.cache)?;
+    let engine = JudgeEngine::new(setup.cache.clone())?;
     tokio::task::spawn_blocking(move || ChainFactory::load(&engine, &config))
         .await
         .context("loading the validator was cancelled")?

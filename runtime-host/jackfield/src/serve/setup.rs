@@ -8,6 +8,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use identity::Mode;
+use sandbox::CodeCache;
 use std::{
     env,
     net::{SocketAddr, TcpListener},
@@ -18,8 +19,8 @@ use std::{
 pub(super) struct Setup {
     pub(super) config: Config,
     pub(super) data: PathBuf,
-    /// The folder of compiled code.
-    pub(super) cache: PathBuf,
+    /// Compiled code.
+    pub(super) cache: CodeCache,
     pub(super) application: Found,
     pub(super) listener: TcpListener,
     pub(super) address: SocketAddr,
@@ -46,7 +47,7 @@ impl Setup {
     /// Opens the port and finds the application. The data directory is locked and has a signing key.
     ///
     /// # Errors
-    /// The port is taken, identity mode `open` would be reachable from other machines, or there is no application.
+    /// The port is taken, the cache of compiled code cannot be used, identity mode `open` would be reachable from other machines, or there is no application.
     pub(super) fn new(args: &Args, config: Config) -> Result<Self> {
         let listener = gateway::bind(&args.listen)
             .with_context(|| format!("cannot listen on {}", args.listen))?;
@@ -64,8 +65,8 @@ impl Setup {
         Ok(Self {
             application: application::find(app)?,
             cache: match config.cache.directory.as_os_str().is_empty() {
-                true => args.data.join("cache"),
-                false => config.cache.directory.clone(),
+                true => CodeCache::open_for_user(&args.data.join("cache"))?,
+                false => CodeCache::open(&config.cache.directory)?,
             },
             data: args.data.clone(),
             config,

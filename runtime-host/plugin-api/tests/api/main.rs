@@ -20,6 +20,7 @@ use plugin_bus::{
 };
 use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
+use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -99,8 +100,8 @@ impl Ground {
 
     async fn over(folder: tempfile::TempDir) -> Self {
         let store = PluginStore::open(&folder.path().join(PLUGINS_FILE)).expect("a store");
-        let compiler = Compiler::new("/nonexistent".into(), &folder.path().join("code"), [0; 32])
-            .expect("a compiler");
+        let cache = CodeCache::open(&folder.path().join("code")).expect("a cache");
+        let compiler = Compiler::new("/nonexistent".into(), cache);
         let (guard, resolver) = (
             Guard::new(&GuardSettings::default()).expect("a guard"),
             SystemResolver::default(),

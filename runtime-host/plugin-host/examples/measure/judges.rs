@@ -8,6 +8,7 @@ use envelope::{
 };
 use identifiers::{EventName, PluginId};
 use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
+use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::path::Path;
 use validation::NativeValidator;
@@ -46,7 +47,9 @@ fn event(payload_bytes: usize) -> Vec<u8> {
 /// Measures the components of `folder`.
 pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> {
     let mut report = json!({"schema": SCHEMA, "events": []});
-    let engine = JudgeEngine::new(std::env::temp_dir().join("jackfield-measure-cache"))?;
+    let engine = JudgeEngine::new(CodeCache::open(
+        &std::env::temp_dir().join("jackfield-measure-cache"),
+    )?)?;
     let load = |component: &str| {
         ChainFactory::load(
             &engine,

@@ -12,6 +12,7 @@ use plugin_bus::{
     RosterPage, Sending, Ticket, Topic,
 };
 use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup, State};
+use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -118,7 +119,7 @@ fn renamed(component: &[u8], id: &str) -> Vec<u8> {
 fn open(ground: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
     Plugins::new(Setup {
         directory: ground.join("plugins"),
-        compiler: Compiler::new(std::env::current_exe()?, cache, [7; 32])?,
+        compiler: Compiler::new(std::env::current_exe()?, CodeCache::open(cache)?),
         policy: PolicySettings {
             profile: Profile::Permissive,
             ..PolicySettings::default()

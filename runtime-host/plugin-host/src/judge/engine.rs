@@ -1,19 +1,18 @@
-//! The wasmtime engine of judges: synchronous calls without concurrency support, pooled instances, a deadline by epochs (decision: engines).
-//!
-//! Invariant: compiled code comes from this process or from the cache directory given to it, which only wasmtime writes.
+//! The wasmtime engine of the validator chain: synchronous calls without concurrency support, pooled instances, a deadline by epochs.
 
 use anyhow::{Context, Result};
 use limits::validator as bounds;
-use sandbox::Clock;
-use std::{path::Path, sync::Arc, time::Duration};
+use sandbox::{Clock, CodeCache};
+use std::{sync::Arc, time::Duration};
 use wasmtime::{
-    Cache, CacheConfig, Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component,
 };
 
 /// Compiles and runs judges. Clones share one engine; the clock of the deadlines ends with the last of them.
 #[derive(Clone)]
 pub struct JudgeEngine {
     engine: Engine,
+    cache: CodeCache,
     /// Keeps the clock running.
     _clock: Arc<Clock>,
 }
@@ -25,12 +24,12 @@ impl std::fmt::Debug for JudgeEngine {
 }
 
 impl JudgeEngine {
-    /// Builds the engine and starts its clock. Compiled code is kept in `cache_dir`, which is made when it is missing.
+    /// Builds the engine and starts its clock. Compiled code is kept in `cache`.
     ///
     /// # Errors
-    /// The directory cannot be used, or the machine lacks what the engine needs.
-    pub fn new(cache_dir: impl AsRef<Path>) -> Result<Self> {
-        let engine = engine(cache_dir.as_ref())?;
+    /// The machine lacks what the engine needs.
+    pub fn new(cache: CodeCache) -> Result<Self> {
+        let engine = engine()?;
         let clock = Clock::start(
             &engine,
             "judge-epoch",
@@ -39,6 +38,7 @@ impl JudgeEngine {
         .context("cannot start the clock of the judges' deadlines")?;
         Ok(Self {
             engine,
+            cache,
             _clock: Arc::new(clock),
         })
     }
@@ -46,14 +46,18 @@ impl JudgeEngine {
     pub(crate) fn wasmtime(&self) -> &Engine {
         &self.engine
     }
+
+    /// The component `bytes`, from the cache or compiled now.
+    pub(crate) fn component(&self, name: &str, bytes: &[u8]) -> Result<Component> {
+        self.cache.load(&self.engine, name, bytes)
+    }
 }
 
-fn engine(cache_dir: &Path) -> Result<Engine> {
+fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config
         .concurrency_support(false)
         .epoch_interruption(true)
-        .cache(Some(cache(cache_dir)?))
         .allocation_strategy(pool());
     match Engine::new(&config) {
         Ok(engine) => Ok(engine),
@@ -66,16 +70,6 @@ fn engine(cache_dir: &Path) -> Result<Engine> {
             Ok(Engine::new(&config)?)
         }
     }
-}
-
-fn cache(directory: &Path) -> Result<Cache> {
-    let unusable = || format!("cannot use the cache directory {}", directory.display());
-    std::fs::create_dir_all(directory).with_context(unusable)?;
-    let mut config = CacheConfig::new();
-    config
-        .with_directory(directory.canonicalize().with_context(unusable)?)
-        .with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
-    Ok(Cache::new(config)?)
 }
 
 /// A component from one Rust crate has a few core instances, one memory and one table; composed ones have more.

@@ -46,11 +46,7 @@ fn prepare(
     source: &ComponentSource,
     is_validator: bool,
 ) -> Result<Loaded> {
-    let bytes = source.read()?;
-    sandbox::check_preamble(&bytes)?;
-    let component = Component::new(engine.wasmtime(), &bytes)
-        .map_err(anyhow::Error::from)
-        .context("is not a valid component")?;
+    let component = engine.component(name, &source.read()?)?;
     check_world(engine, &component, is_validator)?;
     let linker = linker(engine)?;
     let instance = linker

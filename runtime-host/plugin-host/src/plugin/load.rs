@@ -47,7 +47,7 @@ pub(crate) fn load(
     bytes: &[u8],
     manifest: &Manifest,
 ) -> Result<Loaded> {
-    let component = compiler.component(engine, bytes)?;
+    let component = compiler.component(engine, manifest.id.as_str(), bytes)?;
     preflight::check(engine, &component, manifest)?;
     let unfit = |error: wasmtime::Error| anyhow!("an import does not fit this host: {error:#}");
     let instance = linker.instantiate_pre(&component).map_err(unfit)?;

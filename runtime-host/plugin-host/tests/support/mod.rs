@@ -3,6 +3,7 @@
 
 use envelope::{Context, verdict::Membership};
 use plugin_host::judge::{Chain, ChainConfig, ChainFactory, FilterConfig, JudgeEngine, OnFailure};
+use sandbox::CodeCache;
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
@@ -13,8 +14,8 @@ use test_support::{component, guest};
 pub(crate) fn engine() -> &'static JudgeEngine {
     static ENGINE: OnceLock<JudgeEngine> = OnceLock::new();
     ENGINE.get_or_init(|| {
-        JudgeEngine::new(Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache"))
-            .expect("an engine")
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache");
+        JudgeEngine::new(CodeCache::open(&folder).expect("a cache")).expect("an engine")
     })
 }
 

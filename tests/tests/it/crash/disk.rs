@@ -327,7 +327,7 @@ fn an_unread_standard_output_does_not_end_the_host() {
         .expect("a device");
     let mut command = jackfield();
     command.env(
-        "JACKFIELD_EDGE__CACHE",
+        "JACKFIELD_CACHE__DIRECTORY",
         tests::output_folder().join("jackfield-test-cache"),
     );
     command
