@@ -14,12 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 
 /// What is asked, again and again.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
     /// Method and path, such as `GET /path`.
     pub line: &'a str,
     /// Presented as a bearer token; empty: nobody in particular asks.
     pub token: &'a str,
+    /// Further header lines, each with its line break.
+    pub headers: &'a str,
+    /// JSON; empty: the request has no body.
+    pub body: &'a str,
     /// Requests at once, each on a connection of its own.
     pub connections: usize,
 }
@@ -101,7 +105,7 @@ pub(crate) fn compete(
             if is_whole(&conn.answer)? {
                 let answer = std::mem::take(&mut conn.answer);
                 ensure!(
-                    answer.starts_with(b"HTTP/1.1 20"),
+                    answer.starts_with(b"HTTP/1.1 20") || answer.starts_with(b"HTTP/1.1 304"),
                     "{line}: {}",
                     String::from_utf8_lossy(&answer[..answer.len().min(300)])
                 );
@@ -130,13 +134,29 @@ pub(crate) fn compete(
 }
 
 fn head(address: SocketAddr, asked: &Asked<'_>) -> String {
-    let Asked { line, token, .. } = asked;
+    let Asked {
+        line,
+        token,
+        headers,
+        body,
+        ..
+    } = asked;
     let bearer = if token.is_empty() {
         String::new()
     } else {
         format!("authorization: Bearer {token}\r\n")
     };
-    format!("{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n{bearer}\r\n")
+    let content = if body.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        )
+    };
+    format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\naccept: application/json\r\n{bearer}{headers}{content}\r\n{body}"
+    )
 }
 
 /// Whether `answer` is a whole answer: with its length told, or in chunks.
@@ -155,7 +175,7 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
     if header("transfer-encoding:").is_some_and(|coding| coding == "chunked") {
         return Ok(body.ends_with(b"0\r\n\r\n"));
     }
-    if head.starts_with("http/1.1 204") {
+    if head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304") {
         return Ok(true);
     }
     let length: usize = header("content-length:")
@@ -180,6 +200,7 @@ mod tests {
             );
         }
         assert!(is_whole(b"HTTP/1.1 204 No Content\r\n\r\n").expect("an answer without a body"));
+        assert!(is_whole(b"HTTP/1.1 304 Not Modified\r\n\r\n").expect("an answer without a body"));
         assert!(is_whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err(), "no length");
     }
 }

@@ -120,7 +120,7 @@ impl Server {
                 command.env("JACKFIELD_EDGE__REQUESTS_PER_INSTANCE_MAX", "1");
                 command
             }
-            Kind::Spin => return Self::start_spin(place, folder),
+            Kind::Spin => return Self::start_spin(place, folder, &[]),
         };
         let log = folder.path().join("log");
         command
@@ -159,7 +159,11 @@ impl Server {
     }
 
     /// Spin picks no port by itself and does not say when it is ready.
-    fn start_spin(place: &Place, folder: Rc<TempDir>) -> Result<Self> {
+    fn start_spin(
+        place: &Place,
+        folder: Rc<TempDir>,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("spin");
         command
@@ -171,7 +175,8 @@ impl Server {
                 "--state-dir",
             ])
             .arg(folder.path())
-            .current_dir(&place.root);
+            .current_dir(&place.root)
+            .envs(environment.iter().copied());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -194,6 +199,18 @@ impl Server {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(server)
+    }
+
+    /// Starts Spin with the subject's components, its key and its token, so that both answer the same requests.
+    pub(crate) fn spin_beside(&self, place: &Place) -> Result<Self> {
+        let key = printed(place, self.folder.path(), &["keys", "show"])?;
+        let environment = [
+            ("SPIN_VARIABLE_PUBLIC_KEY", key.as_str()),
+            ("SPIN_VARIABLE_SERVERS_PER_OWNER", "1000000"),
+        ];
+        let mut spin = Self::start_spin(place, Rc::new(tempfile::tempdir()?), &environment)?;
+        spin.token.clone_from(&self.token);
+        Ok(spin)
     }
 
     /// Where it listens.
@@ -332,25 +349,32 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
 }
 
 fn token(place: &Place, folder: &Path) -> Result<String> {
+    printed(
+        place,
+        folder,
+        &["token", "--user", OWNER, "--role", "client"],
+    )
+}
+
+/// The last line that a command of the subject prints about its data.
+fn printed(place: &Place, folder: &Path, arguments: &[&str]) -> Result<String> {
     let mut command = Command::new(&place.subject);
     command
         .current_dir(&place.root)
-        .arg("token")
+        .args(arguments)
         .arg("--data")
-        .arg(folder.join("data"))
-        .args(["--user", OWNER, "--role", "client"]);
+        .arg(folder.join("data"));
     let output = command.output()?;
+    let what = arguments.join(" ");
     ensure!(
         output.status.success(),
-        "jackfield token: {}",
+        "jackfield {what}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
     let text = String::from_utf8(output.stdout)?;
-    Ok(text
-        .trim_end()
-        .lines()
-        .last()
-        .context("jackfield token printed nothing")?
+    let line = text.trim_end().lines().last();
+    Ok(line
+        .with_context(|| format!("jackfield {what} printed nothing"))?
         .to_owned())
 }
 

@@ -1,6 +1,5 @@
 //! Serves a `spin.toml` on a loopback port, for development: `cargo run -p edge-host --example serve -- --manifest spin.toml`.
-//!
-//! What it is not: the product's server; that is the binary `jackfield`, with TLS recipes, limits per address and a drain.
+//! It has no limits per address and no orderly end; the product's server is the binary `jackfield`.
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -1,8 +1,7 @@
 //! Composes a component with its dependencies, as Spin does at load.
 //!
-//! A dependency gets no configuration: it may import nothing but what carries no authority ([`HARMLESS`]).
-//! What it is not: a sandbox between them; the composed component is one store and one trap ends all of it.
-//! Invariant: an import is satisfied by at most one dependency, and a component is instantiated once per composition.
+//! A dependency gets no configuration: it may import only interfaces that carry no authority ([`HARMLESS`]). There is no sandbox between
+//! the parts: the composed component is one store, and a trap in one part ends all of them.
 
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeMap;
@@ -122,7 +121,7 @@ fn refuse_authority(
         return Ok(());
     }
     bail!(
-        "the dependency `{name}` imports {}: dependencies get no configuration, so nobody satisfies that",
+        "the dependency `{name}` imports {}: a dependency gets no configuration, so these imports cannot be satisfied",
         denied.join(", ")
     );
 }

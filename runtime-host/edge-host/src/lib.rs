@@ -1,9 +1,9 @@
 //! Runs the components of a `spin.toml` in this process, so that one binary serves what Spin serves on an edge platform.
 //!
-//! What it is: the manifest, composition, the Spin interfaces that our components import (SQLite, key-value, variables, PostgreSQL,
-//! outbound HTTP), and one function from request to answer. What it is not: an HTTP server (the caller owns sockets) and not all of Spin;
-//! a manifest key or an import that is not supported is refused by name at load.
-//! Invariant: a component reaches exactly what its manifest entry grants, and nothing it does ends the host or another component.
+//! It reads the manifest, composes and compiles the components, implements the Spin interfaces that they import (SQLite, key-value,
+//! variables, PostgreSQL, outbound HTTP), and turns a request into an answer. Sockets belong to the caller. A manifest key or an import that
+//! is not supported is refused by name at load. A component reaches only what its manifest entry grants, and no failure of it ends the host
+//! or another component.
 #![forbid(unsafe_code)]
 
 mod application;
@@ -58,14 +58,17 @@ struct Inner {
     handlers: Vec<Handler>,
     databases: Vec<PathBuf>,
     shared: Arc<state::Shared>,
-    in_work: Semaphore,
+    in_flight: Semaphore,
 }
 
-/// How a request went wrong, for its answer.
-enum Failed {
-    Late,
-    Broken(anyhow::Error),
-    Full,
+/// Why a request has no answer from its component.
+enum Failure {
+    /// The component did not answer within its time.
+    Timeout,
+    /// The component trapped, broke off or could not be instantiated.
+    Component(anyhow::Error),
+    /// No instance was free for half of the request's time.
+    Busy,
 }
 
 impl EdgeHost {
@@ -78,7 +81,7 @@ impl EdgeHost {
         let loaded = tokio::task::spawn_blocking(move || load::load(&options))
             .await
             .context("loading was cancelled")??;
-        let in_work = Semaphore::new(bounds::IN_WORK_MAX);
+        let in_flight = Semaphore::new(bounds::IN_FLIGHT_MAX);
         let load::Loaded {
             router,
             handlers,
@@ -90,16 +93,23 @@ impl EdgeHost {
             handlers,
             databases,
             shared,
-            in_work,
+            in_flight,
         })))
     }
 
-    /// The process is about to end: instances that go down with it are not reported as failures.
+    /// Announces the end of the process: from now on an instance that ends is not reported as a failure.
     pub fn end(&self) {
         self.0
             .shared
             .ending
             .store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Calls `announce` after each commit of a component that changed rows of `table` in one of its SQLite databases. The call comes
+    /// before the component learns of the commit, on the thread of the statement; it must not block. One watch per host: later calls of
+    /// this function have no effect.
+    pub fn watch(&self, table: &str, announce: impl Fn() + Send + Sync + 'static) {
+        self.0.shared.watch.set(table, Box::new(announce));
     }
 
     /// Whether a path has a component.
@@ -120,7 +130,7 @@ impl EdgeHost {
     /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`),
     /// 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
     ///
-    /// Put [`ClientAddress`] into the request's extensions so that components see who called.
+    /// Put [`ClientAddress`] into the request's extensions so that components see the client's address.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -146,29 +156,34 @@ impl EdgeHost {
         if watch.too_large() {
             return too_large();
         }
-        if watch.late() {
-            return late();
+        if watch.timed_out() {
+            return body_timeout();
         }
-        answer.unwrap_or_else(|failed| failed.answer(&handler.state().grants.id))
+        answer.unwrap_or_else(|failure| failure.answer(&handler.state().grants.id))
     }
 
     async fn call(
         &self,
         handler: &Handler,
         request: Request<WasiBody>,
-    ) -> Result<Response<Body>, Failed> {
+    ) -> Result<Response<Body>, Failure> {
         let began = Instant::now();
         let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
         let work = async {
-            let _permit = self.0.in_work.acquire().await.map_err(|_| Failed::Full)?;
+            let _permit = self
+                .0
+                .in_flight
+                .acquire()
+                .await
+                .map_err(|_| Failure::Busy)?;
             let answer = dispatch(handler, request, began).await?;
-            response::finish(answer).await.map_err(Failed::Broken)
+            response::finish(answer).await.map_err(Failure::Component)
         };
         match tokio::time::timeout(allowed, work).await {
-            // An instance that is late is ended from outside, and its requests only learn that it is gone.
-            Ok(Err(Failed::Broken(_))) if began.elapsed() >= allowed => Err(Failed::Late),
+            // An instance that is late is dropped by its supervisor; its requests then fail with another error.
+            Ok(Err(Failure::Component(_))) if began.elapsed() >= allowed => Err(Failure::Timeout),
             Ok(answer) => answer,
-            Err(_) => Err(Failed::Late),
+            Err(_) => Err(Failure::Timeout),
         }
     }
 }
@@ -178,19 +193,19 @@ async fn dispatch(
     handler: &Handler,
     mut request: Request<WasiBody>,
     began: Instant,
-) -> Result<Response<WasiBody>, Failed> {
+) -> Result<Response<WasiBody>, Failure> {
     loop {
         let error = match handler.handle((), request).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         if error.is::<ExpirationError>() {
-            return Err(Failed::Late);
+            return Err(Failure::Timeout);
         }
         match error.downcast::<InstantiationError<()>>() {
             Ok(full) if full.error.is::<wasmtime::PoolConcurrencyLimitError>() => {
                 if began.elapsed() >= Duration::from_millis(bounds::REQUEST_TIMEOUT_MS / 2) {
-                    return Err(Failed::Full);
+                    return Err(Failure::Busy);
                 }
                 request = full
                     .request
@@ -199,20 +214,20 @@ async fn dispatch(
                 tokio::time::sleep(Duration::from_millis(bounds::POOL_RETRY_MS)).await;
             }
             Ok(broken) => {
-                return Err(Failed::Broken(anyhow::anyhow!(
+                return Err(Failure::Component(anyhow::anyhow!(
                     "cannot instantiate: {:#}",
                     broken.error
                 )));
             }
-            Err(other) => return Err(Failed::Broken(other.into())),
+            Err(other) => return Err(Failure::Component(other.into())),
         }
     }
 }
 
-impl Failed {
+impl Failure {
     fn answer(self, component: &str) -> Response<Body> {
         match self {
-            Self::Late => {
+            Self::Timeout => {
                 tracing::warn!(
                     component,
                     "no answer within {} ms",
@@ -224,11 +239,11 @@ impl Failed {
                     "the component did not answer in time",
                 )
             }
-            Self::Broken(error) => {
+            Self::Component(error) => {
                 tracing::error!(component, "request failed: {error:#}");
                 response::error(StatusCode::BAD_GATEWAY, "INTERNAL", "the component failed")
             }
-            Self::Full => response::error(
+            Self::Busy => response::error(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "BUSY",
                 "too many requests in work; try again",
@@ -245,7 +260,7 @@ fn too_large() -> Response<Body> {
     response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
 }
 
-fn late() -> Response<Body> {
+fn body_timeout() -> Response<Body> {
     let text = format!(
         "the request body did not arrive within {} ms",
         bounds::BODY_TIMEOUT_MS

@@ -1,6 +1,5 @@
 //! From a manifest to components that are ready: files read, dependencies composed, code compiled, grants made, databases checked.
-//!
-//! Invariant: whatever can be wrong with an application is found here, before the first request.
+//! Everything that can be wrong with an application is found here, before the first request.
 
 use crate::{
     application::Application,
@@ -11,19 +10,21 @@ use crate::{
     network::{allowed::AllowedHosts, outbound::HttpClient},
     routes::Router,
     spin::{KeyValueStore, PostgresPools},
-    sqlite::{Database, database_file, key_value_file},
-    state::{Grants, Shared},
+    sqlite::{Database, Watch, database_file, key_value_file},
+    state::{Grants, Shared, State},
     variables::Resolver,
     worker::{Component, Handler},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
+    thread,
 };
+use wasmtime::component::InstancePre;
 
 /// Where an application is and what it runs with.
 #[derive(Debug, Clone)]
@@ -73,25 +74,31 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         postgres: Arc::new(PostgresPools::default()),
         ending: false.into(),
         requests_per_instance_max,
+        watch: Arc::default(),
         _clock: clock,
     });
     let mut stores = Stores {
         data_dir: &options.data_dir,
+        watch: shared.watch.clone(),
         databases: HashMap::new(),
         key_values: HashMap::new(),
     };
+    let ids = manifest.served();
+    let mut granted = Vec::new();
+    let mut files = Vec::new();
+    for id in &ids {
+        granted.push(grants(
+            id,
+            &manifest.components[*id],
+            &resolver,
+            &mut stores,
+        )?);
+        files.push((*id, assemble(app, id, options.build_missing)?));
+    }
     let mut handlers = Vec::new();
-    for id in manifest.served() {
-        let entry = &manifest.components[id];
-        let grants = grants(id, entry, &resolver, &mut stores)?;
-        let bytes = assemble(app, id, options.build_missing)?;
-        let pre = runtime.prepare(id, &bytes)?;
-        let component = Component::new(
-            runtime.engine().clone(),
-            pre,
-            Arc::new(grants),
-            shared.clone(),
-        )?;
+    for (pre, grants) in prepare(&runtime, &files)?.into_iter().zip(granted) {
+        let engine = runtime.engine().clone();
+        let component = Component::new(engine, pre, Arc::new(grants), shared.clone())?;
         handlers.push(Handler::new(component));
     }
     Ok(Loaded {
@@ -99,6 +106,24 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         handlers,
         databases: stores.files(),
         shared,
+    })
+}
+
+/// Compiles all components side by side, those that the cache does not have.
+fn prepare(runtime: &Runtime, files: &[(&str, Vec<u8>)]) -> Result<Vec<InstancePre<State>>> {
+    thread::scope(|threads| {
+        let started: Vec<_> = files
+            .iter()
+            .map(|(id, bytes)| threads.spawn(move || runtime.prepare(id, bytes)))
+            .collect();
+        started
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .map_err(|_| anyhow!("a thread that compiles a component has panicked"))?
+            })
+            .collect()
     })
 }
 
@@ -118,6 +143,7 @@ fn routes(manifest: &Manifest) -> Result<Router> {
 /// Files that several components may share.
 struct Stores<'a> {
     data_dir: &'a Path,
+    watch: Arc<Watch>,
     databases: HashMap<String, Arc<Database>>,
     key_values: HashMap<String, Arc<KeyValueStore>>,
 }
@@ -127,7 +153,7 @@ impl Stores<'_> {
         if let Some(database) = self.databases.get(label) {
             return Ok(database.clone());
         }
-        let database = Database::check(database_file(self.data_dir, label))?;
+        let database = Database::check(database_file(self.data_dir, label), self.watch.clone())?;
         self.databases.insert(label.to_owned(), database.clone());
         Ok(database)
     }

@@ -1,7 +1,5 @@
-//! One owner per data directory: an advisory lock on `jackfield.lock` inside it.
-//!
-//! What it is not: protection against a file system that ignores locks. Invariant: the lock lives as long as [`DataLock`] and ends with
-//! the process, however it ends.
+//! One process per data directory: an advisory lock on `jackfield.lock` inside it, held by [`DataLock`] and released with the process.
+//! File systems that ignore locks are not protected.
 
 use anyhow::{Context, Result};
 use std::{
@@ -21,7 +19,7 @@ pub struct InUse {
     owner: String,
 }
 
-/// Holds the data directory; dropping it sets it free.
+/// The lock on a data directory; released when dropped.
 #[derive(Debug)]
 pub struct DataLock {
     path: PathBuf,
@@ -58,7 +56,7 @@ pub fn lock(data_dir: &Path) -> Result<DataLock> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut owner = String::new();
-            // The owner is for the message only; an unreadable file must not hide the real reason.
+            // The process id only completes the message; a file that cannot be read must not replace the error.
             let _ = file.take(32).read_to_string(&mut owner);
             let owner = if owner.trim().is_empty() {
                 "of another process".to_owned()
@@ -106,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_owner_is_told_who_holds_it() {
+    fn a_second_lock_names_the_process_that_holds_the_first() {
         let dir = tempfile::tempdir().expect("directory");
         let held = lock(dir.path()).expect("first lock");
         let refused = lock(dir.path()).expect_err("second lock").to_string();

@@ -1,6 +1,6 @@
-//! From the request of a client to the request a component sees: Spin's headers added, the connection's own removed, the body bounded.
+//! From the client's request to the one that a component sees: Spin's headers added, hop-by-hop headers removed, the body bounded.
 //!
-//! Invariant: a `spin-*` header that a component sees was set here, never by the client.
+//! Every `spin-*` header that a component sees was set here: those of the client are removed.
 
 use crate::routes::Match;
 use bytes::Bytes;
@@ -25,10 +25,10 @@ use std::{
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
-/// How many are set on every request.
+/// Number of headers that are set on every request.
 const SPIN_HEADERS: usize = 7;
 
-/// Who sent a request; put it into the request's extensions. Without it the client counts as `127.0.0.1:0`.
+/// The client's address; put it into the request's extensions. Without it the client is `127.0.0.1:0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(pub SocketAddr);
 
@@ -48,7 +48,7 @@ pub(crate) struct BodyWatch(Arc<Seen>);
 #[derive(Default)]
 struct Seen {
     too_large: AtomicBool,
-    late: AtomicBool,
+    timed_out: AtomicBool,
 }
 
 impl BodyWatch {
@@ -58,8 +58,8 @@ impl BodyWatch {
     }
 
     /// The body did not arrive in time.
-    pub(crate) fn late(&self) -> bool {
-        self.0.late.load(Ordering::Relaxed)
+    pub(crate) fn timed_out(&self) -> bool {
+        self.0.timed_out.load(Ordering::Relaxed)
     }
 }
 
@@ -228,10 +228,10 @@ where
                 return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
             }
             Poll::Ready(None) => return Poll::Ready(None),
-            // Only who waits for the client looks at the clock: what is here already is never late.
+            // The deadline counts only while the client is waited for: data that has arrived is never late.
             Poll::Pending => {
                 std::task::ready!(self.end.as_mut().poll(context));
-                self.watch.0.late.store(true, Ordering::Relaxed);
+                self.watch.0.timed_out.store(true, Ordering::Relaxed);
                 return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
             }
         };

@@ -1,7 +1,7 @@
-//! From a component's answer to the client's: short answers get a `content-length`, long ones are passed on in chunks, all are bounded.
+//! From a component's answer to the client's: short answers get a `content-length`, long ones are sent in chunks, all are bounded.
 //!
 //! Without `content-length` an answer is sent in pieces, and Nagle's algorithm with delayed acknowledgements can hold the last one for
-//! 40 ms. Invariant: an answer that fails before its head was sent becomes a clean error instead.
+//! 40 ms. An answer that fails before its head is sent becomes an error answer.
 
 use crate::Body;
 use bytes::{Bytes, BytesMut};
@@ -121,7 +121,7 @@ fn join(frames: VecDeque<Frame<Bytes>>) -> Bytes {
 }
 
 fn bounded(gathered: VecDeque<Frame<Bytes>>, rest: WasiBody) -> Body {
-    Passed {
+    Chunked {
         gathered,
         rest,
         left: RESPONSE_BYTES_MAX,
@@ -129,14 +129,14 @@ fn bounded(gathered: VecDeque<Frame<Bytes>>, rest: WasiBody) -> Body {
     .boxed_unsync()
 }
 
-/// What was gathered, then the rest.
-struct Passed {
+/// The body of a long answer: the frames read so far, then the rest.
+struct Chunked {
     gathered: VecDeque<Frame<Bytes>>,
     rest: WasiBody,
     left: usize,
 }
 
-impl http_body::Body for Passed {
+impl http_body::Body for Chunked {
     type Data = Bytes;
     type Error = anyhow::Error;
 

@@ -1,9 +1,8 @@
 //! Which component answers a path: Spin's route grammar with Spin's precedence.
 //!
-//! Grammar: segments separated by `/`; `:name` takes one segment; a last segment `...` (or `*`) takes the rest, nothing included.
-//! Precedence: read from the left, a literal segment beats a named one, and a named one beats the wildcard.
-//! What it is not: an HTTP router; methods, hosts and queries are the components' business.
-//! Invariant: the same path always reaches the same route, whatever the order in the manifest.
+//! Grammar: segments separated by `/`; `:name` takes one segment; a last segment `...` (or `*`) takes the rest, which may be empty.
+//! Precedence: read from the left, a literal segment beats a named one, and a named one beats the wildcard; the order in the manifest has
+//! no effect. Methods, hosts and queries are left to the components.
 
 use std::cmp::Ordering;
 use thiserror::Error;

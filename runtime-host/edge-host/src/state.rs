@@ -1,6 +1,5 @@
-//! What one component instance carries: its WASI context, its resources, its grants.
-//!
-//! Invariant: two instances share nothing but what is behind an `Arc` here, and that is grants and pools, never data of requests.
+//! The store data of one component instance: its WASI context, its resources and its grants. Instances share only what is behind an `Arc`
+//! here: grants and pools, never data of requests.
 
 use crate::{
     log::Stream,
@@ -9,7 +8,7 @@ use crate::{
         outbound::{HttpClient, Outbound},
     },
     spin::{KeyValueStore, PostgresPools},
-    sqlite::Database,
+    sqlite::{Database, Watch},
 };
 use limits::edge_host as bounds;
 use std::{collections::HashMap, sync::Arc};
@@ -38,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) ending: std::sync::atomic::AtomicBool,
     /// Requests one instance serves before it is replaced.
     pub(crate) requests_per_instance_max: usize,
+    /// The table whose changes are announced.
+    pub(crate) watch: Arc<Watch>,
     /// Keeps the clock of the deadlines running.
     pub(crate) _clock: sandbox::Clock,
 }

@@ -1,8 +1,8 @@
 //! Application variables and the templates that use them: `{{ name }}`, nothing else.
 //!
-//! Values come, first found first taken, from the caller's overrides, from `SPIN_VARIABLE_<NAME>` in the environment, from the
-//! manifest's default. What it is not: a secret store; it never prints a value.
-//! Invariant: after [`Resolver::new`] each variable of the manifest has a value, and values do not change while the host runs.
+//! A value comes from the first of these that has one: the caller's overrides, `SPIN_VARIABLE_<NAME>` in the environment, the manifest's
+//! default. After [`Resolver::new`] each variable of the manifest has a value, which stays the same while the host runs. No error text
+//! contains a value.
 
 use crate::manifest::Variable;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub enum VariableError {
         "variable `{0}`: a name is lower-case letters, digits and single underscores, begins with a letter and does not end with an underscore"
     )]
     Name(String),
-    /// Required, and nobody gave a value.
+    /// Required, and no value is set.
     #[error("variable `{0}` is required: set {ENVIRONMENT_PREFIX}{1} or pass a value")]
     Missing(String, String),
     /// The caller sets a variable that the manifest does not have.

@@ -1,8 +1,8 @@
-//! Instances at work: how many requests one takes, when it is idle, late or too busy, and what its end means.
+//! Component instances: how many requests one takes, when it is idle, late or too busy, and what happens when it ends.
 //!
 //! A trap ends the instance with all requests in it (at most [`bounds::CONCURRENT_PER_INSTANCE_MAX`]); requests in other instances go on,
-//! and the next request gets a new instance. Invariant: a component that computes without a pause is stopped after
-//! [`bounds::BUSY_TIMEOUT_MS`], and it never keeps a thread longer than one tick before others get their turn.
+//! and the next request gets a new instance. A component that computes without yielding is stopped after [`bounds::BUSY_TIMEOUT_MS`]; until
+//! then it yields the thread at each tick of the clock.
 
 use crate::state::{Grants, Shared, State};
 use limits::edge_host as bounds;
@@ -41,8 +41,8 @@ pub(crate) struct Component {
 #[derive(Default)]
 struct Busy {
     ticks: AtomicU64,
-    /// The last pause was only made to let others run.
-    gave_way: AtomicBool,
+    /// The last yield was forced by the clock.
+    yielded: AtomicBool,
 }
 
 impl HandlerState for Component {
@@ -67,7 +67,7 @@ impl HandlerState for Component {
                     bounds::BUSY_TIMEOUT_MS
                 ));
             }
-            meter.gave_way.store(true, Ordering::Relaxed);
+            meter.yielded.store(true, Ordering::Relaxed);
             Ok(UpdateDeadline::Yield(1))
         });
         let proxy = self.pre.instantiate_async(&mut store).await?;
@@ -119,7 +119,7 @@ impl WorkerExpiration for Supervisor {
         status: WorkerStatus,
         start: Instant,
     ) -> Poll<()> {
-        if !self.busy.gave_way.swap(false, Ordering::Relaxed) {
+        if !self.busy.yielded.swap(false, Ordering::Relaxed) {
             self.busy.ticks.store(0, Ordering::Relaxed);
         }
         let allowed = match status {

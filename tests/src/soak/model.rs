@@ -324,7 +324,7 @@ impl Model {
                         .map_or_else(|| log.first_due(span.joined_at), |last| last + 1);
                     if next < due {
                         return Some(format!(
-                            "connection {serial} in room {room} waits for message {next} of connection {sender}, who sent {due}"
+                            "connection {serial} in room {room} waits for message {next} of connection {sender}, which sent {due}"
                         ));
                     }
                 }

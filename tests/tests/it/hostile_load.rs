@@ -250,7 +250,7 @@ fn a_storm_of_reconnects_is_absorbed() {
             .collect();
         threads
             .into_iter()
-            .flat_map(|thread| thread.join().expect("everyone gets in"))
+            .flat_map(|thread| thread.join().expect("every client connects"))
             .collect()
     });
     for raw in &mut here {

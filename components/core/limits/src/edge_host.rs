@@ -29,6 +29,10 @@ pub const CONNECTIONS_PER_INSTANCE_MAX: usize = 64;
 pub const SQLITE_BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Time one SQL statement may run: as long as the request that waits for it.
 pub const QUERY_TIMEOUT_MS: u64 = REQUEST_TIMEOUT_MS;
+/// Time a read may take on the thread of its request before it moves to a blocking thread.
+pub const SQLITE_IN_PLACE_US: u64 = 1_000;
+/// Bytes of a value, and of a whole result, that a read may handle on the thread of its request.
+pub const SQLITE_IN_PLACE_BYTES_MAX: usize = 64 * KIB;
 /// Idle connections kept per database.
 pub const SQLITE_IDLE_CONNECTIONS_MAX: usize = 16;
 /// Prepared statements kept per connection.
@@ -56,7 +60,7 @@ pub const MEMORY_KEPT_BYTES: usize = 512 * KIB;
 /// Table of a freed slot that stays resident.
 pub const TABLE_KEPT_BYTES: usize = 64 * KIB;
 /// Concurrent requests in components; others wait. Half the pool, so that idle instances never block a busy component.
-pub const IN_WORK_MAX: usize = INSTANCES_MAX as usize / 2;
+pub const IN_FLIGHT_MAX: usize = INSTANCES_MAX as usize / 2;
 /// How long a request waits between two tries when the pool of instances is exhausted.
 pub const POOL_RETRY_MS: u64 = 10;
 /// Request body; an envelope to validate is [`crate::socket::MESSAGE_BYTES_MAX`] and may be wrapped in JSON.

@@ -7,6 +7,7 @@ mod hosting;
 mod pairs;
 mod plugins;
 mod requests;
+mod rest;
 mod routes;
 mod stalling;
 
@@ -26,16 +27,16 @@ use std::{
 };
 
 /// All cases, in the order in which they run: those that share a crowd together.
-const CASES: [&str; 22] = [
+const CASES: [&str; 26] = [
     "G1", "G9", "G3", "G2", "G4", "G5", "G6", "G7", "G8", "C1", "C2", "C3", "C4", "C5", "C6", "C7",
-    "C8", "C9", "C12", "C13", "C14", "C15",
+    "C8", "C9", "C12", "C13", "C14", "C15", "C19", "C20", "C21", "C22",
 ];
 
 /// Measures some cases.
 type Group = fn(&Bench) -> Result<Vec<Figure>>;
 
 /// What measures them; each leaves out what nobody wants.
-const GROUPS: [Group; 15] = [
+const GROUPS: [Group; 17] = [
     fan_out::large_room,
     fan_out::small_rooms,
     fan_out::paced,
@@ -51,6 +52,8 @@ const GROUPS: [Group; 15] = [
     requests::http,
     routes::route,
     routes::slow_neighbour,
+    rest::directory,
+    rest::idle,
 ];
 
 /// What to measure, and with what.

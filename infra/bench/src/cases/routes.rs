@@ -40,6 +40,7 @@ pub(crate) fn route(bench: &Bench) -> Result<Vec<Figure>> {
                     line,
                     token: server.token(),
                     connections: CONNECTIONS,
+                    ..Asked::default()
                 },
                 time,
             )?;
@@ -82,6 +83,7 @@ pub(crate) fn slow_neighbour(bench: &Bench) -> Result<Vec<Figure>> {
         line,
         token: server.token(),
         connections: 1,
+        ..Asked::default()
     };
     let mut figures = Vec::new();
     for (line, who) in [

@@ -1,6 +1,5 @@
-//! Which keys of `spin.toml` this host honours, and the refusal of all others by name.
-//!
-//! Invariant: nothing that Spin would act upon is skipped in silence; only what concerns tools is.
+//! Which keys of `spin.toml` this host supports. Every other key that Spin would act on is refused by name; keys that only concern tools
+//! are skipped.
 
 use toml::{Table, Value};
 

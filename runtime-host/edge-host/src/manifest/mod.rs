@@ -1,8 +1,6 @@
-//! `spin.toml`, manifest version 2, as far as this host runs it.
+//! `spin.toml`, manifest version 2, as far as this host runs it: component sources are files, triggers are HTTP.
 //!
-//! What is not supported is refused by name ([`keys`]); what only concerns tools (`build`, `tool`, `targets`, `description`) is kept or
-//! skipped. What it is not: a general Spin loader; sources are files, triggers are HTTP.
-//! Invariant: a [`Manifest`] that exists has only keys this host honours, and its triggers and dependencies name existing components.
+//! A [`Manifest`] holds only keys that this host supports ([`keys`]), and its triggers and dependencies name components that exist.
 
 mod keys;
 
@@ -63,9 +61,9 @@ pub struct Application {
 /// One entry of `[variables]`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Variable {
-    /// Value when nobody sets one.
+    /// Value when none is set.
     pub default: Option<String>,
-    /// Somebody has to set one.
+    /// A value must be set.
     #[serde(default)]
     pub required: bool,
     /// Never to be shown.

@@ -1,8 +1,7 @@
-//! `allowed_outbound_hosts`: which hosts a component may reach, in Spin's pattern grammar.
+//! `allowed_outbound_hosts`: which hosts a component may reach, in Spin's pattern grammar. What no pattern allows is denied.
 //!
 //! A pattern is `scheme://host[:port]`. Scheme: a word or `*`. Host: a name, an address, `*.domain`, a network such as `10.0.0.0/8`, or
-//! `*`. Port: a number, `a..b` (end excluded) or `*`; without one the scheme's own port.
-//! What it is not: a firewall; names are compared before they are resolved. Invariant: what no pattern allows is denied.
+//! `*`. Port: a number, `a..b` (end excluded) or `*`; without one the scheme's own port. Names are compared before they are resolved.
 
 use std::{net::IpAddr, ops::Range};
 use thiserror::Error;

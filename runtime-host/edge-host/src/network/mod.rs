@@ -1,6 +1,4 @@
-//! What components may reach over the network, and how.
-//!
-//! Invariant: every outbound connection passes [`allowed::AllowedHosts`] of the component that asked.
+//! Outbound connections of components: the allow-list, which every connection passes, and the HTTP client.
 
 pub mod allowed;
 pub mod outbound;

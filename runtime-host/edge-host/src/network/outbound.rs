@@ -1,7 +1,7 @@
 //! Outbound HTTP of components: the hook behind `wasi:http/client`.
 //!
-//! One client with pooled connections serves all components; the allow-list is asked per request, redirects are the component's own
-//! business. Invariant: no request leaves without a pattern that allows it, and no answer grows or waits beyond its limits.
+//! One client with pooled connections serves all components. Each request needs a pattern that allows it; redirects are left to the
+//! component. Answers are bounded in bytes and time.
 
 use super::allowed::AllowedHosts;
 use bytes::Bytes;

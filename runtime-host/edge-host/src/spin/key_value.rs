@@ -1,6 +1,5 @@
-//! `spin:key-value`: stores that the manifest grants, each a SQLite file in the data directory.
-//!
-//! What it is not: a cache; every write is on disk when it is answered. Invariant: keys and values stay within their limits.
+//! `spin:key-value`: stores that the manifest grants, each a SQLite file in the data directory. A write is on disk before it is answered;
+//! keys and values are bounded.
 
 use super::{
     bindings::spin::key_value::key_value::{Error, Host, HostStore, HostStoreWithStore},
@@ -25,7 +24,7 @@ impl KeyValueStore {
     /// # Errors
     /// As [`Database::check`].
     pub(crate) fn check(path: PathBuf) -> anyhow::Result<Arc<Self>> {
-        let database = Database::check(path.clone())?;
+        let database = Database::check(path.clone(), Arc::default())?;
         let lease = database.lease()?;
         lease
             .run("CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID", Vec::new())
@@ -38,6 +37,13 @@ impl KeyValueStore {
         sql: &'static str,
         parameters: Vec<Value>,
     ) -> wasmtime::Result<Result<Vec<Vec<Value>>, Error>> {
+        if let Some(found) = self
+            .0
+            .try_lease()
+            .and_then(|lease| lease.try_read(sql, &parameters))
+        {
+            return Ok(Ok(found.rows));
+        }
         let result = blocking(move || {
             let lease = self.0.lease().map_err(Failure::from)?;
             lease.run(sql, parameters).map(|result| result.rows)

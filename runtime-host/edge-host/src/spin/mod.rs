@@ -1,6 +1,4 @@
-//! The Spin interfaces that components import, served by this host.
-//!
-//! Invariant: what a component may use is decided by its entry in the manifest and nowhere else.
+//! The Spin interfaces that components import. A component's manifest entry alone decides what it may use.
 
 mod key_value;
 mod postgres;

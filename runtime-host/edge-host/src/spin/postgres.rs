@@ -1,6 +1,5 @@
-//! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants.
-//!
-//! Invariant: no result is held beyond its bytes, no statement runs beyond its time, no error text repeats a password.
+//! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants. Results are bounded in bytes, statements in
+//! time, and no error text contains a password.
 #![allow(clippy::result_large_err, reason = "the error is a type of the WIT")]
 
 use super::{

@@ -1,7 +1,7 @@
 //! Pools of PostgreSQL connections, one per address, and the check of addresses against the allow-list.
 //!
-//! Invariant: a connection is never shared by two component connections at once, and what one left behind (a transaction, settings,
-//! temporary tables) the next never sees.
+//! A connection serves one component connection at a time, and is cleaned of its transaction, settings and temporary tables before the next
+//! one.
 
 use crate::network::allowed::AllowedHosts;
 use anyhow::{Result, anyhow, bail};

@@ -1,7 +1,7 @@
 //! `spin:sqlite`: databases that the manifest grants, each a file in the data directory.
 //!
 //! The streaming forms behave as in Spin: columns come first, a failure arrives in the future. Rows are not held back by a slow reader,
-//! so a statement never waits for its component. Invariant: SQL runs off the async threads.
+//! so a statement never waits for its component. SQL that may wait or take long runs off the async threads.
 
 use super::{
     bindings::spin::sqlite::sqlite::{
@@ -11,7 +11,7 @@ use super::{
     stream::FromChannel,
 };
 use crate::{
-    sqlite::{Database, Failure, Lease, Row, Value, blocking},
+    sqlite::{Database, Failure, Lease, Row, Rows, Value, blocking},
     state::State,
 };
 use limits::edge_host::CONNECTIONS_PER_INSTANCE_MAX;
@@ -60,8 +60,38 @@ impl State {
 }
 
 async fn open(database: Arc<Database>) -> wasmtime::Result<Result<Lease, Error>> {
+    if let Some(lease) = database.try_lease() {
+        return Ok(Ok(lease));
+    }
     let lease = blocking(move || database.lease()).await?;
     Ok(lease.map_err(|error| Failure::from(error).into()))
+}
+
+async fn last_insert_rowid(lease: Arc<Lease>) -> wasmtime::Result<i64> {
+    match lease.try_last_insert_rowid() {
+        Some(rowid) => Ok(rowid),
+        None => Ok(blocking(move || lease.last_insert_rowid()).await?),
+    }
+}
+
+async fn changes(lease: Arc<Lease>) -> wasmtime::Result<u64> {
+    match lease.try_changes() {
+        Some(changes) => Ok(changes),
+        None => Ok(blocking(move || lease.changes()).await?),
+    }
+}
+
+fn lease_of<T: Send + 'static>(
+    store: &Accessor<T, HasSelf<State>>,
+    connection: &Resource<Connection>,
+) -> wasmtime::Result<Arc<Lease>> {
+    Ok(store.with(|mut access| {
+        access
+            .get()
+            .table
+            .get(connection)
+            .map(|connection| connection.0.clone())
+    })?)
 }
 
 impl Host for State {}
@@ -91,8 +121,11 @@ impl HostConnection for State {
             Ok(lease) => lease,
             Err(error) => return Ok(Err(error)),
         };
-        let parameters = parameters.into_iter().map(Value::from).collect();
-        let result = blocking(move || lease.run(&statement, parameters)).await?;
+        let parameters: Vec<Value> = parameters.into_iter().map(Value::from).collect();
+        let result = match lease.try_read(&statement, &parameters) {
+            Some(rows) => Ok(rows),
+            None => blocking(move || lease.run(&statement, parameters)).await?,
+        };
         Ok(result.map_err(Error::from).map(|result| QueryResult {
             columns: result.columns,
             rows: result.rows.into_iter().map(RowResult::from).collect(),
@@ -103,20 +136,20 @@ impl HostConnection for State {
         &mut self,
         connection: Resource<Connection>,
     ) -> wasmtime::Result<i64> {
-        let lease = self.table.get(&connection)?.0.clone();
-        Ok(blocking(move || lease.last_insert_rowid()).await?)
+        last_insert_rowid(self.table.get(&connection)?.0.clone()).await
     }
 
     async fn changes(&mut self, connection: Resource<Connection>) -> wasmtime::Result<u64> {
-        let lease = self.table.get(&connection)?.0.clone();
-        Ok(blocking(move || lease.changes()).await?)
+        changes(self.table.get(&connection)?.0.clone()).await
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
         self.open_databases -= 1;
-        // Rolling back an open transaction touches the disk.
-        blocking(move || drop(connection)).await?;
+        // Rolling back an open transaction or closing a connection touches the disk.
+        if !connection.0.is_settled() {
+            blocking(move || drop(connection)).await?;
+        }
         Ok(())
     }
 }
@@ -147,6 +180,15 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
             Err(error) => return Ok(Err(error)),
         };
         let parameters: Vec<Value> = parameters.into_iter().map(Value::from).collect();
+        if let Some(Rows { columns, rows }) = lease.try_read(&statement, &parameters) {
+            let rows: Vec<RowResult> = rows.into_iter().map(RowResult::from).collect();
+            let readers = store.with(|mut access| {
+                let rows = StreamReader::new(&mut access, rows)?;
+                let end = std::future::ready(wasmtime::error::Ok(Ok(())));
+                wasmtime::error::Ok((rows, FutureReader::new(&mut access, end)?))
+            })?;
+            return Ok(Ok((columns, readers.0, readers.1)));
+        }
         let (columns_to, columns) = oneshot::channel();
         let (rows_to, rows) = mpsc::unbounded_channel();
         let (end_to, end) = oneshot::channel();
@@ -177,28 +219,14 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         store: &Accessor<T, Self>,
         connection: Resource<Connection>,
     ) -> wasmtime::Result<i64> {
-        let lease = store.with(|mut access| {
-            access
-                .get()
-                .table
-                .get(&connection)
-                .map(|connection| connection.0.clone())
-        })?;
-        Ok(blocking(move || lease.last_insert_rowid()).await?)
+        last_insert_rowid(lease_of(store, &connection)?).await
     }
 
     async fn changes_async(
         store: &Accessor<T, Self>,
         connection: Resource<Connection>,
     ) -> wasmtime::Result<u64> {
-        let lease = store.with(|mut access| {
-            access
-                .get()
-                .table
-                .get(&connection)
-                .map(|connection| connection.0.clone())
-        })?;
-        Ok(blocking(move || lease.changes()).await?)
+        changes(lease_of(store, &connection)?).await
     }
 }
 

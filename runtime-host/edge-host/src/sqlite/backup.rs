@@ -1,7 +1,5 @@
-//! Copies the databases of a data directory while they are in use.
-//!
-//! What it is not: a restore; that is putting the files back while nothing runs. Invariant: each copy is one consistent state, taken by
-//! SQLite itself, and a copy that exists under its final name is complete.
+//! Copies the databases of a data directory while they are in use. SQLite itself makes each copy, so that it is one consistent state; a copy
+//! that exists under its final name is complete.
 
 use crate::lock::make_private_dir;
 use anyhow::{Context, Result, bail};

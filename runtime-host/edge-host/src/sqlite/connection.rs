@@ -1,8 +1,7 @@
-//! Connections: how one is set up, what SQL may not do with it, and how it goes back to the pool.
-//!
-//! Invariant: a connection that goes back has no open transaction and no setting, temporary table or attached database of its user.
+//! Connections: how one is set up, what SQL may not do with it, and how it goes back to the pool. A connection in the pool has no open
+//! transaction, and no setting, temporary table or attached database of its last user.
 
-use super::Database;
+use super::{Database, Watch};
 use limits::edge_host as bounds;
 use parking_lot::Mutex;
 use rusqlite::{
@@ -12,6 +11,7 @@ use rusqlite::{
     limits::Limit,
 };
 use std::{
+    cell::Cell,
     path::Path,
     sync::{
         Arc,
@@ -20,22 +20,48 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Virtual machine steps between two looks at the clock: some microseconds.
-const STEPS_PER_LOOK: i32 = 10_000;
+/// Virtual machine steps between two looks at the clock: some ten microseconds.
+const STEPS_PER_LOOK: i32 = 1_000;
+
+/// The thread that a statement runs on decides how long it may take and whether it may wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thread {
+    /// A blocking thread: the statement may wait for other writers and has [`bounds::QUERY_TIMEOUT_MS`].
+    Blocking,
+    /// A thread that serves other requests too: the statement never waits, has [`bounds::SQLITE_IN_PLACE_US`], and handles no
+    /// value above [`bounds::SQLITE_IN_PLACE_BYTES_MAX`], so that no single step of it takes long.
+    Shared,
+}
+
+impl Thread {
+    fn time(self) -> Duration {
+        match self {
+            Self::Blocking => Duration::from_millis(bounds::QUERY_TIMEOUT_MS),
+            Self::Shared => Duration::from_micros(bounds::SQLITE_IN_PLACE_US),
+        }
+    }
+}
 
 /// An open connection.
 pub(super) struct Open {
     pub(super) connection: Connection,
-    /// A user changed settings or made temporary things: not for the pool.
+    /// A statement changed settings or made temporary objects, so that the connection cannot go back to the pool.
     marked: Arc<AtomicBool>,
     /// End of the running statement, microseconds since `since`; 0 for none.
     deadline: Arc<AtomicU64>,
     since: Instant,
+    /// The thread that the connection's waiting time and value size are set for.
+    set_for: Cell<Thread>,
+    /// SQLite's own bound of a value's bytes.
+    value_bytes_max: i32,
+    /// A statement changed the watched table; announced once its transaction is over.
+    touched: Arc<AtomicBool>,
+    watch: Arc<Watch>,
 }
 
 impl Open {
     /// Opens a file with the settings that all users share: write-ahead log, full sync, foreign keys (as Spin), a bounded wait.
-    pub(super) fn new(path: &Path) -> rusqlite::Result<Self> {
+    pub(super) fn new(path: &Path, watch: &Arc<Watch>) -> rusqlite::Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -51,6 +77,7 @@ impl Open {
         connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_CREATE, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_ATTACH_WRITE, false)?;
+        let value_bytes_max = connection.limit(Limit::SQLITE_LIMIT_LENGTH)?;
         let marked = Arc::new(AtomicBool::new(false));
         let mark = marked.clone();
         connection.authorizer(Some(move |context: AuthContext<'_>| {
@@ -66,24 +93,57 @@ impl Open {
                 end != 0 && since.elapsed().as_micros() as u64 > end
             }),
         )?;
+        let touched = Arc::new(AtomicBool::new(false));
+        let (touch, watched) = (touched.clone(), watch.clone());
+        connection.update_hook(Some(move |_, _: &str, table: &str, _| {
+            if watched.is_for(table) {
+                touch.store(true, Ordering::Relaxed);
+            }
+        }))?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok(Self {
             connection,
             marked,
             deadline,
             since,
+            set_for: Cell::new(Thread::Blocking),
+            value_bytes_max,
+            touched,
+            watch: watch.clone(),
         })
     }
 
-    /// Gives the next statement its time.
-    pub(super) fn start_clock(&self) {
-        let end = self.since.elapsed() + Duration::from_millis(bounds::QUERY_TIMEOUT_MS);
+    /// Sets the bounds of the next statement and starts its clock.
+    ///
+    /// # Errors
+    /// When SQLite refuses a setting.
+    pub(super) fn start_clock(&self, thread: Thread) -> rusqlite::Result<()> {
+        if self.set_for.get() != thread {
+            let (wait_ms, value_bytes_max) = match thread {
+                Thread::Blocking => (bounds::SQLITE_BUSY_TIMEOUT_MS, self.value_bytes_max),
+                Thread::Shared => (0, bounds::SQLITE_IN_PLACE_BYTES_MAX as i32),
+            };
+            self.connection
+                .busy_timeout(Duration::from_millis(wait_ms))?;
+            self.connection
+                .set_limit(Limit::SQLITE_LIMIT_LENGTH, value_bytes_max)?;
+            self.set_for.set(thread);
+        }
+        let end = self.since.elapsed() + thread.time();
         self.deadline
             .store(end.as_micros() as u64, Ordering::Relaxed);
+        Ok(())
     }
 
     fn stop_clock(&self) {
         self.deadline.store(0, Ordering::Relaxed);
+    }
+
+    /// Announces a change of the watched table, unless its transaction is still open.
+    fn announce(&self) {
+        if self.connection.is_autocommit() && self.touched.swap(false, Ordering::Relaxed) {
+            self.watch.announce();
+        }
     }
 }
 
@@ -171,6 +231,23 @@ impl Lease {
         }
     }
 
+    /// Uses the connection unless a statement of another request holds it. Does not wait.
+    pub(super) fn try_with<T>(&self, work: impl FnOnce(&Open) -> T) -> Option<T> {
+        let guard = self.open.try_lock()?;
+        let open = guard.as_ref()?;
+        let result = work(open);
+        open.stop_clock();
+        Some(result)
+    }
+
+    /// Whether giving the connection back touches no file: nothing runs on it, no transaction is open, and it goes to the pool.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.try_with(|open| {
+            open.connection.is_autocommit() && !open.marked.load(Ordering::Relaxed)
+        })
+        .unwrap_or_default()
+    }
+
     /// Uses the connection; callers queue. Blocks; not for async threads.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Open) -> T) -> T {
         let guard = self.open.lock();
@@ -179,28 +256,43 @@ impl Lease {
             .expect("a lease holds its connection until it is dropped");
         let result = work(open);
         open.stop_clock();
+        open.announce();
         result
     }
 
-    /// Rows changed by the newest statement of this user.
+    /// Rows changed by the newest statement of this user. Blocks while a statement runs.
     pub(crate) fn changes(&self) -> u64 {
-        self.with(|open| {
-            if open.connection.total_changes() == self.changes_before {
-                0
-            } else {
-                open.connection.changes()
-            }
-        })
+        self.with(|open| self.changes_of(open))
     }
 
-    /// Row id of the newest insert of this user, 0 before the first.
+    /// [`Self::changes`], unless a statement runs.
+    pub(crate) fn try_changes(&self) -> Option<u64> {
+        self.try_with(|open| self.changes_of(open))
+    }
+
+    fn changes_of(&self, open: &Open) -> u64 {
+        if open.connection.total_changes() == self.changes_before {
+            0
+        } else {
+            open.connection.changes()
+        }
+    }
+
+    /// Row id of the newest insert of this user, 0 before the first. Blocks while a statement runs.
     pub(crate) fn last_insert_rowid(&self) -> i64 {
-        self.with(|open| {
-            let rowid = open.connection.last_insert_rowid();
-            let untouched = rowid == self.rowid_before
-                && open.connection.total_changes() == self.changes_before;
-            if untouched { 0 } else { rowid }
-        })
+        self.with(|open| self.rowid_of(open))
+    }
+
+    /// [`Self::last_insert_rowid`], unless a statement runs.
+    pub(crate) fn try_last_insert_rowid(&self) -> Option<i64> {
+        self.try_with(|open| self.rowid_of(open))
+    }
+
+    fn rowid_of(&self, open: &Open) -> i64 {
+        let rowid = open.connection.last_insert_rowid();
+        let untouched =
+            rowid == self.rowid_before && open.connection.total_changes() == self.changes_before;
+        if untouched { 0 } else { rowid }
     }
 }
 
@@ -211,6 +303,7 @@ impl Drop for Lease {
         };
         let clean =
             open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok();
+        open.touched.store(false, Ordering::Relaxed);
         if clean && !open.marked.load(Ordering::Relaxed) {
             self.database.give_back(open);
         }

@@ -1,12 +1,12 @@
-//! SQLite files of the edge: one per database label, opened, checked, pooled, bounded, backed up.
+//! SQLite files of components: one per database label, opened, checked, pooled, bounded and backed up. Schemas are the components' own.
 //!
-//! What it is not: an ORM or a schema; tables are the components' business.
-//! Invariant: a damaged, read-only or foreign file stops the start with a text that says so (`plugin_store::file`); nothing is ever reset or
-//! repaired in silence.
+//! A file that is damaged, read-only or no database stops the start with an error that names the reason (`plugin_store::file`); nothing is
+//! reset or repaired without the operator.
 
 mod backup;
 mod connection;
 mod statement;
+mod watch;
 
 use anyhow::Result;
 use limits::edge_host::SQLITE_IDLE_CONNECTIONS_MAX;
@@ -21,7 +21,8 @@ pub use backup::backup;
 pub(crate) use connection::Lease;
 use connection::Open;
 pub use plugin_store::file::Unusable;
-pub(crate) use statement::{Failure, Row, Value};
+pub(crate) use statement::{Failure, Row, Rows, Value};
+pub(crate) use watch::Watch;
 
 /// File of a component database.
 pub fn database_file(data_dir: &Path, label: &str) -> PathBuf {
@@ -37,6 +38,7 @@ pub fn key_value_file(data_dir: &Path, label: &str) -> PathBuf {
 pub(crate) struct Database {
     path: PathBuf,
     idle: Mutex<Vec<Open>>,
+    watch: Arc<Watch>,
 }
 
 impl Database {
@@ -44,11 +46,12 @@ impl Database {
     ///
     /// # Errors
     /// When the file is damaged, gone, no database, read-only, or the disk is full. The file is left as it is.
-    pub(crate) fn check(path: PathBuf) -> Result<Arc<Self>> {
+    pub(crate) fn check(path: PathBuf, watch: Arc<Watch>) -> Result<Arc<Self>> {
         file::check(&path)?;
         let database = Arc::new(Self {
             path,
             idle: Mutex::new(Vec::new()),
+            watch,
         });
         let open = database
             .open_checked()
@@ -59,9 +62,15 @@ impl Database {
     }
 
     fn open_checked(&self) -> rusqlite::Result<Open> {
-        let open = Open::new(&self.path)?;
+        let open = Open::new(&self.path, &self.watch)?;
         file::verify(&open.connection, &self.path)?;
         Ok(open)
+    }
+
+    /// An idle connection, if there is one. Does not wait.
+    pub(crate) fn try_lease(self: &Arc<Self>) -> Option<Lease> {
+        let open = self.idle.lock().pop()?;
+        Some(Lease::new(self.clone(), open))
     }
 
     /// An idle connection, or a new one. Blocks; not for async threads.
@@ -70,7 +79,7 @@ impl Database {
     /// When the file cannot be opened.
     pub(crate) fn lease(self: &Arc<Self>) -> rusqlite::Result<Lease> {
         let idle = self.idle.lock().pop();
-        let open = idle.map_or_else(|| Open::new(&self.path), Ok)?;
+        let open = idle.map_or_else(|| Open::new(&self.path, &self.watch), Ok)?;
         Ok(Lease::new(self.clone(), open))
     }
 

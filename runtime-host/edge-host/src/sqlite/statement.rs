@@ -1,8 +1,9 @@
 //! One statement: parameters in, rows out, bounded in rows, bytes and time.
 //!
-//! Invariant: a result is never held beyond [`bounds::QUERY_BYTES_MAX`]; a statement never runs beyond [`bounds::QUERY_TIMEOUT_MS`].
+//! A short read is answered on the calling thread; everything else runs on a blocking thread, because it may wait for the disk or for
+//! another writer. A read that turns out long is broken off and run again there.
 
-use super::Lease;
+use super::{Lease, connection::Thread};
 use limits::edge_host as bounds;
 use rusqlite::{ErrorCode, types::ValueRef};
 use thiserror::Error;
@@ -58,6 +59,36 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Lease {
+    /// Answers a short read on the calling thread, which may be an async one. Nothing when the statement does more than read, has to
+    /// wait, fails, or exceeds the bounds of [`Thread::Shared`]: then it runs on a blocking thread, from its beginning.
+    pub(crate) fn try_read(&self, sql: &str, parameters: &[Value]) -> Option<Rows> {
+        if !is_query(sql) {
+            return None;
+        }
+        self.try_with(|open| {
+            open.start_clock(Thread::Shared).ok()?;
+            let mut statement = open.connection.prepare_cached(sql).ok()?;
+            if !statement.readonly() {
+                return None;
+            }
+            let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+            let mut found = statement
+                .query(rusqlite::params_from_iter(parameters))
+                .ok()?;
+            let (mut rows, mut bytes) = (Vec::new(), 0);
+            while let Some(row) = found.next().ok()? {
+                let (values, size) = values(row, columns.len()).ok()?;
+                bytes += size;
+                if bytes > bounds::SQLITE_IN_PLACE_BYTES_MAX {
+                    return None;
+                }
+                rows.push(values);
+            }
+            Some(Rows { columns, rows })
+        })
+        .flatten()
+    }
+
     /// Runs a statement and collects its rows. Blocks.
     pub(crate) fn run(&self, sql: &str, parameters: Vec<Value>) -> Result<Rows, Failure> {
         let mut columns = Vec::new();
@@ -79,7 +110,7 @@ impl Lease {
         mut sink: impl FnMut(Row) -> bool,
     ) -> Result<(), Failure> {
         self.with(|open| {
-            open.start_clock();
+            open.start_clock(Thread::Blocking)?;
             let mut statement = open.connection.prepare_cached(sql)?;
             let names = statement
                 .column_names()
@@ -94,14 +125,10 @@ impl Lease {
                 if count > bounds::QUERY_ROWS_MAX {
                     return Err(Failure::TooManyRows);
                 }
-                let mut values = Vec::with_capacity(width);
-                for column in 0..width {
-                    let value = owned(row.get_ref(column)?, column)?;
-                    bytes += size(&value);
-                    if bytes > bounds::QUERY_BYTES_MAX {
-                        return Err(Failure::TooManyBytes);
-                    }
-                    values.push(value);
+                let (values, size) = values(row, width)?;
+                bytes += size;
+                if bytes > bounds::QUERY_BYTES_MAX {
+                    return Err(Failure::TooManyBytes);
                 }
                 if !sink(values) {
                     return Ok(());
@@ -110,6 +137,30 @@ impl Lease {
             Ok(())
         })
     }
+}
+
+/// Whether a statement may be one that only reads rows; what SQLite makes of it decides. A `PRAGMA` or `COMMIT` counts as reading for
+/// SQLite, and touches the disk.
+fn is_query(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    ["SELECT", "WITH"].iter().any(|word| {
+        sql.get(..word.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(word))
+    })
+}
+
+/// The values of a row, and the bytes they take.
+fn values(row: &rusqlite::Row<'_>, width: usize) -> Result<(Row, usize), Failure> {
+    let (mut values, mut bytes) = (Vec::with_capacity(width), 0);
+    for column in 0..width {
+        let value = owned(row.get_ref(column)?, column)?;
+        bytes += size(&value);
+        if bytes > bounds::QUERY_BYTES_MAX {
+            return Err(Failure::TooManyBytes);
+        }
+        values.push(value);
+    }
+    Ok((values, bytes))
 }
 
 fn owned(value: ValueRef<'_>, column: usize) -> Result<Value, Failure> {

@@ -285,7 +285,7 @@ async fn a_component_that_computes_for_ever_is_stopped_and_others_are_served_mea
     assert_eq!(
         *order.lock().expect("order"),
         ["others", "spin"],
-        "nobody waited for the component that computes for ever"
+        "no request waited for the component that computes for ever"
     );
     assert!(
         began.elapsed() >= Duration::from_millis(bounds::BUSY_TIMEOUT_MS),

@@ -4,7 +4,13 @@ use crate::support::{App, load, post, probe_manifest, send};
 use edge_host::{EdgeHost, backup, database_file};
 use http::Method;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 const GRANTS: &str =
     "sqlite_databases = [\"default\", \"second\"]\nkey_value_stores = [\"default\"]";
@@ -192,6 +198,57 @@ async fn results_and_running_time_are_bounded() {
         error(&bounded[0]).contains("exceeds the limit of 100000 rows"),
         "{bounded}"
     );
+}
+
+/// On the only async thread: a read that runs there for long would keep the other request from starting.
+#[tokio::test]
+async fn a_long_read_leaves_the_thread_to_other_requests() {
+    let app = App::probe(GRANTS).await;
+    let long = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000000) SELECT count(*) FROM n";
+    let big = "SELECT length(hex(zeroblob(300000)))";
+    let order = Mutex::new(Vec::new());
+    tokio::join!(
+        async {
+            let result = sql(&app.host, json!([[long, []], [big, []]])).await;
+            assert_eq!(result[0]["rows"], json!([[10_000_000]]));
+            assert_eq!(result[1]["rows"], json!([[600_000]]));
+            order.lock().expect("order").push("long");
+        },
+        async {
+            let result = sql(&app.host, json!([["SELECT 1", []]])).await;
+            assert_eq!(result[0]["rows"], json!([[1]]));
+            order.lock().expect("order").push("short");
+        }
+    );
+    assert_eq!(order.into_inner().expect("order"), ["short", "long"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_that_change_the_watched_table_are_announced() {
+    let app = App::probe(GRANTS).await;
+    sql(
+        &app.host,
+        json!([["CREATE TABLE t (a)", []], ["CREATE TABLE other (a)", []]]),
+    )
+    .await;
+    let announced = Arc::new(AtomicUsize::new(0));
+    let count = announced.clone();
+    app.host.watch("t", move || {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let insert = json!(["INSERT INTO t VALUES (1)", []]);
+    for (statements, expected) in [
+        (json!([["INSERT INTO other VALUES (1)", []]]), 0),
+        (json!([["SELECT * FROM t", []]]), 0),
+        (json!([insert]), 1),
+        (json!([["BEGIN", []], insert, insert, ["COMMIT", []]]), 2),
+        (json!([["BEGIN", []], insert]), 2),
+        (json!([["INSERT INTO other VALUES (2)", []]]), 2),
+        (json!([["DELETE FROM t WHERE a = 1", []]]), 3),
+    ] {
+        sql(&app.host, statements.clone()).await;
+        assert_eq!(announced.load(Ordering::SeqCst), expected, "{statements}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -118,7 +118,7 @@ fn survive(kills: usize) {
             .unwrap_or_default();
         assert!(
             revision >= told,
-            "seed {seed}: after kill {kill} the revision is {revision}, and {told} was told"
+            "seed {seed}: after kill {kill} the revision is {revision}, but {told} was acknowledged"
         );
         assert!(
             rows.keys()
