@@ -64,8 +64,8 @@ pub(crate) fn http(bench: &Bench) -> Result<Vec<Figure>> {
             let before = server.cpu_ns()?;
             let asked = Asked {
                 line: request,
-                token: "",
                 connections: CONNECTIONS,
+                ..Asked::default()
             };
             let answers = http::load(server.address(), asked, time).with_context(|| kind.name())?;
             // The first turn compiles nothing any more, but it fills caches and pools.
@@ -132,7 +132,7 @@ fn with_hello(root: &Path, folder: &Path) -> Result<String> {
 }
 
 /// The version of the `spin` on the PATH, if there is one.
-fn has_spin() -> Option<String> {
+pub(super) fn has_spin() -> Option<String> {
     let output = Command::new("spin")
         .arg("--version")
         .stderr(Stdio::null())

@@ -18,7 +18,7 @@ fn each_case_is_accepted_or_refused_with_its_text() {
         match case.extension().and_then(|extension| extension.to_str()) {
             Some("toml") => {}
             Some("expect") if case.with_extension("toml").exists() => continue,
-            _ => panic!("nobody reads {}", case.display()),
+            _ => panic!("no test reads {}", case.display()),
         }
         checked += 1;
         let found = match Manifest::parse(

@@ -1,7 +1,12 @@
 //! The directory: the application in this process with its variables, or one elsewhere.
 
 use super::setup::Setup;
-use crate::{config::Config, directory_client::DirectoryClient, failure::Coded, keys};
+use crate::{
+    config::{Config, Edge},
+    directory_client::DirectoryClient,
+    failure::Coded,
+    keys,
+};
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::{EdgeHost, Options};
@@ -10,7 +15,12 @@ use http::{Request, StatusCode, header};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
 };
+use tokio::sync::Notify;
+
+/// The table of the directory to which each change adds a row.
+const CHANGES_TABLE: &str = "change";
 
 /// Opens the directory and checks that it can use its database.
 ///
@@ -37,6 +47,15 @@ pub(super) async fn open(setup: &Setup) -> Result<DirectoryClient> {
     let client = DirectoryClient::Local(host);
     probe(&client, &setup.credential).await?;
     Ok(client)
+}
+
+/// Wakes the gateway after each change that is committed to the directory's SQLite file, without a request. Changes of a directory
+/// elsewhere or in PostgreSQL are announced by `POST /internal/wake`.
+pub(super) fn wake_on_change(directory: &DirectoryClient, wake: &Arc<Notify>) {
+    if let DirectoryClient::Local(host) = directory {
+        let wake = wake.clone();
+        host.watch(CHANGES_TABLE, move || wake.notify_one());
+    }
 }
 
 /// Reads one change: an application in this process that cannot do that is a reason not to start.
@@ -72,8 +91,10 @@ fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
         ..
     } = &setup.config;
     let own = format!("http://{}", reachable(setup.address));
-    let gateways = std::iter::once(&own).chain(&edge.gateway_urls);
-    let gateways: Vec<&str> = gateways.map(String::as_str).collect();
+    let mut gateways = edge.gateway_urls.clone();
+    if uses_postgres(edge) {
+        gateways.insert(0, own.clone());
+    }
     let mut variables: BTreeMap<String, String> = [
         ("identity_mode", identity.mode.as_str().to_owned()),
         ("public_key", keys::public_keys(&setup.data)?),
@@ -93,6 +114,15 @@ fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
     .into();
     variables.extend(edge.variables.clone());
     Ok(variables)
+}
+
+/// Whether the directory is kept in PostgreSQL, whose commits [`wake_on_change`] does not see: by configuration, or by the environment
+/// that the application reads.
+fn uses_postgres(edge: &Edge) -> bool {
+    let store = edge.variables.get("store").cloned();
+    store
+        .or_else(|| std::env::var("SPIN_VARIABLE_STORE").ok())
+        .is_some_and(|store| store == "postgres")
 }
 
 /// The address at which this process reaches itself.

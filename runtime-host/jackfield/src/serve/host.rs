@@ -50,6 +50,7 @@ impl Host {
         metrics.collect(Box::new(PluginMetrics(plugin_metrics.clone())));
         let (asker, edge_task, wake) =
             edge::door(Box::new(directory.clone()), setup.credential.clone());
+        directory::wake_on_change(&directory, &wake);
         let keys = TokenKeys {
             config: setup.config.clone(),
             data: setup.data.clone(),
