@@ -6,7 +6,7 @@ use tests::{client::Client, host::Host, plugins::Directory};
 const SERVER: &str = "plaza";
 
 /// A host with the probe plugin, its events registered on a server, and two users there.
-fn stage(directory: &Directory) -> (Host, Client, Client) {
+fn fixture(directory: &Directory) -> (Host, Client, Client) {
     directory.install("plugin-probe", |_| {});
     let host = directory.settings().start();
     host.plugin_in("tests.probe", "loaded");
@@ -48,7 +48,7 @@ fn chat(text: &str) -> Value {
 #[test]
 fn a_plugin_sees_client_events_first_and_decides() {
     let directory = Directory::default();
-    let (_host, mut alice, mut bob) = stage(&directory);
+    let (_host, mut alice, mut bob) = fixture(&directory);
     alice.send(ask(json!({"n": 1})));
     assert_eq!(bob.expect("plugin_event")["payload"]["n"], 1, "relayed");
     alice.send(ask(json!({"do": "consume", "n": 2})));
@@ -65,7 +65,7 @@ fn a_plugin_sees_client_events_first_and_decides() {
 #[test]
 fn a_plugin_sends_under_its_own_identity() {
     let directory = Directory::default();
-    let (_host, mut alice, mut bob) = stage(&directory);
+    let (_host, mut alice, mut bob) = fixture(&directory);
     alice.send(ask(json!({"do": "say", "text": "from the plugin"})));
     let said = bob.expect("chat_message");
     assert_eq!(
@@ -79,7 +79,7 @@ fn a_plugin_sends_under_its_own_identity() {
 #[test]
 fn loops_are_cut() {
     let directory = Directory::default();
-    let (host, mut alice, mut bob) = stage(&directory);
+    let (host, mut alice, mut bob) = fixture(&directory);
     alice.send(ask(json!({"do": "echo", "n": 0})));
     let mut heard = 0;
     // The loop ends by the hop limit; a marker sent afterwards arrives after all of it.
@@ -104,7 +104,7 @@ fn loops_are_cut() {
 #[test]
 fn chat_is_rewritten_refused_and_flagged_and_the_rest_is_untouched() {
     let directory = Directory::default();
-    let (host, mut alice, mut bob) = stage(&directory);
+    let (host, mut alice, mut bob) = fixture(&directory);
     alice.send(json!({"type": "chat_message", "serverId": SERVER, "message": "!rewrite this", "zebra": [1, 2], "apple": null}));
     let got = bob.expect("chat_message");
     assert_eq!(
@@ -131,7 +131,7 @@ fn chat_is_rewritten_refused_and_flagged_and_the_rest_is_untouched() {
 #[test]
 fn instances_of_two_servers_share_values_and_nothing_else() {
     let directory = Directory::default();
-    let (host, mut alice, mut bob) = stage(&directory);
+    let (host, mut alice, mut bob) = fixture(&directory);
     host.create_server("olga", "annex");
     for event in ["ask", "tell"] {
         let direction = if event == "ask" {
@@ -167,7 +167,7 @@ fn instances_of_two_servers_share_values_and_nothing_else() {
 #[test]
 fn the_bus_replays_to_its_own_server_alone() {
     let directory = Directory::default();
-    let (_host, mut alice, mut bob) = stage(&directory);
+    let (_host, mut alice, mut bob) = fixture(&directory);
     for n in 0..3 {
         alice.send(ask(json!({"do": "publish", "message": {"n": n}})));
         bob.expect("plugin_event");

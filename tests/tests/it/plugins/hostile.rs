@@ -16,7 +16,7 @@ use tests::{
     plugins::Directory,
 };
 
-fn stage(directory: &Directory) -> (Host, Bystander) {
+fn fixture(directory: &Directory) -> (Host, Bystander) {
     directory.install("plugin-probe", |_| {});
     directory.install("polls", |_| {});
     let host = directory.settings().config(RATES).start();
@@ -55,7 +55,7 @@ fn dies(host: &Host, deed: &str, why: &str) {
 #[test]
 fn traps_memory_and_recursion_end_only_the_instance() {
     let directory = Directory::default();
-    let (host, bystander) = stage(&directory);
+    let (host, bystander) = fixture(&directory);
     dies(&host, "panic", "unreachable");
     dies(&host, "recurse", "stack");
     let hog = host.ask_plugin("GET", "/probe/hog/200", b"");
@@ -106,7 +106,7 @@ fn a_slow_answer_is_a_timeout() {
 #[test]
 fn endless_answers_are_cut() {
     let directory = Directory::default();
-    let (host, bystander) = stage(&directory);
+    let (host, bystander) = fixture(&directory);
     let request = tests::http::Request::new("GET", "/api/plugins/route/probe/endless")
         .bearer(&host.token("alice", "client"));
     // The status is sent before the limit is reached, so the body must break off.
@@ -121,7 +121,7 @@ fn endless_answers_are_cut() {
 #[test]
 fn logs_are_bounded_and_escaped() {
     let directory = Directory::default();
-    let (host, _bystander) = stage(&directory);
+    let (host, _bystander) = fixture(&directory);
     let _ = host
         .ask_plugin(
             "POST",
@@ -159,7 +159,7 @@ fn logs_are_bounded_and_escaped() {
 #[test]
 fn storage_has_a_quota_and_writes_are_atomic() {
     let directory = Directory::default();
-    let (host, _bystander) = stage(&directory);
+    let (host, _bystander) = fixture(&directory);
     let full = host
         .ask_plugin("GET", "/probe/kv-many/70", b"")
         .expect(200)
@@ -254,7 +254,7 @@ fn the_lower_limit_of_manifest_and_operator_is_enforced() {
 #[test]
 fn the_sandbox_shows_no_environment_and_reaches_no_private_address() {
     let directory = Directory::default();
-    let (host, _bystander) = stage(&directory);
+    let (host, _bystander) = fixture(&directory);
     assert_eq!(
         host.ask_plugin("GET", "/probe/environment", b"").json(),
         json!({"variables": 0, "arguments": 0}),

@@ -1,29 +1,32 @@
 //! Permissions: every operation of the running host's OpenAPI document is called with every role,
 //! and the answer must be what its `x-permission` says. An operation without `x-permission` fails
 //! the test.
-mod stage;
+mod fixture;
 
+use fixture::{CALLERS, Fixture, SECRET, refusal};
 use serde_json::json;
-use stage::{CALLERS, SECRET, Stage, refusal};
 use tests::http::Request;
 
 #[test]
 fn each_operation_enforces_its_permission() {
-    let stage = Stage::new();
-    for id in stage.asking.keys() {
+    let fixture = Fixture::new();
+    for id in fixture.asking.keys() {
         assert!(
-            stage.operations.iter().any(|operation| operation.id == *id),
+            fixture
+                .operations
+                .iter()
+                .any(|operation| operation.id == *id),
             "requests.json speaks of {id}, which does not exist"
         );
     }
-    let shared = stage.world("shared");
-    let before = stage.revision(&shared).expect("a server");
+    let shared = fixture.world("shared");
+    let before = fixture.revision(&shared).expect("a server");
     let mut wrong = Vec::new();
-    for operation in &stage.operations {
+    for operation in &fixture.operations {
         for who in CALLERS {
             let told = format!("{} by {who} ({})", operation.id, operation.permission);
             if let Some(status) = refusal(operation, who) {
-                let answer = stage.ask(who, operation, &shared);
+                let answer = fixture.ask(who, operation, &shared);
                 if answer.status != status || answer.text().contains(SECRET) {
                     wrong.push(format!(
                         "{told}: wanted {status}, got {} {}",
@@ -33,9 +36,9 @@ fn each_operation_enforces_its_permission() {
                 }
                 continue;
             }
-            let world = stage.world(&format!("{}-{who}", operation.id));
-            let answer = stage.ask(who, operation, &world);
-            let wanted = stage
+            let world = fixture.world(&format!("{}-{who}", operation.id));
+            let answer = fixture.ask(who, operation, &world);
+            let wanted = fixture
                 .asking(operation)
                 .instead
                 .get(who)
@@ -57,7 +60,7 @@ fn each_operation_enforces_its_permission() {
         wrong.join("\n")
     );
     assert_eq!(
-        stage.revision(&shared),
+        fixture.revision(&shared),
         Some(before),
         "refused requests have changed something"
     );
@@ -66,9 +69,9 @@ fn each_operation_enforces_its_permission() {
 /// No operation that needs an identity tells an unknown caller whether a server exists.
 #[test]
 fn anonymous_callers_cannot_probe_for_servers() {
-    let stage = Stage::new();
-    let world = stage.world("hidden");
-    for operation in stage
+    let fixture = Fixture::new();
+    let world = fixture.world("hidden");
+    for operation in fixture
         .operations
         .iter()
         .filter(|operation| operation.path.contains("{serverId}"))
@@ -77,12 +80,12 @@ fn anonymous_callers_cannot_probe_for_servers() {
         {
             continue;
         }
-        let body = stage.body(operation, &world);
+        let body = fixture.body(operation, &world);
         let [there, nowhere] = [&world.server, "w-nowhere"].map(|server| {
-            let answer = stage.send(
+            let answer = fixture.send(
                 "anonymous",
                 &operation.method,
-                &stage.path(operation, &world, server),
+                &fixture.path(operation, &world, server),
                 body.as_ref(),
             );
             (answer.status, answer.text())
@@ -96,10 +99,10 @@ fn anonymous_callers_cannot_probe_for_servers() {
 /// nothing with them.
 #[test]
 fn a_server_id_has_one_spelling() {
-    let stage = Stage::new();
-    let world = stage.world("spelt");
+    let fixture = Fixture::new();
+    let world = fixture.world("spelt");
     let own = world.server.to_uppercase();
-    let _ = stage
+    let _ = fixture
         .send(
             "stranger",
             "POST",
@@ -127,8 +130,8 @@ fn a_server_id_has_one_spelling() {
         format!("{server}\\..\\{own}"),
         escaped,
     ];
-    let before = stage.revision(&world).expect("a server");
-    for operation in stage
+    let before = fixture.revision(&world).expect("a server");
+    for operation in fixture
         .operations
         .iter()
         .filter(|operation| operation.path.contains("{serverId}") && operation.success != 410)
@@ -138,12 +141,12 @@ fn a_server_id_has_one_spelling() {
             continue;
         }
         for spelling in &spellings {
-            let path = stage.path(operation, &world, spelling);
-            let answer = stage.send(
+            let path = fixture.path(operation, &world, spelling);
+            let answer = fixture.send(
                 "stranger",
                 &operation.method,
                 &path,
-                stage.body(operation, &world).as_ref(),
+                fixture.body(operation, &world).as_ref(),
             );
             assert!(
                 (400..500).contains(&answer.status),
@@ -156,7 +159,7 @@ fn a_server_id_has_one_spelling() {
         }
     }
     assert_eq!(
-        stage.revision(&world),
+        fixture.revision(&world),
         Some(before),
         "another owner's server was changed"
     );
@@ -165,16 +168,16 @@ fn a_server_id_has_one_spelling() {
 /// Headers and parameters that some frameworks read as the method.
 #[test]
 fn the_method_cannot_be_overridden() {
-    let stage = Stage::new();
-    let world = stage.world("overridden");
-    let before = stage.revision(&world);
-    for operation in stage
+    let fixture = Fixture::new();
+    let world = fixture.world("overridden");
+    let before = fixture.revision(&world);
+    for operation in fixture
         .operations
         .iter()
         .filter(|operation| operation.method == "GET" && operation.permission != "service")
     {
-        let path = stage.path(operation, &world, &world.server);
-        let plain = stage.send("owner", "GET", &path, None).status;
+        let path = fixture.path(operation, &world, &world.server);
+        let plain = fixture.send("owner", "GET", &path, None).status;
         for header in [
             "x-http-method-override",
             "x-http-method",
@@ -182,17 +185,17 @@ fn the_method_cannot_be_overridden() {
         ] {
             for method in ["DELETE", "PUT", "PATCH"] {
                 let request = Request::new("GET", &path)
-                    .bearer(&stage.tokens["owner"])
+                    .bearer(&fixture.tokens["owner"])
                     .header(header, method);
                 assert_eq!(
-                    stage.host.send(&request).status,
+                    fixture.host.send(&request).status,
                     plain,
                     "GET {path} with {header}: {method}"
                 );
             }
         }
         let join = if path.contains('?') { '&' } else { '?' };
-        let answer = stage.send("owner", "GET", &format!("{path}{join}_method=DELETE"), None);
+        let answer = fixture.send("owner", "GET", &format!("{path}{join}_method=DELETE"), None);
         assert_eq!(
             answer.status,
             plain,
@@ -207,34 +210,34 @@ fn the_method_cannot_be_overridden() {
     ] {
         let path = format!("/api/servers/{}", world.server);
         let request = Request::new("POST", &path)
-            .bearer(&stage.tokens["owner"])
+            .bearer(&fixture.tokens["owner"])
             .header(header, "DELETE")
             .json(&json!({}));
-        let _ = stage.host.send(&request).expect(405);
+        let _ = fixture.host.send(&request).expect(405);
     }
-    assert_eq!(stage.revision(&world), before, "a method was overridden");
+    assert_eq!(fixture.revision(&world), before, "a method was overridden");
 }
 
 /// Routes that the host answers itself, which no document of the directory lists.
 #[test]
 fn the_routes_of_the_host_need_credentials_too() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     for who in CALLERS {
         let connections = match who {
             "admin" => 200,
             "anonymous" | "forged" | "foreign" | "service" => 401,
             _ => 403,
         };
-        let _ = stage
+        let _ = fixture
             .send(who, "GET", "/api/connections", None)
             .expect(connections);
         let wake = if who == "service" { 200 } else { 401 };
-        let _ = stage
+        let _ = fixture
             .send(who, "POST", "/internal/wake", Some(&json!({"seq": 0})))
             .expect(wake);
         for path in ["/", "/healthz", "/readyz", "/metrics", "/limits"] {
-            let _ = stage.send(who, "GET", path, None).expect(200);
-            let _ = stage.send(who, "DELETE", path, None).expect(405);
+            let _ = fixture.send(who, "GET", path, None).expect(200);
+            let _ = fixture.send(who, "DELETE", path, None).expect(405);
         }
     }
 }

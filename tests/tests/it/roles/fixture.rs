@@ -145,7 +145,7 @@ pub(super) fn refusal(operation: &Operation, who: &str) -> Option<u16> {
 }
 
 /// A host, the credentials of its users, and how its operations are called.
-pub(super) struct Stage {
+pub(super) struct Fixture {
     pub(super) host: Host,
     pub(super) tokens: BTreeMap<&'static str, String>,
     pub(super) asking: BTreeMap<String, Asking>,
@@ -158,7 +158,7 @@ pub(super) struct World {
     pub(super) invite: String,
 }
 
-impl Stage {
+impl Fixture {
     pub(super) fn new() -> Self {
         let host = Settings::new()
             .config("[rest]\nservers_per_owner = 100000\n")
