@@ -9,7 +9,7 @@ const PLUGIN: &str = "example.polls";
 
 /// Codes that need another host, each with the test that provokes it.
 const ELSEWHERE: [&str; 2] = [
-    "INTERNAL",         // judges::a_trap_costs_one_refusal
+    "INTERNAL",         // validators::a_trap_costs_one_refusal
     "EDGE_UNAVAILABLE", // edge::the_gateway_keeps_running_when_its_edge_dies
 ];
 
