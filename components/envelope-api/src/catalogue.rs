@@ -35,7 +35,6 @@ fn envelope(envelope: &EnvelopeType) -> Value {
         "bytesMax": envelope.bytes_max,
         "rate": {"class": envelope.rate.name(), "perSecond": rate.per_second, "burst": rate.burst},
         "coalesced": envelope.coalesce,
-        "rows": envelope.rows,
         "fields": envelope.fields.iter().map(field).collect::<Vec<_>>(),
         "schemas": ways.map(|way| format!("/api/schemas/envelopes/{}/{}.json", way.name(), envelope.name)).collect::<Vec<_>>(),
     })

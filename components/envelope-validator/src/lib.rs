@@ -1,7 +1,7 @@
-//! The last judge of the chain as a component: `validation` behind the WIT interface `jackfield:envelopes/judge`.
+//! The validator as a component: the crate `validation` behind the WIT interface `jackfield:envelopes/judge`.
 //!
-//! What it is: a translation of types in both directions, and the place where one instance keeps what it learned.
-//! What it is not: policy; that is `validation`. Invariant: it imports nothing that could tell it more than its arguments do.
+//! It translates types in both directions and keeps the definitions of its instance. It imports nothing, so that a verdict depends on its
+//! arguments and definitions only.
 
 mod bindings;
 mod translate;
@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use validation::Definitions;
 
 thread_local! {
-    /// A component has one thread; a trap ends the instance and this with it.
+    /// A component has one thread. After a trap the instance is replaced, with empty definitions.
     static DEFINITIONS: RefCell<Definitions> = RefCell::new(Definitions::new());
 }
 

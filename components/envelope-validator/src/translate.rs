@@ -1,4 +1,4 @@
-//! The types of `wit/judge.wit` and their Rust twins, which carry the same words.
+//! Conversion between the types of `wit/judge.wit` and those of `envelope::verdict`, which have the same names.
 
 use crate::bindings::exports::jackfield::envelopes::types as wit;
 use envelope::verdict as core;

@@ -83,7 +83,6 @@ fn message(envelope: &EnvelopeType, way: Way, key: &str) -> Value {
         "summary": envelope.summary,
         "contentType": "application/json",
         "payload": {"$ref": format!("#/components/schemas/{key}")},
-        "x-rows": envelope.rows,
     });
     if way == Way::ClientToServer {
         let rate = envelope.rate.rate();

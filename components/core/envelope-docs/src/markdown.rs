@@ -77,7 +77,7 @@ fn section(out: &mut String, envelope: &EnvelopeType) {
     if envelope.coalesce {
         out.push_str(" A slow receiver gets only the newest one from each sender.");
     }
-    let _ = writeln!(out, " Rows {}.", envelope.rows);
+    out.push('\n');
     if !envelope.fields.is_empty() {
         out.push_str("\n| member | JSON | set by | always | |\n|---|---|---|---|---|\n");
         rows(out, envelope.fields, "");

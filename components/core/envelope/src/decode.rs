@@ -1,7 +1,7 @@
-//! Reads an envelope once: a JSON object's top-level members with their byte spans, nothing deeper.
+//! The strict reader of envelopes: the top-level members of a JSON object with their byte ranges.
 //!
-//! This reader is authoritative (decision: the judge): duplicate keys, trailing bytes, wrong UTF-8 and nesting beyond
-//! [`limits::envelope::JSON_DEPTH_MAX`] are refused here, so that no two readers can understand one envelope differently.
+//! Its reading is the one that counts. Duplicate members, trailing bytes, invalid UTF-8 and nesting beyond
+//! [`limits::envelope::JSON_DEPTH_MAX`] are errors, so that no two readers can understand an envelope differently.
 
 use crate::{
     json::{self, Skip, space},
@@ -12,10 +12,10 @@ use std::{borrow::Cow, ops::Range};
 
 pub use crate::hint::Hint;
 
-/// Why bytes are not an envelope. All of them are `BAD_JSON` on the wire.
+/// Why bytes are not an envelope. Each is `BAD_JSON` on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// Not UTF-8, not JSON, not an object, or a key twice.
+    /// Not UTF-8, not JSON, not an object, or a duplicate member.
     #[error("not a JSON object: {0}")]
     Json(String),
     /// Nested too deeply.
@@ -29,7 +29,7 @@ pub enum DecodeError {
 /// One top-level member.
 #[derive(Debug, Clone)]
 pub struct Member<'a> {
-    /// The key, unescaped.
+    /// The name, without escapes.
     pub key: Cow<'a, str>,
     /// The value's JSON text, without surrounding white space.
     pub raw: &'a str,
@@ -37,7 +37,7 @@ pub struct Member<'a> {
     pub span: Range<usize>,
 }
 
-/// A decoded envelope: borrowed, order kept.
+/// A decoded envelope. It borrows the bytes and keeps the order of the members.
 #[derive(Debug, Clone)]
 pub struct Envelope<'a> {
     text: &'a str,
@@ -53,8 +53,8 @@ impl<'a> Envelope<'a> {
         Self::read(bytes, |_, _, text, at| json::read(text, at, 1, &mut Skip))
     }
 
-    /// Reads `bytes`, and on the way puts the value of the member `key` on `tape` when the envelope turned out to be of type `kind`
-    /// before. Otherwise the tape is empty, and whoever needs it reads the member again.
+    /// Reads `bytes`, and in the same pass puts the value of the member `key` on `tape` if the envelope has the type `kind`. Afterwards the
+    /// tape is empty if the envelope has another type or no such member.
     ///
     /// # Errors
     /// See [`DecodeError`].
@@ -65,17 +65,24 @@ impl<'a> Envelope<'a> {
         key: &str,
     ) -> Result<Self, DecodeError> {
         tape.clear();
-        Self::read(bytes, |members, name, text, at| {
-            if name == key
-                && members
+        let envelope = Self::read(bytes, |members, name, text, at| {
+            // Where the type stands behind the member, it is not known yet, and the tape is cleared afterwards if it is another one.
+            let may_be_kind = || {
+                members
                     .iter()
-                    .any(|member| member.key == "type" && member.plain() == Some(kind))
-            {
+                    .find(|member| member.key == "type")
+                    .is_none_or(|member| member.plain().is_none_or(|found| found == kind))
+            };
+            if name == key && may_be_kind() {
                 tape.read(text, at, 1)
             } else {
                 json::read(text, at, 1, &mut Skip)
             }
-        })
+        })?;
+        if !tape.is_empty() && envelope.text("type").as_deref() != Some(kind) {
+            tape.clear();
+        }
+        Ok(envelope)
     }
 
     /// Reads all members; `value` reads the value at a position and returns the position behind it.
@@ -139,13 +146,13 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The bytes it was read from.
+    /// The envelope's bytes.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.text.as_bytes()
     }
 
-    /// The same as text.
+    /// The envelope's text.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.text
@@ -174,7 +181,7 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// Whether the member is absent or `null`: old clients send both for "nothing".
+    /// Whether the member is absent or `null`; clients of version 1.0 send both.
     #[must_use]
     pub fn is_nothing(&self, key: &str) -> bool {
         self.member(key).is_none_or(|member| member.raw == "null")
@@ -188,7 +195,7 @@ impl<'a> Envelope<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// The value when it is a text without escapes.
+    /// The value, if it is a text without escapes.
     fn plain(&self) -> Option<&'a str> {
         let plain = self.raw.strip_prefix('"')?.strip_suffix('"')?;
         (!plain.contains('\\')).then_some(plain)
@@ -204,12 +211,12 @@ impl From<json::Fault> for DecodeError {
     }
 }
 
-/// A text in quotes without its escapes; `None` where they mean no character.
+/// A quoted text without its escapes; `None` where an escape is no character.
 fn unescape<'a>(quoted: &str) -> Option<Cow<'a, str>> {
     serde_json::from_str(quoted).ok().map(Cow::Owned)
 }
 
-/// A foreign text cut for a message.
+/// A client's text, cut to a length that fits a message.
 #[must_use]
 pub fn shorten(text: &str) -> Cow<'_, str> {
     const CHARS_MAX: usize = 64;

@@ -1,15 +1,14 @@
-//! The grammar of JSON, read once over bytes: no tree, no recursion, no allocation.
+//! The JSON scanner under [`crate::decode`] and [`crate::tape`]: no tree, no recursion, no allocation.
 //!
-//! What it is: the scanner under [`crate::decode`] and [`crate::tape`]. It accepts exactly what RFC 8259 calls a JSON text, as `serde_json`
-//! does for values that are passed on unread: the range of numbers and lone surrogates are for those to judge who look inside.
-//! What it is not: a check of UTF-8; it is given a `str`. Invariant: each byte is looked at a bounded number of times.
+//! It accepts exactly the JSON texts of RFC 8259. Numbers out of range and lone surrogates are grammatical; [`crate::tape::Tape::prove`]
+//! refuses them where a value is used.
 
 use limits::envelope::JSON_DEPTH_MAX;
 
 /// Why a text is no JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Something else was expected at this byte.
+    /// Unexpected byte at this position.
     #[error("something else is expected at byte {0}")]
     Syntax(usize),
     /// Nested deeper than [`JSON_DEPTH_MAX`].
@@ -17,13 +16,13 @@ pub enum Fault {
     Depth,
 }
 
-/// What the scanner tells while it reads. All positions are byte offsets into the text; all methods may do nothing.
+/// Receives the events of the scanner. Positions are byte offsets into the text.
 pub trait Sink {
     /// A text or a key, between its quotes.
     fn text(&mut self, _start: usize, _end: usize, _escaped: bool) {}
-    /// A number; `wide` when it might not be finite.
+    /// A number; `wide` if it may be out of the range of a 64-bit float.
     fn number(&mut self, _start: usize, _end: usize, _wide: bool) {}
-    /// `true`, `false` or `null`, told by its first letter.
+    /// `true`, `false` or `null`, given by its first letter.
     fn word(&mut self, _letter: u8) {}
     /// `{` or `[`.
     fn open(&mut self, _is_object: bool) {}
@@ -33,7 +32,7 @@ pub trait Sink {
     fn close(&mut self) {}
 }
 
-/// Listens to nothing: for values that are passed over.
+/// Ignores all events, for values that are skipped.
 #[derive(Debug, Clone, Copy)]
 pub struct Skip;
 
@@ -142,7 +141,7 @@ fn key<S: Sink>(bytes: &[u8], at: usize, sink: &mut S) -> Result<usize, Fault> {
 /// Reads a string from behind its opening quote: the position of the closing one, and whether there are escapes between them.
 ///
 /// # Errors
-/// [`Fault::Syntax`] where a string may not go on so.
+/// [`Fault::Syntax`] at the first byte that is illegal in a string.
 pub fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     let (mut at, mut escaped) = (skip_plain(bytes, start), false);
     loop {
@@ -168,9 +167,9 @@ pub fn string(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
     }
 }
 
-/// The position behind a number, and whether it might not be finite.
+/// The position behind a number, and whether it may be out of the range of a 64-bit float.
 fn number(bytes: &[u8], start: usize) -> Result<(usize, bool), Fault> {
-    /// A number without exponent and with no more bytes is finite.
+    /// A number without exponent and with at most this many bytes is finite.
     const SURELY_FINITE_BYTES: usize = 300;
     let mut at = start + usize::from(bytes.get(start) == Some(&b'-'));
     at = if bytes.get(at) == Some(&b'0') {
@@ -215,15 +214,15 @@ fn word(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     }
 }
 
-/// Position of the next quote, backslash or control character at or behind `at`: where a JSON text stops being plain. Eight bytes at a
-/// time.
+/// Position of the next quote, backslash or control character at or behind `at`: where the plain part of a JSON text ends. Reads eight bytes at
+/// a time.
 #[must_use]
 pub fn skip_plain(json: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
     while let Some(chunk) = json.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        // The lowest high bit that is set stands at the first byte below its bound; those above it may be false.
+        // The lowest high bit set is the first byte below its bound; higher ones may be false positives.
         let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
         let quote = below(word ^ (ONES * u64::from(b'"')), 1);
         let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);

@@ -1,9 +1,8 @@
-//! The envelope contract: what may cross a client's WebSocket, how it is read, and what may be decided about it.
+//! The envelope contract: the table of types ([`catalogue`]), the gateway's scan ([`scan`]), the strict reader ([`decode`]), the types of
+//! verdicts ([`verdict`]), and the envelopes that the server itself writes ([`reply`]).
 //!
-//! What it is: one table ([`catalogue`]) from which the documents are generated, one reader ([`decode`]) that every side shares, the
-//! vocabulary of decisions ([`verdict`]), and the texts the server itself says ([`reply`]).
-//! What it is not: the decision; that is `validation`, behind the WIT interface `jackfield:envelopes/judge`.
-//! Invariant: untouched means untouched; an envelope is changed by byte patches only, so unknown members and their order survive.
+//! The decision about an envelope is made in the crate `validation`. An envelope is changed by byte patches only, so unknown members and
+//! the order of members reach the receivers unchanged. See `docs/concepts/envelopes.md`.
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
@@ -20,6 +19,3 @@ pub use decode::{DecodeError, Envelope};
 pub use hint::Hint;
 pub use scan::Scan;
 pub use verdict::{Context, Validator, Verdict};
-
-/// Cap of the server's own long answers; they are not read from a client.
-const MESSAGE_BYTES: usize = limits::socket::MESSAGE_BYTES_MAX;

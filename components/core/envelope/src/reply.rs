@@ -1,19 +1,19 @@
-//! What the server itself says, as bytes. One place, so that refusals look alike wherever they are decided.
+//! The envelopes that the server itself writes, as bytes: refusals and `connected`.
 
 use crate::{catalogue, verdict::Refusal};
 use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use std::borrow::Cow;
 
-/// Codes of refusals (requirements 6.E), in the order in which they are checked.
+/// Codes of refusals, in the order of the checks (`docs/concepts/envelopes.md`, "The order of checks").
 pub mod code {
-    /// The bytes are no envelope.
+    /// The bytes are not an envelope.
     pub const BAD_JSON: &str = "BAD_JSON";
     /// No such type, or one that only the server sends.
     pub const UNKNOWN_TYPE: &str = "UNKNOWN_TYPE";
-    /// A member is missing or of the wrong form.
+    /// A member is missing or malformed.
     pub const INVALID_FIELD: &str = "INVALID_FIELD";
-    /// `identify` comes first.
+    /// `identify` must be sent first.
     pub const NOT_IDENTIFIED: &str = "NOT_IDENTIFIED";
     /// The connection has not joined this server.
     pub const NOT_A_MEMBER: &str = "NOT_A_MEMBER";
@@ -37,19 +37,19 @@ pub mod code {
     pub const RATE_LIMITED: &str = "RATE_LIMITED";
     /// A component failed; nothing was sent.
     pub const INTERNAL: &str = "INTERNAL";
-    /// Uniform answer about a target that cannot be reached, whatever the reason.
+    /// The target cannot be reached; the answer is the same for every reason.
     pub const NOT_REACHABLE: &str = "NOT_REACHABLE";
-    /// The identity needs proof that was not given or does not hold.
+    /// The identity needs a proof that is missing or invalid.
     pub const IDENTITY_PROOF_REQUIRED: &str = "IDENTITY_PROOF_REQUIRED";
-    /// The identity of a connection cannot change any more.
+    /// The identity of a connection cannot change while it has joined or viewed a server.
     pub const IDENTITY_FIXED: &str = "IDENTITY_FIXED";
     /// Too many connections, joins or views.
     pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
-    /// The edge does not answer; trying again makes sense.
+    /// The edge does not answer; a retry may succeed.
     pub const EDGE_UNAVAILABLE: &str = "EDGE_UNAVAILABLE";
-    /// A plugin of the server decided against it; the message is the plugin's reason.
+    /// A plugin refused it; the message is the plugin's reason.
     pub const PLUGIN_REFUSED: &str = "PLUGIN_REFUSED";
-    /// A plugin that decides about such envelopes did not answer in time; nothing was sent, trying again makes sense.
+    /// A plugin that decides about such envelopes did not answer in time; nothing was sent, a retry may succeed.
     pub const PLUGIN_UNAVAILABLE: &str = "PLUGIN_UNAVAILABLE";
 
     /// All of them, in this order.
@@ -214,7 +214,7 @@ pub fn access_denied(
     bytes(&body)
 }
 
-/// What `connected` says of the protocol, written once for all connections; `limits` is what the shell configured.
+/// The member `protocol` of `connected`, serialized once for all connections; `limits` comes from the configuration.
 #[must_use]
 pub fn protocol(limits: &Value) -> Box<RawValue> {
     let protocol = json!({
@@ -226,7 +226,7 @@ pub fn protocol(limits: &Value) -> Box<RawValue> {
     serde_json::value::to_raw_value(&protocol).expect("texts and numbers always serialize")
 }
 
-/// The `connected` envelope (W1).
+/// The `connected` envelope.
 #[must_use]
 pub fn connected(connection_id: &str, server_time_ms: u64, protocol: &RawValue) -> Vec<u8> {
     #[derive(Serialize)]

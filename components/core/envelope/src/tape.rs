@@ -1,14 +1,14 @@
-//! A JSON value as a flat list of slots that borrow the text it was read from.
+//! A JSON value as a flat list of slots that refer to the text it was read from.
 //!
-//! Building a tree of owned values is most of what checking a payload costs; this spares it, and a tape that is used again allocates
-//! nothing. Reading is structure alone ([`Tape::read`]); before anybody looks inside, [`Tape::prove`] refuses what two readers could
-//! understand differently. Neither recurses.
+//! It replaces a tree of owned values, which would be most of the cost of checking a payload; a reused tape allocates nothing.
+//! [`Tape::read`] reads the structure. [`Tape::prove`] then refuses values that two readers could understand differently; it must succeed
+//! before a value is used. Neither recurses.
 
 use crate::json::{self, Fault, Sink};
 
 /// Objects with more members than this carry a sorted list of their members, so that lookups in them do not walk.
 const LINEAR_MEMBERS_MAX: usize = 8;
-/// Stands where a container has no sorted list.
+/// Marks a container without a sorted list.
 const UNSORTED: u32 = u32::MAX;
 /// A tape that grew beyond this many slots is not kept for the next value.
 const SLOTS_KEPT_MAX: usize = 16_384;
@@ -22,9 +22,9 @@ pub enum Kind {
     True,
     /// `false`
     False,
-    /// A number that is finite for sure.
+    /// A number that is certainly finite.
     Number,
-    /// A number that has to be proven finite.
+    /// A number that [`Tape::prove`] has to check.
     Wide,
     /// A text or key without escapes.
     Text,
@@ -51,7 +51,7 @@ pub struct Slot {
     pub count: u32,
 }
 
-/// Why a value that is JSON is refused all the same.
+/// Why a value that is legal JSON is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// Beyond 64-bit floating point.
@@ -60,7 +60,7 @@ pub enum Flaw {
     /// An object with a member twice.
     #[error("has an object with a member twice")]
     Duplicate,
-    /// Half of a surrogate pair.
+    /// A lone surrogate.
     #[error("has a text with half a character")]
     Surrogate,
 }
@@ -73,7 +73,7 @@ pub struct Tape {
     decoded: String,
     /// Key slots of large objects in the order of their names.
     sorted: Vec<u32>,
-    /// The innermost container that is not closed; what is outside of it stands in its `end` until then.
+    /// The innermost open container; its `end` holds the index of the enclosing one until it is closed.
     open: u32,
 }
 
@@ -127,7 +127,7 @@ impl Tape {
         }
     }
 
-    /// Forgets what was read, and keeps storage of usual size.
+    /// Empties the tape. Storage of usual size is kept.
     pub fn clear(&mut self) {
         if self.slots.capacity() > SLOTS_KEPT_MAX {
             *self = Self::default();
@@ -160,12 +160,12 @@ impl Tape {
         end
     }
 
-    /// Decodes escapes, and refuses what two readers could understand differently. `text` is the text that was read.
+    /// Decodes escapes, and refuses values that two readers could understand differently. `text` is the text that was read.
     ///
     /// # Errors
     /// See [`Flaw`].
     pub fn prove(&mut self, text: &str) -> Result<(), Flaw> {
-        // From the end, so that the keys of an object are decoded before they are compared.
+        // Backwards, so that the keys of an object are decoded before they are compared.
         for at in (0..self.slots.len()).rev() {
             let slot = self.slots[at];
             match slot.kind {
@@ -184,7 +184,7 @@ impl Tape {
         Ok(())
     }
 
-    /// What is on the tape, together with the text it was read from.
+    /// A view of the tape with the text it was read from.
     #[must_use]
     pub fn view<'a>(&'a self, text: &'a str) -> View<'a> {
         View {
@@ -196,7 +196,7 @@ impl Tape {
         }
     }
 
-    /// Makes this a tape with one text on it.
+    /// Replaces the content by one text.
     pub fn become_text(&mut self, text: &str) {
         self.clear();
         self.decoded.push_str(text);
@@ -212,7 +212,7 @@ impl Tape {
         });
     }
 
-    /// Escapes are rare and intricate: serde_json decodes them, surrogates included.
+    /// Decodes an escaped text, surrogate pairs included.
     fn decode(&mut self, text: &str, at: usize) -> Result<(), Flaw> {
         let slot = self.slots[at];
         let quoted = text
@@ -230,7 +230,7 @@ impl Tape {
         Ok(())
     }
 
-    /// Refuses a member that stands twice; sorts the members of a large object.
+    /// Refuses duplicate members; sorts the members of a large object.
     fn distinct(&mut self, text: &str, at: usize) -> Result<(), Flaw> {
         let Self {
             slots,
@@ -255,7 +255,7 @@ impl Tape {
             end: object.end,
         };
         if object.count as usize <= LINEAR_MEMBERS_MAX {
-            // Length and last byte tell most names apart.
+            // Length and last byte differ for most names.
             let mut seen = [(0u32, 0u32); LINEAR_MEMBERS_MAX];
             for count in 0.. {
                 let Some(key) = members.next() else {
@@ -361,7 +361,7 @@ impl<'a> View<'a> {
         if self.is_ascii && slot.kind == Kind::Text {
             return u64::from(slot.end - slot.start);
         }
-        // A character begins at each byte that continues none.
+        // Continuation bytes are not counted.
         self.text(slot)
             .bytes()
             .filter(|byte| byte & 0xc0 != 0x80)

@@ -1,13 +1,13 @@
-//! The vocabulary between whoever judges an envelope and whoever acts on it: the Rust twin of `wit/judge.wit`.
+//! The types between the validator chain and the gateway: the Rust counterpart of `wit/judge.wit`.
 //!
-//! Judges decide, the host acts: every effect is checked against limits and live state before it is performed.
+//! The chain decides, the gateway acts: it checks every effect against limits and live state before it performs it.
 
 use identifiers::{EventName, PluginId, ServerId, UserId};
 
-/// What a judge may know about the connection and the moment. Built by the host for each envelope.
+/// What a component of the chain gets to know besides the envelope. Built by the gateway for each envelope.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
-    /// Wall clock, milliseconds since 1970. Judges have no clock of their own.
+    /// Wall clock, milliseconds since 1970. Components of the chain have no clock of their own.
     pub now_ms: u64,
     /// The connection's id, a UUID.
     pub connection_id: &'a str,
@@ -19,42 +19,42 @@ pub struct Context<'a> {
     pub server_id: Option<&'a str>,
     /// The envelope names no server, and `server_id` is the sole joined (else the sole viewed) one.
     pub server_implied: bool,
-    /// Newest revision of that server's definitions known to the host. A judge that learned an older one answers [`Verdict::NeedSnapshot`].
+    /// Newest revision of that server's definitions known to the host. A component that has older ones answers [`Verdict::NeedSnapshot`].
     pub server_revision: u64,
-    /// What the connection is to that server.
+    /// The connection's membership of that server.
     pub membership: Membership,
 }
 
-/// What a connection is to a server.
+/// A connection's membership of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Membership {
     /// Neither joined nor viewing.
     #[default]
     None,
-    /// Viewing (W16): sees roster and requirements, gets no content.
+    /// Viewing: gets roster and plugin requirements, no content.
     Viewing,
-    /// Joined (W14).
+    /// Joined.
     Joined,
 }
 
-/// A judge's answer about one envelope.
+/// The answer of a component of the chain about one envelope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing against it: the next judge of the chain is asked. The last judge never passes.
+    /// No objection: the next component is asked. Only filters may answer so.
     Pass,
-    /// As `Pass`, but the envelope goes on in these bytes.
+    /// Like `Pass`, and the envelope continues as these bytes.
     Rewrite(Vec<u8>),
-    /// The envelope is legal: patch it and perform the effects. Only the last judge of the chain may say so.
+    /// The envelope is legal: patch it and perform the effects. Only the validator may answer so.
     Route(Decision),
-    /// The envelope goes no further; the sender is told.
+    /// The envelope ends here; the sender gets the reply.
     Refuse(Refusal),
-    /// The judge has not learned this server's definitions in the wanted revision; teach it and ask again.
+    /// The definitions of this server in the wanted revision are missing: deliver them and ask again.
     NeedSnapshot(String),
-    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is for the log.
+    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is a ticket for the log.
     Later(u64),
 }
 
-/// What happens with a legal envelope.
+/// What is done with a legal envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {
     /// Changes to the envelope's bytes before it is sent on, ordered by offset, not overlapping.
@@ -68,28 +68,28 @@ pub struct Decision {
 pub struct Patch {
     /// Byte offset into the original envelope.
     pub offset: u32,
-    /// How many original bytes go.
+    /// Number of original bytes that are replaced.
     pub remove: u32,
-    /// What stands there instead.
+    /// The bytes that replace them.
     pub insert: Vec<u8>,
 }
 
 /// One thing for the host to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
-    /// Take this identity (W3). The host proves it where the identity mode asks for proof.
+    /// Take this identity. The gateway verifies its proof where the identity mode requires one.
     Identify(Identify),
-    /// Answer a keepalive (W9, D10).
+    /// Answer a keepalive.
     Keepalive,
-    /// Set the connection's status and tell every joined server (W20).
+    /// Set the connection's status and send it to every joined server.
     SetStatus(Status),
-    /// Authorize and join (W14).
+    /// Authorize and join.
     Join(Access),
-    /// Authorize and view (W16).
+    /// Authorize and view.
     View(Access),
-    /// Leave (W17).
+    /// Leave this server.
     Leave(String),
-    /// Send the patched envelope to every other connection that joined this server (D5).
+    /// Send the patched envelope to every other connection that joined this server.
     Broadcast(String),
     /// Send the patched envelope to the connections of this identity that joined this server (plugin events of scope `user`).
     SendToMember {
@@ -98,28 +98,28 @@ pub enum Effect {
         /// The identity.
         user_id: String,
     },
-    /// Send the patched envelope to joined connections that declared this plugin, or to all where none did (decision: scopes).
+    /// Send the patched envelope to joined connections that declared this plugin, or to all where none did.
     SendToPlugin {
         /// The server.
         server_id: String,
         /// The plugin.
         plugin_id: String,
     },
-    /// Forward the patched envelope to this identity, if the forwarding rule lets it (D8, D13).
+    /// Forward the patched envelope to this identity, if the forwarding rule allows it.
     Forward {
         /// The identity.
         user_id: String,
         /// Which rule applies.
         class: ForwardClass,
     },
-    /// Remember that this identity offers a server's icon in this version (W29).
+    /// Record that this identity offers a server's icon in this version.
     IconAvailable {
         /// The server.
         server_id: String,
         /// The version, milliseconds since 1970.
         updated_at: u64,
     },
-    /// Tell the sender which members offer a newer icon than this version (W29).
+    /// Send the sender the members that offer a newer icon than this version.
     IconPeers {
         /// The server.
         server_id: String,
@@ -128,14 +128,14 @@ pub enum Effect {
     },
 }
 
-/// Which forwarding rule an envelope falls under (D8).
+/// The forwarding rule of an envelope (`docs/concepts/envelopes.md`, "Forwarding rules").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForwardClass {
-    /// A call offer: newest connection that shares a server with the sender (D13).
+    /// A call offer: to the newest connection that shares a server with the sender.
     Offer,
-    /// Answers and ICE candidates: back to the connection the offer came from (D13).
+    /// Answers and ICE candidates: back to the connection that the offer came from.
     Reply,
-    /// Direct messages and calls: to anyone, within rates and block lists.
+    /// Direct messages and calls: to any identity, within rates and block lists.
     Direct,
     /// Icon transfers: need a shared server.
     Icon,
@@ -148,7 +148,7 @@ pub struct Identify {
     pub user_id: Option<String>,
     /// Display name; the host makes one where it is empty.
     pub display_name: String,
-    /// Usually the signalling URL; tells several connections of one identity apart (W7).
+    /// Usually the signalling URL; distinguishes several connections of one identity.
     pub connection_scope: Option<String>,
     /// Profile text.
     pub description: Option<String>,
@@ -156,19 +156,19 @@ pub struct Identify {
     pub profile_updated_at: Option<String>,
     /// JSON Web Token that proves the identity.
     pub token: Option<String>,
-    /// Ed25519 public key, base64url, and the proof made with it (decision: identity).
+    /// Ed25519 public key, base64url, and the proof made with it.
     pub key: Option<String>,
     /// Signature, base64url.
     pub proof: Option<String>,
-    /// Bind `key` to the identity, so that it needs proof from now on (D7).
+    /// Bind `key` to the identity, which needs proof from then on.
     pub lock: bool,
-    /// Plugins the client has, by id and version; `None` when it does not say (D11).
+    /// Plugins that the client declares, by id and version; `None` when it declares none.
     pub plugins: Option<Vec<(String, String)>>,
-    /// Extra features the client understands: `errors`, `roster-paging`, …
+    /// Features that the client understands: `errors`, `roster-paging`, …
     pub features: Vec<String>,
 }
 
-/// A wish to join or view a server.
+/// A request to join or view a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     /// The server.
@@ -181,7 +181,7 @@ pub struct Access {
     pub roster_offset: u32,
 }
 
-/// Presence (W20), most available last.
+/// Presence, the most available last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Status {
     /// `offline`: connected but invisible by choice.
@@ -216,42 +216,42 @@ impl Status {
     }
 }
 
-/// A refusal: a code for counters and the complete envelope (`error`, `plugin_error` or `access_denied`) that tells the sender.
+/// A refusal: its code, and the complete envelope (`error`, `plugin_error` or `access_denied`) for the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// One of the codes of requirements 6.E, or an operator component's own.
+    /// One of the codes in [`crate::reply::code`], or a filter's own.
     pub code: String,
     /// JSON of the answer to the sender.
     pub reply: Vec<u8>,
 }
 
-/// What a judge learns about one server before it judges that server's plugin events.
+/// The definitions of one server, as the validator needs them for its plugin events.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
     /// The server.
     pub server_id: String,
     /// Its revision; grows with every change.
     pub revision: u64,
-    /// Requirements (T42), as far as judging needs them.
+    /// Plugin requirements.
     pub requirements: Vec<Requirement>,
-    /// Event definitions (T44).
+    /// Event definitions.
     pub definitions: Vec<Definition>,
 }
 
-/// A plugin requirement, as far as judging needs it.
+/// A plugin requirement, as far as the validator needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     /// The plugin.
     pub plugin_id: PluginId,
     /// Status `blocked` or `incompatible`: its events are refused with `PLUGIN_BLOCKED`.
     pub blocked: bool,
-    /// Whether the stored manifest declares `events.server.publish`; `None` without a manifest (decision: stored manifest).
+    /// Whether the stored manifest declares `events.server.publish`; `None` without a manifest.
     pub publishes: Option<bool>,
-    /// The synthetic identity of the plugin (`pluginUser.id`), besides `plugin:<pluginId>` (D9).
+    /// The plugin's own identity (`pluginUser.id`), besides `plugin:<pluginId>`.
     pub plugin_user_id: Option<String>,
 }
 
-/// A registered plugin event (T44).
+/// A registered plugin event.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
     /// The plugin.
@@ -260,7 +260,7 @@ pub struct Definition {
     pub event_name: EventName,
     /// Who may send it.
     pub direction: EventDirection,
-    /// Whom it reaches.
+    /// Its receivers.
     pub scope: EventScope,
     /// JSON Schema text; `None` when the payload is free.
     pub schema: Option<String>,
@@ -268,10 +268,10 @@ pub struct Definition {
     pub payload_bytes_max: u32,
 }
 
-/// `direction` of an event definition (T15, T53).
+/// `direction` of an event definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventDirection {
-    /// From clients, seen by a server-side component first.
+    /// From clients; a plugin on this host decides about it first.
     ClientToServer,
     /// Relayed between clients.
     ServerRelay,
@@ -279,7 +279,7 @@ pub enum EventDirection {
     P2pHint,
 }
 
-/// `scope` of an event definition (T57, decision: scopes).
+/// `scope` of an event definition (`docs/concepts/envelopes.md`, "Plugin events").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventScope {
     /// All joined members.
@@ -292,28 +292,28 @@ pub enum EventScope {
     Plugin,
 }
 
-/// Whoever judges envelopes: the validator in a sandbox, a chain of components, or a native twin in tests.
+/// Decides about envelopes: a chain of sandboxed components, or the native function in tests.
 ///
-/// One instance serves one thread; it may keep what it learned and nothing else.
+/// One instance serves one thread. It keeps the definitions it was given and no other state.
 pub trait Validator: Send {
-    /// Judges one envelope. Never panics: a failure inside is [`ValidatorError`].
+    /// Decides about one envelope.
     ///
     /// # Errors
-    /// The judge trapped or ran out of time; the sender gets `INTERNAL`, and the next call works.
+    /// A component trapped, exceeded its deadline or broke the contract. The sender gets `INTERNAL`; the next call works.
     fn validate(
         &mut self,
         context: &Context<'_>,
         envelope: &[u8],
     ) -> Result<Verdict, ValidatorError>;
 
-    /// Takes the definitions of one server, replacing older ones.
+    /// Replaces the definitions of one server.
     ///
     /// # Errors
     /// As [`Validator::validate`].
     fn update_definitions(&mut self, snapshot: &Snapshot) -> Result<(), ValidatorError>;
 }
 
-/// A judge failed.
+/// A component of the chain failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValidatorError {
     /// It ran longer than its deadline.
@@ -330,20 +330,17 @@ pub enum ValidatorError {
         /// The trap.
         reason: String,
     },
-    /// It answered something that its place in the chain does not allow.
+    /// Its answer is not allowed at its place in the chain.
     #[error("component '{component}' broke the contract: {reason}")]
     Contract {
         /// Which component of the chain.
         component: String,
-        /// What it did.
+        /// What is wrong with the answer.
         reason: String,
     },
 }
 
-/// Applies `patches` to `original`.
-///
-/// # Errors
-/// `None` when a patch lies outside the envelope, overlaps another or is out of order: the judge broke its contract.
+/// Applies `patches` to `original`; `None` when a patch lies outside the envelope, overlaps another or is out of order.
 #[must_use]
 pub fn apply(original: &[u8], patches: &[Patch]) -> Option<Vec<u8>> {
     let grown = patches
@@ -366,13 +363,13 @@ pub fn apply(original: &[u8], patches: &[Patch]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// A server the host may act on; the check of a judge's text happens once, here.
+/// Parses a server id out of a verdict.
 #[must_use]
 pub fn server(text: &str) -> Option<ServerId> {
     ServerId::new(text).ok()
 }
 
-/// An identity the host may act on.
+/// Parses an identity out of a verdict.
 #[must_use]
 pub fn user(text: &str) -> Option<UserId> {
     UserId::new(text).ok()

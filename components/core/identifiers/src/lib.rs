@@ -1,6 +1,4 @@
-//! The identifiers of the system as types that check themselves once, on construction.
-//!
-//! What it is not: a parser of anything bigger. Invariant: a value of one of these types satisfies its rule.
+//! Identifiers as types that check their rule on construction.
 #![forbid(unsafe_code)]
 
 use limits::identity::{NAME_CHARS_MAX, NAME_CHARS_MIN, SERVER_ID_CHARS_MAX, USER_ID_CHARS_MAX};
@@ -11,9 +9,9 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} {rule}")]
 pub struct InvalidId {
-    /// Which identifier was wanted: `pluginId`, `eventName`, `serverId`, `oderId`.
+    /// The member: `pluginId`, `eventName`, `serverId`, `oderId`.
     pub kind: &'static str,
-    /// The rule that the text breaks, to be read after the kind.
+    /// The rule that the text breaks, as a predicate of `kind`.
     pub rule: &'static str,
 }
 
@@ -77,13 +75,13 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// A plugin's id: `/^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$/` (T18). Never used as a path.
+    /// A plugin's id: `/^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$/`. It is never used as a path.
     PluginId, |text| name("pluginId", text, u8::is_ascii_digit, b".-",
         "must be 3 to 128 characters of a-z, 0-9, '.' and '-', and start and end with a letter or digit")
 }
 
 identifier! {
-    /// A plugin event's name: `/^[a-z][a-z0-9.:-]{1,126}[a-z0-9]$/` (T19).
+    /// A plugin event's name: `/^[a-z][a-z0-9.:-]{1,126}[a-z0-9]$/`.
     EventName, |text| name("eventName", text, |_| false, b".:-",
         "must be 3 to 128 characters of a-z, 0-9, '.', ':' and '-', start with a letter and end with a letter or digit")
 }
@@ -103,7 +101,7 @@ identifier! {
 }
 
 identifier! {
-    /// A person's identity, `oderId` on the wire: opaque, 1 to 128 characters, no control characters, no white space at its ends.
+    /// A user's identity, `oderId` on the wire: opaque, 1 to 128 characters, no control characters, no white space at its ends.
     UserId, |text| {
         if text.is_empty() || text.chars().count() > USER_ID_CHARS_MAX || text.chars().any(char::is_control) || text.trim() != text {
             return Err(InvalidId {
@@ -144,7 +142,7 @@ mod tests {
     use super::{EventName, PluginId, ServerId, UserId};
 
     #[test]
-    fn plugin_ids_follow_the_seed_pattern() {
+    fn plugin_ids_follow_their_pattern() {
         for good in [
             "abc",
             "a.b",
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn event_names_follow_the_seed_pattern() {
+    fn event_names_follow_their_pattern() {
         for good in ["a:b", "vote.cast", "abc", "a-1"] {
             assert!(EventName::new(good).is_ok(), "{good:?} is legal");
         }

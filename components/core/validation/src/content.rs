@@ -1,4 +1,4 @@
-//! Everything but `identify` and `plugin_event`: presence, membership, content of a server, forwarding, icons.
+//! The rules of all types but `identify` and `plugin_event`: presence, membership, chat, typing, voice, forwarding, icons.
 
 use crate::{
     Stop, Turn,
@@ -14,7 +14,7 @@ use limits::{
     envelope::{CHANNEL_ID_CHARS_MAX, KEY_BYTES_MAX},
 };
 
-/// `status_update` (W20). The host sends it once per server, so that `serverId` is the host's to add.
+/// `status_update`. The gateway sends it once per joined server and adds `serverId` then.
 pub(crate) fn status(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let text = turn
         .fields()
@@ -34,7 +34,7 @@ pub(crate) fn status(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// `join_server` and `view_server` (W14, W16).
+/// `join_server` and `view_server`.
 pub(crate) fn access(turn: &Turn<'_, '_>, effect: fn(Access) -> Effect) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let access = Access {
@@ -49,7 +49,7 @@ pub(crate) fn access(turn: &Turn<'_, '_>, effect: fn(Access) -> Effect) -> Resul
     })
 }
 
-/// `leave_server` (W17). Leaving what one never joined is no fault.
+/// `leave_server`. Leaving a server that was never joined is no error.
 pub(crate) fn leave(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let server_id = turn.server()?.into_owned();
     Ok(Decision {
@@ -58,7 +58,7 @@ pub(crate) fn leave(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// `chat_message` (W22). The sender's name and identity are the server's to say, unless a known plugin speaks (D9).
+/// `chat_message`. The sender's name and identity are stamped, unless the client speaks for a plugin that the server knows.
 pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.server()?;
@@ -76,11 +76,11 @@ pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decis
         .as_deref()
         .filter(|sender| *sender != turn.user_id && !sender.is_empty())
     {
-        Some(voice) => {
-            let learned = known
+        Some(claimed) => {
+            let definitions = known
                 .server(&server_id, turn.context.server_revision)
                 .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
-            learned.speaker(voice)
+            definitions.plugin_of(claimed)
         }
         None => None,
     };
@@ -103,7 +103,7 @@ pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decis
     })
 }
 
-/// `typing` (W23).
+/// `typing`.
 pub(crate) fn typing(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.server()?;
@@ -122,7 +122,7 @@ pub(crate) fn typing(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// `voice_state` (W24): opaque, flat or nested (D1); it is the state of one connection.
+/// `voice_state`. Its content is not checked; it is the state of one connection.
 pub(crate) fn voice(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let server_id = turn.server()?;
     turn.must_be_joined(&server_id)?;
@@ -137,7 +137,7 @@ pub(crate) fn voice(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// What goes to one identity (W25 to W29): untouched but for `fromUserId`.
+/// Envelopes to one identity: unchanged except for `fromUserId`.
 pub(crate) fn forward(turn: &Turn<'_, '_>, class: ForwardClass) -> Result<Decision, Stop> {
     let target = turn
         .fields()
@@ -154,7 +154,7 @@ pub(crate) fn forward(turn: &Turn<'_, '_>, class: ForwardClass) -> Result<Decisi
     })
 }
 
-/// `server_icon_available` and `server_icon_sync_request` (W29): for those who joined or view the server.
+/// `server_icon_available` and `server_icon_sync_request`, for connections that joined or view the server.
 pub(crate) fn icon(
     turn: &Turn<'_, '_>,
     required: bool,

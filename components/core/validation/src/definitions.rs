@@ -1,7 +1,7 @@
-//! What a judge has learned: the definitions of servers, and the compiled schemas of their events.
+//! [`Definitions`]: the definitions of servers, and the compiled schemas of their events.
 //!
-//! Both are caches with bounds: the server and the schema that were used longest ago go first, and what is gone is asked for or
-//! compiled again. Schemas are compiled at first use; a new revision keeps those whose text stayed the same.
+//! Both are bounded caches: the least recently used entry is removed first, and is requested or compiled again when it is needed. A schema is
+//! compiled at first use; a new revision keeps the compiled schemas whose text did not change.
 
 use envelope::{
     tape::Tape,
@@ -14,21 +14,21 @@ use limits::plugin_event::{
 use plugin_event::{Schema, SchemaError};
 use std::{collections::HashMap, sync::Arc};
 
-/// The state of a judge. It holds nothing but caches: dropping it loses time, never truth.
+/// The state of a validator instance. It consists of caches only, so an instance can be replaced at any time.
 #[derive(Debug, Default)]
 pub struct Definitions {
     servers: HashMap<Box<str>, ServerDefinitions>,
     schemas: HashMap<u64, Compiled>,
     /// Bytes of all schema documents in `servers`.
     bytes: usize,
-    /// Counts uses; the order of use is the order of these numbers.
+    /// Counter of uses, for the least recently used entry.
     clock: u64,
     next_id: u64,
-    /// Storage for reading payloads, kept from call to call.
+    /// Storage for payloads, reused by each call.
     tape: Tape,
 }
 
-/// What is known about one server.
+/// The definitions of one server.
 #[derive(Debug)]
 pub(crate) struct ServerDefinitions {
     pub(crate) revision: u64,
@@ -44,25 +44,25 @@ pub(crate) struct ServerDefinitions {
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) definition: Definition,
-    /// Names its compiled schema.
+    /// Key of its compiled schema.
     id: u64,
 }
 
 #[derive(Debug)]
 struct Compiled {
-    /// Shared, so that a caller can check a payload while the cache stays usable.
+    /// Shared, so that the cache is not borrowed while a payload is checked.
     schema: Result<Arc<Schema>, SchemaError>,
     used: u64,
 }
 
 impl Definitions {
-    /// Nothing learned.
+    /// Without any definitions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the definitions of one server, replacing what was known. A list that is longer than its limit is cut.
+    /// Replaces the definitions of one server. A list beyond its limit is cut.
     pub fn update(&mut self, snapshot: Snapshot) {
         let old = self.forget(&snapshot.server_id);
         let mut requirements = snapshot.requirements;
@@ -84,25 +84,25 @@ impl Definitions {
         self.make_room(bytes);
         self.clock += 1;
         self.bytes += bytes;
-        let learned = ServerDefinitions {
+        let definitions = ServerDefinitions {
             revision: snapshot.revision,
             used: self.clock,
             bytes,
             requirements,
             events,
         };
-        self.servers.insert(snapshot.server_id.into(), learned);
+        self.servers.insert(snapshot.server_id.into(), definitions);
     }
 
-    /// What is known about a server in `revision` or a later one.
+    /// A server's definitions, if they are of `revision` or a later one.
     pub(crate) fn server(&mut self, server_id: &str, revision: u64) -> Option<&ServerDefinitions> {
         self.clock += 1;
-        let learned = self
+        let definitions = self
             .servers
             .get_mut(server_id)
-            .filter(|learned| learned.revision >= revision)?;
-        learned.used = self.clock;
-        Some(learned)
+            .filter(|known| known.revision >= revision)?;
+        definitions.used = self.clock;
+        Some(definitions)
     }
 
     /// The compiled schema of an event; `None` when its payload is free.
@@ -139,7 +139,7 @@ impl Definitions {
         Some(schema)
     }
 
-    /// Lends the storage for one call.
+    /// Takes the storage out for one call.
     pub(crate) fn lend_tape(&mut self) -> Tape {
         std::mem::take(&mut self.tape)
     }
@@ -154,7 +154,7 @@ impl Definitions {
         Some(old)
     }
 
-    /// Gives an event the id of the old one with the same schema, so that it stays compiled.
+    /// Gives an event the id of the old event with the same schema, so that its compiled schema is kept.
     fn event(&mut self, definition: Definition, old: Option<&ServerDefinitions>) -> Event {
         let same = old
             .and_then(|old| {
@@ -182,7 +182,7 @@ impl Definitions {
         }
     }
 
-    /// Forgets the servers used longest ago until `bytes` more and one more server fit.
+    /// Removes the least recently used servers until one more with `bytes` fits.
     fn make_room(&mut self, bytes: usize) {
         while !self.servers.is_empty()
             && (self.servers.len() >= DEFINED_SERVERS_MAX || self.bytes + bytes > DEFINED_BYTES_MAX)
@@ -190,7 +190,7 @@ impl Definitions {
             let Some(oldest) = self
                 .servers
                 .iter()
-                .min_by_key(|(_, learned)| learned.used)
+                .min_by_key(|(_, definitions)| definitions.used)
                 .map(|(id, _)| id.clone())
             else {
                 return;
@@ -216,13 +216,13 @@ impl ServerDefinitions {
         found.ok().map(|index| &self.requirements[index])
     }
 
-    /// The plugin that may speak as `voice` here (D9): it is known on this server and not blocked.
-    pub(crate) fn speaker<'v>(&'v self, voice: &'v str) -> Option<&'v str> {
-        let named = voice.strip_prefix("plugin:").filter(|id| self.knows(id));
+    /// The plugin whose identity `claimed` is, if the server knows the plugin and does not block it.
+    pub(crate) fn plugin_of<'v>(&'v self, claimed: &'v str) -> Option<&'v str> {
+        let named = claimed.strip_prefix("plugin:").filter(|id| self.knows(id));
         let own = || {
             self.requirements
                 .iter()
-                .find(|known| known.plugin_user_id.as_deref() == Some(voice))
+                .find(|known| known.plugin_user_id.as_deref() == Some(claimed))
                 .map(|known| known.plugin_id.as_str())
         };
         named.or_else(own).filter(|id| {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn learned_bytes_stay_below_their_bound() {
+    fn bytes_of_definitions_stay_below_their_bound() {
         let mut known = Definitions::new();
         let big = format!(r#"{{"$comment":"{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX - 20));
         for at in 0..40 {
@@ -308,7 +308,7 @@ mod tests {
             assert!(known.bytes <= DEFINED_BYTES_MAX);
         }
         assert!(known.server("s39", 1).is_some() && known.server("s0", 1).is_none());
-        let total: usize = known.servers.values().map(|learned| learned.bytes).sum();
+        let total: usize = known.servers.values().map(|known| known.bytes).sum();
         assert_eq!(total, known.bytes);
     }
 

@@ -1,4 +1,4 @@
-//! Reading the members of an envelope: what is missing, `null`, of the wrong form or too long, said in one way.
+//! Typed access to the members of an envelope, with one text for each error: missing, `null`, malformed, too long.
 
 use crate::{Stop, time};
 use envelope::{Envelope, decode::shorten, reply::code};
@@ -79,7 +79,7 @@ impl<'e, 'b> Fields<'e, 'b> {
         })
     }
 
-    /// A time that is passed on as given: the JSON of a number or of a text (D1).
+    /// A time that is relayed unchanged: the JSON of a number or of a text.
     pub(crate) fn time(&self, key: &str) -> Result<Option<&'b str>, Stop> {
         let Some(raw) = self.raw(key) else {
             return Ok(None);
@@ -111,7 +111,7 @@ impl<'e, 'b> Fields<'e, 'b> {
         Ok(text)
     }
 
-    /// A server's id that is named; `None` when it is absent or `null`.
+    /// `serverId`; `None` when it is absent or `null`.
     pub(crate) fn server_id(&self) -> Result<Option<Cow<'b, str>>, Stop> {
         let text = self.text("serverId")?;
         if let Some(text) = &text {
@@ -121,12 +121,12 @@ impl<'e, 'b> Fields<'e, 'b> {
     }
 }
 
-/// Whether a text has more than so many characters; texts short in bytes are not counted.
+/// Whether a text has more than `chars_max` characters.
 pub(crate) fn longer(text: &str, chars_max: usize) -> bool {
     text.len() > chars_max && text.chars().nth(chars_max).is_some()
 }
 
-/// A foreign word for a message.
+/// A client's text, quoted for a message.
 pub(crate) fn word(text: &str) -> String {
     format!("'{}'", shorten(text).escape_debug())
 }

@@ -1,4 +1,4 @@
-//! `identify` (W3, W4, W21, W31): normalises what a client says about itself. Whether it is believed is the host's business (D7).
+//! `identify`: checks and normalises a client's profile. The gateway verifies the claimed identity.
 
 use crate::{
     Stop, Turn,
@@ -16,7 +16,7 @@ use limits::{
 use serde::Deserialize;
 use std::borrow::Cow;
 
-/// Identities that begin so belong to plugins (D9); a person's would be mistaken for one.
+/// Prefix of plugins' identities, which no client may take.
 const RESERVED: &str = "plugin:";
 
 pub(crate) fn decide(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
@@ -41,7 +41,7 @@ pub(crate) fn decide(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// Missing, `null` and empty all mean: make one (W3).
+/// Missing, `null` and empty all mean that the gateway makes one.
 fn user_id(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
     let Some(text) = fields.text("oderId")? else {
         return Ok(None);
@@ -59,7 +59,7 @@ fn user_id(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
     Ok(Some(text.to_owned()))
 }
 
-/// A text of one line: trimmed, without control characters; `None` when nothing is left.
+/// A one-line text: trimmed, without control characters; `None` when it is empty then.
 fn line(fields: &Fields<'_, '_>, key: &str, chars_max: usize) -> Result<Option<String>, Stop> {
     let Some(text) = fields.text(key)? else {
         return Ok(None);
@@ -75,7 +75,7 @@ fn line(fields: &Fields<'_, '_>, key: &str, chars_max: usize) -> Result<Option<S
     bounded(key, text.trim(), chars_max)
 }
 
-/// A profile may have lines.
+/// The description may have several lines.
 fn description(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
     let Some(text) = fields.text("description")? else {
         return Ok(None);
@@ -92,7 +92,7 @@ fn bounded(key: &str, text: &str, chars_max: usize) -> Result<Option<String>, St
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// A declared plugin: an object, or its id alone (D1).
+/// A declared plugin: an object, or its id.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Declared {

@@ -1,9 +1,7 @@
-//! The judge of envelopes: one function from what a client sent and what the host knows to a verdict.
+//! The validator: [`validate`] turns an envelope and its context into a verdict. It has no side effects; the gateway performs the effects.
 //!
-//! What it is: the order of refusals (decision: order of refusals), the tolerance towards old clients (D1), stamping by byte patches, and
-//! the rules for plugin events. It runs inside the component `envelope-validator` and natively in tests, with the same results.
-//! What it is not: an actor. It returns effects; the host checks and performs them.
-//! Invariant: what cannot be decided is refused; arbitrary bytes never make it panic.
+//! It keeps the order of checks, tolerates the omissions of version 1.0 clients, stamps by byte patches and applies the rules of plugin
+//! events. An envelope that no rule allows is refused. The component `envelope-validator` runs this code; tests run it natively as well.
 #![forbid(unsafe_code)]
 
 mod content;
@@ -53,10 +51,10 @@ impl Stop {
     }
 }
 
-/// Judges one envelope: the bytes of one WebSocket text message.
+/// Decides about one envelope: the bytes of one WebSocket text message.
 ///
 /// The answer is [`Verdict::Route`], [`Verdict::Refuse`] with the complete envelope for the sender, or [`Verdict::NeedSnapshot`] when
-/// the server's definitions in the revision of `context` have not been learned.
+/// the server's definitions in the revision of `context` are missing.
 #[must_use]
 pub fn validate(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
     let mut tape = known.lend_tape();
@@ -130,8 +128,8 @@ fn decide(
         );
         return Err(Stop::refuse(code::PAYLOAD_TOO_LARGE, message));
     }
-    let is_greeting = kind.routing == Routing::Connection;
-    if context.user_id.is_none() && !is_greeting {
+    let needs_identity = kind.routing != Routing::Connection;
+    if context.user_id.is_none() && needs_identity {
         return Err(Stop::refuse(
             code::NOT_IDENTIFIED,
             format!("{} needs an identity: send identify first", kind.name),
@@ -142,7 +140,7 @@ fn decide(
         envelope,
         user_id: context.user_id.unwrap_or_default(),
     };
-    // A plugin event has an order of refusals of its own, in which this comes later.
+    // For plugin events this check comes after those of the event.
     if kind.name != PLUGIN_EVENT {
         turn.request_id()?;
     }
@@ -195,7 +193,7 @@ fn route(
     }
 }
 
-/// One envelope on its way through the rules.
+/// One envelope with its context.
 struct Turn<'e, 'b> {
     context: &'e Context<'e>,
     envelope: &'e Envelope<'b>,
@@ -218,7 +216,7 @@ impl<'e, 'b> Turn<'e, 'b> {
             .map(drop)
     }
 
-    /// The server that the envelope names. The host's reading has to be the same (decision: the judge).
+    /// The server that the envelope names. The gateway's scan must have read the same one.
     fn named_server(&self) -> Result<Cow<'e, str>, Stop>
     where
         'b: 'e,
@@ -227,7 +225,7 @@ impl<'e, 'b> Turn<'e, 'b> {
             .ok_or_else(|| invalid("serverId is missing".to_owned()))
     }
 
-    /// The server that the envelope names or means (D1).
+    /// The server that the envelope names or, in envelopes of version 1.0, implies.
     fn server(&self) -> Result<Cow<'e, str>, Stop>
     where
         'b: 'e,
@@ -273,7 +271,7 @@ impl<'e, 'b> Turn<'e, 'b> {
         }
     }
 
-    /// Names the server that was meant.
+    /// Adds the implied server.
     fn imply(&self, stamp: &mut Stamp<'_, '_>, server_id: &str) {
         if self.context.server_implied {
             stamp.text("serverId", server_id);
@@ -281,7 +279,7 @@ impl<'e, 'b> Turn<'e, 'b> {
     }
 }
 
-/// The complete envelope that tells the sender.
+/// The complete refusal for the sender.
 fn refusal(
     envelope: &Envelope<'_>,
     kind: Option<&str>,
@@ -312,12 +310,12 @@ fn refusal(
     reply::refuse_event(code, message, &names, violations)
 }
 
-/// The judge without a sandbox, for tests and measurements. A server runs the component.
+/// The validator without a sandbox, for tests and measurements. A server runs the component.
 #[derive(Debug, Default)]
 pub struct NativeValidator(Definitions);
 
 impl NativeValidator {
-    /// Nothing learned.
+    /// Without any definitions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -1,4 +1,4 @@
-//! `plugin_event` (W30, T52 to T57): refusals in the order of requirements 6.E, then stamping and scope.
+//! `plugin_event`: the checks in their order, then stamping and receivers (`docs/concepts/envelopes.md`, "Plugin events").
 
 use crate::{
     Stop, Turn,
@@ -15,10 +15,10 @@ use identifiers::{EventName, PluginId};
 use limits::envelope::{CHANNEL_ID_CHARS_MAX, PLUGIN_EVENT_WRAPPER_BYTES_MAX};
 use std::borrow::Cow;
 
-/// The member that schemas speak about.
+/// The member that schemas describe.
 pub(crate) const PAYLOAD: &str = "payload";
 
-/// `tape` holds the payload, unless it stood before the type.
+/// `tape` holds the payload; it is empty when there is none, which counts as `null`.
 pub(crate) fn decide(
     known: &mut Definitions,
     tape: &mut Tape,
@@ -35,10 +35,10 @@ pub(crate) fn decide(
     })?;
 
     let revision = turn.context.server_revision;
-    let learned = known
+    let definitions = known
         .server(&server_id, revision)
         .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
-    let event = learned.event(&plugin_id, &event_name).ok_or_else(|| {
+    let event = definitions.event(&plugin_id, &event_name).ok_or_else(|| {
         Stop::refuse(
             code::EVENT_NOT_REGISTERED,
             format!(
@@ -54,7 +54,7 @@ pub(crate) fn decide(
             format!("event {} travels between peers only", word(&event_name)),
         ));
     }
-    let requirement = learned.requirement(&plugin_id);
+    let requirement = definitions.requirement(&plugin_id);
     if requirement.is_some_and(|requirement| requirement.blocked) {
         return Err(Stop::refuse(
             code::PLUGIN_BLOCKED,
@@ -70,10 +70,10 @@ pub(crate) fn decide(
     }
     let scope = event.definition.scope;
     let payload_bytes_max = event.definition.payload_bytes_max as usize;
-    let own_voice = requirement.and_then(|requirement| requirement.plugin_user_id.clone());
+    let plugin_user_id = requirement.and_then(|requirement| requirement.plugin_user_id.clone());
 
-    let target = addressees(&fields, scope)?;
-    let voice = fields.text("sourcePluginUserId")?;
+    let target = target_user(&fields, scope)?;
+    let claimed = fields.text("sourcePluginUserId")?;
     let payload = fields.0.member(PAYLOAD).map_or("null", |member| member.raw);
     within_limits(turn, payload, payload_bytes_max)?;
     if let Some(schema) = known.schema(&server_id, &plugin_id, &event_name) {
@@ -95,8 +95,9 @@ pub(crate) fn decide(
     }
 
     let mut stamp = turn.stamp();
-    if voice.is_some_and(|voice| {
-        voice != format!("plugin:{plugin_id}") && Some(voice.as_ref()) != own_voice.as_deref()
+    if claimed.is_some_and(|claimed| {
+        claimed != format!("plugin:{plugin_id}")
+            && Some(claimed.as_ref()) != plugin_user_id.as_deref()
     }) {
         stamp.text("sourcePluginUserId", &format!("plugin:{plugin_id}"));
     }
@@ -135,8 +136,8 @@ fn name<'b>(
     Ok(text)
 }
 
-/// Whom the envelope names besides its server.
-fn addressees<'b>(
+/// The receiver that the envelope names besides its server.
+fn target_user<'b>(
     fields: &Fields<'_, 'b>,
     scope: EventScope,
 ) -> Result<Option<Cow<'b, str>>, Stop> {
@@ -149,7 +150,7 @@ fn addressees<'b>(
     fields.user_id("targetUserId")
 }
 
-/// T54: the payload as compact JSON, and what surrounds it as it is written.
+/// Limits the payload as compact JSON, and the other members as they are written.
 fn within_limits(turn: &Turn<'_, '_>, payload: &str, payload_bytes_max: usize) -> Result<(), Stop> {
     if ::plugin_event::size::exceeds(payload, payload_bytes_max) {
         let message = format!("payload has more than {payload_bytes_max} bytes of compact JSON");

@@ -1,9 +1,9 @@
-//! Byte patches (decision: stamping): what the server knows replaces what the client claims; everything else stays as it is.
+//! Stamping by byte patches: server-set members replace the client's; all other bytes stay unchanged.
 
 use envelope::{Envelope, verdict::Patch};
 use std::borrow::Cow;
 
-/// Collects changes to one envelope.
+/// The patches of one envelope.
 pub(crate) struct Stamp<'e, 'b> {
     envelope: &'e Envelope<'b>,
     replaced: Vec<Patch>,
@@ -43,7 +43,7 @@ impl<'e, 'b> Stamp<'e, 'b> {
         }
     }
 
-    /// The patches in order. An envelope has at least the member `type`, so that what is added may begin with a comma.
+    /// The patches in order. Added members begin with a comma, since an envelope has at least the member `type`.
     pub(crate) fn patches(mut self) -> Vec<Patch> {
         self.replaced.sort_unstable_by_key(|patch| patch.offset);
         if !self.added.is_empty() {

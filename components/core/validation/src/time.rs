@@ -1,8 +1,8 @@
-//! Times as clients write them: milliseconds since 1970, or ISO 8601 (D1).
+//! Times as clients write them: milliseconds since 1970, or ISO 8601 text.
 
 use limits::envelope::TIME_CHARS_MAX;
 
-/// Latest time that is taken: the end of year 9999.
+/// Latest accepted time: the end of the year 9999.
 const MILLIS_MAX: u64 = 253_402_300_799_999;
 
 /// Whether `raw`, a legal JSON value, can be a time: any number, or a short text.

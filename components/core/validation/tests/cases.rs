@@ -1,4 +1,4 @@
-//! The cases against the native judge, and properties that hold for any bytes.
+//! The cases against the native validator, and properties that hold for any bytes.
 
 mod runner;
 
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use validation::{Definitions, NativeValidator, validate};
 
 #[test]
-fn every_case_against_the_native_judge() {
+fn every_case_against_the_native_validator() {
     let count = runner::run(|| Box::new(NativeValidator::new()));
     assert!(count > 150, "{count} cases");
 }
@@ -45,7 +45,7 @@ fn context(membership: Membership, server_id: Option<&'static str>) -> Context<'
     }
 }
 
-fn learned() -> Definitions {
+fn definitions() -> Definitions {
     let mut known = Definitions::new();
     known.update(Snapshot {
         server_id: "s1".to_owned(),
@@ -122,14 +122,14 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let mut known = learned();
+        let mut known = definitions();
         prop_assert!(matches!(validate(&mut known, &context(Membership::Joined, Some("s1")), &bytes), Verdict::Refuse(_) | Verdict::Route(_)));
     }
 
     #[test]
     fn what_goes_on_differs_in_stamped_members_only(envelope in any_envelope(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&envelope) } else { serde_json::to_string(&envelope) }.expect("serializes");
-        let mut known = learned();
+        let mut known = definitions();
         match validate(&mut known, &context(Membership::Joined, Some("s1")), text.as_bytes()) {
             Verdict::Route(decision) => {
                 let outgoing = apply(text.as_bytes(), &decision.patches).expect("patches fit");

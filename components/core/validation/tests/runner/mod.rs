@@ -1,7 +1,7 @@
-//! Runs the cases of `tests/cases/envelopes` against any judge, so that the native function and the component give the same verdicts.
+//! Runs the cases of `tests/cases/envelopes` against any validator, so that the native function and the component give the same verdicts.
 //!
 //! A file holds a context, snapshots to learn, and cases; a case overrides members of the context. `%x*70000%` in an envelope stands for
-//! 70,000 times `x`. `UPDATE_EXPECT=1` writes what the judge says into the files; look at the difference before committing it.
+//! 70,000 times `x`. `UPDATE_EXPECT=1` writes the verdicts into the files; look at the difference before committing it.
 #![allow(clippy::disallowed_methods, reason = "cases are files")]
 
 use envelope::{
@@ -109,7 +109,7 @@ pub(crate) fn folder() -> PathBuf {
         .join("tests/cases/envelopes")
 }
 
-/// Runs every case of every file against a fresh judge each.
+/// Runs every case of every file against a fresh validator each.
 ///
 /// # Panics
 /// A case fails, a file is no file of cases, or the folder holds anything else.
