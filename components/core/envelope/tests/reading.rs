@@ -72,6 +72,7 @@ fn any_envelope() -> impl Strategy<Value = Vec<u8>> {
         Just("type".to_owned()),
         Just("serverId".to_owned()),
         Just("requestId".to_owned()),
+        Just("payload".to_owned()),
         "[a-cä\"\\\\]{0,3}"
     ];
     (
