@@ -49,7 +49,7 @@ pub(crate) fn open(
             Arc::new(Guard::new(&config.plugins.network).context("plugins.network")?),
             Arc::new(SystemResolver::default()),
         )?,
-        ceilings: config.plugins.limits.clone(),
+        limits: config.plugins.limits.clone(),
         restart_ms: config.plugins.restart_ms,
     })
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use capability::UnknownCapability;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use plugin_host::plugin::Refused;
+use plugin_host::plugin::AdminError;
 use plugin_store::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -111,12 +111,12 @@ impl From<UnknownCapability> for Refusal {
     }
 }
 
-impl From<Refused> for Refusal {
-    fn from(refused: Refused) -> Self {
+impl From<AdminError> for Refusal {
+    fn from(refused: AdminError) -> Self {
         match refused {
-            Refused::NotFound => Self::plugin_not_found(),
-            Refused::Conflict(message) => Self::conflict("PLUGIN_STATE", message),
-            Refused::Failed(error) => {
+            AdminError::NotFound => Self::plugin_not_found(),
+            AdminError::Conflict(message) => Self::conflict("PLUGIN_STATE", message),
+            AdminError::Failed(error) => {
                 tracing::error!("a request about a plugin failed: {error:#}");
                 Self::new(
                     StatusCode::INTERNAL_SERVER_ERROR,

@@ -6,7 +6,7 @@ use egress::GuardSettings;
 use gateway::config::RateSetting;
 use plugin_host::{
     judge::{self, FilterConfig},
-    plugin::Ceilings,
+    plugin::HostLimits,
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf};
@@ -155,7 +155,7 @@ pub(crate) struct PluginSettings {
     /// Destinations of plugins' requests beyond public addresses and usual ports.
     pub network: GuardSettings,
     /// Most that one plugin may use; a manifest may ask for less.
-    pub limits: Ceilings,
+    pub limits: HostLimits,
 }
 
 impl Default for PluginSettings {
@@ -166,7 +166,7 @@ impl Default for PluginSettings {
             restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
-            limits: Ceilings::default(),
+            limits: HostLimits::default(),
         }
     }
 }

@@ -157,13 +157,13 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
     }
     let plugins = plugins::open(&setup.config, &setup.data, &setup.cache, hub)?;
     plugins
-        .restore_switches()
+        .restore_kill_switches()
         .await
         .context("the kill switches cannot be read")?;
     hub.set_plugins(Arc::new(plugins.clone()));
     let starting = plugins.clone();
     tokio::spawn(async move {
-        if let Err(error) = starting.look().await {
+        if let Err(error) = starting.scan().await {
             tracing::error!("plugins cannot be started: {error:#}");
         }
         starting.watch().await;

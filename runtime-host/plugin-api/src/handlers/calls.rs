@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Response, StatusCode};
 use limits::plugin::PAYLOAD_BYTES_MAX;
-use plugin_host::plugin::Refused;
+use plugin_host::plugin::AdminError;
 use plugin_manifest::HOOKS;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ pub(crate) async fn call_tool(api: &PluginApi, mut call: Call) -> Result<Respons
     let arguments: Value = call.json(PAYLOAD_BYTES_MAX).await?;
     match api.plugins.call_tool(call.id(), &arguments).await {
         Ok(result) => Ok(ok(&json!({"result": result}))),
-        Err(Refused::NotFound) => Err(missing(
+        Err(AdminError::NotFound) => Err(missing(
             "TOOL_NOT_FOUND",
             "no running plugin may offer this tool",
         )),
@@ -55,9 +55,13 @@ pub(crate) async fn hooks(_api: &PluginApi, _call: Call) -> Result<Response<Body
 /// `POST /api/hooks/{hook}`.
 pub(crate) async fn fire(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: HookBody = call.json(PAYLOAD_BYTES_MAX).await?;
-    match api.plugins.fire(call.id(), &body.input, body.output).await {
+    match api
+        .plugins
+        .run_hook(call.id(), &body.input, body.output)
+        .await
+    {
         Ok(round) => Ok(ok(&round.to_json())),
-        Err(Refused::NotFound) => Err(missing(
+        Err(AdminError::NotFound) => Err(missing(
             "HOOK_NOT_FOUND",
             "there is no hook of this name; GET /api/hooks lists them",
         )),

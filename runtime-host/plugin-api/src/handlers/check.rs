@@ -8,7 +8,7 @@ use crate::{
 use capability::{CapabilityId, CapabilityUse, KillSwitches, PluginRules, Rules, Target};
 use http::Response;
 use limits::{manifest::BYTES_MAX, plugin_api::BODY_BYTES_MAX};
-use plugin_host::plugin::NotSwitched;
+use plugin_host::plugin::KillSwitchError;
 use plugin_manifest::{Options, Severity, import::import};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -96,7 +96,7 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     };
     let decision = api
         .plugins
-        .would(&body.plugin, &CapabilityUse::new(id, target))
+        .evaluate(&body.plugin, &CapabilityUse::new(id, target))
         .await?;
     Ok(ok(&json!({
         "plugin": body.plugin, "capability": id, "target": target.to_string(), "outcome": decision.outcome, "layer": decision.layer,
@@ -153,12 +153,14 @@ pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Bod
     let by = call.caller.name();
     let switched = api
         .plugins
-        .switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}"))
+        .set_kill_switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}"))
         .await;
     switched.map_err(|error| match error {
-        NotSwitched::Elsewhere => Refusal::conflict("SWITCHED_OFF_ELSEWHERE", error.to_string()),
-        NotSwitched::TooMany(error) => Refusal::conflict("TOO_MANY_KILLED", error.to_string()),
-        NotSwitched::Refused(error) => error.into(),
+        KillSwitchError::Elsewhere => {
+            Refusal::conflict("SWITCHED_OFF_ELSEWHERE", error.to_string())
+        }
+        KillSwitchError::TooMany(error) => Refusal::conflict("TOO_MANY_KILLED", error.to_string()),
+        KillSwitchError::Admin(error) => error.into(),
     })?;
     tracing::warn!(
         plugin = body.plugin.as_deref().unwrap_or("all"),

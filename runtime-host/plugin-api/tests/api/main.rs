@@ -18,7 +18,7 @@ use plugin_api::{Body, PluginApi};
 use plugin_bus::{
     ChatHost, OpenServer, Outcome, OutgoingMessage, PublishError, RosterPage, Sending, Ticket,
 };
-use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup};
+use plugin_host::plugin::{Compiler, HostLimits, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
 use sandbox::CodeCache;
 use serde_json::{Value, json};
@@ -120,12 +120,12 @@ impl Ground {
             store,
             chat_host: Arc::new(NoGateway),
             client,
-            ceilings: Ceilings::default(),
+            limits: HostLimits::default(),
             restart_ms: 1_000,
         };
         let plugins = Plugins::new(setup).expect("plugins");
-        plugins.restore_switches().await.expect("switches");
-        plugins.look().await.expect("a look");
+        plugins.restore_kill_switches().await.expect("switches");
+        plugins.scan().await.expect("a look");
         let verifier = Verifier::new(Expectations::default())
             .with_public_key(&SigningKey::from_seed(&SEED).public_key());
         let verify = Box::new(move |token: &str| verifier.verify(token, now_s()));

@@ -252,7 +252,7 @@ async fn manifests_are_checked() {
         "{",
     )
     .expect("a file");
-    ground.plugins.look().await.expect("a look");
+    ground.plugins.scan().await.expect("a look");
     assert!(
         ground.done("GET", "/api/plugins/check", Value::Null).await["errors"]["broken"].is_string()
     );

@@ -11,7 +11,7 @@ use plugin_bus::{
     ChatHost, DecisionRequest, Offer, OfferKind, OpenServer, Outcome, OutgoingMessage, PluginHost,
     RosterPage, Sending, Ticket, Topic,
 };
-use plugin_host::plugin::{Ceilings, Compiler, Plugins, Setup, State};
+use plugin_host::plugin::{Compiler, HostLimits, Plugins, Setup, State};
 use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
@@ -58,7 +58,7 @@ pub(crate) fn run(
     runtime.block_on(async {
         let (decided, mut decisions) = mpsc::unbounded_channel();
         let plugins = open(ground.path(), cache, NoGateway(decided))?;
-        plugins.look().await?;
+        plugins.scan().await?;
         let loaded = plugins
             .list()
             .iter()
@@ -132,7 +132,7 @@ fn open(ground: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
             Arc::new(Guard::new(&GuardSettings::default())?),
             Arc::new(outbound::SystemResolver::default()),
         )?,
-        ceilings: Ceilings::default(),
+        limits: HostLimits::default(),
         restart_ms: 1_000,
     })
 }
@@ -165,7 +165,7 @@ async fn measure(
         );
         report["unheard"]["plugin"] = keep(
             "an event of a plugin that is not here",
-            repeated(|| dispatch.hears("acme.elsewhere", "ask")),
+            repeated(|| dispatch.subscribes("acme.elsewhere", "ask")),
         );
     }
     if wants("fresh") {

@@ -2,11 +2,9 @@
 
 use anyhow::{Context, Result};
 use limits::validator as bounds;
-use sandbox::{Clock, CodeCache};
+use sandbox::{Clock, CodeCache, PoolSize, pooled_engine};
 use std::{sync::Arc, time::Duration};
-use wasmtime::{
-    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component,
-};
+use wasmtime::{Config, Engine, component::Component};
 
 /// Compiles and runs judges. Clones share one engine; the clock of the deadlines ends with the last of them.
 #[derive(Clone)]
@@ -55,36 +53,21 @@ impl JudgeEngine {
 
 fn engine() -> Result<Engine> {
     let mut config = Config::new();
-    config
-        .concurrency_support(false)
-        .epoch_interruption(true)
-        .allocation_strategy(pool());
-    match Engine::new(&config) {
-        Ok(engine) => Ok(engine),
-        // Some containers limit virtual memory; slower instances are better than none.
-        Err(error) => {
-            tracing::warn!(
-                "no pool of judge instances ({error:#}); instances are allocated one by one"
-            );
-            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            Ok(Engine::new(&config)?)
-        }
-    }
+    config.concurrency_support(false).epoch_interruption(true);
+    pooled_engine(config, &POOL, "validator")
 }
 
 /// A component from one Rust crate has a few core instances, one memory and one table; composed ones have more.
-fn pool() -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(bounds::INSTANCES_MAX)
-        .total_core_instances(bounds::INSTANCES_MAX * 8)
-        .total_memories(bounds::INSTANCES_MAX * 2)
-        .total_tables(bounds::INSTANCES_MAX * 4)
-        .table_elements(bounds::TABLE_ELEMENTS_MAX)
-        .max_component_instance_size(bounds::INSTANCE_BYTES_MAX)
-        .max_core_instance_size(bounds::INSTANCE_BYTES_MAX)
-        .max_core_instances_per_component(64)
-        .max_memories_per_component(8)
-        .max_tables_per_component(16)
-        .max_memory_size(bounds::MEMORY_BYTES_MAX);
-    pool
-}
+const POOL: PoolSize = PoolSize {
+    instances: bounds::INSTANCES_MAX,
+    core_instances_average: 8,
+    stacks_average: 0,
+    core_instances_max: 64,
+    memories_max: 8,
+    tables_max: 16,
+    memory_bytes_max: bounds::MEMORY_BYTES_MAX,
+    table_elements_max: bounds::TABLE_ELEMENTS_MAX,
+    instance_bytes_max: bounds::INSTANCE_BYTES_MAX,
+    memory_kept_bytes: 0,
+    table_kept_bytes: 0,
+};

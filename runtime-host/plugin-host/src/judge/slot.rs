@@ -12,14 +12,12 @@ use limits::validator::{
     CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, MEMORY_BYTES_MAX,
     MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX, UPDATE_DEADLINE_MS,
 };
-use sandbox::Account;
+use sandbox::Limiter;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use wasmtime::{
-    ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline, component::ResourceTable,
-};
+use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{
     HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, p2::pipe::MemoryOutputPipe,
 };
@@ -29,8 +27,7 @@ pub(crate) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     errors: MemoryOutputPipe,
-    /// Bytes of all linear memories.
-    memory_bytes: Account,
+    limiter: Limiter,
     deadline: Deadline,
 }
 
@@ -49,26 +46,6 @@ impl WasiView for State {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
-    }
-}
-
-impl ResourceLimiter for State {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(self.memory_bytes.grow(current, desired))
-    }
-
-    fn table_growing(
-        &mut self,
-        _: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS_MAX)
     }
 }
 
@@ -151,7 +128,7 @@ impl Slot {
         let live = self.live()?;
         live.arm(started, deadline);
         let result = call(live);
-        let memory_bytes = live.store.data().memory_bytes.used();
+        let memory_bytes = live.store.data().limiter.memory_bytes();
         self.loaded
             .counters
             .call(u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -227,11 +204,11 @@ impl Live {
             wasi,
             table: ResourceTable::new(),
             errors,
-            memory_bytes: Account::new(MEMORY_BYTES_MAX),
+            limiter: Limiter::new(MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX),
             deadline,
         };
         let mut store = Store::new(loaded.engine.wasmtime(), state);
-        store.limiter(|state| state);
+        store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(look_at_the_clock);
         arm(&mut store, started, Duration::from_millis(CALL_DEADLINE_MS));
         let instance = loaded.instance.instantiate(&mut store)?;

@@ -13,8 +13,8 @@ wasmtime::component::bindgen!({
     imports: { default: async | trappable },
     exports: { default: async },
     with: {
-        "jackfield:plugin/http-body.reader": crate::plugin::body::Reader,
-        "jackfield:plugin/http-body.writer": crate::plugin::body::Writer,
+        "jackfield:plugin/http-body.reader": crate::plugin::dispatch::body::BodyReader,
+        "jackfield:plugin/http-body.writer": crate::plugin::dispatch::body::BodyWriter,
     },
     additional_derives: [Clone],
 });

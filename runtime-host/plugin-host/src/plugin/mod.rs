@@ -1,63 +1,42 @@
 //! Third-party plugins: found, checked, run in sandboxes, supervised, and asked.
 //!
-//! What it is not: sockets, REST, or policy. What a plugin may do is decided by `capability`, what its life looks like by `plugin_lifecycle`, what
+//! What it is not: sockets, REST, or policy. What a plugin may do is decided by `capability`, what its lifecycle looks like by `plugin_lifecycle`, what
 //! is durable lies in `storage`; here these meet the engine. Invariant: a plugin can end itself, never the host or another plugin, and nothing
 //! that it does keeps a thread longer than one tick.
 
-mod allowance;
+mod admin;
 mod authority;
 mod bindings;
-mod body;
-mod bridge;
-mod bus;
-mod calls;
-mod catalog;
-mod compile;
-mod diary;
-mod engine;
-mod fetch;
-mod guest;
+mod dispatch;
 mod imports;
-mod jobs;
-mod live;
-mod load;
-mod managing;
-mod pace;
-#[allow(clippy::module_inception, reason = "the module is about one plugin")]
-mod plugin;
-mod preflight;
-mod route;
-mod rules;
-mod settling;
-mod shared;
-mod state;
-mod switchboard;
-mod switching;
-mod table;
-mod tally;
+mod instances;
+mod lifecycle;
 
-pub use allowance::Ceilings;
+pub use admin::kill_switch::KillSwitchError;
+pub use authority::quota::HostLimits;
 pub use bindings::exports::jackfield::plugin::{
     chat_handler::ChatMessage, event_handler::PluginEvent,
 };
-pub use body::Body;
-pub use calls::{Answered, Round, Tool};
-pub use catalog::{Catalog, Package, discover};
-pub use compile::{Compiler, compile_standard_input};
-pub use engine::PluginEngine;
-pub use guest::Crash;
+pub use dispatch::{
+    body::Body,
+    calls::{HookAnswer, HookOutcome, Tool},
+    route::Caller,
+    table::Dispatch,
+};
+pub use instances::{engine::PluginEngine, guest::Crash, metrics::PluginStats, state::Scope};
+pub use lifecycle::{
+    catalog::{Catalog, Package, discover},
+    compile::{Compiler, compile_standard_input},
+};
 pub use plugin_lifecycle::{Health, State, Status};
-pub use route::Caller;
-pub use state::Scope;
-pub use switching::NotSwitched;
-pub use table::Dispatch;
-pub use tally::PluginStats;
 
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
+use dispatch::table::{Listener, Table};
+use instances::state;
+use lifecycle::{catalog, plugin::Plugin};
 use parking_lot::RwLock;
-use plugin::Plugin;
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore};
@@ -67,7 +46,6 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
-use table::{Listener, Table};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, Semaphore},
@@ -96,7 +74,7 @@ pub struct Setup {
     /// Sends plugins' requests.
     pub client: outbound::Client,
     /// The most that one plugin may use.
-    pub ceilings: Ceilings,
+    pub limits: HostLimits,
     /// Milliseconds before the first restart of a crashed plugin, at most [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
     pub restart_ms: u64,
 }
@@ -120,7 +98,7 @@ pub(crate) struct Host {
     plugins: RwLock<BTreeMap<Arc<str>, Arc<Plugin>>>,
     /// Load order of the last resolution.
     order: RwLock<Vec<Arc<str>>>,
-    ceilings: Ceilings,
+    limits: HostLimits,
     restart_ms: u64,
 }
 
@@ -133,10 +111,10 @@ impl Host {
             .iter()
             .filter_map(|id| plugins.get(id))
             .filter_map(|plugin| {
-                let mail = plugin.mail.load_full()?;
+                let pool = plugin.pool.load_full()?;
                 Some(Listener {
                     id: plugin.id.clone(),
-                    mail,
+                    pool,
                 })
             });
         self.dispatch.commit(Table::new(running.collect()));
@@ -154,7 +132,7 @@ impl Host {
             .read()
             .get(id)
             .map(|plugin| plugin.package.load().manifest.clone());
-        record.approved = manifest.map(|manifest| rules::approval(&manifest));
+        record.approved = manifest.map(|manifest| authority::rules::approval(&manifest));
         self.store.save(record.clone()).await?;
         Ok(record)
     }
@@ -162,7 +140,7 @@ impl Host {
 
 /// Why a request about a plugin was not done.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum AdminError {
     /// There is no such plugin.
     #[error("Plugin not found")]
     NotFound,
@@ -179,7 +157,7 @@ pub enum Refused {
 pub struct Summary {
     /// Its manifest.
     pub manifest: Arc<Manifest>,
-    /// Its place in its life.
+    /// Its place in its lifecycle.
     pub status: Status,
     /// Whether it has a component that runs here.
     pub runs_here: bool,
@@ -194,10 +172,10 @@ pub struct Plugins {
     /// Errors of the last look at the directory, by name.
     errors: Arc<ArcSwap<BTreeMap<String, String>>>,
     /// One look at a time.
-    looking: Arc<Mutex<()>>,
+    scanning: Arc<Mutex<()>>,
     /// One change of the policy at a time.
     switching: Arc<Mutex<()>>,
-    seen: Arc<Mutex<switchboard::Seen>>,
+    seen: Arc<Mutex<admin::enabled_file::Seen>>,
 }
 
 impl std::fmt::Debug for Plugins {
@@ -221,7 +199,7 @@ impl Plugins {
             store,
             chat_host,
             client,
-            ceilings,
+            limits,
             restart_ms,
         } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
@@ -242,13 +220,13 @@ impl Plugins {
             compilations: Arc::new(Semaphore::new(processors)),
             plugins: RwLock::default(),
             order: RwLock::default(),
-            ceilings,
+            limits,
             restart_ms,
         };
         Ok(Self {
             host: Arc::new(host),
             errors: Arc::default(),
-            looking: Arc::default(),
+            scanning: Arc::default(),
             switching: Arc::default(),
             seen: Arc::default(),
         })
@@ -315,18 +293,18 @@ impl Plugins {
     /// One plugin.
     ///
     /// # Errors
-    /// [`Refused::NotFound`].
-    pub fn get(&self, id: &str) -> Result<Summary, Refused> {
+    /// [`AdminError::NotFound`].
+    pub fn get(&self, id: &str) -> Result<Summary, AdminError> {
         self.plugin(id).map(|plugin| summary(&plugin))
     }
 
-    fn plugin(&self, id: &str) -> Result<Arc<Plugin>, Refused> {
+    fn plugin(&self, id: &str) -> Result<Arc<Plugin>, AdminError> {
         self.host
             .plugins
             .read()
             .get(id)
             .cloned()
-            .ok_or(Refused::NotFound)
+            .ok_or(AdminError::NotFound)
     }
 }
 

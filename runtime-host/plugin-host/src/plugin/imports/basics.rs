@@ -29,7 +29,7 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        self.diary.line(level, &message, fields);
+        self.log.line(level, &message, fields);
         Ok(())
     }
 }

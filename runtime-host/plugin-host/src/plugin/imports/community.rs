@@ -47,7 +47,7 @@ impl events::Host for State {
             return Ok(Err(refused));
         }
         if let Err(refused) = self
-            .demand(CapabilityId::EventsServerPublish, Target::name(&event_name))
+            .authorize(CapabilityId::EventsServerPublish, Target::name(&event_name))
             .await
         {
             return Ok(Err(refused));
@@ -68,7 +68,7 @@ impl bus::Host for State {
         payload: String,
     ) -> wasmtime::Result<Result<(), PluginError>> {
         if let Err(refused) = self
-            .demand(CapabilityId::EventsP2pPublish, Target::name(&topic))
+            .authorize(CapabilityId::EventsP2pPublish, Target::name(&topic))
             .await
         {
             return Ok(Err(refused));
@@ -89,7 +89,7 @@ impl bus::Host for State {
         options: bus::Options,
     ) -> wasmtime::Result<Result<(), PluginError>> {
         if let Err(refused) = self
-            .demand(CapabilityId::EventsP2pSubscribe, Target::name(&topic))
+            .authorize(CapabilityId::EventsP2pSubscribe, Target::name(&topic))
             .await
         {
             return Ok(Err(refused));
@@ -122,7 +122,10 @@ impl messages::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::MessagesSend, Target::ANY).await {
+        if let Err(refused) = self
+            .authorize(CapabilityId::MessagesSend, Target::ANY)
+            .await
+        {
             return Ok(Err(refused));
         }
         if let Err(refused) = bounded("text", text.len(), bounds::CHAT_TEXT_BYTES_MAX) {
@@ -141,7 +144,10 @@ impl channels::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::ChannelsRead, Target::ANY).await {
+        if let Err(refused) = self
+            .authorize(CapabilityId::ChannelsRead, Target::ANY)
+            .await
+        {
             return Ok(Err(refused));
         }
         let channels = self.shared.chat_host.recent_channels(&server_id);
@@ -161,7 +167,7 @@ impl users::Host for State {
         if let Err(refused) = self.own_server(&server_id) {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.demand(CapabilityId::UsersRead, Target::ANY).await {
+        if let Err(refused) = self.authorize(CapabilityId::UsersRead, Target::ANY).await {
             return Ok(Err(refused));
         }
         let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);
@@ -187,7 +193,7 @@ impl users::Host for State {
 
 impl server::Host for State {
     async fn open(&mut self) -> wasmtime::Result<Result<Vec<server::Info>, PluginError>> {
-        if let Err(refused) = self.demand(CapabilityId::ServerRead, Target::ANY).await {
+        if let Err(refused) = self.authorize(CapabilityId::ServerRead, Target::ANY).await {
             return Ok(Err(refused));
         }
         let own = self.scope.server_id();

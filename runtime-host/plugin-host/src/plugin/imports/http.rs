@@ -6,7 +6,7 @@ use crate::plugin::{
         http_body, http_client,
         types::{ErrorCode, PluginError},
     },
-    body::{BodyError, Reader, Writer},
+    dispatch::body::{BodyError, BodyReader, BodyWriter},
 };
 use wasmtime::component::Resource;
 
@@ -25,14 +25,14 @@ impl http_body::Host for State {}
 impl http_body::HostReader for State {
     async fn read(
         &mut self,
-        reader: Resource<Reader>,
+        reader: Resource<BodyReader>,
         bytes_max: u32,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
         let piece = self.table.get_mut(&reader)?.read(bytes_max as usize).await;
         Ok(piece.map(|piece| piece.map(Vec::from)).map_err(failed))
     }
 
-    async fn drop(&mut self, reader: Resource<Reader>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, reader: Resource<BodyReader>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
         Ok(())
     }
@@ -41,7 +41,7 @@ impl http_body::HostReader for State {
 impl http_body::HostWriter for State {
     async fn start(
         &mut self,
-        writer: Resource<Writer>,
+        writer: Resource<BodyWriter>,
         status: u16,
         headers: Vec<(String, Vec<u8>)>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
@@ -54,7 +54,7 @@ impl http_body::HostWriter for State {
 
     async fn write(
         &mut self,
-        writer: Resource<Writer>,
+        writer: Resource<BodyWriter>,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
         Ok(self
@@ -65,7 +65,7 @@ impl http_body::HostWriter for State {
             .map_err(failed))
     }
 
-    async fn drop(&mut self, writer: Resource<Writer>) -> wasmtime::Result<()> {
+    async fn drop(&mut self, writer: Resource<BodyWriter>) -> wasmtime::Result<()> {
         self.table.delete(writer)?;
         Ok(())
     }

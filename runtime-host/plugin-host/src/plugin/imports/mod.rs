@@ -1,19 +1,20 @@
-//! What a plugin may call. Each call that needs a capability asks [`Authority`](super::authority::Authority) first and answers a typed error.
+//! What a plugin may call. Each call that needs a capability asks [`Authority`](crate::plugin::authority::Authority) first and answers a typed error.
 //!
 //! Invariant: no call panics or traps for what a plugin passes; a call that is refused has no effect.
 
 mod basics;
 mod community;
+pub(crate) mod fetch;
 mod http;
 mod values;
 
-use super::{
+use crate::plugin::{
     bindings::{
         Plugin as World,
         jackfield::plugin::types::{ErrorCode, PluginError},
     },
+    instances::state::State,
     now_ms,
-    state::State,
 };
 use anyhow::Result;
 use capability::{CapabilityId, Target};
@@ -34,7 +35,7 @@ pub(crate) fn error(code: ErrorCode, message: impl Into<String>) -> PluginError 
 }
 
 /// An error of the store, as the plugin sees it; faults of the database itself are told without their details.
-pub(crate) fn stored(failed: &StoreError) -> PluginError {
+pub(crate) fn store_error(failed: &StoreError) -> PluginError {
     let code = match failed.code() {
         "TOO_LARGE" => ErrorCode::TooLarge,
         "QUOTA_EXCEEDED" => ErrorCode::QuotaExceeded,
@@ -75,10 +76,13 @@ fn not_open(server_id: &str) -> PluginError {
 
 impl State {
     /// Asks whether the plugin may; notes the answer.
-    async fn demand(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+    async fn authorize(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
         let shared = self.shared.clone();
-        shared.allowance.call(now_ms())?;
-        shared.authority.demand(&mut self.folds, id, target).await
+        shared.quota.call(now_ms())?;
+        shared
+            .authority
+            .authorize(&mut self.audit, id, target)
+            .await
     }
 
     /// An instance of one chat server acts on that server alone.

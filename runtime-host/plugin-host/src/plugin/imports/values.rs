@@ -1,6 +1,6 @@
 //! Values and secrets: the plugin's own, by construction, because its id is the namespace (T33, R39, R40).
 
-use super::{State, error, stored};
+use super::{State, error, store_error};
 use crate::plugin::bindings::jackfield::plugin::{
     kv, secrets,
     types::{ErrorCode, PluginError},
@@ -11,24 +11,24 @@ use plugin_store::Change;
 
 impl State {
     /// `storage.kv` and `storage.local` open the same store.
-    async fn demand_values(&mut self, key: &str) -> Result<(), PluginError> {
+    async fn authorize_values(&mut self, key: &str) -> Result<(), PluginError> {
         let id = match self.shared.manifest.declares(CapabilityId::StorageKv) {
             true => CapabilityId::StorageKv,
             false => CapabilityId::StorageLocal,
         };
-        self.demand(id, Target::name(key)).await
+        self.authorize(id, Target::name(key)).await
     }
 }
 
 impl kv::Host for State {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
-        if let Err(refused) = self.demand_values(&key).await {
+        if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
         }
         let value = self.shared.store.kv_get(&self.shared.id, &key).await;
         Ok(value
             .map(|value| value.map(Vec::from))
-            .map_err(|failed| stored(&failed)))
+            .map_err(|failed| store_error(&failed)))
     }
 
     async fn set(
@@ -40,14 +40,14 @@ impl kv::Host for State {
     }
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<Result<bool, PluginError>> {
-        if let Err(refused) = self.demand_values(&key).await {
+        if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
         }
         let removed = self.shared.store.kv_delete(&self.shared.id, &key).await;
         if matches!(removed, Ok(true)) {
             self.shared.changed(self.number, &key, true);
         }
-        Ok(removed.map_err(|failed| stored(&failed)))
+        Ok(removed.map_err(|failed| store_error(&failed)))
     }
 
     async fn compare_and_set(
@@ -56,14 +56,10 @@ impl kv::Host for State {
         expected: Option<Vec<u8>>,
         value: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<bool, PluginError>> {
-        if let Err(refused) = self.demand_values(&key).await {
+        if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self
-            .shared
-            .allowance
-            .write(value.as_ref().map_or(0, Vec::len))
-        {
+        if let Err(refused) = self.shared.quota.write(value.as_ref().map_or(0, Vec::len)) {
             return Ok(Err(refused));
         }
         let removed = value.is_none();
@@ -76,7 +72,7 @@ impl kv::Host for State {
         if matches!(done, Ok(true)) {
             self.shared.changed(self.number, &key, removed);
         }
-        Ok(done.map_err(|failed| stored(&failed)))
+        Ok(done.map_err(|failed| store_error(&failed)))
     }
 
     async fn apply(
@@ -90,7 +86,7 @@ impl kv::Host for State {
                 kv::Change::Set((key, value)) => (key, Some(value)),
                 kv::Change::Delete(key) => (key, None),
             };
-            if let Err(refused) = self.demand_values(&key).await {
+            if let Err(refused) = self.authorize_values(&key).await {
                 return Ok(Err(refused));
             }
             keys.push((key.clone(), value.is_none()));
@@ -109,7 +105,7 @@ impl kv::Host for State {
                 }
             })
             .sum();
-        if let Err(refused) = self.shared.allowance.write(bytes) {
+        if let Err(refused) = self.shared.quota.write(bytes) {
             return Ok(Err(refused));
         }
         let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
@@ -117,18 +113,18 @@ impl kv::Host for State {
             keys.iter()
                 .for_each(|(key, removed)| self.shared.changed(self.number, key, *removed));
         }
-        Ok(done.map_err(|failed| stored(&failed)))
+        Ok(done.map_err(|failed| store_error(&failed)))
     }
 
     async fn add(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, PluginError>> {
-        if let Err(refused) = self.demand_values(&key).await {
+        if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
         }
         let sum = self.shared.store.kv_add(&self.shared.id, &key, by).await;
         if sum.is_ok() {
             self.shared.changed(self.number, &key, false);
         }
-        Ok(sum.map_err(|failed| stored(&failed)))
+        Ok(sum.map_err(|failed| store_error(&failed)))
     }
 
     async fn keys(
@@ -137,7 +133,7 @@ impl kv::Host for State {
         cursor: Option<String>,
         keys_max: u32,
     ) -> wasmtime::Result<Result<kv::Page, PluginError>> {
-        if let Err(refused) = self.demand_values(&prefix).await {
+        if let Err(refused) = self.authorize_values(&prefix).await {
             return Ok(Err(refused));
         }
         let page = self
@@ -155,7 +151,7 @@ impl kv::Host for State {
                 keys: page.keys,
                 next: page.next,
             })
-            .map_err(|failed| stored(&failed)))
+            .map_err(|failed| store_error(&failed)))
     }
 }
 
@@ -165,7 +161,7 @@ impl secrets::Host for State {
         name: String,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
         if let Err(refused) = self
-            .demand(CapabilityId::SecretsRead, Target::name(&name))
+            .authorize(CapabilityId::SecretsRead, Target::name(&name))
             .await
         {
             return Ok(Err(refused));
@@ -173,7 +169,7 @@ impl secrets::Host for State {
         let secret = self.shared.store.secret_get(&self.shared.id, &name).await;
         Ok(secret
             .map(|secret| secret.map(|secret| secret.to_vec()))
-            .map_err(|failed| stored(&failed)))
+            .map_err(|failed| store_error(&failed)))
     }
 
     async fn set(
@@ -182,7 +178,7 @@ impl secrets::Host for State {
         value: Vec<u8>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
         if let Err(refused) = self
-            .demand(CapabilityId::SecretsWrite, Target::name(&name))
+            .authorize(CapabilityId::SecretsWrite, Target::name(&name))
             .await
         {
             return Ok(Err(refused));
@@ -193,7 +189,7 @@ impl secrets::Host for State {
                 "value is empty; remove the secret instead",
             )));
         }
-        if let Err(refused) = self.shared.allowance.write(value.len()) {
+        if let Err(refused) = self.shared.quota.write(value.len()) {
             return Ok(Err(refused));
         }
         Ok(self
@@ -201,12 +197,12 @@ impl secrets::Host for State {
             .store
             .secret_set(&self.shared.id, &name, &value)
             .await
-            .map_err(|failed| stored(&failed)))
+            .map_err(|failed| store_error(&failed)))
     }
 
     async fn delete(&mut self, name: String) -> wasmtime::Result<Result<bool, PluginError>> {
         if let Err(refused) = self
-            .demand(CapabilityId::SecretsWrite, Target::name(&name))
+            .authorize(CapabilityId::SecretsWrite, Target::name(&name))
             .await
         {
             return Ok(Err(refused));
@@ -216,6 +212,6 @@ impl secrets::Host for State {
             .store
             .secret_delete(&self.shared.id, &name)
             .await
-            .map_err(|failed| stored(&failed)))
+            .map_err(|failed| store_error(&failed)))
     }
 }

@@ -1,0 +1,10 @@
+//! What is handed to running plugins: envelopes, requests on their routes, tools and hooks.
+//!
+//! All of it starts at the table of running plugins, which is replaced as a whole when a plugin starts or stops. A call that began with the
+//! old table ends with it.
+
+pub(crate) mod body;
+mod bridge;
+pub(crate) mod calls;
+pub(crate) mod route;
+pub(crate) mod table;

@@ -1,0 +1,12 @@
+//! From a file in the plugins directory to a plugin that runs: finding, checking, compiling, starting, supervising and stopping.
+//!
+//! A [`Plugin`] is one entry of the host's table; it takes each transition as one step of [`plugin_lifecycle::Machine`], and no two transitions
+//! of one plugin overlap. Reconciling compares the directory with what runs and takes the steps that are missing.
+
+pub(crate) mod catalog;
+pub(crate) mod compile;
+pub(crate) mod load;
+#[allow(clippy::module_inception, reason = "the module is about one plugin")]
+pub(crate) mod plugin;
+mod preflight;
+mod reconcile;
