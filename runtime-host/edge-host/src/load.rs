@@ -75,6 +75,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         ending: false.into(),
         requests_per_instance_max,
         watch: Arc::default(),
+        activity: clock.activity(),
         _clock: clock,
     });
     let mut stores = Stores {

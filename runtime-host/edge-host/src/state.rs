@@ -39,7 +39,9 @@ pub(crate) struct Shared {
     pub(crate) requests_per_instance_max: usize,
     /// The table whose changes are announced.
     pub(crate) watch: Arc<Watch>,
-    /// Keeps the clock of the deadlines running.
+    /// Keeps the clock of the deadlines ticking while instances work.
+    pub(crate) activity: sandbox::Activity,
+    /// The clock itself, which ends with this.
     pub(crate) _clock: sandbox::Clock,
 }
 

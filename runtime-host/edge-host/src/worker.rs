@@ -6,6 +6,8 @@
 
 use crate::state::{Grants, Shared, State};
 use limits::edge_host as bounds;
+use parking_lot::Mutex;
+use sandbox::{Activity, OwnedRunning};
 use std::{
     pin::Pin,
     sync::{
@@ -43,6 +45,17 @@ struct Busy {
     ticks: AtomicU64,
     /// The last yield was forced by the clock.
     yielded: AtomicBool,
+    /// Set while the instance has work; the clock ticks as long.
+    running: Mutex<Option<OwnedRunning>>,
+}
+
+impl Busy {
+    /// The instance gets work.
+    fn start(&self, activity: &Activity) {
+        self.running
+            .lock()
+            .get_or_insert_with(|| activity.enter_owned());
+    }
 }
 
 impl HandlerState for Component {
@@ -57,6 +70,7 @@ impl HandlerState for Component {
         );
         store.limiter(|state| &mut state.limits);
         let busy = Arc::new(Busy::default());
+        busy.start(&self.shared.activity);
         let meter = busy.clone();
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |_| {
@@ -74,7 +88,10 @@ impl HandlerState for Component {
         let sleep = Box::pin(tokio::time::sleep(Duration::from_millis(
             bounds::INSTANCE_IDLE_MS,
         )));
-        let expiration = Supervisor { busy, sleep };
+        let expiration = Supervisor {
+            busy: busy.clone(),
+            sleep,
+        };
         Ok(Instance {
             store,
             proxy,
@@ -83,6 +100,7 @@ impl HandlerState for Component {
             state: Worker {
                 component: self.grants.id.clone(),
                 shared: self.shared.clone(),
+                busy,
             },
         })
     }
@@ -122,6 +140,9 @@ impl WorkerExpiration for Supervisor {
         if !self.busy.yielded.swap(false, Ordering::Relaxed) {
             self.busy.ticks.store(0, Ordering::Relaxed);
         }
+        if status == WorkerStatus::Idle {
+            *self.busy.running.lock() = None;
+        }
         let allowed = match status {
             WorkerStatus::Idle => bounds::INSTANCE_IDLE_MS,
             WorkerStatus::Requests | WorkerStatus::PostReturn => bounds::REQUEST_TIMEOUT_MS,
@@ -138,6 +159,7 @@ impl WorkerExpiration for Supervisor {
 pub(crate) struct Worker {
     component: Arc<str>,
     shared: Arc<Shared>,
+    busy: Arc<Busy>,
 }
 
 impl WorkerState for Worker {
@@ -160,6 +182,7 @@ impl WorkerState for Worker {
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
+        self.busy.start(&self.shared.activity);
         Box::pin(tokio::time::sleep(Duration::from_millis(
             bounds::REQUEST_TIMEOUT_MS,
         )))

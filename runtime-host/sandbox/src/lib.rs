@@ -11,7 +11,7 @@ mod lines;
 mod scheduler;
 mod source;
 
-pub use clock::Clock;
+pub use clock::{Activity, Clock, OwnedRunning, Running};
 pub use code_cache::{CodeCache, CodeCacheStats, user_folder};
 pub use compiler::{CompilerProcess, compile_standard_input};
 pub use engine::{PoolSize, pooled_engine};

@@ -5,6 +5,7 @@
 //! processors out between them. An instance that was seen computing there begins its next call there. At most [`bounds::BLOCKING_CALLS_MAX`]
 //! calls run so at once, and on a runtime thread a call computes for at most two ticks at a time.
 
+use crate::clock::{Activity, Clock};
 use limits::plugin as bounds;
 use std::{
     future::{Future, poll_fn},
@@ -24,11 +25,29 @@ use wasmtime::UpdateDeadline;
 
 /// The blocking threads that the instances of one engine share. Clones share them.
 #[derive(Debug, Clone)]
-pub struct BlockingThreads(Arc<Semaphore>);
+pub struct BlockingThreads {
+    permits: Arc<Semaphore>,
+    /// Keeps the engine's clock ticking while a call runs.
+    activity: Option<Activity>,
+}
 
 impl Default for BlockingThreads {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(bounds::BLOCKING_CALLS_MAX)))
+        Self {
+            permits: Arc::new(Semaphore::new(bounds::BLOCKING_CALLS_MAX)),
+            activity: None,
+        }
+    }
+}
+
+impl BlockingThreads {
+    /// Threads for an engine whose clock ticks while a call runs.
+    #[must_use]
+    pub fn ticked_by(clock: &Clock) -> Self {
+        Self {
+            activity: Some(clock.activity()),
+            ..Self::default()
+        }
     }
 }
 
@@ -72,7 +91,7 @@ impl Scheduler {
         if self.on_thread.load(Relaxed) {
             self.is_slow.store(true, Relaxed);
             let ticks = self.ticks.fetch_add(1, Relaxed) + 1;
-            if ticks < bounds::BLOCKING_TICKS_MAX || self.threads.0.available_permits() > 0 {
+            if ticks < bounds::BLOCKING_TICKS_MAX || self.threads.permits.available_permits() > 0 {
                 return UpdateDeadline::Continue(1);
             }
         }
@@ -86,10 +105,11 @@ impl Scheduler {
         loop {
             // Calls wait for a blocking thread in order of arrival. The semaphore is never closed.
             let mut permit = match self.needs_thread.swap(false, Relaxed) && has_other_threads() {
-                true => self.threads.0.acquire().await.ok(),
+                true => self.threads.permits.acquire().await.ok(),
                 false => None,
             };
             let turn = poll_fn(|context| {
+                let _running = self.threads.activity.as_ref().map(Activity::enter);
                 let polled = match permit.take() {
                     Some(_permit) => {
                         self.ticks.store(0, Relaxed);

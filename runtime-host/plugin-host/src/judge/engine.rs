@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use limits::validator as bounds;
-use sandbox::{Clock, CodeCache, PoolSize, pooled_engine};
+use sandbox::{Activity, Clock, CodeCache, PoolSize, pooled_engine};
 use std::{sync::Arc, time::Duration};
 use wasmtime::{Config, Engine, component::Component};
 
@@ -11,8 +11,7 @@ use wasmtime::{Config, Engine, component::Component};
 pub struct JudgeEngine {
     engine: Engine,
     cache: CodeCache,
-    /// Keeps the clock running.
-    _clock: Arc<Clock>,
+    clock: Arc<Clock>,
 }
 
 impl std::fmt::Debug for JudgeEngine {
@@ -37,8 +36,13 @@ impl JudgeEngine {
         Ok(Self {
             engine,
             cache,
-            _clock: Arc::new(clock),
+            clock: Arc::new(clock),
         })
+    }
+
+    /// A way to announce calls to the clock.
+    pub(crate) fn activity(&self) -> Activity {
+        self.clock.activity()
     }
 
     pub(crate) fn wasmtime(&self) -> &Engine {

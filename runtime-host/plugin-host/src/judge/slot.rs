@@ -12,7 +12,7 @@ use limits::validator::{
     CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, MEMORY_BYTES_MAX,
     MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX, UPDATE_DEADLINE_MS,
 };
-use sandbox::Limiter;
+use sandbox::{Activity, Limiter};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -74,6 +74,8 @@ impl HostMonotonicClock for Stopped {
 pub(crate) struct Slot {
     pub(crate) loaded: Arc<Loaded>,
     live: Option<Live>,
+    /// Keeps the clock of the deadlines ticking while a call runs.
+    activity: Activity,
 }
 
 struct Live {
@@ -84,11 +86,17 @@ struct Live {
 
 impl Slot {
     pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
-        Self { loaded, live: None }
+        let activity = loaded.engine.activity();
+        Self {
+            loaded,
+            live: None,
+            activity,
+        }
     }
 
     /// Makes the instance now, so that the first call does not pay for it and a component that cannot start is noticed.
     pub(crate) fn start(&mut self) -> Result<(), ValidatorError> {
+        let _running = self.activity.enter_owned();
         self.live().map(drop)
     }
 
@@ -125,6 +133,7 @@ impl Slot {
         call: impl FnOnce(&mut Live) -> wasmtime::Result<T>,
     ) -> Result<T, ValidatorError> {
         let started = Instant::now();
+        let _running = self.activity.enter_owned();
         let live = self.live()?;
         live.arm(started, deadline);
         let result = call(live);

@@ -36,7 +36,7 @@ impl PluginEngine {
         .context("cannot start the clock of the plugins' deadlines")?;
         Ok(Self {
             engine,
-            threads: BlockingThreads::default(),
+            threads: BlockingThreads::ticked_by(&clock),
             _clock: Arc::new(clock),
         })
     }
