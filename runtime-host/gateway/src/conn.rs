@@ -49,6 +49,8 @@ pub(crate) struct Conn {
     /// Last sign of life.
     pub seen_ms: u32,
     pub pinged_ms: u32,
+    /// The tick at which the shard's timer looks at its deadlines.
+    pub due_tick: Option<u32>,
     /// The kernel may have bytes for us.
     pub readable: bool,
     /// On the list of connections with something to write.

@@ -167,7 +167,7 @@ impl Shard {
         };
         let LocalRoom { joined, outbox, .. } = local;
         let wire = outbox.wire();
-        let (mut slow, mut gone) = (Vec::new(), Vec::new());
+        let (mut slow, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
         for member in joined.iter_mut() {
             let mine = *member;
             member.from = 0;
@@ -196,6 +196,7 @@ impl Shard {
                         continue;
                     }
                 }
+                behind.push(mine.slot);
                 if conn
                     .queue
                     .as_ref()
@@ -213,6 +214,9 @@ impl Shard {
             }
         }
         outbox.clear();
+        for slot in behind {
+            self.schedule(slot);
+        }
         for slot in slow {
             self.close(slot, close::SLOW, TOO_MUCH);
         }
@@ -251,7 +255,8 @@ impl Shard {
                     self.make_ready(slot);
                 }
             }
-            Ok(false) => {}
+            // The socket is behind: from now on its writer can stall.
+            Ok(false) => self.schedule(slot),
             Err(_) => {
                 self.drop_conn(slot);
             }
@@ -279,6 +284,7 @@ impl Shard {
         conn.phase = Phase::Closing { answered };
         conn.since_ms = now_ms;
         Assembly::forget(&mut conn.assembly);
+        self.schedule(slot);
         self.mark_dirty(slot);
         Metrics::count(&self.hub.metrics.closed, code.to_string());
     }

@@ -7,22 +7,23 @@ use crate::{
     conn::{Conn, Phase},
     deciding::{Deadline, first_ticket},
     edge::Answer,
-    frame::{self, close},
+    frame::close,
     hub::{ConnRef, Hub},
     inbox::{Inbox, Lost, ShardHandle},
+    liveness::Timeouts,
     metrics::Metrics,
     outbox::LocalRoom,
     publishing::Publication,
     room::Room,
     sending::Tally,
     server::Handover,
+    timer::Wheel,
     view::ServerView,
 };
 use bytes::Bytes;
 use envelope::Validator;
 use limits::socket::{
-    CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, LIVENESS_TICK_MS,
-    READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
+    DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS, TIMER_TICK_MS,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use plugin_bus::{Outcome, Ticket};
@@ -145,6 +146,8 @@ pub(crate) struct Shard {
     pub(crate) waiting: HashMap<Ticket, Deadline>,
     pub(crate) next_ticket: Ticket,
     pub(crate) ticked_ms: u32,
+    pub(crate) wheel: Wheel,
+    pub(crate) timeouts: Timeouts,
     pub(crate) draining_ms: Option<u32>,
     pub(crate) buffer: Vec<u8>,
 }
@@ -161,6 +164,7 @@ impl Shard {
         poll: Poll,
     ) -> Self {
         let now_ms = hub.monotonic_ms();
+        let timeouts = Timeouts::new(&hub.config);
         Self {
             index,
             hub,
@@ -185,6 +189,8 @@ impl Shard {
             waiting: HashMap::new(),
             next_ticket: first_ticket(index),
             ticked_ms: now_ms,
+            wheel: Wheel::new(now_ms),
+            timeouts,
             draining_ms: None,
             buffer: vec![0; READ_BYTES_PER_TURN],
         }
@@ -194,13 +200,14 @@ impl Shard {
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         loop {
-            let idle_ms = self
-                .rooms_linger_ms()
-                .map_or(LIVENESS_TICK_MS / 4, u64::from);
-            let wait_ms = if self.ready.is_empty() { idle_ms } else { 0 };
+            let wait_ms = if self.ready.is_empty() {
+                self.idle_ms()
+            } else {
+                Some(0)
+            };
             match self
                 .poll
-                .poll(&mut events, Some(Duration::from_millis(wait_ms)))
+                .poll(&mut events, wait_ms.map(Duration::from_millis))
             {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -216,10 +223,7 @@ impl Shard {
                 self.read_turn(slot);
             }
             self.flush_dirty();
-            if self.now_ms.wrapping_sub(self.ticked_ms) >= (LIVENESS_TICK_MS / 4) as u32 {
-                self.ticked_ms = self.now_ms;
-                self.tick();
-            }
+            self.keep_time();
             if let Some(since) = self.draining_ms {
                 let open = self.slots.iter().any(|slot| slot.conn.is_some());
                 if !open || self.now_ms.wrapping_sub(since) >= DRAIN_TIMEOUT_MS as u32 {
@@ -258,6 +262,7 @@ impl Shard {
         if was == Phase::Head {
             self.hub.half_open.fetch_sub(1, Ordering::AcqRel);
         }
+        self.schedule(slot);
     }
 
     pub(crate) fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
@@ -289,6 +294,7 @@ impl Shard {
             since_ms: now,
             seen_ms: now,
             pinged_ms: now,
+            due_tick: None,
             readable: false,
             dirty: false,
             ready: false,
@@ -296,6 +302,7 @@ impl Shard {
             spoke: 0,
         });
         let newest = self.reference(slot);
+        self.schedule(slot);
         self.heads.push_back(newest);
         self.cut_half_open(newest);
     }
@@ -410,73 +417,29 @@ impl Shard {
         self.inbox = inbox;
     }
 
-    /// Looks at every connection's clock.
-    pub(crate) fn tick(&mut self) {
-        if self.draining_ms.is_some() {
-            self.drain_batch();
-        }
-        self.end_overdue_decisions();
-        self.ask_judges_again();
-        let now = self.now_ms;
-        let crowded = self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max;
-        for slot in 0..self.slots.len() as u32 {
-            let socket = &self.hub.config.socket;
-            let (ping_ms, silence_ms, stall_ms) = (
-                socket.ping_interval_ms as u32,
-                socket.silence_max_ms as u32,
-                socket.write_stall_max_ms as u32,
-            );
-            let (head_ms, identify_ms) = (
-                socket.head_timeout_ms as u32,
-                socket.identify_timeout_ms as u32,
-            );
-            let required = self.hub.config.identity.mode == identity::Mode::Required;
-            let Some(conn) = self.conn(slot) else {
-                continue;
-            };
-            let age = now.wrapping_sub(conn.since_ms);
-            match conn.phase {
-                Phase::Head if age >= if crowded { head_ms / 5 } else { head_ms } => {
-                    Metrics::count(&self.hub.metrics.handshakes_refused, "timeout");
-                    self.drop_conn(slot);
-                }
-                Phase::Closing { .. } => {
-                    let waiting_ms = conn
-                        .queue
-                        .as_ref()
-                        .and_then(|queue| queue.blocked_ms)
-                        .map_or(age, |since| now.wrapping_sub(since).min(age));
-                    if waiting_ms >= CLOSE_TIMEOUT_MS as u32 || age >= CLOSE_TIMEOUT_MAX_MS as u32 {
-                        self.drop_conn(slot);
-                    }
-                }
-                Phase::Open => {
-                    let anonymous = conn
-                        .session
-                        .as_ref()
-                        .is_none_or(|session| session.person.is_none());
-                    let stalled = conn
-                        .queue
-                        .as_ref()
-                        .and_then(|queue| queue.blocked_ms)
-                        .is_some_and(|since| now.wrapping_sub(since) >= stall_ms);
-                    if now.wrapping_sub(conn.seen_ms) >= silence_ms {
-                        // W8: a silent peer is terminated, there is nobody to say goodbye to.
-                        conn.phase = Phase::Closing { answered: true };
-                        Metrics::count(&self.hub.metrics.closed, "silent");
-                        self.drop_conn(slot);
-                    } else if stalled {
-                        self.close(slot, close::SLOW, "slow: nothing was read for too long");
-                    } else if required && anonymous && age >= identify_ms {
-                        self.close(slot, close::POLICY, "identify did not come in time");
-                    } else if now.wrapping_sub(conn.pinged_ms) >= ping_ms {
-                        conn.pinged_ms = now;
-                        self.push(slot, frame::encode(frame::Opcode::Ping, b""), 0);
-                    }
-                }
-                _ => {}
+    /// Milliseconds until the shard has something to do by itself, if it ever has.
+    fn idle_ms(&self) -> Option<u64> {
+        let waits =
+            self.draining_ms.is_some() || !self.waiting.is_empty() || !self.undecided.is_empty();
+        let candidates = [
+            self.rooms_linger_ms(),
+            self.wheel.next_ms(self.now_ms),
+            waits.then_some(TIMER_TICK_MS as u32),
+        ];
+        candidates.into_iter().flatten().min().map(u64::from)
+    }
+
+    /// Does what is due by the clock.
+    fn keep_time(&mut self) {
+        if self.now_ms.wrapping_sub(self.ticked_ms) >= TIMER_TICK_MS as u32 {
+            self.ticked_ms = self.now_ms;
+            if self.draining_ms.is_some() {
+                self.drain_batch();
             }
+            self.end_overdue_decisions();
+            self.ask_judges_again();
         }
+        self.check_deadlines();
         self.flush_dirty();
     }
 

@@ -1,0 +1,177 @@
+//! Deadlines of connections: the request head, `identify`, pings, silence, a stalled writer, the close handshake.
+//!
+//! Each connection is entered in the shard's [`Wheel`](crate::timer::Wheel) at its next deadline. A deadline that moves away costs nothing
+//! until the old one comes up; one that moves closer is entered by [`Shard::schedule`].
+
+use crate::{
+    config::Config,
+    conn::{Conn, Phase},
+    frame::{self, Opcode, close},
+    metrics::Metrics,
+    shard::Shard,
+};
+use limits::socket::{CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS};
+use std::sync::atomic::Ordering;
+
+/// Time limits of a connection, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    head_ms: u32,
+    /// Only where identity is required.
+    identify_ms: Option<u32>,
+    ping_ms: u32,
+    silence_ms: u32,
+    stall_ms: u32,
+}
+
+/// What a connection's deadlines call for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Nothing for so many milliseconds.
+    Wait(u32),
+    HeadTimeout,
+    CloseTimeout,
+    Silent,
+    Stalled,
+    IdentifyTimeout,
+    Ping,
+}
+
+impl Timeouts {
+    /// The limits that the operator set.
+    pub(crate) fn new(config: &Config) -> Self {
+        let socket = &config.socket;
+        let required = config.identity.mode == identity::Mode::Required;
+        Self {
+            head_ms: socket.head_timeout_ms as u32,
+            identify_ms: required.then_some(socket.identify_timeout_ms as u32),
+            ping_ms: socket.ping_interval_ms as u32,
+            silence_ms: socket.silence_max_ms as u32,
+            stall_ms: socket.write_stall_max_ms as u32,
+        }
+    }
+
+    /// Where too many request heads are incomplete, a head gets a fifth of its time.
+    fn due(&self, conn: &Conn, now_ms: u32, crowded: bool) -> Due {
+        let since = |then_ms: u32| now_ms.wrapping_sub(then_ms);
+        let age = since(conn.since_ms);
+        let blocked = conn.queue.as_ref().and_then(|queue| queue.blocked_ms);
+        match conn.phase {
+            Phase::Head => {
+                let crowded_ms = self.head_ms / 5;
+                let limit_ms = if crowded { crowded_ms } else { self.head_ms };
+                match limit_ms.checked_sub(age) {
+                    None | Some(0) => Due::HeadTimeout,
+                    // It may be crowded by then.
+                    Some(left_ms) => Due::Wait(left_ms.min(crowded_ms)),
+                }
+            }
+            Phase::Closing { .. } => {
+                let waiting = blocked.map_or(age, |then_ms| since(then_ms).min(age));
+                let left_ms = (CLOSE_TIMEOUT_MS as u32)
+                    .saturating_sub(waiting)
+                    .min((CLOSE_TIMEOUT_MAX_MS as u32).saturating_sub(age));
+                match left_ms {
+                    0 => Due::CloseTimeout,
+                    left_ms => Due::Wait(left_ms),
+                }
+            }
+            Phase::Open => {
+                let anonymous = conn
+                    .session
+                    .as_ref()
+                    .is_none_or(|session| session.person.is_none());
+                let deadlines = [
+                    Some((self.silence_ms, since(conn.seen_ms), Due::Silent)),
+                    blocked.map(|then_ms| (self.stall_ms, since(then_ms), Due::Stalled)),
+                    self.identify_ms
+                        .filter(|_| anonymous)
+                        .map(|limit_ms| (limit_ms, age, Due::IdentifyTimeout)),
+                    Some((self.ping_ms, since(conn.pinged_ms), Due::Ping)),
+                ];
+                let mut wait_ms = u32::MAX;
+                for (limit_ms, passed_ms, due) in deadlines.into_iter().flatten() {
+                    match limit_ms.checked_sub(passed_ms) {
+                        None | Some(0) => return due,
+                        Some(left_ms) => wait_ms = wait_ms.min(left_ms),
+                    }
+                }
+                Due::Wait(wait_ms)
+            }
+        }
+    }
+}
+
+impl Shard {
+    fn heads_are_crowded(&self) -> bool {
+        self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max
+    }
+
+    /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline may have moved closer.
+    pub(crate) fn schedule(&mut self, slot: u32) {
+        let (now_ms, timeouts, crowded) = (self.now_ms, self.timeouts, self.heads_are_crowded());
+        let Some(conn) = self
+            .slots
+            .get_mut(slot as usize)
+            .and_then(|slot| slot.conn.as_mut())
+        else {
+            return;
+        };
+        let wait_ms = match timeouts.due(conn, now_ms, crowded) {
+            Due::Wait(wait_ms) => wait_ms,
+            _ => 0,
+        };
+        let tick = self.wheel.tick_at(now_ms, wait_ms);
+        if conn
+            .due_tick
+            .is_none_or(|entered| self.wheel.is_before(tick, entered))
+        {
+            conn.due_tick = Some(tick);
+            self.wheel.enter(tick, slot);
+        }
+    }
+
+    /// Does what is due of connections.
+    pub(crate) fn check_deadlines(&mut self) {
+        while let Some((tick, slots)) = self.wheel.expired(self.now_ms) {
+            for slot in slots {
+                if let Some(conn) = self.conn(slot)
+                    && conn.due_tick == Some(tick)
+                {
+                    conn.due_tick = None;
+                    self.check_deadline(slot);
+                    self.schedule(slot);
+                }
+            }
+        }
+    }
+
+    fn check_deadline(&mut self, slot: u32) {
+        let (now_ms, timeouts, crowded) = (self.now_ms, self.timeouts, self.heads_are_crowded());
+        let Some(conn) = self.conn(slot) else { return };
+        match timeouts.due(conn, now_ms, crowded) {
+            Due::Wait(_) => {}
+            Due::HeadTimeout => {
+                Metrics::count(&self.hub.metrics.handshakes_refused, "timeout");
+                self.drop_conn(slot);
+            }
+            Due::CloseTimeout => {
+                self.drop_conn(slot);
+            }
+            Due::Silent => {
+                // A silent peer would not read a close frame.
+                conn.phase = Phase::Closing { answered: true };
+                Metrics::count(&self.hub.metrics.closed, "silent");
+                self.drop_conn(slot);
+            }
+            Due::Stalled => self.close(slot, close::SLOW, "slow: nothing was read for too long"),
+            Due::IdentifyTimeout => {
+                self.close(slot, close::POLICY, "identify did not come in time");
+            }
+            Due::Ping => {
+                conn.pinged_ms = now_ms;
+                self.push(slot, frame::encode(Opcode::Ping, b""), 0);
+            }
+        }
+    }
+}
