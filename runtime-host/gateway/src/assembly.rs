@@ -1,7 +1,6 @@
-//! Messages in several frames, and frames in several pieces: what has come is joined, and text is checked as it comes.
+//! Fragmented messages and frames that arrive in pieces: pieces are joined, and text is checked as UTF-8 while it arrives.
 //!
-//! What it is not: headers, which are [`crate::frame`]'s, or the meaning of messages. Invariant: no room is made for bytes that were only
-//! claimed, and what can never become UTF-8 is known as soon as it has come.
+//! No memory is reserved for bytes that a header only announces. Headers are read by [`crate::frame`].
 
 use crate::frame::{Opcode, Violation, close, unmask};
 use limits::socket::FRAGMENTS_MAX;
@@ -32,7 +31,7 @@ pub struct Arriving {
 
 impl Assembly {
     /// Takes what `bytes` holds of the arriving frame's payload, unmasked in place; how many bytes that were. Nothing is collected of a
-    /// message that nobody will read (`keep`).
+    /// message that is not read (`keep`).
     pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
         let Some(arriving) = &mut self.arriving else {
             return 0;

@@ -17,9 +17,9 @@ pub struct Config {
     pub socket: Socket,
     /// Rates of one connection.
     pub rates: Rates,
-    /// Who somebody is.
+    /// Identities of users.
     pub identity: Identity,
-    /// Forwarding between people.
+    /// Forwarding between users.
     pub forward: Forward,
 }
 
@@ -47,8 +47,8 @@ pub struct Socket {
     pub write_stall_max_ms: u64,
     /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
     pub linger_ms: u64,
-    /// Time that plugins, or judges that answer `later`, have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
-    /// `silence_max_ms`: who waits is not read, and must not look silent because of it.
+    /// Time that plugins, or validators that answer `later`, have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
+    /// `silence_max_ms`: a waiting connection is not read, and must not look silent because of that.
     pub decision_max_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
@@ -231,7 +231,7 @@ impl Rates {
     }
 }
 
-/// Who somebody is.
+/// Identities of users.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
@@ -250,21 +250,21 @@ pub struct Identity {
     pub origin: String,
 }
 
-/// Forwarding between people (decision D8).
+/// Forwarding between users.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Forward {
-    /// Who may send direct messages and calls.
+    /// Which users may send direct messages and calls.
     pub direct: Direct,
 }
 
-/// Who may send direct messages and calls to whom.
+/// Which users may send direct messages and calls to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Direct {
     /// Anyone to anyone, within rates and block lists.
     #[default]
     Anyone,
-    /// Only people who share a server, or who were written to first.
+    /// Only users that share a server, or that were written to first.
     SharedServer,
 }

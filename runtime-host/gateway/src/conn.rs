@@ -1,6 +1,6 @@
-//! One connection: its socket, what it has not yet read or written, and who is behind it.
+//! One connection: its socket, the bytes not yet read or written, and its session.
 //!
-//! Small on purpose: an idle connection holds no buffer, and everything that only an identified client needs is behind one pointer.
+//! An idle connection holds no buffer, and everything that only an identified client needs is behind one pointer.
 
 use crate::{
     assembly::Assembly,
@@ -83,11 +83,11 @@ pub(crate) struct Session {
     pub keepalive_ms: Option<u32>,
     pub pending: Option<Box<Pending>>,
     pub rooms: Vec<Place>,
-    /// Which of a person's connections takes part in signalling with this one (D13), oldest first.
+    /// The connection of each signalling partner, oldest first.
     pub peers: VecDeque<(Arc<str>, ConnRef)>,
 }
 
-/// Who is behind a connection.
+/// The user of a connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub profile: Arc<Profile>,
@@ -109,7 +109,7 @@ pub(crate) struct Place {
 /// What a paused connection waits for; nothing is read from it meanwhile.
 #[derive(Debug)]
 pub(crate) enum Pending {
-    /// What the edge knows of the identity.
+    /// The directory's view of the user.
     Identify {
         wish: Identify,
         user_id: Arc<str>,
@@ -127,7 +127,7 @@ pub(crate) enum Pending {
         look: bool,
         request_id: Option<String>,
     },
-    /// The decision of the edge about a guarded server.
+    /// The decision of the directory about a guarded server.
     Join {
         question: JoinQuestion,
         access: Access,
@@ -135,12 +135,12 @@ pub(crate) enum Pending {
     },
     /// The decision of plugins about an envelope.
     Plugins(PendingDecision),
-    /// The decision of judges that were not sure yet.
+    /// The decision of a validator that answered `later`.
     Judges(Undecided),
 }
 
 impl Pending {
-    /// Whether it is the edge that has to answer.
+    /// Whether the directory has to answer.
     pub(crate) fn waits_for_edge(&self) -> bool {
         !matches!(self, Self::Plugins(_) | Self::Judges(_))
     }
@@ -163,7 +163,7 @@ impl Session {
             .find(|place| *place.room.server_id == *server_id)
     }
 
-    /// The server that an envelope without `serverId` means: the sole joined, else the sole viewed one (D1).
+    /// The server of an envelope without `serverId`: the only joined one, else the only viewed one.
     pub(crate) fn implied(&self) -> Option<&Place> {
         let sole = |joined: bool| {
             let mut places = self

@@ -157,7 +157,7 @@ impl Shard {
         })
     }
 
-    /// A copy of an envelope that was sent, for those who only listen.
+    /// Gives a copy of a sent envelope to the plugins that only listen.
     pub(crate) fn inform(&mut self, slot: u32, interest: &PluginInterest, envelope: Vec<u8>) {
         if let Some(offered) = self.offered(slot, interest, envelope.into(), None) {
             self.hub.inform(offered);
@@ -239,7 +239,7 @@ impl Shard {
         }
     }
 
-    /// Nobody waits under `ticket` any more.
+    /// Removes a ticket whose decision is not awaited any more.
     pub(crate) fn forget_ticket(&mut self, ticket: Ticket) {
         if let Some(waiting) = self.waiting.remove(&ticket) {
             let metrics = &self.hub.metrics;
@@ -301,7 +301,7 @@ impl Shard {
         }
     }
 
-    /// What a plugin made of an envelope is judged as if its sender had sent it: no plugin can forge a sender or pass a schema by.
+    /// Validates a rewritten envelope as if its sender had sent it: a plugin can neither forge a sender nor avoid a schema.
     fn rewritten(&mut self, slot: u32, mut pending: PendingDecision, bytes: &Bytes) {
         let hint = Hint::scan(bytes);
         let is_same = Hint::kind_only(bytes).is_some_and(|kind| std::ptr::eq(kind, pending.r#type))
@@ -359,7 +359,7 @@ impl Shard {
         self.refuse(slot, &refusal(pending, code, &message, None));
     }
 
-    /// Nobody decided: nothing is sent, and the sender may try again.
+    /// Refuses an envelope without a decision; the sender may try again.
     fn postpone(&mut self, slot: u32, pending: &PendingDecision, why: &str) {
         let message = format!("{why}; nothing was sent, try again");
         self.refuse(
@@ -375,7 +375,7 @@ impl Shard {
 }
 
 impl Hub {
-    /// Offers an envelope that was sent already; a full queue is counted and costs nobody else anything.
+    /// Offers an envelope that was sent already. A full queue is counted and delays no sender.
     pub(crate) fn inform(&self, offer: Offer) {
         self.offer(offer, "inform");
     }

@@ -1,7 +1,7 @@
-//! Questions to the edge, whose database owns the truth (decision: owner of truth): snapshots, joins, identities, changes.
+//! The client of the server directory: snapshots of servers, joins, users, and the feed of changes.
 //!
-//! Shards ask without waiting and are answered through their inbox. What is known is kept and followed through the feed of changes, which is
-//! polled; a push only wakes the poll earlier. Invariant: nothing older ever replaces something newer.
+//! Shards ask without waiting and are answered through their inbox. Answers are cached and kept current by the feed, which is polled; a
+//! notification only starts the next poll earlier. An older state never replaces a newer one.
 
 use crate::{
     hub::{ConnRef, Hub},
@@ -50,7 +50,7 @@ pub enum Question {
     Server(Arc<str>),
     /// What is known of an identity.
     User(Arc<str>),
-    /// Whether somebody may enter a guarded server.
+    /// Whether a user may enter a guarded server.
     Join(JoinQuestion),
     /// Bind a key to an identity, so that it needs proof from now on.
     BindKey {
@@ -63,14 +63,14 @@ pub enum Question {
     },
 }
 
-/// Whether somebody may enter a guarded server.
+/// Whether a user may enter a guarded server.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JoinQuestion {
     /// The server.
     #[serde(skip)]
     pub server_id: Arc<str>,
-    /// Who.
+    /// The user.
     #[serde(serialize_with = "as_text")]
     pub user_id: Arc<str>,
     /// Whether the identity is proven.
@@ -136,7 +136,7 @@ struct Known {
     /// Hashes of the identities that the edge knows something of; `None` while they are not known, or are too many.
     noted: RwLock<Option<HashSet<u64>>>,
     hasher: RandomState,
-    /// The view of everybody else.
+    /// The view of all other users.
     nobody: Arc<UserView>,
     /// Counts changes of identities, so that an answer that was on its way meanwhile is not kept.
     user_epoch: AtomicU64,

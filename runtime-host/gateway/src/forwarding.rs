@@ -1,4 +1,4 @@
-//! To whom an envelope goes: everyone in a server (D5), or one identity under the forwarding rule (D8, D13).
+//! The receivers of an envelope: all connections that joined a server, or one user under the forwarding rule.
 
 use crate::{
     hub::ConnRef,
@@ -23,7 +23,7 @@ const TARGETS_REMEMBERED: usize = 256;
 const PEERS_REMEMBERED: usize = 256;
 
 impl Shard {
-    /// D5: to each connection that joined, the sending one excluded.
+    /// Sends to each connection that joined the server, except the sending one.
     pub(crate) fn broadcast(
         &mut self,
         slot: u32,
@@ -51,7 +51,7 @@ impl Shard {
         self.spread(&room, delivery);
     }
 
-    /// To the joined connections of a room on all shards; where nobody declared the plugin that is meant, everybody is (decision: scopes).
+    /// Sends to the joined connections of a room on all shards. A plugin that no connection declared addresses all of them.
     pub(crate) fn spread(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
         if let Filter::Plugin(plugin) = &delivery.filter
             && !room.declares(plugin)
@@ -64,7 +64,7 @@ impl Shard {
         self.deliver(room.index, delivery, None);
     }
 
-    /// D8, D13: to one identity, where the rule lets it; otherwise nowhere, silently or with one uniform answer (decision: unreachable).
+    /// Sends to one user if the forwarding rule allows it. The answer to a refusal is the same as to a user that is not connected.
     pub(crate) fn forward(
         &mut self,
         slot: u32,
@@ -133,7 +133,7 @@ impl Shard {
         }
     }
 
-    /// Remembers through which connection somebody takes part in signalling with this one (D13).
+    /// Records the connection through which a user takes part in signalling with this one.
     pub(crate) fn remember_peer(&mut self, slot: u32, peer: (Arc<str>, ConnRef)) {
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
             return;

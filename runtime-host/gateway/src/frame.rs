@@ -1,7 +1,6 @@
 //! RFC 6455 framing: reads a client's frames, writes the server's.
 //!
-//! What it is not: I/O, or the meaning of messages. Invariant: a frame is refused as soon as its header is read; nothing that breaks the
-//! RFC or a limit is ever collected.
+//! A frame that breaks the RFC or a limit is refused as soon as its header is read, so none of its payload is collected.
 
 use bytes::{BufMut, Bytes, BytesMut};
 

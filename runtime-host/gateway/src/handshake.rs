@@ -166,7 +166,7 @@ fn accepted(accept: &str, subprotocol: bool) -> String {
     )
 }
 
-/// The answer to who gets no place, before the upgrade (W12), with a time to come back that is not the same for all.
+/// The answer to a connection over a limit, before the upgrade; the time to come back is spread.
 #[must_use]
 pub(crate) fn no_place(why: NoPlace) -> Request {
     let (reason, status, phrase, code, message, wait_seconds) = match why {

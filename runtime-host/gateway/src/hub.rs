@@ -1,7 +1,6 @@
-//! What all shards share: rooms, who is connected where, counters, and the door to the edge.
+//! State that all shards share: rooms, connected users, counters, and the client of the directory.
 //!
-//! What it is not: a place where sockets are touched. Invariant: no lock of this module is held while another one is taken, except a room's
-//! state around shard inboxes.
+//! No lock of this module is held while another one is taken, except a room's state around shard inboxes.
 
 use crate::{
     config::{Config, Direct},
@@ -45,7 +44,7 @@ pub struct ConnRef {
     pub generation: u32,
 }
 
-/// Why a connection gets no place.
+/// Why a connection is not admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPlace {
     /// The process is about to end.
@@ -71,7 +70,7 @@ struct Presence {
     since_ms: u64,
 }
 
-/// A connection as an operator sees it (W5).
+/// A connection as shown to operators.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionInfo {
@@ -79,7 +78,7 @@ pub struct ConnectionInfo {
     pub connection_id: Box<str>,
     /// Its identity.
     pub oder_id: Box<str>,
-    /// What it said its scope is (W7).
+    /// The scope from its `identify`.
     pub connection_scope: Option<Box<str>>,
     /// When it identified, milliseconds since 1970.
     pub identified_at: u64,
@@ -113,7 +112,7 @@ impl<V> Striped<V> {
     }
 }
 
-/// Who wrote to whom: lets a later call or icon request pass without a shared server (D8). In memory, bounded, a day long.
+/// Pairs of users of whom one wrote to the other: a later call or icon request passes without a shared server. In memory, bounded, for a day.
 #[derive(Debug, Default)]
 struct Relations {
     seen: HashMap<(Arc<str>, Arc<str>), Instant>,
@@ -130,7 +129,7 @@ pub struct Hub {
     pub config: Config,
     /// Counters.
     pub metrics: Metrics,
-    /// Who answers what is not known here.
+    /// The client of the directory.
     pub edge: Asker,
     /// Verifies tokens; replaced when keys change.
     pub verifier: RwLock<Arc<identity::Verifier>>,
@@ -158,7 +157,7 @@ pub struct Hub {
     pub draining: AtomicBool,
     started: Instant,
     shards: RwLock<Arc<[ShardHandle]>>,
-    /// Servers with somebody present or looking.
+    /// Servers with at least one connection, joined or viewing.
     pub(crate) rooms: Mutex<HashMap<Arc<str>, Arc<Room>>>,
     pub(crate) room_index: AtomicU64,
     users: Striped<User>,
@@ -237,7 +236,7 @@ impl Hub {
             .map_or(0, |elapsed| elapsed.as_millis() as u64)
     }
 
-    /// Writes to the log what strangers can cause, unless it was written often just now; the counters miss nothing.
+    /// Logs an event that any client can cause, at a bounded rate; counters count all of them.
     pub(crate) fn alarm(&self, say: impl FnOnce()) {
         if self.alarms.lock().take(ALARMS, self.monotonic_ms()).is_ok() {
             say();
@@ -368,7 +367,7 @@ impl Hub {
         }
     }
 
-    /// The edge says something new about an identity.
+    /// Takes a newer view of a user from the directory.
     pub(crate) fn update_user(&self, user_id: &str, view: &Arc<UserView>) {
         if let Some(user) = self.users.stripe(user_id).lock().get_mut(user_id) {
             user.view = view.clone();
@@ -380,7 +379,7 @@ impl Hub {
         self.users.stripe(user_id).lock().contains_key(user_id)
     }
 
-    /// Where an envelope from `from` to `to` goes under the forwarding rule (D8, D13); nowhere when it may not, or nobody is there.
+    /// Connections that get an envelope from `from` to `to` under the forwarding rule; none if it is not allowed or `to` is not connected.
     pub(crate) fn route(
         &self,
         from: &Arc<str>,
@@ -456,7 +455,7 @@ impl Hub {
         }
     }
 
-    /// Tells every shard to end its connections (W37).
+    /// Tells every shard to close its connections.
     pub(crate) fn broadcast_drain(&self) {
         self.draining.store(true, Ordering::Release);
         for shard in self.shards().iter() {

@@ -1,4 +1,4 @@
-//! Who somebody is (W3, D7): claims, tokens, key proofs, and the connection's place under its identity.
+//! The `identify` envelope: claims, tokens, key proofs, and the registration of the connection under its user.
 
 use crate::{
     conn::{Pending, Person, Proven, Session},
@@ -20,7 +20,7 @@ use std::sync::Arc;
 struct Refused(&'static str, String);
 
 impl Shard {
-    /// The `identify` envelope: proves what was offered as proof, then asks what the edge knows of the identity.
+    /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
     pub(crate) fn identify(&mut self, slot: u32, wish: Identify, request_id: Option<&str>) {
         if let Err(Refused(code, message)) = self.try_identify(slot, wish) {
             self.refuse(
@@ -109,7 +109,7 @@ impl Shard {
         }
     }
 
-    /// Goes on when the edge has told what it knows.
+    /// Continues with the directory's view of the user.
     pub(crate) fn identified(
         &mut self,
         slot: u32,
@@ -182,7 +182,7 @@ impl Shard {
         self.become_person(slot, wish, user_id, verified, view.clone())
     }
 
-    /// The key is bound. The connection is as proven as it was before: whoever comes back with the key proves the name by it.
+    /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the key.
     pub(crate) fn bound(&mut self, slot: u32, wish: Identify, user_id: Arc<str>, verified: bool) {
         let keys = wish.key.iter().cloned().collect();
         let view = Arc::new(UserView {
@@ -266,7 +266,7 @@ impl Shard {
         Ok(())
     }
 
-    /// W20: the connection's presence; each joined server hears of it if the identity's presence changed there.
+    /// Sets the connection's presence; each joined server is told if the user's presence changed there.
     pub(crate) fn set_status(&mut self, slot: u32, status: envelope::verdict::Status) {
         let reference = self.reference(slot);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -292,7 +292,7 @@ fn joined(session: &Session) -> Vec<Arc<crate::room::Room>> {
         .collect()
 }
 
-/// A name for somebody who gave none.
+/// The display name of a user that gave none.
 fn fallback_name(user_id: &str) -> String {
     format!("User {}", user_id.chars().take(8).collect::<String>())
 }

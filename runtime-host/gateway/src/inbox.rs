@@ -1,4 +1,4 @@
-//! How shards, the runtime and the acceptor leave things for a shard. Invariant: content may be dropped at a bound, but never in silence.
+//! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Content may be dropped at its bound, but never silently.
 
 use crate::{hub::ConnRef, metrics::Metrics, shard::Message};
 use limits::socket::SHARD_INBOX_MAX;
@@ -17,11 +17,11 @@ pub(crate) struct ShardHandle {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub messages: Vec<Message>,
-    /// Whose content found no place.
+    /// Receivers whose content was dropped.
     pub lost: HashSet<Lost>,
 }
 
-/// Who did not get content because the shard was too far behind; never left in the belief of having seen everything.
+/// Connections whose content was dropped because the inbox was full; they are closed, so that they do not miss it unknowingly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lost {
     /// The joined connections of a room.
@@ -40,7 +40,7 @@ impl ShardHandle {
         }
     }
 
-    /// Leaves a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
+    /// Enqueues a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
     pub(crate) fn send(&self, message: Message) {
         let mut inbox = self.inbox.lock();
         inbox.messages.push(message);
@@ -52,7 +52,7 @@ impl ShardHandle {
         }
     }
 
-    /// Leaves content, unless the shard is hopelessly behind; then it is dropped and counted, and who misses it is remembered.
+    /// Enqueues content for the shard. If its inbox is full, the message is dropped and counted, and its receivers are recorded in `lost`.
     pub(crate) fn send_content(&self, message: Message) {
         {
             let mut inbox = self.inbox.lock();

@@ -1,8 +1,8 @@
-//! The gateway: owns every socket, speaks RFC 6455 and the envelope contract, and sends what the judges allow to whom it concerns.
+//! The gateway owns every WebSocket: it speaks RFC 6455, passes each envelope to the validator chain, and performs the chain's effects.
 //!
-//! What it is not: it names no component engine, decides nothing that a judge decides, and stores nothing. Data flows one way:
-//! bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → the hub's live state → frames.
-//! A few shard threads own the sockets in readiness loops; what waits for the edge waits in [`edge`], on the caller's async runtime.
+//! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The gateway decides
+//! nothing that a validator decides, stores nothing, and names no component engine. A few shard threads own the sockets in readiness loops;
+//! requests to the directory wait in [`edge`], on the caller's async runtime.
 #![forbid(unsafe_code)]
 
 mod advertised;

@@ -1,4 +1,4 @@
-//! Joining, viewing and leaving servers (W14-W19), and what happens when their rules change.
+//! Joining, viewing and leaving servers, and the consequences of changed rules.
 
 use crate::{
     conn::{Pending, Place},
@@ -14,7 +14,7 @@ use envelope::{
 };
 use std::sync::Arc;
 
-/// What a client is told to wait when the edge did not answer.
+/// Milliseconds until a client should retry after the directory did not answer.
 const EDGE_RETRY_MS: u64 = 2_000;
 
 impl Shard {
@@ -58,7 +58,7 @@ impl Shard {
         self.reply(slot, &body);
     }
 
-    /// Decides what can be decided from the view; asks the edge about guarded servers (decision: joins).
+    /// Decides from the cached view; asks the directory about guarded servers.
     fn enter_known(
         &mut self,
         slot: u32,
@@ -159,7 +159,7 @@ impl Shard {
         }
     }
 
-    /// Already there: roster and plugins once more, or the wanted page of the roster.
+    /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
     fn show_again(&mut self, slot: u32, place: &Place, access: &Access) {
         let Some(user_id) = self.user_id(slot) else {
             return;
@@ -185,7 +185,7 @@ impl Shard {
         )
     }
 
-    /// In: roster first, then plugins (W15).
+    /// Enters the room and sends the roster, then the plugin requirements.
     fn go_in(&mut self, slot: u32, view: &Arc<ServerView>, access: &Access, look: bool) {
         let (hub, reference, page) = (self.hub.clone(), self.reference(slot), self.page(access));
         let Some(person) = self
@@ -254,7 +254,7 @@ impl Shard {
         }
     }
 
-    /// Leaves a server, or ends viewing it (W17).
+    /// Leaves a server, or stops viewing it.
     pub(crate) fn leave(&mut self, slot: u32, server_id: &str) {
         self.settle(slot);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -290,7 +290,7 @@ impl Shard {
             if local.joined.is_empty() && local.viewing.is_empty() {
                 self.rooms.remove(&index);
             }
-            // Whoever took the free place has to know.
+            // The member that took the free position has to know it.
             let session = moved
                 .and_then(|moved| self.conn(moved))
                 .and_then(|conn| conn.session.as_mut());
@@ -310,7 +310,7 @@ impl Shard {
         hub.close_if_empty(&place.room);
     }
 
-    /// The connection is over: it leaves everything (W10), and its identity.
+    /// Removes a closing connection from its servers and its user.
     pub(crate) fn part(&mut self, slot: u32) {
         self.settle(slot);
         let (hub, reference) = (self.hub.clone(), self.reference(slot));
@@ -334,7 +334,7 @@ impl Shard {
         }
     }
 
-    /// A server's rules or plugins changed: those who may not stay go, the others get the new plugins (T48, case 76).
+    /// Applies changed rules of a server: banned connections leave, the others get the new plugin requirements.
     pub(crate) fn revised(&mut self, room: &Arc<Room>, view: &Arc<ServerView>) {
         let Some(local) = self.rooms.get_mut(&room.index) else {
             return;
@@ -380,7 +380,7 @@ impl Shard {
         }
     }
 
-    /// The edge has answered: what was paused goes on.
+    /// Continues a paused connection with the directory's answer.
     pub(crate) fn answered(&mut self, to: crate::hub::ConnRef, answer: Answer) {
         let Some(slot) = self.resolve(to) else { return };
         let session = self.conn(slot).and_then(|conn| conn.session.as_mut());

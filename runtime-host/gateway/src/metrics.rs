@@ -1,4 +1,4 @@
-//! Counters and gauges in the Prometheus format. No identity and no server is ever a label.
+//! Counters and gauges in the Prometheus format. Users and servers are never labels.
 
 use envelope::catalogue::{CATALOGUE, EnvelopeType};
 use prometheus_client::{
@@ -32,7 +32,7 @@ pub struct Metrics {
     pub closed: Counters,
     /// Envelopes received, by type.
     pub received: Counters,
-    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: looking one up by its label costs more than judging.
+    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: looking one up by its label costs more than validating.
     received_by_type: Vec<Counter>,
     /// Envelopes refused, by code.
     pub refused: Counters,
@@ -44,17 +44,17 @@ pub struct Metrics {
     pub coalesced: Counter,
     /// Deliveries dropped because a shard's inbox was full.
     pub inbox_dropped: Counter,
-    /// Judge failures, by kind.
+    /// Validator failures, by kind.
     pub judge_failures: Counters,
-    /// Time of one judgement.
+    /// Time of one validator call.
     pub judge_seconds: Histogram,
-    /// Servers with somebody present.
+    /// Open servers.
     pub rooms: Gauge,
     /// Questions to the edge, by outcome.
     pub edge_questions: Counters,
     /// 1 while the edge answers, 0 while it does not.
     pub edge_up: Gauge,
-    /// Forwards that reached nobody, whatever the reason.
+    /// Forwards without a receiver, for any reason.
     pub unreachable: Counter,
     /// Envelopes offered to plugins, by how.
     pub plugin_offers: Counters,

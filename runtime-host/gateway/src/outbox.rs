@@ -1,8 +1,7 @@
-//! What a room sends in one turn: frames gathered as they come, written to every member once.
+//! The frames of a room in one turn of the shard: collected, then written to every member once.
 //!
-//! What it is not: per connection. A member that keeps up gets all of a turn's frames in one write of bytes that all members share; only
-//! who is behind, has just entered or is a sender itself is served frame by frame. Invariant: a connection gets a room's frames in their
-//! order, and before anything that was sent to it alone after them.
+//! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is behind, has just joined
+//! or is a sender itself is served frame by frame. A connection gets a room's frames in order, and before anything sent to it alone later.
 
 use crate::shard::Delivery;
 use bytes::{Bytes, BytesMut};
@@ -36,11 +35,11 @@ pub(crate) struct Outbox {
     oldest: Option<u64>,
 }
 
-/// One frame and who does not get it.
+/// One frame and the connection that does not get it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub frame: Bytes,
-    /// 0, or what it is the latest of.
+    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
     pub coalesce: u64,
     /// The sending connection's slot, when it is on this shard.
     skip: Option<u32>,

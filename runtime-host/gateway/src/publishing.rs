@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::oneshot;
 
-/// An envelope of a plugin on its way to a shard, which judges and sends it.
+/// An envelope of a plugin on its way to a shard, which validates and sends it.
 #[derive(Debug)]
 pub(crate) struct Publication {
     room: Arc<Room>,
@@ -139,7 +139,7 @@ impl Hub {
 }
 
 impl Shard {
-    /// Judges and sends an envelope of a plugin.
+    /// Validates and sends an envelope of a plugin.
     pub(crate) fn publish(&mut self, publication: Publication) {
         self.hub.publications.fetch_sub(1, Ordering::AcqRel);
         let sent = self.try_publish(&publication);
@@ -177,7 +177,7 @@ impl Shard {
                 });
             }
         });
-        // Whoever asked may have given up; the envelope is sent all the same.
+        // The caller may have given up; the envelope is sent all the same.
         let _ = answer.send(outcome);
     }
 

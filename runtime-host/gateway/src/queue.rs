@@ -1,4 +1,4 @@
-//! What waits for one socket: whole frames by reference, the first one perhaps partly written.
+//! Frames that wait for one socket; the first may be partly written.
 
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
@@ -11,7 +11,7 @@ use std::{
 #[derive(Debug)]
 struct Waiting {
     bytes: Bytes,
-    /// 0, or what it is the latest of.
+    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
     coalesce: u64,
     begun: bool,
 }

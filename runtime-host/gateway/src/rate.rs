@@ -1,4 +1,4 @@
-//! Token buckets: how often something may happen. No clock of their own; the caller passes milliseconds.
+//! Token buckets. They have no clock; the caller passes milliseconds.
 
 use limits::{rate::Rate, socket::ADDRESSES_MAX};
 use parking_lot::Mutex;

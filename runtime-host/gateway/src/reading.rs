@@ -1,4 +1,4 @@
-//! From a readable socket to whole things: request heads and frames. What is not whole yet stays with its connection.
+//! Reads sockets and finds complete request heads and frames. Incomplete ones stay with their connection.
 
 use crate::{
     assembly::{Arriving, NOT_UTF8, misplaced},

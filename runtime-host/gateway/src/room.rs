@@ -1,7 +1,7 @@
-//! One chat server's live state: who is present, through which connections, and which shards have to hear of it.
+//! The live state of one chat server: its members, their connections, and the shards that serve them.
 //!
-//! What it is not: stored. Invariants: presence events of a room are put into every concerned shard's inbox while the room is locked, so all
-//! receivers see them in one order; each carries a sequence number, and a connection that joined later than an event never gets it.
+//! Presence events are put into the inbox of every concerned shard while the room is locked, so all receivers see them in one order. Each
+//! event has a sequence number, and a connection that joined after an event never gets it.
 
 use crate::{
     frame,
@@ -114,7 +114,7 @@ struct State {
     shards: HashMap<u16, usize>,
     icons: HashMap<Arc<str>, u64>,
     sequence: u64,
-    /// Removed from the hub: whoever wants in opens the room anew.
+    /// Removed from the hub; the next connection opens a new room.
     closed: bool,
 }
 
@@ -127,12 +127,12 @@ pub(crate) struct Entered {
     pub roster: Bytes,
 }
 
-/// Somebody who enters.
+/// A connection that joins.
 #[derive(Debug, Clone)]
 pub(crate) struct Entrant {
     /// The connection.
     pub conn: ConnRef,
-    /// Who.
+    /// The user.
     pub profile: Arc<Profile>,
     /// Presence of this connection.
     pub status: Status,
@@ -149,7 +149,7 @@ pub(crate) struct Page {
     pub entries_max: usize,
 }
 
-/// A chat server with somebody present or looking.
+/// A chat server with at least one connection, joined or viewing.
 #[derive(Debug)]
 pub(crate) struct Room {
     /// Never used twice in one process.
@@ -186,7 +186,7 @@ impl Room {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Takes a newer view and tells every shard with somebody here. Whether requirements or definitions changed with it.
+    /// Takes a newer view and tells every shard with a connection here. Returns whether requirements or definitions changed.
     pub(crate) fn revise(self: &Arc<Self>, view: &Arc<ServerView>, shards: &[ShardHandle]) -> bool {
         let mut current = self.view.write();
         if view.revision <= current.revision && !view.gone {
@@ -241,7 +241,7 @@ impl Room {
                 }
             }
             None => {
-                // The roster is what was there before: nobody is in the roster that it gets (D4).
+                // A member is never in the roster that it gets.
                 let roster = roster(&self.server_id, &mut state, user_id, page);
                 let entry = entrant.profile.entry(device.status);
                 let room_left = state.members.len() < page.entries_max;
@@ -296,7 +296,7 @@ impl Room {
         release(&mut self.state.lock().shards, conn.shard);
     }
 
-    /// A joined connection goes; with the last one of an identity the others hear of it (W11).
+    /// Removes a joined connection; the last one of a user is announced to the other members.
     pub(crate) fn leave(self: &Arc<Self>, conn: ConnRef, user_id: &str, shards: &[ShardHandle]) {
         let mut state = self.state.lock();
         let Some(member) = state.members.get_mut(user_id) else {
@@ -456,7 +456,7 @@ impl Room {
         }
     }
 
-    /// Who offers a newer icon than `updated_at`, newest first, as `server_icon_sync_peers`.
+    /// Members that offer a newer icon than `updated_at`, newest first, as `server_icon_sync_peers`.
     pub(crate) fn icon_peers(&self, asker: &str, updated_at: u64, entries_max: usize) -> Vec<u8> {
         let state = self.state.lock();
         let mut peers: Vec<_> = state
@@ -475,14 +475,14 @@ impl Room {
         )
     }
 
-    /// Closes the room if nobody is here; whether it is closed.
+    /// Closes the room if it has no connection. Returns whether it is closed.
     pub(crate) fn close_if_empty(&self) -> bool {
         let mut state = self.state.lock();
         state.closed = state.shards.is_empty();
         state.closed
     }
 
-    /// Puts a presence event into the inbox of every shard with somebody here, in one order for all.
+    /// Puts a presence event into the inbox of every shard with a connection here, in one order for all.
     fn tell(self: &Arc<Self>, state: &mut State, envelope: &[u8], shards: &[ShardHandle]) {
         state.sequence += 1;
         let delivery = Delivery {
@@ -516,8 +516,8 @@ fn status_update(server_id: &str, user_id: &str, status: Status) -> Vec<u8> {
     )
 }
 
-/// `server_users`: the others, never the receiver (D4); cut to a page, which then says `total` and `offset`. The order is that of coming,
-/// apart from those who took the place of one who left.
+/// `server_users`: the others, never the receiver; cut to a page, which then says `total` and `offset`. The order is that of coming,
+/// except that a member that leaves is replaced by the last one.
 fn roster(server_id: &str, state: &mut State, own: &str, page: Page) -> Bytes {
     let own_at = state.members.get_index_of(own);
     let total = state.members.len() - usize::from(own_at.is_some());

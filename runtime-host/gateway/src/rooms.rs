@@ -1,7 +1,6 @@
-//! Which servers are open: rooms come with the first connection, are revised with the directory, and go with the last connection.
+//! The registry of open rooms: a room opens with its first connection, follows the directory, and closes with its last connection.
 //!
-//! What it is not: what happens inside one, which is [`crate::room`]'s. Invariant: a room that was removed is closed, and whoever wants in
-//! opens it anew.
+//! A removed room is marked closed; a connection that still holds it opens the room again.
 
 use crate::{hub::Hub, room::Room, view::ServerView};
 use std::sync::{Arc, atomic::Ordering};
@@ -76,7 +75,7 @@ impl Hub {
         }
     }
 
-    /// The room of a server with somebody present.
+    /// The room of an open server.
     pub(crate) fn room(&self, server_id: &str) -> Option<Arc<Room>> {
         self.rooms.lock().get(server_id).cloned()
     }
@@ -91,12 +90,12 @@ impl Hub {
             .collect()
     }
 
-    /// Whether somebody is present in a server.
+    /// Whether a server has a connection.
     pub(crate) fn is_open(&self, server_id: &str) -> bool {
         self.rooms.lock().contains_key(server_id)
     }
 
-    /// Servers with somebody present.
+    /// Servers with at least one connection.
     #[must_use]
     pub fn open_server_ids(&self) -> Vec<Arc<str>> {
         self.rooms.lock().keys().cloned().collect()

@@ -1,4 +1,4 @@
-//! From frames to sockets: gathered while a turn lasts, written once at its end.
+//! Writes frames to sockets: collected during a turn of the shard, written at its end.
 
 use crate::{
     assembly::Assembly,
@@ -151,7 +151,7 @@ impl Shard {
         Some((self.hub.config.socket.linger_ms as u32).saturating_sub(waited_ms))
     }
 
-    /// Writes a room's frames to its members: one shared piece of memory and one write for whoever keeps up.
+    /// Writes a room's frames to its members: one write of shared memory for each member that keeps up.
     fn flush_room(&mut self, room: u64) {
         let (now_ms, flushes, bytes_max) = (
             self.now_ms,

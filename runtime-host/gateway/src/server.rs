@@ -1,4 +1,4 @@
-//! Starts and stops the gateway: the listener, the shard threads, and the hand-over of ordinary HTTP.
+//! Starts and stops the gateway: the listener, the shard threads, and the hand-over of ordinary HTTP requests.
 
 use crate::{
     hub::Hub,
@@ -103,7 +103,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Serves `listener` with one shard per judge.
+    /// Serves `listener` with one shard for each validator chain.
     ///
     /// # Errors
     /// The system refuses a thread, a poll or a wake-up.
@@ -152,7 +152,7 @@ impl Gateway {
         self.address
     }
 
-    /// Ends: no new connections, 1001 to all, and at most ten seconds for them to go (W37). Blocks until then.
+    /// Stops accepting, closes all connections with 1001, and waits at most ten seconds for them. Blocks until then.
     pub fn drain(mut self) {
         self.hub.broadcast_drain();
         // The acceptor sits in `accept`; one last connection lets it see the flag.
@@ -188,7 +188,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
     let rate = hub.config.socket.accepts.into();
     let mut bucket = Bucket::full(rate, hub.monotonic_ms());
     loop {
-        // Whoever comes too early waits in the system's queue.
+        // Connections over the rate wait in the system's queue.
         while let Err(wait_ms) = bucket.take(rate, hub.monotonic_ms()) {
             hub.metrics.accepts_paced.inc();
             std::thread::sleep(Duration::from_millis(

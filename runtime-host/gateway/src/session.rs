@@ -1,4 +1,4 @@
-//! An open WebSocket: frames become messages, messages are judged, and what the judge allows is performed.
+//! Envelopes of an open WebSocket: charged against rates, validated, and the effects of the verdict performed.
 
 use crate::{
     conn::{Pending, Phase, Session},
@@ -18,11 +18,11 @@ use envelope::{
 use limits::rate::{STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
 use std::{sync::Arc, time::Instant};
 
-/// Of this many judgements one is timed for the histogram.
+/// One of so many validator calls is timed for the histogram.
 const JUDGEMENTS_PER_SAMPLE: u32 = 16;
 
 impl Shard {
-    /// The upgrade is accepted: the answer, then `connected` (W1).
+    /// Opens the WebSocket: sends the answer to the upgrade, then `connected`.
     pub(crate) fn open(&mut self, slot: u32, answer: String) {
         let (hub, now_ms) = (self.hub.clone(), self.now_ms);
         let connection_id = uuid::Uuid::new_v4().to_string();
@@ -86,8 +86,8 @@ impl Shard {
         }
     }
 
-    /// Takes a token for a frame of a class, of which `about` are the bytes that an answer may name; refused ones cost a strike, and strikes
-    /// cost the connection. Whether it may go on.
+    /// Takes a token for a frame of a class and returns whether there was one. `about` is the envelope that an error answer names. A frame
+    /// over the rate counts as a strike, and too many strikes close the connection.
     pub(crate) fn charge(&mut self, slot: u32, class: RateClass, about: &[u8]) -> bool {
         let index = class as usize;
         let (rate, now_ms) = (self.hub.rates[index], self.now_ms);
@@ -154,7 +154,7 @@ impl Shard {
         );
     }
 
-    /// One whole text message: paid for before anything of it but its type is read, then judged.
+    /// One whole text message: charged before anything but its type is read, then validated.
     pub(crate) fn on_message(&mut self, slot: u32, bytes: &[u8]) {
         if !self.charge(slot, RateClass::Other, bytes) {
             return;
@@ -167,7 +167,7 @@ impl Shard {
         }
     }
 
-    /// Asks the judges and does what they say.
+    /// Validates an envelope and acts on the verdict.
     fn judge(
         &mut self,
         slot: u32,
@@ -175,7 +175,7 @@ impl Shard {
         hint: &Hint<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) {
-        // A clock costs as much as the rest of the accounting: one judgement of many is timed.
+        // Reading a clock costs as much as the rest of the accounting, so only some calls are timed.
         self.judgements = self.judgements.wrapping_add(1);
         let asked = self
             .judgements
@@ -191,7 +191,7 @@ impl Shard {
         self.judged(slot, bytes, hint, envelope, verdict);
     }
 
-    /// Does what the judges say.
+    /// Acts on a verdict.
     pub(crate) fn judged(
         &mut self,
         slot: u32,
@@ -211,7 +211,7 @@ impl Shard {
         }
     }
 
-    /// What the judge says, taught where it lacked the server's definitions.
+    /// The verdict of the chain; sends it the server's definitions first if it asks for them.
     pub(crate) fn verdict(
         &mut self,
         slot: u32,
@@ -232,7 +232,7 @@ impl Shard {
         bytes: &[u8],
         hint: &Hint<'_>,
     ) -> Result<Verdict, ValidatorError> {
-        // The session is lent to the judge's context for the call, so that no text is copied.
+        // The context borrows from the session, so that no text is copied.
         let Some(session) = self.slots[slot as usize]
             .conn
             .as_ref()
@@ -289,7 +289,7 @@ impl Shard {
         );
     }
 
-    /// Teaches the judge a server's definitions.
+    /// Sends a server's definitions to the validator chain.
     fn teach(&mut self, slot: u32, server_id: &str) -> Result<(), ValidatorError> {
         let session = self.conn(slot).and_then(|conn| conn.session.as_ref());
         match session
@@ -304,7 +304,7 @@ impl Shard {
         }
     }
 
-    /// Tells the sender of a refusal, if it is one who wants to know (decision: unknown types).
+    /// Tells the sender of a refusal, if it asked for errors. Unknown types are answered at a bounded rate.
     pub(crate) fn refuse(&mut self, slot: u32, refusal: &Refusal) {
         Metrics::count(&self.hub.metrics.refused, code_label(&refusal.code));
         let (now_ms, everyone) = (
@@ -484,7 +484,7 @@ impl Shard {
         }
     }
 
-    /// W9, D10: answered at most once per ping interval.
+    /// Answers `keepalive`, at most once per ping interval.
     pub(crate) fn keepalive(&mut self, slot: u32) {
         let (now_ms, interval_ms) = (self.now_ms, self.hub.config.socket.ping_interval_ms as u32);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -512,7 +512,7 @@ impl Shard {
         ))
     }
 
-    /// Pauses a connection until the edge has answered; `unavailable` runs when the question could not even be asked.
+    /// Pauses a connection until the directory has answered; if it cannot be asked, the answer is `Unavailable`.
     pub(crate) fn pause(&mut self, slot: u32, pending: Pending, question: crate::edge::Question) {
         let reference = self.reference(slot);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -525,7 +525,7 @@ impl Shard {
     }
 }
 
-/// A label for the counter of judges' failures.
+/// A label for the counter of validator failures.
 pub(crate) fn failure_label(error: &ValidatorError) -> &'static str {
     match error {
         ValidatorError::Deadline { .. } => "deadline",
@@ -534,7 +534,7 @@ pub(crate) fn failure_label(error: &ValidatorError) -> &'static str {
     }
 }
 
-/// The chain of judges broke its contract.
+/// The validator chain broke its contract.
 pub(crate) fn broken(reason: String) -> ValidatorError {
     ValidatorError::Contract {
         component: "chain".into(),

@@ -1,7 +1,7 @@
-//! A shard: one thread that owns sockets in a readiness loop, with its own judge.
+//! A shard: one thread that owns sockets in a readiness loop and has its own validator instances.
 //!
-//! One turn of the loop: take the inbox, read what is readable, judge and perform, then flush every connection that has something to send
-//! with one vectored write. Invariant: nothing here waits; what has to wait is a question to the edge and comes back through the inbox.
+//! One turn of the loop: take the inbox, read readable sockets, validate and perform, then flush every connection with pending output in one
+//! vectored write. Nothing here blocks; requests to the directory are answered through the inbox.
 
 use crate::{
     conn::{Conn, Phase},
@@ -40,7 +40,7 @@ use std::{
 pub(crate) enum Message {
     /// A new socket.
     Accept(TcpStream, IpAddr),
-    /// A frame for one connection; `from` is remembered for signalling answers (D13).
+    /// A frame for one connection; `from` is recorded for signalling answers.
     Direct {
         /// The receiver.
         to: ConnRef,
@@ -65,9 +65,9 @@ pub(crate) enum Message {
         /// The new view.
         view: Arc<ServerView>,
     },
-    /// The edge's answer to a question of this connection.
+    /// The directory's answer to this connection's request.
     Answer {
-        /// Who asked.
+        /// The connection that asked.
         to: ConnRef,
         /// The answer.
         answer: Answer,
@@ -94,7 +94,7 @@ pub(crate) struct Delivery {
     pub skip: Option<ConnRef>,
     /// Which of the joined connections get it.
     pub filter: Filter,
-    /// 0, or what it is the latest of.
+    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
     pub coalesce: u64,
 }
 
@@ -138,11 +138,11 @@ pub(crate) struct Shard {
     /// Counts the flushes of rooms; see [`Conn::spoke`].
     pub(crate) flushes: u32,
     pub(crate) tally: Tally,
-    /// Counts judgements, of which some are timed.
+    /// Counts validator calls, of which some are timed.
     pub(crate) judgements: u32,
-    /// Connections that judges were not sure about: asked again at the next tick. One question for a connection at most.
+    /// Connections whose validator answered `later`, to be asked again at the next tick; at most one entry for each.
     pub(crate) undecided: Vec<ConnRef>,
-    /// Questions to plugins that are open, by ticket: one for a connection at most.
+    /// Pending decisions of plugins by ticket; at most one for each connection.
     pub(crate) waiting: HashMap<Ticket, Deadline>,
     pub(crate) next_ticket: Ticket,
     pub(crate) ticked_ms: u32,
@@ -307,7 +307,7 @@ impl Shard {
         self.cut_half_open(newest);
     }
 
-    /// Where too many heads are awaited, whoever takes longest makes room: a head that is meant to end takes milliseconds.
+    /// Drops the oldest incomplete request heads if there are too many: an honest head takes milliseconds.
     fn cut_half_open(&mut self, newest: ConnRef) {
         while let Some(oldest) = self.heads.front().copied() {
             let slot = self.resolve(oldest).filter(|slot| {
@@ -331,7 +331,7 @@ impl Shard {
         }
     }
 
-    /// The socket goes, and with it everything the connection was part of.
+    /// Removes a connection from the shard, its rooms and its user. Returns its socket.
     pub(crate) fn drop_conn(&mut self, slot: u32) -> Option<TcpStream> {
         self.part(slot);
         let place = self.slots.get_mut(slot as usize)?;

@@ -1,4 +1,4 @@
-//! What passed through a server lately, as far as plugins need it: channels, and what plugins themselves sent.
+//! Recent traffic of a server as far as plugins need it: channel names, and the rates of plugins' own messages.
 
 use crate::rate::Bucket;
 use limits::{

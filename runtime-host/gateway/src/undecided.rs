@@ -1,7 +1,7 @@
-//! Envelopes that judges are not sure about yet (`later`): the connection pauses, and they are asked again.
+//! Envelopes whose validator answered `later`: the connection pauses, and the validator is asked again at the next tick.
 //!
-//! Invariant: one such envelope for a connection at most; while it waits, nothing further is read from that connection and from that one alone;
-//! it ends with a decision, when its time is over, or with its connection. It was paid for once.
+//! At most one such envelope for a connection. Until its decision, its deadline or the end of the connection, nothing further is read from
+//! that connection and from that one alone. The envelope is charged once.
 
 use crate::{conn::Pending, metrics::Metrics, shard::Shard};
 use envelope::{
@@ -10,7 +10,7 @@ use envelope::{
     verdict::Verdict,
 };
 
-/// An envelope that waits for judges.
+/// An envelope that waits for a validator.
 #[derive(Debug)]
 pub(crate) struct Undecided {
     envelope: Box<[u8]>,
@@ -18,7 +18,7 @@ pub(crate) struct Undecided {
 }
 
 impl Shard {
-    /// Pauses the connection until the judges have decided.
+    /// Pauses the connection until the validator has decided.
     pub(crate) fn wait_for_judges(&mut self, slot: u32, envelope: &[u8], ticket: u64) {
         tracing::debug!(ticket, "a judge decides later");
         let undecided = Undecided {

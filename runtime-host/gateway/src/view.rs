@@ -1,4 +1,4 @@
-//! What the gateway knows of one chat server: its access rules and plugins, as the edge last told.
+//! A chat server as the directory last described it: access rules, requirements, event definitions.
 
 use bytes::Bytes;
 use envelope::verdict::{Definition, EventDirection, EventScope, Requirement, Snapshot};
@@ -18,15 +18,15 @@ pub struct ServerView {
     pub gone: bool,
     /// Joining needs more than wishing to: private, or behind a password.
     pub guarded: bool,
-    /// Who may not enter.
+    /// Banned users.
     pub bans: HashSet<Box<str>>,
-    /// Plugins with the status `required` (W21, D11).
+    /// Plugins with the status `required`.
     pub required: Vec<Box<str>>,
     /// The `plugin_requirements` frame.
     pub requirements: Bytes,
     /// Digest of requirements and definitions: a revision that leaves them alone is not told to clients.
     pub plugins_digest: u64,
-    /// What judges learn; the definitions are ordered by plugin and event.
+    /// What validators get; the definitions are ordered by plugin and event.
     pub judged: Snapshot,
 }
 
@@ -212,7 +212,7 @@ fn definition(row: &Row) -> Result<Definition, NotUnderstood> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    /// It owns something, has a right, or was locked (D7).
+    /// The user owns a server, has a right, or was locked.
     pub proof_required: bool,
     /// Keys bound to it, base64url.
     #[serde(default)]
