@@ -4,13 +4,11 @@
 
 use crate::{
     config::{Config, Direct},
-    edge::Asker,
-    inbox::ShardHandle,
+    directory::{Asker, state::UserView},
     metrics::Metrics,
     rate::{Addresses, Bucket},
     room::Room,
-    shard::Message,
-    view::UserView,
+    shard::{Message, inbox::ShardHandle},
 };
 use envelope::verdict::ForwardClass;
 use limits::{

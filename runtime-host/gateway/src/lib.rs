@@ -2,45 +2,26 @@
 //!
 //! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The gateway decides
 //! nothing that a validator decides, stores nothing, and names no component engine. A few shard threads own the sockets in readiness loops;
-//! requests to the directory wait in [`edge`], on the caller's async runtime.
+//! requests to the directory wait in [`directory`], on the caller's async runtime.
 #![forbid(unsafe_code)]
 
 mod advertised;
-pub mod assembly;
-mod chat_host;
 pub mod config;
-mod conn;
-mod deciding;
-pub mod edge;
-mod forwarding;
+pub mod directory;
 pub mod frame;
-mod handshake;
 mod hub;
-mod identify;
-mod inbox;
-mod liveness;
-mod membership;
 mod metrics;
-mod outbox;
-mod publishing;
-mod queue;
+mod plugins;
 pub mod rate;
-mod reading;
 mod room;
-mod rooms;
-mod sending;
 mod server;
 mod session;
 mod shard;
-mod timer;
-mod traffic;
-mod undecided;
-mod view;
 
 pub use advertised::limits as advertised_limits;
-pub use chat_host::LiveChatHost;
 pub use config::Config;
-pub use handshake::client_address;
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
+pub use plugins::LiveChatHost;
 pub use server::{Gateway, Handover, Passed, bind, connections_max};
+pub use shard::{assembly, handshake::client_address};

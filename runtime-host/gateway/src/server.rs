@@ -2,9 +2,8 @@
 
 use crate::{
     hub::Hub,
-    inbox::ShardHandle,
     rate::Bucket,
-    shard::{Message, Shard, WAKER},
+    shard::{Message, Shard, WAKER, inbox::ShardHandle},
 };
 use envelope::Validator;
 use limits::{

@@ -6,7 +6,7 @@ use edge_host::{
     Body, ClientAddress, EdgeHost,
     network::outbound::{Connector, connector},
 };
-use gateway::edge::{Answering, Transport, Unreachable};
+use gateway::directory::{Answering, Transport, Unreachable};
 use http::{Request, Response, StatusCode, Uri, header, uri::Authority};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{

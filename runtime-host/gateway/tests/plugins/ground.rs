@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use gateway::{
     Config, Gateway, Handover, Hub, Metrics, bind,
-    edge::{self, Answering, Transport},
+    directory::{self, Answering, Transport},
 };
 use http::{Request, Response};
 use parking_lot::Mutex;
@@ -28,6 +28,8 @@ use validation::NativeValidator;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The plugin of these tests.
 pub(crate) const PLUGIN: &str = "example.polls";
+/// A user whose name needs proof.
+pub(crate) const PROTECTED: &str = "protected";
 /// The server of these tests.
 pub(crate) const SERVER: &str = "lobby";
 
@@ -47,8 +49,10 @@ impl Transport for FakeEdge {
         let path = request.uri().path();
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
-            "users" => json!({"users": [], "next": null}),
-            user if user.starts_with("users/") => json!({"proofRequired": false}),
+            "users" => json!({"users": [PROTECTED], "next": null}),
+            user if user.starts_with("users/") => {
+                json!({"proofRequired": user.ends_with(PROTECTED)})
+            }
             server => directory
                 .servers
                 .get(server.trim_start_matches("servers/"))
@@ -151,7 +155,7 @@ impl Ground {
         let runtime = Runtime::new().expect("a runtime");
         let edge = FakeEdge::default();
         edge.0.lock().servers.insert(SERVER.into(), server(1, &[]));
-        let (asker, edge_task, wake) = edge::door(Box::new(edge.clone()), "credential".into());
+        let (asker, edge_task, wake) = directory::door(Box::new(edge.clone()), "credential".into());
         let verifier = identity::Verifier::new(identity::Expectations {
             audience: None,
             issuer: None,
@@ -197,6 +201,16 @@ impl Ground {
 
     /// A client that has joined [`SERVER`].
     pub(crate) fn join(&self, name: &str) -> Client {
+        let mut client = self.connect();
+        client
+            .send(json!({"type": "identify", "oderId": name, "displayName": name.to_uppercase()}));
+        client.send(json!({"type": "join_server", "serverId": SERVER}));
+        client.expect("plugin_requirements");
+        client
+    }
+
+    /// A client that has not identified.
+    pub(crate) fn connect(&self) -> Client {
         let address = self.gateway.as_ref().expect("it runs").address();
         let stream = TcpStream::connect(address).expect("a connection");
         stream
@@ -204,15 +218,10 @@ impl Ground {
             .expect("a time limit");
         let (socket, _) =
             tungstenite::client(format!("ws://{address}/ws"), stream).expect("an upgrade");
-        let mut client = Client {
+        Client {
             socket,
             waiting: VecDeque::new(),
-        };
-        client
-            .send(json!({"type": "identify", "oderId": name, "displayName": name.to_uppercase()}));
-        client.send(json!({"type": "join_server", "serverId": SERVER}));
-        client.expect("plugin_requirements");
-        client
+        }
     }
 
     /// The next envelope that plugins were offered.

@@ -2,4 +2,5 @@
 
 mod deciding;
 mod ground;
+mod identify;
 mod publishing;

@@ -10,7 +10,7 @@ use crate::{
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::{EdgeHost, Options};
-use gateway::edge::Transport as _;
+use gateway::directory::Transport as _;
 use http::{Request, StatusCode, header};
 use std::{
     collections::BTreeMap,

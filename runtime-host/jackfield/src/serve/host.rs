@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use envelope::Validator;
-use gateway::{Gateway, Handover, Hub, Metrics, edge, rate::Addresses};
+use gateway::{Gateway, Handover, Hub, Metrics, directory, rate::Addresses};
 use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
@@ -49,7 +49,7 @@ impl Host {
         metrics.collect(Box::new(ChainMetrics(chain)));
         metrics.collect(Box::new(PluginMetrics(plugin_metrics.clone())));
         let (asker, edge_task, wake) =
-            edge::door(Box::new(directory.clone()), setup.credential.clone());
+            directory::door(Box::new(directory.clone()), setup.credential.clone());
         directory::wake_on_change(&directory, &wake);
         let keys = TokenKeys {
             config: setup.config.clone(),

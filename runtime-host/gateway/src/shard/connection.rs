@@ -3,14 +3,13 @@
 //! An idle connection holds no buffer, and everything that only an identified client needs is behind one pointer.
 
 use crate::{
-    assembly::Assembly,
-    deciding::PendingDecision,
-    edge::JoinQuestion,
+    directory::JoinQuestion,
     hub::ConnRef,
-    queue::Queue,
+    plugins::decisions::PendingDecision,
     rate::Bucket,
     room::{Profile, Room},
-    undecided::Undecided,
+    session::undecided::Undecided,
+    shard::{assembly::Assembly, queue::Queue},
 };
 use envelope::verdict::{Access, Identify, Status};
 use mio::net::TcpStream;
@@ -114,12 +113,14 @@ pub(crate) enum Pending {
         wish: Identify,
         user_id: Arc<str>,
         proven: Option<Proven>,
+        request_id: Option<String>,
     },
     /// The binding of a key.
     Bind {
         wish: Identify,
         user_id: Arc<str>,
         verified: bool,
+        request_id: Option<String>,
     },
     /// The server's view.
     Server {

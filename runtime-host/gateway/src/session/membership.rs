@@ -1,12 +1,12 @@
 //! Joining, viewing and leaving servers, and the consequences of changed rules.
 
 use crate::{
-    conn::{Pending, Place},
-    edge::{Answer, JoinAnswer, JoinQuestion, Question},
-    outbox::Member,
-    room::{Entrant, Page, Room},
-    shard::Shard,
-    view::ServerView,
+    directory::{Answer, JoinAnswer, JoinQuestion, Question, state::ServerView},
+    room::{Entrant, Page, Room, outbox::Member},
+    shard::{
+        Shard,
+        connection::{Pending, Place},
+    },
 };
 use envelope::{
     reply::{self, code},
@@ -396,17 +396,19 @@ impl Shard {
                     wish,
                     user_id,
                     proven,
+                    request_id,
                 },
                 Answer::User(view),
-            ) => self.identified(slot, wish, user_id, proven, &view),
+            ) => self.identified(slot, wish, user_id, proven, &view, request_id.as_deref()),
             (
                 Pending::Bind {
                     wish,
                     user_id,
                     verified,
+                    request_id,
                 },
                 Answer::Bound,
-            ) => self.bound(slot, wish, user_id, verified),
+            ) => self.bound(slot, wish, user_id, verified, request_id.as_deref()),
             (
                 Pending::Server {
                     access,
@@ -484,12 +486,12 @@ impl Shard {
                 );
             }
             Pending::Plugins(_) | Pending::Judges(_) => {}
-            Pending::Identify { .. } | Pending::Bind { .. } => {
+            Pending::Identify { request_id, .. } | Pending::Bind { request_id, .. } => {
                 let body = reply::error(
                     code::EDGE_UNAVAILABLE,
                     reason,
                     Some("identify"),
-                    None,
+                    request_id.as_deref(),
                     Some(EDGE_RETRY_MS),
                 );
                 self.refuse(

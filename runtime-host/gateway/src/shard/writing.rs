@@ -1,13 +1,15 @@
 //! Writes frames to sockets: collected during a turn of the shard, written at its end.
 
 use crate::{
-    assembly::Assembly,
-    conn::{Conn, Phase},
     frame::{self, close},
     metrics::Metrics,
-    outbox::{LocalRoom, Member, Outbox},
-    queue::{Pushed, Queue},
-    shard::{Delivery, Filter, Shard},
+    room::outbox::{LocalRoom, Member, Outbox},
+    shard::{
+        Delivery, Filter, Shard,
+        assembly::Assembly,
+        connection::{Conn, Phase},
+        queue::{Pushed, Queue},
+    },
 };
 use bytes::Bytes;
 use limits::socket::OUTBOX_BYTES_MAX;

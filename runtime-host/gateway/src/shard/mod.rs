@@ -3,22 +3,34 @@
 //! One turn of the loop: take the inbox, read readable sockets, validate and perform, then flush every connection with pending output in one
 //! vectored write. Nothing here blocks; requests to the directory are answered through the inbox.
 
+pub mod assembly;
+pub(crate) mod connection;
+pub(crate) mod handshake;
+pub(crate) mod inbox;
+pub(crate) mod liveness;
+pub(crate) mod queue;
+pub(crate) mod reading;
+pub(crate) mod timer;
+pub(crate) mod writing;
+
 use crate::{
-    conn::{Conn, Phase},
-    deciding::{Deadline, first_ticket},
-    edge::Answer,
+    directory::{Answer, state::ServerView},
     frame::close,
     hub::{ConnRef, Hub},
-    inbox::{Inbox, Lost, ShardHandle},
-    liveness::Timeouts,
     metrics::Metrics,
-    outbox::LocalRoom,
-    publishing::Publication,
-    room::Room,
-    sending::Tally,
+    plugins::{
+        decisions::{Deadline, first_ticket},
+        publish::Publication,
+    },
+    room::{Room, outbox::LocalRoom},
     server::Handover,
-    timer::Wheel,
-    view::ServerView,
+    shard::{
+        connection::{Conn, Phase},
+        inbox::{Inbox, Lost, ShardHandle},
+        liveness::Timeouts,
+        timer::Wheel,
+        writing::Tally,
+    },
 };
 use bytes::Bytes;
 use envelope::Validator;

@@ -3,11 +3,13 @@
 //! Shards ask without waiting and are answered through their inbox. Answers are cached and kept current by the feed, which is polled; a
 //! notification only starts the next poll earlier. An older state never replaces a newer one.
 
+pub(crate) mod state;
+
 use crate::{
+    directory::state::{ServerView, UserView},
     hub::{ConnRef, Hub},
     metrics::Metrics,
     shard::Message,
-    view::{ServerView, UserView},
 };
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};

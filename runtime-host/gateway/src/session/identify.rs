@@ -1,12 +1,13 @@
 //! The `identify` envelope: claims, tokens, key proofs, and the registration of the connection under its user.
 
 use crate::{
-    conn::{Pending, Person, Proven, Session},
-    edge::Question,
+    directory::{Question, state::UserView},
     hub::Hub,
     room::Profile,
-    shard::Shard,
-    view::UserView,
+    shard::{
+        Shard,
+        connection::{Pending, Person, Proven, Session},
+    },
 };
 use envelope::{
     reply::{self, code},
@@ -22,7 +23,7 @@ struct Refused(&'static str, String);
 impl Shard {
     /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
     pub(crate) fn identify(&mut self, slot: u32, wish: Identify, request_id: Option<&str>) {
-        if let Err(Refused(code, message)) = self.try_identify(slot, wish) {
+        if let Err(Refused(code, message)) = self.try_identify(slot, wish, request_id) {
             self.refuse(
                 slot,
                 &reply::refuse(code, &message, Some("identify"), request_id),
@@ -30,7 +31,12 @@ impl Shard {
         }
     }
 
-    fn try_identify(&mut self, slot: u32, mut wish: Identify) -> Result<(), Refused> {
+    fn try_identify(
+        &mut self,
+        slot: u32,
+        mut wish: Identify,
+        request_id: Option<&str>,
+    ) -> Result<(), Refused> {
         let hub = self.hub.clone();
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
             return Ok(());
@@ -92,7 +98,7 @@ impl Shard {
             ));
         }
         match hub.edge.known_user(&user_id) {
-            Some(view) => self.know_user(slot, wish, user_id, proven, &view),
+            Some(view) => self.know_user(slot, wish, user_id, proven, &view, request_id),
             None => {
                 let question = Question::User(user_id.clone());
                 self.pause(
@@ -101,6 +107,7 @@ impl Shard {
                         wish,
                         user_id,
                         proven,
+                        request_id: request_id.map(str::to_owned),
                     },
                     question,
                 );
@@ -117,9 +124,15 @@ impl Shard {
         user_id: Arc<str>,
         proven: Option<Proven>,
         view: &Arc<UserView>,
+        request_id: Option<&str>,
     ) {
-        if let Err(Refused(code, message)) = self.know_user(slot, wish, user_id, proven, view) {
-            self.refuse(slot, &reply::refuse(code, &message, Some("identify"), None));
+        if let Err(Refused(code, message)) =
+            self.know_user(slot, wish, user_id, proven, view, request_id)
+        {
+            self.refuse(
+                slot,
+                &reply::refuse(code, &message, Some("identify"), request_id),
+            );
         }
     }
 
@@ -130,6 +143,7 @@ impl Shard {
         user_id: Arc<str>,
         proven: Option<Proven>,
         view: &Arc<UserView>,
+        request_id: Option<&str>,
     ) -> Result<(), Refused> {
         let mode = self.hub.config.identity.mode;
         let verified = match &proven {
@@ -174,6 +188,7 @@ impl Shard {
                     wish,
                     user_id,
                     verified,
+                    request_id: request_id.map(str::to_owned),
                 },
                 question,
             );
@@ -183,7 +198,14 @@ impl Shard {
     }
 
     /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the key.
-    pub(crate) fn bound(&mut self, slot: u32, wish: Identify, user_id: Arc<str>, verified: bool) {
+    pub(crate) fn bound(
+        &mut self,
+        slot: u32,
+        wish: Identify,
+        user_id: Arc<str>,
+        verified: bool,
+        request_id: Option<&str>,
+    ) {
         let keys = wish.key.iter().cloned().collect();
         let view = Arc::new(UserView {
             proof_required: true,
@@ -192,7 +214,10 @@ impl Shard {
         });
         if let Err(Refused(code, message)) = self.become_person(slot, wish, user_id, verified, view)
         {
-            self.refuse(slot, &reply::refuse(code, &message, Some("identify"), None));
+            self.refuse(
+                slot,
+                &reply::refuse(code, &message, Some("identify"), request_id),
+            );
         }
     }
 

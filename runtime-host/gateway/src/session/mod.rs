@@ -1,12 +1,19 @@
 //! Envelopes of an open WebSocket: charged against rates, validated, and the effects of the verdict performed.
 
+pub(crate) mod forwarding;
+pub(crate) mod identify;
+pub(crate) mod membership;
+pub(crate) mod undecided;
+
 use crate::{
-    conn::{Pending, Phase, Session},
     frame::{self, Opcode, close},
     hub::Hub,
     metrics::{Metrics, code_label},
     rate::Bucket,
-    shard::{Filter, Shard},
+    shard::{
+        Filter, Shard,
+        connection::{Pending, Phase, Session},
+    },
 };
 use bytes::Bytes;
 use envelope::{
@@ -513,14 +520,19 @@ impl Shard {
     }
 
     /// Pauses a connection until the directory has answered; if it cannot be asked, the answer is `Unavailable`.
-    pub(crate) fn pause(&mut self, slot: u32, pending: Pending, question: crate::edge::Question) {
+    pub(crate) fn pause(
+        &mut self,
+        slot: u32,
+        pending: Pending,
+        question: crate::directory::Question,
+    ) {
         let reference = self.reference(slot);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
             return;
         };
         session.pending = Some(Box::new(pending));
         if !self.hub.edge.ask(reference, question) {
-            self.answered(reference, crate::edge::Answer::Unavailable);
+            self.answered(reference, crate::directory::Answer::Unavailable);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A removed room is marked closed; a connection that still holds it opens the room again.
 
-use crate::{hub::Hub, room::Room, view::ServerView};
+use crate::{directory::state::ServerView, hub::Hub, room::Room};
 use std::sync::{Arc, atomic::Ordering};
 
 impl Hub {

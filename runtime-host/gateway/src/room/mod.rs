@@ -3,13 +3,16 @@
 //! Presence events are put into the inbox of every concerned shard while the room is locked, so all receivers see them in one order. Each
 //! event has a sequence number, and a connection that joined after an event never gets it.
 
+pub(crate) mod outbox;
+pub(crate) mod registry;
+pub(crate) mod traffic;
+
 use crate::{
+    directory::state::ServerView,
     frame,
     hub::ConnRef,
-    inbox::ShardHandle,
-    shard::{Delivery, Filter, Message},
-    traffic::Traffic,
-    view::ServerView,
+    room::traffic::Traffic,
+    shard::{Delivery, Filter, Message, inbox::ShardHandle},
 };
 use bytes::Bytes;
 use envelope::verdict::Status;

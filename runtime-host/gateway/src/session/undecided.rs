@@ -3,7 +3,10 @@
 //! At most one such envelope for a connection. Until its decision, its deadline or the end of the connection, nothing further is read from
 //! that connection and from that one alone. The envelope is charged once.
 
-use crate::{conn::Pending, metrics::Metrics, shard::Shard};
+use crate::{
+    metrics::Metrics,
+    shard::{Shard, connection::Pending},
+};
 use envelope::{
     decode::Hint,
     reply::{self, code},

@@ -1,14 +1,16 @@
 //! Deadlines of connections: the request head, `identify`, pings, silence, a stalled writer, the close handshake.
 //!
-//! Each connection is entered in the shard's [`Wheel`](crate::timer::Wheel) at its next deadline. A deadline that moves away costs nothing
+//! Each connection is entered in the shard's [`Wheel`](crate::shard::timer::Wheel) at its next deadline. A deadline that moves away costs nothing
 //! until the old one comes up; one that moves closer is entered by [`Shard::schedule`].
 
 use crate::{
     config::Config,
-    conn::{Conn, Phase},
     frame::{self, Opcode, close},
     metrics::Metrics,
-    shard::Shard,
+    shard::{
+        Shard,
+        connection::{Conn, Phase},
+    },
 };
 use limits::socket::{CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS};
 use std::sync::atomic::Ordering;

@@ -5,12 +5,11 @@
 //! behind the envelopes sent before it; a lost or expelled connection takes its pending envelope with it.
 
 use crate::{
-    conn::Pending,
     frame,
     hub::Hub,
     metrics::Metrics,
     room::Room,
-    shard::{Message, Shard},
+    shard::{Message, Shard, connection::Pending},
 };
 use bytes::Bytes;
 use envelope::{

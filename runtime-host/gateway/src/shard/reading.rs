@@ -1,12 +1,14 @@
 //! Reads sockets and finds complete request heads and frames. Incomplete ones stay with their connection.
 
 use crate::{
-    assembly::{Arriving, NOT_UTF8, misplaced},
-    conn::{Conn, Phase},
     frame::{self, Header, Opcode, close},
-    handshake,
     metrics::Metrics,
-    shard::{Shard, Slot},
+    shard::{
+        Shard, Slot,
+        assembly::{Arriving, NOT_UTF8, misplaced},
+        connection::{Conn, Phase},
+        handshake,
+    },
 };
 use bytes::Bytes;
 use envelope::catalogue::RateClass;
