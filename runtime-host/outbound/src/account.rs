@@ -32,7 +32,7 @@ struct Bucket {
 }
 
 impl Account {
-    /// An account for `plugin`. `per_minute` is what manifest and operator allow; above the default it counts as the default (H31).
+    /// An account for `plugin`. `per_minute` is what manifest and operator allow; above the default it counts as the default.
     #[must_use]
     pub fn new(plugin: &str, per_minute: Option<u32>) -> Self {
         let per_minute = per_minute

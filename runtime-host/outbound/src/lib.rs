@@ -1,4 +1,4 @@
-//! Requests of plugins to other machines: the client that keeps the rules of [`egress`] (H27 to H34, cases 79 to 86).
+//! Requests of plugins to other machines: the client that keeps the rules of [`egress`].
 //!
 //! Each hop goes the same way: the URL is parsed and judged, the caller decides by capability, the name is resolved once, every address is
 //! judged, and one of exactly those is connected to. Nothing is pooled, so no connection outlives the decision that allowed it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A request as a plugin makes it.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE` (H13).
+    /// `GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: Method,
     /// An absolute URL.
     pub url: String,
@@ -20,7 +20,7 @@ pub struct Request {
     pub headers: HeaderMap,
     /// The body, at most [`REQUEST_BYTES_MAX`].
     pub body: Bytes,
-    /// Whether plain http is refused to this plugin, on every hop (H31).
+    /// Whether plain http is refused to this plugin, on every hop.
     pub https_only: bool,
 }
 
@@ -121,7 +121,7 @@ pub enum Failed {
     /// The method is none of those that are spoken.
     #[error("method must be GET, HEAD, POST, PUT, PATCH or DELETE")]
     Method,
-    /// Too many requests within a minute (H31, H33).
+    /// Too many requests within a minute.
     #[error("more than {per_minute} requests a minute; the next is free in {wait_ms} ms")]
     RateLimited {
         /// The limit.

@@ -77,7 +77,7 @@ CREATE TABLE logs (
 ) STRICT;
 CREATE INDEX logs_by_plugin ON logs (plugin, id);
 
--- R50; the column `timestamp` is for those who look with the sqlite3 tool.
+-- The column `timestamp` is for those who look with the sqlite3 tool.
 CREATE TABLE plugin_events (
     id INTEGER PRIMARY KEY,
     plugin_id TEXT NOT NULL,
@@ -89,7 +89,7 @@ CREATE TABLE plugin_events (
 CREATE INDEX plugin_events_by_plugin ON plugin_events (plugin_id, id);
 CREATE INDEX plugin_events_by_time ON plugin_events (at_ms);
 
--- J34.
+-- Decisions about capabilities.
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY,
     plugin TEXT NOT NULL,

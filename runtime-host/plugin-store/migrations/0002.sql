@@ -1,4 +1,4 @@
--- J32: what people have switched off; it stays off when the host starts again. The empty name stands for all plugins.
+-- Kill switches; durable over restarts. The empty name stands for all plugins.
 CREATE TABLE switches (
     name TEXT PRIMARY KEY NOT NULL,
     thrown_by TEXT NOT NULL,

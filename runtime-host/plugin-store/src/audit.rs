@@ -1,4 +1,4 @@
-//! Decisions about capabilities (J33 to J35): the latest in memory, all of the last days in the database.
+//! The audit log of decisions about capabilities: the latest in memory, those of the last days in the database.
 
 use crate::{
     PluginStore, StoreError,
@@ -114,7 +114,7 @@ impl PluginStore {
         self.journal().decision(entry.tidy());
     }
 
-    /// The latest decisions, newest first, out of the [`AUDIT_RING_MAX`] in memory (J33).
+    /// The latest decisions, newest first, out of the [`AUDIT_RING_MAX`] in memory.
     #[must_use]
     pub fn recent_audits(&self, plugin: Option<&str>, entries_max: usize) -> Vec<Arc<AuditEntry>> {
         self.journal().recent(plugin, entries_max)

@@ -1,4 +1,4 @@
-//! Questions that plugins put to people (H27): asked once however often the plugin tries, and answered over REST.
+//! Requests for consent: one for each capability and target however often a plugin tries, answered over REST.
 //!
 //! Invariant: of one plugin, capability and target at most one question waits. A decision and the grant that it makes are one commit.
 

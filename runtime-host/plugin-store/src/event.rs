@@ -1,4 +1,4 @@
-//! What happened in the lives of plugins (R50): started, stopped, crashed, and so on.
+//! Lifecycle events of plugins: started, stopped, crashed and so on.
 
 use crate::{
     PluginStore, StoreError,

@@ -1,4 +1,4 @@
-//! Grants and denials: what people said a plugin may do, kept until it is taken back or runs out (T27, T28).
+//! Grants and denials: what users have allowed or denied to a plugin, until it is revoked or expires.
 //!
 //! What it is not: the decision; `capability` makes it from these.
 

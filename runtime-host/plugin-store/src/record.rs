@@ -13,9 +13,9 @@ pub struct PluginRecord {
     pub enabled: bool,
     /// Why it is not, such as `max_restarts_exceeded`.
     pub reason: Option<String>,
-    /// A UUID made once (R14).
+    /// A UUID, created when the plugin is first recorded.
     pub instance_id: String,
-    /// The digest of the plugin's own token, in lower case hexadecimal (R40); see [`crate::token_digest`].
+    /// The digest of the plugin's own token, in lower case hexadecimal; see [`crate::token_digest`].
     pub token_digest: Option<String>,
     /// What a person approved of its manifest: canonical JSON of `requires` and `capabilities`.
     pub approved: Option<String>,

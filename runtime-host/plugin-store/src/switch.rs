@@ -1,4 +1,4 @@
-//! Kill switches that people have thrown (J32): they stay where they are when the host starts again.
+//! Kill switches: durable, so that a plugin stays off after a restart.
 //!
 //! What it is not: the switches of the environment, which are read at each start. Invariant: a switch that was acknowledged is on.
 

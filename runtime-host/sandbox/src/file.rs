@@ -1,4 +1,4 @@
-//! A component's bytes: never more than a component may have, and a clear word when they are something else.
+//! Reading a component's bytes, within the limit, with a clear error when they are something else.
 
 use anyhow::{Context, Result, bail, ensure};
 use limits::manifest::COMPONENT_BYTES_MAX;

@@ -1,6 +1,6 @@
 //! Standard output and error of a component, as lines.
 //!
-//! Invariant: a component that writes without end costs one line's buffer; long lines are cut and say so.
+//! A component that writes without end costs the buffer of one line; longer lines are cut, with a note.
 
 use parking_lot::Mutex;
 use std::{
@@ -12,9 +12,9 @@ use std::{
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 
-/// Where lines go.
+/// Receives the lines.
 pub trait Sink: Send + 'static {
-    /// Takes a line without its end; invalid UTF-8 is replaced, and what was cut is told in its last words.
+    /// Takes a line without its end. Invalid UTF-8 is replaced; a cut line ends with the number of cut bytes.
     fn line(&self, text: &str);
 }
 
@@ -75,7 +75,7 @@ impl<S: Sink> Line<S> {
     }
 }
 
-/// An unfinished last line (a panic's, often) must not be lost with the instance.
+/// An unfinished last line, often a panic's, is kept.
 impl<S: Sink> Drop for Line<S> {
     fn drop(&mut self) {
         self.emit();

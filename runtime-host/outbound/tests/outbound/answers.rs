@@ -1,4 +1,4 @@
-//! Answers that do not behave (case 86).
+//! Responses that are too slow, too large or malformed.
 
 use crate::support::{EMPTY, PUBLIC, Reply, ScriptedResolver, Server, client, hasty, send};
 use http::Method;

@@ -1,4 +1,4 @@
-//! The client against real sockets: cases 79 to 86, H13, H31 to H34.
+//! The client against real sockets.
 //!
 //! 127.0.0.2 plays the open internet here and 127.0.0.1 what must not be reached; a listener there counts who came.
 

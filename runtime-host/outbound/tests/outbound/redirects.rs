@@ -1,4 +1,4 @@
-//! Where answers lead on (case 83).
+//! Redirects: followed, limited and refused.
 
 use crate::support::{PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, client, rule, send};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! A chain at work: who is asked, in which order, and what an answer may be at which place.
+//! The validator chain: the order of its components, and which verdicts each position may return.
 
 use super::{
     ChainConfig, FilterConfig, JudgeEngine, OnFailure,
@@ -119,7 +119,7 @@ impl ChainFactory {
         Ok(chain)
     }
 
-    /// Counters of each component, in the order of the chain.
+    /// Counters of each component, in chain order.
     #[must_use]
     pub fn stats(&self) -> Vec<ComponentStats> {
         let filters = self
@@ -138,17 +138,17 @@ impl ChainFactory {
 
 const VALIDATOR: &str = "validator";
 
-/// The judges of one shard.
+/// The chain of one shard.
 pub struct Chain {
     factory: ChainFactory,
     filters: Vec<Place>,
     validator: Slot,
 }
 
-/// A filter's place.
+/// A filter's position in the chain.
 struct Place {
     slot: Slot,
-    /// When they reach [`TRAPS_IN_A_ROW_MAX`], a filter with the policy `skip` is left out until the next snapshot.
+    /// At [`TRAPS_IN_A_ROW_MAX`] a filter with the policy `skip` is left out until the next snapshot.
     failures_in_a_row: u32,
 }
 
@@ -160,11 +160,11 @@ impl std::fmt::Debug for Chain {
     }
 }
 
-/// What the filters make of an envelope.
+/// The result of the filters.
 enum Filtered {
-    /// It goes on to the validator, in new bytes when a filter rewrote it.
+    /// The envelope continues to the validator, with new bytes if a filter rewrote it.
     Goes(Option<Vec<u8>>),
-    /// A filter has the last word.
+    /// A filter's verdict is final.
     Ends(Verdict),
 }
 
@@ -216,7 +216,7 @@ impl Validator for Chain {
 }
 
 impl Chain {
-    /// Asks the filters. They see legal JSON objects only; what is none is the validator's to refuse.
+    /// Calls the filters. They see valid JSON objects only; anything else is refused by the validator.
     fn filter(
         &mut self,
         context: &Context<'_>,
@@ -255,7 +255,7 @@ impl Chain {
 }
 
 impl Place {
-    /// Asks a filter and checks its answer.
+    /// Calls a filter and checks its verdict.
     fn ask(
         &mut self,
         context: &Context<'_>,
@@ -300,7 +300,7 @@ fn breach(slot: &Slot, reason: &str) -> ValidatorError {
     }
 }
 
-/// A rewritten envelope is one, and about the same thing: the host's context was made for the original.
+/// A rewritten envelope must be an envelope of the same type for the same server: the context was made for the original.
 fn check_rewrite(new: &[u8], original: &Envelope<'_>) -> Result<(), &'static str> {
     if new.len() > MESSAGE_BYTES_MAX {
         return Err("rewrote the envelope to more bytes than a message may have");
@@ -370,7 +370,7 @@ fn check_decision(decision: &Decision, bytes: &[u8]) -> Result<(), Cow<'static, 
     }
 }
 
-/// The caller patches the original; when a filter rewrote the envelope, the whole of it is one patch.
+/// Patches for the original envelope; if a filter rewrote it, one patch replaces the whole envelope.
 fn whole(decision: Decision, original: &[u8], rewritten: Option<Vec<u8>>) -> Decision {
     let Some(rewritten) = rewritten else {
         return decision;

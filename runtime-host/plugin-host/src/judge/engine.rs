@@ -6,7 +6,7 @@ use sandbox::{Activity, Clock, CodeCache, PoolSize, pooled_engine};
 use std::{sync::Arc, time::Duration};
 use wasmtime::{Config, Engine, component::Component};
 
-/// Compiles and runs judges. Clones share one engine; the clock of the deadlines ends with the last of them.
+/// Compiles and runs components of the chain. Clones share one engine; its clock ends with the last of them.
 #[derive(Clone)]
 pub struct JudgeEngine {
     engine: Engine,
@@ -32,7 +32,7 @@ impl JudgeEngine {
             "judge-epoch",
             Duration::from_millis(bounds::EPOCH_TICK_MS),
         )
-        .context("cannot start the clock of the judges' deadlines")?;
+        .context("cannot start the clock of the validators' deadlines")?;
         Ok(Self {
             engine,
             cache,

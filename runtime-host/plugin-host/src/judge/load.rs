@@ -1,4 +1,4 @@
-//! From a file to a component that is ready to be instantiated, with an error for each way in which a file can be the wrong one.
+//! From a file to a component that can be instantiated, with a distinct error for each way in which the file can be unsuitable.
 
 use super::{
     bindings::{
@@ -19,12 +19,12 @@ pub(crate) struct Loaded {
     pub(crate) engine: JudgeEngine,
     pub(crate) instance: InstancePre<State>,
     pub(crate) judge: judge::GuestIndices,
-    /// Present in the validator, and in filters that want to learn as well.
+    /// Exported by the validator, and by filters that need definitions.
     pub(crate) definitions: Option<definitions::GuestIndices>,
     pub(crate) counters: Counters,
 }
 
-/// Loads a judge. Compiling a component that is not in the cache takes seconds.
+/// Loads a component of the chain. Compiling one that is not in the cache takes seconds.
 ///
 /// # Errors
 /// The text names the file, and the interface and version where the component does not fit.
@@ -75,7 +75,7 @@ fn prepare(
     })
 }
 
-/// Names what is missing or too much, before wasmtime says it in its own words.
+/// Checks imports and exports, with clearer errors than wasmtime's.
 fn check_world(engine: &JudgeEngine, component: &Component, is_validator: bool) -> Result<()> {
     let wasmtime = engine.wasmtime();
     let shape = component.component_type();
@@ -125,8 +125,8 @@ fn may_import(name: &str) -> bool {
     name == "jackfield:envelopes/types@0.1.0" || name.strip_prefix("wasi:").is_some_and(wasi)
 }
 
-/// WASI as the Rust standard library imports it, with nothing behind it. Waiting is refused: no deadline could end a call that waits
-/// in the host.
+/// WASI as the Rust standard library imports it, without files and sockets. Waiting is refused, because no deadline could end a call that
+/// waits in the host.
 fn linker(engine: &JudgeEngine) -> Result<Linker<State>> {
     const POLL: &str = "wasi:io/poll@0.2.12";
     let mut linker = Linker::new(engine.wasmtime());

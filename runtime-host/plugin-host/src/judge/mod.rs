@@ -1,4 +1,4 @@
-//! The chain of judges: an operator's filters first, the validator last (decision: chain).
+//! The validator chain: an operator's filters first, the validator last.
 //!
 //! [`JudgeEngine`] compiles, [`ChainFactory`] holds what was compiled, and each gateway shard owns one [`Chain`], which implements
 //! [`envelope::Validator`]. Calls are synchronous, on the thread of the shard.

@@ -1,7 +1,6 @@
-//! One instance of one component: its store, its limits, its deadline, and what happens when it fails.
+//! One instance of one component: its store, limits and deadline.
 //!
-//! A trap poisons an instance. It is dropped at once and replaced at the next call, which costs microseconds; what it had learned is
-//! asked for again.
+//! After a trap the instance is dropped and replaced at the next call, which costs microseconds; its definitions are requested again.
 
 use super::{
     bindings::exports::jackfield::envelopes::{definitions, judge, types as wit},
@@ -31,7 +30,7 @@ pub(crate) struct State {
     deadline: Deadline,
 }
 
-/// The time that is left to the running call.
+/// The deadline of the running call.
 struct Deadline {
     started: Instant,
     cpu_max: Duration,
@@ -49,7 +48,7 @@ impl WasiView for State {
     }
 }
 
-/// Clocks that stand still: a judge knows the time from its context alone.
+/// Stopped clocks: a validator knows the time only from its context.
 struct Stopped;
 
 impl HostWallClock for Stopped {
@@ -94,7 +93,7 @@ impl Slot {
         }
     }
 
-    /// Makes the instance now, so that the first call does not pay for it and a component that cannot start is noticed.
+    /// Creates the instance now, so that the first call is not slower and a component that cannot start is reported.
     pub(crate) fn start(&mut self) -> Result<(), ValidatorError> {
         let _running = self.activity.enter_owned();
         self.live().map(drop)
@@ -153,7 +152,7 @@ impl Slot {
         }
     }
 
-    /// Drops the instance and says why.
+    /// Drops the instance and returns the error.
     fn failed(&mut self, error: &wasmtime::Error) -> ValidatorError {
         let component = self.loaded.counters.name().to_owned();
         let said = self
@@ -253,8 +252,8 @@ fn arm(store: &mut Store<State>, started: Instant, deadline: Duration) {
     );
 }
 
-/// Runs when the ticks of the deadline have passed. What counts is the time this thread had a processor: on a busy machine a call may
-/// be late without being slow. Reading that time costs a system call, so it happens here and not in each call.
+/// Runs when the ticks of the deadline have passed. Processor time of this thread is what counts: on a busy machine a call may take long
+/// without computing long. Reading it costs a system call, so it is read here and not in every call.
 fn look_at_the_clock(mut context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let deadline = &mut context.data_mut().deadline;
     let now = thread_cpu_time();

@@ -1,4 +1,4 @@
-//! The types of `wit/judge.wit` and their Rust twins, which carry the same words. What goes in is borrowed, what comes out is owned.
+//! Conversion between the types of `wit/judge.wit` and those of the `envelope` crate. Arguments are borrowed, results are owned.
 
 use super::bindings::exports::jackfield::envelopes::types as wit;
 use envelope::verdict as core;

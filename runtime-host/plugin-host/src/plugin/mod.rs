@@ -1,8 +1,7 @@
-//! Third-party plugins: found, checked, run in sandboxes, supervised, and asked.
+//! Third-party plugins: found, checked, run in sandboxes, supervised and called.
 //!
-//! What it is not: sockets, REST, or policy. What a plugin may do is decided by `capability`, what its lifecycle looks like by `plugin_lifecycle`, what
-//! is durable lies in `storage`; here these meet the engine. Invariant: a plugin can end itself, never the host or another plugin, and nothing
-//! that it does keeps a thread longer than one tick.
+//! [`Plugins`] is the entry point. `capability` decides what a plugin may do, `plugin_lifecycle` which states it can take, and `plugin-store`
+//! keeps what is durable; this module connects them to the engine. A plugin can end its own instances, never the host or another plugin.
 
 mod admin;
 mod authority;
@@ -59,21 +58,21 @@ fn now_ms() -> u64 {
         .map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
-/// What plugins are run with.
+/// What the plugin host is built from.
 pub struct Setup {
     /// The plugins directory; made when it is missing.
     pub directory: PathBuf,
-    /// Where components become code.
+    /// Compiles components.
     pub compiler: Compiler,
-    /// What the operator allows.
+    /// The operator's policy.
     pub policy: Policy,
-    /// What is durable.
+    /// Durable state.
     pub store: PluginStore,
     /// The gateway.
     pub chat_host: Arc<dyn ChatHost>,
     /// Sends plugins' requests.
     pub client: outbound::Client,
-    /// The most that one plugin may use.
+    /// What one plugin may use at most.
     pub limits: HostLimits,
     /// Milliseconds before the first restart of a crashed plugin, at most [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
     pub restart_ms: u64,
@@ -87,7 +86,7 @@ pub(crate) struct Host {
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
-    /// What was off before anybody could switch anything; that stays off.
+    /// Kill switches of the environment; they cannot be switched on here.
     switched_off: KillSwitches,
     store: PluginStore,
     chat_host: Arc<dyn ChatHost>,
@@ -103,7 +102,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Puts a new table of what runs in place.
+    /// Publishes a new table of running plugins.
     fn commit(&self) {
         let plugins = self.plugins.read();
         let order = self.order.read();
@@ -120,8 +119,8 @@ impl Host {
         self.dispatch.commit(Table::new(running.collect()));
     }
 
-    /// What is known about a plugin; a new one is enabled, and approved as it lies there: who can write to the plugins directory is an operator
-    /// (requirements 7.7, number 5). It is granted nothing.
+    /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to the plugins directory; it has
+    /// no grants.
     async fn record(&self, id: &str) -> Result<PluginRecord> {
         if let Some(record) = self.store.record(id).await? {
             return Ok(record);
@@ -138,7 +137,7 @@ impl Host {
     }
 }
 
-/// Why a request about a plugin was not done.
+/// Why an administrative request was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// There is no such plugin.
@@ -152,16 +151,16 @@ pub enum AdminError {
     Failed(#[from] anyhow::Error),
 }
 
-/// A plugin with everything that is shown of it.
+/// A plugin as the API shows it.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// Its manifest.
     pub manifest: Arc<Manifest>,
-    /// Its place in its lifecycle.
+    /// Its state.
     pub status: Status,
-    /// Whether it has a component that runs here.
+    /// Whether it has a component for this host; others run in clients only.
     pub runs_here: bool,
-    /// Where its manifest lies.
+    /// Path of its manifest.
     pub manifest_path: PathBuf,
 }
 
@@ -169,11 +168,11 @@ pub struct Summary {
 #[derive(Clone)]
 pub struct Plugins {
     host: Arc<Host>,
-    /// Errors of the last look at the directory, by name.
+    /// Errors of the last scan, by name of the folder or file.
     errors: Arc<ArcSwap<BTreeMap<String, String>>>,
-    /// One look at a time.
+    /// Held during a scan, so that scans do not overlap.
     scanning: Arc<Mutex<()>>,
-    /// One change of the policy at a time.
+    /// Held during a change of a kill switch.
     switching: Arc<Mutex<()>>,
     seen: Arc<Mutex<admin::enabled_file::Seen>>,
 }
@@ -187,7 +186,7 @@ impl std::fmt::Debug for Plugins {
 }
 
 impl Plugins {
-    /// Makes the engine; nothing runs before [`Plugins::start`].
+    /// Builds the engine; no plugin runs before the first [`Plugins::scan`].
     ///
     /// # Errors
     /// The engine cannot be made.
@@ -232,7 +231,7 @@ impl Plugins {
         })
     }
 
-    /// Hands envelopes to plugins.
+    /// Dispatches envelopes to plugins.
     #[must_use]
     pub fn dispatch(&self) -> Arc<Dispatch> {
         self.host.dispatch.clone()
@@ -262,7 +261,7 @@ impl Plugins {
         catalog::file_of(&self.host.directory, manifest.parent()?, name, most)
     }
 
-    /// What is wrong with entries of the plugins directory, by name.
+    /// Errors of entries of the plugins directory, by name of the folder or file.
     #[must_use]
     pub fn errors(&self) -> Arc<BTreeMap<String, String>> {
         self.errors.load_full()

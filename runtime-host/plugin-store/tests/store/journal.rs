@@ -344,7 +344,6 @@ fn decision(plugin: &str, at: u64) -> AuditEntry {
     }
 }
 
-/// J33.
 #[tokio::test]
 async fn the_latest_thousand_decisions_are_in_memory_and_all_are_stored() {
     let ground = Ground::new();

@@ -1,8 +1,8 @@
-//! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}` (R23): which plugins are enabled, for people who
-//! edit it by hand and for older tools.
+//! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}`: which plugins are enabled, for editing by hand and
+//! for older tools.
 //!
-//! What it is not: the truth, which is in the store. Invariant: the file is replaced as a whole, and one that cannot be understood changes
-//! nothing. A plugin that was disabled because it kept crashing is not enabled by what the file said before.
+//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole, and one that cannot be parsed
+//! changes nothing. A plugin that was disabled after repeated crashes is not enabled by an older entry.
 
 use crate::plugin::{Plugins, lifecycle::plugin::Plugin};
 use anyhow::{Context, Result, ensure};

@@ -1,6 +1,4 @@
-//! Kill switches thrown while the host runs (J28 to J32); what is switched off stays off when it starts again.
-//!
-//! Invariant: what the environment has switched off nobody switches on here.
+//! Kill switches that are set while the host runs. They are durable; what the environment has switched off cannot be switched on here.
 
 use crate::plugin::{AdminError, Plugins, now_ms};
 use anyhow::Result;

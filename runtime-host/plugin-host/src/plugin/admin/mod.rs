@@ -1,4 +1,6 @@
-//! What people do with plugins: enable, disable, reload, grant, set, ask on a route, stop.
+//! What an administrator does with plugins: enable, disable, reload, change grants and settings, and kill switches.
+//!
+//! Every method of [`Plugins`] here is durable or in effect when it returns.
 
 pub(crate) mod enabled_file;
 pub(crate) mod kill_switch;
@@ -20,7 +22,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 impl Plugins {
-    /// Enables a plugin and approves what it asks for now; waits at most [`bounds::ENABLE_WAIT_MS`] until it works (R21).
+    /// Enables a plugin and approves what its manifest requests now. Waits at most [`bounds::ENABLE_WAIT_MS`] for it to become active.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -57,7 +59,7 @@ impl Plugins {
         Ok(summary(&plugin))
     }
 
-    /// Disables a plugin; its routes and handlers are gone when this returns (R22).
+    /// Disables a plugin; its routes and handlers are gone when this returns.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -80,7 +82,7 @@ impl Plugins {
         Ok(summary(&plugin))
     }
 
-    /// Loads a plugin anew from its files; the old instances serve until the new one is ready (T38).
+    /// Reloads a plugin from its files; the old instances serve until the new one is ready.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -115,7 +117,7 @@ impl Plugins {
         Ok(summary(&plugin))
     }
 
-    /// What is known about a plugin besides its files; made on first sight.
+    /// A plugin's stored record, created if it has none.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -124,7 +126,7 @@ impl Plugins {
         Ok(self.host.record(id).await?)
     }
 
-    /// Takes over what the store says about a plugin's grants; acts at its next call (T27).
+    /// Applies a plugin's stored grants; they take effect at its next call.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -144,7 +146,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// Takes over what the store says about a plugin's settings, and tells its instances (H7).
+    /// Applies a plugin's stored settings and notifies its instances.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -162,7 +164,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// A value of a plugin was changed from outside (T35).
+    /// Notifies a plugin's instances that a value was changed over REST.
     pub fn data_changed(&self, id: &str, key: &str, by: &str, removed: bool) {
         if let Ok(plugin) = self.plugin(id)
             && let Some(pool) = plugin.pool.load_full()
@@ -171,21 +173,21 @@ impl Plugins {
         }
     }
 
-    /// A server's requirements have changed (T35); `snapshot` is the envelope. Told to the instances that work for that server.
+    /// Notifies the instances of a server that its requirements have changed; `snapshot` is the envelope.
     pub fn requirements_changed(&self, server_id: &str, snapshot: &str) {
         for listener in &self.host.dispatch.table().all {
             listener.pool.requirements_changed(server_id, snapshot);
         }
     }
 
-    /// Nobody is on a server any more: the instances that worked for it are let go.
+    /// Ends the instances of a server that no connection is on.
     pub fn server_closed(&self, server_id: &str) {
         for listener in &self.host.dispatch.table().all {
             listener.pool.server_closed(server_id);
         }
     }
 
-    /// What would be decided about a plugin's use of a capability now.
+    /// The decision about a plugin's use of a capability now, without recording it.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -206,7 +208,7 @@ impl Plugins {
         Ok(capability::decide(asked, &rules, &policy))
     }
 
-    /// Replaces the operator's policy, such as after a kill switch was thrown (J28 to J31); acts at the next call.
+    /// Replaces the operator's policy, for example after a change of a kill switch; takes effect at the next call.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -229,7 +231,7 @@ impl Plugins {
         self.host.policy.load_full()
     }
 
-    /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it (R25 to R28). Never fails: what goes wrong is
+    /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it. Never fails: what goes wrong is
     /// an answer.
     pub async fn route(
         &self,
@@ -253,7 +255,7 @@ impl Plugins {
         let owner = plugins.values().find(has_route).cloned();
         drop(plugins);
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
-            // Loaded: since the table was read.
+            // It became loaded after the table was read.
             Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
                 route::refused(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -271,7 +273,7 @@ impl Plugins {
         }
     }
 
-    /// Makes an instance of a running plugin, asks nothing of it and lets it go. Of use to whoever wants to know what an instance costs.
+    /// Makes an instance of a running plugin, asks nothing of it and lets it go. For measurements of what an instance costs.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] where the plugin does not run or its component cannot start.

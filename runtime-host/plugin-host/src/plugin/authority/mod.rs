@@ -1,7 +1,7 @@
-//! What one plugin may do now: its manifest, its grants and the operator's policy, asked at every call that needs a capability.
+//! What one plugin may do now: manifest, grants and the operator's policy, evaluated at every call that needs a capability.
 //!
-//! What it is not: the decision itself, which is [`capability::decide`] and nothing else. Invariant: grants and revocations act at the next
-//! call (T27), and every decision is in the audit log, equal allowed ones of a minute as one entry with a count.
+//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Every decision is in the audit log, where
+//! equal allowed ones of a minute are one entry with a count.
 
 pub(crate) mod quota;
 pub(crate) mod rules;
@@ -17,7 +17,7 @@ use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginSt
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// What decides about one plugin.
+/// The rules of one plugin and the record of its decisions.
 pub(crate) struct Authority {
     plugin: Arc<str>,
     /// Replaced when a grant changes.
@@ -25,7 +25,7 @@ pub(crate) struct Authority {
     /// Replaced when a kill switch or the operator's policy changes.
     policy: Arc<ArcSwap<Policy>>,
     store: PluginStore,
-    /// Of calls from outside, which no instance makes.
+    /// Decisions about incoming calls, which no instance makes.
     audit: Mutex<AuditAggregator>,
     /// Counts changes of the rules, for what waits for one.
     changes: watch::Sender<u64>,
@@ -48,28 +48,28 @@ impl Authority {
         }
     }
 
-    /// Takes other rules; acts at the next call (T27).
+    /// Replaces the rules; they take effect at the next call.
     pub(crate) fn replace(&self, rules: PluginRules) {
         self.rules.store(Arc::new(rules));
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Hears of each change of the rules.
+    /// Receives a count at each change of the rules.
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Notes a decision that was made elsewhere with [`Authority::decide`].
+    /// Records a decision of [`Authority::decide`] in the audit log.
     pub(crate) fn note(&self, asked: &CapabilityUse<'_>, decision: Decision) {
         self.store.audit(self.entry(asked, decision, 1));
     }
 
-    /// What would be decided now.
+    /// The decision now, without recording it.
     pub(crate) fn decide(&self, asked: &CapabilityUse<'_>) -> Decision {
         capability::decide(asked, &self.rules.load(), &self.policy.load())
     }
 
-    /// Decides about a call and notes the decision; a call that needs a person's consent asks for it.
+    /// Decides about a call and records the decision. If it needs consent, consent is requested.
     ///
     /// # Errors
     /// `not-declared`, `not-granted`, `denied` or `consent-pending`, with the capability, the target and the reason.
@@ -86,7 +86,7 @@ impl Authority {
         }
     }
 
-    /// The same for what others want of the plugin, such as an answer on its route.
+    /// As [`Authority::authorize`], for calls that the host makes on a request, such as one on the plugin's route.
     ///
     /// # Errors
     /// As [`Authority::authorize`].
@@ -104,7 +104,7 @@ impl Authority {
         }
     }
 
-    /// Decides, and notes the decision.
+    /// Decides and records the decision.
     fn noted(&self, audit: &mut AuditAggregator, asked: &CapabilityUse<'_>) -> Decision {
         let decision = self.decide(asked);
         let entry = match decision.outcome {
@@ -135,9 +135,9 @@ impl Authority {
         )
     }
 
-    /// Asks a person; equal questions are one.
+    /// Requests consent; equal requests are one.
     pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
-        // A person is asked about another machine by its name, and about anything else as a whole: nobody is asked once for each key.
+        // Consent is requested for a host by name, and for any other target as a whole: one request for each key would be too many.
         let target = match (asked.target.host, asked.target.port) {
             (Some(host), Some(port)) => Target::host(host, port).to_string(),
             (Some(host), None) => host.to_owned(),
@@ -152,11 +152,11 @@ impl Authority {
         match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => crate::plugin::imports::error(
                 ErrorCode::NotGranted,
-                format!("{} ({target}): a person refused it", asked.id),
+                format!("{} ({target}): a user refused it", asked.id),
             ),
             Ok(consent) => PluginError {
                 code: ErrorCode::ConsentPending,
-                message: format!("{} ({target}): a person has to allow it first", asked.id),
+                message: format!("{} ({target}): a user has to allow it first", asked.id),
                 details: Some(serde_json::json!({"consent": consent.id}).to_string()),
             },
             Err(error) => crate::plugin::imports::store_error(&error),
@@ -186,13 +186,13 @@ impl Authority {
     }
 }
 
-/// Allowed decisions of one instance that are alike and close together, so that a busy plugin does not drown the log.
+/// Aggregates equal allowed decisions of one instance within a minute into one audit entry with a count.
 #[derive(Default)]
 pub(crate) struct AuditAggregator(Vec<AuditGroup>);
 
 struct AuditGroup {
     id: CapabilityId,
-    /// Another machine; keys and names are not told apart, or each would be an entry of its own.
+    /// The target host. Keys and names are not distinguished; otherwise each would be an entry of its own.
     host: Option<Box<str>>,
     since_ms: u64,
     count: u64,

@@ -1,6 +1,4 @@
-//! What one plugin may use: the least of what its manifest asks for, what the operator gives, and what no host gives more than.
-//!
-//! What it is not: a permission, which is [`authority`](crate::plugin::authority). Invariant: no manifest gets more than the operator gives.
+//! What one plugin may use: the smallest of what its manifest requests, what the operator allows, and the host's own limits.
 
 use crate::plugin::{
     bindings::jackfield::plugin::types::{ErrorCode, PluginError},
@@ -13,7 +11,7 @@ use plugin_manifest::ResourceLimits;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The most that the operator gives to any one plugin.
+/// What the operator allows to any one plugin at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostLimits {
@@ -44,10 +42,10 @@ impl Default for HostLimits {
 const MEMORY_MIB_MAX: u32 = (bounds::MEMORY_BYTES_MAX / MIB) as u32;
 
 impl HostLimits {
-    /// Whether a host can keep them.
+    /// Checks that each limit is at least 1 and within the host's own limits.
     ///
     /// # Errors
-    /// One of them is nothing at all, or more than a host has to give; the text names it and the limit.
+    /// The text names the limit that is out of range, and the range.
     pub fn check(&self) -> Result<()> {
         let within = |name: &str, value: u64, most: u64| {
             ensure!(
@@ -71,13 +69,13 @@ impl HostLimits {
     }
 }
 
-/// One plugin's own; all its instances share it.
+/// The quota of one plugin, shared by all its instances.
 pub(crate) struct Quota {
     /// Linear memory of one instance, in bytes.
     pub(crate) memory_bytes: usize,
     /// Instructions of one call.
     pub(crate) fuel: u64,
-    /// Milliseconds for an answer on the route (R28).
+    /// Milliseconds for a response on the route.
     pub(crate) response_ms: u64,
     /// Milliseconds for a tool; never more than an answer on the route may take.
     pub(crate) tool_ms: u64,
@@ -121,7 +119,7 @@ impl Quota {
         }
     }
 
-    /// Counts a call into the host (J57).
+    /// Counts a call of a host function.
     ///
     /// # Errors
     /// `rate-limited`.
@@ -144,7 +142,7 @@ impl Quota {
         Ok(())
     }
 
-    /// Counts what is about to be stored (J57).
+    /// Counts bytes that are about to be stored.
     ///
     /// # Errors
     /// `quota-exceeded`; nothing is counted then.

@@ -1,4 +1,4 @@
-//! What a plugin starts with: its rules out of manifest, grants and policy, and its settings.
+//! A plugin's rules from manifest, grants and policy, its settings, and what its approval covers.
 
 use anyhow::{Context, Result};
 use capability::{Grant, PluginRules, Policy, Rules};

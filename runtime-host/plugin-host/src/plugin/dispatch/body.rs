@@ -1,6 +1,6 @@
-//! Bodies of requests on a plugin's route: read from the client as the plugin asks for them, sent to the client as the plugin writes them.
+//! Bodies of requests on a plugin's route: read from the client when the plugin reads, sent to the client as the plugin writes.
 //!
-//! Invariant: at most [`bounds::BODY_PIECES_MAX`] pieces wait for a slow client; a plugin that goes on writing waits with them.
+//! At most [`bounds::BODY_PIECES_MAX`] pieces wait for a slow client; then the plugin's writes wait.
 
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

@@ -1,4 +1,4 @@
-//! The plugin host as the gateway sees it: envelopes become calls of plugins, and decisions become outcomes.
+//! The gateway's calls ([`PluginHost`]): envelopes become calls of plugins, and their decisions become outcomes.
 
 use crate::plugin::{
     ChatMessage, PluginEvent, Plugins,

@@ -1,7 +1,7 @@
-//! What is asked of plugins besides requests and envelopes: tools, and the host's hooks (J1 to J8).
+//! Tools and the host's hooks, called on running plugins.
 //!
-//! Invariant: informational hooks run side by side; those whose answer counts run in load order, each seeing what those before it made of the
-//! output, and a denial ends the round (J5).
+//! Informational hooks run side by side. The others run in load order, each with the output that the plugins before it left; `block` or `deny`
+//! ends the round.
 
 use crate::plugin::{
     AdminError, Plugins,
@@ -22,14 +22,14 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::{sync::oneshot, time::timeout};
 
-/// Hooks that only inform (section 3a): nobody waits for what they answer.
+/// Informational hooks: their answers change nothing.
 const INFORMATIONAL: [&str; 4] = [
     "SessionEnd",
     "TurnEnd",
     "PostCompact",
     "AutoCompactionStart",
 ];
-/// Hooks in which a person may be asked.
+/// Hooks that may ask a user for permission.
 const PERMISSION: [&str; 2] = ["PermissionRequest", "PermissionDenied"];
 
 /// A tool that a running plugin offers.
@@ -43,7 +43,7 @@ pub struct Tool {
     pub description: String,
     /// Schema of its arguments.
     pub parameters: Option<Value>,
-    /// What it may do: `read`, `write` or `exec` (J23).
+    /// What it may do: `read`, `write` or `exec`.
     pub tier: &'static str,
 }
 
@@ -52,7 +52,7 @@ pub struct Tool {
 pub struct HookAnswer {
     /// The plugin.
     pub plugin_id: String,
-    /// `continue`, `block`, `allow`, `deny` or `error` (J2).
+    /// `continue`, `block`, `allow`, `deny` or `error`.
     pub action: &'static str,
     /// Why, where it says so.
     pub reason: Option<String>,
@@ -75,7 +75,7 @@ fn deadline_ms(hook: &str) -> u64 {
     }
 }
 
-/// Gives a job to a plugin's instance for requests and waits for its answer.
+/// Enqueues a job for a plugin's instance for requests and waits for its answer.
 async fn ask<T>(
     listener: &Listener,
     limit_ms: u64,
@@ -86,7 +86,7 @@ async fn ask<T>(
     let busy = |busy| {
         error(
             ErrorCode::Unavailable,
-            format!("the plugin cannot be asked: {busy}"),
+            format!("the plugin cannot be called: {busy}"),
         )
     };
     listener
@@ -153,7 +153,7 @@ impl Plugins {
             .map_err(|_| AdminError::Conflict("the plugin's answer is not JSON".to_owned()))
     }
 
-    /// Fires a hook: every running plugin whose manifest names it is asked. Nothing is asked where hooks are switched off (J29).
+    /// Runs a hook: every running plugin whose manifest names it is called. No plugin is called while a kill switch skips hooks.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] for a hook that does not exist.
@@ -230,7 +230,7 @@ impl Plugins {
     }
 }
 
-/// An answer in the words of J2, and the output that it leaves.
+/// One plugin's answer, and the output that it leaves.
 fn answered(
     plugin_id: String,
     answer: Result<HookResult, PluginError>,

@@ -1,6 +1,7 @@
-//! Requests below `/api/plugins/route/<route>` (R25 to R29): handed to the plugin that has the route, its answer passed on piece by piece.
+//! Requests below `/api/plugins/route/<route>`: passed to the plugin that has the route; its response is streamed back.
 //!
-//! Invariant: a caller's credentials never reach a plugin, and a client subscribes at once of a plugin that ended in the middle.
+//! The caller's credentials are never passed on. A response that the plugin does not finish is broken off, so that a client cannot take a part
+//! for the whole.
 
 use crate::plugin::{
     bindings::{

@@ -1,6 +1,7 @@
-//! Who listens to what: a snapshot that readers take without waiting (J9), with a bit for each topic so that what nobody listens to is free (J10).
+//! The table of running plugins by what they subscribe to, and the dispatch of envelopes to them.
 //!
-//! Invariant: the snapshot is replaced as a whole; a dispatch that began with the old one ends with it.
+//! Readers take a snapshot without locking, and one bit for each topic makes an envelope without subscribers free. The table is replaced as a
+//! whole; a dispatch that began with the old one ends with it.
 
 use crate::plugin::{
     bindings::{
@@ -60,7 +61,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Whether the plugin may hear of it: declared is not enough, somebody has to have granted it.
+    /// Whether the plugin may use a capability now: declared in its manifest and granted.
     pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
         self.pool
             .shared
@@ -165,13 +166,13 @@ impl Dispatch {
         self.table.load_full()
     }
 
-    /// Whether anybody listens to a topic: one atomic load and one bit test (J10).
+    /// Whether any plugin listens to a topic: one atomic load and one bit test.
     #[must_use]
     pub fn listens(&self, topic: Topic) -> bool {
         self.topics.load(Ordering::Acquire) & topic.bit() != 0
     }
 
-    /// Whether a plugin subscribes an event of its own: it listens, and it may.
+    /// Whether a plugin subscribes to an event of its own and is granted to.
     #[must_use]
     pub fn subscribes(&self, plugin_id: &str, event_name: &str) -> bool {
         self.listens(Topic::PluginEvent)
@@ -183,13 +184,13 @@ impl Dispatch {
                 .is_some_and(|listener| listener.may_receive(event_name))
     }
 
-    /// Whether any plugin looks at chat: it listens, and it may.
+    /// Whether any plugin moderates chat and is granted to.
     #[must_use]
     pub fn moderates(&self) -> bool {
         self.listens(Topic::Chat) && self.table.load().chat.iter().any(Listener::may_moderate)
     }
 
-    /// Tells a plugin of an event that has been sent already. False: it is too busy.
+    /// Delivers an event that was already sent. False: the plugin's mailbox is full.
     #[must_use]
     pub(crate) fn inform(&self, event: PluginEvent, hops: u8) -> bool {
         let table = self.table.load();
@@ -210,7 +211,7 @@ impl Dispatch {
             .is_ok()
     }
 
-    /// Asks a plugin about an event. False: it is too busy, and `decided` is not called.
+    /// Asks a plugin to decide about an event. False: its mailbox is full or too many decisions are pending, and `decided` is not called.
     #[must_use]
     pub(crate) fn ask(&self, event: PluginEvent, hops: u8, decided: Decided) -> bool {
         let table = self.table.load();
@@ -252,8 +253,8 @@ impl Dispatch {
         true
     }
 
-    /// Asks the plugins that look at chat, in load order; each sees what those before it made of the message. False: too many are being
-    /// asked, and `decided` is not called.
+    /// Asks the plugins that moderate chat, in load order; each sees the message as the plugins before it left it. False: too many decisions
+    /// are pending, and `decided` is not called.
     #[must_use]
     pub(crate) fn ask_chat(&self, message: ChatMessage, hops: u8, decided: Decided) -> bool {
         let Ok(place) = self.in_flight.clone().try_acquire_owned() else {
@@ -313,7 +314,7 @@ async fn moderate_chat(table: &Table, mut message: ChatMessage, hops: u8) -> Dec
     }
 }
 
-/// What a plugin answers; none when it failed, which is in its log and lets the envelope pass (J6).
+/// A plugin's answer. None when the call failed; the failure is in the plugin's log, and the envelope is relayed.
 async fn await_answer<T>(
     listener: &Listener,
     call: &'static str,

@@ -1,4 +1,4 @@
-//! What every plugin holds: its log, its settings, time and chance, and the question what it may do.
+//! Imports that need no capability: log, settings, clock, random bytes, and the query of capabilities.
 
 use super::{State, bounded, error};
 use crate::plugin::{

@@ -1,4 +1,4 @@
-//! What a plugin does among people: events, the bus, chat, rosters, servers.
+//! Imports that need the gateway or other instances: events, the bus, chat messages, rosters and servers.
 
 use super::{State, bounded, error, not_open, not_sent};
 use crate::plugin::bindings::jackfield::plugin::{

@@ -1,7 +1,6 @@
-//! A plugin's requests to other machines (H11 to H13, H27 to H35): decided by capability on every hop, judged and sent by `outbound`.
+//! A plugin's requests to other machines: every hop is decided by capability just before it is sent by `outbound`, redirects included.
 //!
-//! Invariant: nothing is sent that was not decided about just before, also after a redirect; what waits for a person's consent is bounded and
-//! ends with its plugin.
+//! Submitted requests that wait for consent are bounded in number and end with their plugin.
 
 use crate::plugin::{
     authority::Authority,
@@ -33,14 +32,14 @@ use tokio::{
     time::timeout,
 };
 
-/// The topic on which an instance subscribes what became of what it submitted.
+/// The bus topic on which an instance receives the outcome of a submitted request.
 const TOPIC: &str = "http-response";
 
 /// Sends requests for one plugin.
 pub(crate) struct Fetcher {
     client: Client,
     account: Account,
-    /// Hosts of the manifest's `network`; empty: as far as the capability reaches (H28).
+    /// Hosts of the manifest's `network`; empty: every host that the capability covers.
     hosts: Vec<Option<HostPattern>>,
     https_only: bool,
     submitted: Arc<Semaphore>,
@@ -118,7 +117,7 @@ impl Fetcher {
         authority.decide(&CapabilityUse::new(CapabilityId::HttpFetch, target))
     }
 
-    /// Sends a request and notes what was decided on the way.
+    /// Sends a request and records the decision about each hop.
     async fn send(&self, shared: &Shared, request: Request) -> Result<Response, PluginError> {
         let hops: Mutex<Vec<Hop>> = Mutex::default();
         let answer = self.client.send(&self.account, request, |to, method| {
@@ -174,7 +173,7 @@ impl Fetcher {
         })
     }
 
-    /// Sends a request later; the instance subscribes of the outcome.
+    /// Sends a request in the background; the instance receives the outcome on the bus.
     pub(crate) fn submit(
         &self,
         shared: &Arc<Shared>,
@@ -239,7 +238,7 @@ impl Submitted {
             .and_then(consent_id);
         self.tell(first);
         let Some(consent) = consent else { return };
-        // A consent that nobody gives runs out, and with it what waits for it.
+        // A request for consent expires, and the submitted request with it.
         let decided = timeout(Duration::from_millis(bounds::CONSENT_WAIT_MS), async {
             loop {
                 match self.shared.store.consent(&consent).await {
@@ -259,10 +258,10 @@ impl Submitted {
                 let second = self.shared.fetcher.send(&self.shared, request).await;
                 self.tell(second);
             }
-            Ok(false) => self.tell(Err(error(ErrorCode::NotGranted, "a person refused it"))),
+            Ok(false) => self.tell(Err(error(ErrorCode::NotGranted, "a user refused it"))),
             Err(_) => self.tell(Err(error(
                 ErrorCode::Timeout,
-                "nobody has decided about it",
+                "no user has decided about it in time",
             ))),
         }
     }
@@ -311,7 +310,7 @@ fn consent_id(failed: &PluginError) -> Option<String> {
     details["consent"].as_str().map(str::to_owned)
 }
 
-/// As H12 has it: `consent_pending`, and `error` for everything else.
+/// The code in the bus message: `consent_pending`, or `error`.
 fn code(code: ErrorCode) -> &'static str {
     if code == ErrorCode::ConsentPending {
         "consent_pending"

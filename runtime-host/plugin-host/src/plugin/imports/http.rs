@@ -1,4 +1,4 @@
-//! HTTP: bodies of requests on the plugin's route, and requests to other machines.
+//! Imports for HTTP: bodies of requests on the plugin's route, and requests to other machines.
 
 use super::{State, error};
 use crate::plugin::{

@@ -1,6 +1,5 @@
-//! What a plugin may call. Each call that needs a capability asks [`Authority`](crate::plugin::authority::Authority) first and answers a typed error.
-//!
-//! Invariant: no call panics or traps for what a plugin passes; a call that is refused has no effect.
+//! The functions that a plugin can import. Each call that needs a capability asks [`Authority`](super::authority::Authority) first and returns a
+//! typed error; no argument of a plugin makes a call panic or trap, and a refused call has no effect.
 
 mod basics;
 mod community;

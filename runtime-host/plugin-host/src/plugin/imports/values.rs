@@ -1,4 +1,4 @@
-//! Values and secrets: the plugin's own, by construction, because its id is the namespace (T33, R39, R40).
+//! Imports for stored values and secrets. The plugin's id is the namespace, so a plugin reaches only its own.
 
 use super::{State, error, store_error};
 use crate::plugin::bindings::jackfield::plugin::{

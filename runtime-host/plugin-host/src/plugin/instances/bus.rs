@@ -1,7 +1,7 @@
-//! The message bus of one plugin: topics, subscriptions of its instances, and a short past for replay (T39).
+//! The message bus of one plugin: topics, subscriptions of its instances, and recent messages for replay.
 //!
-//! What it is not: a way between plugins; each plugin has its own. Instances of different chat servers do not hear each other: a topic lives
-//! within one scope. Invariant: topics, pasts and mailboxes are bounded; what does not fit into a mailbox is logged by the receiver's plugin.
+//! A bus belongs to one plugin, and a topic to one scope: instances of different chat servers do not receive each other's messages. Topics,
+//! replays and mailboxes are bounded.
 
 use crate::plugin::instances::{pool::InstancePool, state::Scope};
 use limits::plugin as bounds;
@@ -30,7 +30,7 @@ pub(crate) struct Bus {
 #[derive(Default)]
 struct Topic {
     past: VecDeque<Message>,
-    /// Instance, and whether it subscribes itself.
+    /// Number of the instance, and whether it receives its own messages.
     subscribers: Vec<(u64, bool)>,
 }
 
@@ -133,7 +133,7 @@ impl Bus {
         }
     }
 
-    /// Ends all subscriptions of an instance that is gone (T37).
+    /// Ends all subscriptions of an instance that has ended.
     pub(crate) fn forget(&self, number: u64) {
         self.topics
             .lock()

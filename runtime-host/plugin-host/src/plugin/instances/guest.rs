@@ -1,6 +1,6 @@
-//! One running instance: calls with a deadline, fuel and a typed end.
+//! One running instance: calls with a deadline and fuel.
 //!
-//! A trap, a spent budget or a missed deadline ends the instance: its store is dropped with everything in it, and what it had open is closed.
+//! A trap, spent fuel or a missed deadline is a [`Crash`]: the store is dropped with everything in it.
 
 use crate::plugin::{
     bindings::exports::jackfield::plugin::{
@@ -78,7 +78,7 @@ pub(crate) struct Guest {
     pub(crate) tools: Option<tools::Guest>,
 }
 
-/// A call that may begin: its time runs.
+/// Deadline and fuel of a call; its time runs already.
 pub(crate) struct CallBudget {
     deadline_ms: u64,
     fuel: u64,
@@ -86,7 +86,7 @@ pub(crate) struct CallBudget {
 }
 
 impl CallBudget {
-    /// Runs the call. An error means that the instance is of no use any more.
+    /// Runs the call. After an error the instance cannot be used again.
     pub(crate) async fn run<T>(
         self,
         during: &'static str,
@@ -130,7 +130,7 @@ impl CallBudget {
 }
 
 impl Guest {
-    /// Makes an instance; it is not active yet.
+    /// Creates an instance, without activating it.
     pub(crate) async fn instantiate(
         loaded: &Loaded,
         shared: &Arc<Shared>,
@@ -253,7 +253,7 @@ fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> CallBudget {
     }
 }
 
-/// Asks a component who it is, with little to spend and nothing to reach.
+/// Reads a component's id and version, with little fuel.
 ///
 /// # Errors
 /// It cannot be instantiated, or it crashes.

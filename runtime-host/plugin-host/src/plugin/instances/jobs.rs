@@ -1,4 +1,4 @@
-//! What an instance can be asked to do, and how it does it.
+//! The jobs of an instance: each is one call of an exported handler.
 
 use crate::plugin::{
     bindings::{

@@ -1,7 +1,7 @@
-//! A plugin's log: a rate, a cut, and standard output line by line.
+//! A plugin's log: lines of bounded length at a bounded rate, and standard output line by line.
 //!
-//! Invariant: an instance that writes without end costs one line buffer here and [`bounds::LOG_BYTES_PER_SECOND`] in the database; what is
-//! dropped is counted, and the count is logged when there is room again (case 9).
+//! An instance that writes without end costs one line buffer here and [`bounds::LOG_BYTES_PER_SECOND`] in the database. Dropped lines are
+//! counted, and the count is logged when the rate allows it.
 
 use limits::plugin as bounds;
 use parking_lot::Mutex;

@@ -1,4 +1,4 @@
-//! What a plugin has done since the host started, over all its instances and generations.
+//! Counters of one plugin since the host started, over all its instances and versions.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},

@@ -1,7 +1,7 @@
-//! The running instances of one plugin: one for requests, one for each chat server, made when there is work for them.
+//! The running instances of one plugin: one for requests and one for each chat server, created when there is work for them.
 //!
-//! Invariant: instances, their mailboxes and their idle time are bounded. When one crashes, all of the plugin go: state that one of them left
-//! half done is never met by another. What waits in a mailbox then is answered by its dropped reply.
+//! Instances, mailboxes and idle time are bounded. When one instance crashes, all of the plugin end, so that none meets state that another left
+//! half written; jobs in their mailboxes are answered by their dropped reply channels.
 
 use crate::plugin::{
     bindings::exports::jackfield::plugin::{event_handler::BusMessage, lifecycle::DataChange},
@@ -45,21 +45,21 @@ pub(crate) enum Busy {
     Gone,
 }
 
-/// What one loaded generation of a plugin runs.
+/// The instances of one loaded version of a plugin.
 pub(crate) struct InstancePool {
     loaded: Arc<Loaded>,
     pub(crate) shared: Arc<Shared>,
-    /// What the host itself has to say about the plugin.
+    /// The host's own lines in the plugin's log.
     log: PluginLog,
-    /// Instances are also made on behalf of threads that have no runtime of their own.
+    /// Instances are also created for calls from threads without a runtime.
     runtime: Handle,
     places: Mutex<Option<HashMap<Scope, InstanceHandle>>>,
     numbers: AtomicU64,
-    /// The first crash; whoever supervises subscribes of it.
+    /// The first crash, watched by the plugin's supervision.
     crashed: watch::Sender<Option<Crash>>,
-    /// Whether `ready` was called: instances made later are told at once.
+    /// Whether `ready` was called; instances created later get it at once.
     ready: AtomicBool,
-    /// One permit for each instance that may be.
+    /// One permit for each instance that the quota allows.
     alive: Arc<Semaphore>,
 }
 
@@ -91,7 +91,7 @@ impl InstancePool {
         })
     }
 
-    /// Makes the instance for requests; it is not active yet.
+    /// Creates the instance for requests, without activating it.
     pub(crate) async fn prepare(&self) -> Result<Guest, Crash> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         Guest::instantiate(&self.loaded, &self.shared, &Scope::Host, number).await
@@ -126,12 +126,12 @@ impl InstancePool {
         self.notify_all(None, || Job::Ready);
     }
 
-    /// Hears of the first crash.
+    /// Receives the first crash.
     pub(crate) fn crashed(&self) -> watch::Receiver<Option<Crash>> {
         self.crashed.subscribe()
     }
 
-    /// Gives a job to the instance of a scope, which is made where there is none.
+    /// Enqueues a job for the instance of a scope, which is created if there is none.
     ///
     /// # Errors
     /// [`Busy`]; the job is dropped, and with it its reply.
@@ -154,19 +154,19 @@ impl InstancePool {
         })
     }
 
-    /// Tells every running instance but one.
+    /// Enqueues a job for every running instance except `but`.
     pub(crate) fn notify_all(&self, but: Option<u64>, job: impl Fn() -> Job) {
         for place in self.places.lock().iter().flat_map(HashMap::values) {
             if but != Some(place.number) && place.jobs.try_send(job()).is_err() {
                 tracing::warn!(
                     plugin = &*self.shared.id,
-                    "an instance is too busy to be told of a change"
+                    "an instance has a full mailbox and misses a change"
                 );
             }
         }
     }
 
-    /// A value has changed (T35).
+    /// Notifies the instances that a value has changed.
     pub(crate) fn data_changed(
         &self,
         by_instance: Option<u64>,
@@ -183,7 +183,7 @@ impl InstancePool {
         });
     }
 
-    /// The requirements of a server have changed: its instance is told, where there is one (T35).
+    /// Notifies the instance of a server, if there is one, that the server's requirements have changed.
     pub(crate) fn requirements_changed(&self, server_id: &str, snapshot: &str) {
         let scope = Scope::Server(server_id.into());
         let places = self.places.lock();
@@ -198,19 +198,19 @@ impl InstancePool {
             tracing::warn!(
                 plugin = &*self.shared.id,
                 server_id,
-                "an instance is too busy to be told of changed requirements"
+                "an instance has a full mailbox and misses changed requirements"
             );
         }
     }
 
-    /// Nobody is on a server any more: its instance finishes what waits and ends.
+    /// Ends the instance of a server without connections, after the jobs in its mailbox.
     pub(crate) fn server_closed(&self, server_id: &str) {
         if let Some(places) = self.places.lock().as_mut() {
             places.remove(&Scope::Server(server_id.into()));
         }
     }
 
-    /// A message for one instance; a full mailbox is the plugin's own and is told to its log.
+    /// Delivers a bus message to one instance; with a full mailbox it is dropped and logged.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
         let places = self.places.lock();
         let Some(place) = places
@@ -237,7 +237,7 @@ impl InstancePool {
             tracing::warn!(
                 plugin = &*self.shared.id,
                 topic = &*topic,
-                "an instance is too busy for a message on the bus; it is lost"
+                "an instance has a full mailbox; a bus message is dropped"
             );
         }
     }
@@ -291,7 +291,7 @@ impl InstancePool {
         let outcome = self.serve(&scope, number, guest, &mut mailbox).await;
         self.shared.bus.forget(number);
         if let Err(crash) = outcome {
-            // Whoever waits for an answer learns at once that there will be none.
+            // The reply channels of waiting jobs are dropped, which answers them.
             drop(mailbox);
             self.places.lock().take();
             self.crashed.send_if_modified(|first| match first {
@@ -340,7 +340,7 @@ impl InstancePool {
         guest.deactivate().await
     }
 
-    /// Gives up an idle place, unless a job came at the last moment.
+    /// Removes an idle instance from the pool, unless a job has just arrived.
     fn evict(&self, scope: &Scope, mailbox: &mpsc::Receiver<Job>) -> bool {
         let mut places = self.places.lock();
         let idle = mailbox.is_empty();

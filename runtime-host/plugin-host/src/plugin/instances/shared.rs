@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     pub(crate) manifest_text: Arc<str>,
     pub(crate) plugin_user_id: Arc<str>,
     pub(crate) display_name: Arc<str>,
-    /// A UUID made on the plugin's first start and kept (R14).
+    /// A UUID created when the plugin was first seen.
     pub(crate) instance_id: String,
     pub(crate) authority: Authority,
     pub(crate) quota: Quota,
@@ -40,7 +40,7 @@ impl Shared {
         serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())
     }
 
-    /// Tells the plugin's other instances that a value has changed (T35).
+    /// Notifies the plugin's other instances that a value has changed.
     pub(crate) fn changed(&self, by: u64, key: &str, removed: bool) {
         if let Some(pool) = self.pool.upgrade() {
             pool.data_changed(Some(by), key, "instance", removed);

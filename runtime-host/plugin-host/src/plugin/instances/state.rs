@@ -1,7 +1,6 @@
-//! What one instance of a plugin carries: its WASI context without anything behind it, its limits, its deadline, its share of the host.
+//! The data of one store: a WASI context without files and sockets, the limiter, the deadline of the call, and the plugin that it belongs to.
 //!
-//! Invariant: two instances share nothing but what is behind [`Shared`], which is one plugin's; instances of different chat servers share only
-//! the plugin's stored values.
+//! Instances share only [`Shared`], which is one plugin's.
 
 use crate::plugin::{
     authority::AuditAggregator,

@@ -1,7 +1,7 @@
-//! Which plugins lie in the plugins directory (T20 to T23, R3 to R5).
+//! The plugins directory: which packages are in it.
 //!
-//! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`, `name.json`). What it is
-//! not: loading; nothing runs here. Invariant: every file that is read lies below the directory, links included.
+//! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`, `name.json`). Nothing is
+//! loaded here. Every file that is read lies below the directory, symbolic links included.
 
 use anyhow::{Context, Result, bail, ensure};
 use limits::{manifest::BYTES_MAX, plugin as bounds};
@@ -33,16 +33,16 @@ pub struct Package {
     pub fingerprint: [u8; 32],
 }
 
-/// What was found.
+/// The result of a scan.
 #[derive(Debug, Default)]
 pub struct Catalog {
     /// Plugins by the name of their folder or file.
     pub packages: BTreeMap<String, Package>,
-    /// What is wrong with the others, by name (T22).
+    /// Errors of the other entries, by name of their folder or file.
     pub errors: BTreeMap<String, String>,
 }
 
-/// Looks through `directory`, which is made when it is missing (R3).
+/// Scans `directory`, which is created if it is missing.
 ///
 /// # Errors
 /// The directory cannot be made or read; what is wrong with a single plugin is part of the catalog.
@@ -170,7 +170,7 @@ fn read(
     })
 }
 
-/// Refuses a path that leads out of the plugins directory (R5, case 30).
+/// Refuses a path that leads out of the plugins directory.
 fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     let real = path
         .canonicalize()
@@ -183,8 +183,8 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// Opens a file below `root` for reading. Links are followed once, before anything is opened; the way that they led is then walked folder by
-/// folder without following any, so that a link put there in between opens nothing (case 30).
+/// Opens a file below `root` for reading. Symbolic links are resolved first; the resolved path is then opened folder by folder without following
+/// links, so that a link that is created in between opens nothing.
 fn open(root: &Path, path: &Path) -> Result<fs::File> {
     walk(root, &inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))
 }
@@ -195,7 +195,7 @@ fn walk(root: &Path, real: &Path) -> Result<fs::File> {
     let mut at: OwnedFd = rustix::fs::open(root, plain | OFlags::DIRECTORY, Mode::empty())?;
     let mut names = real.strip_prefix(root)?.components().peekable();
     while let Some(name) = names.next() {
-        // A pipe would keep whoever opens it waiting.
+        // Opening a pipe would block.
         let kind = if names.peek().is_some() {
             OFlags::DIRECTORY
         } else {
@@ -297,7 +297,7 @@ mod tests {
                 if let Ok(bytes) = manifest_bytes(&root, &place.join("jackfield.json")) {
                     assert!(
                         !String::from_utf8_lossy(&bytes).contains("outside"),
-                        "case 30"
+                        "a swapped link must not lead out of the directory"
                     );
                 }
                 if let Some(bytes) = file_of(&root, &place, "jackfield.json", 1_024) {
@@ -309,7 +309,7 @@ mod tests {
                         .packages
                         .values()
                         .all(|package| package.manifest.id.as_str() == "tests.inside"),
-                    "case 30"
+                    "a swapped link must not lead out of the directory"
                 );
                 seen += 1;
                 end.store(seen >= 1_000, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! From the bytes of a component to something that can be instantiated, with an error for each way in which they can be wrong.
+//! From the bytes of a component to one that can be instantiated, with a distinct error for each way in which it can be unsuitable.
 
 use crate::plugin::{
     bindings::exports::jackfield::plugin::{

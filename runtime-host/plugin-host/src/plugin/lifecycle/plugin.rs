@@ -1,6 +1,6 @@
-//! One plugin: its package, its state, and whatever of it runs.
+//! One plugin: its package, its state, and its running instances.
 //!
-//! Invariant: transitions of one plugin never overlap, and each is one step of [`plugin_lifecycle`]; what others see is a snapshot.
+//! Transitions of one plugin never overlap, and each is one step of [`plugin_lifecycle`]; readers see a snapshot.
 
 use crate::plugin::{
     Host,
@@ -28,7 +28,7 @@ use plugin_store::{LifecycleEvent, PluginRecord};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Capabilities of hearing rather than doing.
+/// Subscription capabilities: the plugin never calls them, so consent is requested when it starts.
 const SUBSCRIPTIONS: [CapabilityId; 5] = [
     CapabilityId::EventsServerSubscribe,
     CapabilityId::HttpServe,
@@ -45,7 +45,7 @@ pub(crate) struct Plugin {
     pub(crate) id: Arc<str>,
     pub(crate) package: ArcSwap<Package>,
     pub(crate) status: ArcSwap<Status>,
-    /// What runs; none while nothing does.
+    /// The running instances; none while the plugin does not run.
     pub(crate) pool: ArcSwapOption<InstancePool>,
     metrics: Arc<Metrics>,
     /// Taken for the time of a transition.
@@ -102,7 +102,7 @@ impl Plugin {
         self.lifecycle.lock().await
     }
 
-    /// Takes a step, writes down what follows, and shows it.
+    /// Takes a step, records it, and publishes the new status.
     async fn step(
         self: &Arc<Self>,
         host: &Arc<Host>,
@@ -162,7 +162,7 @@ impl Plugin {
         Ok(step)
     }
 
-    /// Says that something stands against it.
+    /// Blocks the plugin with a reason.
     pub(crate) async fn block(self: &Arc<Self>, host: &Arc<Host>, reason: &str) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
         tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
@@ -250,7 +250,7 @@ impl Plugin {
         }
     }
 
-    /// Asks the component who it is, then makes the instance for requests.
+    /// Compares the component's id and version with the manifest, then creates the instance for requests.
     async fn checked(
         &self,
         loaded: &Arc<Loaded>,
@@ -329,7 +329,7 @@ impl Plugin {
         };
         match pool.activate(guest).await {
             Ok(()) => {
-                // It serves before it is said to.
+                // The plugin serves before its status says so.
                 self.install(host, pool);
                 self.begin_step(host, lifecycle, Event::Activate, None, writes)
                     .map(drop)
@@ -366,7 +366,7 @@ impl Plugin {
         });
     }
 
-    /// What the plugin will be told of needs a grant that nobody has to call for: a person is asked when it starts.
+    /// Requests consent for the subscriptions that the manifest declares and that are not decided yet.
     fn request_subscription_consents(host: &Arc<Host>, pool: &Arc<InstancePool>) {
         let pool = pool.clone();
         host.runtime.spawn(async move {
@@ -380,7 +380,7 @@ impl Plugin {
         });
     }
 
-    /// What runs has crashed. A crash of what is gone already is no news.
+    /// Handles the crash of the running version; a crash of an older version is ignored.
     async fn crashed(
         self: &Arc<Self>,
         host: &Arc<Host>,
@@ -393,7 +393,7 @@ impl Plugin {
             return Ok(());
         }
         let mut writes = Writes::new();
-        // It is seen as failed before its route is gone: whoever asks in between is told to come back.
+        // The status changes before the route disappears, so that a request in between is answered with "restarting".
         let step = self.begin_step(
             host,
             lifecycle,
@@ -413,7 +413,7 @@ impl Plugin {
         self.persist_disabled(host, &step).await
     }
 
-    /// A plugin that was given up stays disabled after a restart of the host, too.
+    /// Stores that the plugin is disabled, so that it stays so after a restart of the host.
     async fn persist_disabled(&self, host: &Host, step: &Step) -> Result<()> {
         if step.to != State::Disabled {
             return Ok(());
@@ -443,7 +443,7 @@ impl Plugin {
         });
     }
 
-    /// Starts it again, unless something else happened to it meanwhile.
+    /// Restarts the plugin, unless its state has changed since the restart was scheduled.
     async fn retry(self: &Arc<Self>, host: &Arc<Host>, at_ms: u64) -> Result<()> {
         {
             let lifecycle = &mut *self.lifecycle().await;
@@ -476,14 +476,14 @@ impl Plugin {
         self.persist_disabled(host, &now).await
     }
 
-    /// Tells its instances that all plugins are active.
+    /// Notifies its instances that all plugins are active.
     pub(crate) fn notify_ready(&self) {
         if let Some(pool) = self.pool.load_full() {
             pool.ready();
         }
     }
 
-    /// Stops what runs of it; afterwards it is unloaded, or as it was where nothing ran.
+    /// Stops the running instances; the state is then unloaded, or unchanged if none ran.
     pub(crate) async fn unload(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
         let stopping = matches!(
@@ -541,8 +541,8 @@ impl Plugin {
         }
     }
 
-    /// Replaces what runs by `package` without a pause: the old instances serve until the new one is ready (T38). When the new one does not get
-    /// ready, the old ones stay.
+    /// Replaces the running version with `package` without a gap: the old instances serve until the new one is ready. If it does not become ready,
+    /// the old ones stay.
     pub(crate) async fn reload(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
         ensure!(
@@ -592,7 +592,7 @@ impl Plugin {
     }
 }
 
-/// A plugin goes on without the record of what happened to it, and the operator is told.
+/// A failed write is logged; the plugin continues without that record.
 async fn write_down(host: Arc<Host>, row: LifecycleEvent) {
     let plugin = row.plugin.clone();
     if let Err(error) = host.store.event(row).await {

@@ -1,7 +1,6 @@
-//! Before anything runs: what a component imports and exports, against what its manifest declares (J27: exact, not heuristic).
+//! The check before anything runs: imports and exports of a component against its manifest.
 //!
-//! Invariant: what a component can reach is what it imports, and each import is a capability that its manifest declares, or one that every
-//! plugin holds.
+//! Every import needs a capability that the manifest declares, or is one that every plugin holds.
 
 use crate::plugin::{
     instances::engine::PluginEngine,

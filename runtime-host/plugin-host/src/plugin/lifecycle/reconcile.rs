@@ -1,6 +1,6 @@
-//! Brings what runs in line with what lies in the plugins directory: finds, orders, checks, starts, blocks and stops.
+//! Reconciles what runs with the plugins directory: finds, orders, checks, starts, blocks and stops plugins.
 //!
-//! Invariant: one look at a time, and the result depends on the directory and the store alone, never on the order in which files came.
+//! One scan at a time; the result depends on the directory and the store, not on the order in which files appeared.
 
 use crate::plugin::{
     Plugins,
@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 const API_VERSION: &str = "1.0.0";
 
 impl Plugins {
-    /// Looks at the directory, starts what is new, reloads what has changed, and stops what is gone.
+    /// Scans the directory, starts new plugins, reloads changed ones and stops removed ones.
     ///
     /// # Errors
     /// The directory or the store cannot be used.
@@ -58,7 +58,7 @@ impl Plugins {
         self.reconcile(found).await
     }
 
-    /// Brings what runs in line with what was found.
+    /// Brings the running plugins in line with the packages that were found.
     async fn reconcile(&self, found: BTreeMap<Arc<str>, Package>) -> Result<()> {
         let host = &self.host;
         let known = host.plugins.read().clone();
@@ -114,7 +114,7 @@ impl Plugins {
     }
 
     /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load order, and told `ready` at
-    /// the end (T36).
+    /// the end.
     pub(crate) async fn start_all(&self) -> Result<()> {
         let host = &self.host;
         let plugins = host.plugins.read().clone();
@@ -156,7 +156,7 @@ impl Plugins {
                 continue;
             }
             if plugin.state() == State::Blocked {
-                // What stood against it may be gone.
+                // The reason may no longer hold.
                 plugin
                     .change(host, Package::clone(&plugin.package.load()))
                     .await?;
@@ -185,7 +185,7 @@ impl Plugins {
         Ok(())
     }
 
-    /// What stands against a plugin besides its dependencies.
+    /// The reason why a plugin must not run, besides its dependencies.
     async fn blocking_reason(
         &self,
         plugin: &Arc<Plugin>,
@@ -233,18 +233,18 @@ impl Plugins {
         }
     }
 
-    /// Looks at the directory for ever (T20): a file that is dropped in is noticed.
+    /// Scans the directory at an interval, forever.
     pub async fn watch(self) {
         loop {
             self.reconcile_file().await;
             tokio::time::sleep(Duration::from_millis(bounds::DISCOVERY_INTERVAL_MS)).await;
             if let Err(error) = self.scan_if_changed().await {
-                tracing::warn!("the plugins directory cannot be looked at: {error:#}");
+                tracing::warn!("the plugins directory cannot be scanned: {error:#}");
             }
         }
     }
 
-    /// Looks, and settles only when something differs.
+    /// Scans, and reconciles only if something differs.
     async fn scan_if_changed(&self) -> Result<()> {
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
@@ -268,7 +268,7 @@ impl Plugins {
     }
 }
 
-/// Why this host is not one that the plugin runs on (T3, T5, case 40). What only clients run is judged by them.
+/// Why this host's version or API does not fit the plugin's manifest. Plugins that only clients run are checked by the clients.
 fn incompatible(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
     if plugin.package.load().component.is_none() {
         return Ok(None);
