@@ -1,6 +1,6 @@
 //! Every envelope that any test receives is checked against the JSON Schema of its type.
 
-use envelope_docs::Way;
+use envelope_docs::Direction;
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::OnceLock};
 
@@ -32,11 +32,12 @@ pub fn read(text: &str) -> Value {
 fn schemas() -> &'static BTreeMap<&'static str, jsonschema::Validator> {
     static SCHEMAS: OnceLock<BTreeMap<&'static str, jsonschema::Validator>> = OnceLock::new();
     SCHEMAS.get_or_init(|| {
-        let way = Way::ServerToClient;
-        way.types()
+        let direction = Direction::ServerToClient;
+        direction
+            .types()
             .map(|envelope| {
-                let schema = envelope_docs::schema(envelope.name, way)
-                    .expect("a schema for each type of this way");
+                let schema = envelope_docs::schema(envelope.name, direction)
+                    .expect("a schema for each type of this direction");
                 (
                     envelope.name,
                     jsonschema::validator_for(&schema).expect("a sound schema"),

@@ -4,7 +4,7 @@ use envelope::{
     CATALOGUE, EnvelopeType,
     catalogue::{Direction, FEATURES, Field, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Side},
 };
-use envelope_docs::Way;
+use envelope_docs::Direction as FrameDirection;
 use serde_json::{Value, json};
 
 /// `GET /api/envelopes/catalogue`
@@ -23,7 +23,9 @@ pub(crate) fn schemas() -> Value {
 
 fn envelope(envelope: &EnvelopeType) -> Value {
     let rate = envelope.rate.rate();
-    let ways = Way::ALL.into_iter().filter(|way| way.carries(envelope));
+    let ways = FrameDirection::ALL
+        .into_iter()
+        .filter(|way| way.carries(envelope));
     json!({
         "type": envelope.name,
         "direction": match envelope.direction {

@@ -15,7 +15,7 @@ mod said;
 mod validate;
 
 use answer::{Answer, Origins, Response};
-use envelope_docs::Way;
+use envelope_docs::Direction;
 use spin_sdk::http::{Method, Request};
 
 /// Serves one request.
@@ -73,8 +73,8 @@ fn not_served(method: &Method, allowed: &'static str) -> Answer {
 
 type Document = Box<dyn FnOnce() -> serde_json::Value>;
 
-/// The document at a path. A schema is found as `<way>/<type>.json`, and as `<type>.json` in the way that a client sends it, or else in
-/// the way that a client receives it.
+/// The document at a path. A schema is found as `<direction>/<type>.json`, and as `<type>.json` in the direction that a client sends it, or else in
+/// the direction that a client receives it.
 fn document(path: &str) -> Option<Document> {
     match path {
         "/api/envelopes/catalogue" => return Some(Box::new(catalogue::catalogue)),
@@ -88,11 +88,11 @@ fn document(path: &str) -> Option<Document> {
         .strip_prefix("/api/schemas/envelopes/")?
         .strip_suffix(".json")?;
     let (ways, name) = match name.split_once('/') {
-        Some((way, name)) => (vec![Way::parse(way)?], name),
-        None => (Way::ALL.to_vec(), name),
+        Some((direction, name)) => (vec![Direction::parse(direction)?], name),
+        None => (Direction::ALL.to_vec(), name),
     };
     let schema = ways
         .into_iter()
-        .find_map(|way| envelope_docs::schema(name, way))?;
+        .find_map(|direction| envelope_docs::schema(name, direction))?;
     Some(Box::new(|| schema))
 }

@@ -8,7 +8,7 @@ use crate::{
     bindings::{definitions, judge, types},
     said,
 };
-use envelope::decode::Hint;
+use envelope::Scan;
 use limits::plugin_event::{
     DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX,
     REQUIREMENTS_PER_SERVER_MAX,
@@ -152,8 +152,8 @@ pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Answer> {
 
 /// As a gateway builds it, with the caller's words where there are any.
 fn context(situation: Situation, envelope: &[u8]) -> types::Context {
-    let named = Hint::scan(envelope)
-        .server_id
+    let named = Scan::new(envelope)
+        .server_id()
         .map(std::borrow::Cow::into_owned);
     let now = || {
         SystemTime::now()

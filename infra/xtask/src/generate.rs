@@ -135,8 +135,8 @@ fn compare(files: &BTreeMap<PathBuf, String>) -> Result<()> {
 /// Schemas of types that no longer exist.
 fn leftovers(files: &BTreeMap<PathBuf, String>) -> Result<Vec<PathBuf>> {
     let mut leftovers = Vec::new();
-    for way in envelope_docs::Way::ALL {
-        let below = Path::new("schemas").join(way.name());
+    for direction in envelope_docs::Direction::ALL {
+        let below = Path::new("schemas").join(direction.name());
         let Ok(entries) = fs::read_dir(Path::new(FOLDER).join(&below)) else {
             continue;
         };

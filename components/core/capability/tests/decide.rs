@@ -1,4 +1,4 @@
-//! The decision as its users see it: J14 to J20, H29, T26, T27, T30.
+//! Decisions by layer, mode and scope.
 
 use capability::{
     CapabilityId, CapabilityUse, Decision, Grant, Mode, Outcome, PluginRules, Policy,
@@ -178,7 +178,7 @@ fn the_operators_default_and_the_plugins_mode() {
     assert_eq!(
         reason(&strict, &permissive),
         Reason::Strict,
-        "a plugin's mode overrides the policy's (J15)"
+        "a plugin's mode overrides the policy's"
     );
     let lenient = PluginRules {
         mode: Some(Mode::Permissive),
@@ -231,7 +231,7 @@ fn refusals_tell_what_would_help() {
     assert_eq!(
         (asked.outcome, asked.reason.text()),
         (Outcome::Deny, "requires approval"),
-        "nobody to ask (J20)"
+        "consent cannot be requested"
     );
     assert_eq!(
         Decision::because(Reason::Granted).without_asking().reason,

@@ -1,4 +1,4 @@
-//! Kill switches, modes from several places, the approval of tools, the effective allow-list: J23, J28 to J32, H28.
+//! Kill switches, modes from several sources, approval of tools, the effective host list.
 
 use capability::{
     CapabilityId, CapabilityUse, Decision, Environment, HostPattern, Mode, Outcome, PluginRules,

@@ -1,4 +1,4 @@
-//! The vocabulary as its users see it: T29, requirements 7.3, M39.
+//! The vocabulary of capabilities, its suggestions and its scopes.
 
 use capability::{BadScope, CapabilityId, Request, ScopeKey, Source, VOCABULARY};
 use std::collections::BTreeSet;

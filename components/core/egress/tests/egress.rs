@@ -1,4 +1,4 @@
-//! The guard from outside: cases 79 to 86, H31, H32, H34.
+//! The network policy: URLs, addresses, redirects and header fields.
 
 use egress::{
     Destination, Guard, GuardSettings, RedirectMethod, Refused, Rule, is_forbidden_header,

@@ -1,6 +1,6 @@
 //! The AsyncAPI 3.0 document: what a client may send over the socket and what it may receive.
 
-use crate::{Way, pascal_case, schema};
+use crate::{Direction, pascal_case, schema};
 use envelope::{
     EnvelopeType,
     catalogue::{PROTOCOL_VERSION, RateClass},
@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 pub fn asyncapi() -> Value {
     let mut messages = Map::new();
     let mut schemas = Map::new();
-    for way in Way::ALL {
-        for envelope in way.types() {
-            let key = key(envelope, way);
-            messages.insert(key.clone(), message(envelope, way, &key));
-            schemas.insert(key, Value::Object(schema::body(envelope, way)));
+    for direction in Direction::ALL {
+        for envelope in direction.types() {
+            let key = key(envelope, direction);
+            messages.insert(key.clone(), message(envelope, direction, &key));
+            schemas.insert(key, Value::Object(schema::body(envelope, direction)));
         }
     }
     let channel: Map<String, Value> = messages
@@ -55,8 +55,8 @@ pub fn asyncapi() -> Value {
             },
         },
         "operations": {
-            "fromClient": operation(Way::ClientToServer),
-            "toClient": operation(Way::ServerToClient),
+            "fromClient": operation(Direction::ClientToServer),
+            "toClient": operation(Direction::ServerToClient),
         },
         "components": {"messages": messages, "schemas": schemas},
     })
@@ -66,17 +66,17 @@ const DESCRIPTION: &str = "Envelopes are JSON objects with a `type`. The first f
 with `identify` before anything else. Unknown members are kept and passed on. Every envelope carries its limits as \
 `x-bytes-max` and `x-rate`; the limits in force are in `connected.protocol.limits`.";
 
-fn operation(way: Way) -> Value {
-    let (action, summary) = match way {
-        Way::ClientToServer => ("receive", "What a client may send."),
-        Way::ServerToClient => ("send", "What a client may receive."),
+fn operation(direction: Direction) -> Value {
+    let (action, summary) = match direction {
+        Direction::ClientToServer => ("receive", "What a client may send."),
+        Direction::ServerToClient => ("send", "What a client may receive."),
     };
     let messages: Vec<Value> =
-        way.types().map(|envelope| json!({"$ref": format!("#/channels/socket/messages/{}", key(envelope, way))})).collect();
+        direction.types().map(|envelope| json!({"$ref": format!("#/channels/socket/messages/{}", key(envelope, direction))})).collect();
     json!({"action": action, "summary": summary, "channel": {"$ref": "#/channels/socket"}, "messages": messages})
 }
 
-fn message(envelope: &EnvelopeType, way: Way, key: &str) -> Value {
+fn message(envelope: &EnvelopeType, direction: Direction, key: &str) -> Value {
     let mut message = json!({
         "name": envelope.name,
         "title": envelope.name,
@@ -84,7 +84,7 @@ fn message(envelope: &EnvelopeType, way: Way, key: &str) -> Value {
         "contentType": "application/json",
         "payload": {"$ref": format!("#/components/schemas/{key}")},
     });
-    if way == Way::ClientToServer {
+    if direction == Direction::ClientToServer {
         let rate = envelope.rate.rate();
         message["x-bytes-max"] = envelope.bytes_max.into();
         message["x-rate"] = json!({"bucket": envelope.rate.name(), "perSecond": rate.per_second, "burst": rate.burst});
@@ -95,10 +95,10 @@ fn message(envelope: &EnvelopeType, way: Way, key: &str) -> Value {
     message
 }
 
-fn key(envelope: &EnvelopeType, way: Way) -> String {
-    let side = match way {
-        Way::ClientToServer => "Client",
-        Way::ServerToClient => "Server",
+fn key(envelope: &EnvelopeType, direction: Direction) -> String {
+    let side = match direction {
+        Direction::ClientToServer => "Client",
+        Direction::ServerToClient => "Server",
     };
     format!("{side}{}", pascal_case(envelope.name))
 }

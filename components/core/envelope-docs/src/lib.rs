@@ -1,9 +1,6 @@
-//! Documents about the envelope contract, all derived from [`envelope::CATALOGUE`]: JSON Schemas, the AsyncAPI document, TypeScript
-//! types and a page for people.
+//! Documents generated from [`envelope::CATALOGUE`]: JSON Schemas, the AsyncAPI document, TypeScript declarations and the reference page.
 //!
-//! What it is not: the contract itself (that is the table) and not a checker (that is the judge); what these documents allow, the judge
-//! may still refuse for reasons no schema can express.
-//! Invariant: everything here is a pure function of the table, so a document that differs from the table is a stale file, never a bug here.
+//! The validator may refuse an envelope that these documents allow, for reasons that a schema cannot express.
 #![forbid(unsafe_code)]
 
 mod asyncapi;
@@ -18,20 +15,20 @@ pub use typescript::typescript;
 
 use envelope::{
     EnvelopeType,
-    catalogue::{Direction, Field, Routing, Side},
+    catalogue::{self, Field, Routing, Side},
 };
 
-/// Whose frame is described: the same type has different members on its way in and on its way out.
+/// The direction of a frame: a type has other members as a client sends it than as a client receives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// As a client sends it.
     ClientToServer,
     /// As a client receives it.
     ServerToClient,
 }
 
-impl Way {
-    /// Both ways, in the order of the documents.
+impl Direction {
+    /// Both directions, in the order of the documents.
     pub const ALL: [Self; 2] = [Self::ClientToServer, Self::ServerToClient];
 
     /// Its name in paths: `client-to-server`, `server-to-client`.
@@ -43,22 +40,24 @@ impl Way {
         }
     }
 
-    /// Reads [`Way::name`].
+    /// Reads [`Direction::name`].
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|way| way.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|direction| direction.name() == name)
     }
 
-    /// Whether envelopes of this type go this way.
+    /// Whether envelopes of this type are sent in this direction.
     #[must_use]
     pub fn carries(self, envelope: &EnvelopeType) -> bool {
         match self {
-            Self::ClientToServer => envelope.direction != Direction::ToClient,
-            Self::ServerToClient => envelope.direction != Direction::ToServer,
+            Self::ClientToServer => envelope.direction != catalogue::Direction::ToClient,
+            Self::ServerToClient => envelope.direction != catalogue::Direction::ToServer,
         }
     }
 
-    /// The types that go this way, in the table's order.
+    /// The types sent in this direction, in the table's order.
     pub fn types(self) -> impl Iterator<Item = &'static EnvelopeType> {
         envelope::CATALOGUE
             .iter()
@@ -66,39 +65,39 @@ impl Way {
     }
 }
 
-/// How a member stands on one way.
+/// Whether a member occurs in one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Presence {
     /// Always there.
     Required,
     /// May be missing, or `null`, which means the same.
     Optional,
-    /// Not part of this way.
+    /// Not part of this direction.
     Absent,
 }
 
-/// Where `field` of `envelope` stands on `way`.
-fn presence(envelope: &EnvelopeType, field: &Field, way: Way) -> Presence {
+/// Whether `field` of `envelope` occurs in this direction.
+fn presence(envelope: &EnvelopeType, field: &Field, direction: Direction) -> Presence {
     let said = if field.required {
         Presence::Required
     } else {
         Presence::Optional
     };
-    match (way, field.side) {
-        (Way::ClientToServer, Side::Client) => said,
-        (Way::ClientToServer, Side::Stamped) => Presence::Optional,
-        (Way::ClientToServer, Side::Server) => Presence::Absent,
-        // A server that was implied is named before the envelope goes on (D1).
-        (Way::ServerToClient, Side::Client)
+    match (direction, field.side) {
+        (Direction::ClientToServer, Side::Client) => said,
+        (Direction::ClientToServer, Side::Stamped) => Presence::Optional,
+        (Direction::ClientToServer, Side::Server) => Presence::Absent,
+        // The validator adds an implied server id before the envelope is relayed.
+        (Direction::ServerToClient, Side::Client)
             if field.name == "serverId" && envelope.routing == Routing::Server =>
         {
             Presence::Required
         }
-        (Way::ServerToClient, _) => said,
+        (Direction::ServerToClient, _) => said,
     }
 }
 
-/// Whether a type carries members that the server passes on without looking at them.
+/// Whether a type may have members that the server relays without checking them.
 fn is_open(envelope: &EnvelopeType) -> bool {
     matches!(envelope.routing, Routing::Server | Routing::Target(_))
 }

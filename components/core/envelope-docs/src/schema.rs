@@ -1,6 +1,6 @@
 //! JSON Schemas of envelopes, in the part of the language that draft-07 and 2020-12 share, so that every tool reads them.
 
-use crate::{Presence, Way, presence};
+use crate::{Direction, Presence, presence};
 use envelope::{
     EnvelopeType,
     catalogue::{Field, Kind, PROTOCOL_VERSION},
@@ -10,25 +10,25 @@ use serde_json::{Map, Value, json};
 
 /// Every schema with its path below `schemas/`: `client-to-server/identify.json` and so on.
 pub fn schemas() -> impl Iterator<Item = (String, Value)> {
-    Way::ALL.into_iter().flat_map(|way| {
-        way.types().map(move |envelope| {
+    Direction::ALL.into_iter().flat_map(|direction| {
+        direction.types().map(move |envelope| {
             (
-                format!("{}/{}.json", way.name(), envelope.name),
-                document(envelope, way),
+                format!("{}/{}.json", direction.name(), envelope.name),
+                document(envelope, direction),
             )
         })
     })
 }
 
-/// The schema of the type named `name` on `way`; `None` when there is no such type or it does not go that way.
+/// The schema of the type named `name` on `direction`; `None` when there is no such type or it does not go that direction.
 #[must_use]
-pub fn schema(name: &str, way: Way) -> Option<Value> {
+pub fn schema(name: &str, direction: Direction) -> Option<Value> {
     envelope::find(name)
-        .filter(|envelope| way.carries(envelope))
-        .map(|envelope| document(envelope, way))
+        .filter(|envelope| direction.carries(envelope))
+        .map(|envelope| document(envelope, direction))
 }
 
-fn document(envelope: &EnvelopeType, way: Way) -> Value {
+fn document(envelope: &EnvelopeType, direction: Direction) -> Value {
     let mut document = Map::new();
     document.insert(
         "$schema".into(),
@@ -38,22 +38,22 @@ fn document(envelope: &EnvelopeType, way: Way) -> Value {
         "$id".into(),
         format!(
             "urn:jackfield:envelope:{PROTOCOL_VERSION}:{}:{}",
-            way.name(),
+            direction.name(),
             envelope.name
         )
         .into(),
     );
-    document.extend(body(envelope, way));
+    document.extend(body(envelope, direction));
     Value::Object(document)
 }
 
 /// The schema without `$schema` and `$id`, to be embedded.
-pub(crate) fn body(envelope: &EnvelopeType, way: Way) -> Map<String, Value> {
+pub(crate) fn body(envelope: &EnvelopeType, direction: Direction) -> Map<String, Value> {
     let mut properties = Map::new();
     properties.insert("type".into(), json!({"const": envelope.name}));
     let mut required: Vec<Value> = vec!["type".into()];
     for field in envelope.fields {
-        match presence(envelope, field, way) {
+        match presence(envelope, field, direction) {
             Presence::Absent => {}
             Presence::Required => {
                 required.push(field.name.into());

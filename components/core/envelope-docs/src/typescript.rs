@@ -1,6 +1,6 @@
-//! TypeScript declarations: two discriminated unions, one for each way.
+//! TypeScript declarations: two discriminated unions, one for each direction.
 
-use crate::{Presence, Way, is_open, pascal_case, presence};
+use crate::{Direction, Presence, is_open, pascal_case, presence};
 use envelope::{
     EnvelopeType,
     catalogue::{Field, Kind, PROTOCOL_VERSION},
@@ -16,25 +16,25 @@ pub fn typescript() -> String {
          /** A time as milliseconds since 1970 or as ISO 8601 text, passed on as it was given. */\n\
          export type Time = number | string;\n"
     );
-    for way in Way::ALL {
-        for envelope in way.types() {
-            interface(&mut out, envelope, way);
+    for direction in Direction::ALL {
+        for envelope in direction.types() {
+            interface(&mut out, envelope, direction);
         }
-        union(&mut out, way);
+        union(&mut out, direction);
     }
     out
 }
 
-fn interface(out: &mut String, envelope: &EnvelopeType, way: Way) {
+fn interface(out: &mut String, envelope: &EnvelopeType, direction: Direction) {
     let _ = write!(
         out,
         "\n/** {} */\nexport interface {} {{\n  type: {:?};\n",
         envelope.summary,
-        name(envelope, way),
+        name(envelope, direction),
         envelope.name
     );
     for field in envelope.fields {
-        match presence(envelope, field, way) {
+        match presence(envelope, field, direction) {
             Presence::Absent => {}
             Presence::Required => member(out, field, true, 1),
             Presence::Optional => member(out, field, false, 1),
@@ -48,14 +48,14 @@ fn interface(out: &mut String, envelope: &EnvelopeType, way: Way) {
     out.push_str("}\n");
 }
 
-fn union(out: &mut String, way: Way) {
-    let (title, summary) = match way {
-        Way::ClientToServer => ("ClientEnvelope", "Whatever a client may send."),
-        Way::ServerToClient => ("ServerEnvelope", "Whatever a client may receive."),
+fn union(out: &mut String, direction: Direction) {
+    let (title, summary) = match direction {
+        Direction::ClientToServer => ("ClientEnvelope", "Whatever a client may send."),
+        Direction::ServerToClient => ("ServerEnvelope", "Whatever a client may receive."),
     };
     let _ = write!(out, "\n/** {summary} */\nexport type {title} =");
-    for envelope in way.types() {
-        let _ = write!(out, "\n  | {}", name(envelope, way));
+    for envelope in direction.types() {
+        let _ = write!(out, "\n  | {}", name(envelope, direction));
     }
     out.push_str(";\n");
 }
@@ -115,10 +115,10 @@ fn object(out: &mut String, fields: &[Field], depth: usize) {
     let _ = write!(out, "{}}}", "  ".repeat(depth));
 }
 
-fn name(envelope: &EnvelopeType, way: Way) -> String {
-    let side = match way {
-        Way::ClientToServer => "Client",
-        Way::ServerToClient => "Server",
+fn name(envelope: &EnvelopeType, direction: Direction) -> String {
+    let side = match direction {
+        Direction::ClientToServer => "Client",
+        Direction::ServerToClient => "Server",
     };
     format!("{side}{}", pascal_case(envelope.name))
 }

@@ -2,11 +2,11 @@
 #![allow(missing_docs)]
 
 use envelope::{CATALOGUE, reply};
-use envelope_docs::{Way, asyncapi, markdown, schema, schemas, typescript};
+use envelope_docs::{Direction, asyncapi, markdown, schema, schemas, typescript};
 use serde_json::{Value, json};
 
-fn check(name: &str, way: Way, instance: &Value) -> Vec<String> {
-    let schema = schema(name, way).expect("a schema of this type and way");
+fn check(name: &str, direction: Direction, instance: &Value) -> Vec<String> {
+    let schema = schema(name, direction).expect("a schema of this type and direction");
     let validator = jsonschema::validator_for(&schema).expect("a sound schema");
     validator
         .iter_errors(instance)
@@ -14,8 +14,12 @@ fn check(name: &str, way: Way, instance: &Value) -> Vec<String> {
         .collect()
 }
 
-fn sound(name: &str, way: Way, instance: &Value) {
-    assert_eq!(check(name, way, instance), [""; 0], "{name}: {instance}");
+fn sound(name: &str, direction: Direction, instance: &Value) {
+    assert_eq!(
+        check(name, direction, instance),
+        [""; 0],
+        "{name}: {instance}"
+    );
 }
 
 #[test]
@@ -31,21 +35,24 @@ fn every_schema_is_valid_and_named_after_its_type() {
 #[test]
 fn a_schema_exists_exactly_where_the_table_lets_a_type_go() {
     for envelope in CATALOGUE {
-        let ways: Vec<Way> = Way::ALL
+        let ways: Vec<Direction> = Direction::ALL
             .into_iter()
-            .filter(|way| schema(envelope.name, *way).is_some())
+            .filter(|direction| schema(envelope.name, *direction).is_some())
             .collect();
         assert_eq!(
-            ways.contains(&Way::ClientToServer),
+            ways.contains(&Direction::ClientToServer),
             envelope.direction.from_client(),
             "{}",
             envelope.name
         );
         assert!(!ways.is_empty());
     }
-    assert!(schema("nonsense", Way::ClientToServer).is_none());
-    assert!(schema("connected", Way::ClientToServer).is_none());
-    assert_eq!(Way::parse("server-to-client"), Some(Way::ServerToClient));
+    assert!(schema("nonsense", Direction::ClientToServer).is_none());
+    assert!(schema("connected", Direction::ClientToServer).is_none());
+    assert_eq!(
+        Direction::parse("server-to-client"),
+        Some(Direction::ServerToClient)
+    );
 }
 
 #[test]
@@ -56,10 +63,10 @@ fn the_servers_own_words_satisfy_their_schemas() {
         1_777_470_000_000,
         &reply::protocol(&json!({"messageBytesMax": 1})),
     );
-    sound("connected", Way::ServerToClient, &parse(connected));
+    sound("connected", Direction::ServerToClient, &parse(connected));
     sound(
         "error",
-        Way::ServerToClient,
+        Direction::ServerToClient,
         &parse(reply::error(
             "BAD_JSON",
             "not a JSON object",
@@ -70,7 +77,7 @@ fn the_servers_own_words_satisfy_their_schemas() {
     );
     sound(
         "error",
-        Way::ServerToClient,
+        Direction::ServerToClient,
         &parse(reply::error(
             "RATE_LIMITED",
             "too fast",
@@ -81,7 +88,7 @@ fn the_servers_own_words_satisfy_their_schemas() {
     );
     sound(
         "access_denied",
-        Way::ServerToClient,
+        Direction::ServerToClient,
         &parse(reply::access_denied(
             "s1",
             "BANNED",
@@ -94,43 +101,50 @@ fn the_servers_own_words_satisfy_their_schemas() {
 
 #[test]
 fn old_clients_forms_are_allowed() {
-    let way = Way::ClientToServer;
-    sound("identify", way, &json!({"type": "identify"}));
+    let direction = Direction::ClientToServer;
+    sound("identify", direction, &json!({"type": "identify"}));
     sound(
         "identify",
-        way,
+        direction,
         &json!({"type": "identify", "oderId": null, "displayName": "A", "profileUpdatedAt": "2026-01-01T00:00:00Z"}),
     );
     sound(
         "chat_message",
-        way,
+        direction,
         &json!({"type": "chat_message", "message": {"id": 1}, "timestamp": "2026-01-01T00:00:00Z"}),
     );
     sound(
         "chat_message",
-        way,
+        direction,
         &json!({"type": "chat_message", "message": "hi", "senderId": "x", "serverId": null}),
     );
     sound(
         "voice_state",
-        way,
+        direction,
         &json!({"type": "voice_state", "muted": true, "roomId": "r"}),
     );
     sound(
         "offer",
-        way,
+        direction,
         &json!({"type": "offer", "targetUserId": "b", "sdp": {"type": "offer"}}),
     );
 }
 
 #[test]
 fn wrong_forms_are_named() {
-    let way = Way::ClientToServer;
-    assert!(!check("typing", way, &json!({"type": "typing", "isTyping": "yes"})).is_empty());
+    let direction = Direction::ClientToServer;
+    assert!(
+        !check(
+            "typing",
+            direction,
+            &json!({"type": "typing", "isTyping": "yes"})
+        )
+        .is_empty()
+    );
     assert!(
         !check(
             "status_update",
-            way,
+            direction,
             &json!({"type": "status_update", "status": "sleeping"})
         )
         .is_empty()
@@ -138,17 +152,17 @@ fn wrong_forms_are_named() {
     assert!(
         !check(
             "plugin_event",
-            way,
+            direction,
             &json!({"type": "plugin_event", "serverId": "s", "pluginId": "Ab", "eventName": "abc"})
         )
         .is_empty()
     );
-    assert!(!check("offer", way, &json!({"type": "offer"})).is_empty());
+    assert!(!check("offer", direction, &json!({"type": "offer"})).is_empty());
     let relayed =
         json!({"type": "chat_message", "message": "hi", "senderId": "a", "senderName": "A"});
     assert!(
-        !check("chat_message", Way::ServerToClient, &relayed).is_empty(),
-        "an implied server is named on the way out"
+        !check("chat_message", Direction::ServerToClient, &relayed).is_empty(),
+        "an implied server is named on the direction out"
     );
 }
 

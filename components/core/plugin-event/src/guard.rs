@@ -1,7 +1,7 @@
-//! What a schema has to satisfy before it is compiled: bounds on everything that costs memory or time, and no reference that leaves it.
+//! The checks before a schema is compiled: bounds on everything that costs memory or time, and no reference to another document.
 //!
-//! What it is not: the meta-schema; the compiler checks that afterwards. Invariant: a document that passes compiles in bounded memory,
-//! is evaluated in bounded time on a bounded payload, and never causes I/O.
+//! A schema that passes compiles in bounded memory, is evaluated in bounded time on a bounded payload, and causes no I/O. The compiler checks
+//! it against the meta-schema afterwards.
 
 use crate::{
     error::SchemaError,
@@ -30,7 +30,7 @@ pub(crate) fn inspect(text: &str) -> Result<(Value, Draft, Shape), SchemaError> 
     Ok((document, draft, shape))
 }
 
-/// Parses the document; a JSON text that holds the document as a string is unwrapped once (D1).
+/// Parses the document; a JSON text that holds the document as a string is unwrapped once.
 fn read(text: &str) -> Result<Value, SchemaError> {
     let document = parse(text)?;
     match document {
@@ -61,7 +61,7 @@ fn parse(text: &str) -> Result<Value, SchemaError> {
     })
 }
 
-/// 2020-12 unless `$schema` says draft-07; anything else is refused, not ignored (decision: schema dialect).
+/// 2020-12 unless `$schema` says draft-07; anything else is refused, not ignored.
 fn dialect(document: &Value) -> Result<Draft, SchemaError> {
     document
         .get("$schema")

@@ -1,8 +1,7 @@
-//! Plugin events: the schemas that payloads must satisfy, and the sizes they may have (T52 to T57).
+//! Schemas of plugin events, and sizes of their payloads.
 //!
-//! What it is: a guard that accepts only schemas with bounded cost ([`Schema::compile`]), and a check of payloads against them
-//! ([`Schema::check`]) that reads a payload once and copies nothing. It runs alike where events are registered and where they are judged.
-//! What it is not: the judgement about an event; that is `validation`.
+//! [`Schema::compile`] accepts only schemas of bounded cost. [`Schema::check`] reads a payload once and copies nothing. The same code runs
+//! where events are registered and where they are validated.
 //!
 //! Dialects: JSON Schema 2020-12, and draft-07 where `$schema` says so. In both, `format` describes and does not refuse, and patterns
 //! are regular expressions without look-around and back references, so that matching is linear.
@@ -54,7 +53,7 @@ pub struct Violation {
 }
 
 impl Schema {
-    /// Compiles a schema document: an object, `true`, `false`, or a JSON text that holds one of them (D1).
+    /// Compiles a schema document: an object, `true`, `false`, or a JSON text that holds one of them.
     ///
     /// # Errors
     /// The first bound or rule that the document breaks; see [`SchemaError`].

@@ -1,8 +1,7 @@
-//! Sizes of payloads as the limits count them (T54, decision: sizes).
+//! The size of a payload, as the limits count it.
 //!
-//! A payload is measured as compact UTF-8 JSON, without building it: white space between tokens does not count, and text counts as it
-//! would be written with the fewest escapes, so that `"\u00e4"` and `"ä"` are equally long whichever library the sender used. Numbers
-//! count as they are written; `1.0` stays three bytes.
+//! It is the length of the payload as compact UTF-8 JSON: without white space between tokens and with the fewest escapes, so that
+//! `"\u00e4"` and `"ä"` count the same whichever library the sender used. Numbers count as they are written.
 
 /// Bytes of `json` in compact form. `json` has to be legal JSON; for anything else the result has no meaning.
 #[must_use]

@@ -1,4 +1,4 @@
-//! The table and the supervision: T34, R15 to R18, R50.
+//! Transitions, supervision and stored rows.
 
 use plugin_lifecycle::{
     Effect, Event, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Record, State, TRANSITIONS,
@@ -345,7 +345,7 @@ fn an_operator_may_want_plugins_back_sooner() {
         [
             1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000, 16_000, 16_000
         ],
-        "R17"
+        "the operator's first wait scales the others"
     );
     assert_eq!(delays(u64::MAX), delays(1_000), "never later");
 }

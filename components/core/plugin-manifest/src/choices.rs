@@ -1,4 +1,4 @@
-//! The closed lists of a manifest: each is an enum, its texts, and the table's choice in one.
+//! The closed lists of values in a manifest: for each an enum with its texts, and the choice in the tables.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ macro_rules! choice {
 }
 
 choice! {
-    /// What a plugin is made of (T4, R1, J52, H46).
+    /// What a plugin is made of.
     Kind {
         Component "component" "A WebAssembly component that runs on the server.",
         Client "client" "An ES module that clients load.",
@@ -50,7 +50,7 @@ choice! {
 }
 
 choice! {
-    /// What a plugin does for the application (H1); not a permission.
+    /// What a plugin does for the application; not a permission.
     Role {
         Service "service" "Answers requests below its route.",
         FileLoader "file-loader" "Reads a kind of file.",
@@ -70,7 +70,7 @@ choice! {
 }
 
 choice! {
-    /// Which way a plugin event goes (T15).
+    /// The direction of a plugin event.
     Direction {
         ClientToServer "clientToServer" "From a client to the server.",
         ServerRelay "serverRelay" "Relayed by the server.",
@@ -79,7 +79,7 @@ choice! {
 }
 
 choice! {
-    /// Whom a plugin event or a value concerns (T15, T16).
+    /// The scope of a plugin event or a value.
     DataScope {
         Server "server" "The whole server.",
         Channel "channel" "One channel.",
@@ -89,7 +89,7 @@ choice! {
 }
 
 choice! {
-    /// Where a value is kept (T16).
+    /// Where a value is kept.
     DataStorage {
         Local "local" "On the user's device.",
         ServerData "serverData" "With the server.",
@@ -97,7 +97,7 @@ choice! {
 }
 
 choice! {
-    /// The class in which a plugin is activated (T14).
+    /// The class in which a plugin is activated.
     Priority {
         Bootstrap "bootstrap" "Before all others.",
         High "high" "Early.",
@@ -107,7 +107,7 @@ choice! {
 }
 
 choice! {
-    /// What a tool may do to the world (J23).
+    /// The most harmful thing that a tool does.
     Tier {
         Read "read" "It only looks.",
         Write "write" "It changes data.",
@@ -116,7 +116,7 @@ choice! {
 }
 
 choice! {
-    /// The type of a setting (J53).
+    /// The type of a setting.
     SettingType {
         String "string" "A text.",
         Number "number" "A number.",
@@ -139,7 +139,7 @@ choice! {
     }
 }
 
-/// Hooks that the host fires (requirements 3a); others are warned about.
+/// Hooks of the host; other names cause a warning.
 pub const HOOKS: &[&str] = &[
     "PreToolUse",
     "PostToolUse",

@@ -1,7 +1,7 @@
-//! Whether a host can run a plugin (T3, T5, M40): a verdict with its reasons.
+//! Whether a host can run a plugin: a verdict with its reasons.
 //!
-//! What it is not: a lifecycle; a refusing verdict puts the plugin into `blocked`, elsewhere. Pre-releases are compared by precedence, so 1.0.0-rc.1
-//! is below a minimum of 1.0.0; build metadata never counts.
+//! An incompatible plugin is `blocked` by its host. Pre-releases are compared by precedence (Semantic Versioning 2.0.0), so 1.0.0-rc.1 is
+//! below a minimum of 1.0.0; build metadata is ignored.
 
 use crate::{Manifest, VersionRange};
 use semver::Version;

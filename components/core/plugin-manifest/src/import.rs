@@ -1,8 +1,7 @@
-//! Foreign forms become the canonical one (requirements 7.2, 7.3, 7.7): pure functions from a document to a manifest.
+//! Import of manifests of other plugin systems into the canonical form.
 //!
-//! What it is not: a second checker. An importer rewrites a tree whose values keep their places in the foreign file, and the one checker judges the
-//! result, so that its findings point into the file that the author wrote. Invariant: what has no place in the canonical form is named in a
-//! warning, never dropped silently.
+//! An importer rewrites a tree whose values keep their positions in the source file. The result goes through the same checker, so that its
+//! violations point into the author's file. A key without a canonical counterpart is reported by a warning.
 
 mod build;
 mod jcode;

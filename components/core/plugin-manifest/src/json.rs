@@ -1,8 +1,7 @@
-//! Reads JSON (RFC 8259) into a tree with places.
+//! Reads JSON (RFC 8259) into a tree with source positions.
 //!
-//! Why not serde: it reports one error, lets a repeated key win silently and forgets where a value stood. What counts as JSON is exactly what
-//! `serde_json` accepts (a property test holds them together); beyond that, a repeated key is an error at every level (M34), and nesting ends at
-//! [`DEPTH_MAX`] (M33). Invariant: recursion is bounded by [`DEPTH_MAX`], work is linear in the source but for one set of keys per object.
+//! `serde_json` reports one error only, accepts duplicate keys and has no positions. This reader accepts the same texts (a property test
+//! compares them), except that a duplicate key is an error at every level and nesting ends at [`DEPTH_MAX`], which also bounds the recursion.
 
 use crate::{
     node::{Kind, Member, Node, push},

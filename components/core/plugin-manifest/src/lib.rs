@@ -1,7 +1,6 @@
-//! The one manifest of a plugin (requirements 7.2): read, check, judge, order, convert.
+//! Plugin manifests: parsing, checking, import of other formats, compatibility with a host, and load order.
 //!
-//! What it is not: a file reader, a fetcher, a schema compiler or a policy. Everything here is a pure function of its arguments.
-//! Invariant: what [`parse`] returns without an error satisfies every table and rule of this crate, and prints as it was read.
+//! All functions are pure. A manifest that [`parse`] returns satisfies every table and rule of this crate, and prints as it was read.
 //!
 //! ```
 //! let outcome = plugin_manifest::parse(br#"{"schemaVersion": 1, "id": "AB"}"#);
@@ -53,7 +52,7 @@ use violation::Report;
 /// How strictly a manifest is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Unknown keys are errors (decision: unknown manifest keys).
+    /// Unknown keys are errors instead of warnings.
     pub strict: bool,
 }
 

@@ -1,7 +1,6 @@
-//! URLs and links in manifests: which schemes a field admits, judged on the text.
+//! URLs in manifests, checked as text: an accepted scheme, a host, and no user, white space, backslash or control character.
 //!
-//! What it is not: a URL parser or a network policy. Whoever fetches parses the URL anew and asks the policy for the address it leads to.
-//! Invariant: what passes starts with an admitted scheme, names a host and carries no user, white space, backslash or control character.
+//! A fetch parses the URL again and applies the network policy.
 
 use crate::violation::Code;
 use limits::directory::URL_CHARS_MAX;

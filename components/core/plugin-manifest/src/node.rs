@@ -1,7 +1,6 @@
-//! A document as an ordered tree in which each value knows where it stands in the source.
+//! A document as an ordered tree whose values have their byte range in the source. JSON and TOML are read into it by `json` and `import`.
 //!
-//! What it is not: a parser; JSON and TOML are read into it by `json` and `import`. Invariant: no object holds a key twice, nesting is at most
-//! [`limits::manifest::DEPTH_MAX`], and each span lies in the source that was read.
+//! No object has a key twice, and nesting is at most [`limits::manifest::DEPTH_MAX`].
 
 use serde_json::{Map, Number, Value};
 use std::ops::Range;

@@ -1,13 +1,12 @@
-//! Load order and dependency resolution (T10-T14, M38): from a set of plugins to an order of activation, and reasons for those left out.
+//! Dependency resolution and load order: a set of plugins becomes an order of activation and a list of blocked plugins with reasons.
 //!
-//! What it is not: the lifecycle; "blocked" here is a finding, the state is set elsewhere. The result depends on the set alone, never on the order
-//! of its elements. In turn:
-//! 1. Of one id, the highest version counts (of equal ones the first); the others are superseded.
-//! 2. A plugin whose requirement is absent, of a wrong version or itself left out is left out, until nothing changes.
-//! 3. Plugins on a cycle of `requires`, `before` and `after` are left out, the cycle named.
-//! 4. A plugin that declares a conflict with one that would be loaded is left out; both are when both declare it. Step 2 follows each time.
-//! 5. What remains is ordered: dependencies, `before` and `after` first, then `load.priority`, then id. `optional` orders too, but yields
-//!    wherever it would close a cycle.
+//! The result depends on the set, not on the order of its elements. The steps:
+//! 1. Of several versions of one id the highest is used; the others are superseded.
+//! 2. A plugin is blocked if one of its requirements is absent, of a wrong version or blocked; repeated until nothing changes.
+//! 3. Plugins on a cycle of `requires`, `before` and `after` are blocked, and the cycle is named.
+//! 4. A plugin that declares a conflict with one that would be loaded is blocked; both are if both declare it. Step 2 follows each time.
+//! 5. The rest is ordered by dependencies, `before` and `after`, then by `load.priority`, then by id. `optional` orders as well, unless it
+//!    would close a cycle.
 
 mod graph;
 

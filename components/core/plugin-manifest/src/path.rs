@@ -1,7 +1,7 @@
-//! The path rule (T8, T9, M29): what a manifest may name inside its own folder.
+//! [`RelativePath`]: a path of a manifest below its plugin's folder.
 //!
-//! What it is not: a look at the disk. Links are the business of whoever opens the file; this rule makes the text harmless on every system.
-//! Invariant: a [`RelativePath`] joined to a folder stays below it, read by POSIX or Windows rules, percent-decoded or not.
+//! Joined to a folder it stays below it by the rules of POSIX and of Windows, percent-decoded or not. Symbolic links are checked where the
+//! file is opened.
 
 use crate::violation::Code;
 use limits::manifest::PATH_CHARS_MAX;

@@ -1,6 +1,4 @@
-//! Rules between fields of one manifest, and those of settings: what no table of single fields can say.
-//!
-//! Each rule skips what the tables have already refused. Invariant: rules look, they never change the tree.
+//! Rules between fields of one manifest, and rules of settings. Each rule skips values that the tables have refused already.
 
 use crate::{
     choices::HOOKS,
@@ -14,7 +12,7 @@ use crate::{
 use capability::{BadScope, CapabilityId, Request};
 use std::collections::HashSet;
 
-/// Segments that the REST paths below `/api/plugins` take for themselves (requirements 7.5).
+/// Segments that the REST paths below `/api/plugins` take for themselves.
 const RESERVED_IDS: [&str; 3] = ["route", "check", "kill-switch"];
 
 /// All rules, in the order of the fields.

@@ -1,7 +1,7 @@
-//! The manifest as a JSON Schema (2020-12), made from the tables.
+//! The manifest as a JSON Schema, made from the tables.
 //!
-//! It admits at least what the checker admits: rules that JSON Schema cannot say (versions in order, unique names, paths in all their disguises)
-//! are left to the checker. Invariant: a manifest that [`crate::parse`] accepts is valid against it.
+//! A manifest that [`crate::parse`] accepts is valid against it. Rules that JSON Schema cannot express (order of versions, unique names, path
+//! rules) are left to the checker.
 
 use crate::{
     shape::{Format, Record, Shape},

@@ -1,6 +1,4 @@
-//! What a field of a manifest may hold, as data: the checker, the JSON Schema and the reference all read the same tables.
-//!
-//! What it is not: rules between fields; those stand in `rules`. Invariant: a shape describes one JSON value completely, places excluded.
+//! The shape of a manifest's values as data, shared by the checker, the JSON Schema and the reference. Rules between fields are in `rules`.
 
 use crate::{link, path::RelativePath, text::short, version, violation::Code};
 use capability::{CapabilityId, HostPattern};
@@ -29,7 +27,7 @@ pub(crate) enum Shape {
     },
     Format(Format),
     Choice(&'static [&'static str]),
-    /// A JSON Schema: an object, a boolean, or either as text (T15).
+    /// A JSON Schema: an object, a boolean, or either as text.
     Schema,
     List(&'static Shape),
     Map(Option<Format>, &'static Shape),

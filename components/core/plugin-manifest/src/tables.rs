@@ -1,4 +1,4 @@
-//! The manifest, field by field (requirements 7.2). Adding a field means adding a line here and a field to `types`.
+//! The fields of a manifest as tables. A new field needs a line here and a field in `types`.
 
 use crate::{
     choices::{
@@ -12,7 +12,7 @@ use limits::{
     plugin_event::PAYLOAD_BYTES_MAX,
 };
 
-/// Characters of an author's name: under a hundred (R48).
+/// Characters of an author's name: under a hundred.
 const AUTHOR_CHARS_MAX: usize = 99;
 
 const fn may(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
@@ -75,12 +75,12 @@ pub(crate) static MANIFEST: Record = Record {
         must(
             "schemaVersion",
             Shape::One,
-            "Version of this format: the number 1 (T2).",
+            "Version of this format: the number 1.",
         ),
         must(
             "id",
             Shape::Format(Format::PluginId),
-            "The plugin's id (T18), in the form of a reversed domain by custom.",
+            "The plugin's id, usually a reversed domain name.",
         ),
         must(
             "title",
@@ -101,22 +101,22 @@ pub(crate) static MANIFEST: Record = Record {
         must(
             "version",
             Shape::Format(Format::Version),
-            "The plugin's own version (T3).",
+            "The plugin's own version.",
         ),
         must(
             "apiVersion",
             Shape::Format(Format::ApiVersion),
-            "Host API the plugin is written for; a full version means `^version` (T3).",
+            "Version of the host API it is written for; a full version means `^version`.",
         ),
         must(
             "kind",
             Shape::Choice(Kind::NAMES),
-            "What the plugin is made of (T4).",
+            "What the plugin is made of.",
         ),
         must(
             "compatibility",
             Shape::Record(&COMPATIBILITY),
-            "Versions of the host it works with (T5).",
+            "Versions of the host it works with.",
         ),
         may(
             "scope",
@@ -126,22 +126,22 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "roles",
             Shape::List(&ROLE),
-            "What it does for the application; not permissions (H1).",
+            "Its roles in the application; they grant nothing.",
         ),
         may(
             "entrypoint",
             Shape::Format(Format::Path),
-            "The file that is loaded, below the plugin's folder (T8).",
+            "The file that is loaded, below the plugin's folder.",
         ),
         may(
             "entry",
             Shape::Record(&ENTRY),
-            "Entrypoints by place, instead of `entrypoint` (J55).",
+            "Entrypoints for server and client, instead of `entrypoint`.",
         ),
         may(
             "bundle",
             Shape::Record(&BUNDLE),
-            "Where a remote plugin is fetched from (T7).",
+            "Where a remote plugin is fetched from.",
         ),
         may(
             "integrity",
@@ -151,7 +151,7 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "route",
             Shape::Format(Format::Route),
-            "Segment below which a service answers requests (R48).",
+            "URL segment below which it answers requests.",
         ),
         may(
             "icon",
@@ -161,12 +161,12 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "capabilities",
             Shape::List(&CAPABILITY),
-            "What it asks to be allowed (requirements 7.3); deny is the default.",
+            "The capabilities it needs; everything else is denied.",
         ),
         may(
             "network",
             Shape::Record(&NETWORK),
-            "Bounds of its outbound requests (H28-H31).",
+            "Bounds of its outbound requests.",
         ),
         may(
             "limits",
@@ -176,7 +176,7 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "events",
             Shape::List(&Shape::Record(&EVENT)),
-            "Plugin events it defines (T15).",
+            "Plugin events it defines.",
         ),
         may("hooks", Shape::List(&NAME), "Hooks it takes part in."),
         may(
@@ -187,28 +187,28 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "data",
             Shape::List(&Shape::Record(&DATA)),
-            "Values it keeps (T16).",
+            "Values it stores.",
         ),
         may(
             "settings",
             Shape::Settings,
-            "Its settings, from which a form is made (J53): a map of settings, or a JSON Schema of an object.",
+            "Its settings, from which a form is made: a map of settings, or a JSON Schema of an object.",
         ),
         may(
             "features",
             Shape::Map(None, &Shape::Record(&FEATURE)),
-            "Parts that are switched on by themselves (J48).",
+            "Parts that can be enabled separately.",
         ),
         may(
             "relationships",
             Shape::Record(&RELATIONSHIPS),
-            "How it stands to other plugins (T10-T13).",
+            "Dependencies, conflicts and order relative to other plugins.",
         ),
-        may("load", Shape::Record(&LOAD), "When it is activated (T14)."),
+        may("load", Shape::Record(&LOAD), "When it is activated."),
         may(
             "pluginUser",
             Shape::Record(&PLUGIN_USER),
-            "Identity for messages it posts itself (T17).",
+            "Identity of the messages it sends.",
         ),
         may(
             "ui",
@@ -259,7 +259,7 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "readme",
             Shape::Format(Format::Path),
-            "A file that describes it, below the plugin's folder (T9).",
+            "A file that describes it, below the plugin's folder.",
         ),
         may("tags", Shape::List(&NAME), "Words to find it by."),
         may("categories", Shape::List(&NAME), "Groups it belongs to."),
@@ -403,7 +403,7 @@ static CAPABILITY_RECORD: Record = Record {
         may(
             "hosts",
             Shape::List(&HOST),
-            "Hosts: `*`, an exact name, or `*.example.com` with the apex (H30).",
+            "Hosts: `*`, an exact name, or `*.example.com` with the apex.",
         ),
         may("methods", Shape::List(&METHOD), "HTTP methods."),
         may("ports", Shape::List(&PORT), "Ports."),
@@ -419,7 +419,7 @@ static CAPABILITY_RECORD: Record = Record {
 
 static NETWORK: Record = Record {
     name: "network",
-    about: "Bounds of outbound requests, intersected with the operator's (H28, H31).",
+    about: "Bounds of outbound requests, intersected with the operator's.",
     fields: &[
         may("allowed_domains", Shape::List(&HOST), "Hosts it may ask."),
         may("require_https", Shape::Bool, "Refuse plain http."),
@@ -470,11 +470,7 @@ static EVENT: Record = Record {
     name: "event",
     about: "A plugin event.",
     fields: &[
-        must(
-            "eventName",
-            Shape::Format(Format::EventName),
-            "Its name (T19).",
-        ),
+        must("eventName", Shape::Format(Format::EventName), "Its name."),
         must(
             "direction",
             Shape::Choice(Direction::NAMES),
@@ -520,7 +516,7 @@ static TOOL: Record = Record {
         may(
             "tier",
             Shape::Choice(Tier::NAMES),
-            "What it may do; `exec` when absent (J23).",
+            "What it may do; `exec` when absent.",
         ),
     ],
     spellings: &[],
@@ -560,7 +556,7 @@ static DATA: Record = Record {
 /// One setting.
 pub(crate) static SETTING: Record = Record {
     name: "setting",
-    about: "A setting. Secrets are written, never read back (M43).",
+    about: "A setting. Secrets are written, never read back.",
     fields: &[
         must("type", Shape::Choice(SettingType::NAMES), "Its type."),
         may(
@@ -670,27 +666,27 @@ static RELATIONSHIPS: Record = Record {
         may(
             "requires",
             Shape::List(&RELATION),
-            "Without these it is blocked (T11).",
+            "Plugins without which it is blocked.",
         ),
         may(
             "optional",
             Shape::List(&RELATION),
-            "Activated before it where present (T12).",
+            "Plugins activated before it, if present.",
         ),
         may(
             "conflicts",
             Shape::List(&RELATION),
-            "With one of these it is blocked (T12).",
+            "Plugins with which it is blocked.",
         ),
         may(
             "before",
             Shape::List(&RELATION),
-            "It is activated before these (T13).",
+            "Plugins that are activated after it.",
         ),
         may(
             "after",
             Shape::List(&RELATION),
-            "It is activated after these (T13).",
+            "Plugins that are activated before it.",
         ),
     ],
     spellings: &[],
@@ -815,7 +811,7 @@ static EXPORTER: Record = Record {
 
 static THEME: Record = Record {
     name: "theme",
-    about: "A theme and its variants (H46).",
+    about: "A theme and its variants.",
     fields: &[
         must(
             "family",
@@ -844,7 +840,7 @@ static AUTHOR_RECORD: Record = Record {
                 min: 1,
                 max: AUTHOR_CHARS_MAX,
             },
-            "Name, under a hundred characters (R48).",
+            "Name, under a hundred characters.",
         ),
         may(
             "email",

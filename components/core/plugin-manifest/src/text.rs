@@ -1,4 +1,4 @@
-//! Looking at texts: what hides in them (M42), and how they are quoted in messages.
+//! Hidden characters in texts, and quoting of texts in messages.
 
 /// Characters of a foreign text that a message quotes.
 const QUOTED_CHARS_MAX: usize = 60;
@@ -26,7 +26,7 @@ pub(crate) fn hidden(text: &str) -> Option<char> {
     None
 }
 
-/// Whether a character cannot be seen or turns the reading direction, so that a text that holds it may look like another one (M42). Line feed
+/// Whether a character cannot be seen or turns the reading direction, so that a text that holds it may look like another one. Line feed
 /// and tab are no such characters.
 #[must_use]
 pub fn is_hidden(letter: char) -> bool {

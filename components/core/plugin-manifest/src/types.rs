@@ -1,7 +1,7 @@
-//! The manifest as types: what the rest of the system works with once a manifest was read without an error.
+//! The manifest as types, for the rest of the system.
 //!
-//! Spellings are settled here (the host's before the client's), lists are never absent, schemas are JSON. Invariant: the text that was read is
-//! kept and printed as it was (T6), unknown fields included.
+//! Each field has one name, whichever spelling the manifest used; lists are never absent, schemas are JSON. The text that was read is kept and
+//! printed unchanged, unknown fields included.
 
 mod parts;
 
@@ -136,13 +136,13 @@ impl Manifest {
         &self.text
     }
 
-    /// Whether it asks for `id`, in whatever scope; only what is declared can be granted (T30).
+    /// Whether it asks for `id`, in whatever scope; only what is declared can be granted.
     #[must_use]
     pub fn declares(&self, id: CapabilityId) -> bool {
         id.entry().always || self.capabilities.iter().any(|request| request.id == id)
     }
 
-    /// The identity under which the plugin posts: the one it names, else `plugin:<id>` (T17, D9).
+    /// The identity under which the plugin posts: the one it names, else `plugin:<id>`.
     #[must_use]
     pub fn plugin_user_id(&self) -> String {
         let own = self.plugin_user.as_ref().and_then(|user| user.id.clone());

@@ -1,6 +1,4 @@
-//! Walks a tree along the tables and reports what does not fit; then the rules between fields have their turn.
-//!
-//! What it is not: a list of fields. Invariant: without an error in the report, the tree deserializes into `types`.
+//! Checks a tree against the tables and then against the rules between fields. A tree without an error deserializes into `types`.
 
 use crate::{
     json,

@@ -1,6 +1,4 @@
-//! Versions and version ranges: versions as semver 2 has them, ranges as npm reads them.
-//!
-//! Both are bounded before they are parsed (M37). Invariant: a [`VersionRange`] was parsed once and keeps its text.
+//! Versions (Semantic Versioning 2.0.0) and version ranges (npm's syntax). The length of both is checked before they are parsed.
 
 mod npm;
 
@@ -20,7 +18,7 @@ pub enum BadVersion {
     Form(String),
 }
 
-/// Reads a version: three numbers, with pre-release and build behind them (T3). `1.0` and `v1.0.0` are refused.
+/// Reads a version: three numbers, with pre-release and build behind them. `1.0` and `v1.0.0` are refused.
 ///
 /// # Errors
 /// When `text` is longer than [`RANGE_BYTES_MAX`], not of the form, or holds a number above 2^53-1, where npm and Rust part.
@@ -60,7 +58,7 @@ impl VersionRange {
         Ok(Self { text, range })
     }
 
-    /// The range that an `apiVersion` stands for (T3): a full version is read as `^version`, anything else as a range.
+    /// The range that an `apiVersion` stands for: a full version is read as `^version`, anything else as a range.
     ///
     /// # Errors
     /// As [`VersionRange::new`]; empty text is refused.

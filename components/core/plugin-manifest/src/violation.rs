@@ -1,6 +1,6 @@
-//! What is wrong with a manifest: code, place, words, and how to put it right.
+//! Violations of a manifest: code, place, message, and a hint how to correct it.
 //!
-//! Invariant: a code's text never changes once released; programs key on it, people on the message.
+//! A released code keeps its meaning, since programs compare it; messages may change.
 
 use crate::{node::Span, text::short};
 use limits::manifest::VIOLATIONS_MAX;

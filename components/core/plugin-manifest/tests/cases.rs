@@ -141,7 +141,7 @@ fn verdict(name: &str, bytes: &[u8], options: &Value, schema: &jsonschema::Valid
         return found;
     };
 
-    // T6: what was read prints as it was; what was imported reads back without an error and prints the same.
+    // A manifest prints as it was read; an imported one reads back without an error and prints the same.
     let canonical = matches!(form, None | Some(plugin_manifest::Form::Jackfield));
     if canonical {
         assert_eq!(manifest.text().as_bytes(), bytes, "printed as read");

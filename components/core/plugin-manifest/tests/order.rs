@@ -1,4 +1,4 @@
-//! Resolution against a model that follows the definitions without any cleverness, and its cost (T10-T14, M38).
+//! Resolution against a model that follows the definitions without any cleverness, and its cost.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test reads files and measures time"

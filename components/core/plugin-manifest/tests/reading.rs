@@ -1,4 +1,4 @@
-//! Reading itself: what counts as JSON, what is bounded, what never panics (M33-M37, M39), and the generated documents.
+//! Reading of manifests: what counts as JSON, bounds, arbitrary bytes, and the generated documents.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test reads files and measures time"

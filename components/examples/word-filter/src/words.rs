@@ -1,7 +1,7 @@
 //! Which words are masked, which are refused, and where they are looked for.
 //!
-//! What it is: plain text work on the message of a `chat_message`, which is a text, or an object with the text `content` or `text`.
-//! What it is not: a complete word list. Invariant: everything of the envelope but the masked letters stays as it was written.
+//! The message of a `chat_message` is a text, or an object with the text `content` or `text`. Only masked letters change; every other byte
+//! of the envelope stays as it was written.
 
 use envelope::Envelope;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! Building canonical trees out of foreign values, places kept.
+//! Builds canonical trees from imported values and keeps their source positions.
 
 use crate::{
     node::{Kind, Member, Node, Span, push},

@@ -1,7 +1,6 @@
-//! The sections `jcode` and `pi` of a `package.json` (J52, J53): scripts with structured capabilities.
+//! The sections `jcode` and `pi` of a `package.json`: scripts with structured capabilities.
 //!
-//! Host patterns change their meaning on the way (requirements 7.7, rule 8): there a bare host covers its subdomains, here it does not, so `x.y`
-//! becomes `x.y` and `*.x.y`.
+//! There a bare host covers its subdomains, so `x.y` becomes `x.y` and `*.x.y`.
 
 use super::{
     build::{Object, list, name_the_rest, one, truth},
@@ -156,7 +155,7 @@ fn minimum(section: &Node, report: &mut Report, name: &str) -> Option<Node> {
     }
 }
 
-/// `entry` as a text is the server's half, or both halves where the section's kind says so (J55).
+/// `entry` as a text is the server's half, or both halves where the section's kind says so.
 fn entry(section: &Node, manifest: &mut Object) {
     let Some(entry) = section.get("entry") else {
         return;

@@ -1,6 +1,6 @@
-//! `plugin.toml` (H2, H3): components by role, with a network policy.
+//! `plugin.toml`: components by role, with a network policy.
 //!
-//! What is called a capability there is a role here (requirements 7.7, rule 3). Kebab case and snake case are both read.
+//! Its capabilities become roles. Kebab case and snake case are both accepted.
 
 use super::build::{Object, list, name_the_rest, one, origin, plugin_id};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     violation::Report,
 };
 
-/// The file of a component in its package (H2).
+/// The file of a component in its package.
 const COMPONENT: &str = "plugin.wasm";
 
 const FIELDS: &[&str] = &[

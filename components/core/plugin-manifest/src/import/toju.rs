@@ -1,4 +1,4 @@
-//! The client's own manifest, `toju-plugin.json`: canonical but for a few spellings.
+//! The client's manifest, `toju-plugin.json`: canonical except for a few spellings.
 
 use super::build::{Object, list};
 use crate::node::{Kind, Node};

@@ -1,4 +1,4 @@
-//! Reads TOML into the tree that JSON is read into.
+//! Reads TOML into the same tree as JSON.
 
 use crate::{
     node::{Kind, Member, Node, push},

@@ -1,4 +1,4 @@
-//! What a process plugin prints for `--metadata`: id, name, version, author, icon, route (R10, R48).
+//! What a process plugin prints for `--metadata`: id, name, version, author, icon, route.
 //!
 //! Its ids (letters, digits and hyphens, upper case allowed, one character upwards) are never refused for being outside the canonical pattern: the
 //! canonical id is made from them, and the original stays as alias.
@@ -10,7 +10,7 @@ use crate::{
     violation::{Code, Report},
 };
 
-/// Longest name and author: under a hundred characters (R48).
+/// Longest name and author: under a hundred characters.
 const NAME_CHARS_MAX: usize = 99;
 /// Time for an answer that such plugins were written for.
 const RESPONSE_TIMEOUT_MS: u32 = 30_000;

@@ -1,6 +1,6 @@
 //! The parts of a manifest as types, in the order of its fields.
 //!
-//! Spellings are settled while they are read: each part has one name for one thing, whatever the manifest called it.
+//! Each field has one name, whichever spelling the manifest used.
 
 use crate::{
     RelativePath, VersionRange,
@@ -12,7 +12,7 @@ use semver::Version;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Versions of the host (T5).
+/// Versions of the host.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "CompatibilitySpellings")]
 pub struct Compatibility {
@@ -60,7 +60,7 @@ pub struct Entry {
     pub both: Option<RelativePath>,
 }
 
-/// A package that is fetched (T7).
+/// A package that is fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Bundle {
@@ -84,7 +84,7 @@ impl Bundle {
     }
 }
 
-/// Bounds of outbound requests (H28, H31).
+/// Bounds of outbound requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Network {
@@ -115,7 +115,7 @@ pub struct ResourceLimits {
     pub max_tool_duration_secs: Option<u32>,
 }
 
-/// A plugin event (T15).
+/// A plugin event.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventDeclaration {
@@ -142,7 +142,7 @@ pub struct Tool {
     /// Schema of its parameters.
     #[serde(default, deserialize_with = "schema")]
     pub parameters: Option<Value>,
-    /// What it may do; `exec` when the manifest is silent (J23).
+    /// What it may do; `exec` when the manifest is silent.
     #[serde(default = "exec")]
     pub tier: Tier,
 }
@@ -151,7 +151,7 @@ fn exec() -> Tier {
     Tier::Exec
 }
 
-/// A value the plugin keeps (T16).
+/// A value the plugin keeps.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct DataDeclaration {
     /// Its key.
@@ -165,7 +165,7 @@ pub struct DataDeclaration {
     pub schema: Option<Value>,
 }
 
-/// A part that can be switched on (J48).
+/// A part that can be switched on.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Feature {
@@ -181,7 +181,7 @@ pub struct Feature {
     pub additional_capabilities: Vec<Request>,
 }
 
-/// Other plugins (T10).
+/// Other plugins.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Relationships {
@@ -250,7 +250,7 @@ impl TryFrom<RelationSpellings> for Relation {
     }
 }
 
-/// Activation (T14).
+/// Activation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Load {
@@ -266,7 +266,7 @@ impl Default for Load {
     }
 }
 
-/// A plugin's own identity (T17).
+/// A plugin's own identity.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PluginUser {
@@ -289,7 +289,7 @@ impl PluginUser {
     }
 }
 
-/// A kind of file (H14).
+/// A kind of file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileLoader {
@@ -299,7 +299,7 @@ pub struct FileLoader {
     pub supported_extensions: Vec<String>,
 }
 
-/// A source of data (H16).
+/// A source of data.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DataSource {
@@ -307,7 +307,7 @@ pub struct DataSource {
     pub display_name: String,
 }
 
-/// An exporter (H17).
+/// An exporter.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exporter {
@@ -315,7 +315,7 @@ pub struct Exporter {
     pub output_extension: String,
 }
 
-/// A theme (H46).
+/// A theme.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Theme {
     /// Name of the family.

@@ -1,7 +1,7 @@
-//! Where npm's grammar is wider than `js-semver`: rewrites such ranges into equal ones that it reads as npm does.
+//! Rewrites ranges that npm accepts and `js-semver` does not into equal ranges that it accepts.
 //!
-//! What is different, as the recorded verdicts below `tests/cases/semver` show: behind `^` and `~` and at the ends of a hyphen range npm ignores
-//! whatever follows a wildcard, and it closes the gap in `~ > 1`. Invariant: a text that npm refuses is not made readable.
+//! The differences, from the recorded results in `tests/cases/semver`: behind `^` and `~` and at the ends of a hyphen range npm ignores
+//! everything after a wildcard, and it accepts the space in `~ > 1`. A text that npm refuses stays refused.
 
 /// The range in the common grammar.
 pub(super) fn common(range: &str) -> String {
