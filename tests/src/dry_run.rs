@@ -121,13 +121,13 @@ fn question(file: &File, case: &Case) -> Option<Value> {
         .get("serverImplied")
         .and_then(Value::as_bool)
         .unwrap_or(false);
-    let hint = envelope::decode::Hint::scan(text.as_bytes());
-    let as_a_gateway = match (hint.server_id.as_deref(), server.as_deref()) {
+    let scan = envelope::Scan::new(text.as_bytes());
+    let as_a_gateway = match (scan.server_id().as_deref(), server.as_deref()) {
         (Some(named), Some(server)) => named == server && !implied,
         (None, Some(_)) => implied,
         (Some(_), None) => false,
-        (None, None) => hint
-            .kind
+        (None, None) => scan
+            .type_name()
             .as_deref()
             .is_some_and(|kind| NEEDS_NO_SERVER.contains(&kind)),
     };
