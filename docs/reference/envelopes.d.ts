@@ -4,10 +4,10 @@
 /** A time as milliseconds since 1970 or as ISO 8601 text, passed on as it was given. */
 export type Time = number | string;
 
-/** Says who is there; comes before everything else. */
+/** Introduces the client; required before any other type but `keepalive`. */
 export interface ClientIdentify {
   type: "identify";
-  /** The identity; a UUID is made when it is missing. */
+  /** The identity; the server makes a UUID when it is missing. */
   oderId?: string | null;
   /** Display name. */
   displayName?: string | null;
@@ -23,24 +23,24 @@ export interface ClientIdentify {
   key?: string | null;
   /** Ed25519 signature that proves the key, base64url. */
   proof?: string | null;
-  /** Bind `key` to `oderId` from now on. */
+  /** Binds `key` to `oderId`, which needs proof from then on. */
   lock?: boolean | null;
   /** Declared plugins. */
   plugins?: Array<{
-    /** A plugin that the client has. */
+    /** A plugin that the client runs. */
     id: string;
     /** Its version. */
     version?: string | null;
   }> | null;
   /** Features of `connected.protocol` that the client understands. */
   features?: string[] | null;
-  /** Version of the contract the client speaks; 1.0 when missing. */
+  /** Version of the contract that the client uses; 1.0 when missing. */
   protocol?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
-/** A sign of life, answered at most once per ping interval. */
+/** Keeps the connection alive; answered at most once per ping interval. */
 export interface ClientKeepalive {
   type: "keepalive";
 }
@@ -50,9 +50,9 @@ export interface ClientStatusUpdate {
   type: "status_update";
   /** The new presence. */
   status: "online" | "away" | "busy" | "offline";
-  /** Whose it is. */
+  /** The identity. */
   oderId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
@@ -63,26 +63,26 @@ export interface ClientJoinServer {
   serverId: string;
   /** For a server with a password. */
   password?: string | null;
-  /** For a server that asks for an invite. */
+  /** For a server that requires an invite. */
   inviteToken?: string | null;
   /** First roster entry wanted, for clients that page rosters. */
   rosterOffset?: number | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
-/** As `join_server`, without becoming present. */
+/** Like `join_server`, without becoming present: roster and plugin requirements, no content. */
 export interface ClientViewServer {
   type: "view_server";
   /** The chat server. */
   serverId: string;
   /** For a server with a password. */
   password?: string | null;
-  /** For a server that asks for an invite. */
+  /** For a server that requires an invite. */
   inviteToken?: string | null;
   /** First roster entry wanted, for clients that page rosters. */
   rosterOffset?: number | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
@@ -91,11 +91,11 @@ export interface ClientLeaveServer {
   type: "leave_server";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
-/** A message to a server. Not stored. */
+/** A chat message to a server. It is not stored. */
 export interface ClientChatMessage {
   type: "chat_message";
   /** The chat server; when missing, the sole joined (else viewed) one. */
@@ -108,45 +108,45 @@ export interface ClientChatMessage {
   senderName?: string | null;
   /** The sender's clock. */
   timestamp?: Time | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Somebody types, or stops. */
+/** An identity starts or stops typing. */
 export interface ClientTyping {
   type: "typing";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId?: string | null;
-  /** Begin or end. */
+  /** Whether it types. */
   isTyping: boolean;
   /** The channel. */
   channelId?: string | null;
-  /** Who types. */
+  /** The identity that types. */
   oderId?: string | null;
   /** The display name. */
   displayName?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Voice presence of one connection, passed on and not stored. */
+/** Voice state of one connection; relayed, not stored. */
 export interface ClientVoiceState {
   type: "voice_state";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId?: string | null;
-  /** Muted, deafened, room; flat members do as well (D1). */
+  /** Muted, deafened, room; these may also be top-level members. */
   voiceState?: unknown;
-  /** Whose it is. */
+  /** The identity. */
   oderId?: string | null;
   /** The display name. */
   displayName?: string | null;
-  /** Which device. */
+  /** The sender's connection, which tells its devices apart. */
   connectionId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -155,11 +155,11 @@ export interface ClientVoiceState {
 /** WebRTC session offer. */
 export interface ClientOffer {
   type: "offer";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -168,11 +168,11 @@ export interface ClientOffer {
 /** WebRTC session answer. */
 export interface ClientAnswer {
   type: "answer";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -181,50 +181,50 @@ export interface ClientAnswer {
 /** WebRTC candidate. */
 export interface ClientIceCandidate {
   type: "ice_candidate";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** A call between two people. */
+/** A call between two identities. */
 export interface ClientDirectCall {
   type: "direct-call";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** A message to one person. */
+/** A message to one identity. */
 export interface ClientDirectMessage {
   type: "direct-message";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Delivery and reading of a direct message. */
+/** Delivery or read state of a direct message. */
 export interface ClientDirectMessageStatus {
   type: "direct-message-status";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -233,11 +233,11 @@ export interface ClientDirectMessageStatus {
 /** Edit or deletion of a direct message. */
 export interface ClientDirectMessageMutation {
   type: "direct-message-mutation";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -246,11 +246,11 @@ export interface ClientDirectMessageMutation {
 /** A conversation's history from a peer. */
 export interface ClientDirectMessageSync {
   type: "direct-message-sync";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -259,11 +259,11 @@ export interface ClientDirectMessageSync {
 /** Asks a peer for a conversation's history. */
 export interface ClientDirectMessageSyncRequest {
   type: "direct-message-sync-request";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -276,29 +276,29 @@ export interface ClientServerIconAvailable {
   serverId?: string | null;
   /** The version. */
   iconUpdatedAt: Time;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
-/** Asks who has a newer icon; answered by `server_icon_sync_peers`. */
+/** Asks for members with a newer icon; answered by `server_icon_sync_peers`. */
 export interface ClientServerIconSyncRequest {
   type: "server_icon_sync_request";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId?: string | null;
-  /** The version the sender has. */
+  /** The sender's version. */
   iconUpdatedAt?: Time | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
 /** Asks a peer for the icon. */
 export interface ClientServerIconPeerRequest {
   type: "server_icon_peer_request";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -307,11 +307,11 @@ export interface ClientServerIconPeerRequest {
 /** The icon. */
 export interface ClientServerIconPeerData {
   type: "server_icon_peer_data";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId?: string | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -326,19 +326,19 @@ export interface ClientPluginEvent {
   pluginId: string;
   /** The event. */
   eventName: string;
-  /** What the event's schema allows. */
+  /** JSON that the event's schema allows. */
   payload?: unknown;
   /** Required by scope `channel`. */
   channelId?: string | null;
   /** The receiver, for scope `user`. */
   targetUserId?: string | null;
-  /** The plugin's own identity, when the plugin is known here. */
+  /** The plugin's own identity, if the server knows the plugin. */
   sourcePluginUserId?: string | null;
   /** The sender's identity. */
   sourceUserId?: string | null;
   /** The server's clock. */
   emittedAt?: number | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -377,20 +377,20 @@ export interface ServerConnected {
   connectionId: string;
   /** The server's clock. */
   serverTime: number;
-  /** What this server speaks. */
+  /** The envelope contract of this server. */
   protocol: {
     /** Version of the envelope contract. */
     version: string;
-    /** Oldest version that is understood. */
+    /** Oldest version that the server accepts. */
     min: string;
-    /** What the server offers beyond version 1.0. */
+    /** Features beyond version 1.0. */
     features: string[];
-    /** Sizes, rates and times that a client should know, units in the names. */
+    /** Sizes, rates and times that concern clients, with units in their names. */
     limits: unknown;
   };
 }
 
-/** A sign of life, answered at most once per ping interval. */
+/** Keeps the connection alive; answered at most once per ping interval. */
 export interface ServerKeepalive {
   type: "keepalive";
 }
@@ -400,11 +400,11 @@ export interface ServerStatusUpdate {
   type: "status_update";
   /** The new presence. */
   status: "online" | "away" | "busy" | "offline";
-  /** Whose it is. */
+  /** The identity. */
   oderId: string;
-  /** Where it is told. */
+  /** The server to whose members it is sent. */
   serverId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
 }
 
@@ -417,18 +417,18 @@ export interface ServerAccessDenied {
   reason: string;
   /** A code for programs. */
   code: string;
-  /** When trying again makes sense. */
+  /** Wait before a retry, in milliseconds. */
   retryAfterMs?: number | null;
   /** The refused envelope's `requestId`. */
   requestId?: string | null;
 }
 
-/** The roster, without the receiver's own identity. */
+/** The roster of a server, without the receiver's own identity. */
 export interface ServerServerUsers {
   type: "server_users";
   /** The chat server. */
   serverId: string;
-  /** The others. */
+  /** The other users. */
   users: Array<{
     /** The identity. */
     oderId: string;
@@ -438,18 +438,18 @@ export interface ServerServerUsers {
     description?: string | null;
     /** Its presence; the most available of its devices. */
     status: "online" | "away" | "busy" | "offline";
-    /** Version of its profile, as it was given. */
+    /** Version of its profile, as the client sent it. */
     profileUpdatedAt?: Time | null;
-    /** Whether it proved to be who it says. */
+    /** Whether the identity is proven. */
     verified: boolean;
   }>;
-  /** How many there are, when the list is cut. */
+  /** Number of all users, when the list is cut. */
   total?: number | null;
   /** Position of the first entry, when the list is paged. */
   offset?: number | null;
 }
 
-/** A server's plugins and plugin events; after a join or view, and after each change. */
+/** A server's plugins and plugin events; sent after a join or view, and after each change. */
 export interface ServerPluginRequirements {
   type: "plugin_requirements";
   /** The chat server. */
@@ -460,15 +460,15 @@ export interface ServerPluginRequirements {
   requirements: Array<{
     /** The plugin. */
     pluginId: string;
-    /** Its standing. */
+    /** How the server treats it. */
     status: "required" | "optional" | "recommended" | "blocked" | "incompatible";
-    /** Where to install it from, or null. */
+    /** URL to install it from, or null. */
     installUrl: unknown;
-    /** Where its source is, or null. */
+    /** URL of its source, or null. */
     sourceUrl: unknown;
     /** Its manifest as stored, or null. */
     manifest: unknown;
-    /** Which versions will do, or null. */
+    /** Accepted versions, or null. */
     versionRange: unknown;
   }>;
   /** Registered plugin events. */
@@ -479,14 +479,14 @@ export interface ServerPluginRequirements {
     eventName: string;
     /** Who may send it. */
     direction: "clientToServer" | "serverRelay" | "p2pHint";
-    /** Whom it reaches. */
+    /** Its receivers. */
     scope: "server" | "channel" | "user" | "plugin";
     /** JSON Schema of the payload, or null. */
     schema: unknown;
     /** Largest payload in bytes of compact JSON. */
     maxPayloadBytes: number;
   }>;
-  /** The same once more, for clients that expect it there. */
+  /** The same data again, for clients of version 1.0. */
   snapshot: {
     /** The chat server. */
     serverId: string;
@@ -496,15 +496,15 @@ export interface ServerPluginRequirements {
     requirements: Array<{
       /** The plugin. */
       pluginId: string;
-      /** Its standing. */
+      /** How the server treats it. */
       status: "required" | "optional" | "recommended" | "blocked" | "incompatible";
-      /** Where to install it from, or null. */
+      /** URL to install it from, or null. */
       installUrl: unknown;
-      /** Where its source is, or null. */
+      /** URL of its source, or null. */
       sourceUrl: unknown;
       /** Its manifest as stored, or null. */
       manifest: unknown;
-      /** Which versions will do, or null. */
+      /** Accepted versions, or null. */
       versionRange: unknown;
     }>;
     /** Registered plugin events. */
@@ -515,7 +515,7 @@ export interface ServerPluginRequirements {
       eventName: string;
       /** Who may send it. */
       direction: "clientToServer" | "serverRelay" | "p2pHint";
-      /** Whom it reaches. */
+      /** Its receivers. */
       scope: "server" | "channel" | "user" | "plugin";
       /** JSON Schema of the payload, or null. */
       schema: unknown;
@@ -525,7 +525,7 @@ export interface ServerPluginRequirements {
   };
 }
 
-/** An identity became present; once per identity, whatever its devices. */
+/** An identity became present; sent once per identity, whatever its number of devices. */
 export interface ServerUserJoined {
   type: "user_joined";
   /** The chat server. */
@@ -540,11 +540,11 @@ export interface ServerUserJoined {
   status: "online" | "away" | "busy" | "offline";
   /** Version of its profile. */
   profileUpdatedAt?: Time | null;
-  /** Whether it proved to be who it says. */
+  /** Whether the identity is proven. */
   verified: boolean;
 }
 
-/** An identity is gone: its last connection left or closed. */
+/** The last connection of an identity left or closed. */
 export interface ServerUserLeft {
   type: "user_left";
   /** The chat server. */
@@ -555,7 +555,7 @@ export interface ServerUserLeft {
   displayName: string;
 }
 
-/** A message to a server. Not stored. */
+/** A chat message to a server. It is not stored. */
 export interface ServerChatMessage {
   type: "chat_message";
   /** The chat server; when missing, the sole joined (else viewed) one. */
@@ -568,45 +568,45 @@ export interface ServerChatMessage {
   senderName: string;
   /** The sender's clock. */
   timestamp?: Time | null;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Somebody types, or stops. */
+/** An identity starts or stops typing. */
 export interface ServerTyping {
   type: "typing";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId: string;
-  /** Begin or end. */
+  /** Whether it types. */
   isTyping: boolean;
   /** The channel. */
   channelId?: string | null;
-  /** Who types. */
+  /** The identity that types. */
   oderId: string;
   /** The display name. */
   displayName: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Voice presence of one connection, passed on and not stored. */
+/** Voice state of one connection; relayed, not stored. */
 export interface ServerVoiceState {
   type: "voice_state";
   /** The chat server; when missing, the sole joined (else viewed) one. */
   serverId: string;
-  /** Muted, deafened, room; flat members do as well (D1). */
+  /** Muted, deafened, room; these may also be top-level members. */
   voiceState?: unknown;
-  /** Whose it is. */
+  /** The identity. */
   oderId: string;
   /** The display name. */
   displayName: string;
-  /** Which device. */
+  /** The sender's connection, which tells its devices apart. */
   connectionId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -615,11 +615,11 @@ export interface ServerVoiceState {
 /** WebRTC session offer. */
 export interface ServerOffer {
   type: "offer";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -628,11 +628,11 @@ export interface ServerOffer {
 /** WebRTC session answer. */
 export interface ServerAnswer {
   type: "answer";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -641,50 +641,50 @@ export interface ServerAnswer {
 /** WebRTC candidate. */
 export interface ServerIceCandidate {
   type: "ice_candidate";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** A call between two people. */
+/** A call between two identities. */
 export interface ServerDirectCall {
   type: "direct-call";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** A message to one person. */
+/** A message to one identity. */
 export interface ServerDirectMessage {
   type: "direct-message";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Delivery and reading of a direct message. */
+/** Delivery or read state of a direct message. */
 export interface ServerDirectMessageStatus {
   type: "direct-message-status";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -693,11 +693,11 @@ export interface ServerDirectMessageStatus {
 /** Edit or deletion of a direct message. */
 export interface ServerDirectMessageMutation {
   type: "direct-message-mutation";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -706,11 +706,11 @@ export interface ServerDirectMessageMutation {
 /** A conversation's history from a peer. */
 export interface ServerDirectMessageSync {
   type: "direct-message-sync";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -719,17 +719,17 @@ export interface ServerDirectMessageSync {
 /** Asks a peer for a conversation's history. */
 export interface ServerDirectMessageSyncRequest {
   type: "direct-message-sync-request";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
 }
 
-/** Who has a newer icon. */
+/** Members with a newer icon. */
 export interface ServerServerIconSyncPeers {
   type: "server_icon_sync_peers";
   /** The chat server. */
@@ -746,11 +746,11 @@ export interface ServerServerIconSyncPeers {
 /** Asks a peer for the icon. */
 export interface ServerServerIconPeerRequest {
   type: "server_icon_peer_request";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -759,11 +759,11 @@ export interface ServerServerIconPeerRequest {
 /** The icon. */
 export interface ServerServerIconPeerData {
   type: "server_icon_peer_data";
-  /** The identity it is for. */
+  /** The receiving identity. */
   targetUserId: string;
   /** The sender's identity. */
   fromUserId: string;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -778,19 +778,19 @@ export interface ServerPluginEvent {
   pluginId: string;
   /** The event. */
   eventName: string;
-  /** What the event's schema allows. */
+  /** JSON that the event's schema allows. */
   payload?: unknown;
   /** Required by scope `channel`. */
   channelId?: string | null;
   /** The receiver, for scope `user`. */
   targetUserId?: string | null;
-  /** The plugin's own identity, when the plugin is known here. */
+  /** The plugin's own identity, if the server knows the plugin. */
   sourcePluginUserId?: string | null;
   /** The sender's identity. */
   sourceUserId: string;
   /** The server's clock. */
   emittedAt: number;
-  /** Chosen by the client; comes back in a refusal of this envelope. */
+  /** Chosen by the client; repeated in a refusal of this envelope. */
   requestId?: string | null;
   /** Further members are passed on untouched. */
   [member: string]: unknown;
@@ -809,7 +809,7 @@ export interface ServerPluginError {
   pluginId?: string | null;
   /** As in the refused event. */
   eventName?: string | null;
-  /** What the schema says against the payload. */
+  /** Where the payload violates the schema. */
   violations?: Array<{
     /** JSON pointer into the payload. */
     pointer: string;
@@ -818,7 +818,7 @@ export interface ServerPluginError {
     /** A sentence for people. */
     message: string;
   }> | null;
-  /** When trying again makes sense. */
+  /** Wait before a retry, in milliseconds. */
   retryAfterMs?: number | null;
   /** The refused envelope's `requestId`. */
   requestId?: string | null;
@@ -833,7 +833,7 @@ export interface ServerError {
   message: string;
   /** `type` of the refused envelope. */
   ref?: string | null;
-  /** When trying again makes sense. */
+  /** Wait before a retry, in milliseconds. */
   retryAfterMs?: number | null;
   /** The refused envelope's `requestId`. */
   requestId?: string | null;
