@@ -6,7 +6,7 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::{Result, bail};
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 /// The target of components.
 pub(crate) const TARGET: &str = "wasm32-wasip2";
@@ -58,7 +58,16 @@ pub(crate) fn host(release: bool) -> Result<()> {
             command.env("JACKFIELD_COMPONENTS", folder);
         }
         run(&mut command)
-    })
+    })?;
+    if release {
+        step("compiled code of the embedded components", || {
+            let mut command = Command::new(host_binary(true)?);
+            // Not in the checkout, whose spin.toml would replace the embedded application.
+            command.args(["precompile", "--embed"]).current_dir("infra");
+            run(&mut command)
+        })?;
+    }
+    Ok(())
 }
 
 /// Where cargo puts the binary.

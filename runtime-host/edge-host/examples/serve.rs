@@ -7,6 +7,7 @@ use edge_host::{Application, Body, ClientAddress, EdgeHost, Options};
 use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use sandbox::CodeCache;
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -47,9 +48,11 @@ async fn main() -> Result<()> {
     let lock = edge_host::lock(&arguments.data)?;
     let host = EdgeHost::load(Options {
         app: Application::read(&arguments.manifest)?,
-        cache_dir: arguments
-            .cache
-            .unwrap_or_else(|| arguments.data.join("cache")),
+        cache: CodeCache::open(
+            &arguments
+                .cache
+                .unwrap_or_else(|| arguments.data.join("cache")),
+        )?,
         data_dir: arguments.data,
         variables: arguments.variables.into_iter().collect::<BTreeMap<_, _>>(),
         build_missing: arguments.build,

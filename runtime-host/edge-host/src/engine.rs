@@ -2,14 +2,14 @@
 //!
 //! Invariant: compiled code is loaded from the cache directory of this host only, and only wasmtime itself writes there.
 
-use crate::{lock::make_private_dir, spin, state::State};
+use crate::{spin, state::State};
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
-use sandbox::Clock;
-use std::{path::Path, time::Duration};
+use sandbox::{Clock, CodeCache};
+use std::time::Duration;
 use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, PoolingAllocationConfig,
-    component::{Component, InstancePre, Linker},
+    Config, Enabled, Engine, PoolingAllocationConfig,
+    component::{InstancePre, Linker},
 };
 
 /// What components may import, by prefix; for the message when one imports something else.
@@ -34,6 +34,7 @@ const HANDLER: &str = "wasi:http/handler@0.3";
 /// Engine and linker.
 pub(crate) struct Runtime {
     engine: Engine,
+    cache: CodeCache,
     linker: Linker<State>,
 }
 
@@ -41,9 +42,9 @@ impl Runtime {
     /// Builds the engine and starts its clock, which has to run as long as instances do.
     ///
     /// # Errors
-    /// When the cache directory cannot be used or the engine cannot be made.
-    pub(crate) fn new(cache_dir: &Path) -> Result<(Self, Clock)> {
-        let engine = engine(cache_dir)?;
+    /// The engine cannot be made.
+    pub(crate) fn new(cache: CodeCache) -> Result<(Self, Clock)> {
+        let engine = engine()?;
         let clock = Clock::start(
             &engine,
             "edge-epoch",
@@ -55,7 +56,12 @@ impl Runtime {
         wasmtime_wasi::p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         spin::add_to_linker(&mut linker)?;
-        Ok((Self { engine, linker }, clock))
+        let runtime = Self {
+            engine,
+            cache,
+            linker,
+        };
+        Ok((runtime, clock))
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -67,8 +73,10 @@ impl Runtime {
     /// # Errors
     /// When it is no component, is no HTTP component, or imports what this host does not offer; the text names it.
     pub(crate) fn prepare(&self, id: &str, bytes: &[u8]) -> Result<InstancePre<State>> {
-        let component = Component::new(&self.engine, bytes).map_err(anyhow::Error::from);
-        let component = component.with_context(|| format!("component `{id}` does not compile"))?;
+        let component = self
+            .cache
+            .load(&self.engine, id, bytes)
+            .with_context(|| format!("component `{id}` does not compile"))?;
         let ty = component.component_type();
         for (name, _) in ty.imports(&self.engine) {
             if !OFFERED.iter().any(|offered| name.starts_with(offered)) {
@@ -94,20 +102,9 @@ impl Runtime {
     }
 }
 
-fn engine(cache_dir: &Path) -> Result<Engine> {
-    make_private_dir(cache_dir)?;
-    let directory = cache_dir
-        .canonicalize()
-        .with_context(|| format!("cannot use the cache directory {}", cache_dir.display()))?;
-    let mut cache = CacheConfig::new();
-    cache
-        .with_directory(directory)
-        .with_files_total_size_soft_limit(bounds::CODE_CACHE_BYTES_MAX);
+fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config
-        .cache(Some(Cache::new(cache).map_err(|error| {
-            anyhow::anyhow!("cannot use the compiled code cache: {error:#}")
-        })?))
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .allocation_strategy(pool());

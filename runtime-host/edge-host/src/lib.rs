@@ -39,7 +39,7 @@ use wasmtime_wasi_http::{
 };
 
 pub use application::{Application, EmbeddedFile};
-pub use load::Options;
+pub use load::{Options, precompile};
 pub use lock::{DataLock, InUse, LOCK_FILE, lock};
 pub use request::ClientAddress;
 pub use sqlite::{Unusable, backup, database_file, key_value_file};

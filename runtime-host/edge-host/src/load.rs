@@ -16,6 +16,7 @@ use crate::{
     worker::{Component, Handler},
 };
 use anyhow::{Context, Result, anyhow, bail};
+use sandbox::CodeCache;
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -33,8 +34,8 @@ pub struct Options {
     pub app: Application,
     /// Databases live here. Take [`crate::lock`] before loading.
     pub data_dir: PathBuf,
-    /// Compiled code is kept here; whoever can write to it can run code in the host.
-    pub cache_dir: PathBuf,
+    /// Compiled code.
+    pub cache: CodeCache,
     /// Application variables; they beat `SPIN_VARIABLE_<NAME>` and the manifest's defaults.
     pub variables: BTreeMap<String, String>,
     /// Run the build command of a component whose file is missing.
@@ -68,7 +69,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     let resolver = Resolver::new(&manifest.variables, &options.variables)?;
     let router = routes(manifest)?;
     make_private_dir(&options.data_dir)?;
-    let (runtime, clock) = Runtime::new(&options.cache_dir)?;
+    let (runtime, clock) = Runtime::new(options.cache.clone())?;
     let shared = Arc::new(Shared {
         http: HttpClient::new()?,
         postgres: Arc::new(PostgresPools::default()),
@@ -108,6 +109,19 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
         databases: stores.files(),
         shared,
     })
+}
+
+/// Compiles the components of an application into the cache, as loading it would. Blocks for seconds.
+///
+/// # Errors
+/// With a text that names the component or file at fault.
+pub fn precompile(app: &Application, cache: &CodeCache) -> Result<()> {
+    let (runtime, _clock) = Runtime::new(cache.clone())?;
+    let mut files = Vec::new();
+    for id in app.manifest().served() {
+        files.push((id, assemble(app, id, false)?));
+    }
+    prepare(&runtime, &files).map(drop)
 }
 
 /// Compiles all components side by side, those that the cache does not have.

@@ -4,6 +4,7 @@
 mod application;
 mod backup;
 mod check;
+mod code_cache;
 mod component_metrics;
 mod config;
 mod config_command;
@@ -15,6 +16,7 @@ mod keys;
 mod new_command;
 mod plugin_command;
 mod plugins;
+mod precompile;
 mod serve;
 mod telemetry;
 mod token;
@@ -34,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Run a host: WebSockets at /ws and /, REST below /api
     Serve(serve::Args),
+    /// Compile the application's components, so that the first start is fast
+    Precompile(precompile::Args),
     /// Print the default configuration, or check one
     Config(config_command::Args),
     /// Copy the databases and keys of a data folder, also while a host serves it
@@ -61,7 +65,7 @@ enum Command {
 
 /// The commands in the order and the groups of `jackfield --help`.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Host", &["serve", "config", "backup"]),
+    ("Host", &["serve", "precompile", "config", "backup"]),
     ("Identities", &["token", "keys"]),
     ("Plugins", &["plugin", "check", "new"]),
     ("Shell", &["completions", "help"]),
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match arguments.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Precompile(args) => precompile::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Keys(args) => keys::run(&args),
         Command::Check(args) => return check::run(&args.check, args.json),

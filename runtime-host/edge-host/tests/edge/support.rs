@@ -4,6 +4,7 @@ use bytes::Bytes;
 use edge_host::{Application, EdgeHost, Options};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
+use sandbox::CodeCache;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
@@ -60,7 +61,7 @@ pub(crate) async fn load_with(
     static LOADING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _loading = LOADING.lock().await;
     EdgeHost::load(Options {
-        cache_dir,
+        cache: CodeCache::open(&cache_dir)?,
         ..options(dir, Application::read(&path)?, variables)
     })
     .await
@@ -72,11 +73,12 @@ pub(crate) fn options(
     app: Application,
     variables: BTreeMap<String, String>,
 ) -> Options {
-    let (data_dir, cache_dir) = (dir.join("data"), cache());
+    let cache = CodeCache::open(&cache()).expect("a code cache");
+    let data_dir = dir.join("data");
     Options {
         app,
         data_dir,
-        cache_dir,
+        cache,
         variables,
         build_missing: false,
         requests_per_instance_max: 0,

@@ -9,7 +9,10 @@ use plugin_host::{
     plugin::HostLimits,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// `[rest]`: the REST API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -128,6 +131,13 @@ pub(crate) struct Edge {
     pub gateway_urls: Vec<String>,
     /// Variables of the application; they override what other tables set.
     pub variables: BTreeMap<String, String>,
+}
+
+impl Edge {
+    /// The application's manifest, if one is named.
+    pub(crate) fn app(&self) -> Option<&Path> {
+        Some(self.app.as_path()).filter(|app| !app.as_os_str().is_empty())
+    }
 }
 
 /// `[cache]`: compiled code.

@@ -38,7 +38,7 @@ pub(super) async fn open(setup: &Setup) -> Result<DirectoryClient> {
     let host = EdgeHost::load(Options {
         app: setup.application.application.clone(),
         data_dir: setup.data.clone(),
-        cache_dir: setup.cache.folder().to_owned(),
+        cache: setup.cache.clone(),
         variables: variables(setup)?,
         build_missing: false,
         requests_per_instance_max: edge.requests_per_instance_max,

@@ -2,6 +2,7 @@
 
 use super::{directory, process, setup::Setup, tokens::TokenKeys};
 use crate::{
+    code_cache::CacheMetrics,
     component_metrics::{ChainMetrics, PluginMetrics},
     directory_client::DirectoryClient,
     http_service::{self, HttpService},
@@ -9,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use envelope::Validator;
-use gateway::{Gateway, Handover, Hub, Metrics, directory, rate::Addresses};
+use gateway::{Gateway, Handover, Hub, Metrics, rate::Addresses};
 use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
@@ -46,10 +47,11 @@ impl Host {
         let shards = validators.len();
         let plugin_metrics = Arc::new(OnceLock::new());
         let mut metrics = Metrics::default();
+        metrics.collect(Box::new(CacheMetrics(setup.cache.clone())));
         metrics.collect(Box::new(ChainMetrics(chain)));
         metrics.collect(Box::new(PluginMetrics(plugin_metrics.clone())));
         let (asker, edge_task, wake) =
-            directory::door(Box::new(directory.clone()), setup.credential.clone());
+            gateway::directory::door(Box::new(directory.clone()), setup.credential.clone());
         directory::wake_on_change(&directory, &wake);
         let keys = TokenKeys {
             config: setup.config.clone(),

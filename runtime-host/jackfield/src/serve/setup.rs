@@ -3,6 +3,7 @@
 use super::Args;
 use crate::{
     application::{self, Found},
+    code_cache,
     config::Config,
     data,
 };
@@ -57,17 +58,13 @@ impl Setup {
                 "identity mode `open` accepts any name without proof: listen on a loopback address, or add --force-open"
             );
         }
-        let app = Some(config.edge.app.as_path()).filter(|app| !app.as_os_str().is_empty());
         let credential = match config.edge.service_credential.as_str() {
             "" => data::service_credential(&args.data)?,
             text => text.to_owned(),
         };
         Ok(Self {
-            application: application::find(app)?,
-            cache: match config.cache.directory.as_os_str().is_empty() {
-                true => CodeCache::open_for_user(&args.data.join("cache"))?,
-                false => CodeCache::open(&config.cache.directory)?,
-            },
+            application: application::find(config.edge.app())?,
+            cache: code_cache::open(&config, &args.data)?,
             data: args.data.clone(),
             config,
             listener,

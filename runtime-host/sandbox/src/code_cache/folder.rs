@@ -92,6 +92,20 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>> {
     Ok(Some(key))
 }
 
+/// The names of the entries.
+pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = name.filter(|_| path.extension().is_some_and(|ending| ending == ENDING))
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
 /// Removes the entries that were used longest ago until the rest fits into `bytes_max`.
 pub(super) fn evict(folder: &Path, bytes_max: u64) -> Result<()> {
     let mut entries = Vec::new();

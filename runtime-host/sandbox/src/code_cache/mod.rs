@@ -3,12 +3,14 @@
 //! Compiled code is native code, so a file that was not written with this user's key is never loaded: it is counted as refused and the
 //! component is compiled again. See *Compiled code* in `docs/concepts/sandbox.md`.
 
+mod bundle;
 mod entry;
 mod folder;
 
 pub use folder::user_folder;
 
 use anyhow::{Context, Result, anyhow};
+use bundle::Bundle;
 use entry::{Entry, Found};
 use sha2::{Digest, Sha256};
 use std::{
@@ -24,7 +26,11 @@ use wasmtime::{Engine, component::Component};
 /// A folder of compiled components. An entry is keyed by the component's bytes and by the engine's configuration and version. Clones share
 /// the folder and the counters.
 #[derive(Debug, Clone)]
-pub struct CodeCache(Arc<Inner>);
+pub struct CodeCache {
+    inner: Arc<Inner>,
+    /// Code that this program carries, used before that of the folder.
+    embedded: Option<Arc<Bundle>>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -54,13 +60,47 @@ impl CodeCache {
     pub fn open(folder: &Path) -> Result<Self> {
         let unusable = || format!("cannot use the code cache {}", folder.display());
         folder::make_private(folder).with_context(unusable)?;
-        Ok(Self(Arc::new(Inner {
-            key: folder::key(folder).with_context(unusable)?,
-            folder: folder.to_owned(),
-            hits: AtomicU64::new(0),
-            compiled: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-        })))
+        Ok(Self {
+            inner: Arc::new(Inner {
+                key: folder::key(folder).with_context(unusable)?,
+                folder: folder.to_owned(),
+                hits: AtomicU64::new(0),
+                compiled: AtomicU64::new(0),
+                refused: AtomicU64::new(0),
+            }),
+            embedded: None,
+        })
+    }
+
+    /// The same cache, with the code that this program's file carries. Code for another engine or another processor is not used.
+    #[must_use]
+    pub fn with_embedded_code(mut self) -> Self {
+        let bundle = std::env::current_exe()
+            .map_err(anyhow::Error::from)
+            .and_then(|program| Bundle::open(&program));
+        match bundle {
+            Ok(bundle) => self.embedded = bundle.map(Arc::new),
+            Err(error) => {
+                tracing::warn!("the compiled code in this program cannot be read: {error:#}")
+            }
+        }
+        self
+    }
+
+    /// Puts the code of all entries into the file of a program, in place of what it carries; the file is exchanged at once.
+    ///
+    /// # Errors
+    /// An entry or the program cannot be read, or the program's folder cannot be written.
+    pub fn embed_into(&self, program: &Path) -> Result<()> {
+        let mut entries = Vec::new();
+        for name in folder::entries(self.folder())? {
+            let entry = Entry::new(&self.inner.folder, &self.inner.key, name.clone());
+            if let Found::Code(code) = entry.read() {
+                entries.push((name, code));
+            }
+        }
+        entries.sort();
+        bundle::replace(program, &entries)
     }
 
     /// Opens the cache of this user ([`user_folder`]); if there is none or it cannot be used, the one in `fallback`.
@@ -80,16 +120,16 @@ impl CodeCache {
     /// The folder of the entries.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.0.folder
+        &self.inner.folder
     }
 
     /// Counters since the cache was opened.
     #[must_use]
     pub fn stats(&self) -> CodeCacheStats {
         CodeCacheStats {
-            hits: self.0.hits.load(Relaxed),
-            compiled: self.0.compiled.load(Relaxed),
-            refused: self.0.refused.load(Relaxed),
+            hits: self.inner.hits.load(Relaxed),
+            compiled: self.inner.compiled.load(Relaxed),
+            refused: self.inner.refused.load(Relaxed),
         }
     }
 
@@ -119,16 +159,32 @@ impl CodeCache {
         compile: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Component> {
         crate::check_preamble(bytes)?;
-        let entry = Entry::new(&self.0.folder, &self.0.key, file_name(engine, bytes));
+        let name_of_code = file_name(engine, bytes);
+        if let Some(component) = self.embedded(&name_of_code, engine) {
+            return Ok(component);
+        }
+        let entry = Entry::new(&self.inner.folder, &self.inner.key, name_of_code);
         if let Some(component) = self.cached(&entry, engine, name) {
             return Ok(component);
         }
+        tracing::info!(
+            component = name,
+            "compiling; the code is kept for later starts"
+        );
         let code = compile()?;
-        self.0.compiled.fetch_add(1, Relaxed);
+        self.inner.compiled.fetch_add(1, Relaxed);
         if let Err(error) = entry.write(&code).and_then(|()| self.evict()) {
             tracing::warn!(component = name, file = %entry.path().display(), "compiled code is not kept: {error:#}");
         }
         deserialize(engine, &code)
+    }
+
+    /// The component whose code this program carries.
+    fn embedded(&self, name: &str, engine: &Engine) -> Option<Component> {
+        let code = self.embedded.as_ref()?.read(name)?;
+        let component = deserialize(engine, &code).ok()?;
+        self.inner.hits.fetch_add(1, Relaxed);
+        Some(component)
     }
 
     /// The component of an entry that may be loaded.
@@ -136,7 +192,7 @@ impl CodeCache {
         let problem = match entry.read() {
             Found::Code(code) => match deserialize(engine, &code) {
                 Ok(component) => {
-                    self.0.hits.fetch_add(1, Relaxed);
+                    self.inner.hits.fetch_add(1, Relaxed);
                     return Some(component);
                 }
                 Err(error) => format!("{error:#}"),
@@ -144,14 +200,14 @@ impl CodeCache {
             Found::Nothing => return None,
             Found::Forged => "it was not written with this user's key, or is damaged".to_owned(),
         };
-        self.0.refused.fetch_add(1, Relaxed);
+        self.inner.refused.fetch_add(1, Relaxed);
         tracing::warn!(component = name, file = %entry.path().display(), "compiled code is refused and compiled again: {problem}");
         None
     }
 
     /// Removes the least recently used entries beyond the limit.
     fn evict(&self) -> Result<()> {
-        folder::evict(&self.0.folder, limits::sandbox::CODE_CACHE_BYTES_MAX)
+        folder::evict(&self.inner.folder, limits::sandbox::CODE_CACHE_BYTES_MAX)
     }
 }
 
@@ -173,10 +229,11 @@ fn file_name(engine: &Engine, bytes: &[u8]) -> String {
 /// The only place where bytes become code that runs.
 #[allow(
     unsafe_code,
-    reason = "the bytes come from this program's compiler: from its result, or from a file with a digest under this user's key"
+    reason = "the bytes come from this program's compiler: from its result, from a file with a digest under this user's key, or from this program's own file"
 )]
 fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component> {
-    // SAFETY: `code` is the output of `precompile_component`: `Entry::read` has checked its keyed digest, or the compiler has just made it.
+    // SAFETY: `code` is the output of `precompile_component`: `Entry::read` has checked its keyed digest, the compiler has just made it, or it
+    // is a part of this program.
     unsafe { Component::deserialize(engine, code) }
         .map_err(|error| anyhow!("compiled code cannot be loaded: {error:#}"))
 }
