@@ -18,10 +18,10 @@ use limits::plugin as bounds;
 use plugin_store::Level;
 use tokio::sync::oneshot;
 
-/// Where an answer goes. Nobody listens any more: the answer is not needed.
+/// The channel of a reply. If its receiver is gone, the reply is not needed.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, PluginError>>;
 
-/// One call of a handler. A reply that is dropped means that the instance ended in the middle.
+/// One call of a handler. A dropped reply means that the instance ended during the call.
 pub(crate) enum Job {
     Ready,
     Http {
@@ -66,7 +66,7 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// Runs the job. An error ends the instance; a reply that nobody waits for any more is dropped.
+    /// Runs the job. An error ends the instance; a reply whose receiver is gone is dropped.
     pub(crate) async fn run(self, guest: &mut Guest) -> Result<(), Crash> {
         match self {
             Self::Ready => guest.ready().await,
@@ -75,65 +75,22 @@ impl Job {
                 body,
                 answer,
                 reply,
-            } => {
-                let Some(handler) = guest.http.clone() else {
-                    return Ok(());
-                };
-                let deadline_ms = guest.store.data().shared.quota.response_ms;
-                let budget = guest.arm(deadline_ms, 0);
-                let call = async {
-                    let table = &mut guest.store.data_mut().table;
-                    let (body, answer) = (table.push(body)?, table.push(answer)?);
-                    handler
-                        .call_handle(&mut guest.store, &request, body, answer)
-                        .await
-                };
-                send_reply(reply, budget.run("handle", call).await?)
-            }
-            Self::Event { event, hops, reply } => {
-                let Some(handler) = guest.events.clone() else {
-                    return Ok(());
-                };
-                let budget = guest.arm(
-                    if reply.is_some() {
-                        bounds::ACTION_DEADLINE_MS
-                    } else {
-                        bounds::EVENT_DEADLINE_MS
-                    },
-                    hops,
-                );
-                let answer = budget
-                    .run("on-event", handler.call_on_event(&mut guest.store, &event))
-                    .await?;
-                match (reply, answer) {
-                    (Some(reply), answer) => send_reply(reply, answer),
-                    (None, Err(error)) => {
-                        guest.store.data().log.line(
-                            Level::Error,
-                            &format!("on-event: {}", error.message),
-                            error.details,
-                        );
-                        Ok(())
-                    }
-                    (None, Ok(_)) => Ok(()),
-                }
-            }
+            } => guest.on_request(request, body, answer, reply).await,
+            Self::Event {
+                event,
+                hops,
+                reply: Some(reply),
+            } => guest.decide_event(event, hops, reply).await,
+            Self::Event {
+                event,
+                hops,
+                reply: None,
+            } => guest.on_event(event, hops).await,
             Self::Chat {
                 message,
                 hops,
                 reply,
-            } => {
-                let Some(handler) = guest.chat.clone() else {
-                    return Ok(());
-                };
-                let budget = guest.arm(bounds::ACTION_DEADLINE_MS, hops);
-                send_reply(
-                    reply,
-                    budget
-                        .run("on-chat", handler.call_on_chat(&mut guest.store, &message))
-                        .await?,
-                )
-            }
+            } => guest.on_chat(message, hops, reply).await,
             Self::Hook {
                 name,
                 input,
@@ -141,91 +98,155 @@ impl Job {
                 deadline_ms,
                 reply,
             } => {
-                let Some(handler) = guest.hooks.clone() else {
-                    return Ok(());
-                };
-                let budget = guest.arm(deadline_ms, 0);
-                send_reply(
-                    reply,
-                    budget
-                        .run(
-                            "hook",
-                            handler.call_handle(&mut guest.store, &name, &input, output.as_deref()),
-                        )
-                        .await?,
-                )
+                guest
+                    .on_hook((&name, &input, output.as_deref()), deadline_ms, reply)
+                    .await
             }
             Self::Tool {
                 name,
                 arguments,
                 deadline_ms,
                 reply,
-            } => {
-                let Some(handler) = guest.tools.clone() else {
-                    return Ok(());
-                };
-                let budget = guest.arm(deadline_ms, 0);
-                send_reply(
-                    reply,
-                    budget
-                        .run(
-                            "tool",
-                            handler.call_call(&mut guest.store, &name, &arguments),
-                        )
-                        .await?,
-                )
-            }
-            Self::Message { message, hops } => {
-                let Some(handler) = guest.events.clone() else {
-                    return Ok(());
-                };
-                let budget = guest.arm(bounds::EVENT_DEADLINE_MS, hops);
-                budget
-                    .run(
-                        "on-message",
-                        handler.call_on_message(&mut guest.store, &message),
-                    )
-                    .await
-            }
-            Self::Settings(settings) => {
-                let budget = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                budget
-                    .run(
-                        "on-settings-changed",
-                        guest
-                            .lifecycle
-                            .call_on_settings_changed(&mut guest.store, &settings),
-                    )
-                    .await
-            }
+            } => guest.on_tool(&name, &arguments, deadline_ms, reply).await,
+            Self::Message { message, hops } => guest.on_message(message, hops).await,
+            Self::Settings(settings) => guest.on_settings(&settings).await,
             Self::Requirements {
                 server_id,
                 snapshot,
-            } => {
-                let budget = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                let call = guest.lifecycle.call_on_requirements_changed(
-                    &mut guest.store,
-                    &server_id,
-                    &snapshot,
-                );
-                budget.run("on-requirements-changed", call).await
-            }
-            Self::Data(change) => {
-                let budget = guest.arm(bounds::EVENT_DEADLINE_MS, 0);
-                budget
-                    .run(
-                        "on-data-changed",
-                        guest
-                            .lifecycle
-                            .call_on_data_changed(&mut guest.store, &change),
-                    )
-                    .await
-            }
+            } => guest.on_requirements(&server_id, &snapshot).await,
+            Self::Data(change) => guest.on_data(&change).await,
         }
     }
 }
 
-/// Answers whoever waits; that nobody does any more is no fault of the instance.
+/// The handlers. A job for a handler that the plugin does not export is dropped with its reply.
+impl Guest {
+    async fn on_request(
+        &mut self,
+        request: Request,
+        body: BodyReader,
+        answer: BodyWriter,
+        reply: Reply<()>,
+    ) -> Result<(), Crash> {
+        let Some(handler) = self.http.clone() else {
+            return Ok(());
+        };
+        let deadline_ms = self.store.data().shared.quota.response_ms;
+        let budget = self.arm(deadline_ms, 0);
+        let call = async {
+            let table = &mut self.store.data_mut().table;
+            let (body, answer) = (table.push(body)?, table.push(answer)?);
+            handler
+                .call_handle(&mut self.store, &request, body, answer)
+                .await
+        };
+        send_reply(reply, budget.run("handle", call).await?)
+    }
+
+    async fn decide_event(
+        &mut self,
+        event: PluginEvent,
+        hops: u8,
+        reply: Reply<Disposition>,
+    ) -> Result<(), Crash> {
+        let Some(handler) = self.events.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(bounds::ACTION_DEADLINE_MS, hops);
+        let call = handler.call_on_event(&mut self.store, &event);
+        send_reply(reply, budget.run("on-event", call).await?)
+    }
+
+    async fn on_event(&mut self, event: PluginEvent, hops: u8) -> Result<(), Crash> {
+        let Some(handler) = self.events.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, hops);
+        let call = handler.call_on_event(&mut self.store, &event);
+        if let Err(error) = budget.run("on-event", call).await? {
+            let text = format!("on-event: {}", error.message);
+            let log = &self.store.data().log;
+            log.line(Level::Error, &text, error.details);
+        }
+        Ok(())
+    }
+
+    async fn on_chat(
+        &mut self,
+        message: ChatMessage,
+        hops: u8,
+        reply: Reply<Judgement>,
+    ) -> Result<(), Crash> {
+        let Some(handler) = self.chat.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(bounds::ACTION_DEADLINE_MS, hops);
+        let call = handler.call_on_chat(&mut self.store, &message);
+        send_reply(reply, budget.run("on-chat", call).await?)
+    }
+
+    async fn on_hook(
+        &mut self,
+        (name, input, output): (&str, &str, Option<&str>),
+        deadline_ms: u64,
+        reply: Reply<HookResult>,
+    ) -> Result<(), Crash> {
+        let Some(handler) = self.hooks.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(deadline_ms, 0);
+        let call = handler.call_handle(&mut self.store, name, input, output);
+        send_reply(reply, budget.run("hook", call).await?)
+    }
+
+    async fn on_tool(
+        &mut self,
+        name: &str,
+        arguments: &str,
+        deadline_ms: u64,
+        reply: Reply<String>,
+    ) -> Result<(), Crash> {
+        let Some(handler) = self.tools.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(deadline_ms, 0);
+        let call = handler.call_call(&mut self.store, name, arguments);
+        send_reply(reply, budget.run("tool", call).await?)
+    }
+
+    async fn on_message(&mut self, message: BusMessage, hops: u8) -> Result<(), Crash> {
+        let Some(handler) = self.events.clone() else {
+            return Ok(());
+        };
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, hops);
+        let call = handler.call_on_message(&mut self.store, &message);
+        budget.run("on-message", call).await
+    }
+
+    async fn on_settings(&mut self, settings: &str) -> Result<(), Crash> {
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, 0);
+        let call = self
+            .lifecycle
+            .call_on_settings_changed(&mut self.store, settings);
+        budget.run("on-settings-changed", call).await
+    }
+
+    async fn on_requirements(&mut self, server_id: &str, snapshot: &str) -> Result<(), Crash> {
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, 0);
+        let call =
+            self.lifecycle
+                .call_on_requirements_changed(&mut self.store, server_id, snapshot);
+        budget.run("on-requirements-changed", call).await
+    }
+
+    async fn on_data(&mut self, change: &DataChange) -> Result<(), Crash> {
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, 0);
+        let call = self.lifecycle.call_on_data_changed(&mut self.store, change);
+        budget.run("on-data-changed", call).await
+    }
+}
+
+/// Sends a reply. That its receiver has gone is no fault of the instance.
 fn send_reply<T>(reply: Reply<T>, answer: Result<T, PluginError>) -> Result<(), Crash> {
     let _ = reply.send(answer);
     Ok(())

@@ -10,3 +10,5 @@ pub(crate) mod load;
 pub(crate) mod plugin;
 mod preflight;
 mod reconcile;
+mod start;
+mod supervision;
