@@ -18,9 +18,10 @@ pub use bindings::exports::jackfield::plugin::{
 };
 pub use dispatch::{
     body::Body,
-    calls::{HookAnswer, HookOutcome, Tool},
+    hooks::{HookAnswer, HookOutcome},
     route::Caller,
     table::Dispatch,
+    tools::Tool,
 };
 pub use instances::{engine::PluginEngine, guest::Crash, metrics::PluginStats, state::Scope};
 pub use lifecycle::{

@@ -5,6 +5,7 @@
 
 pub(crate) mod body;
 mod bridge;
-pub(crate) mod calls;
+pub(crate) mod hooks;
 pub(crate) mod route;
 pub(crate) mod table;
+pub(crate) mod tools;

@@ -53,11 +53,7 @@ impl Plugin {
         self.instantiate(host, lifecycle, record).await
     }
 
-    pub(super) async fn compile(
-        &self,
-        host: &Arc<Host>,
-        package: &Arc<Package>,
-    ) -> Result<Arc<Loaded>> {
+    async fn compile(&self, host: &Arc<Host>, package: &Arc<Package>) -> Result<Arc<Loaded>> {
         let (host, package) = (host.clone(), package.clone());
         // Compilations of a large plugin take seconds and a processor each.
         let _turn = host.compilations.clone().acquire_owned().await?;
@@ -107,7 +103,7 @@ impl Plugin {
     }
 
     /// Compares the component's id and version with the manifest, then creates the instance for requests.
-    pub(super) async fn checked(
+    async fn checked(
         &self,
         loaded: &Arc<Loaded>,
         pool: &Arc<InstancePool>,
@@ -128,7 +124,7 @@ impl Plugin {
         pool.prepare().await.map_err(StartError::Crashed)
     }
 
-    pub(super) async fn new_pool(
+    async fn new_pool(
         &self,
         host: &Arc<Host>,
         loaded: Arc<Loaded>,

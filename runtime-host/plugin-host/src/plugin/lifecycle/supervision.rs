@@ -44,7 +44,7 @@ impl Plugin {
     }
 
     /// Requests consent for the subscriptions that the manifest declares and that are not decided yet.
-    pub(super) fn request_subscription_consents(host: &Arc<Host>, pool: &Arc<InstancePool>) {
+    fn request_subscription_consents(host: &Arc<Host>, pool: &Arc<InstancePool>) {
         let pool = pool.clone();
         host.runtime.spawn(async move {
             for id in SUBSCRIPTIONS {
@@ -58,7 +58,7 @@ impl Plugin {
     }
 
     /// Handles the crash of the running version; a crash of an older version is ignored.
-    pub(super) async fn crashed(
+    async fn crashed(
         self: &Arc<Self>,
         host: &Arc<Host>,
         pool: &Arc<InstancePool>,
@@ -91,7 +91,7 @@ impl Plugin {
     }
 
     /// Stores that the plugin is disabled, so that it stays so after a restart of the host.
-    pub(super) async fn persist_disabled(&self, host: &Host, step: &Step) -> Result<()> {
+    async fn persist_disabled(&self, host: &Host, step: &Step) -> Result<()> {
         if step.to != State::Disabled {
             return Ok(());
         }
@@ -121,7 +121,7 @@ impl Plugin {
     }
 
     /// Restarts the plugin, unless its state has changed since the restart was scheduled.
-    pub(super) async fn retry(self: &Arc<Self>, host: &Arc<Host>, at_ms: u64) -> Result<()> {
+    async fn retry(self: &Arc<Self>, host: &Arc<Host>, at_ms: u64) -> Result<()> {
         {
             let lifecycle = &mut *self.lifecycle().await;
             if lifecycle.machine.retry_at() != Some(at_ms) {
