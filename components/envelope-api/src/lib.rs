@@ -1,98 +1,99 @@
 //! The envelope contract over HTTP as a Spin component: a dry run of the validator, and the documents that describe envelopes.
 //!
-//! What it is: a shell around the judge that it is composed with, which is the very component that gateways load.
-//! What it is not: a way to send anything; nothing leaves this component but the answer. Invariant: no state of a request outlives it.
+//! It is composed with the validator that gateways load, so that both decide alike. It sends nothing but its answers, and keeps no state of a
+//! request.
 #![allow(
     unsafe_code,
     reason = "the service macro exports the component's functions; nothing here is unsafe by hand"
 )]
 
-mod answer;
 mod bindings;
-mod catalogue;
-mod request;
-mod said;
+mod documents;
+mod error;
 mod validate;
+mod verdict;
 
-use answer::{Answer, Origins, Response};
-use envelope_docs::Direction;
-use spin_sdk::http::{Method, Request};
+use bytes::Bytes;
+use error::{Code, Error, body_error};
+use futures::StreamExt as _;
+use limits::rest::BODY_BYTES_MAX;
+use rest::{
+    Answer, BodyError, BodyReader,
+    cors::{self, Origins},
+};
+use spin_sdk::http::{FullBody, Method, Request, body::IncomingBodyExt as _};
+use std::cell::OnceCell;
+
+/// What web pages may set on a request, and read of an answer.
+const REQUEST_HEADERS: &str = "content-type";
+const ANSWER_HEADERS: &str = "allow, etag";
+
+thread_local! {
+    /// The variable `cors_origins`, read once per instance.
+    static ORIGINS: OnceCell<Origins> = const { OnceCell::new() };
+}
 
 /// Serves one request.
 #[spin_sdk::http_service]
-async fn serve(request: Request) -> Response {
-    let origin = request
-        .headers()
-        .get("origin")
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let origins = Origins::parse(
-        &spin_sdk::variables::get("cors_origins")
-            .await
-            .unwrap_or_else(|_| "*".to_owned()),
-    );
+async fn serve(request: Request) -> http::Response<FullBody<Bytes>> {
+    let origin = request.headers().get("origin").cloned();
     let is_head = request.method() == Method::HEAD;
-    answer(request)
+    let origins = origins().await;
+    let answer = answer(request)
         .await
-        .unwrap_or_else(|refusal| refusal)
-        .into_response(&origins, origin.as_deref(), is_head)
+        .unwrap_or_else(|error| error.answer())
+        .headers(origins.headers(origin.as_ref(), ANSWER_HEADERS));
+    answer.into_response().map(|body| {
+        // The length stays that of the whole body.
+        FullBody::new(if is_head { Bytes::new() } else { body })
+    })
 }
 
-/// The answer to a request; an `Err` is an answer as well.
-async fn answer(request: Request) -> Result<Answer, Answer> {
-    let path = request.uri().path().to_owned();
+async fn origins() -> Origins {
+    if let Some(known) = ORIGINS.with(|origins| origins.get().cloned()) {
+        return known;
+    }
+    let text = spin_sdk::variables::get("cors_origins").await;
+    let read = Origins::parse(text.as_deref().unwrap_or("*"));
+    ORIGINS.with(|origins| origins.get_or_init(|| read).clone())
+}
+
+async fn answer(request: Request) -> Result<Answer, Error> {
     let method = request.method().clone();
-    if path == "/api/envelopes/validate" {
+    if request.uri().path() == "/api/envelopes/validate" {
         return match method {
-            Method::POST => {
-                let body = request::body(request).await?;
-                validate::dry_run(&body)
-            }
-            other => Err(not_served(&other, "POST, OPTIONS")),
+            Method::POST => validate::dry_run(&body(request).await?),
+            other => not_served(&other, "POST, OPTIONS"),
         };
     }
-    let document = document(&path)
-        .ok_or_else(|| Answer::refusal(404, "NOT_FOUND", "there is no such document"))?;
+    let document = documents::find(request.uri().path())
+        .ok_or_else(|| Error::new(Code::NotFound, "there is no such document"))?;
     match method {
-        Method::GET | Method::HEAD => Ok(Answer::json(200, &document())),
-        other => Err(not_served(&other, "GET, HEAD, OPTIONS")),
+        Method::GET | Method::HEAD => Ok(document.answer(request.headers())),
+        other => not_served(&other, "GET, HEAD, OPTIONS"),
     }
 }
 
-fn not_served(method: &Method, allowed: &'static str) -> Answer {
+fn not_served(method: &Method, allowed: &'static str) -> Result<Answer, Error> {
     if *method == Method::OPTIONS {
-        return Answer::preflight(allowed);
+        return Ok(cors::preflight(allowed, REQUEST_HEADERS));
     }
-    Answer::refusal(
-        405,
-        "METHOD_NOT_ALLOWED",
-        &format!("this path answers {allowed}"),
-    )
-    .header("allow", allowed)
+    let message = format!("this path answers {allowed}");
+    Ok(Error::new(Code::MethodNotAllowed, message)
+        .answer()
+        .header(http::header::ALLOW, allowed))
 }
 
-type Document = Box<dyn FnOnce() -> serde_json::Value>;
-
-/// The document at a path. A schema is found as `<direction>/<type>.json`, and as `<type>.json` in the direction that a client sends it, or else in
-/// the direction that a client receives it.
-fn document(path: &str) -> Option<Document> {
-    match path {
-        "/api/envelopes/catalogue" => return Some(Box::new(catalogue::catalogue)),
-        "/api/asyncapi.json" => return Some(Box::new(envelope_docs::asyncapi)),
-        "/api/schemas/envelopes" | "/api/schemas/envelopes/" => {
-            return Some(Box::new(catalogue::schemas));
-        }
-        _ => {}
+/// The body of a request, which must be JSON.
+async fn body(request: Request) -> Result<Vec<u8>, Error> {
+    if !rest::is_json(request.headers()) {
+        return Err(body_error(BodyError::MediaType));
     }
-    let name = path
-        .strip_prefix("/api/schemas/envelopes/")?
-        .strip_suffix(".json")?;
-    let (ways, name) = match name.split_once('/') {
-        Some((direction, name)) => (vec![Direction::parse(direction)?], name),
-        None => (Direction::ALL.to_vec(), name),
-    };
-    let schema = ways
-        .into_iter()
-        .find_map(|direction| envelope_docs::schema(name, direction))?;
-    Some(Box::new(|| schema))
+    let mut reader = BodyReader::new(request.headers(), BODY_BYTES_MAX).map_err(body_error)?;
+    let mut stream = request.into_body().stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| Error::new(Code::BadJson, "the body broke off"))?;
+        reader.push(&chunk).map_err(body_error)?;
+    }
+    reader.finish().map_err(body_error)
 }

@@ -1,23 +1,25 @@
-//! `POST /api/envelopes/validate`: what the validator says about an envelope in a situation that the caller describes.
+//! `POST /api/envelopes/validate`: the validator's verdict about an envelope, in a situation that the caller describes.
 //!
-//! The judge keeps what it learns, and other requests run in the same instance. Therefore what a request brings is taught, used and wiped
-//! without a pause in between, and a judge that has wiped its definitions answers as if it had never learned them.
+//! The validator keeps the definitions that it is given, and other requests run in the same instance. Therefore a request's definitions are
+//! given, used and wiped without a pause in between; afterwards the validator answers as if it had never had them.
 
 use crate::{
-    answer::Answer,
     bindings::{definitions, judge, types},
-    said,
+    error::{Code, Error},
+    verdict,
 };
 use envelope::Scan;
+use http::StatusCode;
 use limits::plugin_event::{
     DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX,
     REQUIREMENTS_PER_SERVER_MAX,
 };
+use rest::Answer;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The body. Keys that are not known are ignored (D1).
+/// The body. Unknown members are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Question<'a> {
@@ -32,7 +34,7 @@ struct Question<'a> {
     envelope: &'a RawValue,
 }
 
-/// The connection and the moment; whatever is left out is that of somebody who may do everything.
+/// The connection and the moment. Members that are left out describe an identified member of the server.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 struct Situation {
@@ -54,7 +56,7 @@ enum Membership {
     Joined,
 }
 
-/// As the REST side shows and takes event definitions (T44).
+/// As the REST side shows and takes event definitions.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Definition {
@@ -84,7 +86,7 @@ enum Scope {
     Plugin,
 }
 
-/// As the REST side shows and takes requirements (T42).
+/// As the REST side shows and takes requirements.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Requirement {
@@ -101,14 +103,14 @@ fn present<'de, D: serde::Deserializer<'de>>(
     Option::<String>::deserialize(reader).map(Some)
 }
 
-/// The revision under which the request's definitions are taught.
+/// The revision under which the request's definitions are given to the validator.
 const REVISION: u64 = 1;
 /// The server that an envelope without `serverId` means when the context names none.
 const SERVER: &str = "server-1";
 
 /// Answers one question.
-pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Answer> {
-    let bad = |message: &str| Answer::refusal(400, "INVALID_BODY", message);
+pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Error> {
+    let bad = |message: &str| Error::new(Code::InvalidBody, message);
     let question: Question<'_> =
         serde_json::from_slice(body).map_err(|error| bad(&error.to_string()))?;
     if question.definitions.len() > DEFINITIONS_PER_SERVER_MAX {
@@ -147,10 +149,13 @@ pub(crate) fn dry_run(body: &[u8]) -> Result<Answer, Answer> {
         definitions: Vec::new(),
     };
     definitions::learn(&nothing);
-    Ok(Answer::text(200, said::verdict(verdict, &envelope)))
+    Ok(Answer::text(
+        StatusCode::OK,
+        verdict::to_json(verdict, &envelope),
+    ))
 }
 
-/// As a gateway builds it, with the caller's words where there are any.
+/// The context as a gateway builds it, with the caller's values where there are any.
 fn context(situation: Situation, envelope: &[u8]) -> types::Context {
     let named = Scan::new(envelope)
         .server_id()

@@ -9,6 +9,7 @@ use identity::{KeySet, Mode, Role, TokenError, Verifier};
 use limits::identity::{
     KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
 };
+use rest::query::Query;
 use spin_sdk::http::HeaderMap;
 use std::{cell::RefCell, time::Duration};
 
@@ -27,7 +28,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(crate) async fn actor(
     config: &Config,
     headers: &HeaderMap,
-    query: &[(String, String)],
+    query: &Query,
     body: &[u8],
     now_ms: u64,
 ) -> Result<Actor, Refusal> {
@@ -43,12 +44,7 @@ pub(crate) async fn actor(
     if config.mode != Mode::Open {
         return Ok(Actor::default());
     }
-    let in_query = || {
-        query
-            .iter()
-            .find(|(name, _)| name == "actorUserId")
-            .map(|(_, value)| value.clone())
-    };
+    let in_query = || query.get("actorUserId").map(ToOwned::to_owned);
     let in_body = || {
         let body = Body::parse(body).ok()?;
         serde_json::from_str::<String>(body.given("actorUserId")?.get()).ok()

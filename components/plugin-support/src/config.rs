@@ -4,6 +4,7 @@
 use crate::store::Place;
 use identity::{Expectations, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use limits::directory::{GATEWAYS_MAX, SERVERS_PER_OWNER_MAX};
+use rest::cors::Origins;
 use spin_sdk::variables;
 use std::{cell::RefCell, rc::Rc};
 
@@ -16,15 +17,6 @@ pub(crate) enum Creators {
     Admin,
     /// Any identity.
     Anyone,
-}
-
-/// Which origins browsers may call from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origins {
-    /// All.
-    Any,
-    /// These.
-    Listed(Vec<String>),
 }
 
 /// All variables, checked.
@@ -101,7 +93,7 @@ impl Config {
                 .map(|url| url.trim_end_matches('/').to_owned())
                 .collect(),
             place: place().await?,
-            origins: origins(variable("cors_origins").await?),
+            origins: Origins::parse(&variable("cors_origins").await?.unwrap_or_default()),
             creators: creators(variable("create_servers").await?)?,
             servers_per_owner: match variable("servers_per_owner").await? {
                 Some(text) => text
@@ -139,14 +131,6 @@ fn creators(text: Option<String>) -> Result<Creators, String> {
         Some("admin") => Ok(Creators::Admin),
         Some("anyone") => Ok(Creators::Anyone),
         Some(_) => Err("create_servers must be proven, admin or anyone".to_owned()),
-    }
-}
-
-fn origins(text: Option<String>) -> Origins {
-    match text.as_deref() {
-        None => Origins::Listed(Vec::new()),
-        Some("*") => Origins::Any,
-        Some(_) => Origins::Listed(list(text)),
     }
 }
 

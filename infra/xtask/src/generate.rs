@@ -35,6 +35,10 @@ pub(crate) fn run(check: bool) -> Result<()> {
 fn files() -> Result<BTreeMap<PathBuf, String>> {
     let mut files = BTreeMap::from([
         ("asyncapi.json".into(), pretty(&envelope_docs::asyncapi())?),
+        (
+            "openapi-edge.json".into(),
+            pretty(&directory::api::document().into_json())?,
+        ),
         ("envelopes.md".into(), envelope_docs::markdown()),
         ("envelopes.d.ts".into(), envelope_docs::typescript()),
         (

@@ -3,8 +3,9 @@
 //! Members that nobody asks for are ignored (D1). A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
 //! Invariant: values keep their text, so that what is stored and given back is what was sent.
 
-use crate::refusal::{Code, Refusal, Violation};
+use crate::refusal::{Code, Refusal};
 use limits::rest::BODY_DEPTH_MAX;
+use rest::Violation;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;

@@ -2,11 +2,12 @@
 
 use crate::{
     body::Body,
-    refusal::{Code, Refusal, Violation},
+    refusal::{Code, Refusal, not_found},
     transaction::{Check, Edit, Kind, State, Transaction},
 };
 use identifiers::{EventName, PluginId};
 use limits::plugin_event::{DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX};
+use rest::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
@@ -129,7 +130,7 @@ pub fn delete(
 ) -> Result<Transaction, Refusal> {
     let key = key(plugin, event);
     if state.entry(Kind::Event, &key).is_none() {
-        return Err(Refusal::not_found("event definition"));
+        return Err(not_found("event definition"));
     }
     Ok(transaction
         .check(state.unchanged(Kind::Event, &key))

@@ -6,6 +6,7 @@
 //! or not at all.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod body;
 pub mod etag;
 pub mod event;
@@ -19,5 +20,6 @@ pub mod server;
 pub mod snapshot;
 mod transaction;
 
-pub use refusal::{Code, Refusal, Violation};
+pub use refusal::{Code, Refusal, limit_reached, not_found};
+pub use rest::Violation;
 pub use transaction::{Check, Edit, Entry, Head, HeadEdit, Kind, Scope, State, Transaction};

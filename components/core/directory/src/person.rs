@@ -2,7 +2,7 @@
 
 use crate::{
     body::Body,
-    refusal::{Code, Refusal},
+    refusal::{Code, Refusal, not_found},
     role::Grant,
     server::Server,
     transaction::{Check, Edit, HeadEdit, Kind, State, Transaction},
@@ -103,7 +103,7 @@ pub fn leave(
         return Err(Code::OwnerCannotLeave.into());
     }
     if state.entry(Kind::Member, user.as_str()).is_none() {
-        return Err(Refusal::not_found("member"));
+        return Err(not_found("member"));
     }
     Ok(transaction
         .check(state.head_unchanged())

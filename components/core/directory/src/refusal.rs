@@ -1,5 +1,6 @@
-//! The one error of the REST side: a stable code, a status, words, and what exactly is wrong with the body.
+//! The error codes of the directory.
 
+use rest::ErrorCode;
 use serde::Serialize;
 use std::fmt;
 
@@ -42,15 +43,15 @@ codes! {
     InvalidQuery "INVALID_QUERY" 400 "A query parameter is outside its bounds.";
     InvalidPath "INVALID_PATH" 400 "A segment of the path is not percent-encoded UTF-8.";
     InvalidServerId "INVALID_SERVER_ID" 400 "The text is no server id.";
-    InvalidPluginId "INVALID_PLUGIN_ID" 400 "The text is no plugin id (T18).";
-    InvalidEventName "INVALID_EVENT_NAME" 400 "The text is no event name (T19).";
+    InvalidPluginId "INVALID_PLUGIN_ID" 400 "The text is no plugin id.";
+    InvalidEventName "INVALID_EVENT_NAME" 400 "The text is no event name.";
     InvalidUserId "INVALID_USER_ID" 400 "The text is no identity.";
     InvalidRoleId "INVALID_ROLE_ID" 400 "The text is no role id.";
-    InvalidStatus "INVALID_STATUS" 400 "The status is none of required, optional, recommended, blocked, incompatible (T42).";
+    InvalidStatus "INVALID_STATUS" 400 "The status is none of required, optional, recommended, blocked, incompatible.";
     InvalidRange "INVALID_RANGE" 400 "The text is no version range as npm reads them.";
     InvalidUrl "INVALID_URL" 400 "The text is no http or https URL.";
-    InvalidDirection "INVALID_DIRECTION" 400 "The direction is none of clientToServer, serverRelay, p2pHint (T44).";
-    InvalidScope "INVALID_SCOPE" 400 "The scope is none of server, channel, user, plugin (T44).";
+    InvalidDirection "INVALID_DIRECTION" 400 "The direction is none of clientToServer, serverRelay, p2pHint.";
+    InvalidScope "INVALID_SCOPE" 400 "The scope is none of server, channel, user, plugin.";
     InvalidKey "INVALID_KEY" 400 "The text is no usable Ed25519 public key.";
     ManifestIdMismatch "MANIFEST_ID_MISMATCH" 400 "The manifest's id is not the plugin id of the path.";
     Unauthenticated "UNAUTHENTICATED" 401 "The request needs an identity and names none.";
@@ -71,11 +72,11 @@ codes! {
     LimitReached "LIMIT_REACHED" 409 "A limit of this server or identity is reached; `limit` names it.";
     OwnerCannotLeave "OWNER_CANNOT_LEAVE" 409 "The owner cannot leave, be removed or be banned; hand the server over or delete it.";
     KeyConflict "KEY_CONFLICT" 409 "Another key is bound to this identity.";
-    PluginDataDisabled "PLUGIN_DATA_DISABLED" 410 "Plugin data is not stored on this server (T46).";
+    PluginDataDisabled "PLUGIN_DATA_DISABLED" 410 "Plugin data is not stored on this server.";
     Stale "STALE_REVISION" 412 "`If-Match` names another revision than the current one.";
     BodyTooLarge "BODY_TOO_LARGE" 413 "The body is larger than the limit.";
     UnsupportedMediaType "UNSUPPORTED_MEDIA_TYPE" 415 "The body is not `application/json`, or encoded.";
-    SchemaInvalid "SCHEMA_INVALID" 422 "The event's schema cannot be compiled; `reason` says why (T44).";
+    SchemaInvalid "SCHEMA_INVALID" 422 "The event's schema cannot be compiled; `reason` says why.";
     RateLimited "RATE_LIMITED" 429 "Too many attempts; `retryAfterMs` says when to ask again.";
     Internal "INTERNAL" 500 "A fault of this host.";
     UnsupportedOnEdge "UNSUPPORTED_ON_EDGE" 501 "Plugins run in the native host; an edge without one, or a host with `plugins.enabled = false`, has none.";
@@ -101,81 +102,39 @@ impl Serialize for Code {
     }
 }
 
-/// One thing wrong with a body, at its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
-    /// JSON pointer into the body.
-    pub pointer: String,
-    /// For programs.
-    pub code: String,
-    /// For people: lower case, names the rule and its limit.
-    pub message: String,
+impl ErrorCode for Code {
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn status(self) -> u16 {
+        self.status()
+    }
+
+    fn retry_after_seconds(self) -> Option<u64> {
+        matches!(self, Self::DatabaseUnavailable | Self::KeySetUnavailable).then_some(1)
+    }
 }
 
-/// A refusal: what is sent as `{"error","code",…}` (decision: errors over HTTP).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind.
-    pub code: Code,
-    /// For people.
-    pub message: String,
-    /// Everything that is wrong with the body, in its order.
-    pub violations: Vec<Violation>,
-    /// Further members of the body: `reason`, `needs`, `limit`, `retryAfterMs`, `revision`, `use`.
-    pub details: serde_json::Map<String, serde_json::Value>,
+/// An error of the directory.
+pub type Refusal = rest::Error<Code>;
+
+/// There is no such `thing`.
+#[must_use]
+pub fn not_found(thing: &str) -> Refusal {
+    Refusal::new(Code::NotFound, format!("there is no such {thing}"))
 }
 
-impl Refusal {
-    /// A refusal with a text of its own.
-    #[must_use]
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            violations: Vec::new(),
-            details: serde_json::Map::new(),
-        }
-    }
-
-    /// There is no such `what`.
-    #[must_use]
-    pub fn not_found(what: &str) -> Self {
-        Self::new(Code::NotFound, format!("there is no such {what}"))
-    }
-
-    /// The limit named `limit` is reached.
-    #[must_use]
-    pub fn limit(limit: &str, max: u64) -> Self {
-        Self::new(Code::LimitReached, format!("at most {max} {limit}"))
-            .with("limit", limit)
-            .with("max", max)
-    }
-
-    /// Adds a member to the body.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// The body on the wire.
-    #[must_use]
-    pub fn to_json(&self) -> serde_json::Value {
-        let mut body = self.details.clone();
-        body.insert("error".to_owned(), self.message.clone().into());
-        body.insert("code".to_owned(), self.code.as_str().into());
-        if !self.violations.is_empty() {
-            body.insert(
-                "violations".to_owned(),
-                serde_json::to_value(&self.violations).unwrap_or_default(),
-            );
-        }
-        serde_json::Value::Object(body)
-    }
+/// The limit named `limit` is reached.
+#[must_use]
+pub fn limit_reached(limit: &str, max: u64) -> Refusal {
+    Refusal::new(Code::LimitReached, format!("at most {max} {limit}"))
+        .with("limit", limit)
+        .with("max", max)
 }
 
 impl From<Code> for Refusal {
-    /// A refusal whose text is the code's meaning.
+    /// An error whose text is the code's meaning.
     fn from(code: Code) -> Self {
         let meaning = code.meaning().trim_end_matches('.');
         let mut letters = meaning.chars();
@@ -186,11 +145,3 @@ impl From<Code> for Refusal {
         Self::new(code, text)
     }
 }
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code, self.message)
-    }
-}
-
-impl std::error::Error for Refusal {}

@@ -2,12 +2,13 @@
 
 use crate::{
     body::Body,
-    refusal::{Code, Refusal, Violation},
+    refusal::{Code, Refusal, not_found},
     transaction::{Check, Edit, Kind, State, Transaction},
 };
 use identifiers::{PluginId, ServerId, UserId};
 use limits::{directory::PLUGIN_BYTES_PER_SERVER_MAX, plugin_event::REQUIREMENTS_PER_SERVER_MAX};
 use plugin_manifest::VersionRange;
+use rest::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
@@ -215,7 +216,7 @@ pub fn delete(
     cascade: bool,
 ) -> Result<Transaction, Refusal> {
     if state.entry(Kind::Requirement, plugin.as_str()).is_none() {
-        return Err(Refusal::not_found("requirement"));
+        return Err(not_found("requirement"));
     }
     let mut transaction = transaction
         .check(state.unchanged(Kind::Requirement, plugin.as_str()))

@@ -2,7 +2,7 @@
 
 use crate::{
     body::Body,
-    refusal::{Code, Refusal},
+    refusal::{Code, Refusal, not_found},
     transaction::{Edit, Kind, State, Transaction},
 };
 use identifiers::UserId;
@@ -129,7 +129,7 @@ pub fn delete(
     id: &str,
 ) -> Result<Transaction, Refusal> {
     if state.entry(Kind::Role, id).is_none() {
-        return Err(Refusal::not_found("role"));
+        return Err(not_found("role"));
     }
     for entry in state.of(Kind::Grant) {
         let Some(mut grant) = entry
@@ -159,10 +159,10 @@ pub fn grant(
     give: bool,
 ) -> Result<(Transaction, Grant), Refusal> {
     if state.entry(Kind::Role, role).is_none() {
-        return Err(Refusal::not_found("role"));
+        return Err(not_found("role"));
     }
     if state.entry(Kind::Member, user.as_str()).is_none() {
-        return Err(Refusal::not_found("member"));
+        return Err(not_found("member"));
     }
     let held = state
         .entry(Kind::Grant, user.as_str())

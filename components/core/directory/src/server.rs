@@ -3,7 +3,7 @@
 use crate::{
     body::Body,
     person::{Member, Way},
-    refusal::{Code, Refusal},
+    refusal::{Code, Refusal, not_found},
     transaction::{Check, Edit, HeadEdit, Kind, Scope, State, Transaction},
 };
 use identifiers::{ServerId, UserId};
@@ -61,10 +61,7 @@ impl Server {
     /// # Errors
     /// [`Code::NotFound`]; [`Code::DatabaseCorrupt`] when the document cannot be read.
     pub fn of(id: &ServerId, state: &State) -> Result<Self, Refusal> {
-        let head = state
-            .head
-            .as_ref()
-            .ok_or_else(|| Refusal::not_found("server"))?;
+        let head = state.head.as_ref().ok_or_else(|| not_found("server"))?;
         Self::from_head(id, head).ok_or_else(|| Code::DatabaseCorrupt.into())
     }
 

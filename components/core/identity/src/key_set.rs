@@ -1,27 +1,26 @@
-//! Key sets (RFC 7517) from bytes. Fetching them is the shell's work.
+//! Key sets (RFC 7517) from bytes; the caller fetches them.
 
 use crate::{
     error::KeyError,
     key::{BASE64URL, PublicKey},
+    signature::{RsaKey, VerifyingKey},
 };
 use base64::Engine as _;
-use jsonwebtoken::{Algorithm, DecodingKey};
-use limits::identity::{KEY_SET_BYTES_MAX, KEYS_MAX, RSA_MODULUS_BITS_MAX, RSA_MODULUS_BITS_MIN};
+use limits::identity::{KEY_SET_BYTES_MAX, KEYS_MAX};
 use serde::Deserialize;
 use std::fmt;
 
-/// One key that may verify tokens: the algorithm is the key's, never the token's.
+/// A key that verifies tokens, with the id by which a token's header may name it.
 #[derive(Clone)]
-pub(crate) struct VerifyingKey {
-    pub(crate) algorithm: Algorithm,
+pub(crate) struct NamedKey {
     pub(crate) id: Option<Box<str>>,
-    pub(crate) key: DecodingKey,
+    pub(crate) key: VerifyingKey,
 }
 
 /// The usable keys of a key set document.
 #[derive(Clone, Default)]
 pub struct KeySet {
-    pub(crate) keys: Vec<VerifyingKey>,
+    pub(crate) keys: Vec<NamedKey>,
 }
 
 impl fmt::Debug for KeySet {
@@ -87,18 +86,13 @@ impl KeySet {
     }
 }
 
-fn usable(entry: Entry) -> Option<VerifyingKey> {
+fn usable(entry: Entry) -> Option<NamedKey> {
     if entry.usage.as_deref().is_some_and(|usage| usage != "sig") {
         return None;
     }
-    let (algorithm, name, key) = match (entry.kty.as_str(), entry.crv.as_deref()) {
+    let key = match (entry.kty.as_str(), entry.crv.as_deref()) {
         ("OKP", Some("Ed25519")) => {
-            let key = PublicKey::parse(entry.x.as_deref()?).ok()?;
-            (
-                Algorithm::EdDSA,
-                "EdDSA",
-                DecodingKey::from_ed_der(key.as_bytes()),
-            )
+            VerifyingKey::EdDsa(PublicKey::parse(entry.x.as_deref()?).ok()?)
         }
         ("EC", Some("P-256")) => {
             let (x, y) = (decoded(entry.x.as_deref()?)?, decoded(entry.y.as_deref()?)?);
@@ -106,29 +100,19 @@ fn usable(entry: Entry) -> Option<VerifyingKey> {
                 return None;
             }
             let point = [&[0x04], x.as_slice(), y.as_slice()].concat();
-            (Algorithm::ES256, "ES256", DecodingKey::from_ec_der(&point))
+            VerifyingKey::Es256(p256::ecdsa::VerifyingKey::from_sec1_bytes(&point).ok()?)
         }
-        ("RSA", _) => {
-            let (modulus, exponent) =
-                (decoded(entry.n.as_deref()?)?, decoded(entry.e.as_deref()?)?);
-            if !(RSA_MODULUS_BITS_MIN..=RSA_MODULUS_BITS_MAX).contains(&(modulus.len() * 8))
-                || exponent.len() > 4
-            {
-                return None;
-            }
-            (
-                Algorithm::RS256,
-                "RS256",
-                DecodingKey::from_rsa_raw_components(&modulus, &exponent),
-            )
-        }
+        ("RSA", _) => VerifyingKey::Rs256(RsaKey::new(
+            &decoded(entry.n.as_deref()?)?,
+            &decoded(entry.e.as_deref()?)?,
+        )?),
         _ => return None,
     };
-    if entry.alg.as_deref().is_some_and(|named| named != name) {
+    let algorithm = key.algorithm().as_str();
+    if entry.alg.is_some_and(|named| named != algorithm) {
         return None;
     }
-    Some(VerifyingKey {
-        algorithm,
+    Some(NamedKey {
         id: entry.kid.map(Into::into),
         key,
     })

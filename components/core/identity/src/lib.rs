@@ -1,8 +1,7 @@
-//! Who somebody is: tokens (`Authorization: Bearer`, `identify.token`) and key proofs (`identify.key`, `identify.proof`).
+//! Identities: tokens (`Authorization: Bearer`, `identify.token`) and key proofs (`identify.key`, `identify.proof`).
 //!
-//! What it is: verification and signing, pure. What it is not: a clock, a source of randomness, or a client that fetches key sets; the
-//! caller passes the time, the seed and the bytes in. Invariant: nothing here is printed that lets its reader act as somebody else; keys
-//! and secrets have no `Debug` of their content and no `Display`.
+//! Verification and signing are pure: the caller passes the time, the seed and the bytes in. Keys and secrets have no `Display`, and their
+//! `Debug` shows nothing that could be used.
 #![forbid(unsafe_code)]
 
 mod claims;
@@ -10,6 +9,7 @@ mod error;
 mod key;
 mod key_set;
 pub mod proof;
+mod signature;
 mod token;
 
 pub use claims::{Claims, Mode, Role};

@@ -1,17 +1,18 @@
-//! JSON Web Tokens: EdDSA and HS256 by configured keys, EdDSA, ES256 and RS256 by a key set.
+//! JSON Web Tokens (RFC 7519): EdDSA and HS256 by configured keys; EdDSA, ES256 and RS256 by a key set.
 //!
-//! Invariant: the algorithm belongs to the key. A token is checked only with keys of the algorithm that its header names, so `none`, and a
-//! public key misused as a shared secret, verify nothing. The library's own clock is never asked: times are compared here.
+//! The algorithm belongs to the key: a token is checked only with keys of the algorithm that its header names, so `none`, and a public key
+//! misused as a shared secret, verify nothing.
 
 use crate::{
     claims::{Claims, Role},
     error::TokenError,
     key::{PublicKey, SharedSecret, SigningKey},
-    key_set::{KeySet, VerifyingKey},
+    key_set::{KeySet, NamedKey},
+    signature::{Algorithm, VerifyingKey},
 };
-use ed25519_dalek::pkcs8::EncodePrivateKey as _;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ed25519_dalek::Signer as _;
 use identifiers::UserId;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use limits::identity::{
     TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX,
 };
@@ -24,7 +25,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// What a token must say besides being signed; empty fields demand nothing.
+/// Claims that a token must carry; an empty field demands nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
     /// `aud` must contain this.
@@ -36,17 +37,17 @@ pub struct Expectations {
 /// Verifies tokens with the keys it was given.
 #[derive(Clone, Default)]
 pub struct Verifier {
-    keys: Vec<VerifyingKey>,
+    keys: Vec<NamedKey>,
     expectations: Expectations,
-    /// What these keys have signed; clones share it, and other keys know nothing of it.
-    good: Good,
+    /// Tokens that these keys have signed. Clones share it; it is emptied when a key is added.
+    verified: VerifiedTokens,
 }
 
-/// Tokens whose signature was found good, by their digest. Times, audience and issuer are compared each time all the same.
+/// The claims of tokens whose signature was verified, by the token's digest. Times, audience and issuer are compared on every use.
 #[derive(Clone)]
-struct Good(Arc<Mutex<LruCache<[u8; 32], Arc<Said>>>>);
+struct VerifiedTokens(Arc<Mutex<LruCache<[u8; 32], Arc<RawClaims>>>>);
 
-impl Default for Good {
+impl Default for VerifiedTokens {
     fn default() -> Self {
         Self(Arc::new(Mutex::new(LruCache::new(
             NonZeroUsize::new(TOKENS_REMEMBERED_MAX).unwrap_or(NonZeroUsize::MIN),
@@ -54,8 +55,8 @@ impl Default for Good {
     }
 }
 
-impl Good {
-    fn get(&self, digest: &[u8; 32]) -> Option<Arc<Said>> {
+impl VerifiedTokens {
+    fn get(&self, digest: &[u8; 32]) -> Option<Arc<RawClaims>> {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -63,11 +64,11 @@ impl Good {
             .cloned()
     }
 
-    fn put(&self, digest: [u8; 32], said: Arc<Said>) {
+    fn put(&self, digest: [u8; 32], claims: Arc<RawClaims>) {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .put(digest, said);
+            .put(digest, claims);
     }
 }
 
@@ -92,25 +93,19 @@ impl Verifier {
 
     /// Adds an Ed25519 key (EdDSA).
     #[must_use]
-    pub fn with_public_key(mut self, key: &PublicKey) -> Self {
-        self.keys.push(VerifyingKey {
-            algorithm: Algorithm::EdDSA,
-            id: None,
-            key: DecodingKey::from_ed_der(key.as_bytes()),
-        });
-        self.good = Good::default();
-        self
+    pub fn with_public_key(self, key: &PublicKey) -> Self {
+        self.with_key(VerifyingKey::EdDsa(key.clone()))
     }
 
     /// Adds a shared secret (HS256).
     #[must_use]
-    pub fn with_secret(mut self, secret: &SharedSecret) -> Self {
-        self.keys.push(VerifyingKey {
-            algorithm: Algorithm::HS256,
-            id: None,
-            key: DecodingKey::from_secret(secret.as_bytes()),
-        });
-        self.good = Good::default();
+    pub fn with_secret(self, secret: &SharedSecret) -> Self {
+        self.with_key(VerifyingKey::Hs256(secret.clone()))
+    }
+
+    fn with_key(mut self, key: VerifyingKey) -> Self {
+        self.keys.push(NamedKey { id: None, key });
+        self.verified = VerifiedTokens::default();
         self
     }
 
@@ -118,11 +113,11 @@ impl Verifier {
     #[must_use]
     pub fn with_key_set(mut self, set: &KeySet) -> Self {
         self.keys.extend(set.keys.iter().cloned());
-        self.good = Good::default();
+        self.verified = VerifiedTokens::default();
         self
     }
 
-    /// Whether there is no key at all, so that nobody can prove anything.
+    /// Whether there is no key, so that no token can verify.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -141,59 +136,63 @@ impl Verifier {
         if self.keys.is_empty() {
             return Err(TokenError::NoKeys);
         }
-        let said = self.remembered(token)?;
-        self.check(&said, now_s)
+        let claims = self.remembered(token)?;
+        self.check(&claims, now_s)
     }
 
-    /// As [`Verifier::signed`], which costs a signature, for tokens that were not seen lately.
-    fn remembered(&self, token: &str) -> Result<Arc<Said>, TokenError> {
+    /// The claims of a token whose signature is right; the signature is verified only where the token was not seen lately.
+    fn remembered(&self, token: &str) -> Result<Arc<RawClaims>, TokenError> {
         if token.len() > TOKEN_REMEMBERED_BYTES_MAX {
             return self.signed(token).map(Arc::new);
         }
         let digest = Sha256::digest(token).into();
-        if let Some(said) = self.good.get(&digest) {
-            return Ok(said);
+        if let Some(claims) = self.verified.get(&digest) {
+            return Ok(claims);
         }
-        let said = Arc::new(self.signed(token)?);
-        self.good.put(digest, said.clone());
-        Ok(said)
+        let claims = Arc::new(self.signed(token)?);
+        self.verified.put(digest, claims.clone());
+        Ok(claims)
     }
 
-    fn signed(&self, token: &str) -> Result<Said, TokenError> {
-        let head = head(token)?;
+    fn signed(&self, token: &str) -> Result<RawClaims, TokenError> {
+        let parts = Parts::split(token)?;
+        let head = parts.head()?;
         let algorithm = head.algorithm()?;
         let mut of_algorithm = self
             .keys
             .iter()
-            .filter(|key| key.algorithm == algorithm)
+            .filter(|named| named.key.algorithm() == algorithm)
             .peekable();
         if of_algorithm.peek().is_none() {
             return Err(TokenError::Algorithm);
         }
-        let named = |key: &&VerifyingKey| match (&key.id, &head.kid) {
+        let candidate = |named: &&NamedKey| match (&named.id, &head.kid) {
             (Some(id), Some(wanted)) => **id == **wanted,
             _ => true,
         };
-        let mut verdict = TokenError::UnknownKey;
-        for key in of_algorithm.filter(named) {
-            match jsonwebtoken::decode::<Said>(token, &key.key, &signature_only(algorithm)) {
-                Ok(data) => return Ok(data.claims),
-                Err(error) => verdict = reason(&error),
-            }
-            if verdict != TokenError::Signature {
-                break;
-            }
+        let mut candidates = of_algorithm.filter(candidate).peekable();
+        if candidates.peek().is_none() {
+            return Err(TokenError::UnknownKey);
         }
-        Err(verdict)
+        let signature = decoded(parts.signature)?;
+        if !candidates.any(|named| named.key.verifies(parts.message.as_bytes(), &signature)) {
+            return Err(TokenError::Signature);
+        }
+        let claims = decoded(parts.claims)?;
+        // A list would be read as the members in their order.
+        if !claims.trim_ascii_start().starts_with(b"{") {
+            return Err(TokenError::Malformed);
+        }
+        serde_json::from_slice(&claims).map_err(|_| TokenError::Malformed)
     }
 
-    fn check(&self, said: &Said, now_s: u64) -> Result<Claims, TokenError> {
-        let expires_at_s = seconds(&said.exp).ok_or(TokenError::Claim { claim: "exp" })?;
+    fn check(&self, claims: &RawClaims, now_s: u64) -> Result<Claims, TokenError> {
+        let expires_at_s = seconds(&claims.exp).ok_or(TokenError::Claim { claim: "exp" })?;
         if now_s > expires_at_s.saturating_add(TOKEN_LEEWAY_SECONDS) {
             return Err(TokenError::Expired);
         }
-        if !said.nbf.is_null() {
-            let from = seconds(&said.nbf).ok_or(TokenError::Claim { claim: "nbf" })?;
+        if !claims.nbf.is_null() {
+            let from = seconds(&claims.nbf).ok_or(TokenError::Claim { claim: "nbf" })?;
             if from > now_s.saturating_add(TOKEN_LEEWAY_SECONDS) {
                 return Err(TokenError::NotYet);
             }
@@ -202,7 +201,7 @@ impl Verifier {
             .expectations
             .audience
             .as_ref()
-            .is_some_and(|audience| !names(&said.aud, audience))
+            .is_some_and(|audience| !names(&claims.aud, audience))
         {
             return Err(TokenError::Audience);
         }
@@ -210,16 +209,16 @@ impl Verifier {
             .expectations
             .issuer
             .as_ref()
-            .is_some_and(|issuer| said.iss.as_str() != Some(issuer))
+            .is_some_and(|issuer| claims.iss.as_str() != Some(issuer))
         {
             return Err(TokenError::Issuer);
         }
-        let sub = said
+        let sub = claims
             .sub
             .as_str()
             .ok_or(TokenError::Claim { claim: "sub" })?;
         let user_id = UserId::new(sub).map_err(|error| TokenError::Subject { rule: error.rule })?;
-        let role = if said.role.as_str() == Some("admin") {
+        let role = if claims.role.as_str() == Some("admin") {
             Role::Admin
         } else {
             Role::Client
@@ -232,7 +231,7 @@ impl Verifier {
     }
 }
 
-/// What a new token shall say.
+/// The claims of a new token.
 #[derive(Debug, Clone)]
 pub struct NewToken {
     /// `sub`.
@@ -273,21 +272,19 @@ pub fn sign(key: &SigningKey, token: &NewToken) -> Result<String, TokenError> {
         aud: token.audience.as_deref(),
         iss: token.issuer.as_deref(),
     };
-    let document = key
-        .signing()
-        .to_pkcs8_der()
-        .map_err(|_| TokenError::Signing)?;
-    jsonwebtoken::encode(
-        &Header::new(Algorithm::EdDSA),
-        &body,
-        &EncodingKey::from_ed_der(document.as_bytes()),
-    )
-    .map_err(|_| TokenError::Signing)
+    let head = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"EdDSA"}"#);
+    let body = serde_json::to_vec(&body).map_err(|_| TokenError::Signing)?;
+    let message = format!("{head}.{}", URL_SAFE_NO_PAD.encode(body));
+    let signature = key.signing().sign(message.as_bytes());
+    Ok(format!(
+        "{message}.{}",
+        URL_SAFE_NO_PAD.encode(signature.to_bytes())
+    ))
 }
 
 /// The claims as they stand in the token. Duplicate members are an error of the parser.
 #[derive(Deserialize)]
-struct Said {
+struct RawClaims {
     #[serde(default)]
     sub: serde_json::Value,
     #[serde(default)]
@@ -341,47 +338,41 @@ impl Head {
         if self.crit.is_some() {
             return Err(TokenError::Extension);
         }
-        match self.alg.as_str() {
-            "EdDSA" => Ok(Algorithm::EdDSA),
-            "HS256" => Ok(Algorithm::HS256),
-            "ES256" => Ok(Algorithm::ES256),
-            "RS256" => Ok(Algorithm::RS256),
-            _ => Err(TokenError::Algorithm),
+        Algorithm::parse(&self.alg).ok_or(TokenError::Algorithm)
+    }
+}
+
+/// The three parts of a token in its compact form (RFC 7515, section 3.1).
+struct Parts<'a> {
+    /// What is signed: the first two parts with the dot between them.
+    message: &'a str,
+    head: &'a str,
+    claims: &'a str,
+    signature: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a str) -> Result<Self, TokenError> {
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (head, claims) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        if claims.contains('.') {
+            return Err(TokenError::Malformed);
         }
+        Ok(Self {
+            message,
+            head,
+            claims,
+            signature,
+        })
+    }
+
+    fn head(&self) -> Result<Head, TokenError> {
+        serde_json::from_slice(&decoded(self.head)?).map_err(|_| TokenError::Malformed)
     }
 }
 
-fn head(token: &str) -> Result<Head, TokenError> {
-    use base64::Engine as _;
-    let mut parts = token.split('.');
-    let (Some(head), Some(_), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenError::Malformed);
-    };
-    let bytes = crate::key::BASE64URL
-        .decode(head)
-        .map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed)
-}
-
-/// The library checks the signature and nothing else, so it asks no clock.
-fn signature_only(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.required_spec_claims.clear();
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation
-}
-
-fn reason(error: &jsonwebtoken::errors::Error) -> TokenError {
-    use jsonwebtoken::errors::ErrorKind;
-    match error.kind() {
-        ErrorKind::Base64(_)
-        | ErrorKind::InvalidToken
-        | ErrorKind::Json(_)
-        | ErrorKind::Utf8(_) => TokenError::Malformed,
-        _ => TokenError::Signature,
-    }
+fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| TokenError::Malformed)
 }

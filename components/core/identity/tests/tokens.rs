@@ -1,12 +1,14 @@
 //! Tokens and keys: what verifies, and each way in which it does not.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use identifiers::UserId;
 use identity::{
     Expectations, KeyError, KeySet, NewToken, PublicKey, Role, ServiceCredential, SharedSecret,
     SigningKey, TokenError, Verifier, sign,
 };
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -36,12 +38,11 @@ fn hs256(head: &Value, body: &str, secret: &[u8]) -> String {
         URL_SAFE_NO_PAD.encode(head.to_string()),
         URL_SAFE_NO_PAD.encode(body)
     );
-    let signature = jsonwebtoken::crypto::sign(
-        message.as_bytes(),
-        &jsonwebtoken::EncodingKey::from_secret(secret),
-        jsonwebtoken::Algorithm::HS256,
-    )
-    .unwrap();
+    let mac = Hmac::<Sha256>::new_from_slice(secret)
+        .unwrap()
+        .chain_update(&message)
+        .finalize();
+    let signature = URL_SAFE_NO_PAD.encode(mac.into_bytes());
     format!("{message}.{signature}")
 }
 
@@ -355,6 +356,26 @@ fn key_sets_verify_by_algorithm_and_id() {
         Err(TokenError::UnknownKey)
     );
     assert_eq!(verdict("es256-named-as-rs256"), Err(TokenError::Signature));
+    // One changed bit, a signature that is no number below the modulus, and one of another length.
+    for name in ["rs256", "es256", "eddsa"] {
+        let (message, signature) = tokens[name].as_str().unwrap().rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let mut changed = signature.clone();
+        changed[signature.len() / 2] ^= 1;
+        for wrong in [
+            &changed[..],
+            &vec![0xff; signature.len()],
+            &signature[1..],
+            &[],
+        ] {
+            let text = format!("{message}.{}", URL_SAFE_NO_PAD.encode(wrong));
+            assert_eq!(
+                verifier.verify(&text, NOW),
+                Err(TokenError::Signature),
+                "{name}"
+            );
+        }
+    }
     // A symmetric key of a public document must never verify.
     let text = hs256(
         &json!({"alg": "HS256", "kid": "secret"}),

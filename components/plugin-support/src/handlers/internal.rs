@@ -1,9 +1,11 @@
 //! `/api/internal`: what gateways ask. Every route of it wants the service credential.
 
 use super::{read, refused};
-use crate::{answer::Answer, call::Call, store::Want};
+use crate::{call::Call, store::Want};
 use directory::{Code, Kind, Refusal, Scope, etag, server::Server, snapshot::Internal};
+use http::StatusCode;
 use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX};
+use rest::Answer;
 use serde_json::json;
 
 /// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
@@ -16,11 +18,11 @@ pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
     ];
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::of(&id, &state)?;
-    if etag::unchanged(call.if_none_match.as_deref(), server.revision) {
-        return Ok(Answer::empty(304).etag(server.revision));
+    if call.has_revision(server.revision) {
+        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(server.revision));
     }
     let text = serde_json::to_string(&Internal::of(&server, &state)).map_err(|_| Code::Internal)?;
-    Ok(Answer::text(200, text).etag(server.revision))
+    Ok(Answer::text(StatusCode::OK, text).etag(server.revision))
 }
 
 /// `GET /api/internal/users/{userId}`; unknown ones need no proof.
@@ -35,7 +37,7 @@ pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(KNOWN_USERS_PAGE_MAX, KNOWN_USERS_PAGE_MAX)?;
     let users = call
         .store
-        .noted_users(call.after()?, limit)
+        .known_users(call.after()?, limit)
         .await
         .map_err(|fault| refused(&fault))?;
     let next = users

@@ -1,7 +1,7 @@
 //! Coming and going: join, leave, invites, requests to join; for clients, and for gateways that ask on behalf of a socket.
 
 use super::{about, commit, load, read};
-use crate::{answer::Answer, call::Call, password, random, store::Want};
+use crate::{call::Call, password, random, store::Want};
 use directory::{
     Code, Edit, Kind, Refusal, Scope, State, Transaction,
     join::{self, Knock, Verdict},
@@ -11,6 +11,7 @@ use directory::{
 };
 use identifiers::{ServerId, UserId};
 use identity::Mode;
+use rest::{Answer, page};
 use serde_json::{Value, json};
 
 /// What somebody who wants in shows.
@@ -336,7 +337,7 @@ pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
     )
     .await?;
     if loaded.state.entry(Kind::Invite, &code).is_none() {
-        return Err(Refusal::not_found("invite"));
+        return Err(not_found("invite"));
     }
     let target = code.chars().take(4).collect::<String>();
     let transaction = loaded
@@ -365,7 +366,7 @@ pub(crate) async fn requests(call: &Call) -> Result<Answer, Refusal> {
             person::request_view(&entry.key, &entry.read()?),
         ))
     });
-    Ok(Answer::ok(&super::page("requests", items.collect(), limit)))
+    Ok(Answer::ok(&page("requests", items.collect(), limit)))
 }
 
 /// `POST /api/servers/{serverId}/join-requests`.
@@ -450,5 +451,5 @@ fn requested(state: &State, user: &UserId) -> Result<JoinRequest, Refusal> {
     state
         .entry(Kind::Request, user.as_str())
         .and_then(|entry| entry.read())
-        .ok_or_else(|| Refusal::not_found("request"))
+        .ok_or_else(|| not_found("request"))
 }

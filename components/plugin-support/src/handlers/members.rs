@@ -1,7 +1,7 @@
 //! Members and bans.
 
-use super::{Loaded, about, commit, load, page, refused};
-use crate::{answer::Answer, call::Call, store::Want};
+use super::{Loaded, about, commit, load, refused};
+use crate::{call::Call, store::Want};
 use directory::{
     Edit, Kind, Refusal, Scope,
     permission::{self, Action, Standing},
@@ -9,6 +9,7 @@ use directory::{
     role::Grant,
 };
 use identifiers::{ServerId, UserId};
+use rest::{Answer, page};
 
 /// `GET /api/servers/{serverId}/members`.
 pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
@@ -111,7 +112,7 @@ pub(crate) async fn unban(call: &Call) -> Result<Answer, Refusal> {
     let (id, user) = (call.server_id()?, call.user_id(1)?);
     let loaded = load(call, &id, Action::ManageMembers, about(&user)).await?;
     if loaded.state.entry(Kind::Ban, user.as_str()).is_none() {
-        return Err(Refusal::not_found("ban"));
+        return Err(not_found("ban"));
     }
     let transaction = loaded
         .transaction(call, "ban.delete", user.as_str())?

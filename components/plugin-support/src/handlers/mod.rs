@@ -45,12 +45,10 @@ impl Loaded {
             target,
         )
         .checks(permission::checks(&call.actor, &self.state, self.standing));
-        Ok(
-            match etag::guard(call.if_match.as_deref(), self.server.revision)? {
-                Some(revision) => transaction.check(Check::Match { revision }),
-                None => transaction,
-            },
-        )
+        Ok(match etag::guard(call.if_match(), self.server.revision)? {
+            Some(revision) => transaction.check(Check::Match { revision }),
+            None => transaction,
+        })
     }
 }
 
@@ -137,30 +135,19 @@ fn limit(transaction: &Transaction, fault: &Fault) -> Option<Refusal> {
             Check::Room {
                 kind: Kind::Member, ..
             } => Some(Code::Full.into()),
-            Check::Room { kind, max } => Some(Refusal::limit(&format!("{}s", kind.as_str()), *max)),
+            Check::Room { kind, max } => Some(limit_reached(&format!("{}s", kind.as_str()), *max)),
             _ => None,
         }),
         Fault::Owned => transaction.checks.iter().find_map(|check| match check {
-            Check::Owned { max, .. } => Some(Refusal::limit("servers", *max)),
+            Check::Owned { max, .. } => Some(limit_reached("servers", *max)),
             _ => None,
         }),
-        Fault::Bytes => Some(Refusal::limit(
+        Fault::Bytes => Some(limit_reached(
             "bytes of requirements and event definitions",
             directory::requirement::bytes_max(),
         )),
         _ => None,
     }
-}
-
-/// One page as `{"<name>":[…],"next":key|null}`: `next` is the key to ask the following page with.
-pub(super) fn page(name: &str, items: Vec<(String, Value)>, limit: u64) -> Value {
-    let next = items
-        .last()
-        .filter(|_| items.len() as u64 == limit)
-        .map(|(key, _)| key.clone());
-    let mut page = json!({"next": next});
-    page[name] = items.into_iter().map(|(_, item)| item).collect();
-    page
 }
 
 /// A JSON object's text with further members behind its own, whose order and number forms stay.

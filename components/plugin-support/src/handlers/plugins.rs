@@ -1,10 +1,12 @@
 //! `/api/servers/{serverId}/plugins…`: the seed's own surface (T41 to T47).
 
 use super::{commit, extended, load};
-use crate::{answer::Answer, call::Call, store::Want};
+use crate::{call::Call, store::Want};
 use directory::{
     Code, Kind, Refusal, etag, event, permission::Action, requirement, snapshot::Snapshot,
 };
+use http::StatusCode;
+use rest::Answer;
 use serde_json::json;
 
 /// `GET …/plugins`: the snapshot.
@@ -17,12 +19,12 @@ pub(crate) async fn snapshot(call: &Call) -> Result<Answer, Refusal> {
     )
     .await?;
     let revision = loaded.server.revision;
-    if etag::unchanged(call.if_none_match.as_deref(), revision) {
-        return Ok(Answer::empty(304).etag(revision));
+    if call.has_revision(revision) {
+        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(revision));
     }
     let text = serde_json::to_string(&Snapshot::of(&loaded.server, &loaded.state))
         .map_err(|_| Code::Internal)?;
-    Ok(Answer::text(200, text).etag(revision))
+    Ok(Answer::text(StatusCode::OK, text).etag(revision))
 }
 
 /// `PUT …/plugins/{pluginId}/requirement`.
@@ -50,7 +52,7 @@ pub(crate) async fn put_requirement(call: &Call) -> Result<Answer, Refusal> {
     let revision = commit(call, &transaction).await?.revision;
     let text = serde_json::to_string(&row.view()).map_err(|_| Code::Internal)?;
     Ok(Answer::text(
-        200,
+        StatusCode::OK,
         extended(&text, &json!({"revision": revision, "warnings": warnings})),
     )
     .etag(revision))
@@ -92,7 +94,7 @@ pub(crate) async fn put_event(call: &Call) -> Result<Answer, Refusal> {
     let revision = commit(call, &transaction).await?.revision;
     let text = serde_json::to_string(&row).map_err(|_| Code::Internal)?;
     Ok(Answer::text(
-        200,
+        StatusCode::OK,
         extended(&text, &json!({"serverId": server, "revision": revision})),
     )
     .etag(revision))

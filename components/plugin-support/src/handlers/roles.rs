@@ -1,12 +1,13 @@
 //! Roles, and who holds them.
 
 use super::{about, commit, load};
-use crate::{answer::Answer, call::Call, store::Want};
+use crate::{call::Call, store::Want};
 use directory::{
     Kind, Refusal,
     permission::Action,
     role::{self, Grant, Role},
 };
+use rest::Answer;
 use serde_json::json;
 
 /// `GET /api/servers/{serverId}/roles`.

@@ -1,8 +1,7 @@
 //! `/api/servers`: list, make, read, change and end servers; `/api/audit`.
 
-use super::{Loaded, commit, load, page, read, refused};
+use super::{Loaded, commit, load, read, refused};
 use crate::{
-    answer::Answer,
     call::Call,
     config::Creators,
     password, random,
@@ -13,9 +12,11 @@ use directory::{
     permission::Action,
     server::{self, Form, Server, Wish},
 };
+use http::{StatusCode, header};
 use identifiers::{ServerId, UserId};
 use identity::Mode;
 use limits::directory::{AUDIT_PAGE_MAX, SERVERS_PER_ADMIN_MAX};
+use rest::{Answer, page};
 use serde_json::{Value, json};
 
 /// `GET /api/servers`.
@@ -83,9 +84,9 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
     let committed = commit(call, &transaction).await?;
     let server = Server::of(&id, &read(call, &scope, &[]).await?)?;
     let location = format!("/api/servers/{id}");
-    Ok(Answer::json(201, &server.view())
+    Ok(Answer::json(StatusCode::CREATED, &server.view())
         .etag(committed.revision)
-        .header("location", location))
+        .header(header::LOCATION, &location))
 }
 
 /// `GET /api/servers/{serverId}`.
@@ -95,8 +96,8 @@ pub(crate) async fn show(call: &Call) -> Result<Answer, Refusal> {
         state,
         standing,
     } = load(call, &call.server_id()?, Action::View, [Want::Members]).await?;
-    if etag::unchanged(call.if_none_match.as_deref(), server.revision) {
-        return Ok(Answer::empty(304).etag(server.revision));
+    if call.has_revision(server.revision) {
+        return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(server.revision));
     }
     let mut view = server.view();
     view["memberCount"] = state.members.into();
@@ -198,7 +199,7 @@ fn owned_max(call: &Call) -> u64 {
 pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(limits::rest::PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX)?;
     let before = call.number("before", i64::MAX as u64, i64::MAX as u64)?;
-    let server = match call.query("server") {
+    let server = match call.query.get("server") {
         Some(text) => Some(
             ServerId::new(text)
                 .map_err(|error| Refusal::new(Code::InvalidServerId, error.to_string()))?,

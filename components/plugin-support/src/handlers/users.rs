@@ -1,12 +1,13 @@
 //! `/api/users/me`: what an identity keeps for itself: its lock, its keys, whom it blocks.
 
 use super::{commit, read, refused};
-use crate::{answer::Answer, call::Call, store::Want};
+use crate::{call::Call, store::Want};
 use directory::{
     Kind, Refusal, Scope, State, Transaction,
     person::{self, User},
 };
 use identifiers::UserId;
+use rest::Answer;
 use serde_json::{Value, json};
 
 /// What the directory knows of an identity, for itself and for gateways.
@@ -118,10 +119,7 @@ async fn change_blocks(
             .collect(),
     );
     if users.len() > limits::identity::BLOCKS_MAX {
-        return Err(Refusal::limit(
-            "blocks",
-            limits::identity::BLOCKS_MAX as u64,
-        ));
+        return Err(limit_reached("blocks", limits::identity::BLOCKS_MAX as u64));
     }
     let revision = commit(
         call,

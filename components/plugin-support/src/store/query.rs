@@ -196,7 +196,7 @@ impl Store {
     }
 
     /// One page of the identities that something is known of, by id: owners, holders of roles, and whoever has a scope of their own.
-    pub(crate) async fn noted_users(&self, after: &str, limit: u64) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn known_users(&self, after: &str, limit: u64) -> Result<Vec<String>, Fault> {
         let branches = [
             "SELECT DISTINCT owner AS id FROM scope WHERE owner > ?1 ORDER BY id LIMIT ?2",
             "SELECT DISTINCT key AS id FROM entry WHERE kind = 'grant' AND key > ?1 ORDER BY id LIMIT ?2",
@@ -208,7 +208,7 @@ impl Store {
             .map(|(at, branch)| format!("SELECT id FROM ({branch}) AS branch_{at}"))
             .collect();
         let statement = format!(
-            "SELECT id FROM ({}) AS noted ORDER BY id LIMIT ?2",
+            "SELECT id FROM ({}) AS known ORDER BY id LIMIT ?2",
             union.join(" UNION ")
         );
         let rows = self

@@ -7,7 +7,7 @@ use serde_json::{Value, json, value::RawValue};
 /// The answer's body. `outgoing` and `reply` are the bytes that would be sent, so that their order and spelling can be seen.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Said {
+struct VerdictBody {
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     effects: Option<Vec<Value>>,
@@ -23,17 +23,17 @@ struct Said {
     ticket: Option<u64>,
 }
 
-/// What the judge said about `original`.
-pub(crate) fn verdict(verdict: Verdict, original: &[u8]) -> String {
-    let said = match verdict {
-        Verdict::Pass => Said {
+/// The JSON text of a verdict about `original`.
+pub(crate) fn to_json(verdict: Verdict, original: &[u8]) -> String {
+    let body = match verdict {
+        Verdict::Pass => VerdictBody {
             verdict: "pass",
-            ..Said::default()
+            ..VerdictBody::default()
         },
-        Verdict::Rewrite(bytes) => Said {
+        Verdict::Rewrite(bytes) => VerdictBody {
             verdict: "rewrite",
             outgoing: raw(bytes),
-            ..Said::default()
+            ..VerdictBody::default()
         },
         Verdict::Route(decision) => {
             let patches: Vec<_> = decision
@@ -46,31 +46,31 @@ pub(crate) fn verdict(verdict: Verdict, original: &[u8]) -> String {
                 })
                 .collect();
             let outgoing = envelope::verdict::apply(original, &patches).and_then(raw);
-            Said {
+            VerdictBody {
                 verdict: "route",
                 effects: Some(decision.effects.into_iter().map(effect).collect()),
                 outgoing,
-                ..Said::default()
+                ..VerdictBody::default()
             }
         }
-        Verdict::Refuse(refusal) => Said {
+        Verdict::Refuse(refusal) => VerdictBody {
             verdict: "refuse",
             code: Some(refusal.code),
             reply: raw(refusal.reply),
-            ..Said::default()
+            ..VerdictBody::default()
         },
-        Verdict::NeedSnapshot(server_id) => Said {
+        Verdict::NeedSnapshot(server_id) => VerdictBody {
             verdict: "need-snapshot",
             server_id: Some(server_id),
-            ..Said::default()
+            ..VerdictBody::default()
         },
-        Verdict::Later(ticket) => Said {
+        Verdict::Later(ticket) => VerdictBody {
             verdict: "later",
             ticket: Some(ticket),
-            ..Said::default()
+            ..VerdictBody::default()
         },
     };
-    String::from_utf8(envelope::reply::bytes(&said)).unwrap_or_default()
+    String::from_utf8(envelope::reply::bytes(&body)).unwrap_or_default()
 }
 
 /// Bytes that are JSON, as they are.
@@ -88,8 +88,8 @@ fn effect(effect: Effect) -> Value {
             Status::Away => "away",
             Status::Online => "online",
         }}),
-        Effect::Join(wish) => access("join", &wish),
-        Effect::View(wish) => access("view", &wish),
+        Effect::Join(wanted) => access("join", &wanted),
+        Effect::View(wanted) => access("view", &wanted),
         Effect::Leave(server_id) => json!({"effect": "leave", "serverId": server_id}),
         Effect::Broadcast(server_id) => json!({"effect": "broadcast", "serverId": server_id}),
         Effect::SendToMember(to) => {
@@ -115,7 +115,7 @@ fn effect(effect: Effect) -> Value {
     }
 }
 
-/// Secrets are named, not repeated.
+/// Says whether secrets were given, without repeating them.
 fn access(name: &str, access: &Access) -> Value {
     json!({
         "effect": name,
