@@ -17,8 +17,12 @@ use std::{
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build");
     let folder = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo names the folder")?);
-    let mut table = String::from("&[\n");
-    for (at, (path, document)) in documents().into_iter().enumerate() {
+    let documents = documents();
+    let mut table = format!(
+        "static DOCUMENTS: [(&str, Document); {}] = [\n",
+        documents.len()
+    );
+    for (at, (path, document)) in documents.into_iter().enumerate() {
         let (plain, gzip) = (format!("{at}.json"), format!("{at}.json.gz"));
         let made = Compressed::new(&document);
         fs::write(folder.join(&plain), &made.plain)?;
@@ -31,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             made.digest
         )?;
     }
-    table.push(']');
+    table.push_str("];\n");
     fs::write(Path::new(&folder).join("documents.rs"), table)?;
     Ok(())
 }

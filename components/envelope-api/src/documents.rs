@@ -2,8 +2,8 @@
 
 use rest::Document;
 
-/// Every document by its path, in the order of paths.
-static DOCUMENTS: &[(&str, Document)] = include!(concat!(env!("OUT_DIR"), "/documents.rs"));
+// `DOCUMENTS`: every document by its path, in the order of paths.
+include!(concat!(env!("OUT_DIR"), "/documents.rs"));
 
 /// The document at a path; a slash at its end is ignored.
 pub(crate) fn find(path: &str) -> Option<&'static Document> {

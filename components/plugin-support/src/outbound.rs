@@ -1,4 +1,4 @@
-//! What this component asks of others: bounded in time and bytes. And the wake-up of gateways, which nothing depends on (decision 20).
+//! What this component asks of others: bounded in time and bytes. And the wake-up of gateways, which nothing depends on.
 
 use crate::config::Config;
 use bytes::Bytes;

@@ -1,6 +1,4 @@
-//! Answers: JSON, and refusals as `{"error","code",…}`.
-//!
-//! Invariant: a refusal's text names what is wrong and never holds a token, a value or a secret.
+//! Answers: JSON, and errors as `{"error","code",…}`. An error's text names what is wrong and never holds a token, a value or a secret.
 
 use bytes::Bytes;
 use capability::UnknownCapability;
@@ -8,28 +6,40 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use plugin_host::plugin::AdminError;
 use plugin_store::StoreError;
-use serde_json::{Map, Value, json};
+use rest::{Answer, ErrorCode};
+use serde_json::Value;
 
 /// Bodies in and out.
 pub type Body = UnsyncBoxBody<Bytes, anyhow::Error>;
 
+/// The kind of an error: its status and its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Kind {
+    status: StatusCode,
+    code: &'static str,
+}
+
+impl ErrorCode for Kind {
+    fn as_str(self) -> &'static str {
+        self.code
+    }
+
+    fn status(self) -> u16 {
+        self.status.as_u16()
+    }
+
+    fn retry_after_seconds(self) -> Option<u64> {
+        (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+    }
+}
+
 /// Why a request is not done.
 #[derive(Debug)]
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    code: &'static str,
-    message: String,
-    more: Map<String, Value>,
-}
+pub(crate) struct Refusal(rest::Error<Kind>);
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            message: message.into(),
-            more: Map::new(),
-        }
+        Self(rest::Error::new(Kind { status, code }, message))
     }
 
     /// Something in the path, the query or the body breaks a rule.
@@ -45,7 +55,6 @@ impl Refusal {
         Self::new(StatusCode::CONFLICT, code, message)
     }
 
-    /// The text of the seeds.
     pub(crate) fn plugin_not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
@@ -54,29 +63,18 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.insert(name.to_owned(), value.into());
-        self
+    pub(crate) fn with(self, name: &str, value: impl Into<Value>) -> Self {
+        Self(self.0.with(name, value))
     }
 
     pub(crate) fn into_response(self) -> Response<Body> {
-        let mut body = json!({"error": self.message, "code": self.code});
-        if let Some(object) = body.as_object_mut() {
-            object.extend(self.more);
-        }
-        let mut response = status(self.status, &body);
-        if self.status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
+        response(self.0.answer().header(header::CACHE_CONTROL, "no-store"))
     }
+}
+
+/// The HTTP form of an answer.
+pub(crate) fn response(answer: Answer) -> Response<Body> {
+    answer.into_response().map(full)
 }
 
 impl From<StoreError> for Refusal {
@@ -130,16 +128,7 @@ impl From<AdminError> for Refusal {
 
 /// 200 with JSON.
 pub(crate) fn ok(body: &Value) -> Response<Body> {
-    status(StatusCode::OK, body)
-}
-
-pub(crate) fn status(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = bytes(Bytes::from(body.to_string()), "application/json");
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
+    response(Answer::ok(body).header(header::CACHE_CONTROL, "no-store"))
 }
 
 /// 200 with anything.
@@ -157,7 +146,7 @@ pub(crate) fn full(body: Bytes) -> Body {
         .boxed_unsync()
 }
 
-/// RFC 3339 in UTC with milliseconds, as the seeds write times.
+/// RFC 3339 in UTC with milliseconds.
 pub(crate) fn timestamp(at_ms: u64) -> String {
     let at = i64::try_from(at_ms)
         .ok()

@@ -1,6 +1,4 @@
-//! Who asks (R46): a person with a token of the host, or a plugin with its own (R40).
-//!
-//! Invariant: without a credential that verifies nothing is answered but 401, and a plugin's token opens its own values alone.
+//! The caller: a person with a token of the host, or a plugin with its own. A plugin's token opens its own values alone.
 
 use crate::answer::Refusal;
 use http::{HeaderMap, StatusCode, header};
@@ -13,7 +11,7 @@ pub type Verify = Box<dyn Fn(&str) -> Result<Claims, TokenError> + Send + Sync>;
 /// What a plugin's own token begins with, so that it is told from those of people.
 pub(crate) const PLUGIN_TOKEN_PREFIX: &str = "jfp_";
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Caller {
     /// A person.
@@ -74,7 +72,7 @@ impl Needs {
     }
 }
 
-/// Finds out who asks.
+/// The caller of a request.
 ///
 /// # Errors
 /// 401; 503 when the store fails.
@@ -83,22 +81,8 @@ pub(crate) async fn caller(
     verify: &Verify,
     store: &PluginStore,
 ) -> Result<Caller, Refusal> {
-    let unknown = |code, message: String| Refusal::new(StatusCode::UNAUTHORIZED, code, message);
-    let given = headers
-        .get(header::AUTHORIZATION)
+    let token = bearer(headers)?
         .ok_or_else(|| unknown("UNAUTHENTICATED", "this needs a bearer token".into()))?;
-    let token = given
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    let Some((_, token)) = token else {
-        return Err(unknown(
-            "INVALID_TOKEN",
-            "the authorization header presents no bearer token".into(),
-        ));
-    };
-    let token = token.trim();
     if token.starts_with(PLUGIN_TOKEN_PREFIX) {
         let record = store.record_by_token(&token_digest(token)).await?;
         return match record {
@@ -106,8 +90,43 @@ pub(crate) async fn caller(
             None => Err(unknown("INVALID_TOKEN", "no plugin has this token".into())),
         };
     }
-    match verify(token) {
-        Ok(claims) => Ok(Caller::Person(claims)),
-        Err(error) => Err(unknown("INVALID_TOKEN", error.to_string()).with("reason", error.code())),
+    verified(token, verify).map(Caller::Person)
+}
+
+/// Verifies the host's token of a request that needs none, where it presents one.
+///
+/// # Errors
+/// 401.
+pub(crate) fn verify_given(headers: &HeaderMap, verify: &Verify) -> Result<(), Refusal> {
+    match bearer(headers)? {
+        Some(token) => verified(token, verify).map(drop),
+        None => Ok(()),
     }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let Some(given) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let credential = given
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    match credential {
+        Some((_, token)) => Ok(Some(token.trim())),
+        None => Err(unknown(
+            "INVALID_TOKEN",
+            "the authorization header presents no bearer token".into(),
+        )),
+    }
+}
+
+fn verified(token: &str, verify: &Verify) -> Result<Claims, Refusal> {
+    verify(token)
+        .map_err(|error| unknown("INVALID_TOKEN", error.to_string()).with("reason", error.code()))
+}
+
+fn unknown(code: &'static str, message: String) -> Refusal {
+    Refusal::new(StatusCode::UNAUTHORIZED, code, message)
 }

@@ -9,7 +9,6 @@ use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use limits::plugin_api::BODY_TIMEOUT_MS;
 use parking_lot::Mutex;
-use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -68,7 +67,7 @@ impl Call {
             .transpose()
     }
 
-    /// Page and page size of the query (R47).
+    /// Page and page size of the query.
     pub(crate) fn page(&self) -> Result<(usize, usize), Refusal> {
         let small = |name| {
             Ok::<_, Refusal>(
@@ -136,21 +135,15 @@ impl Call {
     }
 }
 
-/// The segments of a path, each decoded once. Which of them may hold what is their reader's business.
+/// The decoded segments of a path.
 ///
 /// # Errors
-/// 400 when one is no UTF-8 when decoded.
+/// 400 when it is not percent-encoded UTF-8.
 pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
-    let decode = |segment: &str| {
-        let decoded = percent_decode_str(segment).decode_utf8();
-        decoded
-            .map(|text| text.into_owned())
-            .map_err(|_| Refusal::bad("the path is not percent-encoded UTF-8"))
-    };
-    path.split('/').skip(1).map(decode).collect()
+    rest::segments(path).map_err(|_| Refusal::bad("the path is not percent-encoded UTF-8"))
 }
 
-/// Whether a decoded segment names something: what would be taken for a path is refused (R45).
+/// Whether a decoded segment names something: what would be taken for a path is refused.
 ///
 /// # Errors
 /// 400.

@@ -1,39 +1,43 @@
-//! Plugins over REST (requirements 7.5): managing them, their values, logs, grants and questions, and the routes that they answer themselves.
+//! Plugins over REST: managing them, their values, logs, grants and questions, the routes that they answer themselves, and the OpenAPI
+//! document of the whole host.
 //!
-//! What it is not: a listener, or an owner of state; sockets are the caller's, plugins are `plugin_host`'s, what is durable is `storage`'s.
-//! Invariant: nothing is answered to whoever presents no credential that verifies (R46), and everything that is read is bounded.
+//! Sockets are the caller's, plugins `plugin_host`'s, durable state `plugin_store`'s. Everything but the document needs a credential that
+//! verifies, and everything that is read is bounded.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod auth;
 mod call;
-mod cors;
 mod handlers;
 mod openapi;
 mod route;
 
-use http::{HeaderValue, Method, Request, Response, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::plugin::{self, Plugins};
 use plugin_store::PluginStore;
+use rest::cors::{self, Origins};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub use answer::Body;
 pub use auth::Verify;
-pub use openapi::{extend as extend_openapi, extend_answer};
+pub use openapi::document as openapi;
 pub use route::RESERVED_IDS;
 
 use answer::Refusal;
 use auth::{Caller, Needs};
 use call::Call;
 
+/// What web pages may read of an answer.
+const ANSWER_HEADERS: &str = "allow, etag, retry-after";
+
 /// Answers requests about plugins.
 pub struct PluginApi {
     plugins: Plugins,
     verify: Verify,
-    origins: Vec<String>,
+    origins: Origins,
     followers: Arc<Semaphore>,
 }
 
@@ -53,13 +57,12 @@ impl PluginApi {
         Self {
             plugins,
             verify,
-            origins,
+            origins: Origins::from_list(origins),
             followers,
         }
     }
 
-    /// Whether a request is this crate's. `/api/audit` is shared with the directory: with `recent` or `plugin` in its query it is about
-    /// plugins.
+    /// Whether a request is this crate's.
     #[must_use]
     pub fn takes(uri: &Uri) -> bool {
         let path = uri.path();
@@ -76,7 +79,7 @@ impl PluginApi {
         ]
         .into_iter()
         .any(below)
-            || is_audit(uri)
+            || path == openapi::PATH
     }
 
     /// Answers a request. Never fails: what goes wrong is an answer.
@@ -86,8 +89,10 @@ impl PluginApi {
             .handle(request)
             .await
             .unwrap_or_else(Refusal::into_response);
-        cors::admit(&mut response, &self.origins, origin.as_ref());
-        // What a plugin says is its business; what it is taken for is not to be guessed.
+        response
+            .headers_mut()
+            .extend(self.origins.headers(origin.as_ref(), ANSWER_HEADERS));
+        // A plugin's answer is passed on as it is; browsers must not guess its type.
         response.headers_mut().insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -96,6 +101,9 @@ impl PluginApi {
     }
 
     async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        if request.uri().path() == openapi::PATH {
+            return self.document(&request);
+        }
         let segments = call::segments(request.uri().path())?;
         let on_route = matches!(&*segments, [_, plugins, route, _, ..] if plugins == "plugins" && route == "route");
         let preflight = request.method() == Method::OPTIONS
@@ -103,28 +111,47 @@ impl PluginApi {
                 .headers()
                 .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if preflight && on_route {
-            return Ok(cors::options(
+            return Ok(answer::response(cors::preflight(
                 "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-            ));
+                route::REQUEST_HEADERS,
+            )));
         }
         if request.method() == Method::OPTIONS && !on_route {
-            return Ok(cors::options(&route::methods(&segments)));
+            return Ok(route::preflight(&segments));
         }
         let caller = auth::caller(request.headers(), &self.verify, self.store()).await?;
         if on_route {
             return self.forward(request, &segments, caller).await;
         }
-        let audit = is_audit(request.uri());
         let (head, body) = request.into_parts();
         let call = Call::new(caller, Vec::new(), head.uri.query(), body);
-        if audit {
-            Needs::Admin.admit(&call.caller, None)?;
-            return handlers::audit::recent(self, &call);
-        }
         route::ask(self, &head.method, &segments, call).await
     }
 
-    /// Hands a request to the plugin whose route it is (R25 to R29).
+    /// The OpenAPI document. It needs no credential, but one that is presented must verify, as everywhere.
+    fn document(&self, request: &Request<Body>) -> Result<Response<Body>, Refusal> {
+        const METHODS: &str = "GET, HEAD, OPTIONS";
+        match *request.method() {
+            Method::GET | Method::HEAD => {
+                auth::verify_given(request.headers(), &self.verify)?;
+                Ok(answer::response(
+                    openapi::DOCUMENT.answer(request.headers()),
+                ))
+            }
+            Method::OPTIONS => Ok(answer::response(cors::preflight(
+                METHODS,
+                route::REQUEST_HEADERS,
+            ))),
+            _ => Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "this path knows other methods",
+            )
+            .with("allow", METHODS)),
+        }
+    }
+
+    /// Hands a request to the plugin whose route it is.
     async fn forward(
         &self,
         request: Request<Body>,
@@ -157,12 +184,4 @@ impl PluginApi {
     fn store(&self) -> &PluginStore {
         self.plugins.store()
     }
-}
-
-fn is_audit(uri: &Uri) -> bool {
-    let about_plugins = |query: &str| {
-        url::form_urlencoded::parse(query.as_bytes())
-            .any(|(name, _)| name == "recent" || name == "plugin")
-    };
-    uri.path() == "/api/audit" && uri.query().is_some_and(about_plugins)
 }

@@ -1,180 +1,151 @@
-//! What this crate adds to the OpenAPI document of the directory, made from the table of routes; schemas stand in `schemas.json` beside this.
+//! The OpenAPI document of the native host: the directory's, and this crate's routes. Schemas stand in `schemas.json` beside this file.
 
 use crate::{
-    answer::{Body, Refusal, full},
     auth::Needs,
     route::{ROUTES, Route},
 };
-use http::{Response, StatusCode, header};
-use http_body_util::{BodyExt, Limited};
-use limits::rest::RESPONSE_BYTES_MAX;
-use serde_json::{Map, Value, json};
+use rest::{
+    Compressed, Document,
+    openapi::{Document as OpenApi, Operation, Parameter, Response, placeholders},
+};
+use serde_json::json;
+use std::sync::LazyLock;
+
+/// Where the document is served.
+pub(crate) const PATH: &str = "/api/openapi.json";
 
 const SCHEMAS: &str = include_str!("schemas.json");
 const PLUGIN_ID: &str = "^[a-z0-9][a-z0-9.-]{1,126}[a-z0-9]$";
+const FORWARDED_PATH: &str = "/api/plugins/route/{route}/{path}";
 
 /// Methods that plugins may answer on their routes.
-const FORWARDED: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+const FORWARDED: [(&str, &str); 5] = [
+    ("GET", "get"),
+    ("POST", "post"),
+    ("PUT", "put"),
+    ("PATCH", "patch"),
+    ("DELETE", "delete"),
+];
 
-/// The directory's answer with the routes about plugins in it. What is no such document goes on as it is.
-pub async fn extend_answer(response: Response<Body>) -> Response<Body> {
-    if response.status() != StatusCode::OK {
-        return response;
-    }
-    let (mut head, body) = response.into_parts();
-    let Ok(bytes) = Limited::new(body, RESPONSE_BYTES_MAX)
-        .collect()
-        .await
-        .map(|body| body.to_bytes())
-    else {
-        return Refusal::new(
-            StatusCode::BAD_GATEWAY,
-            "EDGE_UNAVAILABLE",
-            "the document broke off",
+/// The document, made at its first use.
+pub(crate) static DOCUMENT: LazyLock<Document> =
+    LazyLock::new(|| Compressed::new(&document().into_json()).leak());
+
+/// The directory's routes and those of this crate.
+#[must_use]
+pub fn document() -> OpenApi {
+    directory::api::document()
+        .operations(ROUTES.0.iter().map(operation))
+        .operations(FORWARDED.map(|(method, verb)| forwarded(method, verb)))
+        .schemas(serde_json::from_str(SCHEMAS).unwrap_or_default())
+        .bearer(
+            "pluginToken",
+            "A plugin's own token; it opens the plugin's values and nothing else.",
         )
-        .into_response();
-    };
-    let Ok(mut document) = serde_json::from_slice::<Value>(&bytes) else {
-        return Response::from_parts(head, full(bytes));
-    };
-    extend(&mut document);
-    head.headers.remove(header::CONTENT_LENGTH);
-    head.headers.remove(header::ETAG);
-    Response::from_parts(head, full(document.to_string().into()))
 }
 
-/// Adds the routes about plugins to a document.
-pub fn extend(document: &mut Value) {
-    let mut paths = Map::new();
-    for route in ROUTES {
-        let at = paths.entry(route.path).or_insert_with(|| json!({}));
-        at[route.method.to_ascii_lowercase()] = operation(route);
-    }
-    for method in FORWARDED {
-        let at = paths
-            .entry("/api/plugins/route/{route}/{path}")
-            .or_insert_with(|| json!({}));
-        at[method] = forwarded(method);
-    }
-    let schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).unwrap_or_default();
-    merge(&mut document["paths"], paths);
-    merge(&mut document["components"]["schemas"], schemas);
-    document["components"]["securitySchemes"]["pluginToken"] = json!({"type": "http", "scheme": "bearer", "description": "A plugin's own token; it opens the plugin's values and nothing else."});
-    if let Some(parameters) = document
-        .pointer_mut("/paths/~1api~1audit/get/parameters")
-        .and_then(Value::as_array_mut)
-    {
-        // The same path answers about plugins when one of these is given.
-        parameters.extend(["recent", "plugin"].map(query));
-    }
-    if let Some(schema) = document
-        .pointer_mut("/paths/~1api~1audit/get/responses/200/content/application~1json/schema")
-    {
-        let of_directory = schema.take();
-        *schema = json!({"anyOf": [of_directory, reference("AuditEntries")]});
-    }
-}
-
-fn merge(into: &mut Value, from: Map<String, Value>) {
-    if !into.is_object() {
-        *into = json!({});
-    }
-    if let Some(into) = into.as_object_mut() {
-        into.extend(from);
-    }
-}
-
-fn operation(route: &Route) -> Value {
-    let mut operation = json!({
-        "operationId": route.id, "summary": route.summary, "tags": [route.path.split('/').nth(2).unwrap_or_default()],
-        "x-permission": route.needs.as_str(),
-        "parameters": parameters(route.path).into_iter().chain(route.query.iter().copied().map(query)).collect::<Vec<_>>(),
-        "responses": responses(route),
-        "security": match route.needs {
-            Needs::Own => json!([{"token": []}, {"pluginToken": []}]),
-            Needs::Client | Needs::Admin => json!([{"token": []}]),
+fn operation(route: &Route) -> Operation {
+    Operation {
+        method: route.method,
+        path: route.path,
+        id: route.id.to_owned(),
+        summary: route.summary,
+        permission: route.needs.as_str(),
+        security: match route.needs {
+            Needs::Own => &["token", "pluginToken"],
+            Needs::Client | Needs::Admin => &["token"],
         },
-    });
-    if let Some(body) = route.body {
-        operation["requestBody"] =
-            json!({"required": true, "content": {"application/json": {"schema": reference(body)}}});
+        parameters: path_parameters(route.path)
+            .chain(route.query.iter().copied().map(query))
+            .collect(),
+        body: route.body.map(|body| (body, true)),
+        responses: responses(route),
     }
-    operation
 }
 
-fn responses(route: &Route) -> Value {
-    let kind = if route.id == "getPluginBundle" {
-        "application/javascript"
-    } else {
-        "application/json"
-    };
-    let content = json!({ kind: {"schema": reference(route.answer)} });
-    let mut responses = json!({"200": {"description": "Done.", "content": content}});
-    let mut add = |status: &str, words: &str| {
-        responses[status] = json!({"description": words, "content": {"application/json": {"schema": reference("Error")}}});
-    };
-    add(
-        "400",
-        "Something in the path, the query or the body breaks a rule.",
-    );
-    add("401", "No credential, or one that does not verify.");
-    add("403", "Not with this credential.");
-    add("404", "There is no such thing.");
-    add(
-        "503",
-        "The store cannot be used now, or too much is in work.",
-    );
+fn responses(route: &Route) -> Vec<Response> {
+    let error = Response::error;
+    let mut done = Response::json(200, "Done.", route.answer);
+    if route.id == "getPluginBundle" {
+        done.content = Some(("application/javascript", route.answer));
+    }
+    let mut all = vec![
+        done,
+        error(
+            400,
+            "Something in the path, the query or the body breaks a rule.",
+        ),
+        error(401, "No credential, or one that does not verify."),
+        error(403, "Not with this credential."),
+        error(404, "There is no such thing."),
+        error(503, "The store cannot be used now, or too much is in work."),
+    ];
     if route.body.is_some() || route.method == "DELETE" {
-        add("408", "The body did not arrive in time.");
-        add("413", "The body, or a value in it, is too large.");
-        add("507", "A plugin's share of storage is used up.");
+        all.extend([
+            error(408, "The body did not arrive in time."),
+            error(413, "The body, or a value in it, is too large."),
+            error(507, "A plugin's share of storage is used up."),
+        ]);
     }
     if route.method != "GET" {
-        add("409", "It contradicts what there is.");
-        add("500", "The plugin host failed.");
+        all.extend([
+            error(409, "It contradicts what there is."),
+            error(500, "The plugin host failed."),
+        ]);
     }
-    responses
+    all
 }
 
-fn forwarded(method: &str) -> Value {
-    let text = |words: &str| json!({"description": words, "content": {"application/json": {"schema": reference("Error")}}});
-    json!({
-        "operationId": format!("{method}PluginRoute"), "summary": "What the plugin with this route answers (R25 to R29).", "tags": ["plugins"],
-        "x-permission": Needs::Client.as_str(), "security": [{"token": []}],
-        "parameters": [
-            {"name": "route", "in": "path", "required": true, "description": "The route of a plugin.", "schema": {"type": "string", "minLength": 1}},
-            {"name": "path", "in": "path", "required": true, "description": "What the plugin is asked for.", "schema": {"type": "string"}},
+fn forwarded(method: &'static str, verb: &str) -> Operation {
+    let error = Response::error;
+    Operation {
+        method,
+        path: FORWARDED_PATH,
+        id: format!("{verb}PluginRoute"),
+        summary: "The answer of the plugin with this route.",
+        permission: Needs::Client.as_str(),
+        security: &["token"],
+        parameters: vec![
+            Parameter::path(
+                "route",
+                "The route of a plugin.",
+                json!({"type": "string", "minLength": 1}),
+            ),
+            Parameter::path(
+                "path",
+                "The path that the plugin is asked for.",
+                json!({"type": "string"}),
+            ),
         ],
-        "responses": {
-            "default": {"description": "What the plugin answers."},
-            "400": text("The route is none."), "401": text("No credential, or one that does not verify."),
-            "404": text("No running plugin has this route."), "502": text("The plugin failed."),
-            "503": text("The plugin is being started again, or has too much to do."), "504": text("The plugin did not answer in time."),
-        },
+        body: None,
+        responses: vec![
+            Response::empty("default", "The plugin's answer."),
+            error(400, "The route is none."),
+            error(401, "No credential, or one that does not verify."),
+            error(404, "No running plugin has this route."),
+            error(502, "The plugin failed."),
+            error(
+                503,
+                "The plugin is being started again, or has too much to do.",
+            ),
+            error(504, "The plugin did not answer in time."),
+        ],
+    }
+}
+
+fn path_parameters(path: &'static str) -> impl Iterator<Item = Parameter> {
+    placeholders(path).map(|name| match name {
+        "pluginId" => Parameter::path(
+            name,
+            "The plugin's id.",
+            json!({"type": "string", "pattern": PLUGIN_ID}),
+        ),
+        _ => Parameter::path(name, "Opaque.", json!({"type": "string", "minLength": 1})),
     })
 }
 
-fn reference(schema: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{schema}")})
-}
-
-fn parameters(path: &str) -> Vec<Value> {
-    let names = path
-        .split('/')
-        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names
-        .map(|name| {
-            let (words, schema) = match name {
-                "pluginId" => ("The plugin's id (T18).", json!({"type": "string", "pattern": PLUGIN_ID})),
-                _ => ("Opaque.", json!({"type": "string", "minLength": 1})),
-            };
-            json!({"name": name, "in": "path", "required": true, "description": words, "schema": schema})
-        })
-        .collect()
-}
-
 /// Every parameter of a query that a route may name.
-fn query(name: &str) -> Value {
+fn query(name: &'static str) -> Parameter {
     let page_max = limits::plugin_store::PAGE_ITEMS_MAX;
     let (words, schema) = match name {
         "page" => (
@@ -215,45 +186,22 @@ fn query(name: &str) -> Value {
         ),
         _ => ("The capability.", json!({"type": "string"})),
     };
-    let required = name == "capability";
-    json!({"name": name, "in": "query", "required": required, "description": words, "schema": schema})
+    let parameter = Parameter::query(name, words, schema);
+    if name == "capability" {
+        parameter.required()
+    } else {
+        parameter
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{SCHEMAS, extend};
-    use serde_json::{Map, Value, json};
+    use super::document;
 
     #[test]
-    fn every_schema_that_is_named_is_there() {
-        let schemas: Map<String, Value> = serde_json::from_str(SCHEMAS).expect("JSON");
-        let mut document = json!({"paths": {"/api/audit": {"get": {"parameters": []}}}, "components": {"schemas": {"Error": {}, "AnyObject": {}}}});
-        extend(&mut document);
-        let text = document.to_string();
-        let named = text
-            .split("#/components/schemas/")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next());
-        let mut count = 0;
-        for name in named {
-            assert!(
-                document["components"]["schemas"].get(name).is_some(),
-                "{name}"
-            );
-            count += 1;
-        }
-        assert!(
-            count > 100
-                && schemas
-                    .keys()
-                    .all(|name| text.contains(&format!("#/components/schemas/{name}\""))),
-            "none is left over"
-        );
-        assert_eq!(
-            document["paths"]["/api/audit"]["get"]["parameters"]
-                .as_array()
-                .map(Vec::len),
-            Some(2)
-        );
+    fn schemas_and_references_fit() {
+        let (missing, unused) = document().unresolved();
+        assert!(missing.is_empty(), "{missing:?}");
+        assert!(unused.is_empty(), "{unused:?}");
     }
 }

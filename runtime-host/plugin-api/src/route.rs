@@ -1,20 +1,20 @@
-//! The table of routes: the one place that says which paths exist, what they need, and what they answer. The OpenAPI document is made from it.
+//! The table of routes: which paths exist, what they need and what they answer. Dispatch and the OpenAPI document come from it.
 //!
-//! Invariant: static segments stand before placeholders, so they win; the ids in [`RESERVED_IDS`] are therefore no plugins' names.
+//! Fixed segments stand before placeholders, so they win; the ids in [`RESERVED_IDS`] are therefore no plugins' names.
 
 use crate::{
     PluginApi,
-    answer::{Body, Refusal},
+    answer::{Body, Refusal, response},
     auth::Needs,
     call::{Call, name},
-    cors,
     handlers::{audit, calls, check, consents, events, grants, kv, logs, plugins, settings, token},
 };
 use futures::future::BoxFuture;
-use http::{Method, Response, StatusCode, header};
+use http::{Method, Response, StatusCode};
+use rest::{Endpoint, Found, NoRoute, Routes, cors};
 
 /// Ids that stand for something else below `/api/plugins`.
-pub const RESERVED_IDS: [&str; 3] = ["route", "check", "kill-switch"];
+pub const RESERVED_IDS: [&str; 4] = ["route", "check", "audit", "kill-switch"];
 
 type Handler = for<'a> fn(&'a PluginApi, Call) -> BoxFuture<'a, Result<Response<Body>, Refusal>>;
 
@@ -25,8 +25,8 @@ pub(crate) struct Route {
     pub(crate) needs: Needs,
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
-    /// Names of the parameters of the query; `openapi` knows each. What turns an answer into a stream without end is told in the summary, so
-    /// that tools which try every parameter do not wait for it.
+    /// Names of the query parameters; `openapi` describes each. A parameter that makes the answer an endless stream stands in the summary
+    /// alone, so that tools which try every parameter do not wait for it.
     pub(crate) query: &'static [&'static str],
     /// Schema of the body.
     pub(crate) body: Option<&'static str>,
@@ -35,10 +35,20 @@ pub(crate) struct Route {
     handler: Handler,
 }
 
+impl Endpoint for Route {
+    fn method(&self) -> &'static str {
+        self.method
+    }
+
+    fn path(&self) -> &'static str {
+        self.path
+    }
+}
+
 macro_rules! routes {
     ($($method:ident $path:literal $needs:ident $id:literal $query:expr, $body:expr => $answer:literal $handler:path, $summary:literal;)+) => {
         /// All routes but those that plugins answer themselves.
-        pub(crate) static ROUTES: &[Route] = &[$(Route {
+        pub(crate) static ROUTES: Routes<Route> = Routes(&[$(Route {
             method: stringify!($method),
             path: $path,
             needs: Needs::$needs,
@@ -48,45 +58,58 @@ macro_rules! routes {
             body: $body,
             answer: $answer,
             handler: |api, call| Box::pin($handler(api, call)),
-        }),+];
+        }),+]);
     };
 }
 
 routes! {
-    GET "/api/plugins" Client "listPlugins" &[], None => "Plugins" plugins::list, "All installed plugins with their state (R43).";
+    GET "/api/plugins" Client "listPlugins" &[], None => "Plugins" plugins::list, "All installed plugins with their state.";
     GET "/api/plugins/check" Admin "listBadPlugins" &[], None => "BadPlugins" check::directory, "What is wrong with entries of the plugins directory.";
     POST "/api/plugins/check" Client "checkManifest" &["name", "strict"], Some("AnyObject") => "Checked" check::manifest, "Check a manifest, and say all that is wrong with it.";
+    GET "/api/plugins/audit" Admin "listRecentAudit" &["recent", "plugin"], None => "AuditEntries" audit::recent, "The latest decisions about plugins, newest first.";
     GET "/api/plugins/kill-switch" Admin "getKillSwitch" &[], None => "KillSwitch" check::switches, "What has been switched off.";
-    POST "/api/plugins/kill-switch" Admin "setKillSwitch" &[], Some("KillBody") => "KillSwitch" check::kill, "Switch a plugin, or all, off at once, or on again what was switched off here; it stays so when the host starts again (J32).";
-    GET "/api/plugins/{pluginId}" Client "getPlugin" &[], None => "PluginDetails" plugins::show, "One plugin, its manifest included (R44).";
-    POST "/api/plugins/{pluginId}/enable" Admin "enablePlugin" &[], None => "Switched" plugins::enable, "Enable a plugin and approve what it asks for; waits up to two seconds until it works (R21).";
-    POST "/api/plugins/{pluginId}/disable" Admin "disablePlugin" &[], None => "Switched" plugins::disable, "Disable a plugin; its routes are gone afterwards (R22).";
-    POST "/api/plugins/{pluginId}/reload" Admin "reloadPlugin" &[], None => "Switched" plugins::reload, "Load a plugin anew; the old one serves until the new one is ready (T38).";
+    POST "/api/plugins/kill-switch" Admin "setKillSwitch" &[], Some("KillBody") => "KillSwitch" check::kill, "Switch a plugin, or all, off at once, or on again what was switched off here; it stays so when the host starts again.";
+    GET "/api/plugins/{pluginId}" Client "getPlugin" &[], None => "PluginDetails" plugins::show, "One plugin, its manifest included.";
+    POST "/api/plugins/{pluginId}/enable" Admin "enablePlugin" &[], None => "Switched" plugins::enable, "Enable a plugin and approve what it asks for; waits up to two seconds until it works.";
+    POST "/api/plugins/{pluginId}/disable" Admin "disablePlugin" &[], None => "Switched" plugins::disable, "Disable a plugin; its routes are gone afterwards.";
+    POST "/api/plugins/{pluginId}/reload" Admin "reloadPlugin" &[], None => "Switched" plugins::reload, "Load a plugin anew; the old one serves until the new one is ready.";
     GET "/api/plugins/{pluginId}/health" Client "getPluginHealth" &[], None => "Health" plugins::health, "Whether a plugin works.";
-    GET "/api/plugins/{pluginId}/bundle.js" Client "getPluginBundle" &[], None => "Script" plugins::bundle, "The script that an enabled plugin brings for pages (R30).";
-    GET "/api/plugins/{pluginId}/logs" Admin "listPluginLogs" &["page", "page_size", "level", "since"], None => "LogPage" logs::list, "A plugin's log, newest first (R47). With `follow=true` the last `lines` (50) and all that come after them, as server-sent events `log` and `missed`, until the token ends.";
-    GET "/api/plugins/{pluginId}/events" Admin "listPluginEvents" &["page", "page_size"], None => "EventPage" events::list, "What happened in a plugin's life, newest first (R50).";
+    GET "/api/plugins/{pluginId}/bundle.js" Client "getPluginBundle" &[], None => "Script" plugins::bundle, "The script that an enabled plugin brings for pages.";
+    GET "/api/plugins/{pluginId}/logs" Admin "listPluginLogs" &["page", "page_size", "level", "since"], None => "LogPage" logs::list, "A plugin's log, newest first. With `follow=true` the last `lines` (50) and all that come after them, as server-sent events `log` and `missed`, until the token ends.";
+    GET "/api/plugins/{pluginId}/events" Admin "listPluginEvents" &["page", "page_size"], None => "EventPage" events::list, "What happened in a plugin's life, newest first.";
     GET "/api/plugins/{pluginId}/settings" Admin "getPluginSettings" &[], None => "Settings" settings::show, "A plugin's settings; secret ones are never shown.";
     PUT "/api/plugins/{pluginId}/settings" Admin "changePluginSettings" &[], Some("SettingValues") => "Settings" settings::change, "Change settings; those that are not named stay, null restores the default.";
-    POST "/api/plugins/{pluginId}/kv" Own "pluginValues" &[], Some("KvBody") => "KvAnswer" kv::act, "A plugin's values (R35 to R42): `get`, `set`, `delete`, `list`, `cas`.";
+    POST "/api/plugins/{pluginId}/kv" Own "pluginValues" &[], Some("KvBody") => "KvAnswer" kv::act, "A plugin's values: `get`, `set`, `delete`, `list`, `cas`.";
     POST "/api/plugins/{pluginId}/token" Admin "makePluginToken" &[], None => "PluginToken" token::make, "Make a plugin's own token; it is shown once, and the former one ends.";
     DELETE "/api/plugins/{pluginId}/token" Admin "endPluginToken" &[], None => "Removed" token::end, "End a plugin's own token.";
-    GET "/api/plugins/{pluginId}/grants" Admin "listGrants" &[], None => "Grants" grants::list, "What a plugin declares, and what was granted and denied (T27).";
-    PUT "/api/plugins/{pluginId}/grants" Admin "putGrant" &[], Some("GrantBody") => "Grants" grants::put, "Grant or deny a capability that the plugin declares (T30), or with `all` every one; acts at the next call.";
+    GET "/api/plugins/{pluginId}/grants" Admin "listGrants" &[], None => "Grants" grants::list, "What a plugin declares, and what was granted and denied.";
+    PUT "/api/plugins/{pluginId}/grants" Admin "putGrant" &[], Some("GrantBody") => "Grants" grants::put, "Grant or deny a capability that the plugin declares, or with `all` every one; acts at the next call.";
     DELETE "/api/plugins/{pluginId}/grants" Admin "deleteGrant" &["capability"], None => "Removed" grants::delete, "Take back what was granted or denied of a capability; acts at the next call.";
     GET "/api/plugins/{pluginId}/audit" Admin "listPluginAudit" &["page", "page_size"], None => "AuditEntries" audit::of_plugin, "Decisions about a plugin in the last seven days, newest first.";
-    GET "/api/consents" Admin "listConsents" &["plugin", "state"], None => "Consents" consents::list, "Questions that plugins put to people (H27), newest first.";
+    GET "/api/consents" Admin "listConsents" &["plugin", "state"], None => "Consents" consents::list, "Questions that plugins put to people, newest first.";
     GET "/api/consents/{consentId}" Admin "getConsent" &[], None => "Consent" consents::show, "One question.";
     POST "/api/consents/{consentId}" Admin "decideConsent" &[], Some("DecisionBody") => "Consent" consents::decide, "Answer a question; what is not remembered holds for ten minutes.";
     GET "/api/tools" Client "listTools" &[], None => "Tools" calls::tools, "The tools that running plugins offer.";
     POST "/api/tools/{tool}" Admin "callTool" &[], Some("AnyObject") => "ToolAnswer" calls::call_tool, "Call a tool; the body is its arguments.";
-    GET "/api/hooks" Client "listHooks" &[], None => "Hooks" calls::hooks, "The hooks that plugins can take part in (J1).";
+    GET "/api/hooks" Client "listHooks" &[], None => "Hooks" calls::hooks, "The hooks that plugins can take part in.";
     POST "/api/hooks/{hook}" Admin "fireHook" &[], Some("HookBody") => "HookRound" calls::fire, "Fire a hook: the plugins that take part are asked, those whose answer counts in load order.";
-    GET "/api/capabilities" Admin "getPluginPolicy" &[], None => "PluginPolicy" check::policy, "What the operator's policy says about each capability of a plugin that declares it (J22).";
+    GET "/api/capabilities" Admin "getPluginPolicy" &[], None => "PluginPolicy" check::policy, "What the operator's policy says about each capability of a plugin that declares it.";
     POST "/api/capabilities/check" Admin "checkCapability" &[], Some("AskBody") => "CapabilityDecision" check::capability, "What would be decided about a plugin's use of a capability now, and why.";
 }
 
-/// Finds the route and asks it; nothing when another part of the host has the path.
+/// What web pages may set on a request.
+pub(crate) const REQUEST_HEADERS: &str = "authorization, content-type";
+
+/// The answer to `OPTIONS`; nothing is said of paths that do not exist.
+pub(crate) fn preflight(segments: &[String]) -> Response<Body> {
+    let methods = match ROUTES.find("OPTIONS", segments) {
+        Ok(Found::Options(methods)) => methods,
+        _ => "OPTIONS".to_owned(),
+    };
+    response(cors::preflight(&methods, REQUEST_HEADERS))
+}
+
+/// Finds the route and runs its handler.
 ///
 /// # Errors
 /// 400, 403, 404, 405.
@@ -96,34 +119,26 @@ pub(crate) async fn ask(
     segments: &[String],
     mut call: Call,
 ) -> Result<Response<Body>, Refusal> {
-    let found: Vec<(&Route, Vec<String>)> = ROUTES
-        .iter()
-        .filter_map(|route| Some((route, matched(route.path, segments)?)))
-        .collect();
-    // The most specific path is the first one.
-    let Some((first, _)) = found.first() else {
-        return Err(Refusal::new(
-            StatusCode::NOT_FOUND,
-            "NOT_FOUND",
-            "nothing is at this path",
-        ));
-    };
-    let path = first.path;
-    let wanted = if *method == Method::HEAD {
-        "GET"
-    } else {
-        method.as_str()
-    };
-    let Some((route, values)) = found
-        .into_iter()
-        .find(|(route, _)| route.path == path && route.method == wanted)
-    else {
-        let refusal = Refusal::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "METHOD_NOT_ALLOWED",
-            "this path knows other methods",
-        );
-        return Ok(with_allow(refusal, &methods(segments)));
+    let (route, values) = match ROUTES.find(method.as_str(), segments) {
+        Ok(Found::Route(route, values)) => (route, values),
+        Ok(Found::Options(methods)) => {
+            return Ok(response(cors::preflight(&methods, REQUEST_HEADERS)));
+        }
+        Err(NoRoute::Method(allow)) => {
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "METHOD_NOT_ALLOWED",
+                "this path knows other methods",
+            )
+            .with("allow", allow));
+        }
+        Err(NoRoute::Path) => {
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "NOT_FOUND",
+                "nothing is at this path",
+            ));
+        }
     };
     values.iter().try_for_each(|value| name(value))?;
     route
@@ -131,48 +146,4 @@ pub(crate) async fn ask(
         .admit(&call.caller, values.first().map(String::as_str))?;
     call.values = values;
     (route.handler)(api, call).await
-}
-
-fn with_allow(refusal: Refusal, methods: &str) -> Response<Body> {
-    let mut response = refusal.into_response();
-    let allow = cors::options(methods).headers_mut().remove(header::ALLOW);
-    response
-        .headers_mut()
-        .extend(allow.map(|allow| (header::ALLOW, allow)));
-    response
-}
-
-/// The methods of a path, for `OPTIONS` and 405.
-pub(crate) fn methods(segments: &[String]) -> String {
-    let path = ROUTES
-        .iter()
-        .find(|route| matched(route.path, segments).is_some())
-        .map(|route| route.path);
-    let mut methods: Vec<&str> = ROUTES
-        .iter()
-        .filter(|route| Some(route.path) == path)
-        .map(|route| route.method)
-        .collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
-    }
-    methods.push("OPTIONS");
-    methods.join(", ")
-}
-
-/// The values of a pattern's placeholders; nothing when the path is another.
-fn matched(pattern: &str, segments: &[String]) -> Option<Vec<String>> {
-    let parts: Vec<&str> = pattern.split('/').skip(1).collect();
-    if parts.len() != segments.len() {
-        return None;
-    }
-    let mut values = Vec::new();
-    for (part, segment) in parts.iter().zip(segments) {
-        if part.starts_with('{') {
-            values.push(segment.clone());
-        } else if part != segment {
-            return None;
-        }
-    }
-    Some(values)
 }

@@ -1,6 +1,6 @@
 //! Reading a request body: one JSON object, its members by name, every violation with its JSON pointer.
 //!
-//! Members that nobody asks for are ignored (D1). A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
+//! Members that nobody asks for are ignored. A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
 //! Invariant: values keep their text, so that what is stored and given back is what was sent.
 
 use crate::refusal::{Code, Refusal};

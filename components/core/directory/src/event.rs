@@ -1,4 +1,4 @@
-//! Event definitions: which plugin events a server knows (T44, T45, D1, D3).
+//! Event definitions: which plugin events a server knows.
 
 use crate::{
     body::Body,
@@ -11,9 +11,9 @@ use rest::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
-/// The directions of an event (T15).
+/// The directions of an event.
 pub const DIRECTIONS: &[&str] = &["clientToServer", "serverRelay", "p2pHint"];
-/// The scopes of an event (T15).
+/// The scopes of an event.
 pub const SCOPES: &[&str] = &["server", "channel", "user", "plugin"];
 
 /// An event definition as stored and on the wire.
@@ -78,7 +78,7 @@ fn one_of(body: &mut Body, name: &str, values: &[&str], code: Code) -> String {
     String::new()
 }
 
-/// Compiles a schema; one given as JSON text is stored as the value that the text holds (D1).
+/// Compiles a schema; one given as JSON text is stored as the value that the text holds.
 fn compiled(schema: &RawValue) -> Result<Box<RawValue>, Refusal> {
     let refuse = |code: &str, message: String| {
         let mut refusal = Refusal::new(Code::SchemaInvalid, message.clone()).with("reason", code);
@@ -111,7 +111,7 @@ pub fn put(transaction: Transaction, state: &State, definition: &Definition) -> 
     if known {
         transaction
     } else {
-        transaction.check(Check::Room {
+        transaction.check(Check::MaxCount {
             kind: Kind::Event,
             max: DEFINITIONS_PER_SERVER_MAX as u64,
         })

@@ -1,15 +1,15 @@
-//! Who gets in (W14, D6, decision 21): bans, ownership, membership, invites, the password, open requests, the number of places.
+//! Who gets in: bans, ownership, membership, invites, the password, open requests, the number of places.
 //!
 //! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and once more with the
 //! outcome of comparing it when it asked for that.
 
-use crate::{permission::Standing, person::Way, refusal::Code};
+use crate::{permission::MemberRights, person::JoinMethod, refusal::Code};
 
 /// What is known when somebody knocks.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Knock {
+pub struct JoinFacts {
     /// What the identity is on the server.
-    pub standing: Standing,
+    pub rights: MemberRights,
     /// Operator of the host.
     pub admin: bool,
     /// The server is private.
@@ -34,7 +34,7 @@ pub enum Verdict {
     /// Member, owner or admin: nothing to store.
     Inside,
     /// Come in, by this way; a membership may be stored.
-    Admit(Way),
+    Admit(JoinMethod),
     /// Compare the password, then decide again.
     ComparePassword,
     /// Stay out.
@@ -43,14 +43,14 @@ pub enum Verdict {
 
 /// Decides.
 #[must_use]
-pub fn decide(knock: &Knock) -> Verdict {
-    let Standing {
+pub fn decide(facts: &JoinFacts) -> Verdict {
+    let MemberRights {
         owner,
         member,
         banned,
         ..
-    } = knock.standing;
-    if owner || knock.admin {
+    } = facts.rights;
+    if owner || facts.admin {
         return Verdict::Inside;
     }
     if banned {
@@ -59,35 +59,35 @@ pub fn decide(knock: &Knock) -> Verdict {
     if member {
         return Verdict::Inside;
     }
-    let way = match way(knock) {
+    let way = match way(facts) {
         Ok(way) => way,
         Err(verdict) => return verdict,
     };
-    if knock.full {
+    if facts.full {
         Verdict::Refuse(Code::Full)
     } else {
         Verdict::Admit(way)
     }
 }
 
-fn way(knock: &Knock) -> Result<Way, Verdict> {
-    if knock.invite == Some(true) {
-        return Ok(Way::Invite);
+fn way(facts: &JoinFacts) -> Result<JoinMethod, Verdict> {
+    if facts.invite == Some(true) {
+        return Ok(JoinMethod::Invite);
     }
-    if knock.has_password && knock.password_given {
-        return match knock.password_right {
+    if facts.has_password && facts.password_given {
+        return match facts.password_right {
             // Full servers do not spend a hash on those who cannot enter anyway.
-            None if knock.full => Err(Verdict::Refuse(Code::Full)),
+            None if facts.full => Err(Verdict::Refuse(Code::Full)),
             None => Err(Verdict::ComparePassword),
-            Some(true) => Ok(Way::Password),
+            Some(true) => Ok(JoinMethod::Password),
             Some(false) => Err(Verdict::Refuse(Code::PasswordInvalid)),
         };
     }
-    if !knock.private && !knock.has_password {
-        return Ok(Way::Open);
+    if !facts.private && !facts.has_password {
+        return Ok(JoinMethod::Open);
     }
     Err(Verdict::Refuse(
-        match (knock.invite, knock.has_password, knock.requested) {
+        match (facts.invite, facts.has_password, facts.requested) {
             (Some(_), _, _) => Code::InviteInvalid,
             (None, true, _) => Code::PasswordRequired,
             (None, false, true) => Code::RequestPending,

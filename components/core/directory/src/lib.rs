@@ -1,4 +1,4 @@
-//! The server directory: bodies of the REST side, rules of who may do what, and the transactions that follow from them (T41 to T51, W14).
+//! The server directory: bodies of the REST side, rules of who may do what, and the transactions that follow from them.
 //!
 //! What it is: pure functions from what was read and what is asked to a [`Transaction`], an answer or a [`Refusal`]. What it is not: a
 //! store, a clock, a random source or an HTTP server; the component `plugin-support` is all four. Invariant: every change of the directory

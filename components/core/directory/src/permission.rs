@@ -1,4 +1,4 @@
-//! Who may do what on a server: one function decides, and what it was decided on becomes checks of the transaction (T47).
+//! Who may do what on a server: one function decides, and what it was decided on becomes checks of the transaction.
 
 use crate::{
     refusal::{Code, Refusal},
@@ -75,7 +75,7 @@ impl Action {
 
 /// What an identity is on a server.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct MemberRights {
     /// It owns the server.
     pub owner: bool,
     /// It has a stored membership.
@@ -90,10 +90,10 @@ pub struct Standing {
     pub manages_members: bool,
 }
 
-impl Standing {
-    /// The standing of `user`, from a state that holds its member, grant and ban entries and all roles.
+impl MemberRights {
+    /// The rights of `user`, from a state that holds its member, grant and ban entries and all roles.
     #[must_use]
-    pub fn of(state: &State, server: &Server, user: &UserId) -> Self {
+    pub fn from_state(state: &State, server: &Server, user: &UserId) -> Self {
         let roles: Vec<String> = state
             .entry(Kind::Grant, user.as_str())
             .and_then(|entry| entry.read::<Grant>())
@@ -129,17 +129,22 @@ pub enum Decision {
     Forbidden,
 }
 
-/// Decides. `standing` is the actor's own.
+/// Decides. `rights` is the actor's own.
 #[must_use]
-pub fn permission(actor: &Actor, server: &Server, standing: Standing, action: Action) -> Decision {
-    let inside = standing.owner || standing.member;
+pub fn permission(
+    actor: &Actor,
+    server: &Server,
+    rights: MemberRights,
+    action: Action,
+) -> Decision {
+    let inside = rights.owner || rights.member;
     let allowed = actor.admin
-        || standing.owner
+        || rights.owner
         || match action {
             Action::View => !server.stored.private || inside,
             Action::ViewMembers => inside,
-            Action::ManageMembers => standing.manages_members,
-            Action::ManageServer => standing.manages_server,
+            Action::ManageMembers => rights.manages_members,
+            Action::ManageServer => rights.manages_server,
             Action::Own => false,
         };
     match (allowed, &actor.user) {
@@ -158,14 +163,14 @@ pub fn require(
     server: &Server,
     state: &State,
     action: Action,
-) -> Result<Standing, Refusal> {
-    let standing = actor
+) -> Result<MemberRights, Refusal> {
+    let rights = actor
         .user
         .as_ref()
-        .map(|user| Standing::of(state, server, user))
+        .map(|user| MemberRights::from_state(state, server, user))
         .unwrap_or_default();
-    match permission(actor, server, standing, action) {
-        Decision::Allow => Ok(standing),
+    match permission(actor, server, rights, action) {
+        Decision::Allow => Ok(rights),
         Decision::Unauthenticated => Err(Code::Unauthenticated.into()),
         Decision::Forbidden => Err(Refusal::new(
             Code::Forbidden,
@@ -179,7 +184,7 @@ pub fn require(
 ///
 /// # Errors
 /// [`Code::OwnerCannotLeave`] and [`Code::Forbidden`].
-pub fn may_act_on(actor: &Actor, own: Standing, target: Standing) -> Result<(), Refusal> {
+pub fn may_act_on(actor: &Actor, own: MemberRights, target: MemberRights) -> Result<(), Refusal> {
     if target.owner {
         return Err(Code::OwnerCannotLeave.into());
     }
@@ -195,11 +200,11 @@ pub fn may_act_on(actor: &Actor, own: Standing, target: Standing) -> Result<(), 
 
 /// The facts that an actor's authority rests on, as checks: between reading and commit the head, the grant and its roles stay as they are.
 #[must_use]
-pub fn checks(actor: &Actor, state: &State, standing: Standing) -> Vec<Check> {
+pub fn checks(actor: &Actor, state: &State, rights: MemberRights) -> Vec<Check> {
     let mut checks = vec![state.head_unchanged()];
     if let Some(user) = &actor.user
         && !actor.admin
-        && !standing.owner
+        && !rights.owner
     {
         checks.push(state.unchanged(Kind::Grant, user.as_str()));
         let roles = state

@@ -22,7 +22,7 @@ use serde_json::json;
 /// How somebody became a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Way {
+pub enum JoinMethod {
     /// Made the server.
     Created,
     /// Joined a public server.
@@ -42,12 +42,12 @@ pub struct Member {
     /// Milliseconds since 1970.
     pub joined_at: u64,
     /// How.
-    pub way: Way,
+    pub way: JoinMethod,
 }
 
 /// A member on the wire.
 #[must_use]
-pub fn member_view(
+pub fn member_json(
     server: &Server,
     user: &str,
     member: &Member,
@@ -66,14 +66,14 @@ pub fn join(
     state: &State,
     server: &Server,
     user: &UserId,
-    way: Way,
+    way: JoinMethod,
     now_ms: u64,
 ) -> Transaction {
     transaction
         .check(state.head_unchanged())
         .check(state.unchanged(Kind::Member, user.as_str()))
         .check(state.unchanged(Kind::Ban, user.as_str()))
-        .check(Check::Room {
+        .check(Check::MaxCount {
             kind: Kind::Member,
             max: server.members_max(),
         })
@@ -127,7 +127,7 @@ pub struct Ban {
 
 /// A ban on the wire.
 #[must_use]
-pub fn ban_view(user: &str, ban: &Ban) -> serde_json::Value {
+pub fn ban_json(user: &str, ban: &Ban) -> serde_json::Value {
     json!({"userId": user, "reason": ban.reason, "bannedBy": ban.banned_by, "bannedAt": ban.banned_at})
 }
 
@@ -156,7 +156,7 @@ pub fn ban(transaction: Transaction, state: &State, user: &UserId, ban: &Ban) ->
         .user(user.clone());
     match state.entry(Kind::Ban, user.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room {
+        None => transaction.check(Check::MaxCount {
             kind: Kind::Ban,
             max: BANS_PER_SERVER_MAX as u64,
         }),
@@ -188,7 +188,7 @@ impl Invite {
 
 /// An invite on the wire.
 #[must_use]
-pub fn invite_view(code: &str, invite: &Invite) -> serde_json::Value {
+pub fn invite_json(code: &str, invite: &Invite) -> serde_json::Value {
     json!({"code": code, "createdBy": invite.created_by, "createdAt": invite.created_at, "expiresAt": invite.expires_at, "usesLeft": invite.uses_left})
 }
 
@@ -240,7 +240,7 @@ pub fn invite(
         .edits(gone)
         .checks(still)
         .edit(Edit::put(Kind::Invite, code, invite))
-        .check(Check::Room {
+        .check(Check::MaxCount {
             kind: Kind::Invite,
             max,
         })
@@ -285,7 +285,7 @@ pub struct JoinRequest {
 
 /// A request on the wire.
 #[must_use]
-pub fn request_view(user: &str, request: &JoinRequest) -> serde_json::Value {
+pub fn request_json(user: &str, request: &JoinRequest) -> serde_json::Value {
     json!({"userId": user, "message": request.message, "requestedAt": request.requested_at})
 }
 
@@ -328,7 +328,7 @@ pub fn request(
         .edit(Edit::put(Kind::Request, user.as_str(), request));
     Ok(match state.entry(Kind::Request, user.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room {
+        None => transaction.check(Check::MaxCount {
             kind: Kind::Request,
             max: JOIN_REQUESTS_PER_SERVER_MAX as u64,
         }),
@@ -338,7 +338,7 @@ pub fn request(
 /// The document of a user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// The identity needs proof wherever it appears (D7).
+    /// The identity needs proof wherever it appears.
     #[serde(default)]
     pub locked: bool,
 }
@@ -346,7 +346,7 @@ pub struct User {
 impl User {
     /// The user of a state; users that the directory does not know are not locked.
     #[must_use]
-    pub fn of(state: &State) -> Self {
+    pub fn from_state(state: &State) -> Self {
         state
             .head
             .as_ref()
@@ -399,12 +399,12 @@ pub fn lock(
     if let Some(key) = key.map(ToString::to_string)
         && state.entry(Kind::Key, &key).is_none()
     {
-        if first_only && (state.of(Kind::Key).next().is_some() || User::of(state).locked) {
+        if first_only && (state.of(Kind::Key).next().is_some() || User::from_state(state).locked) {
             return Err(Code::KeyConflict.into());
         }
         transaction = transaction
             .edit(Edit::put(Kind::Key, key, &BoundKey { bound_at: now_ms }))
-            .check(Check::Room {
+            .check(Check::MaxCount {
                 kind: Kind::Key,
                 max: KEYS_PER_USER_MAX as u64,
             });
@@ -477,7 +477,7 @@ pub fn set_blocks(
         .edits(new)
         .check(Check::Revision { revision })
         .detail(json!({"blocks": users.len()}))
-        .with_user(User::of(state))
+        .with_user(User::from_state(state))
 }
 
 impl Transaction {

@@ -1,4 +1,4 @@
-//! Plugin requirements: what a server asks of its clients' plugins (T41 to T43, decision 11, D3).
+//! Plugin requirements: what a server asks of its clients' plugins.
 
 use crate::{
     body::Body,
@@ -12,7 +12,7 @@ use rest::Violation;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 
-/// The statuses of a requirement (T42).
+/// The statuses of a requirement.
 pub const STATUSES: &[&str] = &[
     "required",
     "optional",
@@ -54,7 +54,7 @@ pub struct Requirement {
 impl Requirement {
     /// The requirement on the wire.
     #[must_use]
-    pub fn view(&self) -> Self {
+    pub fn without_internal(&self) -> Self {
         Self {
             publishes: None,
             plugin_user_id: None,
@@ -63,7 +63,7 @@ impl Requirement {
     }
 }
 
-/// Reads the body of a requirement. A manifest with violations is taken; they are the warnings (D3).
+/// Reads the body of a requirement. A manifest with violations is taken; they are the warnings.
 ///
 /// # Errors
 /// All violations: an unknown status, an unparsable range, a URL that is none, a manifest that is no object, is too large, or has another id.
@@ -198,7 +198,7 @@ pub fn put(transaction: Transaction, state: &State, requirement: &Requirement) -
         .detail(json!({"status": requirement.status, "versionRange": requirement.version_range}));
     match state.entry(Kind::Requirement, requirement.plugin_id.as_str()) {
         Some(_) => transaction,
-        None => transaction.check(Check::Room {
+        None => transaction.check(Check::MaxCount {
             kind: Kind::Requirement,
             max: REQUIREMENTS_PER_SERVER_MAX as u64,
         }),

@@ -97,7 +97,7 @@ pub fn parse(mut body: Body) -> Result<Role, Refusal> {
 
 /// The role on the wire.
 #[must_use]
-pub fn view(id: &str, role: &Role) -> serde_json::Value {
+pub fn to_json(id: &str, role: &Role) -> serde_json::Value {
     json!({"id": id, "name": role.name, "permissions": role.permissions})
 }
 
@@ -109,7 +109,7 @@ pub fn put(transaction: Transaction, state: &State, id: &str, role: &Role) -> Tr
         .edit(Edit::put(Kind::Role, id, role))
         .detail(json!({"permissions": role.permissions}));
     if new {
-        transaction.check(crate::Check::Room {
+        transaction.check(crate::Check::MaxCount {
             kind: Kind::Role,
             max: ROLES_PER_SERVER_MAX as u64,
         })
@@ -178,7 +178,7 @@ pub fn grant(
         .check(state.unchanged(Kind::Member, user.as_str()))
         .check(state.unchanged(Kind::Role, role));
     if held.is_none() {
-        transaction = transaction.check(crate::Check::Room {
+        transaction = transaction.check(crate::Check::MaxCount {
             kind: Kind::Grant,
             max: GRANTS_PER_SERVER_MAX as u64,
         });

@@ -2,7 +2,7 @@
 
 use crate::{
     body::Body,
-    person::{Member, Way},
+    person::{JoinMethod, Member},
     refusal::{Code, Refusal, not_found},
     transaction::{Check, Edit, HeadEdit, Kind, Scope, State, Transaction},
 };
@@ -60,7 +60,7 @@ impl Server {
     ///
     /// # Errors
     /// [`Code::NotFound`]; [`Code::DatabaseCorrupt`] when the document cannot be read.
-    pub fn of(id: &ServerId, state: &State) -> Result<Self, Refusal> {
+    pub fn from_state(id: &ServerId, state: &State) -> Result<Self, Refusal> {
         let head = state.head.as_ref().ok_or_else(|| not_found("server"))?;
         Self::from_head(id, head).ok_or_else(|| Code::DatabaseCorrupt.into())
     }
@@ -89,7 +89,7 @@ impl Server {
 
     /// The server on the wire.
     #[must_use]
-    pub fn view(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         json!({
             "id": self.id,
             "name": self.stored.name,
@@ -119,7 +119,7 @@ pub enum Form {
 
 /// What a body says. The outer option is presence, the inner one `null`.
 #[derive(Clone, Default)]
-pub struct Wish {
+pub struct ServerPatch {
     /// The id of a new server.
     pub id: Option<ServerId>,
     /// `name`.
@@ -138,9 +138,9 @@ pub struct Wish {
     pub owner: Option<UserId>,
 }
 
-impl std::fmt::Debug for Wish {
+impl std::fmt::Debug for ServerPatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Wish")
+        f.debug_struct("ServerPatch")
             .field("id", &self.id)
             .field("name", &self.name)
             .finish_non_exhaustive()
@@ -151,33 +151,33 @@ impl std::fmt::Debug for Wish {
 ///
 /// # Errors
 /// All violations.
-pub fn parse(mut body: Body, form: Form) -> Result<Wish, Refusal> {
-    let mut wish = Wish::default();
+pub fn parse(mut body: Body, form: Form) -> Result<ServerPatch, Refusal> {
+    let mut patch = ServerPatch::default();
     if form == Form::Create
         && let Some(text) = body.text("id", limits::identity::SERVER_ID_CHARS_MAX)
     {
         match ServerId::new(text) {
-            Ok(id) => wish.id = Some(id),
+            Ok(id) => patch.id = Some(id),
             Err(error) => body.violation(Code::InvalidServerId, "id", error.rule),
         }
     }
-    wish.name = if form == Form::Patch {
+    patch.name = if form == Form::Patch {
         body.title("name", NAME_CHARS_MAX)
     } else {
         body.required_title("name", NAME_CHARS_MAX)
     };
-    wish.description = body.nullable("description", |body| {
+    patch.description = body.nullable("description", |body| {
         body.text("description", DESCRIPTION_CHARS_MAX)
     });
-    wish.private = body.flag("private");
-    wish.icon_url = body.nullable("iconUrl", |body| body.url("iconUrl"));
-    wish.max_members = body.nullable("maxMembers", |body| {
+    patch.private = body.flag("private");
+    patch.icon_url = body.nullable("iconUrl", |body| body.url("iconUrl"));
+    patch.max_members = body.nullable("maxMembers", |body| {
         body.number("maxMembers", 1..=MEMBERS_PER_SERVER_MAX as u64)
     });
-    wish.password = body
+    patch.password = body
         .nullable("password", |body| body.text("password", PASSWORD_BYTES_MAX))
         .map(|password| password.filter(|text| !text.is_empty()));
-    if wish
+    if patch
         .password
         .as_ref()
         .and_then(Option::as_ref)
@@ -193,18 +193,18 @@ pub fn parse(mut body: Body, form: Form) -> Result<Wish, Refusal> {
         && let Some(text) = body.text("ownerId", limits::identity::USER_ID_CHARS_MAX)
     {
         match UserId::new(text) {
-            Ok(user) => wish.owner = Some(user),
+            Ok(user) => patch.owner = Some(user),
             Err(error) => body.violation(Code::InvalidUserId, "ownerId", error.rule),
         }
     }
     body.finish()?;
     if form == Form::Replace {
-        wish.description.get_or_insert(None);
-        wish.private.get_or_insert(false);
-        wish.icon_url.get_or_insert(None);
-        wish.max_members.get_or_insert(None);
+        patch.description.get_or_insert(None);
+        patch.private.get_or_insert(false);
+        patch.icon_url.get_or_insert(None);
+        patch.max_members.get_or_insert(None);
     }
-    Ok(wish)
+    Ok(patch)
 }
 
 /// Makes a server, with its owner as first member.
@@ -215,7 +215,7 @@ pub fn create(
     state: &State,
     id: &ServerId,
     owner: &UserId,
-    wish: Wish,
+    patch: ServerPatch,
     password_hash: Option<String>,
     owned_max: u64,
     now_ms: u64,
@@ -227,16 +227,16 @@ pub fn create(
         ));
     }
     let stored = Stored {
-        name: wish.name.unwrap_or_default(),
-        description: wish.description.flatten(),
-        private: wish.private.unwrap_or(false),
+        name: patch.name.unwrap_or_default(),
+        description: patch.description.flatten(),
+        private: patch.private.unwrap_or(false),
         password_hash,
-        icon_url: wish.icon_url.flatten(),
-        max_members: wish.max_members.flatten(),
+        icon_url: patch.icon_url.flatten(),
+        max_members: patch.max_members.flatten(),
     };
     let member = Member {
         joined_at: now_ms,
-        way: Way::Created,
+        way: JoinMethod::Created,
     };
     Ok(Transaction::new(
         Scope::Server(id.clone()),
@@ -254,7 +254,7 @@ pub fn create(
     .with_head(&stored, owner))
 }
 
-/// Changes a server. `password_hash` is the hash of the wish's password, when it names one.
+/// Changes a server. `password_hash` is the hash of the patch's password, when it names one.
 ///
 /// # Errors
 /// [`Code::NotFound`] when the new owner is no member.
@@ -262,33 +262,33 @@ pub fn update(
     transaction: Transaction,
     state: &State,
     server: &Server,
-    wish: Wish,
+    patch: ServerPatch,
     password_hash: Option<String>,
     owned_max: u64,
 ) -> Result<Transaction, Refusal> {
     let mut stored = server.stored.clone();
-    if let Some(name) = wish.name {
+    if let Some(name) = patch.name {
         stored.name = name;
     }
-    if let Some(description) = wish.description {
+    if let Some(description) = patch.description {
         stored.description = description;
     }
-    if let Some(private) = wish.private {
+    if let Some(private) = patch.private {
         stored.private = private;
     }
-    if let Some(icon_url) = wish.icon_url {
+    if let Some(icon_url) = patch.icon_url {
         stored.icon_url = icon_url;
     }
-    if let Some(max_members) = wish.max_members {
+    if let Some(max_members) = patch.max_members {
         stored.max_members = max_members;
     }
-    if wish.password.is_some() {
+    if patch.password.is_some() {
         stored.password_hash = password_hash;
     }
     let transaction = transaction
         .check(state.head_unchanged())
         .detail(json!({"private": stored.private, "password": stored.password_hash.is_some()}));
-    let Some(owner) = wish.owner.filter(|owner| *owner != server.owner) else {
+    let Some(owner) = patch.owner.filter(|owner| *owner != server.owner) else {
         return Ok(transaction.with_head(&stored, &server.owner));
     };
     if state.entry(Kind::Member, owner.as_str()).is_none() {

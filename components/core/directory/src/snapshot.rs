@@ -1,4 +1,4 @@
-//! Snapshots: everything about a server's plugins at one revision, for clients and, with more, for gateways (T41, T48, T49).
+//! Snapshots: everything about a server's plugins at one revision, for clients and, with more, for gateways.
 
 use crate::{
     event::Definition,
@@ -25,10 +25,10 @@ pub struct Snapshot {
 impl Snapshot {
     /// The snapshot of a state that holds all requirements and event definitions.
     #[must_use]
-    pub fn of(server: &Server, state: &State) -> Self {
+    pub fn from_state(server: &Server, state: &State) -> Self {
         let mut requirements = requirements(state);
         for requirement in &mut requirements {
-            *requirement = requirement.view();
+            *requirement = requirement.without_internal();
         }
         Self {
             server_id: server.id.to_string(),
@@ -73,7 +73,7 @@ pub struct Internal {
 impl Internal {
     /// The snapshot of a state that holds all requirements, event definitions and bans.
     #[must_use]
-    pub fn of(server: &Server, state: &State) -> Self {
+    pub fn from_state(server: &Server, state: &State) -> Self {
         Self {
             server_id: server.id.to_string(),
             name: server.stored.name.clone(),

@@ -2,7 +2,7 @@
 //!
 //! The directory is a set of scopes, servers and users; each has a head (one document) and entries by kind and key (documents too).
 //! A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole: checks, edits, the scope's new revision,
-//! the rows of the changes feed and the audit row (decision: owner of truth).
+//! the rows of the changes feed and the audit row.
 
 use crate::{
     event::Definition,
@@ -213,7 +213,7 @@ pub enum Check {
         version: u64,
     },
     /// There are fewer than `max` entries of this kind. Otherwise a limit is reached.
-    Room {
+    MaxCount {
         /// What is counted.
         kind: Kind,
         /// The limit.
@@ -237,7 +237,9 @@ impl Check {
             Self::Entry { kind, key, version } => {
                 json!({"is": "entry", "kind": kind.as_str(), "key": key, "version": version})
             }
-            Self::Room { kind, max } => json!({"is": "room", "kind": kind.as_str(), "max": max}),
+            Self::MaxCount { kind, max } => {
+                json!({"is": "room", "kind": kind.as_str(), "max": max})
+            }
             Self::Owned { owner, max } => json!({"is": "owned", "owner": owner, "max": max}),
         }
     }

@@ -34,7 +34,7 @@ fn a_requirement_has_the_wire_shape() {
     let (row, warnings) = parsed(&json!({"status": "required", "installUrl": "https://a.example", "versionRange": ">=1.2 <2"})).unwrap();
     assert!(warnings.is_empty());
     assert_eq!(
-        serde_json::to_value(row.view()).unwrap(),
+        serde_json::to_value(row.without_internal()).unwrap(),
         json!({"pluginId": "x.y", "serverId": "s1", "status": "required", "installUrl": "https://a.example", "sourceUrl": null, "manifest": null,
             "versionRange": ">=1.2 <2", "updatedAt": 1_777_470_000_000_u64, "updatedBy": "me"})
     );
@@ -143,19 +143,19 @@ fn event_schemas_are_compiled_and_texts_are_unwrapped() {
 
 #[test]
 fn forms_of_a_server() {
-    let wish = server::parse(body(&json!({"name": "Room"})), Form::Replace).unwrap();
+    let patch = server::parse(body(&json!({"name": "Room"})), Form::Replace).unwrap();
     assert_eq!(
-        (wish.description, wish.private, wish.password),
+        (patch.description, patch.private, patch.password),
         (Some(None), Some(false), None),
         "a password stays"
     );
-    let wish = server::parse(
+    let patch = server::parse(
         body(&json!({"description": null, "password": ""})),
         Form::Patch,
     )
     .unwrap();
     assert_eq!(
-        (wish.name, wish.description, wish.password, wish.private),
+        (patch.name, patch.description, patch.password, patch.private),
         (None, Some(None), Some(None), None)
     );
     assert!(

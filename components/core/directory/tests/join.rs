@@ -2,25 +2,25 @@
 
 use directory::{
     Code,
-    join::{Knock, Verdict, decide},
-    permission::Standing,
-    person::Way,
+    join::{JoinFacts, Verdict, decide},
+    permission::MemberRights,
+    person::JoinMethod,
 };
 
 /// All combinations of the facts that matter.
-fn knocks() -> Vec<Knock> {
+fn knocks() -> Vec<JoinFacts> {
     let flags = |bits: u32, bit: u32| bits & (1 << bit) != 0;
     let option = |value: u32| [None, Some(false), Some(true)][value as usize];
     let mut all = Vec::new();
     for bits in 0..1 << 9 {
         for invite in 0..3 {
             for right in 0..3 {
-                all.push(Knock {
-                    standing: Standing {
+                all.push(JoinFacts {
+                    rights: MemberRights {
                         owner: flags(bits, 0),
                         member: flags(bits, 1),
                         banned: flags(bits, 2),
-                        ..Standing::default()
+                        ..MemberRights::default()
                     },
                     admin: flags(bits, 3),
                     private: flags(bits, 4),
@@ -39,61 +39,61 @@ fn knocks() -> Vec<Knock> {
 
 #[test]
 fn owners_and_operators_are_inside_whatever_else_holds() {
-    for knock in knocks()
+    for facts in knocks()
         .iter()
-        .filter(|knock| knock.standing.owner || knock.admin)
+        .filter(|facts| facts.rights.owner || facts.admin)
     {
-        assert_eq!(decide(knock), Verdict::Inside, "{knock:?}");
+        assert_eq!(decide(facts), Verdict::Inside, "{facts:?}");
     }
 }
 
 #[test]
 fn the_banned_stay_out_whatever_they_show() {
-    for knock in knocks()
+    for facts in knocks()
         .iter()
-        .filter(|knock| knock.standing.banned && !knock.standing.owner && !knock.admin)
+        .filter(|facts| facts.rights.banned && !facts.rights.owner && !facts.admin)
     {
-        assert_eq!(decide(knock), Verdict::Refuse(Code::Banned), "{knock:?}");
+        assert_eq!(decide(facts), Verdict::Refuse(Code::Banned), "{facts:?}");
     }
 }
 
 #[test]
 fn strangers_get_in_by_exactly_one_way_each() {
-    let strangers = knocks().into_iter().filter(|knock| {
-        !(knock.standing.owner || knock.admin || knock.standing.banned || knock.standing.member)
+    let strangers = knocks().into_iter().filter(|facts| {
+        !(facts.rights.owner || facts.admin || facts.rights.banned || facts.rights.member)
     });
-    for knock in strangers {
-        let verdict = decide(&knock);
+    for facts in strangers {
+        let verdict = decide(&facts);
         match verdict {
             Verdict::Admit(way) => {
-                assert!(!knock.full, "a full server admits nobody: {knock:?}");
+                assert!(!facts.full, "a full server admits nobody: {facts:?}");
                 let reason = match way {
-                    Way::Invite => knock.invite == Some(true),
-                    Way::Password => {
-                        knock.has_password
-                            && knock.password_given
-                            && knock.password_right == Some(true)
+                    JoinMethod::Invite => facts.invite == Some(true),
+                    JoinMethod::Password => {
+                        facts.has_password
+                            && facts.password_given
+                            && facts.password_right == Some(true)
                     }
-                    Way::Open => !knock.private && !knock.has_password,
-                    Way::Created | Way::Approved => false,
+                    JoinMethod::Open => !facts.private && !facts.has_password,
+                    JoinMethod::Created | JoinMethod::Approved => false,
                 };
-                assert!(reason, "{way:?} without its reason: {knock:?}");
+                assert!(reason, "{way:?} without its reason: {facts:?}");
             }
             Verdict::ComparePassword => {
                 assert!(
-                    knock.has_password
-                        && knock.password_given
-                        && knock.password_right.is_none()
-                        && !knock.full,
-                    "{knock:?}"
+                    facts.has_password
+                        && facts.password_given
+                        && facts.password_right.is_none()
+                        && !facts.full,
+                    "{facts:?}"
                 );
             }
-            Verdict::Inside => panic!("a stranger is not inside: {knock:?}"),
+            Verdict::Inside => panic!("a stranger is not inside: {facts:?}"),
             Verdict::Refuse(code) => {
-                let closed = knock.private || knock.has_password || knock.full;
+                let closed = facts.private || facts.has_password || facts.full;
                 assert!(
                     closed,
-                    "an open server with room refuses nobody: {knock:?} {code}"
+                    "an open server with room refuses nobody: {facts:?} {code}"
                 );
             }
         }
@@ -102,25 +102,25 @@ fn strangers_get_in_by_exactly_one_way_each() {
 
 #[test]
 fn refusals_name_what_is_missing() {
-    let private = Knock {
+    let private = JoinFacts {
         private: true,
-        ..Knock::default()
+        ..JoinFacts::default()
     };
-    let with_password = Knock {
+    let with_password = JoinFacts {
         has_password: true,
         ..private
     };
-    for (knock, code) in [
+    for (facts, code) in [
         (private, Code::InviteRequired),
         (
-            Knock {
+            JoinFacts {
                 requested: true,
                 ..private
             },
             Code::RequestPending,
         ),
         (
-            Knock {
+            JoinFacts {
                 invite: Some(false),
                 ..private
             },
@@ -128,14 +128,14 @@ fn refusals_name_what_is_missing() {
         ),
         (with_password, Code::PasswordRequired),
         (
-            Knock {
+            JoinFacts {
                 requested: true,
                 ..with_password
             },
             Code::PasswordRequired,
         ),
         (
-            Knock {
+            JoinFacts {
                 password_given: true,
                 password_right: Some(false),
                 ..with_password
@@ -143,20 +143,20 @@ fn refusals_name_what_is_missing() {
             Code::PasswordInvalid,
         ),
         (
-            Knock {
+            JoinFacts {
                 has_password: true,
-                ..Knock::default()
+                ..JoinFacts::default()
             },
             Code::PasswordRequired,
         ),
         (
-            Knock {
+            JoinFacts {
                 full: true,
-                ..Knock::default()
+                ..JoinFacts::default()
             },
             Code::Full,
         ),
     ] {
-        assert_eq!(decide(&knock), Verdict::Refuse(code), "{knock:?}");
+        assert_eq!(decide(&facts), Verdict::Refuse(code), "{facts:?}");
     }
 }

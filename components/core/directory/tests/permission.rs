@@ -1,8 +1,8 @@
-//! Permissions: the table of actions by standing, and what a decision rests on.
+//! Permissions: the table of actions by rights, and what a decision rests on.
 
 use directory::{
     Check, Code, Entry, Head, Kind, State,
-    permission::{Action, Actor, Decision, Standing, checks, may_act_on, permission, require},
+    permission::{Action, Actor, Decision, MemberRights, checks, may_act_on, permission, require},
     role::{Grant, Permission, Role},
     server::Server,
 };
@@ -23,7 +23,7 @@ fn server(private: bool) -> (Server, State) {
         ..State::default()
     };
     (
-        Server::of(&ServerId::new("s1").unwrap(), &state).unwrap(),
+        Server::from_state(&ServerId::new("s1").unwrap(), &state).unwrap(),
         state,
     )
 }
@@ -78,21 +78,21 @@ fn with_role(permissions: &[Permission]) -> (Server, State) {
 fn the_table_of_actions() {
     use Action::{ManageMembers, ManageServer, Own, View, ViewMembers};
     use Decision::{Allow, Forbidden, Unauthenticated};
-    let nobody = Standing::default();
-    let member = Standing {
+    let nobody = MemberRights::default();
+    let member = MemberRights {
         member: true,
         ..nobody
     };
-    let bouncer = Standing {
+    let bouncer = MemberRights {
         manages_members: true,
         ..member
     };
-    let moderator = Standing {
+    let moderator = MemberRights {
         manages_server: true,
         manages_members: true,
         ..member
     };
-    let owner = Standing {
+    let owner = MemberRights {
         owner: true,
         ..nobody
     };
@@ -113,16 +113,16 @@ fn the_table_of_actions() {
         (true, moderator, [Allow, Allow, Allow, Allow, Forbidden]),
         (true, owner, [Allow; 5]),
     ];
-    for (private, standing, wanted) in rows {
+    for (private, rights, wanted) in rows {
         let (server, _) = server(private);
-        let found = actions.map(|action| permission(&actor("x"), &server, standing, action));
-        assert_eq!(found, wanted, "{standing:?}");
+        let found = actions.map(|action| permission(&actor("x"), &server, rights, action));
+        assert_eq!(found, wanted, "{rights:?}");
         let admin = Actor {
             admin: true,
             ..actor("x")
         };
         assert_eq!(
-            actions.map(|action| permission(&admin, &server, standing, action)),
+            actions.map(|action| permission(&admin, &server, rights, action)),
             [Allow; 5]
         );
     }
@@ -156,8 +156,8 @@ fn rights_come_from_roles_that_exist() {
 fn a_decision_rests_on_the_entries_it_read() {
     let (server, state) = with_role(&[Permission::ManageServer]);
     let moderator = actor("mod");
-    let standing = Standing::of(&state, &server, moderator.user.as_ref().unwrap());
-    let found = checks(&moderator, &state, standing);
+    let rights = MemberRights::from_state(&state, &server, moderator.user.as_ref().unwrap());
+    let found = checks(&moderator, &state, rights);
     let of = |kind, key: &str, version| Check::Entry {
         kind,
         key: key.to_owned(),
@@ -173,34 +173,31 @@ fn a_decision_rests_on_the_entries_it_read() {
         ]
     );
     let owner = actor("owner");
-    let standing = Standing::of(&state, &server, owner.user.as_ref().unwrap());
-    assert_eq!(
-        checks(&owner, &state, standing),
-        [Check::Head { version: 3 }]
-    );
+    let rights = MemberRights::from_state(&state, &server, owner.user.as_ref().unwrap());
+    assert_eq!(checks(&owner, &state, rights), [Check::Head { version: 3 }]);
 }
 
 #[test]
 fn people_with_rights_are_protected() {
-    let bouncer = Standing {
+    let bouncer = MemberRights {
         manages_members: true,
-        ..Standing::default()
+        ..MemberRights::default()
     };
-    let moderator = Standing {
+    let moderator = MemberRights {
         manages_server: true,
         manages_members: true,
-        ..Standing::default()
+        ..MemberRights::default()
     };
-    let owner = Standing {
+    let owner = MemberRights {
         owner: true,
-        ..Standing::default()
+        ..MemberRights::default()
     };
     let admin = Actor {
         admin: true,
         ..actor("x")
     };
     assert_eq!(
-        may_act_on(&admin, Standing::default(), owner)
+        may_act_on(&admin, MemberRights::default(), owner)
             .unwrap_err()
             .code,
         Code::OwnerCannotLeave
@@ -217,6 +214,6 @@ fn people_with_rights_are_protected() {
     );
     assert!(
         may_act_on(&actor("x"), owner, moderator).is_ok()
-            && may_act_on(&admin, Standing::default(), moderator).is_ok()
+            && may_act_on(&admin, MemberRights::default(), moderator).is_ok()
     );
 }

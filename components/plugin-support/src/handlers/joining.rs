@@ -4,9 +4,10 @@ use super::{about, commit, load, read};
 use crate::{call::Call, password, random, store::Want};
 use directory::{
     Code, Edit, Kind, Refusal, Scope, State, Transaction,
-    join::{self, Knock, Verdict},
-    permission::{Action, Standing},
-    person::{self, Invite, JoinRequest, Way},
+    join::{self, JoinFacts, Verdict},
+    not_found,
+    permission::{Action, MemberRights},
+    person::{self, Invite, JoinMethod, JoinRequest},
     server::Server,
 };
 use identifiers::{ServerId, UserId};
@@ -47,17 +48,17 @@ async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusa
             .map(|code| Want::One(Kind::Invite, code.clone())),
     );
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
-    let server = Server::of(id, &state)?;
-    let mut standing = Standing::of(&state, &server, &shown.user);
-    if !shown.trusted && (standing.owner || standing.holds_role) {
-        // A name with something to lose that nobody proved opens no door (D7).
-        standing = Standing {
-            banned: standing.banned,
-            ..Standing::default()
+    let server = Server::from_state(id, &state)?;
+    let mut rights = MemberRights::from_state(&state, &server, &shown.user);
+    if !shown.trusted && (rights.owner || rights.holds_role) {
+        // A name with something to lose that nobody proved opens no door.
+        rights = MemberRights {
+            banned: rights.banned,
+            ..MemberRights::default()
         };
     }
-    let mut knock = Knock {
-        standing,
+    let mut knock = JoinFacts {
+        rights,
         admin: shown.admin,
         private: server.stored.private,
         has_password: server.stored.password_hash.is_some(),
@@ -79,7 +80,7 @@ async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusa
         server,
         state,
         verdict,
-        member: standing.member,
+        member: rights.member,
     })
 }
 
@@ -107,7 +108,13 @@ fn open_invite(state: &State, code: &str, now_ms: u64) -> Option<Invite> {
 }
 
 /// The transaction that makes the membership.
-fn membership(call: &Call, door: &Door, shown: &Shown, actor: &str, way: Way) -> Transaction {
+fn membership(
+    call: &Call,
+    door: &Door,
+    shown: &Shown,
+    actor: &str,
+    way: JoinMethod,
+) -> Transaction {
     let transaction = Transaction::new(
         Scope::Server(door.server.id.clone()),
         actor,
@@ -122,7 +129,11 @@ fn membership(call: &Call, door: &Door, shown: &Shown, actor: &str, way: Way) ->
         way,
         call.now_ms,
     );
-    match shown.invite.as_deref().filter(|_| way == Way::Invite) {
+    match shown
+        .invite
+        .as_deref()
+        .filter(|_| way == JoinMethod::Invite)
+    {
         Some(code) => match open_invite(&door.state, code, call.now_ms) {
             Some(invite) => person::use_invite(transaction, &door.state, code, &invite),
             None => transaction,
@@ -156,7 +167,7 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
     let way = match door.verdict {
         Verdict::Inside if door.member => None,
         // Operators come in anywhere; the membership is theirs from now on.
-        Verdict::Inside => Some(Way::Open),
+        Verdict::Inside => Some(JoinMethod::Open),
         Verdict::Admit(way) => Some(way),
         Verdict::Refuse(code) => return Err(code.into()),
         Verdict::ComparePassword => return Err(Code::Internal.into()),
@@ -185,7 +196,7 @@ pub(crate) async fn leave(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     let user = call.actor.user()?;
     let state = read(call, &Scope::Server(id.clone()), &about(user)).await?;
-    let server = Server::of(&id, &state)?;
+    let server = Server::from_state(&id, &state)?;
     let transaction = Transaction::new(
         Scope::Server(id),
         user.as_str(),
@@ -228,7 +239,7 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
     };
     match asked(call, &id, &shown, view).await {
         Ok(()) => Ok(Answer::ok(&json!({"allowed": true}))),
-        Err(refusal) if is_verdict(refusal.code) => Ok(Answer::ok(&verdict_view(&refusal))),
+        Err(refusal) if is_verdict(refusal.code) => Ok(Answer::ok(&verdict_json(&refusal))),
         Err(refusal) => Err(refusal),
     }
 }
@@ -236,7 +247,7 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
 async fn asked(call: &Call, id: &ServerId, shown: &Shown, view: bool) -> Result<(), Refusal> {
     let door = knock(call, id, shown).await?;
     match door.verdict {
-        Verdict::Inside | Verdict::Admit(Way::Open) => Ok(()),
+        Verdict::Inside | Verdict::Admit(JoinMethod::Open) => Ok(()),
         Verdict::Admit(_) if view => Ok(()),
         // Somebody unproven under a name with something to lose gets in by password or invite, but its membership is not touched.
         Verdict::Admit(_)
@@ -274,7 +285,7 @@ fn is_verdict(code: Code) -> bool {
     )
 }
 
-fn verdict_view(refusal: &Refusal) -> Value {
+fn verdict_json(refusal: &Refusal) -> Value {
     let mut view = json!({"allowed": false, "code": refusal.code, "reason": refusal.message});
     if let Some(wait) = refusal.details.get("retryAfterMs") {
         view["retryAfterMs"] = wait.clone();
@@ -297,7 +308,7 @@ pub(crate) async fn invites(call: &Call) -> Result<Answer, Refusal> {
         .filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
     let views: Vec<_> = open
         .filter(|(_, invite)| invite.is_open(call.now_ms))
-        .map(|(code, invite)| person::invite_view(code, &invite))
+        .map(|(code, invite)| person::invite_json(code, &invite))
         .collect();
     Ok(Answer::ok(&json!({"invites": views})))
 }
@@ -323,7 +334,7 @@ pub(crate) async fn make_invite(call: &Call) -> Result<Answer, Refusal> {
         call.now_ms,
     );
     let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&person::invite_view(&code, &invite)).etag(revision))
+    Ok(Answer::ok(&person::invite_json(&code, &invite)).etag(revision))
 }
 
 /// `DELETE /api/servers/{serverId}/invites/{code}`.
@@ -363,7 +374,7 @@ pub(crate) async fn requests(call: &Call) -> Result<Answer, Refusal> {
     let items = entries.into_iter().filter_map(|entry| {
         Some((
             entry.key.clone(),
-            person::request_view(&entry.key, &entry.read()?),
+            person::request_json(&entry.key, &entry.read()?),
         ))
     });
     Ok(Answer::ok(&page("requests", items.collect(), limit)))
@@ -376,7 +387,7 @@ pub(crate) async fn make_request(call: &Call) -> Result<Answer, Refusal> {
     let mut wants = about(user);
     wants.push(Want::One(Kind::Request, user.as_str().to_owned()));
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
-    let server = Server::of(&id, &state)?;
+    let server = Server::from_state(&id, &state)?;
     let request = person::parse_request(call.body()?, call.now_ms)?;
     let transaction = Transaction::new(
         Scope::Server(id),
@@ -392,7 +403,7 @@ pub(crate) async fn make_request(call: &Call) -> Result<Answer, Refusal> {
         ));
     }
     let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&person::request_view(user.as_str(), &request)).etag(revision))
+    Ok(Answer::ok(&person::request_json(user.as_str(), &request)).etag(revision))
 }
 
 /// `POST /api/servers/{serverId}/join-requests/{userId}/approve`.
@@ -410,7 +421,7 @@ pub(crate) async fn approve(call: &Call) -> Result<Answer, Refusal> {
         &loaded.state,
         &loaded.server,
         &user,
-        Way::Approved,
+        JoinMethod::Approved,
         call.now_ms,
     );
     let revision = commit(call, &transaction).await?.revision;
@@ -427,7 +438,7 @@ pub(crate) async fn refuse(call: &Call) -> Result<Answer, Refusal> {
     let own = call.actor.user()? == &user;
     let transaction = if own {
         let state = read(call, &Scope::Server(id.clone()), &[want]).await?;
-        Server::of(&id, &state)?;
+        Server::from_state(&id, &state)?;
         requested(&state, &user)?;
         Transaction::new(
             Scope::Server(id),

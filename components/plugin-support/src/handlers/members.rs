@@ -3,8 +3,8 @@
 use super::{Loaded, about, commit, load, refused};
 use crate::{call::Call, store::Want};
 use directory::{
-    Edit, Kind, Refusal, Scope,
-    permission::{self, Action, Standing},
+    Edit, Kind, Refusal, Scope, not_found,
+    permission::{self, Action, MemberRights},
     person::{self, Ban},
     role::Grant,
 };
@@ -37,7 +37,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
             .and_then(|entry| entry.read::<Grant>());
         Some((
             entry.key.clone(),
-            person::member_view(&server, &entry.key, &entry.read()?, grant.as_ref()),
+            person::member_json(&server, &entry.key, &entry.read()?, grant.as_ref()),
         ))
     });
     let mut body = page("members", items.collect(), limit);
@@ -48,8 +48,8 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
 /// The server with its facts about two people, where the actor may act on the other one.
 async fn load_about(call: &Call, id: &ServerId, user: &UserId) -> Result<Loaded, Refusal> {
     let loaded = load(call, id, Action::ManageMembers, about(user)).await?;
-    let target = Standing::of(&loaded.state, &loaded.server, user);
-    permission::may_act_on(&call.actor, loaded.standing, target)?;
+    let target = MemberRights::from_state(&loaded.state, &loaded.server, user);
+    permission::may_act_on(&call.actor, loaded.rights, target)?;
     Ok(loaded)
 }
 
@@ -86,7 +86,7 @@ pub(crate) async fn bans(call: &Call) -> Result<Answer, Refusal> {
     let items = entries.into_iter().filter_map(|entry| {
         Some((
             entry.key.clone(),
-            person::ban_view(&entry.key, &entry.read()?),
+            person::ban_json(&entry.key, &entry.read()?),
         ))
     });
     Ok(Answer::ok(&page("bans", items.collect(), limit)))
@@ -104,7 +104,7 @@ pub(crate) async fn ban(call: &Call) -> Result<Answer, Refusal> {
         &ban,
     );
     let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&person::ban_view(user.as_str(), &ban)).etag(revision))
+    Ok(Answer::ok(&person::ban_json(user.as_str(), &ban)).etag(revision))
 }
 
 /// `DELETE /api/servers/{serverId}/bans/{userId}`.

@@ -15,18 +15,18 @@ use crate::{
     store::{Committed, Fault, Want},
 };
 use directory::{
-    Check, Code, Kind, Refusal, Scope, State, Transaction, etag,
-    permission::{self, Action, Standing},
+    Check, Code, Kind, Refusal, Scope, State, Transaction, etag, limit_reached,
+    permission::{self, Action, MemberRights},
     server::Server,
 };
 use identifiers::{ServerId, UserId};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A server that the actor may act on.
 pub(super) struct Loaded {
     pub(super) server: Server,
     pub(super) state: State,
-    pub(super) standing: Standing,
+    pub(super) rights: MemberRights,
 }
 
 impl Loaded {
@@ -44,7 +44,7 @@ impl Loaded {
             action,
             target,
         )
-        .checks(permission::checks(&call.actor, &self.state, self.standing));
+        .checks(permission::checks(&call.actor, &self.state, self.rights));
         Ok(match etag::guard(call.if_match(), self.server.revision)? {
             Some(revision) => transaction.check(Check::Match { revision }),
             None => transaction,
@@ -91,12 +91,12 @@ pub(super) async fn load(
         }
     }
     let state = read(call, &Scope::Server(id.clone()), &all).await?;
-    let server = Server::of(id, &state)?;
-    let standing = permission::require(&call.actor, &server, &state, action)?;
+    let server = Server::from_state(id, &state)?;
+    let rights = permission::require(&call.actor, &server, &state, action)?;
     Ok(Loaded {
         server,
         state,
-        standing,
+        rights,
     })
 }
 
@@ -131,11 +131,13 @@ pub(super) fn refused(fault: &Fault) -> Refusal {
 
 fn limit(transaction: &Transaction, fault: &Fault) -> Option<Refusal> {
     match fault {
-        Fault::Room => transaction.checks.iter().find_map(|check| match check {
-            Check::Room {
+        Fault::LimitReached => transaction.checks.iter().find_map(|check| match check {
+            Check::MaxCount {
                 kind: Kind::Member, ..
             } => Some(Code::Full.into()),
-            Check::Room { kind, max } => Some(limit_reached(&format!("{}s", kind.as_str()), *max)),
+            Check::MaxCount { kind, max } => {
+                Some(limit_reached(&format!("{}s", kind.as_str()), *max))
+            }
             _ => None,
         }),
         Fault::Owned => transaction.checks.iter().find_map(|check| match check {

@@ -1,10 +1,8 @@
-//! `/api/servers/{serverId}/plugins…`: the seed's own surface (T41 to T47).
+//! `/api/servers/{serverId}/plugins…`: the seed's own surface.
 
 use super::{commit, extended, load};
 use crate::{call::Call, store::Want};
-use directory::{
-    Code, Kind, Refusal, etag, event, permission::Action, requirement, snapshot::Snapshot,
-};
+use directory::{Code, Kind, Refusal, event, permission::Action, requirement, snapshot::Snapshot};
 use http::StatusCode;
 use rest::Answer;
 use serde_json::json;
@@ -22,7 +20,7 @@ pub(crate) async fn snapshot(call: &Call) -> Result<Answer, Refusal> {
     if call.has_revision(revision) {
         return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(revision));
     }
-    let text = serde_json::to_string(&Snapshot::of(&loaded.server, &loaded.state))
+    let text = serde_json::to_string(&Snapshot::from_state(&loaded.server, &loaded.state))
         .map_err(|_| Code::Internal)?;
     Ok(Answer::text(StatusCode::OK, text).etag(revision))
 }
@@ -50,7 +48,7 @@ pub(crate) async fn put_requirement(call: &Call) -> Result<Answer, Refusal> {
         &row,
     );
     let revision = commit(call, &transaction).await?.revision;
-    let text = serde_json::to_string(&row.view()).map_err(|_| Code::Internal)?;
+    let text = serde_json::to_string(&row.without_internal()).map_err(|_| Code::Internal)?;
     Ok(Answer::text(
         StatusCode::OK,
         extended(&text, &json!({"revision": revision, "warnings": warnings})),
@@ -119,7 +117,7 @@ pub(crate) async fn delete_event(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
-/// `…/plugins/{pluginId}/data/{key}`: gone, for every method and everybody (T46).
+/// `…/plugins/{pluginId}/data/{key}`: gone, for every method and everybody.
 pub(crate) fn data_is_gone() -> Refusal {
     Refusal::new(
         Code::PluginDataDisabled,

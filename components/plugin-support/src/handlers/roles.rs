@@ -29,7 +29,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
                     .read::<Grant>()
                     .is_some_and(|grant| grant.roles.contains(id))
             });
-            let mut view = role::view(id, &role);
+            let mut view = role::to_json(id, &role);
             view["members"] = holders.map(|entry| entry.key.clone()).collect();
             view
         })
@@ -49,7 +49,7 @@ pub(crate) async fn put(call: &Call) -> Result<Answer, Refusal> {
         &role,
     );
     let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&role::view(&role_id, &role)).etag(revision))
+    Ok(Answer::ok(&role::to_json(&role_id, &role)).etag(revision))
 }
 
 /// `DELETE /api/servers/{serverId}/roles/{roleId}`.

@@ -8,9 +8,9 @@ use crate::{
     store::{AuditRow, Listing, Want},
 };
 use directory::{
-    Code, Kind, Refusal, Scope, etag,
+    Code, Kind, Refusal, Scope,
     permission::Action,
-    server::{self, Form, Server, Wish},
+    server::{self, Form, Server, ServerPatch},
 };
 use http::{StatusCode, header};
 use identifiers::{ServerId, UserId};
@@ -45,7 +45,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
         .map_err(|fault| refused(&fault))?;
     let servers = rows.into_iter().filter_map(|(id, head)| {
         let server = Server::from_head(&ServerId::new(id.clone()).ok()?, &head)?;
-        Some((id, server.view()))
+        Some((id, server.to_json()))
     });
     Ok(Answer::ok(&page("servers", servers.collect(), limit)))
 }
@@ -66,8 +66,8 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
         )
         .with("needs", "admin"));
     }
-    let wish = server::parse(call.body()?, Form::Create)?;
-    let id = match &wish.id {
+    let patch = server::parse(call.body()?, Form::Create)?;
+    let id = match &patch.id {
         Some(id) => id.clone(),
         None => ServerId::new(random::word()).map_err(|_| Code::Internal)?,
     };
@@ -79,12 +79,20 @@ pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
             "there is a server of this id already",
         ));
     }
-    let hash = hashed(call, actor, &wish).await?;
-    let transaction = server::create(&state, &id, actor, wish, hash, owned_max(call), call.now_ms)?;
+    let hash = hashed(call, actor, &patch).await?;
+    let transaction = server::create(
+        &state,
+        &id,
+        actor,
+        patch,
+        hash,
+        owned_max(call),
+        call.now_ms,
+    )?;
     let committed = commit(call, &transaction).await?;
-    let server = Server::of(&id, &read(call, &scope, &[]).await?)?;
+    let server = Server::from_state(&id, &read(call, &scope, &[]).await?)?;
     let location = format!("/api/servers/{id}");
-    Ok(Answer::json(StatusCode::CREATED, &server.view())
+    Ok(Answer::json(StatusCode::CREATED, &server.to_json())
         .etag(committed.revision)
         .header(header::LOCATION, &location))
 }
@@ -94,19 +102,19 @@ pub(crate) async fn show(call: &Call) -> Result<Answer, Refusal> {
     let Loaded {
         server,
         state,
-        standing,
+        rights,
     } = load(call, &call.server_id()?, Action::View, [Want::Members]).await?;
     if call.has_revision(server.revision) {
         return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(server.revision));
     }
-    let mut view = server.view();
+    let mut view = server.to_json();
     view["memberCount"] = state.members.into();
     if call.actor.user.is_some() {
         view["you"] = json!({
-            "owner": standing.owner,
-            "member": standing.owner || standing.member,
-            "manageServer": call.actor.admin || standing.owner || standing.manages_server,
-            "manageMembers": call.actor.admin || standing.owner || standing.manages_members,
+            "owner": rights.owner,
+            "member": rights.owner || rights.member,
+            "manageServer": call.actor.admin || rights.owner || rights.manages_server,
+            "manageMembers": call.actor.admin || rights.owner || rights.manages_members,
         });
     }
     Ok(Answer::ok(&view).etag(server.revision))
@@ -125,8 +133,8 @@ pub(crate) async fn replace(call: &Call) -> Result<Answer, Refusal> {
 async fn change(call: &Call, form: Form) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     load(call, &id, Action::ManageServer, []).await?;
-    let wish = server::parse(call.body()?, form)?;
-    let (action, wants) = match &wish.owner {
+    let patch = server::parse(call.body()?, form)?;
+    let (action, wants) = match &patch.owner {
         Some(owner) => (
             Action::ManageServer,
             vec![Want::One(Kind::Member, owner.as_str().to_owned())],
@@ -134,14 +142,14 @@ async fn change(call: &Call, form: Form) -> Result<Answer, Refusal> {
         None => (Action::ManageServer, Vec::new()),
     };
     let loaded = load(call, &id, action, wants).await?;
-    let handed_over = wish
+    let handed_over = patch
         .owner
         .as_ref()
         .is_some_and(|owner| *owner != loaded.server.owner);
     if handed_over {
         directory::permission::require(&call.actor, &loaded.server, &loaded.state, Action::Own)?;
     }
-    let hash = hashed(call, call.actor.user()?, &wish).await?;
+    let hash = hashed(call, call.actor.user()?, &patch).await?;
     let transaction = loaded.transaction(
         call,
         if handed_over {
@@ -155,13 +163,13 @@ async fn change(call: &Call, form: Form) -> Result<Answer, Refusal> {
         transaction,
         &loaded.state,
         &loaded.server,
-        wish,
+        patch,
         hash,
         owned_max(call),
     )?;
     let committed = commit(call, &transaction).await?;
-    let server = Server::of(&id, &read(call, &Scope::Server(id.clone()), &[]).await?)?;
-    Ok(Answer::ok(&server.view()).etag(committed.revision))
+    let server = Server::from_state(&id, &read(call, &Scope::Server(id.clone()), &[]).await?)?;
+    Ok(Answer::ok(&server.to_json()).etag(committed.revision))
 }
 
 /// `DELETE /api/servers/{serverId}`.
@@ -176,8 +184,12 @@ pub(crate) async fn delete(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
-async fn hashed(call: &Call, actor: &UserId, wish: &Wish) -> Result<Option<String>, Refusal> {
-    let Some(Some(text)) = &wish.password else {
+async fn hashed(
+    call: &Call,
+    actor: &UserId,
+    patch: &ServerPatch,
+) -> Result<Option<String>, Refusal> {
+    let Some(Some(text)) = &patch.password else {
         return Ok(None);
     };
     if let Some(hash) = call.hashed.get() {
@@ -229,11 +241,11 @@ pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
         .filter(|_| rows.len() as u64 == limit)
         .map(|row| row.seq);
     Ok(Answer::ok(
-        &json!({"entries": rows.iter().map(audit_view).collect::<Vec<_>>(), "next": next}),
+        &json!({"entries": rows.iter().map(audit_json).collect::<Vec<_>>(), "next": next}),
     ))
 }
 
-fn audit_view(row: &AuditRow) -> Value {
+fn audit_json(row: &AuditRow) -> Value {
     let detail: Value = serde_json::from_str(&row.detail).unwrap_or_default();
     json!({
         "seq": row.seq,

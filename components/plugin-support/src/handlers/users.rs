@@ -3,7 +3,7 @@
 use super::{commit, read, refused};
 use crate::{call::Call, store::Want};
 use directory::{
-    Kind, Refusal, Scope, State, Transaction,
+    Kind, Refusal, Scope, State, Transaction, limit_reached,
     person::{self, User},
 };
 use identifiers::UserId;
@@ -25,7 +25,7 @@ pub(super) async fn about(call: &Call, user: &UserId) -> Result<Value, Refusal> 
         .map_err(|fault| refused(&fault))?;
     let keys: Vec<_> = state.of(Kind::Key).map(|entry| &entry.key).collect();
     let blocks: Vec<_> = state.of(Kind::Block).map(|entry| &entry.key).collect();
-    let locked = User::of(&state).locked;
+    let locked = User::from_state(&state).locked;
     Ok(json!({
         "userId": user,
         "proofRequired": locked || facts.owns || facts.holds_role,

@@ -73,7 +73,7 @@ pub(crate) enum Fault {
     /// `If-Match` does not fit.
     Stale,
     /// There are as many entries of a kind as there may be.
-    Room,
+    LimitReached,
     /// The owner has as many servers as it may.
     Owned,
     /// Requirements and event definitions have too many bytes together.
@@ -94,7 +94,7 @@ impl Fault {
         let rules = [
             ("jackfield:changed", Self::Changed),
             ("jackfield:stale", Self::Stale),
-            ("jackfield:room", Self::Room),
+            ("jackfield:room", Self::LimitReached),
             ("jackfield:owned", Self::Owned),
             ("jackfield:bytes", Self::Bytes),
         ];
@@ -116,7 +116,7 @@ impl Fault {
         match self {
             Self::Changed => Code::Conflict.into(),
             Self::Stale => Code::Stale.into(),
-            Self::Room | Self::Owned | Self::Bytes => Code::LimitReached.into(),
+            Self::LimitReached | Self::Owned | Self::Bytes => Code::LimitReached.into(),
             Self::Newer(_) => Code::DatabaseNewer.into(),
             Self::Corrupt(_) => Code::DatabaseCorrupt.into(),
             Self::NoSpace(_) => Code::DatabaseFull.into(),

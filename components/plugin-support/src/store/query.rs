@@ -68,7 +68,7 @@ pub(crate) struct Listing<'a> {
     pub(crate) limit: u64,
 }
 
-/// What makes an identity worth proving (D7).
+/// What makes an identity worth proving.
 pub(crate) struct UserFacts {
     /// It owns a server.
     pub(crate) owns: bool,

@@ -1,4 +1,4 @@
-//! Decisions about capabilities (J33 to J35).
+//! Decisions about capabilities.
 
 use crate::{
     PluginApi,
@@ -10,8 +10,8 @@ use limits::plugin_api::AUDIT_RECENT_DEFAULT;
 use plugin_store::{AuditEntry, AuditQuery};
 use serde_json::{Value, json};
 
-/// `GET /api/audit?recent=&plugin=`: the latest decisions, out of memory.
-pub(crate) fn recent(api: &PluginApi, call: &Call) -> Result<Response<Body>, Refusal> {
+/// `GET /api/plugins/audit?recent=&plugin=`: the latest decisions, out of memory.
+pub(crate) async fn recent(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let recent = call
         .number("recent")?
         .map_or(AUDIT_RECENT_DEFAULT, |recent| {
@@ -41,7 +41,7 @@ pub(crate) async fn of_plugin(api: &PluginApi, call: Call) -> Result<Response<Bo
     ))
 }
 
-/// J34: `resource` is what the capability was asked for, by its seed's name.
+/// An entry on the wire; `resource` is the target that the capability was asked for.
 fn shown(entry: &AuditEntry) -> Value {
     json!({
         "timestamp": timestamp(entry.at_ms), "plugin_id": entry.plugin, "capability": entry.capability, "resource": entry.target,

@@ -1,4 +1,4 @@
-//! Tools and hooks: what plugins offer to whoever works with this server, and where they take part (J1 to J8).
+//! Tools and hooks: what plugins offer to whoever works with this server, and where they take part.
 
 use crate::{
     PluginApi,

@@ -77,7 +77,7 @@ struct TargetBody {
 pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: AskBody = call.json(BODY_BYTES_MAX).await?;
     let name = body.capability.trim();
-    // What is only looked up may be spelled in any case (J16).
+    // What is only looked up may be spelled in any case.
     let known = CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name));
     let id = known.map_or_else(|| name.parse(), Ok)?;
     let TargetBody {
@@ -104,7 +104,7 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     })))
 }
 
-/// `GET /api/capabilities` (J22): what the operator's policy alone says about each capability of a plugin that declares all of them.
+/// `GET /api/capabilities`: what the operator's policy alone says about each capability of a plugin that declares all of them.
 pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
     let policy = api.plugins.policy();
     let declared = PluginRules {
@@ -146,7 +146,7 @@ struct KillBody {
     off: bool,
 }
 
-/// `POST /api/plugins/kill-switch` (J32). What the environment has switched off nobody switches on here; what is switched off here stays off when
+/// `POST /api/plugins/kill-switch`. What the environment has switched off nobody switches on here; what is switched off here stays off when
 /// the host starts again.
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;

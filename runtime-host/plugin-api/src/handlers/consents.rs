@@ -1,4 +1,4 @@
-//! Questions that plugins put to people, and their answers (H27).
+//! Questions that plugins put to people, and their answers.
 
 use super::now_ms;
 use crate::{

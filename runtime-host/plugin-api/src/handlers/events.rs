@@ -1,4 +1,4 @@
-//! What happened in a plugin's life (R50).
+//! What happened in a plugin's life.
 
 use crate::{
     PluginApi,

@@ -1,4 +1,4 @@
-//! Grants: what a plugin declares, and what people granted and denied of it (T27, T30).
+//! Grants: what a plugin declares, and what people granted and denied of it.
 
 use super::now_ms;
 use crate::{

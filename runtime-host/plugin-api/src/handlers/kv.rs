@@ -1,4 +1,4 @@
-//! A plugin's values over REST (R35 to R42), in the words of the seeds, with `list` and `cas` besides.
+//! A plugin's values over REST, in the words of the seeds, with `list` and `cas` besides.
 
 use crate::{
     PluginApi,

@@ -1,4 +1,4 @@
-//! Logs: in pages (R47), or followed as server-sent events.
+//! Logs: in pages, or followed as server-sent events.
 
 use super::now_ms;
 use crate::{

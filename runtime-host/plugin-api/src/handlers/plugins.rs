@@ -1,4 +1,4 @@
-//! Installed plugins (R43, R44), and what switches them on and off (R21, R22, T38).
+//! Installed plugins, and what switches them on and off.
 
 use crate::{
     PluginApi,
@@ -72,7 +72,7 @@ fn switched(summary: &Summary) -> Response<Body> {
     ok(&json!({"success": true, "plugin": entry(summary)}))
 }
 
-/// One plugin in the words of R43; `pid` and `socket_path` are of plugins that are processes, and here there are none.
+/// One plugin on the wire; `pid` and `socket_path` are of plugins that are processes, and here there are none.
 fn entry(summary: &Summary) -> Value {
     let Summary {
         manifest, status, ..

@@ -1,4 +1,4 @@
-//! A plugin's settings (J53): shown without secrets, changed one by one.
+//! A plugin's settings: shown without secrets, changed one by one.
 //!
 //! Invariant: a value that the manifest's setting does not admit is not kept, and a secret is never part of an answer.
 

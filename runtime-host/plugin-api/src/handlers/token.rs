@@ -1,4 +1,4 @@
-//! A plugin's own token (R40): for what works for a plugin outside of the host. Only its digest is kept.
+//! A plugin's own token: for what works for a plugin outside of the host. Only its digest is kept.
 
 use crate::{
     PluginApi,

@@ -1,4 +1,4 @@
-//! Logs (R47), lifecycle events (R50) and decisions (J33 to J35).
+//! Logs, lifecycle events and decisions.
 
 use crate::{Ground, token};
 use bytes::Bytes;
@@ -234,8 +234,8 @@ async fn decisions_are_listed_newest_first() {
             duration_us: Some(1_500),
         });
     }
-    let recent = ground.done("GET", "/api/audit?recent=", Value::Null).await;
-    assert_eq!(recent["entries"].as_array().map(Vec::len), Some(20), "J35");
+    let recent = ground.done("GET", "/api/plugins/audit?recent=", Value::Null).await;
+    assert_eq!(recent["entries"].as_array().map(Vec::len), Some(20));
     let newest = &recent["entries"][0];
     assert_eq!(
         (
@@ -252,7 +252,7 @@ async fn decisions_are_listed_newest_first() {
     let second = ground
         .done(
             "GET",
-            "/api/audit?plugin=second.plugin&recent=500",
+            "/api/plugins/audit?plugin=second.plugin&recent=500",
             Value::Null,
         )
         .await;
@@ -269,7 +269,7 @@ async fn decisions_are_listed_newest_first() {
         (&json!(20), Some(5))
     );
     assert!(
-        !plugin_api::PluginApi::takes(&"/api/audit?server=x".parse().expect("a path")),
+        !plugin_api::PluginApi::takes(&"/api/audit?recent=5".parse().expect("a path")),
         "the directory's own audit stays the directory's"
     );
 }

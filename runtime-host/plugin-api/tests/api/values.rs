@@ -1,4 +1,4 @@
-//! R35 to R42: a plugin's values in the words of the seeds.
+//! A plugin's values.
 
 use crate::Ground;
 use bytes::Bytes;
@@ -150,8 +150,7 @@ async fn what_is_wrong_is_said_in_the_words_of_the_seed() {
         .await;
     assert_eq!(
         (unknown.0, &unknown.1["error"]),
-        (404, &json!("Plugin not found")),
-        "R42"
+        (404, &json!("Plugin not found"))
     );
     assert_eq!(ground.admin("GET", KV, Value::Null).await.0, 405);
 }

@@ -76,7 +76,7 @@ fn an_ungranted_capability_waits_for_consent_and_then_acts_at_once() {
     let audit = host
         .admin(
             "GET",
-            "/api/audit?recent=100&plugin=tests.probe",
+            "/api/plugins/audit?recent=100&plugin=tests.probe",
             &Value::Null,
         )
         .expect(200)
