@@ -16,6 +16,7 @@ use limits::{
 };
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
+use rest::ErrorBody;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
@@ -52,8 +53,12 @@ pub(crate) struct HttpService {
 }
 
 /// An answer `{"error","code"}`.
-pub(crate) fn error(status: StatusCode, code: &str, message: &str) -> Response<Body> {
-    answer(status, &json!({"error": message, "code": code}))
+pub(crate) fn error(status: StatusCode, code: &'static str, message: &str) -> Response<Body> {
+    text(
+        status,
+        "application/json",
+        ErrorBody::new(code, message).to_string(),
+    )
 }
 
 fn answer(status: StatusCode, body: &Value) -> Response<Body> {
@@ -163,14 +168,6 @@ impl HttpService {
                                     .map(|body| body.map_err(anyhow::Error::from).boxed_unsync()),
                             )
                             .await
-                    }
-                    Some(_) if path == "/api/openapi.json" && request.method() == Method::GET => {
-                        plugin_api::extend_answer(
-                            self.directory
-                                .answer(request, SocketAddr::new(client, peer.port()))
-                                .await,
-                        )
-                        .await
                     }
                     _ => {
                         self.directory

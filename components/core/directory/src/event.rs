@@ -8,31 +8,8 @@ use crate::{
 use identifiers::{EventName, PluginId};
 use limits::plugin_event::{DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX};
 use rest::Violation;
-use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
-
-/// The directions of an event.
-pub const DIRECTIONS: &[&str] = &["clientToServer", "serverRelay", "p2pHint"];
-/// The scopes of an event.
-pub const SCOPES: &[&str] = &["server", "channel", "user", "plugin"];
-
-/// An event definition as stored and on the wire.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Definition {
-    /// The plugin.
-    pub plugin_id: PluginId,
-    /// The event.
-    pub event_name: EventName,
-    /// One of [`DIRECTIONS`].
-    pub direction: String,
-    /// One of [`SCOPES`].
-    pub scope: String,
-    /// JSON Schema as it was sent; a schema sent as JSON text stands here as the value it holds. Null: the payload is free.
-    pub schema: Option<Box<RawValue>>,
-    /// Bytes of the payload's compact JSON.
-    pub max_payload_bytes: u64,
-}
+use server_state::{Direction, EventDefinition, EventScope};
 
 /// The key of an event definition.
 #[must_use]
@@ -44,20 +21,29 @@ pub fn key(plugin: &PluginId, event: &EventName) -> String {
 ///
 /// # Errors
 /// All violations; where there are none, [`Code::SchemaInvalid`] for a schema that cannot be compiled.
-pub fn parse(mut body: Body, plugin: &PluginId, event: &EventName) -> Result<Definition, Refusal> {
-    let direction = one_of(&mut body, "direction", DIRECTIONS, Code::InvalidDirection);
-    let scope = one_of(&mut body, "scope", SCOPES, Code::InvalidScope);
+pub fn parse(
+    mut body: Body,
+    plugin: &PluginId,
+    event: &EventName,
+) -> Result<EventDefinition, Refusal> {
+    let direction = one_of(
+        &mut body,
+        "direction",
+        Direction::NAMES,
+        Code::InvalidDirection,
+    );
+    let scope = one_of(&mut body, "scope", EventScope::NAMES, Code::InvalidScope);
     let max_payload_bytes = body
         .number("maxPayloadBytes", 1..=PAYLOAD_BYTES_MAX as u64)
         .unwrap_or(PAYLOAD_BYTES_DEFAULT as u64);
     let schema = body.given("schema").map(ToOwned::to_owned);
     body.finish()?;
     let schema = schema.map(|schema| compiled(&schema)).transpose()?;
-    Ok(Definition {
+    Ok(EventDefinition {
         plugin_id: plugin.clone(),
         event_name: event.clone(),
-        direction,
-        scope,
+        direction: Direction::parse(&direction).ok_or(Code::InvalidDirection)?,
+        scope: EventScope::parse(&scope).ok_or(Code::InvalidScope)?,
         schema,
         max_payload_bytes,
     })
@@ -102,7 +88,7 @@ fn compiled(schema: &RawValue) -> Result<Box<RawValue>, Refusal> {
 
 /// Stores a definition.
 #[must_use]
-pub fn put(transaction: Transaction, state: &State, definition: &Definition) -> Transaction {
+pub fn put(transaction: Transaction, state: &State, definition: &EventDefinition) -> Transaction {
     let key = key(&definition.plugin_id, &definition.event_name);
     let known = state.entry(Kind::Event, &key).is_some();
     let transaction = transaction

@@ -9,59 +9,8 @@ use identifiers::{PluginId, ServerId, UserId};
 use limits::{directory::PLUGIN_BYTES_PER_SERVER_MAX, plugin_event::REQUIREMENTS_PER_SERVER_MAX};
 use plugin_manifest::VersionRange;
 use rest::Violation;
-use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
-
-/// The statuses of a requirement.
-pub const STATUSES: &[&str] = &[
-    "required",
-    "optional",
-    "recommended",
-    "blocked",
-    "incompatible",
-];
-
-/// A requirement as stored. The first members are the wire shape; the last two are told to gateways alone.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Requirement {
-    /// The plugin.
-    pub plugin_id: PluginId,
-    /// The server.
-    pub server_id: ServerId,
-    /// One of [`STATUSES`].
-    pub status: String,
-    /// Where clients get it.
-    pub install_url: Option<String>,
-    /// Where its source is.
-    pub source_url: Option<String>,
-    /// Its manifest, as it was sent.
-    pub manifest: Option<Box<RawValue>>,
-    /// Which versions.
-    pub version_range: Option<String>,
-    /// Milliseconds since 1970.
-    pub updated_at: u64,
-    /// Who.
-    pub updated_by: String,
-    /// Whether the manifest declares `events.server.publish`; none without a manifest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub publishes: Option<bool>,
-    /// The id of the manifest's `pluginUser`, where it names one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plugin_user_id: Option<String>,
-}
-
-impl Requirement {
-    /// The requirement on the wire.
-    #[must_use]
-    pub fn without_internal(&self) -> Self {
-        Self {
-            publishes: None,
-            plugin_user_id: None,
-            ..self.clone()
-        }
-    }
-}
+use server_state::{Requirement, Status};
 
 /// Reads the body of a requirement. A manifest with violations is taken; they are the warnings.
 ///
@@ -79,13 +28,13 @@ pub fn parse(
         None if body.given("status").is_none() => body.violation(
             Code::InvalidStatus,
             "status",
-            format!("is required: one of {}", STATUSES.join(", ")),
+            format!("is required: one of {}", Status::NAMES.join(", ")),
         ),
-        Some(status) if !STATUSES.contains(&status.as_str()) => {
+        Some(status) if !Status::NAMES.contains(&status.as_str()) => {
             body.violation(
                 Code::InvalidStatus,
                 "status",
-                format!("must be one of {}", STATUSES.join(", ")),
+                format!("must be one of {}", Status::NAMES.join(", ")),
             );
         }
         _ => {}
@@ -112,7 +61,10 @@ pub fn parse(
     let requirement = Requirement {
         plugin_id: plugin.clone(),
         server_id: server.clone(),
-        status: status.unwrap_or_default(),
+        status: status
+            .as_deref()
+            .and_then(Status::parse)
+            .ok_or(Code::InvalidStatus)?,
         install_url,
         source_url,
         manifest,

@@ -5,9 +5,7 @@
 //! the rows of the changes feed and the audit row.
 
 use crate::{
-    event::Definition,
     person::{Ban, BoundKey, Invite, JoinRequest, Member},
-    requirement::Requirement,
     role::{Grant, Role},
 };
 use identifiers::{ServerId, UserId};
@@ -16,6 +14,7 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::json;
+use server_state::{EventDefinition, Requirement};
 
 /// A server or a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +133,7 @@ impl Entry {
             Kind::Invite => self.read::<Invite>().is_some(),
             Kind::Request => self.read::<JoinRequest>().is_some(),
             Kind::Requirement => self.read::<Requirement>().is_some(),
-            Kind::Event => self.read::<Definition>().is_some(),
+            Kind::Event => self.read::<EventDefinition>().is_some(),
             Kind::Key => self.read::<BoundKey>().is_some(),
             Kind::Block => self.read::<IgnoredAny>().is_some(),
         }

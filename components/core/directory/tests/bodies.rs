@@ -19,7 +19,7 @@ fn me() -> UserId {
 
 fn parsed(
     value: &Value,
-) -> Result<(requirement::Requirement, Vec<directory::Violation>), directory::Refusal> {
+) -> Result<(server_state::Requirement, Vec<directory::Violation>), directory::Refusal> {
     requirement::parse(
         body(value),
         &ServerId::new("s1").unwrap(),
@@ -78,7 +78,7 @@ fn a_manifest_keeps_order_and_numbers() {
         stored.contains(r#"{"zebra":1.50,"apple":10000000000000000000000,"id":"x.y"}"#),
         "{stored}"
     );
-    let read: requirement::Requirement = serde_json::from_str(&stored).unwrap();
+    let read: server_state::Requirement = serde_json::from_str(&stored).unwrap();
     assert!(
         serde_json::to_string(&read).unwrap() == stored,
         "what is stored is read as it was"

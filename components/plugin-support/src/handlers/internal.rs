@@ -2,7 +2,7 @@
 
 use super::{read, refused};
 use crate::{call::Call, store::Want};
-use directory::{Code, Kind, Refusal, Scope, server::Server, snapshot::Internal};
+use directory::{Code, Kind, Refusal, Scope, server::Server, snapshot};
 use http::StatusCode;
 use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX};
 use rest::Answer;
@@ -21,7 +21,7 @@ pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
     if call.has_revision(server.revision) {
         return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(server.revision));
     }
-    let text = serde_json::to_string(&Internal::from_state(&server, &state))
+    let text = serde_json::to_string(&snapshot::for_gateways(&server, &state))
         .map_err(|_| Code::Internal)?;
     Ok(Answer::text(StatusCode::OK, text).etag(server.revision))
 }

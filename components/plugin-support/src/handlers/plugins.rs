@@ -2,7 +2,9 @@
 
 use super::{commit, extended, load};
 use crate::{call::Call, store::Want};
-use directory::{Code, Kind, Refusal, event, permission::Action, requirement, snapshot::Snapshot};
+use directory::{
+    Code, Kind, Refusal, event, permission::Action, requirement, snapshot as snapshots,
+};
 use http::StatusCode;
 use rest::Answer;
 use serde_json::json;
@@ -20,7 +22,7 @@ pub(crate) async fn snapshot(call: &Call) -> Result<Answer, Refusal> {
     if call.has_revision(revision) {
         return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(revision));
     }
-    let text = serde_json::to_string(&Snapshot::from_state(&loaded.server, &loaded.state))
+    let text = serde_json::to_string(&snapshots::for_clients(&loaded.server, &loaded.state))
         .map_err(|_| Code::Internal)?;
     Ok(Answer::text(StatusCode::OK, text).etag(revision))
 }

@@ -220,40 +220,36 @@ impl Store {
             .collect())
     }
 
-    /// The changes above `after`.
+    /// The changes above `after`, and both ends of the feed, at one moment.
     pub(crate) async fn changes(&self, after: u64, limit: u64) -> Result<Changes, Fault> {
-        let ends = self
-            .run(
-                "SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM change",
-                Vec::new(),
-            )
-            .await?;
-        let end = |index: usize| {
-            ends.first()
-                .and_then(|row| row.get(index))
-                .map_or(0, Cell::int)
+        let statement = "SELECT first, kind, id, last FROM (SELECT coalesce(min(seq), 0) AS first, '' AS kind, '' AS id, \
+            coalesce(max(seq), 0) AS last FROM change) AS ends \
+            UNION ALL SELECT seq, kind, id, revision FROM (SELECT seq, kind, id, revision FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2) AS page";
+        let mut feed = Changes {
+            changes: Vec::new(),
+            oldest: 0,
+            latest: 0,
         };
-        let statement =
-            "SELECT seq, kind, id, revision FROM change WHERE seq > ?1 ORDER BY seq LIMIT ?2";
-        let rows = self
+        for row in self
             .run(statement, vec![after.into(), limit.into()])
-            .await?;
-        let changes: Vec<Change> = rows
-            .iter()
-            .filter(|row| row.len() == 4)
-            .map(|row| Change {
-                seq: row[0].int(),
-                kind: row[1].text(),
-                id: row[2].text(),
-                revision: row[3].int(),
-            })
-            .collect();
-        let latest = changes.last().map_or(0, |change| change.seq).max(end(1));
-        Ok(Changes {
-            changes,
-            oldest: end(0),
-            latest,
-        })
+            .await?
+        {
+            let [seq, kind, id, revision] = row.as_slice() else {
+                continue;
+            };
+            match kind.text() {
+                kind if kind.is_empty() => (feed.oldest, feed.latest) = (seq.int(), revision.int()),
+                kind => feed.changes.push(Change {
+                    seq: seq.int(),
+                    kind,
+                    id: id.text(),
+                    revision: revision.int(),
+                }),
+            }
+        }
+        // A union need not keep the order of its parts.
+        feed.changes.sort_by_key(|change| change.seq);
+        Ok(feed)
     }
 
     /// The audit rows below `before`, newest first; of one server or of everything.

@@ -73,7 +73,7 @@ pub(super) async fn ask(client: &Client, what: &What) -> Result<Value> {
                 .map(|plugin| format!("&plugin={plugin}"))
                 .unwrap_or_default();
             client
-                .get(&format!("/api/audit?recent={recent}{plugin}"))
+                .get(&format!("/api/plugins/audit?recent={recent}{plugin}"))
                 .await
         }
         What::Logs { .. } | What::Check(_) | What::Doctor => Ok(Value::Null),

@@ -234,7 +234,9 @@ async fn decisions_are_listed_newest_first() {
             duration_us: Some(1_500),
         });
     }
-    let recent = ground.done("GET", "/api/plugins/audit?recent=", Value::Null).await;
+    let recent = ground
+        .done("GET", "/api/plugins/audit?recent=", Value::Null)
+        .await;
     assert_eq!(recent["entries"].as_array().map(Vec::len), Some(20));
     let newest = &recent["entries"][0];
     assert_eq!(

@@ -140,10 +140,7 @@ async fn nothing_in_a_path_leads_out() {
     let (status, answer) = ground
         .admin("GET", "/api/plugins/route/unknown/x?y=%20", Value::Null)
         .await;
-    assert_eq!(
-        (status, &answer["code"]),
-        (404, &json!("ROUTE_NOT_FOUND"))
-    );
+    assert_eq!((status, &answer["code"]), (404, &json!("ROUTE_NOT_FOUND")));
     assert_eq!(
         ground
             .admin("GET", "/api/plugins/first.plugin/nothing", Value::Null)

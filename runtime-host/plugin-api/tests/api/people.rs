@@ -21,10 +21,7 @@ async fn only_what_is_declared_can_be_granted() {
     let (status, answer) = ground
         .admin("PUT", GRANTS, json!({"capability": "messages.send"}))
         .await;
-    assert_eq!(
-        (status, &answer["code"]),
-        (409, &json!("NOT_DECLARED"))
-    );
+    assert_eq!((status, &answer["code"]), (409, &json!("NOT_DECLARED")));
     for (bad, words) in [
         (json!({"capability": "http.fetsh"}), "http.fetch"),
         (
