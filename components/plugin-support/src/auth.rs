@@ -1,6 +1,6 @@
-//! Who asks: a bearer token, a claimed name where the mode is `open`, or the service credential of a gateway.
+//! The caller: a bearer token, a claimed name where the mode is `open`, or the service credential of a gateway.
 //!
-//! A token that does not verify is an error even where none is needed: a client that believes to be somebody must not be served as nobody.
+//! A token that does not verify is an error even where none is needed: a client with a bad token must not be served as one without an identity.
 
 use crate::{call::header, config::Config};
 use directory::{Code, Refusal, body::Body, permission::Actor};

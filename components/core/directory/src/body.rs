@@ -1,7 +1,7 @@
 //! Reading a request body: one JSON object, its members by name, every violation with its JSON pointer.
 //!
-//! Members that nobody asks for are ignored. A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
-//! Invariant: values keep their text, so that what is stored and given back is what was sent.
+//! Unknown members are ignored. A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
+//! Values keep their text, so that they are stored and given back as they were sent.
 
 use crate::refusal::{Code, Refusal};
 use limits::rest::BODY_DEPTH_MAX;

@@ -1,11 +1,11 @@
-//! Who gets in: bans, ownership, membership, invites, the password, open requests, the number of places.
+//! Admission: bans, ownership, membership, invites, the password, open requests, the limit of members.
 //!
 //! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and once more with the
 //! outcome of comparing it when it asked for that.
 
 use crate::{permission::MemberRights, person::JoinMethod, refusal::Code};
 
-/// What is known when somebody knocks.
+/// The facts that a request to join is decided on.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct JoinFacts {
     /// What the identity is on the server.
@@ -28,16 +28,16 @@ pub struct JoinFacts {
     pub password_right: Option<bool>,
 }
 
-/// The verdict.
+/// The decision about a request to join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Member, owner or admin: nothing to store.
     Inside,
-    /// Come in, by this way; a membership may be stored.
+    /// Admitted by this method; a membership may be stored.
     Admit(JoinMethod),
     /// Compare the password, then decide again.
     ComparePassword,
-    /// Stay out.
+    /// Refused, for this reason.
     Refuse(Code),
 }
 
@@ -76,7 +76,7 @@ fn way(facts: &JoinFacts) -> Result<JoinMethod, Verdict> {
     }
     if facts.has_password && facts.password_given {
         return match facts.password_right {
-            // Full servers do not spend a hash on those who cannot enter anyway.
+            // A full server refuses before it spends a hash.
             None if facts.full => Err(Verdict::Refuse(Code::Full)),
             None => Err(Verdict::ComparePassword),
             Some(true) => Ok(JoinMethod::Password),

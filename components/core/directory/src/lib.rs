@@ -1,9 +1,8 @@
-//! The server directory: bodies of the REST side, rules of who may do what, and the transactions that follow from them.
+//! The server directory: request bodies, permissions, and the transactions that follow from them. See `docs/concepts/directory.md`.
 //!
-//! What it is: pure functions from what was read and what is asked to a [`Transaction`], an answer or a [`Refusal`]. What it is not: a
-//! store, a clock, a random source or an HTTP server; the component `plugin-support` is all four. Invariant: every change of the directory
-//! is one [`Transaction`], which carries its actor, its action and the facts it was decided on, so that a store can commit it as a whole
-//! or not at all.
+//! Pure functions turn what was read and what is asked into a [`Transaction`], an answer or a [`Refusal`]; the component `plugin-support` adds
+//! store, clock, randomness and HTTP. Every change is one [`Transaction`] that carries its actor, its action and the facts it was decided on,
+//! so that a store commits it whole or not at all.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -180,7 +180,8 @@ pub fn require(
     }
 }
 
-/// Whether `actor` may act on the person `target`: nobody on the owner, and on those who manage the server only owner, admin and equals.
+/// Whether `actor` may act on the member `target`. The owner is protected from all, a member with `manageServer` from all but the owner,
+/// operators and its equals.
 ///
 /// # Errors
 /// [`Code::OwnerCannotLeave`] and [`Code::Forbidden`].

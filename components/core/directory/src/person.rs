@@ -19,7 +19,7 @@ use limits::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// How somebody became a member.
+/// The method by which an identity became a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JoinMethod {
@@ -41,7 +41,7 @@ pub enum JoinMethod {
 pub struct Member {
     /// Milliseconds since 1970.
     pub joined_at: u64,
-    /// How.
+    /// The method.
     pub way: JoinMethod,
 }
 
@@ -92,7 +92,7 @@ pub fn join(
 /// Ends a membership, with its roles.
 ///
 /// # Errors
-/// [`Code::OwnerCannotLeave`], and [`Code::NotFound`] for somebody who is no member.
+/// [`Code::OwnerCannotLeave`], and [`Code::NotFound`] for an identity that is no member.
 pub fn leave(
     transaction: Transaction,
     state: &State,
@@ -145,7 +145,7 @@ pub fn parse_ban(mut body: Body, by: &UserId, now_ms: u64) -> Result<Ban, Refusa
     })
 }
 
-/// Bans somebody, member or not; membership, roles and request end with it.
+/// Bans an identity, member or not; its membership, roles and request end.
 #[must_use]
 pub fn ban(transaction: Transaction, state: &State, user: &UserId, ban: &Ban) -> Transaction {
     let transaction = transaction
@@ -210,7 +210,7 @@ pub fn parse_invite(mut body: Body, by: &UserId, now_ms: u64) -> Result<Invite, 
     })
 }
 
-/// Stores an invite; those that admit nobody any more make room for it. The state must hold all invites.
+/// Stores an invite; expired and used up ones are removed. The state must hold all invites.
 #[must_use]
 pub fn invite(
     transaction: Transaction,
@@ -258,7 +258,7 @@ pub fn use_invite(
     match invite.uses_left {
         None => transaction,
         Some(left @ (0 | 1)) => {
-            debug_assert!(left == 1, "a used up invite admits nobody");
+            debug_assert!(left == 1, "a used up invite does not admit");
             transaction.edit(Edit::delete(Kind::Invite, code))
         }
         Some(left) => transaction.edit(Edit::put(

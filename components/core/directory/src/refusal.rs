@@ -80,7 +80,7 @@ codes! {
     RateLimited "RATE_LIMITED" 429 "Too many attempts; `retryAfterMs` says when to ask again.";
     Internal "INTERNAL" 500 "A fault of this host.";
     UnsupportedOnEdge "UNSUPPORTED_ON_EDGE" 501 "Plugins run in the native host; an edge without one, or a host with `plugins.enabled = false`, has none.";
-    NoKeys "NO_KEYS" 503 "No key is configured to verify tokens with, so nobody can prove an identity.";
+    NoKeys "NO_KEYS" 503 "No key is configured to verify tokens with, so no identity can be proven.";
     ServiceDisabled "SERVICE_DISABLED" 503 "No service credential is configured, so the internal API is off.";
     Misconfigured "MISCONFIGURED" 503 "A variable of this host cannot be used; its log says which.";
     KeySetUnavailable "KEY_SET_UNAVAILABLE" 503 "The key set that verifies tokens cannot be fetched.";

@@ -12,7 +12,7 @@ use limits::directory::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// What a role lets its holders do.
+/// What the holders of a role may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Permission {
@@ -118,7 +118,7 @@ pub fn put(transaction: Transaction, state: &State, id: &str, role: &Role) -> Tr
     }
 }
 
-/// Removes a role, also from everyone who holds it. The state must hold all grants; it must still be the newest at the commit, so that no
+/// Removes a role, also from all its holders. The state must hold all grants; it must still be the newest at the commit, so that no
 /// grant of this role slips in between.
 ///
 /// # Errors
@@ -150,7 +150,7 @@ pub fn delete(
 /// Gives or takes a role.
 ///
 /// # Errors
-/// [`Code::NotFound`] for an unknown role or somebody who is no member.
+/// [`Code::NotFound`] for an unknown role or an identity that is no member.
 pub fn grant(
     transaction: Transaction,
     state: &State,

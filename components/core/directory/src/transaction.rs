@@ -1,4 +1,4 @@
-//! What the directory reads from a store, and the one form in which it writes to it.
+//! The state that is read from a store, and the one form of a change.
 //!
 //! The directory is a set of scopes, servers and users; each has a head (one document) and entries by kind and key (documents too).
 //! A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole: checks, edits, the scope's new revision,
@@ -104,9 +104,9 @@ pub struct Head {
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Which one.
+    /// Its key.
     pub key: String,
     /// Revision of the scope at which it was written.
     pub version: u64,
@@ -204,9 +204,9 @@ pub enum Check {
     },
     /// The entry has this version, 0 for absent. Otherwise everything is read and decided again.
     Entry {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
-        /// Which one.
+        /// Its key.
         key: String,
         /// The version.
         version: u64,
@@ -249,18 +249,18 @@ impl Check {
 pub enum Edit {
     /// The entry has this document from now on.
     Put {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
-        /// Which one.
+        /// Its key.
         key: String,
         /// The document, JSON.
         doc: String,
     },
     /// The entry is gone.
     Delete {
-        /// What it is.
+        /// Its kind.
         kind: Kind,
-        /// Which one.
+        /// Its key.
         key: String,
     },
 }
@@ -304,7 +304,7 @@ pub enum HeadEdit {
         doc: String,
         /// The owner of a server.
         owner: Option<String>,
-        /// Whether everybody finds it in the list.
+        /// Whether it is listed publicly.
         listed: bool,
     },
     /// The scope ends, with all its entries.
@@ -316,7 +316,7 @@ pub enum HeadEdit {
 pub struct Transaction {
     /// The scope that changes.
     pub scope: Scope,
-    /// Who does it; `service` for gateways.
+    /// The identity that does it; `service` for gateways.
     pub actor: String,
     /// What is done, for the audit: `requirement.put`.
     pub action: &'static str,

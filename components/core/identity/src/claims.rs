@@ -25,7 +25,7 @@ pub struct Claims {
     pub expires_at_s: u64,
 }
 
-/// How far identities are believed (D7): `open`, `claimed` or `required`.
+/// The identity mode of a host: which claimed names are believed without proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {

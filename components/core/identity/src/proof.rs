@@ -1,4 +1,4 @@
-//! Key proofs (decision 24): a client signs where, who and when, so that a proof fits one connection of one server and nothing else.
+//! Key proofs: a client signs server, identity, connection and time, so that a proof fits one connection of one server only.
 //!
 //! The message is the domain tag, the server's origin, `oderId`, `connectionId`, each as a 32-bit big-endian length and the UTF-8 bytes,
 //! and then `serverTime` as a 64-bit big-endian integer. Lengths make it unambiguous: no two different inputs give one message.

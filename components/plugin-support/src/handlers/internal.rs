@@ -1,4 +1,4 @@
-//! `/api/internal`: what gateways ask. Every route of it wants the service credential.
+//! `/api/internal`: the requests of gateways. Every route needs the service credential.
 
 use super::{read, refused};
 use crate::{call::Call, store::Want};
@@ -33,7 +33,7 @@ pub(crate) async fn user(call: &Call) -> Result<Answer, Refusal> {
     ))
 }
 
-/// `GET /api/internal/users`: whom something is known of, by id. Of everybody else a gateway need not ask.
+/// `GET /api/internal/users`: identities with data of their own, by id. A gateway need not ask about others.
 pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(KNOWN_USERS_PAGE_MAX, KNOWN_USERS_PAGE_MAX)?;
     let users = call

@@ -1,4 +1,4 @@
-//! Coming and going: join, leave, invites, requests to join; for clients, and for gateways that ask on behalf of a socket.
+//! Joining and leaving, invites, requests to join; for clients, and for gateways on behalf of a connection.
 
 use super::{about, commit, load, read};
 use crate::{call::Call, password, random, store::Want};
@@ -15,8 +15,8 @@ use identity::Mode;
 use rest::{Answer, page};
 use serde_json::{Value, json};
 
-/// What somebody who wants in shows.
-struct Shown {
+/// The credentials with which an identity asks to join.
+struct Credentials {
     user: UserId,
     admin: bool,
     /// The identity is proven, or this host asks for no proof.
@@ -25,58 +25,62 @@ struct Shown {
     invite: Option<String>,
 }
 
-/// A server, what was read of it, and the verdict about somebody.
-struct Door {
+/// A server, its state, and the decision about a request to join it.
+struct Admission {
     server: Server,
     state: State,
     verdict: Verdict,
     member: bool,
 }
 
-async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusal> {
-    let user = shown.user.as_str().to_owned();
-    let mut wants = about(&shown.user);
+async fn admission(
+    call: &Call,
+    id: &ServerId,
+    credentials: &Credentials,
+) -> Result<Admission, Refusal> {
+    let user = credentials.user.as_str().to_owned();
+    let mut wants = about(&credentials.user);
     wants.extend([
         Want::All(Kind::Role),
         Want::Members,
         Want::One(Kind::Request, user.clone()),
     ]);
     wants.extend(
-        shown
+        credentials
             .invite
             .iter()
             .map(|code| Want::One(Kind::Invite, code.clone())),
     );
     let state = read(call, &Scope::Server(id.clone()), &wants).await?;
     let server = Server::from_state(id, &state)?;
-    let mut rights = MemberRights::from_state(&state, &server, &shown.user);
-    if !shown.trusted && (rights.owner || rights.holds_role) {
-        // A name with something to lose that nobody proved opens no door.
+    let mut rights = MemberRights::from_state(&state, &server, &credentials.user);
+    if !credentials.trusted && (rights.owner || rights.holds_role) {
+        // An unproven name with rights to lose has no rights here.
         rights = MemberRights {
             banned: rights.banned,
             ..MemberRights::default()
         };
     }
-    let mut knock = JoinFacts {
+    let mut facts = JoinFacts {
         rights,
-        admin: shown.admin,
+        admin: credentials.admin,
         private: server.stored.private,
         has_password: server.stored.password_hash.is_some(),
         full: state.members >= server.members_max(),
         requested: state.entry(Kind::Request, &user).is_some(),
-        invite: shown
+        invite: credentials
             .invite
             .as_ref()
             .map(|code| open_invite(&state, code, call.now_ms).is_some()),
-        password_given: shown.password.is_some(),
+        password_given: credentials.password.is_some(),
         password_right: None,
     };
-    let mut verdict = join::decide(&knock);
+    let mut verdict = join::decide(&facts);
     if verdict == Verdict::ComparePassword {
-        knock.password_right = Some(compare(call, &server, shown).await?);
-        verdict = join::decide(&knock);
+        facts.password_right = Some(compare(call, &server, credentials).await?);
+        verdict = join::decide(&facts);
     }
-    Ok(Door {
+    Ok(Admission {
         server,
         state,
         verdict,
@@ -84,12 +88,12 @@ async fn knock(call: &Call, id: &ServerId, shown: &Shown) -> Result<Door, Refusa
     })
 }
 
-async fn compare(call: &Call, server: &Server, shown: &Shown) -> Result<bool, Refusal> {
+async fn compare(call: &Call, server: &Server, credentials: &Credentials) -> Result<bool, Refusal> {
     if let Some(right) = call.compared.get() {
         return Ok(*right);
     }
-    password::admit_attempt(call, server.id.as_str(), shown.user.as_str()).await?;
-    let given = shown.password.as_deref().unwrap_or_default();
+    password::admit_attempt(call, server.id.as_str(), credentials.user.as_str()).await?;
+    let given = credentials.password.as_deref().unwrap_or_default();
     let fits = given.len() <= limits::directory::PASSWORD_BYTES_MAX;
     let right = fits
         && server
@@ -110,32 +114,32 @@ fn open_invite(state: &State, code: &str, now_ms: u64) -> Option<Invite> {
 /// The transaction that makes the membership.
 fn membership(
     call: &Call,
-    door: &Door,
-    shown: &Shown,
+    admission: &Admission,
+    credentials: &Credentials,
     actor: &str,
     way: JoinMethod,
 ) -> Transaction {
     let transaction = Transaction::new(
-        Scope::Server(door.server.id.clone()),
+        Scope::Server(admission.server.id.clone()),
         actor,
         "member.join",
-        shown.user.as_str(),
+        credentials.user.as_str(),
     );
     let transaction = person::join(
         transaction,
-        &door.state,
-        &door.server,
-        &shown.user,
+        &admission.state,
+        &admission.server,
+        &credentials.user,
         way,
         call.now_ms,
     );
-    match shown
+    match credentials
         .invite
         .as_deref()
         .filter(|_| way == JoinMethod::Invite)
     {
-        Some(code) => match open_invite(&door.state, code, call.now_ms) {
-            Some(invite) => person::use_invite(transaction, &door.state, code, &invite),
+        Some(code) => match open_invite(&admission.state, code, call.now_ms) {
+            Some(invite) => person::use_invite(transaction, &admission.state, code, &invite),
             None => transaction,
         },
         None => transaction,
@@ -143,7 +147,7 @@ fn membership(
 }
 
 /// `password` and `invite` (also `inviteToken`) of a body.
-fn shown_in(call: &Call) -> Result<(Option<String>, Option<String>), Refusal> {
+fn credentials_in(call: &Call) -> Result<(Option<String>, Option<String>), Refusal> {
     let mut body = call.body()?;
     let password = body.text("password", limits::directory::PASSWORD_BYTES_MAX);
     let (invite, token) = (body.text("invite", 128), body.text("inviteToken", 128));
@@ -155,17 +159,17 @@ fn shown_in(call: &Call) -> Result<(Option<String>, Option<String>), Refusal> {
 pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
     let user = call.actor.user()?.clone();
-    let (password, invite) = shown_in(call)?;
-    let shown = Shown {
+    let (password, invite) = credentials_in(call)?;
+    let credentials = Credentials {
         user,
         admin: call.actor.admin,
         trusted: true,
         password,
         invite,
     };
-    let door = knock(call, &id, &shown).await?;
-    let way = match door.verdict {
-        Verdict::Inside if door.member => None,
+    let admission = admission(call, &id, &credentials).await?;
+    let way = match admission.verdict {
+        Verdict::Inside if admission.member => None,
         // Operators come in anywhere; the membership is theirs from now on.
         Verdict::Inside => Some(JoinMethod::Open),
         Verdict::Admit(way) => Some(way),
@@ -176,19 +180,23 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
         Some(way) => {
             commit(
                 call,
-                &membership(call, &door, &shown, shown.user.as_str(), way),
+                &membership(
+                    call,
+                    &admission,
+                    &credentials,
+                    credentials.user.as_str(),
+                    way,
+                ),
             )
             .await?
             .revision
         }
-        None => door.server.revision,
+        None => admission.server.revision,
     };
-    Ok(
-        Answer::ok(
-            &json!({"ok": true, "serverId": id, "userId": shown.user, "revision": revision}),
-        )
-        .etag(revision),
+    Ok(Answer::ok(
+        &json!({"ok": true, "serverId": id, "userId": credentials.user, "revision": revision}),
     )
+    .etag(revision))
 }
 
 /// `POST /api/servers/{serverId}/leave`.
@@ -224,43 +232,51 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
     let view = body.flag("view").unwrap_or(false);
     body.finish()?;
     let user = user.ok_or(Code::InvalidUserId)?;
-    // Sockets hand on what clients sent: a password that is too long is a wrong one, not a broken question.
+    // Gateways pass on what clients sent: a password that is too long is a wrong one, not an invalid body.
     let lenient = |name: &str| {
         let body = call.body().ok()?;
         let text: String = serde_json::from_str(body.given(name)?.get()).ok()?;
         Some(text.replace('\0', "\u{fffd}"))
     };
-    let shown = Shown {
+    let credentials = Credentials {
         user,
         admin: false,
         trusted: verified || call.config.mode == Mode::Open,
         password: lenient("password"),
         invite: lenient("invite"),
     };
-    match asked(call, &id, &shown, view).await {
+    match asked(call, &id, &credentials, view).await {
         Ok(()) => Ok(Answer::ok(&json!({"allowed": true}))),
         Err(refusal) if is_verdict(refusal.code) => Ok(Answer::ok(&verdict_json(&refusal))),
         Err(refusal) => Err(refusal),
     }
 }
 
-async fn asked(call: &Call, id: &ServerId, shown: &Shown, view: bool) -> Result<(), Refusal> {
-    let door = knock(call, id, shown).await?;
-    match door.verdict {
+async fn asked(
+    call: &Call,
+    id: &ServerId,
+    credentials: &Credentials,
+    view: bool,
+) -> Result<(), Refusal> {
+    let admission = admission(call, id, credentials).await?;
+    match admission.verdict {
         Verdict::Inside | Verdict::Admit(JoinMethod::Open) => Ok(()),
         Verdict::Admit(_) if view => Ok(()),
-        // Somebody unproven under a name with something to lose gets in by password or invite, but its membership is not touched.
+        // An unproven name with rights to lose is admitted by password or invite, but its membership is not touched.
         Verdict::Admit(_)
-            if door
+            if admission
                 .state
-                .entry(Kind::Member, shown.user.as_str())
+                .entry(Kind::Member, credentials.user.as_str())
                 .is_some() =>
         {
             Ok(())
         }
-        Verdict::Admit(way) => commit(call, &membership(call, &door, shown, "service", way))
-            .await
-            .map(drop),
+        Verdict::Admit(way) => commit(
+            call,
+            &membership(call, &admission, credentials, "service", way),
+        )
+        .await
+        .map(drop),
         Verdict::Refuse(code) => Err(code.into()),
         Verdict::ComparePassword => Err(Code::Internal.into()),
     }

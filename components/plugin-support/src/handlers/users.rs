@@ -1,4 +1,4 @@
-//! `/api/users/me`: what an identity keeps for itself: its lock, its keys, whom it blocks.
+//! `/api/users/me`: an identity's own data: its lock, its keys, the identities that it blocks.
 
 use super::{commit, read, refused};
 use crate::{call::Call, store::Want};

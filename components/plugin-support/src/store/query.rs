@@ -58,7 +58,7 @@ pub(crate) struct AuditRow {
 pub(crate) struct Listing<'a> {
     /// Whose private servers belong to the list; empty for strangers.
     pub(crate) viewer: &'a str,
-    /// All servers, whoever asks.
+    /// All servers, for operators.
     pub(crate) all: bool,
     /// Only servers of which the viewer is a member.
     pub(crate) mine: bool,
@@ -195,7 +195,7 @@ impl Store {
         })
     }
 
-    /// One page of the identities that something is known of, by id: owners, holders of roles, and whoever has a scope of their own.
+    /// One page of the identities that something is known of, by id: owners, holders of roles, and identities with a scope of their own.
     pub(crate) async fn known_users(&self, after: &str, limit: u64) -> Result<Vec<String>, Fault> {
         let branches = [
             "SELECT DISTINCT owner AS id FROM scope WHERE owner > ?1 ORDER BY id LIMIT ?2",

@@ -180,19 +180,19 @@ routes! {
     GetMe "getMe" GET "/api/users/me" Identity, None, None => 200 "User", "What the directory knows of the caller.";
     LockIdentity "lockIdentity" PUT "/api/users/me/lock" Proof, None, Some("LockBody") => 200 "User", "Lock the identity: from now on it needs proof, by token or by the key named here.";
     UnlockIdentity "unlockIdentity" DELETE "/api/users/me/lock" Proof, None, None => 200 "Done", "Unlock the identity and forget its keys.";
-    ListBlocks "listBlocks" GET "/api/users/me/blocks" Identity, None, None => 200 "Blocks", "Whom the caller blocks.";
+    ListBlocks "listBlocks" GET "/api/users/me/blocks" Identity, None, None => 200 "Blocks", "The identities that the caller blocks.";
     ReplaceBlocks "replaceBlocks" PUT "/api/users/me/blocks" Identity, None, Some("Blocks") => 200 "BlocksDone", "Replace the list of blocked identities.";
     ClearBlocks "clearBlocks" DELETE "/api/users/me/blocks" Identity, None, None => 200 "BlocksDone", "Empty the list of blocked identities.";
     Block "block" PUT "/api/users/me/blocks/{userId}" Identity, None, Some("Nothing") => 200 "BlocksDone", "Block an identity.";
     Unblock "unblock" DELETE "/api/users/me/blocks/{userId}" Identity, None, None => 200 "BlocksDone", "Unblock an identity.";
 
-    ListAudit "listAudit" GET "/api/audit" On(ManageServer), Audit, None => 200 "AuditPage", "Who changed what, newest first; without `server`, for operators alone.";
+    ListAudit "listAudit" GET "/api/audit" On(ManageServer), Audit, None => 200 "AuditPage", "Changes with their actors, newest first; without `server`, for operators alone.";
     GetOpenApi "getOpenApi" GET "/api/openapi.json" Nothing, None, None => 200 "AnyObject", "This document.";
 
     InternalServer "internalServer" GET "/api/internal/servers/{serverId}" Service, None, None => 200 "InternalServer", "Everything a gateway decides on, at one revision.";
     InternalJoin "internalJoin" POST "/api/internal/servers/{serverId}/join" Service, None, Some("InternalJoinBody") => 200 "InternalJoin", "Whether an identity may join or view; a right password or invite makes it a member.";
-    InternalUsers "internalUsers" GET "/api/internal/users" Service, KnownUsers, None => 200 "KnownUsers", "Identities that something is known of; everybody else needs no proof and blocks nobody.";
-    InternalUser "internalUser" GET "/api/internal/users/{userId}" Service, None, None => 200 "User", "Whether an identity needs proof, its keys, whom it blocks.";
+    InternalUsers "internalUsers" GET "/api/internal/users" Service, KnownUsers, None => 200 "KnownUsers", "Identities with data of their own, with a role, or that own a server. All others need no proof and block no identity.";
+    InternalUser "internalUser" GET "/api/internal/users/{userId}" Service, None, None => 200 "User", "Whether an identity needs proof, its keys, the identities that it blocks.";
     InternalBindKey "internalBindKey" PUT "/api/internal/users/{userId}/key" Service, None, Some("BindBody") => 200 "User", "Bind a key that was seen proven.";
     InternalChanges "internalChanges" GET "/api/internal/changes" Service, Changes, None => 200 "ChangePage", "The feed of changes.";
 }
