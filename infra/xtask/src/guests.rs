@@ -129,6 +129,7 @@ pub(crate) fn all_are_used(files: &[String]) -> Result<()> {
         .iter()
         .filter(|path| {
             path.starts_with("tests/cases/")
+                || path.contains("/examples/measure/")
                 || path.starts_with("infra/bench/src/")
                 || path.contains("/tests/") && path.ends_with(".rs")
         })

@@ -101,15 +101,23 @@ fn id(line: &str) -> Option<String> {
                 .split_once('_')
                 .is_some_and(|(head, _)| is_id(&head.to_uppercase()))
     };
-    let numbered =
-        |pair: &[&str]| NUMBERED.contains(&pair[0].to_lowercase().as_str()) && is_number(pair[1]);
-    let pair = words
-        .windows(2)
-        .find(|pair| numbered(pair) || is_test_name(pair));
     let single = words.iter().find(|word| is_id(word));
+    let test_name = words.windows(2).find(|pair| is_test_name(pair));
     single
         .map(|word| (*word).to_owned())
-        .or_else(|| pair.map(|pair| pair.join(" ")))
+        .or_else(|| test_name.map(|pair| pair.join(" ")))
+        .or_else(|| numbered(line))
+}
+
+/// A word of [`NUMBERED`] and, after a space, a number.
+fn numbered(line: &str) -> Option<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let pair = words.windows(2).find(|pair| {
+        let word = pair[0].trim_start_matches(|letter: char| !letter.is_alphanumeric());
+        NUMBERED.contains(&word.to_lowercase().as_str())
+            && pair[1].starts_with(|letter: char| letter.is_ascii_digit())
+    });
+    pair.map(|pair| pair.join(" "))
 }
 
 fn subject(text: &str) -> Option<String> {
@@ -133,7 +141,8 @@ mod tests {
                 "fn s46_what_slips_through() {",
                 Some("fn s46_what_slips_through"),
             ),
-            ("Requirements 7.7 says so", Some("Requirements 7")),
+            ("as (requirements 7.7) says", Some("(requirements 7.7)")),
+            ("metric(\"requirements\", 0)", None),
             ("SHA256 of a W3C document, in case of 5", None),
         ] {
             assert_eq!(id(line).as_deref(), found, "{line}");

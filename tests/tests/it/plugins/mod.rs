@@ -4,6 +4,7 @@ mod author;
 mod compiling;
 mod crashes;
 mod events;
+mod examples;
 mod guests;
 mod hostile;
 mod install;
