@@ -10,8 +10,6 @@ use crate::{
 use limits::envelope::{JSON_DEPTH_MAX, MEMBERS_MAX};
 use std::{borrow::Cow, ops::Range};
 
-pub use crate::hint::Hint;
-
 /// Why bytes are not an envelope. Each is `BAD_JSON` on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

@@ -7,7 +7,6 @@
 
 pub mod catalogue;
 pub mod decode;
-pub mod hint;
 pub mod json;
 pub mod reply;
 pub mod scan;
@@ -16,6 +15,5 @@ pub mod verdict;
 
 pub use catalogue::{CATALOGUE, EnvelopeType, find};
 pub use decode::{DecodeError, Envelope};
-pub use hint::Hint;
 pub use scan::Scan;
 pub use verdict::{Context, Validator, Verdict};

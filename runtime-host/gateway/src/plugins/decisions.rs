@@ -13,8 +13,8 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::{
+    Scan,
     catalogue::{EnvelopeType, RateClass},
-    decode::Hint,
     reply::{self, EventNames, code},
     verdict::{self, Decision, Effect, EventDirection, Refusal, Verdict},
 };
@@ -89,7 +89,7 @@ impl Shard {
         &mut self,
         slot: u32,
         decision: &Decision,
-        outgoing: &[u8],
+        scan: &Scan<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) -> Option<PluginInterest> {
         let plugins = self.hub.plugins.get()?;
@@ -102,15 +102,14 @@ impl Shard {
         let plugins = plugins.clone();
         let server_id = decision.effects.iter().find_map(sent_to)?;
         let (room, user_id) = self.joined_room(slot, server_id)?;
-        let hint = Hint::scan(outgoing);
-        if channels && let Some(channel) = hint.text("channelId") {
+        if channels && let Some(channel) = scan.channel_id() {
             room.note_channel(&channel);
         }
         if !listens {
             return None;
         }
         let (plugin_id, event_name) = match topic {
-            Topic::PluginEvent => (hint.text("pluginId")?, hint.text("eventName")?),
+            Topic::PluginEvent => (scan.plugin_id()?, scan.event_name()?),
             _ => Default::default(),
         };
         let kind = match topic {
@@ -294,27 +293,29 @@ impl Shard {
             return self.refuse(slot, &refusal(pending, code::NOT_A_MEMBER, message, None));
         }
         let frame = frame::text(&pending.envelope);
-        let hint = Hint::scan(&pending.envelope);
+        let scan = Scan::new(&pending.envelope);
         for effect in &pending.effects {
-            self.perform_one(slot, effect, Some(&frame), &hint, Some(pending.r#type));
+            self.perform_one(slot, effect, Some(&frame), &scan, Some(pending.r#type));
         }
     }
 
     /// Validates a rewritten envelope as if its sender had sent it: a plugin can neither forge a sender nor avoid a schema.
     fn rewritten(&mut self, slot: u32, mut pending: PendingDecision, bytes: &Bytes) {
-        let hint = Hint::scan(bytes);
-        let is_same = Hint::kind_only(bytes).is_some_and(|kind| std::ptr::eq(kind, pending.r#type))
+        let scan = Scan::new(bytes);
+        let is_same = scan
+            .envelope_type()
+            .is_some_and(|kind| std::ptr::eq(kind, pending.r#type))
             && names(&pending.kind).is_none_or(|(plugin, event)| {
-                hint.text("pluginId").as_deref() == Some(plugin)
-                    && hint.text("eventName").as_deref() == Some(event)
+                scan.plugin_id().as_deref() == Some(plugin)
+                    && scan.event_name().as_deref() == Some(event)
             })
             && pending
                 .effects
                 .iter()
                 .filter_map(sent_to)
-                .all(|server_id| hint.server_id.as_deref() == Some(server_id));
+                .all(|server_id| scan.server_id().as_deref() == Some(server_id));
         let verdict = if is_same {
-            self.verdict(slot, bytes, &hint)
+            self.verdict(slot, bytes, &scan)
         } else {
             Ok(Verdict::Pass)
         };
@@ -424,12 +425,12 @@ fn refusal(
     message: &str,
     retry_after_ms: Option<u64>,
 ) -> Refusal {
-    let hint = Hint::scan(&pending.envelope);
-    let request_id = hint.request_id();
+    let scan = Scan::new(&pending.envelope);
+    let request_id = scan.request_id();
     match names(&pending.kind) {
         Some((plugin_id, event_name)) => {
             let names = EventNames {
-                server_id: hint.server_id.clone(),
+                server_id: scan.server_id(),
                 plugin_id: Some(plugin_id.into()),
                 event_name: Some(event_name.into()),
                 request_id,

@@ -7,8 +7,8 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::{
+    Scan,
     catalogue::{EnvelopeType, Routing},
-    decode::Hint,
     reply::{self, code},
     verdict::ForwardClass,
 };
@@ -71,7 +71,7 @@ impl Shard {
         user_id: &str,
         class: ForwardClass,
         frame: &Bytes,
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
     ) {
         let (own, now_ms, hub) = (self.reference(slot), self.now_ms, self.hub.clone());
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -84,7 +84,7 @@ impl Shard {
         let target = key(&user_id);
         if !session.targets.contains(&target) {
             if let Err(wait_ms) = session.new_targets.take(hub.new_targets, now_ms) {
-                return self.over_rate(slot, "new targets", wait_ms, || hint.clone());
+                return self.over_rate(slot, "new targets", wait_ms, scan);
             }
             session.targets.push_back(target);
             if session.targets.len() > TARGETS_REMEMBERED {
@@ -109,8 +109,8 @@ impl Shard {
                     &reply::refuse(
                         code::NOT_REACHABLE,
                         message,
-                        hint.kind.as_deref(),
-                        hint.request_id().as_deref(),
+                        scan.type_name().as_deref(),
+                        scan.request_id().as_deref(),
                     ),
                 );
             }

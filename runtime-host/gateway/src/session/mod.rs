@@ -17,8 +17,8 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::{
+    Scan,
     catalogue::{EnvelopeType, RateClass},
-    decode::Hint,
     reply::{self, code},
     verdict::{self, Context, Decision, Effect, Membership, Refusal, ValidatorError, Verdict},
 };
@@ -88,14 +88,14 @@ impl Shard {
     }
 
     pub(crate) fn on_ping(&mut self, slot: u32, payload: &[u8]) {
-        if self.charge(slot, RateClass::Other, b"") {
+        if self.charge(slot, RateClass::Other, &Scan::new(b"")) {
             self.push(slot, frame::encode(Opcode::Pong, payload), 0);
         }
     }
 
     /// Takes a token for a frame of a class and returns whether there was one. `about` is the envelope that an error answer names. A frame
     /// over the rate counts as a strike, and too many strikes close the connection.
-    pub(crate) fn charge(&mut self, slot: u32, class: RateClass, about: &[u8]) -> bool {
+    pub(crate) fn charge(&mut self, slot: u32, class: RateClass, about: &Scan<'_>) -> bool {
         let index = class as usize;
         let (rate, now_ms) = (self.hub.rates[index], self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
@@ -104,18 +104,18 @@ impl Shard {
         match session.buckets[index].take(rate, now_ms) {
             Ok(()) => true,
             Err(wait_ms) => {
-                self.over_rate(slot, class.name(), wait_ms, || Hint::scan(about));
+                self.over_rate(slot, class.name(), wait_ms, about);
                 false
             }
         }
     }
 
-    pub(crate) fn over_rate<'a>(
+    pub(crate) fn over_rate(
         &mut self,
         slot: u32,
         what: &'static str,
         wait_ms: u32,
-        about: impl FnOnce() -> Hint<'a>,
+        about: &Scan<'_>,
     ) {
         Metrics::count(&self.hub.metrics.rate_limited, what);
         let (now_ms, strikes_max) = (self.now_ms, self.hub.config.rates.strikes_max);
@@ -143,12 +143,11 @@ impl Shard {
             return;
         }
         let message = format!("over the rate of '{what}'; see connected.protocol.limits.rates");
-        let about = about();
         let retry_after_ms = Some(u64::from(wait_ms.max(1)));
         let body = reply::error(
             code::RATE_LIMITED,
             &message,
-            about.kind.as_deref(),
+            about.type_name().as_deref(),
             about.request_id().as_deref(),
             retry_after_ms,
         );
@@ -163,14 +162,15 @@ impl Shard {
 
     /// One whole text message: charged before anything but its type is read, then validated.
     pub(crate) fn on_message(&mut self, slot: u32, bytes: &[u8]) {
-        if !self.charge(slot, RateClass::Other, bytes) {
+        let scan = Scan::new(bytes);
+        if !self.charge(slot, RateClass::Other, &scan) {
             return;
         }
-        let envelope = Hint::kind_only(bytes);
+        let envelope = scan.envelope_type();
         self.hub.metrics.receive(envelope);
         let class = envelope.map_or(RateClass::Other, |envelope| envelope.rate);
-        if class == RateClass::Other || self.charge(slot, class, bytes) {
-            self.judge(slot, bytes, &Hint::scan(bytes), envelope);
+        if class == RateClass::Other || self.charge(slot, class, &scan) {
+            self.judge(slot, bytes, &scan, envelope);
         }
     }
 
@@ -179,7 +179,7 @@ impl Shard {
         &mut self,
         slot: u32,
         bytes: &[u8],
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) {
         // Reading a clock costs as much as the rest of the accounting, so only some calls are timed.
@@ -188,14 +188,14 @@ impl Shard {
             .judgements
             .is_multiple_of(JUDGEMENTS_PER_SAMPLE)
             .then(Instant::now);
-        let verdict = self.verdict(slot, bytes, hint);
+        let verdict = self.verdict(slot, bytes, scan);
         if let Some(asked) = asked {
             self.hub
                 .metrics
                 .judge_seconds
                 .observe(asked.elapsed().as_secs_f64());
         }
-        self.judged(slot, bytes, hint, envelope, verdict);
+        self.judged(slot, bytes, scan, envelope, verdict);
     }
 
     /// Acts on a verdict.
@@ -203,18 +203,18 @@ impl Shard {
         &mut self,
         slot: u32,
         bytes: &[u8],
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
         envelope: Option<&'static EnvelopeType>,
         verdict: Result<Verdict, ValidatorError>,
     ) {
         match verdict {
-            Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, hint, envelope),
+            Ok(Verdict::Route(decision)) => self.perform(slot, bytes, &decision, scan, envelope),
             Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
             Ok(Verdict::Later(ticket)) => self.wait_for_judges(slot, bytes, ticket),
             Ok(Verdict::Pass | Verdict::Rewrite(_) | Verdict::NeedSnapshot(_)) => {
-                self.judge_failed(slot, &broken("it ended without a decision".into()), hint);
+                self.judge_failed(slot, &broken("it ended without a decision".into()), scan);
             }
-            Err(error) => self.judge_failed(slot, &error, hint),
+            Err(error) => self.judge_failed(slot, &error, scan),
         }
     }
 
@@ -223,12 +223,12 @@ impl Shard {
         &mut self,
         slot: u32,
         bytes: &[u8],
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
     ) -> Result<Verdict, ValidatorError> {
-        match self.ask_judge(slot, bytes, hint) {
+        match self.ask_judge(slot, bytes, scan) {
             Ok(Verdict::NeedSnapshot(server_id)) => self
                 .teach(slot, &server_id)
-                .and_then(|()| self.ask_judge(slot, bytes, hint)),
+                .and_then(|()| self.ask_judge(slot, bytes, scan)),
             verdict => verdict,
         }
     }
@@ -237,7 +237,7 @@ impl Shard {
         &mut self,
         slot: u32,
         bytes: &[u8],
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
     ) -> Result<Verdict, ValidatorError> {
         // The context borrows from the session, so that no text is copied.
         let Some(session) = self.slots[slot as usize]
@@ -247,7 +247,8 @@ impl Shard {
         else {
             return Ok(Verdict::Pass);
         };
-        let (place, server_id, implied) = match hint.server_id.as_deref() {
+        let named = scan.server_id();
+        let (place, server_id, implied) = match named.as_deref() {
             Some(named) => (session.place(named), Some(named), false),
             None => {
                 let implied = session.implied();
@@ -281,7 +282,7 @@ impl Shard {
         self.judge.validate(&context, bytes)
     }
 
-    pub(crate) fn judge_failed(&mut self, slot: u32, error: &ValidatorError, hint: &Hint<'_>) {
+    pub(crate) fn judge_failed(&mut self, slot: u32, error: &ValidatorError, scan: &Scan<'_>) {
         Metrics::count(&self.hub.metrics.judge_failures, failure_label(error));
         tracing::warn!(%error, "an envelope could not be judged");
         let message = "a component failed on this envelope; it was not sent";
@@ -290,8 +291,8 @@ impl Shard {
             &reply::refuse(
                 code::INTERNAL,
                 message,
-                hint.kind.as_deref(),
-                hint.request_id().as_deref(),
+                scan.type_name().as_deref(),
+                scan.request_id().as_deref(),
             ),
         );
     }
@@ -347,7 +348,7 @@ impl Shard {
         slot: u32,
         bytes: &[u8],
         decision: &Decision,
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) {
         let passed_on = |effect: &Effect| {
@@ -365,13 +366,20 @@ impl Shard {
                 return self.judge_failed(
                     slot,
                     &broken("its patches do not fit the envelope".into()),
-                    hint,
+                    scan,
                 );
             };
-            if !self.charge_volume(slot, outgoing.len(), hint) {
+            if !self.charge_volume(slot, outgoing.len(), scan) {
                 return;
             }
-            let interest = self.plugin_interest(slot, decision, &outgoing, envelope);
+            // A filter's rewrite replaces the whole envelope; otherwise the members that plugins are chosen by are those of the first scan.
+            let is_rewritten = decision
+                .patches
+                .first()
+                .is_some_and(|patch| patch.offset == 0);
+            let rewritten = is_rewritten.then(|| Scan::new(&outgoing));
+            let final_scan = rewritten.as_ref().unwrap_or(scan);
+            let interest = self.plugin_interest(slot, decision, final_scan, envelope);
             if let (Some(interest), Some(kind)) = (
                 interest.as_ref().filter(|interest| interest.decides),
                 envelope,
@@ -382,14 +390,14 @@ impl Shard {
             informs = interest.map(|interest| (interest, outgoing));
         }
         for effect in &decision.effects {
-            self.perform_one(slot, effect, frame.as_ref(), hint, envelope);
+            self.perform_one(slot, effect, frame.as_ref(), scan, envelope);
         }
         if let Some((interest, outgoing)) = informs {
             self.inform(slot, &interest, outgoing);
         }
     }
 
-    pub(crate) fn charge_volume(&mut self, slot: u32, bytes: usize, hint: &Hint<'_>) -> bool {
+    pub(crate) fn charge_volume(&mut self, slot: u32, bytes: usize, scan: &Scan<'_>) -> bool {
         let (rate, now_ms) = (self.hub.volume, self.now_ms);
         let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
             return false;
@@ -400,7 +408,7 @@ impl Shard {
         {
             Ok(()) => true,
             Err(wait_ms) => {
-                self.over_rate(slot, "bytes", wait_ms, || hint.clone());
+                self.over_rate(slot, "bytes", wait_ms, scan);
                 false
             }
         }
@@ -411,20 +419,20 @@ impl Shard {
         slot: u32,
         effect: &Effect,
         frame: Option<&Bytes>,
-        hint: &Hint<'_>,
+        scan: &Scan<'_>,
         envelope: Option<&'static EnvelopeType>,
     ) {
         match (effect, frame) {
             (Effect::Identify(wish), _) => {
-                self.identify(slot, wish.clone(), hint.request_id().as_deref())
+                self.identify(slot, wish.clone(), scan.request_id().as_deref())
             }
             (Effect::Keepalive, _) => self.keepalive(slot),
             (Effect::SetStatus(status), _) => self.set_status(slot, *status),
             (Effect::Join(access), _) => {
-                self.enter(slot, access.clone(), false, hint.request_id().as_deref())
+                self.enter(slot, access.clone(), false, scan.request_id().as_deref())
             }
             (Effect::View(access), _) => {
-                self.enter(slot, access.clone(), true, hint.request_id().as_deref())
+                self.enter(slot, access.clone(), true, scan.request_id().as_deref())
             }
             (Effect::Leave(server_id), _) => self.leave(slot, server_id),
             (Effect::Broadcast(server_id), Some(frame)) => {
@@ -455,7 +463,7 @@ impl Shard {
                 );
             }
             (Effect::Forward { user_id, class }, Some(frame)) => {
-                self.forward(slot, user_id, *class, frame, hint)
+                self.forward(slot, user_id, *class, frame, scan)
             }
             (
                 Effect::IconAvailable {

@@ -8,7 +8,7 @@ use crate::{
     shard::{Shard, connection::Pending},
 };
 use envelope::{
-    decode::Hint,
+    Scan,
     reply::{self, code},
     verdict::Verdict,
 };
@@ -63,8 +63,8 @@ impl Shard {
     }
 
     fn ask_again(&mut self, slot: u32, undecided: Undecided) {
-        let hint = Hint::scan(&undecided.envelope);
-        let verdict = self.verdict(slot, &undecided.envelope, &hint);
+        let scan = Scan::new(&undecided.envelope);
+        let verdict = self.verdict(slot, &undecided.envelope, &scan);
         let most_ms = self.hub.config.decision_max_ms();
         match verdict {
             Ok(Verdict::Later(_)) if self.now_ms.wrapping_sub(undecided.since_ms) < most_ms => {
@@ -85,8 +85,8 @@ impl Shard {
                 let refusal = reply::refuse(
                     code::INTERNAL,
                     &message,
-                    hint.kind.as_deref(),
-                    hint.request_id().as_deref(),
+                    scan.type_name().as_deref(),
+                    scan.request_id().as_deref(),
                 );
                 self.refuse(slot, &refusal);
             }
@@ -95,8 +95,8 @@ impl Shard {
                 self.judged(
                     slot,
                     &undecided.envelope,
-                    &hint,
-                    Hint::kind_only(&undecided.envelope),
+                    &scan,
+                    scan.envelope_type(),
                     verdict,
                 );
             }

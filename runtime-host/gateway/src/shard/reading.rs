@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use envelope::catalogue::RateClass;
+use envelope::{Scan, catalogue::RateClass};
 use limits::socket::READ_BYTES_PER_TURN;
 use std::io::{self, Read};
 
@@ -185,7 +185,7 @@ impl Shard {
                 Opcode::Close => self.on_close(slot, payload),
                 Opcode::Ping if open => self.on_ping(slot, payload),
                 Opcode::Pong if open => {
-                    self.charge(slot, RateClass::Other, b"");
+                    self.charge(slot, RateClass::Other, &Scan::new(b""));
                 }
                 _ => {}
             }
