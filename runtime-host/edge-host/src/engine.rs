@@ -1,6 +1,5 @@
-//! The wasmtime engine of the edge: its limits, its compiled code cache, its clock, and the imports it offers.
-//!
-//! Invariant: compiled code is loaded from the cache directory of this host only, and only wasmtime itself writes there.
+//! The wasmtime engine of HTTP components: its configuration, its clock, and the imports it offers. Compiled code comes from the cache
+//! ([`CodeCache`]) or from this process.
 
 use crate::{spin, state::State};
 use anyhow::{Context, Result, bail};

@@ -81,8 +81,6 @@ pub const OUTBOUND_IDLE_MS: u64 = 30_000;
 pub const OUTBOUND_IDLE_PER_HOST_MAX: usize = 8;
 /// Bytes of one logged line of a component; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 8 * KIB;
-/// Compiled code kept on disk; the least recently used is removed first.
-pub const CODE_CACHE_BYTES_MAX: u64 = 512 * MIB as u64;
 
 /// Size of a database file up to which the integrity check at start compares indices with their tables; beyond it the check leaves the
 /// indices out, because the start would take seconds.

@@ -2,11 +2,7 @@
 
 use crate::support::{get, load, load_with, probe_manifest, send};
 use http::Method;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use sandbox::CodeCache;
 use test_support::guest;
 
 async fn refusal(manifest: &str) -> String {
@@ -99,37 +95,19 @@ async fn compiled_code_is_kept() {
         tempfile::tempdir().expect("cache"),
     );
     let manifest = probe_manifest("", "");
-    let load = || load_with(dir.path(), kept.path().to_owned(), &manifest, &[]);
-    drop(load().await.expect("application"));
-    let compiled = code_files(kept.path());
-    assert!(!compiled.is_empty(), "nothing was kept");
-    let host = load().await.expect("application");
-    assert_eq!(
-        code_files(kept.path()),
-        compiled,
-        "the second load compiled anew"
-    );
+    let load = async || {
+        let cache = CodeCache::open(kept.path()).expect("cache");
+        let host = load_with(dir.path(), cache.clone(), &manifest, &[])
+            .await
+            .expect("application");
+        (host, cache.stats())
+    };
+    let (first, stats) = load().await;
+    assert_eq!((stats.compiled, stats.hits), (1, 0));
+    drop(first);
+    let (host, stats) = load().await;
+    assert_eq!((stats.compiled, stats.hits), (0, 1));
     assert_eq!(get(&host, "/probe/seen").await.json(), 1);
-}
-
-/// The files of compiled code under `dir` with the time each was written; what the cache notes of their use is left out.
-fn code_files(dir: &Path) -> BTreeMap<PathBuf, SystemTime> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(dir)
-        .expect("cache")
-        .map(|entry| entry.expect("entry"))
-    {
-        let (path, about) = (entry.path(), entry.metadata().expect("metadata"));
-        if about.is_dir() {
-            files.extend(code_files(&path));
-        } else if path
-            .extension()
-            .is_none_or(|extension| extension != "stats")
-        {
-            files.insert(path, about.modified().expect("time"));
-        }
-    }
-    files
 }
 
 /// `http-counter` with these dependencies on `counter`, and more keys.

@@ -6,17 +6,13 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use sandbox::CodeCache;
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::{collections::BTreeMap, path::Path, sync::Mutex};
 use tempfile::TempDir;
 use test_support::guest;
 
 /// Compiled code of the guests is shared by all tests.
-pub(crate) fn cache() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache")
+pub(crate) fn cache() -> CodeCache {
+    CodeCache::open(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("code-cache")).expect("cache")
 }
 
 /// An application in a temporary directory.
@@ -46,7 +42,7 @@ pub(crate) async fn load(
 /// [`load`] with a cache of compiled code of one's own.
 pub(crate) async fn load_with(
     dir: &Path,
-    cache_dir: PathBuf,
+    cache: CodeCache,
     manifest: &str,
     variables: &[(&str, &str)],
 ) -> anyhow::Result<EdgeHost> {
@@ -61,7 +57,7 @@ pub(crate) async fn load_with(
     static LOADING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _loading = LOADING.lock().await;
     EdgeHost::load(Options {
-        cache: CodeCache::open(&cache_dir)?,
+        cache,
         ..options(dir, Application::read(&path)?, variables)
     })
     .await
@@ -73,8 +69,7 @@ pub(crate) fn options(
     app: Application,
     variables: BTreeMap<String, String>,
 ) -> Options {
-    let cache = CodeCache::open(&cache()).expect("a code cache");
-    let data_dir = dir.join("data");
+    let (data_dir, cache) = (dir.join("data"), cache());
     Options {
         app,
         data_dir,
