@@ -42,7 +42,7 @@ async fn serve(request: Request) -> http::Response<FullBody<Bytes>> {
     let answer = answer(request)
         .await
         .unwrap_or_else(|error| error.answer())
-        .headers(origins.headers(origin.as_ref(), ANSWER_HEADERS));
+        .headers(&origins.headers(origin.as_ref(), ANSWER_HEADERS));
     answer.into_response().map(|body| {
         // The length stays that of the whole body.
         FullBody::new(if is_head { Bytes::new() } else { body })

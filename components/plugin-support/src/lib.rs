@@ -63,7 +63,7 @@ async fn serve(request: Request) -> http::Response<FullBody<Bytes>> {
         }
     };
     answer
-        .headers(cross_origin)
+        .headers(&cross_origin)
         .into_response()
         .map(FullBody::new)
 }

@@ -89,9 +89,9 @@ impl PluginApi {
             .handle(request)
             .await
             .unwrap_or_else(Refusal::into_response);
-        response
-            .headers_mut()
-            .extend(self.origins.headers(origin.as_ref(), ANSWER_HEADERS));
+        for (name, value) in &self.origins.headers(origin.as_ref(), ANSWER_HEADERS) {
+            response.headers_mut().append(name, value.clone());
+        }
         // A plugin's answer is passed on as it is; browsers must not guess its type.
         response.headers_mut().insert(
             header::X_CONTENT_TYPE_OPTIONS,

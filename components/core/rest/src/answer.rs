@@ -72,10 +72,12 @@ impl Answer {
         self.header(header::ETAG, &etag::of_revision(revision))
     }
 
-    /// Adds the headers of `other`, for what is decided beside the answer itself.
+    /// Adds headers that are decided beside the answer itself; values of a name that is there already stay.
     #[must_use]
-    pub fn headers(mut self, other: HeaderMap) -> Self {
-        self.headers.extend(other);
+    pub fn headers(mut self, other: &HeaderMap) -> Self {
+        for (name, value) in other {
+            self.headers.append(name, value.clone());
+        }
         self
     }
 
@@ -120,7 +122,7 @@ pub fn page(name: &str, items: Vec<(String, Value)>, limit: u64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::{Answer, page};
-    use http::{StatusCode, header};
+    use http::{HeaderMap, HeaderValue, StatusCode, header};
     use serde_json::json;
 
     #[test]
@@ -131,6 +133,14 @@ mod tests {
         assert_eq!(headers[header::CONTENT_LENGTH], "7");
         assert_eq!(headers[header::ETAG], "\"7\"");
         assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
+        let vary = |value: &'static str| {
+            HeaderMap::from_iter([(header::VARY, HeaderValue::from_static(value))])
+        };
+        let response = Answer::ok(&json!({}))
+            .headers(&vary("accept-encoding"))
+            .headers(&vary("origin"))
+            .into_response();
+        assert_eq!(response.headers().get_all(header::VARY).iter().count(), 2);
         let response = Answer::empty(StatusCode::NOT_MODIFIED)
             .header(header::CACHE_CONTROL, "no-store")
             .into_response();
