@@ -121,10 +121,12 @@ impl RsaKey {
         if signature.len() != length {
             return false;
         }
-        let opened = match length * 8 {
-            ..=U2048::BITS => self.open::<{ U2048::LIMBS }, { U2048::BYTES }>(signature),
-            ..=U4096::BITS => self.open::<{ U4096::LIMBS }, { U4096::BYTES }>(signature),
-            _ => self.open::<{ U8192::LIMBS }, { U8192::BYTES }>(signature),
+        let opened = if length <= U2048::BYTES {
+            self.open::<{ U2048::LIMBS }, { U2048::BYTES }>(signature)
+        } else if length <= U4096::BYTES {
+            self.open::<{ U4096::LIMBS }, { U4096::BYTES }>(signature)
+        } else {
+            self.open::<{ U8192::LIMBS }, { U8192::BYTES }>(signature)
         };
         let digest = Sha256::digest(message);
         let Some(padding) = length.checked_sub(3 + SHA256_PREFIX.len() + digest.len()) else {
