@@ -76,7 +76,7 @@ async fn a_dependency_with_authority_is_refused() {
     ))
     .await;
     assert!(
-        text.contains("dependencies get no configuration")
+        text.contains("a dependency gets no configuration")
             && !text.contains("wasi:cli/environment"),
         "{text}"
     );
