@@ -1,4 +1,4 @@
-//! Tools and hooks: what plugins offer to whoever works with this server, and where they take part.
+//! Tools, which plugins offer to the clients of this server, and hooks, at which plugins take part.
 
 use crate::{
     PluginApi,

@@ -146,8 +146,8 @@ struct KillBody {
     off: bool,
 }
 
-/// `POST /api/plugins/kill-switch`. What the environment has switched off nobody switches on here; what is switched off here stays off when
-/// the host starts again.
+/// `POST /api/plugins/kill-switch`. A switch that the environment has thrown cannot be undone here; one that is thrown here
+/// outlasts a restart of the host.
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;
     let by = call.caller.name();

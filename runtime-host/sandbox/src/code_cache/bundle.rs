@@ -1,5 +1,5 @@
-//! Compiled code inside the program's own file, behind its last section: whoever could change it could change the program itself, so it
-//! needs no digest. The layout is the code of each entry, an index, and a trailer with the length of the index and a magic number.
+//! Compiled code inside the program's own file, behind its last section. It needs no digest: write access to it is write access
+//! to the program itself. The layout is the code of each entry, an index, and a trailer with the length of the index and a magic number.
 
 use anyhow::{Context as _, Result, ensure};
 use std::{
