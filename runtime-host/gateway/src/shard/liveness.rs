@@ -8,7 +8,7 @@ use crate::{
     frame::{self, Opcode, close},
     metrics::Metrics,
     shard::{
-        Shard,
+        Shard, conn_at,
         connection::{Conn, Phase},
     },
 };
@@ -112,11 +112,7 @@ impl Shard {
     /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline may have moved closer.
     pub(crate) fn schedule(&mut self, slot: u32) {
         let (now_ms, timeouts, crowded) = (self.now_ms, self.timeouts, self.heads_are_crowded());
-        let Some(conn) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(|slot| slot.conn.as_mut())
-        else {
+        let Some(conn) = conn_at(&mut self.slots, slot) else {
             return;
         };
         let wait_ms = match timeouts.due(conn, now_ms, crowded) {

@@ -127,6 +127,11 @@ pub(crate) struct Slot {
     pub conn: Option<Conn>,
 }
 
+/// The connection in a slot, where other parts of the shard are borrowed as well; see [`Shard::conn`].
+pub(crate) fn conn_at(slots: &mut [Slot], slot: u32) -> Option<&mut Conn> {
+    slots.get_mut(slot as usize)?.conn.as_mut()
+}
+
 /// One thread's sockets.
 pub(crate) struct Shard {
     pub index: u16,
@@ -256,7 +261,7 @@ impl Shard {
     }
 
     pub(crate) fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
-        self.slots.get_mut(slot as usize)?.conn.as_mut()
+        conn_at(&mut self.slots, slot)
     }
 
     /// The slot a reference names, while it still does.

@@ -4,7 +4,7 @@ use crate::{
     frame::{self, Header, Opcode, close},
     metrics::Metrics,
     shard::{
-        Shard, Slot,
+        Shard,
         assembly::{Arriving, NOT_UTF8, misplaced},
         connection::{Conn, Phase},
         handshake,
@@ -85,7 +85,9 @@ impl Shard {
                     self.buffer = buffer;
                     match error.kind() {
                         io::ErrorKind::WouldBlock => {
-                            conn_mut(&mut self.slots, slot, |conn| conn.readable = false)
+                            if let Some(conn) = self.conn(slot) {
+                                conn.readable = false;
+                            }
                         }
                         io::ErrorKind::Interrupted => {}
                         _ => {
@@ -304,14 +306,5 @@ impl Shard {
         );
         self.mark_dirty(slot);
         self.end_head(slot, Phase::Closing { answered: true });
-    }
-}
-
-fn conn_mut(slots: &mut [Slot], slot: u32, act: impl FnOnce(&mut Conn)) {
-    if let Some(conn) = slots
-        .get_mut(slot as usize)
-        .and_then(|slot| slot.conn.as_mut())
-    {
-        act(conn);
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     shard::{
         Delivery, Filter, Shard,
         assembly::Assembly,
+        conn_at,
         connection::{Conn, Phase},
         queue::{Pushed, Queue},
     },
@@ -27,11 +28,7 @@ impl Shard {
             self.settle(slot);
         }
         let bytes_max = self.hub.config.socket.queue_bytes_max;
-        let Some(conn) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(|slot| slot.conn.as_mut())
-        else {
+        let Some(conn) = conn_at(&mut self.slots, slot) else {
             return;
         };
         if conn.phase != Phase::Open {
@@ -68,10 +65,7 @@ impl Shard {
                 self.rooms_dirty_ms.get_or_insert(self.now_ms);
             }
             local.outbox.push(delivery, skip, sequence);
-            if let Some(conn) = skip
-                .and_then(|skip| self.slots.get_mut(skip as usize))
-                .and_then(|slot| slot.conn.as_mut())
-            {
+            if let Some(conn) = skip.and_then(|skip| conn_at(&mut self.slots, skip)) {
                 conn.spoke = self.flushes;
             }
             if local.outbox.bytes() > OUTBOX_BYTES_MAX {
@@ -95,11 +89,7 @@ impl Shard {
     /// Moves what its rooms have for a connection into its own queue, so that what is sent to it alone comes after.
     pub(crate) fn settle(&mut self, slot: u32) {
         let bytes_max = self.hub.config.socket.queue_bytes_max;
-        let Some(conn) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(|slot| slot.conn.as_mut())
-        else {
+        let Some(conn) = conn_at(&mut self.slots, slot) else {
             return;
         };
         let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else {
@@ -173,11 +163,7 @@ impl Shard {
         for member in joined.iter_mut() {
             let mine = *member;
             member.from = 0;
-            let Some(conn) = self
-                .slots
-                .get_mut(mine.slot as usize)
-                .and_then(|slot| slot.conn.as_mut())
-            else {
+            let Some(conn) = conn_at(&mut self.slots, mine.slot) else {
                 continue;
             };
             if conn.queue.is_none() && conn.spoke != flushes && outbox.all_due(mine) {
@@ -229,11 +215,7 @@ impl Shard {
 
     /// Puts a connection on the list of those with something to write.
     pub(crate) fn mark_dirty(&mut self, slot: u32) {
-        if let Some(conn) = self
-            .slots
-            .get_mut(slot as usize)
-            .and_then(|slot| slot.conn.as_mut())
-        {
+        if let Some(conn) = conn_at(&mut self.slots, slot) {
             mark(&mut self.dirty, conn, slot);
         }
     }
