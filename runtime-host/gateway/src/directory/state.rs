@@ -2,9 +2,8 @@
 
 use bytes::Bytes;
 use envelope::verdict::{Definition, EventDirection, EventScope, Requirement, Snapshot};
-use identifiers::{EventName, PluginId};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use server_state::{Direction, EventDefinition, ServerState, Status};
 use std::{collections::HashSet, sync::Arc};
 
 /// One server at one revision.
@@ -30,24 +29,18 @@ pub struct ServerView {
     pub judged: Snapshot,
 }
 
-/// The edge's answer could not be understood.
+/// The directory's answer could not be understood.
 #[derive(Debug, thiserror::Error)]
-#[error("the edge's snapshot of a server is not understood: {0}")]
-pub struct NotUnderstood(String);
+#[error("the directory's state of a server is not understood: {0}")]
+pub struct NotUnderstood(#[from] serde_json::Error);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire {
-    server_id: String,
-    revision: u64,
-    private: bool,
-    password: bool,
-    #[serde(default)]
-    bans: HashSet<Box<str>>,
-    #[serde(default)]
-    requirements: Vec<serde_json::Map<String, Value>>,
-    #[serde(default)]
-    event_definitions: Vec<serde_json::Map<String, Value>>,
+/// The `plugin_requirements` envelope: the server's plugins, and the same again for clients of version 1.0.
+#[derive(Serialize)]
+struct PluginRequirements<'a> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    plugins: &'a server_state::Snapshot,
+    snapshot: &'a server_state::Snapshot,
 }
 
 impl ServerView {
@@ -56,55 +49,41 @@ impl ServerView {
     /// # Errors
     /// The answer lacks something or names something unknown.
     pub fn read(json: &[u8]) -> Result<Self, NotUnderstood> {
-        let Wire {
-            server_id,
-            revision,
-            private,
-            password,
-            bans,
-            mut requirements,
-            event_definitions,
-        } = serde_json::from_slice(json).map_err(|error| NotUnderstood(error.to_string()))?;
-        let mut definitions = event_definitions
+        let state: ServerState = serde_json::from_slice(json)?;
+        let plugins = state.snapshot();
+        let envelope = serde_json::to_vec(&PluginRequirements {
+            r#type: "plugin_requirements",
+            plugins: &plugins,
+            snapshot: &plugins,
+        })?;
+        let plugins_digest = digest(&[
+            serde_json::to_string(&plugins.requirements)?,
+            serde_json::to_string(&plugins.event_definitions)?,
+        ]);
+        let required = state
+            .requirements
             .iter()
-            .map(definition)
-            .collect::<Result<Vec<_>, _>>()?;
-        definitions.sort_by(|left, right| names(left).cmp(&names(right)));
-        let judged = requirements
-            .iter()
-            .map(requirement)
-            .collect::<Result<_, _>>()?;
-        let required = requirements
-            .iter()
-            .filter(|row| row.get("status").and_then(Value::as_str) == Some("required"))
-            .filter_map(|row| row.get("pluginId").and_then(Value::as_str).map(Box::from))
+            .filter(|requirement| requirement.status == Status::Required)
+            .map(|requirement| requirement.plugin_id.as_str().into())
             .collect();
-        for row in &mut requirements {
-            row.remove("publishes");
-            row.remove("pluginUserId");
-        }
-        let snapshot = json!({"serverId": server_id, "revision": revision, "requirements": requirements, "eventDefinitions": event_definitions});
-        let mut envelope = snapshot.clone();
-        envelope["type"] = "plugin_requirements".into();
-        envelope["snapshot"] = snapshot.clone();
+        let server_id = state.server_id.as_str();
+        let mut definitions: Vec<_> = state.event_definitions.iter().map(definition).collect();
+        definitions.sort_by(|left, right| names(left).cmp(&names(right)));
         Ok(Self {
-            revision,
-            plugins_digest: digest(&[
-                snapshot_rows(&snapshot, "requirements"),
-                snapshot_rows(&snapshot, "eventDefinitions"),
-            ]),
+            server_id: server_id.into(),
+            revision: state.revision,
             gone: false,
-            guarded: private || password,
-            bans,
+            guarded: state.private || state.password,
             required,
-            requirements: crate::frame::text(&envelope::reply::bytes(&envelope)),
+            requirements: crate::frame::text(&envelope),
+            plugins_digest,
             judged: Snapshot {
-                server_id: server_id.clone(),
-                revision,
-                requirements: judged,
+                server_id: server_id.to_owned(),
+                revision: state.revision,
+                requirements: state.requirements.iter().map(requirement).collect(),
                 definitions,
             },
-            server_id: server_id.into(),
+            bans: state.bans.into_iter().map(Into::into).collect(),
         })
     }
 
@@ -141,10 +120,6 @@ fn names(definition: &Definition) -> (&str, &str) {
     )
 }
 
-fn snapshot_rows(snapshot: &Value, key: &str) -> String {
-    snapshot[key].to_string()
-}
-
 fn digest(texts: &[String]) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
@@ -152,60 +127,37 @@ fn digest(texts: &[String]) -> u64 {
     hasher.finish()
 }
 
-type Row = serde_json::Map<String, Value>;
-
-fn text<'a>(row: &'a Row, key: &str) -> Result<&'a str, NotUnderstood> {
-    row.get(key)
-        .and_then(Value::as_str)
-        .ok_or_else(|| NotUnderstood(format!("\"{key}\" is missing or no text")))
+fn requirement(requirement: &server_state::Requirement) -> Requirement {
+    Requirement {
+        plugin_id: requirement.plugin_id.clone(),
+        blocked: matches!(requirement.status, Status::Blocked | Status::Incompatible),
+        publishes: requirement.publishes,
+        plugin_user_id: requirement.plugin_user_id.clone(),
+    }
 }
 
-fn plugin_id(row: &Row) -> Result<PluginId, NotUnderstood> {
-    PluginId::new(text(row, "pluginId")?).map_err(|error| NotUnderstood(error.to_string()))
-}
-
-fn requirement(row: &Row) -> Result<Requirement, NotUnderstood> {
-    Ok(Requirement {
-        plugin_id: plugin_id(row)?,
-        blocked: matches!(text(row, "status")?, "blocked" | "incompatible"),
-        publishes: row.get("publishes").and_then(Value::as_bool),
-        plugin_user_id: row
-            .get("pluginUserId")
-            .and_then(Value::as_str)
-            .map(str::to_owned),
-    })
-}
-
-fn definition(row: &Row) -> Result<Definition, NotUnderstood> {
-    let unknown = |what: &str| NotUnderstood(format!("unknown {what}"));
-    Ok(Definition {
-        plugin_id: plugin_id(row)?,
-        event_name: EventName::new(text(row, "eventName")?)
-            .map_err(|error| NotUnderstood(error.to_string()))?,
-        direction: match text(row, "direction")? {
-            "clientToServer" => EventDirection::ClientToServer,
-            "serverRelay" => EventDirection::ServerRelay,
-            "p2pHint" => EventDirection::P2pHint,
-            _ => return Err(unknown("direction")),
+fn definition(definition: &EventDefinition) -> Definition {
+    Definition {
+        plugin_id: definition.plugin_id.clone(),
+        event_name: definition.event_name.clone(),
+        direction: match definition.direction {
+            Direction::ClientToServer => EventDirection::ClientToServer,
+            Direction::ServerRelay => EventDirection::ServerRelay,
+            Direction::P2pHint => EventDirection::P2pHint,
         },
-        scope: match text(row, "scope")? {
-            "server" => EventScope::Server,
-            "channel" => EventScope::Channel,
-            "user" => EventScope::User,
-            "plugin" => EventScope::Plugin,
-            _ => return Err(unknown("scope")),
+        scope: match definition.scope {
+            server_state::EventScope::Server => EventScope::Server,
+            server_state::EventScope::Channel => EventScope::Channel,
+            server_state::EventScope::User => EventScope::User,
+            server_state::EventScope::Plugin => EventScope::Plugin,
         },
-        schema: match row.get("schema") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(schema) => Some(schema.to_string()),
-        },
-        payload_bytes_max: row
-            .get("maxPayloadBytes")
-            .and_then(Value::as_u64)
-            .and_then(|bytes| u32::try_from(bytes).ok())
+        schema: definition
+            .schema
+            .as_ref()
+            .map(|schema| schema.get().to_owned()),
+        payload_bytes_max: u32::try_from(definition.max_payload_bytes)
             .unwrap_or(limits::plugin_event::PAYLOAD_BYTES_DEFAULT as u32),
-    })
+    }
 }
 
 /// What the edge knows of one identity.

@@ -298,6 +298,7 @@ impl Ground {
         row.as_object_mut()
             .expect("an object")
             .extend(further.as_object().expect("an object").clone());
+        row["requirements"] = complete(&row["requirements"]);
         let mut directory = self.edge.0.lock();
         directory.servers.insert(SERVER.into(), row);
         let seq = directory.changes.len() + 1;
@@ -347,9 +348,25 @@ fn server(revision: u64, definitions: &[Value]) -> Value {
         definitions
     };
     json!({
-        "serverId": SERVER, "revision": revision, "private": false, "password": false,
-        "requirements": [{"pluginId": PLUGIN, "status": "optional"}], "eventDefinitions": definitions,
+        "serverId": SERVER, "name": SERVER, "revision": revision, "pluginsRevision": revision, "private": false,
+        "password": false, "maxMembers": null, "ownerId": "olga", "bans": [],
+        "requirements": complete(&json!([{"pluginId": PLUGIN, "status": "optional"}])), "eventDefinitions": definitions,
     })
+}
+
+/// Requirements with all their members.
+fn complete(requirements: &Value) -> Value {
+    let rows = requirements.as_array().expect("a list").iter();
+    rows.map(|row| {
+        let mut whole = json!({
+            "serverId": SERVER, "installUrl": null, "sourceUrl": null, "manifest": null, "versionRange": null,
+            "updatedAt": 1, "updatedBy": "olga",
+        });
+        let members = whole.as_object_mut().expect("an object");
+        members.extend(row.as_object().expect("an object").clone());
+        whole
+    })
+    .collect()
 }
 
 /// An event of [`PLUGIN`] whose payload has a number.
