@@ -232,13 +232,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<Streamed, Error>> {
-        let lease = store.with(|mut access| {
-            access
-                .get()
-                .table
-                .get(&connection)
-                .map(|connection| connection.0.clone())
-        })?;
+        let lease = lease_of(store, &connection)?;
         let (columns_to, columns) = oneshot::channel();
         let (rows_to, rows) = mpsc::unbounded_channel();
         let running = tokio::spawn(async move {
@@ -272,15 +266,22 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let lease = store.with(|mut access| {
-            access
-                .get()
-                .table
-                .get(&connection)
-                .map(|connection| connection.0.clone())
-        })?;
+        let lease = lease_of(store, &connection)?;
         Ok(execute(&lease, &statement, &parameters).await)
     }
+}
+
+fn lease_of<T: Send + 'static>(
+    store: &Accessor<T, HasSelf<State>>,
+    connection: &Resource<Connection>,
+) -> wasmtime::Result<Arc<Lease>> {
+    Ok(store.with(|mut access| {
+        access
+            .get()
+            .table
+            .get(connection)
+            .map(|connection| connection.0.clone())
+    })?)
 }
 
 async fn execute(
