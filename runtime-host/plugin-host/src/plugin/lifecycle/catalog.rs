@@ -216,24 +216,24 @@ pub(crate) fn file_of(directory: &Path, folder: &Path, name: &str, most: usize) 
         .ok()
         .filter(|folder| *folder != root)?;
     let real = inside(&folder, &folder.join(name)).ok()?;
+    read_at_most(walk(&root, &real).ok()?, most).ok()?
+}
+
+/// The bytes of a file; nothing when it has more than `most`.
+fn read_at_most(file: fs::File, most: usize) -> Result<Option<Vec<u8>>> {
+    if file.metadata()?.len() > most as u64 {
+        return Ok(None);
+    }
+    // It may have grown since it was measured.
     let mut bytes = Vec::new();
-    walk(&root, &real)
-        .ok()?
-        .take(most as u64 + 1)
-        .read_to_end(&mut bytes)
-        .ok()?;
-    (bytes.len() <= most).then_some(bytes)
+    file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= most).then_some(bytes))
 }
 
 /// A manifest's bytes, never more than a manifest may have.
 fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
-    let file = open(root, path)?;
-    let too_large = || format!("{} has more than {BYTES_MAX} bytes", path.display());
-    ensure!(file.metadata()?.len() <= BYTES_MAX as u64, too_large());
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    ensure!(bytes.len() <= BYTES_MAX, too_large());
-    Ok(bytes)
+    read_at_most(open(root, path)?, BYTES_MAX)?
+        .with_context(|| format!("{} has more than {BYTES_MAX} bytes", path.display()))
 }
 
 /// The bytes of a package's component.
