@@ -92,36 +92,30 @@ fn read_key(path: &Path) -> Result<Option<[u8; KEY_BYTES]>> {
     Ok(Some(key))
 }
 
-/// The names of the entries.
-pub(super) fn entries(folder: &Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
+/// The files of the entries.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
     for file in fs::read_dir(folder)? {
         let path = file?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if let Some(name) = name.filter(|_| path.extension().is_some_and(|ending| ending == ENDING))
-        {
-            names.push(name.to_owned());
+        if path.extension().is_some_and(|ending| ending == ENDING) {
+            files.push(path);
         }
     }
-    Ok(names)
+    Ok(files)
 }
 
 /// Removes the entries that were used longest ago until the rest fits into `bytes_max`.
 pub(super) fn evict(folder: &Path, bytes_max: u64) -> Result<()> {
-    let mut entries = Vec::new();
-    for file in fs::read_dir(folder)? {
-        let path = file?.path();
-        if path.extension().is_none_or(|ending| ending != ENDING) {
-            continue;
-        }
+    let mut by_age = Vec::new();
+    for path in entries(folder)? {
         // Another process may have removed it since.
         if let Ok(about) = fs::symlink_metadata(&path) {
-            entries.push((about.modified()?, about.len(), path));
+            by_age.push((about.modified()?, about.len(), path));
         }
     }
-    entries.sort();
-    let mut bytes: u64 = entries.iter().map(|(_, length, _)| length).sum();
-    for (_, length, path) in entries {
+    by_age.sort();
+    let mut bytes: u64 = by_age.iter().map(|(_, length, _)| length).sum();
+    for (_, length, path) in by_age {
         if bytes <= bytes_max {
             break;
         }

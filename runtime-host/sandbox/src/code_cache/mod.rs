@@ -93,7 +93,11 @@ impl CodeCache {
     /// An entry or the program cannot be read, or the program's folder cannot be written.
     pub fn embed_into(&self, program: &Path) -> Result<()> {
         let mut entries = Vec::new();
-        for name in folder::entries(self.folder())? {
+        for path in folder::entries(self.folder())? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            let name = name.to_owned();
             let entry = Entry::new(&self.inner.folder, &self.inner.key, name.clone());
             if let Found::Code(code) = entry.read() {
                 entries.push((name, code));
