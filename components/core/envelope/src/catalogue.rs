@@ -104,6 +104,16 @@ const REQUEST_ID: Field = field!(Client optional "requestId": TextMax(REQUEST_ID
 const REQUEST_ID_SAID: Field = field!(Server optional "requestId": TextMax(REQUEST_ID_CHARS_MAX),
     "The refused envelope's `requestId`.");
 
+/// What a client sends to join a server or to view it.
+const ENTER: &[Field] = &[
+    SERVER_ID,
+    field!(Client optional "password": Text, "For a server with a password."),
+    field!(Client optional "inviteToken": Text, "For a server that requires an invite."),
+    field!(Client optional "rosterOffset": Count,
+        "First roster entry wanted, for clients that page rosters."),
+    REQUEST_ID,
+];
+
 const CODE: Field = field!(Server required "code": Text, "A code for programs.");
 
 const MESSAGE: Field = field!(Server required "message": Text,
@@ -211,23 +221,9 @@ pub const CATALOGUE: &[EnvelopeType] = &[
         REQUEST_ID_SAID,
     ]),
     envelope!("join_server" ToServer Membership, SIGNAL_BYTES_MAX, Membership queued,
-        "Joins a server; answered by `server_users` and `plugin_requirements`, or by `access_denied`.", &[
-        SERVER_ID,
-        field!(Client optional "password": Text, "For a server with a password."),
-        field!(Client optional "inviteToken": Text, "For a server that requires an invite."),
-        field!(Client optional "rosterOffset": Count,
-            "First roster entry wanted, for clients that page rosters."),
-        REQUEST_ID,
-    ]),
+        "Joins a server; answered by `server_users` and `plugin_requirements`, or by `access_denied`.", ENTER),
     envelope!("view_server" ToServer Membership, SIGNAL_BYTES_MAX, Membership queued,
-        "Like `join_server`, without becoming present: roster and plugin requirements, no content.", &[
-        SERVER_ID,
-        field!(Client optional "password": Text, "For a server with a password."),
-        field!(Client optional "inviteToken": Text, "For a server that requires an invite."),
-        field!(Client optional "rosterOffset": Count,
-            "First roster entry wanted, for clients that page rosters."),
-        REQUEST_ID,
-    ]),
+        "Like `join_server`, without becoming present: roster and plugin requirements, no content.", ENTER),
     envelope!("leave_server" ToServer Membership, SIGNAL_BYTES_MAX, Membership queued,
         "Leaves a server, or ends viewing it.", &[
         SERVER_ID_IMPLIED,
