@@ -234,14 +234,7 @@ impl Room {
                 member.profile = entrant.profile.clone();
                 member.refresh();
                 let after = member.status();
-                state.first_page = None;
-                if after != before {
-                    self.tell(
-                        &mut state,
-                        &status_update(&self.server_id, user_id, after),
-                        shards,
-                    );
-                }
+                self.member_changed(&mut state, user_id, (before, after), shards);
             }
             None => {
                 // A member is never in the roster that it gets.
@@ -359,14 +352,7 @@ impl Room {
         member.profile = profile.clone();
         member.refresh();
         let after = member.status();
-        state.first_page = None;
-        if after != before {
-            self.tell(
-                &mut state,
-                &status_update(&self.server_id, &profile.user_id, after),
-                shards,
-            );
-        }
+        self.member_changed(&mut state, &profile.user_id, (before, after), shards);
     }
 
     /// Sends content to the joined connections on all shards but the sender's own, which delivers directly.
@@ -483,6 +469,24 @@ impl Room {
         let mut state = self.state.lock();
         state.closed = state.shards.is_empty();
         state.closed
+    }
+
+    /// A member's profile or devices have changed: its status, before and after, is told where it differs.
+    fn member_changed(
+        self: &Arc<Self>,
+        state: &mut State,
+        user_id: &str,
+        (before, after): (Status, Status),
+        shards: &[ShardHandle],
+    ) {
+        state.first_page = None;
+        if after != before {
+            self.tell(
+                state,
+                &status_update(&self.server_id, user_id, after),
+                shards,
+            );
+        }
     }
 
     /// Puts a presence event into the inbox of every shard with a connection here, in one order for all.

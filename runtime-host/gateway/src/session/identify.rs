@@ -23,12 +23,8 @@ struct Refused(&'static str, String);
 impl Shard {
     /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
     pub(crate) fn identify(&mut self, slot: u32, wish: Identify, request_id: Option<&str>) {
-        if let Err(Refused(code, message)) = self.try_identify(slot, wish, request_id) {
-            self.refuse(
-                slot,
-                &reply::refuse(code, &message, Some("identify"), request_id),
-            );
-        }
+        let outcome = self.try_identify(slot, wish, request_id);
+        self.refuse_identity(slot, outcome, request_id);
     }
 
     fn try_identify(
@@ -126,14 +122,8 @@ impl Shard {
         view: &Arc<UserView>,
         request_id: Option<&str>,
     ) {
-        if let Err(Refused(code, message)) =
-            self.know_user(slot, wish, user_id, proven, view, request_id)
-        {
-            self.refuse(
-                slot,
-                &reply::refuse(code, &message, Some("identify"), request_id),
-            );
-        }
+        let outcome = self.know_user(slot, wish, user_id, proven, view, request_id);
+        self.refuse_identity(slot, outcome, request_id);
     }
 
     fn know_user(
@@ -212,8 +202,18 @@ impl Shard {
             keys,
             blocks: Default::default(),
         });
-        if let Err(Refused(code, message)) = self.become_person(slot, wish, user_id, verified, view)
-        {
+        let outcome = self.become_person(slot, wish, user_id, verified, view);
+        self.refuse_identity(slot, outcome, request_id);
+    }
+
+    /// Answers a refused `identify`.
+    fn refuse_identity(
+        &mut self,
+        slot: u32,
+        outcome: Result<(), Refused>,
+        request_id: Option<&str>,
+    ) {
+        if let Err(Refused(code, message)) = outcome {
             self.refuse(
                 slot,
                 &reply::refuse(code, &message, Some("identify"), request_id),
