@@ -126,18 +126,18 @@ impl Plugins {
         Ok(self.host.record(id).await?)
     }
 
+    async fn grants(&self, id: &str) -> Result<Vec<plugin_store::Grant>, AdminError> {
+        let grants = self.host.store.grants(id).await;
+        Ok(grants.map_err(anyhow::Error::from)?)
+    }
+
     /// Applies a plugin's stored grants; they take effect at its next call.
     ///
     /// # Errors
     /// [`AdminError`].
     pub async fn refresh_grants(&self, id: &str) -> Result<(), AdminError> {
         let plugin = self.plugin(id)?;
-        let grants = self
-            .host
-            .store
-            .grants(id)
-            .await
-            .map_err(anyhow::Error::from)?;
+        let grants = self.grants(id).await?;
         if let Some(pool) = plugin.pool.load_full() {
             let rules =
                 rules::plugin_rules(&pool.shared.manifest, &grants, &self.host.policy.load())?;
@@ -197,12 +197,7 @@ impl Plugins {
         asked: &CapabilityUse<'_>,
     ) -> Result<capability::Decision, AdminError> {
         let plugin = self.plugin(id)?;
-        let grants = self
-            .host
-            .store
-            .grants(id)
-            .await
-            .map_err(anyhow::Error::from)?;
+        let grants = self.grants(id).await?;
         let policy = self.host.policy.load();
         let rules = rules::plugin_rules(&plugin.package.load().manifest, &grants, &policy)?;
         Ok(capability::decide(asked, &rules, &policy))
