@@ -358,7 +358,19 @@ impl Edge {
                 Some(body),
             )
             .await?;
-        read::<serde_json::Value>(&response).map(|_| ())
+        read::<serde_json::Value>(&response)?;
+        // The feed tells of the key as well, but later than the answer that a further connection of the user may follow.
+        self.forget_user(user_id);
+        Ok(())
+    }
+
+    /// Drops what is known of a user whose state has changed at the edge.
+    fn forget_user(&self, user_id: &str) {
+        self.known.user_epoch.fetch_add(1, Ordering::AcqRel);
+        if let Some(noted) = self.known.noted.write().as_mut() {
+            noted.insert(self.known.hasher.hash_one(user_id));
+        }
+        self.known.users.lock().remove(user_id);
     }
 
     async fn call(
@@ -477,11 +489,7 @@ async fn poll(edge: &Edge, hub: &Hub, after: &mut Option<u64>) -> Result<bool, U
                 }
             }
             "user" => {
-                edge.known.user_epoch.fetch_add(1, Ordering::AcqRel);
-                if let Some(noted) = edge.known.noted.write().as_mut() {
-                    noted.insert(edge.known.hasher.hash_one(change.id.as_str()));
-                }
-                edge.known.users.lock().remove(&*change.id);
+                edge.forget_user(&change.id);
                 if hub.is_connected(&change.id) {
                     let view = edge.user(&change.id.as_str().into()).await?;
                     hub.update_user(&change.id, &view);

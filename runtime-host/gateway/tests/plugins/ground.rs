@@ -38,6 +38,8 @@ pub(crate) const SERVER: &str = "lobby";
 struct Directory {
     servers: HashMap<String, Value>,
     changes: Vec<Value>,
+    /// The keys that were bound to users; the feed does not tell of them.
+    keys: HashMap<String, Value>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -45,13 +47,26 @@ struct FakeEdge(Arc<Mutex<Directory>>);
 
 impl Transport for FakeEdge {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
-        let directory = self.0.lock();
+        let mut directory = self.0.lock();
         let path = request.uri().path();
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
             "users" => json!({"users": [PROTECTED], "next": null}),
+            key if key.ends_with("/key") => {
+                let user = key
+                    .trim_start_matches("users/")
+                    .trim_end_matches("/key")
+                    .to_owned();
+                let asked: Value = serde_json::from_slice(request.body()).expect("JSON");
+                directory.keys.insert(user, asked["key"].clone());
+                json!({})
+            }
             user if user.starts_with("users/") => {
-                json!({"proofRequired": user.ends_with(PROTECTED)})
+                let keys = directory.keys.get(user.trim_start_matches("users/"));
+                json!({
+                    "proofRequired": user.ends_with(PROTECTED) || keys.is_some(),
+                    "keys": keys.into_iter().collect::<Vec<_>>(),
+                })
             }
             server => directory
                 .servers

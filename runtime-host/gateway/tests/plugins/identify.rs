@@ -1,7 +1,8 @@
 //! Identities that need an answer of the directory.
 
-use crate::ground::{Ground, PROTECTED};
-use serde_json::json;
+use crate::ground::{Ground, PROTECTED, SERVER};
+use identity::SigningKey;
+use serde_json::{Value, json};
 
 #[test]
 fn a_refusal_after_a_question_to_the_directory_names_the_request() {
@@ -15,4 +16,40 @@ fn a_refusal_after_a_question_to_the_directory_names_the_request() {
         (&refusal["code"], &refusal["requestId"]),
         (&json!("IDENTITY_PROOF_REQUIRED"), &json!("r1"))
     );
+}
+
+/// The proof of `key` for the connection that `connected` opened.
+fn proof(ground: &Ground, key: &SigningKey, user: &str, connected: &Value) -> String {
+    let message = identity::proof::message(
+        &ground.hub.origin.read(),
+        &identifiers::UserId::new(user).expect("a name"),
+        connected["connectionId"].as_str().expect("an id"),
+        connected["serverTime"].as_u64().expect("a time"),
+    );
+    identity::proof::sign(key, &message)
+}
+
+#[test]
+fn a_bound_key_proves_the_name_before_the_feed_tells_of_it() {
+    let ground = Ground::start(1, None);
+    let mut witness = ground.join("witness");
+    let key = SigningKey::from_seed(&[7; 32]);
+    let mut connected_before = Vec::new();
+    for (lock, verified) in [(true, false), (false, true)] {
+        let mut client = ground.connect();
+        let connected = client.expect("connected");
+        client.send(json!({
+            "type": "identify",
+            "oderId": "free",
+            "key": key.public_key().to_string(),
+            "proof": proof(&ground, &key, "free", &connected),
+            "lock": lock,
+        }));
+        client.send(json!({"type": "join_server", "serverId": SERVER}));
+        let seen = witness.expect("user_joined");
+        assert_eq!(seen["verified"], verified, "{seen}");
+        client.send(json!({"type": "leave_server", "serverId": SERVER}));
+        witness.expect("user_left");
+        connected_before.push(client);
+    }
 }
