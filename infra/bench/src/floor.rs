@@ -1,7 +1,7 @@
 //! The reference "floor": the smallest readiness loop that passes envelopes on. One `send` for each delivery, rooms as plain lists.
 //!
-//! What it is not: a server. It believes every byte, knows no limits, and looks only at the first bytes of an envelope. It speaks just enough
-//! for the same clients: `connected`, a roster on each join, `user_joined` to the others. When a socket is full, the delivery is dropped.
+//! It checks nothing, has no limits, and reads only the first bytes of an envelope. It speaks just enough for the same clients:
+//! `connected`, a roster on each join, `user_joined` to the others. When a socket is full, the delivery is dropped.
 
 use crate::frame::{self, Head, TEXT};
 use anyhow::{Context as _, Result};

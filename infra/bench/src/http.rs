@@ -18,7 +18,7 @@ const ANSWER_BYTES_MAX: usize = 1 << 20;
 pub(crate) struct Asked<'a> {
     /// Method and path, such as `GET /path`.
     pub line: &'a str,
-    /// Presented as a bearer token; empty: nobody in particular asks.
+    /// Presented as a bearer token; empty: the request carries no token.
     pub token: &'a str,
     /// Further header lines, each with its line break.
     pub headers: &'a str,

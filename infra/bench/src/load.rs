@@ -1,9 +1,9 @@
-//! Rooms full of guests, and chat between them: as much as fits, or so much a second.
+//! Rooms full of clients, and chat between them: as much as fits, or so much a second.
 
 use crate::{
     frame::{self, TEXT},
     server::{Kind, Place, Server},
-    swarm::{ENTERING_MAX, Guest, PATIENCE, Swarm},
+    swarm::{ENTERING_MAX, Client, PATIENCE, Swarm},
 };
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};
@@ -59,7 +59,7 @@ impl Room {
     }
 }
 
-/// A server and the guests in its rooms.
+/// A server and the clients in its rooms.
 pub(crate) struct Crowd {
     /// The server.
     pub server: Server,
@@ -70,7 +70,7 @@ pub(crate) struct Crowd {
 }
 
 impl Crowd {
-    /// Starts a server and fills `rooms` rooms with `members` guests each.
+    /// Starts a server and fills `rooms` rooms with `members` clients each.
     pub(crate) fn gather(
         kind: Kind,
         place: &Place,
@@ -78,23 +78,23 @@ impl Crowd {
         rooms: usize,
         members: usize,
     ) -> Result<Self> {
-        Self::gather_as(kind, place, environment, rooms, members, |guest| guest)
+        Self::gather_as(kind, place, environment, rooms, members, |client| client)
     }
 
-    /// The same, with a last look at each guest before it comes in.
+    /// The same, with a last look at each client before it comes in.
     pub(crate) fn gather_as(
         kind: Kind,
         place: &Place,
         environment: &[(&str, &str)],
         rooms: usize,
         members: usize,
-        dress: impl Fn(Guest) -> Guest,
+        dress: impl Fn(Client) -> Client,
     ) -> Result<Self> {
         let server = Server::start(kind, place, environment)?;
         let names = room_names(rooms);
         server.make_rooms(&names)?;
         let mut swarm = Swarm::new(server.address())?;
-        swarm.enter(guests(&names, members).map(dress), ENTERING_MAX)?;
+        swarm.enter(clients(&names, members).map(dress), ENTERING_MAX)?;
         swarm.settle(QUIET)?;
         let room = |(at, name): (usize, &String)| Room {
             name: name.clone(),
@@ -234,7 +234,7 @@ pub(crate) struct Pace<'a> {
     pub time: Duration,
     /// Bytes of one envelope.
     pub bytes: usize,
-    /// The room's first members, who publish in turn.
+    /// The room's first members, which publish in turn.
     pub publishers: usize,
     /// Members whose latencies count; the publishers are among them.
     pub counts: &'a dyn Fn(usize) -> bool,
@@ -253,14 +253,14 @@ pub(crate) fn room_names(count: usize) -> Vec<String> {
     (0..count).map(|at| format!("room-{at:04}")).collect()
 }
 
-/// `members` guests for each room, room by room.
-pub(crate) fn guests(rooms: &[String], members: usize) -> impl Iterator<Item = Guest> {
-    (0..rooms.len() * members).map(move |at| guest(at, Some(rooms[at / members].clone())))
+/// `members` clients for each room, room by room.
+pub(crate) fn clients(rooms: &[String], members: usize) -> impl Iterator<Item = Client> {
+    (0..rooms.len() * members).map(move |at| client(at, Some(rooms[at / members].clone())))
 }
 
-/// An ordinary guest.
-pub(crate) fn guest(at: usize, room: Option<String>) -> Guest {
-    Guest {
+/// An ordinary client.
+pub(crate) fn client(at: usize, room: Option<String>) -> Client {
+    Client {
         user: format!("user-{at:05}"),
         room,
         features: "[]",

@@ -1,8 +1,8 @@
-//! The measurements of `cargo xtask bench`: two references, one subject, one load generator, and what came of it.
+//! The measurements of `cargo xtask bench`: two references, one subject, one load generator, and the figures.
 //!
-//! What it is not: a test. A shared machine drifts by half within minutes, so absolute times mean little and fail nothing; every figure is a
-//! ratio of processor time measured in one run, reference and subject taking turns. Invariant: references, subject and load use the same
-//! bytes on the wire, and nothing here knows how the subject works inside.
+//! A shared machine drifts by half within minutes, so a figure is a ratio of processor times measured in one run, reference and subject
+//! taking turns, and no figure fails a build. References, subject and load use the same bytes on the wire; the subject is measured from
+//! outside only.
 
 mod cases;
 mod figure;

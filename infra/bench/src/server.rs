@@ -223,7 +223,7 @@ impl Server {
         self.ready
     }
 
-    /// A token of somebody ordinary; the references know none.
+    /// A token of an ordinary user; the references know none.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
@@ -245,7 +245,7 @@ impl Server {
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
-    /// Makes chat servers that anybody may join. Only the subject has to be told beforehand.
+    /// Creates open chat servers. Only the subject needs them created beforehand.
     pub(crate) fn make_rooms(&self, names: &[String]) -> Result<()> {
         if self.token.is_empty() {
             return Ok(());
@@ -309,7 +309,7 @@ impl Drop for Server {
 }
 
 /// The subject as an operator would run it, except for limits that one load generator on one address would meet: rates, addresses and
-/// quotas are raised by configuration, and all of the code stays on (decision 12).
+/// quotas are raised by configuration, and all of the code stays on.
 fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result<Command> {
     let config = folder.join("jackfield.toml");
     let rate = "{ per_second = 1000000, burst = 4000000 }";

@@ -19,12 +19,12 @@ pub(crate) const ENTERING_MAX: usize = 64;
 /// `sec-websocket-accept` for the key below, from RFC 6455 section 1.3.
 const ACCEPT: &[u8] = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Who a connection is and where it goes.
+/// The user of a connection, and the server that it joins.
 #[derive(Debug, Clone)]
-pub(crate) struct Guest {
+pub(crate) struct Client {
     /// Identity.
     pub user: String,
-    /// The server to join; without one the guest only identifies.
+    /// The server to join; without one the connection only identifies.
     pub room: Option<String>,
     /// What the client announces in `identify.features`, as JSON.
     pub features: &'static str,
@@ -44,7 +44,7 @@ struct Conn {
     stream: TcpStream,
     phase: Phase,
     reading: bool,
-    guest: Guest,
+    client: Client,
     unread: Vec<u8>,
     unsent: Vec<u8>,
 }
@@ -62,7 +62,7 @@ pub(crate) struct Swarm {
 }
 
 impl Swarm {
-    /// Nobody yet.
+    /// No connections yet.
     pub(crate) fn new(address: SocketAddr) -> Result<Self> {
         Ok(Self {
             poll: Poll::new()?,
@@ -75,19 +75,19 @@ impl Swarm {
         })
     }
 
-    /// Brings guests in, at most `at_once` at a time, and returns when the last one is: in its room, or identified.
+    /// Connects clients, at most `at_once` at a time, and returns when the last one has joined its server, or has identified.
     pub(crate) fn enter(
         &mut self,
-        guests: impl IntoIterator<Item = Guest>,
+        clients: impl IntoIterator<Item = Client>,
         at_once: usize,
     ) -> Result<()> {
-        let mut guests = guests.into_iter();
+        let mut clients = clients.into_iter();
         let mut last = (Instant::now(), 0);
         loop {
             while self.entering < at_once
-                && let Some(guest) = guests.next()
+                && let Some(client) = clients.next()
             {
-                self.open(guest)?;
+                self.open(client)?;
             }
             if self.entering == 0 {
                 return Ok(());
@@ -98,14 +98,14 @@ impl Swarm {
                 last = (Instant::now(), inside);
             }
             if last.0.elapsed() > PATIENCE {
-                bail!("{} guests are not let in", self.entering);
+                bail!("{} clients are not let in", self.entering);
             }
         }
     }
 
-    fn open(&mut self, guest: Guest) -> Result<()> {
+    fn open(&mut self, client: Client) -> Result<()> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-        if let Some(bytes) = guest.receive_bytes {
+        if let Some(bytes) = client.receive_bytes {
             socket.set_recv_buffer_size(bytes)?;
         }
         // Thousands of sockets in TIME_WAIT would use up the ports.
@@ -124,7 +124,7 @@ impl Swarm {
             stream,
             phase: Phase::Head,
             reading: true,
-            guest,
+            client,
             unread: Vec::new(),
             unsent: Vec::new(),
         };
@@ -187,7 +187,7 @@ impl Swarm {
         }
     }
 
-    /// Looks once who has something to read, and calls `on_text` with the connection and each text it got, from guests that are in.
+    /// Reads once from each connection that is readable, and calls `on_text` with the connection and each text, once the client has joined.
     pub(crate) fn turn(&mut self, mut on_text: impl FnMut(usize, &[u8])) -> Result<()> {
         self.send_late();
         match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
@@ -283,7 +283,7 @@ impl Swarm {
             ensure!(accepted, "no WebSocket: {}", String::from_utf8_lossy(head));
             taken = end + 4;
             self.conns[at].phase = Phase::Entering;
-            let words = introduction(&self.conns[at].guest);
+            let words = introduction(&self.conns[at].client);
             self.send(at, &words);
         }
         while let Some(head) = Head::read(&bytes[taken..]) {
@@ -316,7 +316,7 @@ impl Swarm {
     }
 
     fn on_entering(&mut self, at: usize, payload: &[u8]) -> Result<()> {
-        let sign: &[u8] = if self.conns[at].guest.room.is_some() {
+        let sign: &[u8] = if self.conns[at].client.room.is_some() {
             br#"{"type":"server_users""#
         } else {
             br#"{"type":"keepalive""#
@@ -328,7 +328,7 @@ impl Swarm {
         for refusal in [&br#"{"type":"error""#[..], br#"{"type":"access_denied""#] {
             ensure!(
                 !payload.starts_with(refusal),
-                "a guest was refused: {}",
+                "a client was refused: {}",
                 String::from_utf8_lossy(payload)
             );
         }
@@ -343,15 +343,15 @@ impl Swarm {
     }
 }
 
-/// What a client says first: who it is, and where it wants to be. Without a room it asks for a sign of life, which shows that it was heard.
-fn introduction(guest: &Guest) -> Vec<u8> {
+/// The first frames of a client: `identify`, then `join_server`; without a room `keepalive`, whose answer shows that `identify` was read.
+fn introduction(client: &Client) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let Guest { user, features, .. } = guest;
+    let Client { user, features, .. } = client;
     let identify = format!(
         r#"{{"type":"identify","oderId":"{user}","displayName":"{user}","connectionScope":"ws://bench.example","features":{features}}}"#
     );
     frame::put_masked(&mut bytes, TEXT, identify.as_bytes());
-    let next = match &guest.room {
+    let next = match &client.room {
         Some(room) => format!(r#"{{"type":"join_server","serverId":"{room}"}}"#),
         None => r#"{"type":"keepalive"}"#.to_owned(),
     };

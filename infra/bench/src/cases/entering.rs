@@ -1,4 +1,4 @@
-//! G5-G7: what a connection costs that has come in, and what it costs to let it in.
+//! G5 to G7: memory of a connection that has joined, and processor time of connecting, identifying and joining.
 
 use super::{
     Bench,
@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     figure::{Bound, Figure, Unit},
-    load::{QUIET, guest, guests, room_names},
+    load::{QUIET, client, clients, room_names},
     server::{Kind, Server},
-    swarm::{ENTERING_MAX, Guest, Swarm},
+    swarm::{ENTERING_MAX, Client, Swarm},
 };
 use anyhow::{Result, ensure};
 use std::time::Duration;
@@ -35,9 +35,9 @@ pub(crate) fn memory(bench: &Bench) -> Result<Vec<Figure>> {
         let server = Server::start(kind, &bench.place, &[])?;
         server.make_rooms(&rooms)?;
         let mut swarm = Swarm::new(server.address())?;
-        let mut guests = guests(&rooms, MEMBERS);
+        let mut clients = clients(&rooms, MEMBERS);
         let mut enter = |more: usize| {
-            swarm.enter(guests.by_ref().take(more), ENTERING_MAX)?;
+            swarm.enter(clients.by_ref().take(more), ENTERING_MAX)?;
             swarm.settle(Duration::from_secs(1))?;
             server.memory_bytes()
         };
@@ -74,10 +74,10 @@ pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
         let server = Server::start(kind, &bench.place, &[])?;
         server.make_rooms(&rooms)?;
         let mut swarm = Swarm::new(server.address())?;
-        let mut guests = guests(&rooms, MEMBERS);
-        swarm.enter(guests.by_ref().take(WARM_ROOMS * MEMBERS), ENTERING_MAX)?;
+        let mut clients = clients(&rooms, MEMBERS);
+        swarm.enter(clients.by_ref().take(WARM_ROOMS * MEMBERS), ENTERING_MAX)?;
         let count = (rooms.len() - WARM_ROOMS) * MEMBERS;
-        cost.add(kind, cost_of_entering(&server, &mut swarm, guests, count)?);
+        cost.add(kind, cost_of_entering(&server, &mut swarm, clients, count)?);
         Ok(())
     })?;
     let what = "processor time of accept, identify and join, rooms of 10";
@@ -106,11 +106,11 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     }
     let rooms = room_names(1);
-    let arrivals = |from: usize, to: usize| -> Vec<Guest> {
+    let arrivals = |from: usize, to: usize| -> Vec<Client> {
         (from..to)
-            .map(|at| Guest {
+            .map(|at| Client {
                 features: r#"["roster-paging"]"#,
-                ..guest(at, Some(rooms[0].clone()))
+                ..client(at, Some(rooms[0].clone()))
             })
             .collect()
     };
@@ -168,16 +168,16 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Processor time for each of `count` guests who come in, with everything that the others are told about them.
+/// Processor time for each of `count` clients that join, with what the other members are told about them.
 fn cost_of_entering(
     server: &Server,
     swarm: &mut Swarm,
-    guests: impl IntoIterator<Item = Guest>,
+    clients: impl IntoIterator<Item = Client>,
     count: usize,
 ) -> Result<f64> {
     swarm.settle(QUIET)?;
     let before = server.cpu_ns()?;
-    swarm.enter(guests, ENTERING_MAX)?;
+    swarm.enter(clients, ENTERING_MAX)?;
     swarm.settle(QUIET)?;
     Ok((server.cpu_ns()? - before) as f64 / count as f64)
 }

@@ -35,7 +35,7 @@ const CASES: [&str; 26] = [
 /// Measures some cases.
 type Group = fn(&Bench) -> Result<Vec<Figure>>;
 
-/// What measures them; each leaves out what nobody wants.
+/// What measures them; each leaves out cases that were not asked for.
 const GROUPS: [Group; 17] = [
     fan_out::large_room,
     fan_out::small_rooms,
@@ -59,7 +59,7 @@ const GROUPS: [Group; 17] = [
 /// What to measure, and with what.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// A quick look of two or three minutes: two short pairs of everything instead of five, and fewer guests.
+    /// A quick look of two or three minutes: two short pairs of everything instead of five, and fewer clients.
     #[arg(long)]
     quick: bool,
     /// Only these cases, such as `G1,G3`.

@@ -1,4 +1,4 @@
-//! C4, C6 and C7 for plugins: an instance, an event into a plugin and back, and an event that nobody subscribes to. `measure` of plugin-host does
+//! C4, C6 and C7 for plugins: an instance, an event into a plugin and back, and an event without subscribers. `measure` of plugin-host does
 //! the measuring, as for the judges.
 
 use super::{Bench, components};
@@ -89,7 +89,7 @@ pub(crate) fn in_process(bench: &Bench) -> Result<Vec<Figure>> {
         calls.join(", "),
     ));
     for (at, count) in counts.iter().enumerate() {
-        let what = format!("an event that nobody subscribes to, {count} plugins");
+        let what = format!("an event without subscribers, {count} plugins");
         let (topic, plugin) = (of(at, "/unheard/topic")?, of(at, "/unheard/plugin")?);
         let note = format!(
             "its plugin is not here; {topic:.1} ns where no plugin listens to any of its kind"

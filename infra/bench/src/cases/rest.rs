@@ -4,7 +4,7 @@ use super::{Bench, pairs::Series, requests::has_spin};
 use crate::{
     figure::{Bound, Figure, Unit, median},
     http::{self, Asked},
-    load::{QUIET, guests, room_names},
+    load::{QUIET, clients, room_names},
     server::{Kind, Server},
     swarm::{ENTERING_MAX, Swarm},
 };
@@ -214,7 +214,7 @@ pub(crate) fn idle(bench: &Bench) -> Result<Vec<Figure>> {
     let server = Server::start(Kind::Subject, &bench.place, &[])?;
     server.make_rooms(&rooms)?;
     let mut swarm = Swarm::new(server.address())?;
-    swarm.enter(guests(&rooms, MEMBERS), ENTERING_MAX)?;
+    swarm.enter(clients(&rooms, MEMBERS), ENTERING_MAX)?;
     swarm.settle(QUIET)?;
     // Connections that came in together are pinged together: only whole intervals tell what an average second costs.
     let interval = Duration::from_millis(limits::socket::PING_INTERVAL_MS);

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 /// Answered by the host itself, after the same way in and the same look at the token.
 const NATIVE: &str = "GET /api/hooks";
-/// Answered by the host itself, to anybody.
+/// Answered by the host itself, without a token.
 const OPEN: &str = "GET /healthz";
 /// Answered by a plugin.
 const ROUTE: &str = "GET /api/plugins/route/bench-0001/";

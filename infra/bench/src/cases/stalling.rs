@@ -8,7 +8,7 @@ use crate::{
     figure::{Bound, Figure, Unit},
     load::{Crowd, Pace, Sample},
     server::Kind,
-    swarm::Guest,
+    swarm::Client,
 };
 use anyhow::Result;
 use std::time::Duration;
@@ -122,11 +122,11 @@ pub(crate) fn half_a_room(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 fn turn(bench: &Bench, kind: Kind) -> Result<Seen> {
-    let mut crowd = Crowd::gather_as(kind, &bench.place, &[], 1, MEMBERS, |guest| {
-        let stalls = guest.user.as_str() >= "user-00050";
-        Guest {
+    let mut crowd = Crowd::gather_as(kind, &bench.place, &[], 1, MEMBERS, |client| {
+        let stalls = client.user.as_str() >= "user-00050";
+        Client {
             receive_bytes: stalls.then_some(RECEIVE_BYTES),
-            ..guest
+            ..client
         }
     })?;
     let pace = Pace {
