@@ -3,7 +3,7 @@
 use crate::{
     frame::{self, TEXT},
     server::{Kind, Place, Server},
-    swarm::{ENTERING_MAX, Client, PATIENCE, Swarm},
+    swarm::{Client, ENTERING_MAX, PATIENCE, Swarm},
 };
 use anyhow::{Result, bail};
 use std::time::{Duration, Instant};

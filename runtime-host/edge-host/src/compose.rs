@@ -4,20 +4,136 @@
 //! the parts: the composed component is one store, and a trap in one part ends all of them.
 
 use anyhow::{Context, Result, anyhow, bail};
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
+use std::{borrow::Cow, collections::BTreeMap};
 use wac_graph::{
     CompositionGraph, NodeId,
     types::{Package, SubtypeChecker, WorldId},
 };
 
-/// One dependency, its file already read.
+/// A component and the dependencies that it is composed with, their files already read.
+pub(crate) struct Assembly {
+    /// Name of the component in the manifest.
+    pub(crate) id: String,
+    /// The component.
+    pub(crate) bytes: Cow<'static, [u8]>,
+    /// Its dependencies.
+    pub(crate) parts: Vec<Part>,
+    /// The component has no environment variables that a dependency could read.
+    pub(crate) no_environment: bool,
+}
+
+/// One dependency.
 pub(crate) struct Part {
     /// Name in the manifest: `ns:package`, `ns:package/interface`, either with `@version`, or a plain name.
     pub(crate) import: String,
     /// The export that satisfies it; the import's own name when missing.
     pub(crate) export: Option<String>,
     /// The component.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Cow<'static, [u8]>,
+}
+
+/// Part of an assembly's digest: raised when the same files are composed in another way, or when a composition is refused that was not before.
+const RULES: &[u8] = b"composition 1";
+
+impl Assembly {
+    /// Determines the outcome of [`Assembly::compose`].
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        if self.parts.is_empty() {
+            return Sha256::digest(&self.bytes).into();
+        }
+        let mut digest = Sha256::new_with_prefix(RULES);
+        digest.update([u8::from(self.no_environment)]);
+        let mut add = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_le_bytes());
+            digest.update(bytes);
+        };
+        add(&self.bytes);
+        for part in &self.parts {
+            add(part.import.as_bytes());
+            add(&[u8::from(part.export.is_some())]);
+            add(part.export.as_deref().unwrap_or_default().as_bytes());
+            add(&part.bytes);
+        }
+        digest.finalize().into()
+    }
+
+    /// The component composed with its parts.
+    ///
+    /// # Errors
+    /// When a part matches no import, two match the same one, an export is missing or of another type, or a part imports what a dependency
+    /// may not have.
+    pub(crate) fn compose(&self) -> Result<Vec<u8>> {
+        if self.parts.is_empty() {
+            return Ok(self.bytes.to_vec());
+        }
+        self.link()
+            .with_context(|| format!("component `{}`", self.id))
+    }
+
+    fn link(&self) -> Result<Vec<u8>> {
+        let mut graph = CompositionGraph::new();
+        let (world, root) = register(&mut graph, &self.id, &self.bytes)?;
+        for (import, source) in &self.sources(&mut graph, world)? {
+            let alias = alias(&mut graph, world, import, source)
+                .with_context(|| format!("dependency `{}`", source.part.import))?;
+            graph.set_instantiation_argument(root, import, alias)?;
+        }
+        let exports: Vec<String> = graph.types()[world].exports.keys().cloned().collect();
+        for export in exports {
+            let node = graph.alias_instance_export(root, &export)?;
+            graph.export(node, &export)?;
+        }
+        graph
+            .encode(Default::default())
+            .context("the composition cannot be encoded")
+    }
+
+    /// Adds the parts to the graph; the part that satisfies each import.
+    fn sources(
+        &self,
+        graph: &mut CompositionGraph,
+        world: WorldId,
+    ) -> Result<BTreeMap<String, Source<'_>>> {
+        let imports: Vec<String> = graph.types()[world].imports.keys().cloned().collect();
+        let mut sources: BTreeMap<String, Source<'_>> = BTreeMap::new();
+        for part in &self.parts {
+            let name = &part.import;
+            let mut matched = imports
+                .iter()
+                .filter(|import| matches(name, import))
+                .peekable();
+            if matched.peek().is_none() {
+                bail!(
+                    "the dependency `{name}` matches none of its imports ({})",
+                    imports.join(", ")
+                );
+            }
+            let package = name.split(['/', '@']).next().unwrap_or(name);
+            let (world, node) = register(graph, package, &part.bytes).with_context(|| {
+                format!("dependency `{name}` (one entry per package: `{package}`)")
+            })?;
+            refuse_authority(graph, world, name, self.no_environment)?;
+            for import in matched {
+                let source = Source { part, node, world };
+                if let Some(other) = sources.insert(import.clone(), source) {
+                    bail!(
+                        "the import `{import}` is satisfied by both `{}` and `{name}`",
+                        other.part.import
+                    );
+                }
+            }
+        }
+        Ok(sources)
+    }
+}
+
+/// A part in the graph.
+#[derive(Clone)]
+struct Source<'a> {
+    part: &'a Part,
+    node: NodeId,
+    world: WorldId,
 }
 
 /// Interfaces that give a dependency nothing: types, clocks, randomness, the streams of a program without files.
@@ -32,74 +148,8 @@ const HARMLESS: &[&str] = &[
 /// Gives nothing only while the component itself has no environment variables.
 const ENVIRONMENT: &str = "wasi:cli/environment";
 
-/// Composes `bytes` with its parts. `no_environment`: the component has no environment variables that a part could read.
-///
-/// # Errors
-/// When a part matches no import, two match the same one, an export is missing or of another type, or a part imports what a dependency
-/// may not have.
-pub(crate) fn compose(
-    id: &str,
-    bytes: Vec<u8>,
-    parts: Vec<Part>,
-    no_environment: bool,
-) -> Result<Vec<u8>> {
-    if parts.is_empty() {
-        return Ok(bytes);
-    }
-    let mut graph = CompositionGraph::new();
-    let (world, root) =
-        register(&mut graph, id, bytes).with_context(|| format!("component `{id}`"))?;
-    let imports: Vec<String> = graph.types()[world].imports.keys().cloned().collect();
-
-    let mut satisfied: BTreeMap<String, (String, NodeId, WorldId, Option<String>)> =
-        BTreeMap::new();
-    for part in parts {
-        let matched: Vec<&String> = imports
-            .iter()
-            .filter(|import| matches(&part.import, import))
-            .collect();
-        if matched.is_empty() {
-            bail!(
-                "component `{id}`: the dependency `{}` matches none of its imports ({})",
-                part.import,
-                imports.join(", ")
-            );
-        }
-        let package = part.import.split(['/', '@']).next().unwrap_or(&part.import);
-        let (part_world, node) = register(&mut graph, package, part.bytes).with_context(|| {
-            format!(
-                "component `{id}`: dependency `{}` (one entry per package: `{package}`)",
-                part.import
-            )
-        })?;
-        refuse_authority(&graph, part_world, &part.import, no_environment)?;
-        for import in matched {
-            let entry = (part.import.clone(), node, part_world, part.export.clone());
-            if let Some((other, ..)) = satisfied.insert(import.clone(), entry) {
-                bail!(
-                    "component `{id}`: the import `{import}` is satisfied by both `{other}` and `{}`",
-                    part.import
-                );
-            }
-        }
-    }
-    for (import, (name, node, part_world, export)) in satisfied {
-        let alias = alias(&mut graph, world, &import, (node, part_world, export))
-            .with_context(|| format!("component `{id}`: dependency `{name}`"))?;
-        graph.set_instantiation_argument(root, &import, alias)?;
-    }
-    let exports: Vec<String> = graph.types()[world].exports.keys().cloned().collect();
-    for export in exports {
-        let node = graph.alias_instance_export(root, &export)?;
-        graph.export(node, &export)?;
-    }
-    graph
-        .encode(Default::default())
-        .with_context(|| format!("component `{id}`: the composition cannot be encoded"))
-}
-
-fn register(graph: &mut CompositionGraph, name: &str, bytes: Vec<u8>) -> Result<(WorldId, NodeId)> {
-    let package = Package::from_bytes(name, None, bytes, graph.types_mut())?;
+fn register(graph: &mut CompositionGraph, name: &str, bytes: &[u8]) -> Result<(WorldId, NodeId)> {
+    let package = Package::from_bytes(name, None, bytes.to_vec(), graph.types_mut())?;
     let world = package.ty();
     let package = graph.register_package(package)?;
     Ok((world, graph.instantiate(package)))
@@ -130,13 +180,13 @@ fn alias(
     graph: &mut CompositionGraph,
     world: WorldId,
     import: &str,
-    (node, part_world, export): (NodeId, WorldId, Option<String>),
+    source: &Source<'_>,
 ) -> Result<NodeId> {
-    let export = export.unwrap_or_else(|| import.to_owned());
+    let export = source.part.export.as_deref().unwrap_or(import);
     let types = graph.types();
-    let given = *types[part_world]
+    let given = *types[source.world]
         .exports
-        .get(&export)
+        .get(export)
         .ok_or_else(|| anyhow!("it does not export `{export}`, which `{import}` needs"))?;
     let wanted = *types[world]
         .imports
@@ -147,7 +197,7 @@ fn alias(
         .with_context(|| {
             format!("its export `{export}` has another type than the import `{import}`")
         })?;
-    Ok(graph.alias_instance_export(node, &export)?)
+    Ok(graph.alias_instance_export(source.node, export)?)
 }
 
 /// Whether a dependency's name means an import: package, interface (if named) and version (if named) are equal; plain names are equal.
@@ -181,7 +231,46 @@ fn split(name: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Assembly, Part, matches};
+    use std::collections::HashSet;
+
+    #[test]
+    fn everything_that_a_composition_depends_on_is_in_its_digest() {
+        let part = |import: &str, export: Option<&str>, bytes: &'static [u8]| Part {
+            import: import.into(),
+            export: export.map(str::to_owned),
+            bytes: bytes.into(),
+        };
+        let assembly = |bytes: &'static [u8], parts, no_environment| Assembly {
+            id: "x".into(),
+            bytes: bytes.into(),
+            parts,
+            no_environment,
+        };
+        let assemblies = [
+            assembly(b"r", vec![], true),
+            assembly(b"s", vec![], true),
+            assembly(b"r", vec![part("a", None, b"p")], true),
+            assembly(b"r", vec![part("a", None, b"p")], false),
+            assembly(b"s", vec![part("a", None, b"p")], true),
+            assembly(b"r", vec![part("b", None, b"p")], true),
+            assembly(b"r", vec![part("a", Some(""), b"p")], true),
+            assembly(b"r", vec![part("a", Some("b"), b"p")], true),
+            assembly(b"r", vec![part("a", None, b"q")], true),
+            assembly(
+                b"r",
+                vec![part("a", None, b"p"), part("b", None, b"p")],
+                true,
+            ),
+            assembly(
+                b"r",
+                vec![part("b", None, b"p"), part("a", None, b"p")],
+                true,
+            ),
+        ];
+        let digests: HashSet<[u8; 32]> = assemblies.iter().map(Assembly::digest).collect();
+        assert_eq!(digests.len(), assemblies.len());
+    }
 
     #[test]
     fn names_match_imports_as_in_spin() {

@@ -1,7 +1,7 @@
 //! The wasmtime engine of HTTP components: its configuration, its clock, and the imports it offers. Compiled code comes from the cache
 //! ([`CodeCache`]) or from this process.
 
-use crate::{spin, state::State};
+use crate::{compose::Assembly, spin, state::State};
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
 use sandbox::{Clock, CodeCache};
@@ -71,11 +71,11 @@ impl Runtime {
     ///
     /// # Errors
     /// When it is no component, is no HTTP component, or imports what this host does not offer; the text names it.
-    pub(crate) fn prepare(&self, id: &str, bytes: &[u8]) -> Result<InstancePre<State>> {
+    pub(crate) fn prepare(&self, assembly: &Assembly) -> Result<InstancePre<State>> {
+        let id = &assembly.id;
         let component = self
             .cache
-            .load(&self.engine, id, bytes)
-            .with_context(|| format!("component `{id}` does not compile"))?;
+            .load_made(&self.engine, id, &assembly.digest(), || assembly.compose())?;
         let ty = component.component_type();
         for (name, _) in ty.imports(&self.engine) {
             if !OFFERED.iter().any(|offered| name.starts_with(offered)) {

@@ -3,7 +3,7 @@
 
 use crate::{
     application::Application,
-    compose::{Part, compose},
+    compose::{Assembly, Part},
     engine::Runtime,
     lock::make_private_dir,
     manifest::{Component as Entry, Manifest},
@@ -87,7 +87,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     };
     let ids = manifest.served();
     let mut granted = Vec::new();
-    let mut files = Vec::new();
+    let mut assemblies = Vec::new();
     for id in &ids {
         granted.push(grants(
             id,
@@ -95,10 +95,10 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
             &resolver,
             &mut stores,
         )?);
-        files.push((*id, assemble(app, id, options.build_missing)?));
+        assemblies.push(assemble(app, id, options.build_missing)?);
     }
     let mut handlers = Vec::new();
-    for (pre, grants) in prepare(&runtime, &files)?.into_iter().zip(granted) {
+    for (pre, grants) in prepare(&runtime, &assemblies)?.into_iter().zip(granted) {
         let engine = runtime.engine().clone();
         let component = Component::new(engine, pre, Arc::new(grants), shared.clone())?;
         handlers.push(Handler::new(component));
@@ -117,19 +117,19 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
 /// With a text that names the component or file at fault.
 pub fn precompile(app: &Application, cache: &CodeCache) -> Result<()> {
     let (runtime, _clock) = Runtime::new(cache.clone())?;
-    let mut files = Vec::new();
+    let mut assemblies = Vec::new();
     for id in app.manifest().served() {
-        files.push((id, assemble(app, id, false)?));
+        assemblies.push(assemble(app, id, false)?);
     }
-    prepare(&runtime, &files).map(drop)
+    prepare(&runtime, &assemblies).map(drop)
 }
 
 /// Compiles all components side by side, those that the cache does not have.
-fn prepare(runtime: &Runtime, files: &[(&str, Vec<u8>)]) -> Result<Vec<InstancePre<State>>> {
+fn prepare(runtime: &Runtime, assemblies: &[Assembly]) -> Result<Vec<InstancePre<State>>> {
     thread::scope(|threads| {
-        let started: Vec<_> = files
+        let started: Vec<_> = assemblies
             .iter()
-            .map(|(id, bytes)| threads.spawn(move || runtime.prepare(id, bytes)))
+            .map(|assembly| threads.spawn(|| runtime.prepare(assembly)))
             .collect();
         started
             .into_iter()
@@ -234,8 +234,8 @@ fn grants(id: &str, entry: &Entry, resolver: &Resolver, stores: &mut Stores<'_>)
     })
 }
 
-/// A component's file, composed with its dependencies.
-fn assemble(app: &Application, id: &str, build_missing: bool) -> Result<Vec<u8>> {
+/// A component and its dependencies, with the bytes of their files.
+fn assemble(app: &Application, id: &str, build_missing: bool) -> Result<Assembly> {
     let entry = &app.manifest().components[id];
     let mut parts = Vec::new();
     for (import, dependency) in &entry.dependencies {
@@ -252,15 +252,15 @@ fn assemble(app: &Application, id: &str, build_missing: bool) -> Result<Vec<u8>>
         parts.push(Part {
             import: import.clone(),
             export: dependency.export.clone(),
-            bytes: bytes.into_owned(),
+            bytes,
         });
     }
-    compose(
-        id,
-        source(app, id, build_missing)?.into_owned(),
+    Ok(Assembly {
+        id: id.to_owned(),
+        bytes: source(app, id, build_missing)?,
         parts,
-        entry.environment.is_empty(),
-    )
+        no_environment: entry.environment.is_empty(),
+    })
 }
 
 fn source(app: &Application, id: &str, build_missing: bool) -> Result<Cow<'static, [u8]>> {

@@ -8,7 +8,7 @@ use crate::{
     figure::{Bound, Figure, Unit},
     load::{QUIET, client, clients, room_names},
     server::{Kind, Server},
-    swarm::{ENTERING_MAX, Client, Swarm},
+    swarm::{Client, ENTERING_MAX, Swarm},
 };
 use anyhow::{Result, ensure};
 use std::time::Duration;

@@ -47,7 +47,10 @@ async fn what_is_no_component_is_named() {
     let file = dir.path().join("x.wasm");
     std::fs::write(&file, b"no wasm").expect("file");
     let text = refusal(&manifest(&format!("source = {file:?}"))).await;
-    assert!(text.contains("component `x` does not compile"), "{text}");
+    assert!(
+        text.contains("component `x` is not a valid component"),
+        "{text}"
+    );
     let text = refusal(&probe_manifest(
         "",
         "dependencies.\"a:b/c\" = { component = \"probe\" }",

@@ -23,7 +23,10 @@ use std::{
 };
 use wasmtime::{Engine, component::Component};
 
-/// A folder of compiled components. An entry is keyed by the component's bytes and by the engine's configuration and version. Clones share
+/// Bytes of a SHA-256 digest.
+const DIGEST_BYTES: usize = 32;
+
+/// A folder of compiled components. An entry is keyed by a digest of what the component is made of and by the engine's configuration and version. Clones share
 /// the folder and the counters.
 #[derive(Debug, Clone)]
 pub struct CodeCache {
@@ -138,15 +141,32 @@ impl CodeCache {
     }
 
     /// The component `bytes`, from the cache or compiled in this process on all processors. Blocks: compiling takes seconds.
-    /// `name` appears in logs.
+    /// `name` appears in logs and errors.
     ///
     /// # Errors
     /// `bytes` is not a component that `engine` accepts.
     pub fn load(&self, engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component> {
-        self.get_or_compile(engine, name, bytes, || {
-            let code = engine.precompile_component(bytes);
-            code.map_err(anyhow::Error::from)
-                .context("is not a valid component")
+        let digest = Sha256::digest(bytes).into();
+        self.load_made(engine, name, &digest, || Ok(bytes.to_vec()))
+    }
+
+    /// As [`CodeCache::load`] for the component that `make` returns. `digest` determines what that is, and that `make` succeeds: nothing is
+    /// made while the cache has the code.
+    ///
+    /// # Errors
+    /// That of `make`, or `engine` does not accept the component.
+    pub fn load_made(
+        &self,
+        engine: &Engine,
+        name: &str,
+        digest: &[u8; DIGEST_BYTES],
+        make: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Component> {
+        self.find_or_compile(engine, name, digest, || {
+            let bytes = make()?;
+            crate::check_preamble(&bytes)
+                .and_then(|()| Ok(engine.precompile_component(&bytes)?))
+                .with_context(|| format!("component `{name}` is not a valid component"))
         })
     }
 
@@ -163,7 +183,17 @@ impl CodeCache {
         compile: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Component> {
         crate::check_preamble(bytes)?;
-        let name_of_code = file_name(engine, bytes);
+        self.find_or_compile(engine, name, &Sha256::digest(bytes).into(), compile)
+    }
+
+    fn find_or_compile(
+        &self,
+        engine: &Engine,
+        name: &str,
+        digest: &[u8; DIGEST_BYTES],
+        compile: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Component> {
+        let name_of_code = file_name(engine, digest);
         if let Some(component) = self.embedded(&name_of_code, engine) {
             return Ok(component);
         }
@@ -216,13 +246,12 @@ impl CodeCache {
 }
 
 /// Names what was compiled and the engine it fits.
-fn file_name(engine: &Engine, bytes: &[u8]) -> String {
+fn file_name(engine: &Engine, digest: &[u8; DIGEST_BYTES]) -> String {
     let mut compatibility = DefaultHasher::new();
     engine
         .precompile_compatibility_hash()
         .hash(&mut compatibility);
-    let content = Sha256::digest(bytes);
-    let content: String = content.iter().map(|byte| format!("{byte:02x}")).collect();
+    let content: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
         "{content}-{:016x}.{}",
         compatibility.finish(),

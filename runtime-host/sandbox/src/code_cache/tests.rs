@@ -4,6 +4,7 @@ use super::{
     CodeCache, CodeCacheStats,
     folder::{evict, user_folder_from},
 };
+use anyhow::bail;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -53,6 +54,24 @@ fn a_component_is_compiled_once_for_each_content_and_engine() {
             .is_err()
     );
     assert_eq!(again.stats(), stats(1, 0, 0), "a failure is not kept");
+}
+
+#[test]
+fn nothing_is_made_while_the_cache_has_its_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = CodeCache::open(folder.path()).expect("a cache");
+    let engine = Engine::default();
+    let refused = cache.load_made(&engine, "test", &[7; 32], || bail!("not made"));
+    assert!(refused.is_err());
+    for made in [true, false] {
+        let mut is_made = false;
+        let component = cache.load_made(&engine, "test", &[7; 32], || {
+            is_made = true;
+            Ok(EMPTY.to_vec())
+        });
+        component.expect("a component");
+        assert_eq!(is_made, made);
+    }
 }
 
 #[test]
