@@ -6,6 +6,9 @@ use crate::rate::Rate;
 pub const DECISION_MAX_MS: u64 = crate::plugin::ACTION_DEADLINE_MS;
 /// Longest configurable [`DECISION_MAX_MS`]: a paused connection is not read, and must not count as silent because of it.
 pub const DECISION_LIMIT_MS: u64 = 30_000;
+/// Time before the end of [`DECISION_MAX_MS`] at which the plugin host stops waiting for plugins. Its failure policy then applies, and the
+/// gateway's own refusal is needed only if the plugin host does not answer.
+pub const DECISION_MARGIN_MS: u64 = 100;
 /// Advised wait (`retryAfterMs`) after plugins did not answer in time or their queues were full.
 pub const RETRY_AFTER_MS: u64 = 2_000;
 /// Hops from one plugin's message to the next: a longer chain counts as a loop and is cut.
@@ -38,6 +41,10 @@ pub const ALARMS: Rate = Rate {
     burst: 10,
 };
 
+const _: () = assert!(
+    crate::plugin::EPOCH_TICK_MS < DECISION_MARGIN_MS && DECISION_MARGIN_MS < DECISION_MAX_MS / 2,
+    "plugins have most of the time, and a call that computes ends within the margin"
+);
 const _: () = assert!(
     DECISION_MAX_MS <= DECISION_LIMIT_MS && DECISION_LIMIT_MS < crate::socket::SILENCE_MAX_MS
 );

@@ -1,6 +1,7 @@
 //! Envelopes on their way to plugins, and the decisions that come back.
 
 use bytes::Bytes;
+use limits::dispatch::DECISION_MARGIN_MS;
 use std::{fmt, sync::Arc};
 
 /// What plugins can listen to.
@@ -131,6 +132,15 @@ pub struct DecisionRequest {
     pub ticket: Ticket,
     /// Milliseconds after which the gateway refuses the envelope by itself.
     pub limit_ms: u32,
+}
+
+impl DecisionRequest {
+    /// Milliseconds that plugins have: less than the gateway's limit by [`DECISION_MARGIN_MS`], and never less than half of it.
+    #[must_use]
+    pub fn plugins_ms(&self) -> u64 {
+        let limit_ms = u64::from(self.limit_ms);
+        limit_ms - DECISION_MARGIN_MS.min(limit_ms / 2)
+    }
 }
 
 /// An envelope for plugins.

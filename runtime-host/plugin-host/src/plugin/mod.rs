@@ -18,9 +18,9 @@ pub use bindings::exports::jackfield::plugin::{
 };
 pub use dispatch::{
     body::Body,
+    envelopes::Dispatch,
     hooks::{HookAnswer, HookOutcome},
     route::Caller,
-    table::Dispatch,
     tools::Tool,
 };
 pub use instances::{engine::PluginEngine, guest::Crash, metrics::PluginStats, state::Scope};

@@ -308,9 +308,16 @@ pub(super) fn stalled(host: &Host) {
 pub(super) fn decision(host: &Host) {
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
+    host.define(
+        "olga",
+        "one",
+        "tests.probe",
+        "ask",
+        &json!({"direction": "clientToServer", "scope": "server"}),
+    );
     let mut client = Client::joined(host, "asker", "one");
     client.refused(
-        json!({"type": "chat_message", "serverId": "one", "message": "!sleep"}),
+        json!({"type": "plugin_event", "serverId": "one", "pluginId": "tests.probe", "eventName": "ask", "payload": {"do": "sleep"}}),
         "PLUGIN_UNAVAILABLE",
     );
 }

@@ -162,6 +162,11 @@ fn a_crash_over_a_message_does_not_take_it_from_other_plugins() {
     );
     host.plugin_in("tests.probe", "loaded");
     assert_eq!(say("!rewrite again"), "seen", "the first is back");
+    assert_eq!(
+        say("!sleep now"),
+        "seen",
+        "a slow plugin takes no time from the second"
+    );
 }
 
 #[test]

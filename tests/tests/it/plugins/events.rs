@@ -7,8 +7,13 @@ const SERVER: &str = "plaza";
 
 /// A host with the probe plugin, its events registered on a server, and two users there.
 fn fixture(directory: &Directory) -> (Host, Client, Client) {
+    configured(directory, "")
+}
+
+/// The same, with more configuration.
+fn configured(directory: &Directory, config: &str) -> (Host, Client, Client) {
     directory.install("plugin-probe", |_| {});
-    let host = directory.settings().start();
+    let host = directory.settings().config(config).start();
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     host.create_server("olga", SERVER);
@@ -37,6 +42,17 @@ fn fixture(directory: &Directory) -> (Host, Client, Client) {
     (host, alice, bob)
 }
 
+/// Waits until the probe plugin has been started again so many times.
+fn restarted(host: &Host, times: usize) {
+    tests::until("the plugin to be back", || {
+        let events = host
+            .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
+            .expect(200)
+            .text();
+        (events.matches("\"restarted\"").count() == times).then_some(())
+    });
+}
+
 fn ask(payload: Value) -> Value {
     json!({"type": "plugin_event", "serverId": SERVER, "pluginId": "tests.probe", "eventName": "ask", "payload": payload})
 }
@@ -60,6 +76,35 @@ fn a_plugin_sees_client_events_first_and_decides() {
     );
     let refused = alice.refused(ask(json!({"do": "reject"})), "PLUGIN_REFUSED");
     assert!(refused.to_string().contains("told to"), "{refused}");
+}
+
+#[test]
+fn a_slow_plugin_fails_within_the_gateways_limit() {
+    let directory = Directory::default();
+    let (host, mut alice, mut bob) = configured(
+        &directory,
+        "[socket]\ndecision_max_ms = 500\n[plugins]\nrestart_ms = 1\n",
+    );
+    alice.send(chat("!sleep"));
+    assert_eq!(
+        bob.expect("chat_message")["message"],
+        "!sleep",
+        "a moderator that is slow is passed over"
+    );
+    restarted(&host, 1);
+    let refused = alice.refused(ask(json!({"do": "sleep"})), "PLUGIN_UNAVAILABLE");
+    assert!(refused["retryAfterMs"].is_u64(), "{refused}");
+    restarted(&host, 2);
+    let refused = alice.refused(ask(json!({"do": "panic"})), "PLUGIN_UNAVAILABLE");
+    assert!(refused["retryAfterMs"].is_u64(), "{refused}");
+    assert!(
+        bob.waiting_types()
+            .iter()
+            .all(|kind| *kind != "plugin_event"),
+        "no event goes on that its plugin has not decided about"
+    );
+    let late = host.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}");
+    assert_eq!(late, 0.0, "the gateway's own deadline is not reached");
 }
 
 #[test]

@@ -175,14 +175,14 @@ impl Plugins {
 
     /// Notifies the instances of a server that its requirements have changed; `snapshot` is the envelope.
     pub fn requirements_changed(&self, server_id: &str, snapshot: &str) {
-        for listener in &self.host.dispatch.table().all {
+        for listener in self.host.dispatch.table().all() {
             listener.pool.requirements_changed(server_id, snapshot);
         }
     }
 
     /// Ends the instances of a server that no connection is on.
     pub fn server_closed(&self, server_id: &str) {
-        for listener in &self.host.dispatch.table().all {
+        for listener in self.host.dispatch.table().all() {
             listener.pool.server_closed(server_id);
         }
     }
@@ -236,7 +236,7 @@ impl Plugins {
         caller: Caller,
     ) -> Response<Body> {
         let table = self.host.dispatch.table();
-        if let Some(listener) = table.routes.get(segment) {
+        if let Some(listener) = table.on_route(segment) {
             return route::forward(listener, path, request, caller).await;
         }
         let has_route = |plugin: &&Arc<Plugin>| {

@@ -2,7 +2,7 @@
 
 use crate::plugin::{
     ChatMessage, PluginEvent, Plugins,
-    dispatch::table::{Decided, Decision},
+    dispatch::decision::{AwaitedDecision, Decision},
 };
 use bytes::Bytes;
 use plugin_bus::{
@@ -34,20 +34,18 @@ impl PluginHost for Plugins {
     }
 
     fn offer(&self, offer: Offer) -> bool {
-        let (dispatch, decided) = (&self.host.dispatch, self.decided(&offer));
+        let (dispatch, decision) = (&self.host.dispatch, self.awaited(&offer));
         match &offer.kind {
             OfferKind::Chat => {
                 // A plugin's own message has been sent already; no plugin decides about it.
-                let Some(decided) = decided else { return true };
-                match ChatView::read(&offer.envelope) {
-                    Some(chat) => {
-                        dispatch.ask_chat(chat_message(&offer, chat), offer.hops, decided)
-                    }
-                    None => {
-                        decided(Decision::Relay);
-                        true
-                    }
-                }
+                let Some(decision) = decision else {
+                    return true;
+                };
+                let Some(chat) = ChatView::read(&offer.envelope) else {
+                    decision.send(Decision::Relay);
+                    return true;
+                };
+                dispatch.chat(chat_message(&offer, chat), offer.hops, decision)
             }
             OfferKind::PluginEvent {
                 plugin_id,
@@ -57,13 +55,8 @@ impl PluginHost for Plugins {
                 let Some(mut event) = plugin_event(&offer, plugin_id, event_name) else {
                     return false;
                 };
-                match decided {
-                    Some(decided) => {
-                        event.decides = *client_to_server;
-                        dispatch.ask(event, offer.hops, decided)
-                    }
-                    None => dispatch.inform(event, offer.hops),
-                }
+                event.decides = decision.is_some() && *client_to_server;
+                dispatch.event(event, offer.hops, decision)
             }
         }
     }
@@ -78,12 +71,12 @@ impl PluginHost for Plugins {
 }
 
 impl Plugins {
-    /// Sends a decision to the gateway, if the envelope waits for one.
-    fn decided(&self, offer: &Offer) -> Option<Decided> {
-        let ticket = offer.decision?.ticket;
+    /// The decision that the gateway waits for, if the envelope is held back for one.
+    fn awaited(&self, offer: &Offer) -> Option<AwaitedDecision> {
+        let request = offer.decision?;
         let (chat_host, envelope) = (self.host.chat_host.clone(), offer.envelope.clone());
-        Some(Box::new(move |decision| {
-            chat_host.decided(ticket, outcome(decision, &envelope));
+        Some(AwaitedDecision::new(&request, move |decision| {
+            chat_host.decided(request.ticket, outcome(decision, &envelope));
         }))
     }
 }
@@ -96,6 +89,7 @@ fn outcome(decision: Decision, envelope: &[u8]) -> Outcome {
             code: "PLUGIN_REFUSED".to_owned(),
             message: format!("{plugin_id}: {reason}"),
         },
+        Decision::Unavailable => Outcome::Failed,
         Decision::Rewrite(text) => ChatView::read(envelope)
             .and_then(|chat| chat.with_text(&text))
             .map_or(Outcome::Failed, Outcome::Rewrite),

@@ -82,9 +82,9 @@ impl Plugins {
         };
         let table = self.host.dispatch.table();
         Ok(if INFORMATIONAL.contains(&hook) {
-            call.inform(&table.all, output).await
+            call.inform(table.all(), output).await
         } else {
-            call.ask_in_order(&table.all, output).await
+            call.ask_in_order(table.all(), output).await
         })
     }
 }

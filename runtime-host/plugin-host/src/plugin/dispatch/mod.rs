@@ -5,7 +5,10 @@
 
 pub(crate) mod body;
 mod bridge;
+mod decision;
+pub(crate) mod envelopes;
 pub(crate) mod hooks;
+mod moderation;
 pub(crate) mod route;
 pub(crate) mod table;
 pub(crate) mod tools;

@@ -62,7 +62,7 @@ impl Plugins {
     #[must_use]
     pub fn tools(&self) -> Vec<Tool> {
         let table = self.host.dispatch.table();
-        let tools = table.all.iter().flat_map(|listener| {
+        let tools = table.all().iter().flat_map(|listener| {
             let tools = listener.pool.shared.manifest.tools.clone();
             tools.into_iter().map(|tool| Tool {
                 plugin_id: listener.id.to_string(),
@@ -91,7 +91,11 @@ impl Plugins {
                 .any(|tool| tool.name == name);
             named && listener.may(CapabilityId::ToolsRegister, Target::name(name))
         };
-        let listener = table.all.iter().find(offers).ok_or(AdminError::NotFound)?;
+        let listener = table
+            .all()
+            .iter()
+            .find(offers)
+            .ok_or(AdminError::NotFound)?;
         let limit_ms = listener.pool.shared.quota.tool_ms;
         let (name, arguments) = (name.to_owned(), arguments.to_string());
         let answer = ask(listener, limit_ms, |reply| Job::Tool {

@@ -21,6 +21,28 @@ use tokio::sync::oneshot;
 /// The channel of a reply. If its receiver is gone, the reply is not needed.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, PluginError>>;
 
+/// The other end of a [`Reply`].
+pub(crate) type Answer<T> = oneshot::Receiver<Result<T, PluginError>>;
+
+/// Asks for a decision, within a deadline of its own.
+pub(crate) struct Question<T> {
+    deadline_ms: u64,
+    reply: Reply<T>,
+}
+
+impl<T> Question<T> {
+    /// A question whose call may take `deadline_ms`, and the end where its answer arrives.
+    pub(crate) fn new(deadline_ms: u64) -> (Self, Answer<T>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { deadline_ms, reply }, answer)
+    }
+
+    /// Whether the decision has been made without this plugin. Then the call would do what the sender was told did not happen.
+    fn is_over(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
 /// One call of a handler. A dropped reply means that the instance ended during the call.
 pub(crate) enum Job {
     Ready,
@@ -33,12 +55,13 @@ pub(crate) enum Job {
     Event {
         event: PluginEvent,
         hops: u8,
-        reply: Option<Reply<Disposition>>,
+        /// Set if the plugin decides about the event.
+        question: Option<Question<Disposition>>,
     },
     Chat {
         message: ChatMessage,
         hops: u8,
-        reply: Reply<Judgement>,
+        question: Question<Judgement>,
     },
     Hook {
         name: String,
@@ -79,18 +102,18 @@ impl Job {
             Self::Event {
                 event,
                 hops,
-                reply: Some(reply),
-            } => guest.decide_event(event, hops, reply).await,
+                question: Some(question),
+            } => guest.decide_event(event, hops, question).await,
             Self::Event {
                 event,
                 hops,
-                reply: None,
+                question: None,
             } => guest.on_event(event, hops).await,
             Self::Chat {
                 message,
                 hops,
-                reply,
-            } => guest.on_chat(message, hops, reply).await,
+                question,
+            } => guest.on_chat(message, hops, question).await,
             Self::Hook {
                 name,
                 input,
@@ -147,14 +170,14 @@ impl Guest {
         &mut self,
         event: PluginEvent,
         hops: u8,
-        reply: Reply<Disposition>,
+        question: Question<Disposition>,
     ) -> Result<(), Crash> {
-        let Some(handler) = self.events.clone() else {
+        let Some(handler) = self.events.clone().filter(|_| !question.is_over()) else {
             return Ok(());
         };
-        let budget = self.arm(bounds::ACTION_DEADLINE_MS, hops);
+        let budget = self.arm(question.deadline_ms, hops);
         let call = handler.call_on_event(&mut self.store, &event);
-        send_reply(reply, budget.run("on-event", call).await?)
+        send_reply(question.reply, budget.run("on-event", call).await?)
     }
 
     async fn on_event(&mut self, event: PluginEvent, hops: u8) -> Result<(), Crash> {
@@ -175,14 +198,14 @@ impl Guest {
         &mut self,
         message: ChatMessage,
         hops: u8,
-        reply: Reply<Judgement>,
+        question: Question<Judgement>,
     ) -> Result<(), Crash> {
-        let Some(handler) = self.chat.clone() else {
+        let Some(handler) = self.chat.clone().filter(|_| !question.is_over()) else {
             return Ok(());
         };
-        let budget = self.arm(bounds::ACTION_DEADLINE_MS, hops);
+        let budget = self.arm(question.deadline_ms, hops);
         let call = handler.call_on_chat(&mut self.store, &message);
-        send_reply(reply, budget.run("on-chat", call).await?)
+        send_reply(question.reply, budget.run("on-chat", call).await?)
     }
 
     async fn on_hook(

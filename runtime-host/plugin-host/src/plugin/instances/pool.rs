@@ -115,6 +115,16 @@ impl InstancePool {
         self.shared.quota.instances - self.alive.available_permits()
     }
 
+    /// Whether the component exports a handler of events.
+    pub(crate) fn handles_events(&self) -> bool {
+        self.loaded.exports.events.is_some()
+    }
+
+    /// Whether the component exports a handler of chat messages.
+    pub(crate) fn handles_chat(&self) -> bool {
+        self.loaded.exports.chat.is_some()
+    }
+
     /// The plugin's log.
     pub(crate) fn log(&self) -> &PluginLog {
         &self.log
