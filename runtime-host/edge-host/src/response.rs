@@ -15,6 +15,7 @@ use limits::{
     edge_host::{RESPONSE_BUFFER_BYTES, RESPONSE_BUFFER_WAIT_MS},
     rest::RESPONSE_BYTES_MAX,
 };
+use rest::ErrorBody;
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -25,12 +26,9 @@ use wasmtime_wasi_http::WasiBody;
 
 /// An error answer: `{"error": text, "code": CODE}`.
 pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Response<Body> {
-    let body = format!(
-        "{{\"error\":{},\"code\":\"{code}\"}}",
-        serde_json::Value::from(text)
-    );
+    let body = ErrorBody::new(code, text);
     let mut response = Response::new(
-        Full::from(body)
+        Full::from(body.to_string())
             .map_err(|never| match never {})
             .boxed_unsync(),
     );

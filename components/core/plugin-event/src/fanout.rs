@@ -6,6 +6,7 @@
 
 use crate::error::SchemaError;
 use limits::plugin_event::SCHEMA_REF_FANOUT_MAX;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -136,41 +137,19 @@ impl<'v> Fanout<'v> {
         let dangling = || SchemaError::DanglingReference {
             pointer: format!("{keyword} \"{}\"", crate::cut(reference)),
         };
-        let fragment =
-            unescape(reference.strip_prefix('#').unwrap_or_default()).ok_or_else(dangling)?;
+        let fragment = reference.strip_prefix('#').unwrap_or_default();
+        let fragment = percent_decode_str(fragment)
+            .decode_utf8()
+            .map_err(|_| dangling())?;
         let document = self.document;
         if fragment.is_empty() || fragment.starts_with('/') {
             return self.below(document.pointer(&fragment).ok_or_else(dangling)?);
         }
-        let places = self
-            .anchors
-            .get(fragment.as_str())
-            .cloned()
-            .ok_or_else(dangling)?;
+        let places = self.anchors.get(&*fragment).cloned().ok_or_else(dangling)?;
         let mut shape = Shape::default();
         for place in places {
             shape.add(self.below(place)?);
         }
         Ok(shape)
     }
-}
-
-/// Undoes percent encoding; `None` when the result is no UTF-8.
-fn unescape(fragment: &str) -> Option<String> {
-    let bytes = fragment.as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let pair = fragment.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8(out).ok()
 }

@@ -28,6 +28,13 @@ impl ErrorBody {
             details: Map::new(),
         }
     }
+
+    /// Adds a member to the body.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
 }
 
 impl fmt::Display for ErrorBody {

@@ -19,7 +19,7 @@ use capability::{CapabilityId, Target};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
-use serde_json::json;
+use rest::ErrorBody;
 use std::time::Duration;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -38,13 +38,13 @@ pub struct Caller {
 /// An error answer: `{"error", "code", "plugin"}`.
 pub(crate) fn refused(
     status: StatusCode,
-    code: &str,
+    code: &'static str,
     text: &str,
     plugin: Option<&str>,
 ) -> Response<Body> {
-    let mut body = json!({"error": text, "code": code});
+    let mut body = ErrorBody::new(code, text);
     if let Some(plugin) = plugin {
-        body["plugin"] = plugin.into();
+        body = body.with("plugin", plugin);
     }
     let mut response = Response::new(
         Full::new(Bytes::from(body.to_string()))
