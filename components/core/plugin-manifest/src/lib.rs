@@ -11,6 +11,7 @@
 
 mod choices;
 mod compatibility;
+mod format;
 pub mod import;
 mod json;
 mod link;

@@ -109,7 +109,7 @@ fn words(shape: &Shape) -> String {
         Shape::List(item) => format!("list of: {}", words(item)),
         Shape::Map(key, value) => format!(
             "map from {} to: {}",
-            key.map_or("name", crate::shape::Format::words),
+            key.map_or("name", crate::format::Format::words),
             words(value)
         ),
         Shape::Record(record) => format!("[`{0}`](#{1})", record.name, record.name.to_lowercase()),

@@ -4,7 +4,8 @@
 //! rules) are left to the checker.
 
 use crate::{
-    shape::{Format, Record, Shape},
+    format::Format,
+    shape::{Record, Shape},
     tables,
 };
 use limits::manifest::LIST_ENTRIES_MAX;

@@ -1,9 +1,10 @@
 //! Checks a tree against the tables and then against the rules between fields. A tree without an error deserializes into `types`.
 
 use crate::{
+    format::Format,
     json,
     node::{Kind, Member, Node, Span, push},
-    shape::{Field, Format, Record, Shape, Spellings},
+    shape::{Field, Record, Shape, Spellings},
     tables,
     text::{hidden, short},
     violation::{Code, Report, Severity},
@@ -83,36 +84,12 @@ impl Walk<'_> {
             | (Shape::Bool, Kind::Bool(_))
             | (Shape::Number, Kind::Number(_)) => {}
             (Shape::One, Kind::Number(number)) if number.as_f64() == Some(1.0) => {}
-            (Shape::One, _) => {
-                let help = matches!(&node.kind, Kind::Text(text) if text == "1")
-                    .then(|| "leave out the quotes".to_owned());
-                let found = short(&node.to_value().to_string());
-                self.say(
-                    Code::SchemaVersion,
-                    node.span.clone(),
-                    &format!("must be the number 1, not {found}"),
-                    help,
-                );
-            }
+            (Shape::One, _) => self.not_one(node),
             (Shape::Integer { min, max }, Kind::Number(number)) => {
                 self.integer(node, number, *min, *max)
             }
             (Shape::Text { min, max }, Kind::Text(text)) => self.text(node, text, *min, *max),
-            (Shape::Format(Format::Capability), Kind::Text(text)) if self.report.is_full() => {
-                if CapabilityId::find(text).is_none() {
-                    self.say(
-                        Code::UnknownCapability,
-                        node.span.clone(),
-                        "is no capability",
-                        None,
-                    );
-                }
-            }
-            (Shape::Format(format), Kind::Text(text)) => {
-                if let Err((code, rule, help)) = format.check(text) {
-                    self.say(code, node.span.clone(), &rule, help);
-                }
-            }
+            (Shape::Format(format), Kind::Text(text)) => self.format(node, text, *format),
             (Shape::Choice(names), Kind::Text(text)) => self.choice(node, text, names),
             (Shape::Schema, Kind::Text(text)) => self.schema_text(node, text),
             (Shape::Schema, Kind::Object(_) | Kind::Bool(_)) => {}
@@ -126,14 +103,7 @@ impl Walk<'_> {
             (Shape::Map(key, value), Kind::Object(members)) => {
                 if self.count(node, members.len()) {
                     for member in members {
-                        self.at(&member.key, |walk| {
-                            if let Some(Err((code, rule, help))) =
-                                key.map(|key| key.check(&member.key))
-                            {
-                                walk.say(code, member.key_span.clone(), &rule, help);
-                            }
-                            walk.shape(&member.value, value);
-                        });
+                        self.at(&member.key, |walk| walk.entry(member, *key, value));
                     }
                 }
             }
@@ -148,6 +118,43 @@ impl Walk<'_> {
             }
             _ => self.mistyped(node, wanted(shape)),
         }
+    }
+
+    fn not_one(&mut self, node: &Node) {
+        let help = matches!(&node.kind, Kind::Text(text) if text == "1")
+            .then(|| "leave out the quotes".to_owned());
+        let found = short(&node.to_value().to_string());
+        self.say(
+            Code::SchemaVersion,
+            node.span.clone(),
+            &format!("must be the number 1, not {found}"),
+            help,
+        );
+    }
+
+    fn format(&mut self, node: &Node, text: &str, format: Format) {
+        // The help for a capability is expensive; a report that is full would drop it.
+        if format == Format::Capability && self.report.is_full() {
+            if CapabilityId::find(text).is_none() {
+                self.say(
+                    Code::UnknownCapability,
+                    node.span.clone(),
+                    "is no capability",
+                    None,
+                );
+            }
+            return;
+        }
+        if let Err((code, rule, help)) = format.check(text) {
+            self.say(code, node.span.clone(), &rule, help);
+        }
+    }
+
+    fn entry(&mut self, member: &Member, key: Option<Format>, value: &Shape) {
+        if let Some(Err((code, rule, help))) = key.map(|key| key.check(&member.key)) {
+            self.say(code, member.key_span.clone(), &rule, help);
+        }
+        self.shape(&member.value, value);
     }
 
     pub(crate) fn record(&mut self, node: &Node, record: &Record) {

@@ -15,6 +15,17 @@ const NAME_CHARS_MAX: usize = 99;
 /// Time for an answer that such plugins were written for.
 const RESPONSE_TIMEOUT_MS: u32 = 30_000;
 
+/// What such metadata may hold.
+const FIELDS: [&str; 7] = [
+    "id",
+    "name",
+    "description",
+    "version",
+    "author",
+    "icon",
+    "route",
+];
+
 /// Whether a JSON document is such metadata rather than a manifest: it has a name and a route, and nothing that only manifests have.
 pub(super) fn is_metadata(node: &Node) -> bool {
     let has = |key: &str| node.get(key).is_some();
@@ -39,12 +50,9 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
         manifest.put("id", id_of(id, report));
     }
     manifest.carry("title", source, "name");
-    match source.get("description") {
-        Some(Node {
-            kind: Kind::Null, ..
-        })
-        | None => manifest.make("description", ""),
+    match source.get("description").filter(|node| !is_null(node)) {
         Some(description) => manifest.put("description", description.clone()),
+        None => manifest.make("description", ""),
     }
     manifest.carry("version", source, "version");
     manifest.make("apiVersion", "1.0.0");
@@ -57,23 +65,12 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
         list(&opening, vec![Node::text(&opening, "service")]),
     );
     manifest.carry("route", source, "route");
-    if source
-        .get("icon")
-        .is_some_and(|icon| icon.kind != Kind::Null)
-    {
+    if source.get("icon").is_some_and(|icon| !is_null(icon)) {
         manifest.carry("icon", source, "icon");
     }
-    // The two doors such a plugin knows; only what is declared can be granted.
-    manifest.put(
-        "capabilities",
-        list(
-            &opening,
-            vec![
-                Node::text(&opening, "http.serve"),
-                Node::text(&opening, "storage.kv"),
-            ],
-        ),
-    );
+    // The two interfaces that such a plugin knows; only what is declared can be granted.
+    let capabilities = ["http.serve", "storage.kv"].map(|id| Node::text(&opening, id));
+    manifest.put("capabilities", list(&opening, capabilities.to_vec()));
     let mut limits = Object::at(&Node::text(&opening, ""));
     limits.put(
         "responseTimeoutMs",
@@ -82,7 +79,7 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     manifest.put("limits", limits.done());
     if let Some(author) = source
         .get("author")
-        .filter(|author| author.kind != Kind::Null && author.as_text() != Some(""))
+        .filter(|author| !is_null(author) && author.as_text() != Some(""))
     {
         manifest.put("authors", list(&author.span, vec![author.clone()]));
     }
@@ -91,21 +88,12 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
         origin(&opening, "toru", source.get("id"), str::to_owned),
     );
     under_a_hundred(source, report);
-    name_the_rest(
-        source,
-        "",
-        &[
-            "id",
-            "name",
-            "description",
-            "version",
-            "author",
-            "icon",
-            "route",
-        ],
-        report,
-    );
+    name_the_rest(source, "", &FIELDS, report);
     manifest.done()
+}
+
+fn is_null(node: &Node) -> bool {
+    node.kind == Kind::Null
 }
 
 fn id_of(node: &Node, report: &mut Report) -> Node {
