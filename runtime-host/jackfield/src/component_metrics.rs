@@ -1,9 +1,6 @@
 //! Metrics of components: those of the validator chain by their name in the configuration, plugins by their id.
 
-use plugin_host::{
-    judge::{ChainFactory, ComponentStats},
-    plugin::{PluginStats, Plugins},
-};
+use plugin_host::{PluginStats, Plugins};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -13,6 +10,7 @@ use std::{
     fmt,
     sync::{Arc, OnceLock},
 };
+use validator_chain::{ChainFactory, ComponentStats};
 
 /// Reads the counters of the validator chain when metrics are rendered.
 pub(crate) struct ChainMetrics(pub ChainFactory);

@@ -112,7 +112,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::New(args) => new_command::run(&args),
-        Command::CompilePlugin => plugin_host::plugin::compile_standard_input(),
+        Command::CompilePlugin => plugin_host::compile_standard_input(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

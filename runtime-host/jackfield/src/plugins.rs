@@ -6,7 +6,7 @@ use capability::Environment;
 use egress::Guard;
 use gateway::{Hub, LiveChatHost};
 use outbound::{Client, SystemResolver};
-use plugin_host::plugin::{Compiler, Plugins, Setup};
+use plugin_host::{Compiler, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
 use sandbox::CodeCache;
 use std::{

@@ -2,9 +2,9 @@
 
 use crate::{application, code_cache, config::Config};
 use anyhow::{Context as _, Result};
-use plugin_host::judge::{ChainConfig, ChainFactory, JudgeEngine};
 use sandbox::CodeCache;
 use std::{env, path::PathBuf, thread, time::Instant};
+use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
 
 /// Arguments of `jackfield precompile`.
 #[derive(clap::Args)]
@@ -58,7 +58,7 @@ fn compile(args: &Args, config: &Config, cache: &CodeCache) -> Result<()> {
     eprintln!("compiling the components of {} ...", found.origin);
     thread::scope(|threads| {
         let edge = threads.spawn(|| edge_host::precompile(&found.application, cache));
-        let engine = JudgeEngine::new(cache.clone())?;
+        let engine = ChainEngine::new(cache.clone())?;
         ChainFactory::load(&engine, &chain)?;
         edge.join()
             .map_err(|_| anyhow::anyhow!("the thread that compiles has panicked"))?

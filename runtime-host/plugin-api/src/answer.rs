@@ -4,7 +4,7 @@ use bytes::Bytes;
 use capability::UnknownCapability;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use plugin_host::plugin::AdminError;
+use plugin_host::AdminError;
 use plugin_store::StoreError;
 use rest::{Answer, ErrorCode};
 use serde_json::Value;

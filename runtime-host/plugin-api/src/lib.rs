@@ -15,7 +15,7 @@ mod route;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
-use plugin_host::plugin::{self, Plugins};
+use plugin_host::Plugins;
 use plugin_store::PluginStore;
 use rest::cors::{self, Origins};
 use std::sync::Arc;
@@ -174,7 +174,7 @@ impl PluginApi {
         } else {
             "client"
         };
-        let caller = plugin::Caller {
+        let caller = plugin_host::Caller {
             user_id: claims.user_id.to_string(),
             role,
         };

@@ -1,9 +1,320 @@
-//! Hosts components in sandboxes. Knows no sockets.
+//! Third-party plugins: found, checked, run in sandboxes, supervised and called.
 //!
-//! What it is: the engines, the linkers, the limits and the supervision around components that decide about envelopes ([`judge`]) and around
-//! third-party plugins ([`plugin`]).
-//! What it is not: policy; what an envelope means is decided inside the components, and what their verdicts do is done by the gateway.
-//! Invariant: a component can end itself, never the host or another component; every call into one has a deadline and a memory limit.
+//! [`Plugins`] is the entry point. `capability` decides what a plugin may do, `plugin_lifecycle` which states it can take, and `plugin-store`
+//! keeps what is durable; this crate connects them to the engine. A plugin can end its own instances, never the host or another plugin; every
+//! call into one has a deadline and a memory limit.
 
-pub mod judge;
-pub mod plugin;
+mod admin;
+mod authority;
+mod bindings;
+mod dispatch;
+mod imports;
+mod instances;
+mod lifecycle;
+
+pub use admin::kill_switch::KillSwitchError;
+pub use authority::quota::HostLimits;
+pub use bindings::exports::jackfield::plugin::{
+    chat_handler::ChatMessage, event_handler::PluginEvent,
+};
+pub use dispatch::{
+    body::Body,
+    envelopes::Dispatch,
+    hooks::{HookAnswer, HookOutcome},
+    route::Caller,
+    tools::Tool,
+};
+pub use instances::{engine::PluginEngine, guest::Crash, metrics::PluginStats, state::Scope};
+pub use lifecycle::{
+    catalog::{Catalog, Package, discover},
+    compile::{Compiler, compile_standard_input},
+};
+pub use plugin_lifecycle::{Health, State, Status};
+
+use anyhow::{Context, Result};
+use arc_swap::ArcSwap;
+use capability::{KillSwitches, Policy};
+use dispatch::table::{Listener, Table};
+use instances::state;
+use lifecycle::{catalog, plugin::Plugin};
+use parking_lot::RwLock;
+use plugin_bus::ChatHost;
+use plugin_manifest::Manifest;
+use plugin_store::{PluginRecord, PluginStore};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex, Semaphore},
+};
+use wasmtime::component::Linker;
+
+/// Wall clock, milliseconds since 1970.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+/// What the plugin host is built from.
+pub struct Setup {
+    /// The plugins directory; made when it is missing.
+    pub directory: PathBuf,
+    /// Compiles components.
+    pub compiler: Compiler,
+    /// The operator's policy.
+    pub policy: Policy,
+    /// Durable state.
+    pub store: PluginStore,
+    /// The gateway.
+    pub chat_host: Arc<dyn ChatHost>,
+    /// Sends plugins' requests.
+    pub client: outbound::Client,
+    /// What one plugin may use at most.
+    pub limits: HostLimits,
+    /// Milliseconds before the first restart of a crashed plugin, at most [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
+    pub restart_ms: u64,
+}
+
+/// What all plugins share.
+pub(crate) struct Host {
+    engine: PluginEngine,
+    /// Everything that a plugin may import.
+    linker: Linker<state::State>,
+    compiler: Compiler,
+    directory: PathBuf,
+    policy: Arc<ArcSwap<Policy>>,
+    /// Kill switches of the environment; they cannot be switched on here.
+    switched_off: KillSwitches,
+    store: PluginStore,
+    chat_host: Arc<dyn ChatHost>,
+    client: outbound::Client,
+    dispatch: Arc<Dispatch>,
+    runtime: Handle,
+    compilations: Arc<Semaphore>,
+    plugins: RwLock<BTreeMap<Arc<str>, Arc<Plugin>>>,
+    /// Load order of the last resolution.
+    order: RwLock<Vec<Arc<str>>>,
+    limits: HostLimits,
+    restart_ms: u64,
+}
+
+impl Host {
+    /// Publishes a new table of running plugins.
+    fn commit(&self) {
+        let plugins = self.plugins.read();
+        let order = self.order.read();
+        let running = order
+            .iter()
+            .filter_map(|id| plugins.get(id))
+            .filter_map(|plugin| {
+                let pool = plugin.pool.load_full()?;
+                Some(Listener {
+                    id: plugin.id.clone(),
+                    pool,
+                })
+            });
+        self.dispatch.commit(Table::new(running.collect()));
+    }
+
+    /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to the plugins directory; it has
+    /// no grants.
+    async fn record(&self, id: &str) -> Result<PluginRecord> {
+        if let Some(record) = self.store.record(id).await? {
+            return Ok(record);
+        }
+        let mut record = PluginRecord::new(id, true)?;
+        let manifest = self
+            .plugins
+            .read()
+            .get(id)
+            .map(|plugin| plugin.package.load().manifest.clone());
+        record.approved = manifest.map(|manifest| authority::rules::approval(&manifest));
+        self.store.save(record.clone()).await?;
+        Ok(record)
+    }
+}
+
+/// Why an administrative request was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such plugin.
+    #[error("Plugin not found")]
+    NotFound,
+    /// Its state forbids it.
+    #[error("{0}")]
+    Conflict(String),
+    /// Something failed.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+/// A plugin as the API shows it.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Its manifest.
+    pub manifest: Arc<Manifest>,
+    /// Its state.
+    pub status: Status,
+    /// Whether it has a component for this host; others run in clients only.
+    pub runs_here: bool,
+    /// Path of its manifest.
+    pub manifest_path: PathBuf,
+}
+
+/// All plugins of this host. Clones share them.
+#[derive(Clone)]
+pub struct Plugins {
+    host: Arc<Host>,
+    /// Errors of the last scan, by name of the folder or file.
+    errors: Arc<ArcSwap<BTreeMap<String, String>>>,
+    /// Held during a scan, so that scans do not overlap.
+    scanning: Arc<Mutex<()>>,
+    /// Held during a change of a kill switch.
+    switching: Arc<Mutex<()>>,
+    seen: Arc<Mutex<admin::enabled_file::Seen>>,
+}
+
+impl std::fmt::Debug for Plugins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plugins")
+            .field("count", &self.host.plugins.read().len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Plugins {
+    /// Builds the engine; no plugin runs before the first [`Plugins::scan`].
+    ///
+    /// # Errors
+    /// The engine cannot be made.
+    pub fn new(setup: Setup) -> Result<Self> {
+        let Setup {
+            directory,
+            compiler,
+            policy,
+            store,
+            chat_host,
+            client,
+            limits,
+            restart_ms,
+        } = setup;
+        let runtime = Handle::try_current().context("plugins need an async runtime")?;
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let engine = PluginEngine::new()?;
+        let host = Host {
+            linker: imports::linker(engine.wasmtime())?,
+            engine,
+            compiler,
+            directory,
+            switched_off: policy.kill.clone(),
+            policy: Arc::new(ArcSwap::from_pointee(policy)),
+            store,
+            chat_host,
+            client,
+            dispatch: Arc::new(Dispatch::new(runtime.clone())),
+            runtime,
+            compilations: Arc::new(Semaphore::new(processors)),
+            plugins: RwLock::default(),
+            order: RwLock::default(),
+            limits,
+            restart_ms,
+        };
+        Ok(Self {
+            host: Arc::new(host),
+            errors: Arc::default(),
+            scanning: Arc::default(),
+            switching: Arc::default(),
+            seen: Arc::default(),
+        })
+    }
+
+    /// Dispatches envelopes to plugins.
+    #[must_use]
+    pub fn dispatch(&self) -> Arc<Dispatch> {
+        self.host.dispatch.clone()
+    }
+
+    /// What is durable.
+    #[must_use]
+    pub fn store(&self) -> &PluginStore {
+        &self.host.store
+    }
+
+    /// The plugins directory.
+    #[must_use]
+    pub fn directory(&self) -> &std::path::Path {
+        &self.host.directory
+    }
+
+    /// At most `most` bytes of the file `name` in the folder of the plugin with this manifest; nothing when there is no such regular file, it is
+    /// larger, or it leads out of the folder. Blocks; not for async threads.
+    #[must_use]
+    pub fn script_of(
+        &self,
+        manifest: &std::path::Path,
+        name: &str,
+        most: usize,
+    ) -> Option<Vec<u8>> {
+        catalog::file_of(&self.host.directory, manifest.parent()?, name, most)
+    }
+
+    /// Errors of entries of the plugins directory, by name of the folder or file.
+    #[must_use]
+    pub fn errors(&self) -> Arc<BTreeMap<String, String>> {
+        self.errors.load_full()
+    }
+
+    /// All plugins, by id.
+    #[must_use]
+    pub fn list(&self) -> Vec<Summary> {
+        self.host
+            .plugins
+            .read()
+            .values()
+            .map(|plugin| summary(plugin))
+            .collect()
+    }
+
+    /// What each plugin has done, by id.
+    #[must_use]
+    pub fn stats(&self) -> Vec<PluginStats> {
+        self.host
+            .plugins
+            .read()
+            .values()
+            .map(|plugin| plugin.stats())
+            .collect()
+    }
+
+    /// One plugin.
+    ///
+    /// # Errors
+    /// [`AdminError::NotFound`].
+    pub fn get(&self, id: &str) -> Result<Summary, AdminError> {
+        self.plugin(id).map(|plugin| summary(&plugin))
+    }
+
+    fn plugin(&self, id: &str) -> Result<Arc<Plugin>, AdminError> {
+        self.host
+            .plugins
+            .read()
+            .get(id)
+            .cloned()
+            .ok_or(AdminError::NotFound)
+    }
+}
+
+fn summary(plugin: &Plugin) -> Summary {
+    let package = plugin.package.load();
+    Summary {
+        manifest: package.manifest.clone(),
+        status: Status::clone(&plugin.status.load()),
+        runs_here: package.component.is_some(),
+        manifest_path: package.manifest_path.clone(),
+    }
+}

@@ -1,5 +1,5 @@
 //! C4, C6 and C7 for plugins: an instance, an event into a plugin and back, and an event without subscribers. `measure` of plugin-host does
-//! the measuring, as for the judges.
+//! the measuring, as for the validator.
 
 use super::{Bench, components};
 use crate::figure::{Bound, Figure, Unit, median};

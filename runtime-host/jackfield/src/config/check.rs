@@ -8,9 +8,9 @@ use capability::Environment;
 use egress::Guard;
 use identity::{ServiceCredential, SharedSecret};
 use limits::{dispatch, lifecycle, socket as bounds};
-use plugin_host::judge::FilterConfig;
 use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
+use validator_chain::FilterConfig;
 
 /// Smallest limit of a message, in bytes: a refusal fits.
 const MESSAGE_BYTES_MIN: usize = 1_024;

@@ -4,15 +4,13 @@ use anyhow::{Context as _, Result};
 use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
 use egress::GuardSettings;
 use gateway::config::RateSetting;
-use plugin_host::{
-    judge::{self, FilterConfig},
-    plugin::HostLimits,
-};
+use plugin_host::HostLimits;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
+use validator_chain::FilterConfig;
 
 /// `[rest]`: the REST API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -96,8 +94,8 @@ impl From<&Filter> for FilterConfig {
             name: filter.name.clone(),
             source: filter.source.clone(),
             on_failure: match filter.on_failure {
-                OnFailure::Refuse => judge::OnFailure::Refuse,
-                OnFailure::Skip => judge::OnFailure::Skip,
+                OnFailure::Refuse => validator_chain::OnFailure::Refuse,
+                OnFailure::Skip => validator_chain::OnFailure::Skip,
             },
             types: filter.types.clone(),
         }

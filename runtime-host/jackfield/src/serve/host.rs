@@ -14,12 +14,10 @@ use gateway::{Gateway, Handover, Hub, Metrics, rate::Addresses};
 use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
-use plugin_host::{
-    judge::{ChainConfig, ChainFactory, JudgeEngine},
-    plugin::Plugins,
-};
+use plugin_host::Plugins;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
+use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
 
 /// Shards when the configuration leaves their number to the host: one for each processor, at most this many.
 const SHARDS_DEFAULT_MAX: usize = 8;
@@ -133,7 +131,7 @@ async fn load_chain(setup: &Setup) -> Result<ChainFactory> {
             .collect(),
         validator: application.component("envelope-validator")?,
     };
-    let engine = JudgeEngine::new(setup.cache.clone())?;
+    let engine = ChainEngine::new(setup.cache.clone())?;
     tokio::task::spawn_blocking(move || ChainFactory::load(&engine, &config))
         .await
         .context("loading the validator was cancelled")?

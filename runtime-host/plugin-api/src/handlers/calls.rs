@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Response, StatusCode};
 use limits::plugin::PAYLOAD_BYTES_MAX;
-use plugin_host::plugin::AdminError;
+use plugin_host::AdminError;
 use plugin_manifest::HOOKS;
 use serde::Deserialize;
 use serde_json::{Value, json};

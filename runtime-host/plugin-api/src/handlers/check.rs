@@ -8,7 +8,7 @@ use crate::{
 use capability::{CapabilityId, CapabilityUse, KillSwitches, PluginRules, Rules, Target};
 use http::Response;
 use limits::{manifest::BYTES_MAX, plugin_api::BODY_BYTES_MAX};
-use plugin_host::plugin::KillSwitchError;
+use plugin_host::KillSwitchError;
 use plugin_manifest::{Options, Severity, import::import};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

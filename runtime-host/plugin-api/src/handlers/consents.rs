@@ -85,7 +85,7 @@ pub(crate) async fn decide(api: &PluginApi, mut call: Call) -> Result<Response<B
         .await?;
     match api.plugins.refresh_grants(&decided.plugin).await {
         // A plugin that is gone has nothing to refresh; the answer is kept for when it comes back.
-        Ok(()) | Err(plugin_host::plugin::AdminError::NotFound) => {}
+        Ok(()) | Err(plugin_host::AdminError::NotFound) => {}
         Err(error) => return Err(error.into()),
     }
     Ok(ok(&shown(&decided)))

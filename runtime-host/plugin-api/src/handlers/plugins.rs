@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{HeaderValue, Response, StatusCode, header};
 use limits::plugin_api::BUNDLE_BYTES_MAX;
-use plugin_host::plugin::Summary;
+use plugin_host::Summary;
 use serde_json::{Value, json};
 
 /// `GET /api/plugins`.

@@ -18,7 +18,7 @@ use plugin_api::{Body, PluginApi};
 use plugin_bus::{
     ChatHost, OpenServer, Outcome, OutgoingMessage, PublishError, RosterPage, Sending, Ticket,
 };
-use plugin_host::plugin::{Compiler, HostLimits, Plugins, Setup};
+use plugin_host::{Compiler, HostLimits, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
 use sandbox::CodeCache;
 use serde_json::{Value, json};

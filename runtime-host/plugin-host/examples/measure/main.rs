@@ -7,8 +7,8 @@
 //!
 //! With `--json` the last line holds all of it for programs. The command `install` writes plugins into a plugins directory; the command `compile-plugin` is what the plugin host runs to compile.
 
-mod judges;
 mod plugins;
+mod validators;
 
 use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
@@ -21,7 +21,7 @@ fn main() -> anyhow::Result<()> {
         .collect();
     let mut arguments = arguments.iter().map(String::as_str);
     let report = match arguments.next() {
-        Some("compile-plugin") => return plugin_host::plugin::compile_standard_input(),
+        Some("compile-plugin") => return plugin_host::compile_standard_input(),
         Some("install") => {
             let (folder, directory, count) = places(&mut arguments)?;
             return plugins::install(folder, directory, count, arguments.next());
@@ -30,7 +30,7 @@ fn main() -> anyhow::Result<()> {
             let (folder, cache, count) = places(&mut arguments)?;
             plugins::run(folder, cache, count, arguments.next())?
         }
-        folder => judges::run(
+        folder => validators::run(
             Path::new(folder.unwrap_or("target/wasm32-wasip2/component")),
             arguments.next(),
         )?,

@@ -11,7 +11,7 @@ use plugin_bus::{
     ChatHost, DecisionRequest, Offer, OfferKind, OpenServer, Outcome, OutgoingMessage, PluginHost,
     RosterPage, Sending, Ticket, Topic,
 };
-use plugin_host::plugin::{Compiler, HostLimits, Plugins, Setup, State};
+use plugin_host::{Compiler, HostLimits, Plugins, Setup, State};
 use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};

@@ -1,0 +1,300 @@
+//! What an administrator does with plugins: enable, disable, reload, change grants and settings, and kill switches.
+//!
+//! Every method of [`Plugins`] here is durable or in effect when it returns.
+
+pub(crate) mod enabled_file;
+pub(crate) mod kill_switch;
+
+use crate::{
+    AdminError, Body, Caller, Plugins, State, Summary,
+    authority::rules,
+    dispatch::route,
+    instances::jobs,
+    lifecycle::{catalog::discover, plugin::Plugin},
+    summary,
+};
+use anyhow::{Context, Result};
+use capability::{CapabilityUse, Policy};
+use http::{Request, Response, StatusCode};
+use limits::plugin as bounds;
+use plugin_store::PluginRecord;
+use std::{sync::Arc, time::Duration};
+use tokio::time::timeout;
+
+impl Plugins {
+    /// Enables a plugin and approves what its manifest requests now. Waits at most [`bounds::ENABLE_WAIT_MS`] for it to become active.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn enable(&self, id: &str) -> Result<Summary, AdminError> {
+        let plugin = self.plugin(id)?;
+        self.host.record(id).await?;
+        let approved = rules::approval(&plugin.package.load().manifest);
+        let change = move |record: &mut PluginRecord| {
+            record.enabled = true;
+            record.reason = None;
+            record.approved = Some(approved.clone());
+        };
+        self.host
+            .store
+            .change_record(id, change)
+            .await
+            .map_err(anyhow::Error::from)?;
+        if plugin.state() == State::Disabled {
+            plugin.enable(&self.host).await?;
+        }
+        let this = self.clone();
+        let starting = tokio::spawn(async move {
+            let _one = this.scanning.lock().await;
+            this.start_all().await
+        });
+        match timeout(Duration::from_millis(bounds::ENABLE_WAIT_MS), starting).await {
+            Ok(started) => started.context("starting was cancelled")??,
+            Err(_) => tracing::info!(
+                plugin = id,
+                "plugin takes longer to start; it goes on in the background"
+            ),
+        }
+        self.write_file().await;
+        Ok(summary(&plugin))
+    }
+
+    /// Disables a plugin; its routes and handlers are gone when this returns.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn disable(&self, id: &str) -> Result<Summary, AdminError> {
+        let plugin = self.plugin(id)?;
+        self.host.record(id).await?;
+        let change = |record: &mut PluginRecord| {
+            record.enabled = false;
+            record.reason = None;
+        };
+        self.host
+            .store
+            .change_record(id, change)
+            .await
+            .map_err(anyhow::Error::from)?;
+        plugin.disable(&self.host, None).await?;
+        self.write_file().await;
+        let _one = self.scanning.lock().await;
+        self.start_all().await?;
+        Ok(summary(&plugin))
+    }
+
+    /// Reloads a plugin from its files; the old instances serve until the new one is ready.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn reload(&self, id: &str) -> Result<Summary, AdminError> {
+        let plugin = self.plugin(id)?;
+        let _one = self.scanning.lock().await;
+        let directory = self.host.directory.clone();
+        let catalog = tokio::task::spawn_blocking(move || discover(&directory))
+            .await
+            .context("scanning was cancelled")??;
+        let package = catalog
+            .packages
+            .into_values()
+            .find(|package| package.manifest.id.as_str() == id)
+            .ok_or(AdminError::NotFound)?;
+        match plugin.state() {
+            State::Loaded => plugin
+                .reload(&self.host, package)
+                .await
+                .map_err(|error| AdminError::Conflict(format!("{error:#}")))?,
+            State::Disabled => {
+                return Err(AdminError::Conflict(
+                    "the plugin is disabled; enable it first".to_owned(),
+                ));
+            }
+            _ => {
+                plugin.unload(&self.host).await?;
+                plugin.change(&self.host, package).await?;
+                self.start_all().await?;
+            }
+        }
+        Ok(summary(&plugin))
+    }
+
+    /// A plugin's stored record, created if it has none.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn record(&self, id: &str) -> Result<PluginRecord, AdminError> {
+        self.plugin(id)?;
+        Ok(self.host.record(id).await?)
+    }
+
+    async fn grants(&self, id: &str) -> Result<Vec<plugin_store::Grant>, AdminError> {
+        let grants = self.host.store.grants(id).await;
+        Ok(grants.map_err(anyhow::Error::from)?)
+    }
+
+    /// Applies a plugin's stored grants; they take effect at its next call.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn refresh_grants(&self, id: &str) -> Result<(), AdminError> {
+        let plugin = self.plugin(id)?;
+        let grants = self.grants(id).await?;
+        if let Some(pool) = plugin.pool.load_full() {
+            let rules =
+                rules::plugin_rules(&pool.shared.manifest, &grants, &self.host.policy.load())?;
+            pool.shared.authority.replace(rules);
+        }
+        Ok(())
+    }
+
+    /// Applies a plugin's stored settings and notifies its instances.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn refresh_settings(&self, id: &str) -> Result<(), AdminError> {
+        let plugin = self.plugin(id)?;
+        let record = self.host.record(id).await?;
+        if let Some(pool) = plugin.pool.load_full() {
+            pool.shared.settings.store(Arc::new(rules::settings(
+                &pool.shared.manifest,
+                &record.settings,
+            )));
+            let text = pool.shared.settings_text();
+            pool.notify_all(None, || jobs::Job::Settings(text.clone()));
+        }
+        Ok(())
+    }
+
+    /// Notifies a plugin's instances that a value was changed over REST.
+    pub fn data_changed(&self, id: &str, key: &str, by: &str, removed: bool) {
+        if let Ok(plugin) = self.plugin(id)
+            && let Some(pool) = plugin.pool.load_full()
+        {
+            pool.data_changed(None, key, by, removed);
+        }
+    }
+
+    /// Notifies the instances of a server that its requirements have changed; `snapshot` is the envelope.
+    pub fn requirements_changed(&self, server_id: &str, snapshot: &str) {
+        for listener in self.host.dispatch.table().all() {
+            listener.pool.requirements_changed(server_id, snapshot);
+        }
+    }
+
+    /// Ends the instances of a server that no connection is on.
+    pub fn server_closed(&self, server_id: &str) {
+        for listener in self.host.dispatch.table().all() {
+            listener.pool.server_closed(server_id);
+        }
+    }
+
+    /// The decision about a plugin's use of a capability now, without recording it.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn evaluate(
+        &self,
+        id: &str,
+        asked: &CapabilityUse<'_>,
+    ) -> Result<capability::Decision, AdminError> {
+        let plugin = self.plugin(id)?;
+        let grants = self.grants(id).await?;
+        let policy = self.host.policy.load();
+        let rules = rules::plugin_rules(&plugin.package.load().manifest, &grants, &policy)?;
+        Ok(capability::decide(asked, &rules, &policy))
+    }
+
+    /// Replaces the operator's policy, for example after a change of a kill switch; takes effect at the next call.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
+        self.host.policy.store(Arc::new(policy));
+        let ids: Vec<Arc<str>> = self.host.plugins.read().keys().cloned().collect();
+        for id in ids {
+            match self.refresh_grants(&id).await {
+                Ok(()) | Err(AdminError::NotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let _one = self.scanning.lock().await;
+        self.start_all().await
+    }
+
+    /// The operator's policy.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.host.policy.load_full()
+    }
+
+    /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it. Never fails: what goes wrong is
+    /// an answer.
+    pub async fn route(
+        &self,
+        segment: &str,
+        path: &str,
+        request: Request<Body>,
+        caller: Caller,
+    ) -> Response<Body> {
+        let table = self.host.dispatch.table();
+        if let Some(listener) = table.on_route(segment) {
+            return route::forward(listener, path, request, caller).await;
+        }
+        let has_route = |plugin: &&Arc<Plugin>| {
+            let manifest = plugin.package.load().manifest.clone();
+            manifest
+                .route
+                .as_deref()
+                .is_some_and(|route| route.trim_matches('/') == segment)
+        };
+        let plugins = self.host.plugins.read();
+        let owner = plugins.values().find(has_route).cloned();
+        drop(plugins);
+        match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
+            // It became loaded after the table was read.
+            Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
+                route::refused(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "PLUGIN_RESTARTING",
+                    "the plugin is being started again",
+                    Some(&plugin.id),
+                )
+            }
+            _ => route::refused(
+                StatusCode::NOT_FOUND,
+                "ROUTE_NOT_FOUND",
+                &format!("no running plugin has the route /{segment}"),
+                None,
+            ),
+        }
+    }
+
+    /// Makes an instance of a running plugin, asks nothing of it and lets it go. For measurements of what an instance costs.
+    ///
+    /// # Errors
+    /// [`AdminError::Conflict`] where the plugin does not run or its component cannot start.
+    pub async fn try_instance(&self, id: &str) -> Result<(), AdminError> {
+        let pool = self
+            .plugin(id)?
+            .pool
+            .load_full()
+            .ok_or_else(|| AdminError::Conflict("the plugin is not running".to_owned()))?;
+        pool.prepare()
+            .await
+            .map(drop)
+            .map_err(|crash| AdminError::Conflict(crash.to_string()))
+    }
+
+    /// Stops all plugins.
+    pub async fn stop(&self) {
+        let plugins: Vec<_> = self.host.plugins.read().values().cloned().collect();
+        let stopping = plugins.into_iter().map(|plugin| {
+            let host = self.host.clone();
+            tokio::spawn(async move { plugin.unload(&host).await })
+        });
+        for stopped in stopping.collect::<Vec<_>>() {
+            if let Ok(Err(error)) = stopped.await {
+                tracing::warn!("a plugin was not stopped well: {error:#}");
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What one plugin may do now: manifest, grants and the operator's policy, evaluated at every call that needs a capability.
+//!
+//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Every decision is in the audit log, where
+//! equal allowed ones of a minute are one entry with a count.
+
+pub(crate) mod quota;
+pub(crate) mod rules;
+
+use crate::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
+use arc_swap::ArcSwap;
+use capability::{
+    CapabilityId, CapabilityUse, Decision, Outcome, PluginRules, Policy, Refusal, Target,
+};
+use limits::plugin as bounds;
+use parking_lot::Mutex;
+use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// The rules of one plugin and the record of its decisions.
+pub(crate) struct Authority {
+    plugin: Arc<str>,
+    /// Replaced when a grant changes.
+    rules: ArcSwap<PluginRules>,
+    /// Replaced when a kill switch or the operator's policy changes.
+    policy: Arc<ArcSwap<Policy>>,
+    store: PluginStore,
+    /// Decisions about incoming calls, which no instance makes.
+    audit: Mutex<AuditAggregator>,
+    /// Counts changes of the rules, for what waits for one.
+    changes: watch::Sender<u64>,
+}
+
+impl Authority {
+    pub(crate) fn new(
+        plugin: Arc<str>,
+        rules: PluginRules,
+        policy: Arc<ArcSwap<Policy>>,
+        store: PluginStore,
+    ) -> Self {
+        Self {
+            plugin,
+            rules: ArcSwap::from_pointee(rules),
+            policy,
+            store,
+            audit: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// Replaces the rules; they take effect at the next call.
+    pub(crate) fn replace(&self, rules: PluginRules) {
+        self.rules.store(Arc::new(rules));
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Receives a count at each change of the rules.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Records a decision of [`Authority::decide`] in the audit log.
+    pub(crate) fn note(&self, asked: &CapabilityUse<'_>, decision: Decision) {
+        self.store.audit(self.entry(asked, decision, 1));
+    }
+
+    /// The decision now, without recording it.
+    pub(crate) fn decide(&self, asked: &CapabilityUse<'_>) -> Decision {
+        capability::decide(asked, &self.rules.load(), &self.policy.load())
+    }
+
+    /// Decides about a call and records the decision. If it needs consent, consent is requested.
+    ///
+    /// # Errors
+    /// `not-declared`, `not-granted`, `denied` or `consent-pending`, with the capability, the target and the reason.
+    pub(crate) async fn authorize(
+        &self,
+        audit: &mut AuditAggregator,
+        id: CapabilityId,
+        target: Target<'_>,
+    ) -> Result<(), PluginError> {
+        let asked = CapabilityUse { id, target };
+        match self.noted(audit, &asked) {
+            decision if decision.is_allowed() => Ok(()),
+            decision => Err(self.refusal(&asked, decision).await),
+        }
+    }
+
+    /// As [`Authority::authorize`], for calls that the host makes on a request, such as one on the plugin's route.
+    ///
+    /// # Errors
+    /// As [`Authority::authorize`].
+    pub(crate) async fn authorize_incoming(
+        &self,
+        id: CapabilityId,
+        target: Target<'_>,
+    ) -> Result<(), PluginError> {
+        let asked = CapabilityUse { id, target };
+        let decision = self.noted(&mut self.audit.lock(), &asked);
+        if decision.is_allowed() {
+            Ok(())
+        } else {
+            Err(self.refusal(&asked, decision).await)
+        }
+    }
+
+    /// Decides and records the decision.
+    fn noted(&self, audit: &mut AuditAggregator, asked: &CapabilityUse<'_>) -> Decision {
+        let decision = self.decide(asked);
+        let entry = match decision.outcome {
+            Outcome::Allow => audit.allowed(self, asked, decision),
+            Outcome::Deny | Outcome::Ask => Some(self.entry(asked, decision, 1)),
+        };
+        if let Some(entry) = entry {
+            self.store.audit(entry);
+        }
+        decision
+    }
+
+    async fn refusal(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
+        let code = match decision.refusal() {
+            Some(Refusal::ConsentPending) => return self.ask(asked, decision).await,
+            Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
+            Some(Refusal::Denied) => ErrorCode::Denied,
+            Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
+        };
+        crate::imports::error(
+            code,
+            format!(
+                "{} ({}): {}",
+                asked.id,
+                asked.target,
+                decision.reason.text()
+            ),
+        )
+    }
+
+    /// Requests consent; equal requests are one.
+    pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
+        // Consent is requested for a host by name, and for any other target as a whole: one request for each key would be too many.
+        let target = match (asked.target.host, asked.target.port) {
+            (Some(host), Some(port)) => Target::host(host, port).to_string(),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => String::new(),
+        };
+        let question = NewConsent {
+            plugin: self.plugin.to_string(),
+            capability: asked.id,
+            target: target.clone(),
+            reason: Some(decision.reason.text().to_owned()),
+        };
+        match self.store.ask_consent(question).await {
+            Ok(consent) if consent.state == ConsentState::Denied => crate::imports::error(
+                ErrorCode::NotGranted,
+                format!("{} ({target}): a user refused it", asked.id),
+            ),
+            Ok(consent) => PluginError {
+                code: ErrorCode::ConsentPending,
+                message: format!("{} ({target}): a user has to allow it first", asked.id),
+                details: Some(serde_json::json!({"consent": consent.id}).to_string()),
+            },
+            Err(error) => crate::imports::store_error(&error),
+        }
+    }
+
+    fn entry(&self, asked: &CapabilityUse<'_>, decision: Decision, count: u64) -> AuditEntry {
+        AuditEntry {
+            at_ms: crate::now_ms(),
+            plugin: self.plugin.to_string(),
+            capability: asked.id.as_str().to_owned(),
+            target: (asked.target != Target::ANY).then(|| asked.target.to_string()),
+            action: if count > 1 {
+                format!("{count} calls")
+            } else {
+                "call".to_owned()
+            },
+            decision: match decision.outcome {
+                Outcome::Allow => AuditDecision::Allowed,
+                Outcome::Deny => AuditDecision::Denied,
+                Outcome::Ask => AuditDecision::NeedsApproval,
+            },
+            layer: decision.layer,
+            reason: decision.reason.text().to_owned(),
+            duration_us: None,
+        }
+    }
+}
+
+/// Aggregates equal allowed decisions of one instance within a minute into one audit entry with a count.
+#[derive(Default)]
+pub(crate) struct AuditAggregator(Vec<AuditGroup>);
+
+struct AuditGroup {
+    id: CapabilityId,
+    /// The target host. Keys and names are not distinguished; otherwise each would be an entry of its own.
+    host: Option<Box<str>>,
+    since_ms: u64,
+    count: u64,
+}
+
+impl AuditAggregator {
+    /// Counts an allowed decision; the entry that is due, if one is.
+    fn allowed(
+        &mut self,
+        authority: &Authority,
+        asked: &CapabilityUse<'_>,
+        decision: Decision,
+    ) -> Option<AuditEntry> {
+        let now_ms = crate::now_ms();
+        let known = self
+            .0
+            .iter_mut()
+            .find(|group| group.id == asked.id && group.host.as_deref() == asked.target.host);
+        if let Some(group) = known {
+            group.count += 1;
+            if now_ms.saturating_sub(group.since_ms) < bounds::AUDIT_WINDOW_MS {
+                return None;
+            }
+            let count = std::mem::take(&mut group.count);
+            group.since_ms = now_ms;
+            return Some(authority.entry(asked, decision, count));
+        }
+        if self.0.len() == bounds::AUDIT_AGGREGATES_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(AuditGroup {
+            id: asked.id,
+            host: asked.target.host.map(Into::into),
+            since_ms: now_ms,
+            count: 0,
+        });
+        Some(authority.entry(asked, decision, 1))
+    }
+}

@@ -1,0 +1,83 @@
+//! Chat messages before the plugins that moderate them.
+//!
+//! A plugin that fails is passed over, because a failing moderator must not silence a community. It takes no time from the others: each has
+//! an equal part of what is left.
+
+use crate::{
+    bindings::exports::jackfield::plugin::chat_handler::{ChatMessage, Judgement},
+    dispatch::{
+        decision::{AwaitedDecision, Decision, await_answer},
+        table::Listener,
+    },
+    instances::{
+        jobs::{Answer, Job, Question},
+        state::Scope,
+    },
+};
+use plugin_store::Level;
+use serde_json::json;
+use std::time::Duration;
+
+/// Asks the plugins in load order; each sees the message as the plugins before it left it.
+pub(super) async fn moderate(
+    moderators: &[Listener],
+    mut message: ChatMessage,
+    hops: u8,
+    decision: &AwaitedDecision,
+) -> Decision {
+    let scope = Scope::Server(message.server_id.as_str().into());
+    let mut is_rewritten = false;
+    for (at, listener) in moderators.iter().enumerate() {
+        if !listener.may_moderate() {
+            continue;
+        }
+        let later = moderators[at + 1..].iter();
+        let to_ask = 1 + later.filter(|listener| listener.may_moderate()).count() as u32;
+        let (question, answer) = Question::new(decision.call_ms());
+        let job = Job::Chat {
+            message: message.clone(),
+            hops,
+            question,
+        };
+        let within = decision.left() / to_ask;
+        match ask(listener, &scope, job, answer, within).await {
+            Ok(Judgement::Pass) => {}
+            Ok(Judgement::Rewrite(text)) => {
+                message.text = text;
+                is_rewritten = true;
+            }
+            Ok(Judgement::Flag(reason)) => flag(listener, &message, &reason),
+            Ok(Judgement::Refuse(reason)) => {
+                return Decision::Refuse {
+                    plugin_id: listener.id.clone(),
+                    reason,
+                };
+            }
+            Err(why) => {
+                listener.log_failure(&format!("on-chat: {why}; the envelope goes on"));
+            }
+        }
+    }
+    match is_rewritten {
+        true => Decision::Rewrite(message.text),
+        false => Decision::Relay,
+    }
+}
+
+async fn ask(
+    listener: &Listener,
+    scope: &Scope,
+    job: Job,
+    answer: Answer<Judgement>,
+    within: Duration,
+) -> Result<Judgement, String> {
+    let enqueued = listener.pool.enqueue(scope, job);
+    enqueued.map_err(|busy| format!("was not asked: {busy}"))?;
+    await_answer(answer, within).await
+}
+
+fn flag(listener: &Listener, message: &ChatMessage, reason: &str) {
+    let fields = json!({"flag": reason, "sender": message.sender_id, "server": message.server_id});
+    let log = listener.pool.log();
+    log.line(Level::Warn, "flagged a message", Some(fields.to_string()));
+}

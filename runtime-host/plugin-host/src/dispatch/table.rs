@@ -1,0 +1,115 @@
+//! The table of running plugins by what they subscribe to.
+
+use crate::instances::pool::InstancePool;
+use capability::{CapabilityId, CapabilityUse, Target};
+use plugin_bus::Topic;
+use plugin_store::Level;
+use std::{collections::HashMap, sync::Arc};
+
+/// A running plugin.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    pub(crate) id: Arc<str>,
+    pub(crate) pool: Arc<InstancePool>,
+}
+
+impl Listener {
+    /// Whether the plugin may use a capability now: declared in its manifest and granted.
+    pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
+        self.pool
+            .shared
+            .authority
+            .decide(&CapabilityUse::new(id, target))
+            .is_allowed()
+    }
+
+    pub(super) fn may_receive(&self, event_name: &str) -> bool {
+        self.may(
+            CapabilityId::EventsServerSubscribe,
+            Target::name(event_name),
+        )
+    }
+
+    pub(super) fn may_moderate(&self) -> bool {
+        self.may(CapabilityId::MessagesModerate, Target::ANY)
+    }
+
+    /// Writes into the plugin's log that its part of a decision is missing.
+    pub(super) fn log_failure(&self, text: &str) {
+        self.pool.log().line(Level::Error, text, None);
+    }
+}
+
+/// The running plugins by what they listen to.
+#[derive(Default)]
+pub(crate) struct Table {
+    all: Vec<Listener>,
+    chat: Vec<Listener>,
+    events: HashMap<Arc<str>, Listener>,
+    routes: HashMap<String, Listener>,
+    topics: u8,
+}
+
+impl Table {
+    /// A table of plugins in load order.
+    pub(crate) fn new(all: Vec<Listener>) -> Self {
+        use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
+        let declares = |listener: &&Listener, id| listener.pool.shared.manifest.declares(id);
+        let chat: Vec<Listener> = all
+            .iter()
+            .filter(|listener| declares(listener, MessagesModerate))
+            .filter(|listener| listener.pool.handles_chat())
+            .cloned()
+            .collect();
+        let events: HashMap<_, _> = all
+            .iter()
+            .filter(|listener| declares(listener, EventsServerSubscribe))
+            .filter(|listener| listener.pool.handles_events())
+            .map(|listener| (listener.id.clone(), listener.clone()))
+            .collect();
+        let routes = all.iter().filter_map(|listener| {
+            let route = listener.pool.shared.manifest.route.as_deref()?;
+            Some((route.trim_matches('/').to_owned(), listener.clone()))
+        });
+        let routes = routes.collect();
+        let bit = |wanted: bool, topic: Topic| if wanted { topic.bit() } else { 0 };
+        let topics = bit(!chat.is_empty(), Topic::Chat)
+            | bit(!events.is_empty(), Topic::PluginEvent)
+            | bit(
+                all.iter().any(|listener| declares(&listener, ChannelsRead)),
+                Topic::Channels,
+            );
+        Self {
+            all,
+            chat,
+            events,
+            routes,
+            topics,
+        }
+    }
+
+    /// All plugins, in load order.
+    pub(crate) fn all(&self) -> &[Listener] {
+        &self.all
+    }
+
+    /// Plugins that declare to moderate chat and have a handler for it, in load order.
+    pub(super) fn moderators(&self) -> &[Listener] {
+        &self.chat
+    }
+
+    /// The plugin, if it declares to receive its events and has a handler for them.
+    pub(super) fn subscriber(&self, plugin_id: &str) -> Option<&Listener> {
+        self.events.get(plugin_id)
+    }
+
+    /// The plugin that answers requests on a route.
+    pub(crate) fn on_route(&self, route: &str) -> Option<&Listener> {
+        self.routes.get(route)
+    }
+
+    /// The topics with a listener, as bits.
+    pub(super) fn topics(&self) -> u8 {
+        self.topics
+    }
+}

@@ -1,0 +1,213 @@
+//! Imports that need the gateway or other instances: events, the bus, chat messages, rosters and servers.
+
+use super::{State, bounded, error, not_open, not_sent};
+use crate::bindings::jackfield::plugin::{
+    bus, channels, events, messages, server,
+    types::{ErrorCode, PluginError},
+    users,
+};
+use capability::{CapabilityId, Target};
+use limits::plugin as bounds;
+use plugin_bus::{OutgoingBody, OutgoingMessage, PluginSender};
+
+impl State {
+    /// Sends an envelope in the plugin's name.
+    async fn send_out(
+        &mut self,
+        server_id: String,
+        channel_id: Option<String>,
+        body: OutgoingBody,
+    ) -> Result<(), PluginError> {
+        let shared = &self.shared;
+        let message = OutgoingMessage {
+            sender: PluginSender {
+                plugin_id: shared.id.clone(),
+                plugin_user_id: Some(shared.plugin_user_id.clone()),
+                display_name: shared.display_name.clone(),
+                hops: self.hops,
+            },
+            server_id,
+            channel_id,
+            body,
+        };
+        shared.chat_host.send(message).await.map_err(not_sent)
+    }
+}
+
+impl events::Host for State {
+    async fn publish(
+        &mut self,
+        server_id: String,
+        event_name: String,
+        payload: String,
+        channel_id: Option<String>,
+        target_user_id: Option<String>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self.own_server(&server_id) {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self
+            .authorize(CapabilityId::EventsServerPublish, Target::name(&event_name))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        let body = OutgoingBody::Event {
+            event_name,
+            payload,
+            target_user_id,
+        };
+        Ok(self.send_out(server_id, channel_id, body).await)
+    }
+}
+
+impl bus::Host for State {
+    async fn publish(
+        &mut self,
+        topic: String,
+        payload: String,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .authorize(CapabilityId::EventsP2pPublish, Target::name(&topic))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = bounded("payload", payload.len(), bounds::PAYLOAD_BYTES_MAX) {
+            return Ok(Err(refused));
+        }
+        Ok(self
+            .shared
+            .bus
+            .publish(&self.scope, self.number, &topic, payload, self.hops + 1)
+            .map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
+    }
+
+    async fn subscribe(
+        &mut self,
+        topic: String,
+        options: bus::Options,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .authorize(CapabilityId::EventsP2pSubscribe, Target::name(&topic))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        let replay = (options.replay as usize).min(bounds::TOPIC_REPLAY_MAX);
+        let subscribed = self.shared.bus.subscribe(
+            &self.scope,
+            self.number,
+            &topic,
+            replay,
+            options.since,
+            options.include_self,
+        );
+        Ok(subscribed.map_err(|bad| error(ErrorCode::InvalidArgument, bad)))
+    }
+
+    async fn unsubscribe(&mut self, topic: String) -> wasmtime::Result<Result<(), PluginError>> {
+        self.shared.bus.unsubscribe(self.number, &topic);
+        Ok(Ok(()))
+    }
+}
+
+impl messages::Host for State {
+    async fn send(
+        &mut self,
+        server_id: String,
+        channel_id: Option<String>,
+        text: String,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self.own_server(&server_id) {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self
+            .authorize(CapabilityId::MessagesSend, Target::ANY)
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = bounded("text", text.len(), bounds::CHAT_TEXT_BYTES_MAX) {
+            return Ok(Err(refused));
+        }
+        let body = OutgoingBody::Chat { text };
+        Ok(self.send_out(server_id, channel_id, body).await)
+    }
+}
+
+impl channels::Host for State {
+    async fn active(
+        &mut self,
+        server_id: String,
+    ) -> wasmtime::Result<Result<Vec<String>, PluginError>> {
+        if let Err(refused) = self.own_server(&server_id) {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self
+            .authorize(CapabilityId::ChannelsRead, Target::ANY)
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        let channels = self.shared.chat_host.recent_channels(&server_id);
+        Ok(channels
+            .ok_or_else(|| not_open(&server_id))
+            .map(|channels| channels.into_iter().map(String::from).collect()))
+    }
+}
+
+impl users::Host for State {
+    async fn roster(
+        &mut self,
+        server_id: String,
+        offset: u32,
+        users_max: u32,
+    ) -> wasmtime::Result<Result<users::Page, PluginError>> {
+        if let Err(refused) = self.own_server(&server_id) {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self.authorize(CapabilityId::UsersRead, Target::ANY).await {
+            return Ok(Err(refused));
+        }
+        let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);
+        let Some(roster) = self
+            .shared
+            .chat_host
+            .roster(&server_id, offset as usize, most)
+        else {
+            return Ok(Err(not_open(&server_id)));
+        };
+        let users = roster.people.iter().map(|person| users::User {
+            id: person.user_id.to_string(),
+            display_name: person.display_name.to_string(),
+            status: person.status.as_str().to_owned(),
+            verified: person.verified,
+        });
+        Ok(Ok(users::Page {
+            users: users.collect(),
+            total: u32::try_from(roster.total).unwrap_or(u32::MAX),
+        }))
+    }
+}
+
+impl server::Host for State {
+    async fn open(&mut self) -> wasmtime::Result<Result<Vec<server::Info>, PluginError>> {
+        if let Err(refused) = self.authorize(CapabilityId::ServerRead, Target::ANY).await {
+            return Ok(Err(refused));
+        }
+        let own = self.scope.server_id();
+        let servers = self
+            .shared
+            .chat_host
+            .open_servers()
+            .into_iter()
+            .filter(|open| own.is_none_or(|own| own == &*open.server_id));
+        let info = servers.map(|open| server::Info {
+            id: open.server_id.to_string(),
+            revision: open.revision,
+            users: u32::try_from(open.people).unwrap_or(u32::MAX),
+        });
+        Ok(Ok(info.collect()))
+    }
+}

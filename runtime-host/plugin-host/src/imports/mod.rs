@@ -1,0 +1,120 @@
+//! The functions that a plugin can import. Each call that needs a capability asks [`Authority`](super::authority::Authority) first and returns a
+//! typed error; no argument of a plugin makes a call panic or trap, and a refused call has no effect.
+
+mod basics;
+mod community;
+pub(crate) mod fetch;
+mod http;
+mod values;
+
+use crate::{
+    bindings::{
+        Plugin as World,
+        jackfield::plugin::types::{ErrorCode, PluginError},
+    },
+    instances::state::State,
+    now_ms,
+};
+use anyhow::Result;
+use capability::{CapabilityId, Target};
+use plugin_bus::PublishError;
+use plugin_store::StoreError;
+use wasmtime::{
+    Engine,
+    component::{HasSelf, Linker},
+};
+
+/// An error with a code and a text.
+pub(crate) fn error(code: ErrorCode, message: impl Into<String>) -> PluginError {
+    PluginError {
+        code,
+        message: message.into(),
+        details: None,
+    }
+}
+
+/// An error of the store, as the plugin sees it; faults of the database itself are told without their details.
+pub(crate) fn store_error(failed: &StoreError) -> PluginError {
+    let code = match failed.code() {
+        "TOO_LARGE" => ErrorCode::TooLarge,
+        "QUOTA_EXCEEDED" => ErrorCode::QuotaExceeded,
+        "INVALID_KEY" | "INVALID_VALUE" => ErrorCode::InvalidArgument,
+        "NOT_FOUND" => ErrorCode::NotFound,
+        _ => {
+            tracing::error!(error = %failed, "the plugin store failed");
+            return error(ErrorCode::Unavailable, "the store cannot be used now");
+        }
+    };
+    error(code, failed.to_string())
+}
+
+/// The error of a message that was not sent, as the plugin sees it.
+fn not_sent(failed: PublishError) -> PluginError {
+    let code = match &failed {
+        PublishError::NotOpen | PublishError::NotRegistered(_) => ErrorCode::NotFound,
+        PublishError::Violations { .. } | PublishError::Refused { .. } => {
+            ErrorCode::InvalidArgument
+        }
+        PublishError::TooLarge(_) => ErrorCode::TooLarge,
+        PublishError::RateLimited { .. } => ErrorCode::RateLimited,
+        PublishError::Loop => ErrorCode::Denied,
+        PublishError::Busy | PublishError::Internal => ErrorCode::Unavailable,
+    };
+    PluginError {
+        code,
+        message: failed.to_string(),
+        details: failed.details().map(|details| details.to_string()),
+    }
+}
+
+/// The error of a question about a server without a connection.
+fn not_open(server_id: &str) -> PluginError {
+    let message = format!("no connection is on server {server_id:?}");
+    error(ErrorCode::NotFound, message)
+}
+
+impl State {
+    /// Asks whether the plugin may; notes the answer.
+    async fn authorize(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+        let shared = self.shared.clone();
+        shared.quota.call(now_ms())?;
+        shared
+            .authority
+            .authorize(&mut self.audit, id, target)
+            .await
+    }
+
+    /// An instance of one chat server acts on that server alone.
+    fn own_server(&self, server_id: &str) -> Result<(), PluginError> {
+        match self.scope.server_id() {
+            Some(own) if own != server_id => Err(error(
+                ErrorCode::Denied,
+                format!("this instance works for server {own} and may not act on another one"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A text argument within its bound.
+fn bounded(what: &str, bytes: usize, bytes_max: usize) -> Result<(), PluginError> {
+    if bytes <= bytes_max {
+        Ok(())
+    } else {
+        Err(error(
+            ErrorCode::TooLarge,
+            format!("{what} exceeds the limit of {bytes_max} bytes"),
+        ))
+    }
+}
+
+/// Everything that a plugin may import.
+///
+/// # Errors
+/// The bindings do not fit the engine.
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Ok(linker)
+}

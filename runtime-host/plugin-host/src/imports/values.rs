@@ -1,0 +1,217 @@
+//! Imports for stored values and secrets. The plugin's id is the namespace, so a plugin reaches only its own.
+
+use super::{State, error, store_error};
+use crate::bindings::jackfield::plugin::{
+    kv, secrets,
+    types::{ErrorCode, PluginError},
+};
+use bytes::Bytes;
+use capability::{CapabilityId, Target};
+use plugin_store::Change;
+
+impl State {
+    /// `storage.kv` and `storage.local` open the same store.
+    async fn authorize_values(&mut self, key: &str) -> Result<(), PluginError> {
+        let id = match self.shared.manifest.declares(CapabilityId::StorageKv) {
+            true => CapabilityId::StorageKv,
+            false => CapabilityId::StorageLocal,
+        };
+        self.authorize(id, Target::name(key)).await
+    }
+}
+
+impl kv::Host for State {
+    async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
+        if let Err(refused) = self.authorize_values(&key).await {
+            return Ok(Err(refused));
+        }
+        let value = self.shared.store.kv_get(&self.shared.id, &key).await;
+        Ok(value
+            .map(|value| value.map(Vec::from))
+            .map_err(|failed| store_error(&failed)))
+    }
+
+    async fn set(
+        &mut self,
+        key: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        self.apply(vec![kv::Change::Set((key, value))]).await
+    }
+
+    async fn delete(&mut self, key: String) -> wasmtime::Result<Result<bool, PluginError>> {
+        if let Err(refused) = self.authorize_values(&key).await {
+            return Ok(Err(refused));
+        }
+        let removed = self.shared.store.kv_delete(&self.shared.id, &key).await;
+        if matches!(removed, Ok(true)) {
+            self.shared.changed(self.number, &key, true);
+        }
+        Ok(removed.map_err(|failed| store_error(&failed)))
+    }
+
+    async fn compare_and_set(
+        &mut self,
+        key: String,
+        expected: Option<Vec<u8>>,
+        value: Option<Vec<u8>>,
+    ) -> wasmtime::Result<Result<bool, PluginError>> {
+        if let Err(refused) = self.authorize_values(&key).await {
+            return Ok(Err(refused));
+        }
+        if let Err(refused) = self.shared.quota.write(value.as_ref().map_or(0, Vec::len)) {
+            return Ok(Err(refused));
+        }
+        let removed = value.is_none();
+        let (expected, value) = (expected.map(Bytes::from), value.map(Bytes::from));
+        let done = self
+            .shared
+            .store
+            .kv_compare_and_set(&self.shared.id, &key, expected, value)
+            .await;
+        if matches!(done, Ok(true)) {
+            self.shared.changed(self.number, &key, removed);
+        }
+        Ok(done.map_err(|failed| store_error(&failed)))
+    }
+
+    async fn apply(
+        &mut self,
+        changes: Vec<kv::Change>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        let mut writes = Vec::with_capacity(changes.len());
+        let mut keys = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (key, value) = match change {
+                kv::Change::Set((key, value)) => (key, Some(value)),
+                kv::Change::Delete(key) => (key, None),
+            };
+            if let Err(refused) = self.authorize_values(&key).await {
+                return Ok(Err(refused));
+            }
+            keys.push((key.clone(), value.is_none()));
+            writes.push(match value {
+                Some(value) => Change::Set(key, value.into()),
+                None => Change::Delete(key),
+            });
+        }
+        let bytes = writes
+            .iter()
+            .map(|write| {
+                if let Change::Set(_, value) = write {
+                    value.len()
+                } else {
+                    0
+                }
+            })
+            .sum();
+        if let Err(refused) = self.shared.quota.write(bytes) {
+            return Ok(Err(refused));
+        }
+        let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
+        if done.is_ok() {
+            keys.iter()
+                .for_each(|(key, removed)| self.shared.changed(self.number, key, *removed));
+        }
+        Ok(done.map_err(|failed| store_error(&failed)))
+    }
+
+    async fn add(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, PluginError>> {
+        if let Err(refused) = self.authorize_values(&key).await {
+            return Ok(Err(refused));
+        }
+        let sum = self.shared.store.kv_add(&self.shared.id, &key, by).await;
+        if sum.is_ok() {
+            self.shared.changed(self.number, &key, false);
+        }
+        Ok(sum.map_err(|failed| store_error(&failed)))
+    }
+
+    async fn keys(
+        &mut self,
+        prefix: String,
+        cursor: Option<String>,
+        keys_max: u32,
+    ) -> wasmtime::Result<Result<kv::Page, PluginError>> {
+        if let Err(refused) = self.authorize_values(&prefix).await {
+            return Ok(Err(refused));
+        }
+        let page = self
+            .shared
+            .store
+            .kv_keys(
+                &self.shared.id,
+                &prefix,
+                cursor.as_deref(),
+                keys_max as usize,
+            )
+            .await;
+        Ok(page
+            .map(|page| kv::Page {
+                keys: page.keys,
+                next: page.next,
+            })
+            .map_err(|failed| store_error(&failed)))
+    }
+}
+
+impl secrets::Host for State {
+    async fn get(
+        &mut self,
+        name: String,
+    ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
+        if let Err(refused) = self
+            .authorize(CapabilityId::SecretsRead, Target::name(&name))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        let secret = self.shared.store.secret_get(&self.shared.id, &name).await;
+        Ok(secret
+            .map(|secret| secret.map(|secret| secret.to_vec()))
+            .map_err(|failed| store_error(&failed)))
+    }
+
+    async fn set(
+        &mut self,
+        name: String,
+        value: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PluginError>> {
+        if let Err(refused) = self
+            .authorize(CapabilityId::SecretsWrite, Target::name(&name))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        if value.is_empty() {
+            return Ok(Err(error(
+                ErrorCode::InvalidArgument,
+                "value is empty; remove the secret instead",
+            )));
+        }
+        if let Err(refused) = self.shared.quota.write(value.len()) {
+            return Ok(Err(refused));
+        }
+        Ok(self
+            .shared
+            .store
+            .secret_set(&self.shared.id, &name, &value)
+            .await
+            .map_err(|failed| store_error(&failed)))
+    }
+
+    async fn delete(&mut self, name: String) -> wasmtime::Result<Result<bool, PluginError>> {
+        if let Err(refused) = self
+            .authorize(CapabilityId::SecretsWrite, Target::name(&name))
+            .await
+        {
+            return Ok(Err(refused));
+        }
+        Ok(self
+            .shared
+            .store
+            .secret_delete(&self.shared.id, &name)
+            .await
+            .map_err(|failed| store_error(&failed)))
+    }
+}

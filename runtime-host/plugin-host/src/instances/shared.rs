@@ -1,0 +1,49 @@
+//! What all instances of one plugin share.
+
+use crate::{
+    authority::{Authority, quota::Quota},
+    imports::fetch::Fetcher,
+    instances::{bus::Bus, metrics::Metrics, pool::InstancePool},
+};
+use arc_swap::ArcSwap;
+use plugin_bus::ChatHost;
+use plugin_manifest::Manifest;
+use plugin_store::PluginStore;
+use serde_json::{Map, Value};
+use std::sync::{Arc, Weak};
+
+/// One plugin, as its instances see it.
+pub(crate) struct Shared {
+    pub(crate) id: Arc<str>,
+    pub(crate) manifest: Arc<Manifest>,
+    /// The manifest as JSON, given to `activate`.
+    pub(crate) manifest_text: Arc<str>,
+    pub(crate) plugin_user_id: Arc<str>,
+    pub(crate) display_name: Arc<str>,
+    /// A UUID created when the plugin was first seen.
+    pub(crate) instance_id: String,
+    pub(crate) authority: Authority,
+    pub(crate) quota: Quota,
+    pub(crate) settings: ArcSwap<Map<String, Value>>,
+    pub(crate) store: PluginStore,
+    pub(crate) chat_host: Arc<dyn ChatHost>,
+    pub(crate) fetcher: Fetcher,
+    pub(crate) bus: Bus,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The running instances; none once the plugin is gone.
+    pub(crate) pool: Weak<InstancePool>,
+}
+
+impl Shared {
+    /// All settings as a JSON object.
+    pub(crate) fn settings_text(&self) -> String {
+        serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// Notifies the plugin's other instances that a value has changed.
+    pub(crate) fn changed(&self, by: u64, key: &str, removed: bool) {
+        if let Some(pool) = self.pool.upgrade() {
+            pool.data_changed(Some(by), key, "instance", removed);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One plugin: its package, its state, and its running instances.
+//!
+//! Transitions of one plugin never overlap, and each is one step of [`plugin_lifecycle`]; readers see a snapshot.
+
+use crate::{
+    Host,
+    instances::{
+        guest::Guest,
+        metrics::{Metrics, PluginStats},
+        pool::InstancePool,
+    },
+    lifecycle::{catalog::Package, load::Loaded},
+    now_ms,
+};
+use anyhow::Result;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
+use plugin_store::LifecycleEvent;
+use std::sync::Arc;
+use tokio::sync::{Mutex, MutexGuard};
+
+/// What is on its way into the database.
+pub(crate) type Writes = FuturesUnordered<BoxFuture<'static, ()>>;
+
+/// One plugin.
+pub(crate) struct Plugin {
+    pub(crate) id: Arc<str>,
+    pub(crate) package: ArcSwap<Package>,
+    pub(crate) status: ArcSwap<Status>,
+    /// The running instances; none while the plugin does not run.
+    pub(crate) pool: ArcSwapOption<InstancePool>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Locked during a transition.
+    lifecycle: Mutex<Lifecycle>,
+}
+
+/// What a transition works on.
+pub(crate) struct Lifecycle {
+    pub(super) machine: Machine,
+    /// The compiled component, kept for restarts.
+    pub(super) loaded: Option<Arc<Loaded>>,
+    /// Instantiated and waiting for activation, in load order.
+    pub(super) prepared: Option<(Arc<InstancePool>, Guest)>,
+}
+
+impl Plugin {
+    /// A plugin that was seen; one that is disabled stays so.
+    pub(crate) fn new(
+        package: Package,
+        disabled: Option<Option<&str>>,
+        restart_ms: u64,
+    ) -> Arc<Self> {
+        let machine = disabled
+            .map_or_else(Machine::new, Machine::disabled)
+            .restarting_after(restart_ms);
+        Arc::new(Self {
+            id: package.manifest.id.as_str().into(),
+            package: ArcSwap::from_pointee(package),
+            status: ArcSwap::from_pointee(machine.status(now_ms())),
+            pool: ArcSwapOption::empty(),
+            metrics: Arc::default(),
+            lifecycle: Mutex::new(Lifecycle {
+                machine,
+                loaded: None,
+                prepared: None,
+            }),
+        })
+    }
+
+    /// The state now.
+    pub(crate) fn state(&self) -> State {
+        self.status.load().state
+    }
+
+    /// What it has done since the host started.
+    pub(crate) fn stats(&self) -> PluginStats {
+        self.metrics.read(
+            &self.id,
+            self.pool.load().as_ref().map_or(0, |pool| pool.instances()),
+        )
+    }
+
+    pub(crate) async fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().await
+    }
+
+    /// Takes a step, records it, and publishes the new status.
+    pub(super) async fn step(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        lifecycle: &mut Lifecycle,
+        event: Event,
+        reason: Option<&str>,
+    ) -> Result<Step> {
+        let mut writes = Writes::new();
+        let step = self.begin_step(host, lifecycle, event, reason, &mut writes)?;
+        writes.collect::<()>().await;
+        Ok(step)
+    }
+
+    /// As [`Plugin::step`]; what is being written down is added to `writes`.
+    pub(super) fn begin_step(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        lifecycle: &mut Lifecycle,
+        event: Event,
+        reason: Option<&str>,
+        writes: &mut Writes,
+    ) -> Result<Step> {
+        let at_ms = now_ms();
+        if event == Event::Crash {
+            self.metrics.crash();
+        }
+        let step = match reason {
+            Some(reason) => lifecycle.machine.step_because(event, at_ms, reason),
+            None => lifecycle.machine.step(event, at_ms),
+        }?;
+        self.status.store(Arc::new(lifecycle.machine.status(at_ms)));
+        tracing::debug!(
+            plugin = &*self.id,
+            from = step.from.as_str(),
+            to = step.to.as_str(),
+            reason,
+            "plugin"
+        );
+        for effect in &step.effects {
+            match effect {
+                Effect::Record(record) => {
+                    let row = LifecycleEvent {
+                        plugin: self.id.to_string(),
+                        at_ms,
+                        kind: record.name().to_owned(),
+                        details: record.details(),
+                    };
+                    let mut writing = write_down(host.clone(), row).boxed();
+                    // Once asked for, it keeps its place among the writes; whether it is waited for here is the caller's business.
+                    if (&mut writing).now_or_never().is_none() {
+                        writes.push(writing);
+                    }
+                }
+                Effect::RetryAt(at) => self.clone().retry_at(host.clone(), *at),
+            }
+        }
+        Ok(step)
+    }
+
+    /// Blocks the plugin with a reason.
+    pub(crate) async fn block(self: &Arc<Self>, host: &Arc<Host>, reason: &str) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
+        self.step(host, lifecycle, Event::Block, Some(reason))
+            .await
+            .map(drop)
+    }
+
+    /// Notifies its instances that all plugins are active.
+    pub(crate) fn notify_ready(&self) {
+        if let Some(pool) = self.pool.load_full() {
+            pool.ready();
+        }
+    }
+
+    /// Stops the running instances; the state is then unloaded, or unchanged if none ran.
+    pub(crate) async fn unload(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        let stopping = matches!(
+            lifecycle.machine.state(),
+            State::Loading | State::Ready | State::Loaded | State::Failed
+        );
+        if !stopping {
+            return Ok(());
+        }
+        let step = self.step(host, lifecycle, Event::Unload, None).await?;
+        lifecycle.prepared = None;
+        let pool = self.pool.swap(None);
+        host.commit();
+        if let Some(pool) = pool {
+            pool.stop().await;
+        }
+        if step.to == State::Unloading {
+            self.step(host, lifecycle, Event::Gone, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Disables it.
+    pub(crate) async fn disable(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        reason: Option<&str>,
+    ) -> Result<()> {
+        self.unload(host).await?;
+        let lifecycle = &mut *self.lifecycle().await;
+        if lifecycle.machine.state() != State::Disabled {
+            self.step(host, lifecycle, Event::Disable, reason).await?;
+        }
+        Ok(())
+    }
+
+    /// From disabled to discovered.
+    pub(crate) async fn enable(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        self.step(host, lifecycle, Event::Enable, None)
+            .await
+            .map(drop)
+    }
+
+    /// Another package, or another look at the same: to discovered. Nothing may run.
+    pub(crate) async fn change(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        self.package.store(Arc::new(package));
+        match lifecycle.machine.state() {
+            State::Discovered | State::Disabled => Ok(()),
+            _ => self
+                .step(host, lifecycle, Event::Change, None)
+                .await
+                .map(drop),
+        }
+    }
+}
+
+/// A failed write is logged; the plugin continues without that record.
+async fn write_down(host: Arc<Host>, row: LifecycleEvent) {
+    let plugin = row.plugin.clone();
+    if let Err(error) = host.store.event(row).await {
+        tracing::error!(plugin, %error, "a lifecycle event was not written");
+    }
+}

@@ -1,0 +1,287 @@
+//! Reconciles what runs with the plugins directory: finds, orders, checks, starts, blocks and stops plugins.
+//!
+//! One scan at a time; the result depends on the directory and the store, not on the order in which files appeared.
+
+use crate::{
+    Plugins,
+    authority::rules,
+    lifecycle::{
+        catalog::{Package, discover},
+        plugin::{Plugin, Writes},
+    },
+};
+use anyhow::Result;
+use futures::StreamExt;
+use limits::plugin as bounds;
+use plugin_lifecycle::State;
+use plugin_manifest::{
+    Manifest, compatibility,
+    order::{Candidate, resolve},
+    parse_version,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// The host API that manifests speak of with `apiVersion`.
+const API_VERSION: &str = "1.0.0";
+
+impl Plugins {
+    /// Scans the directory, starts new plugins, reloads changed ones and stops removed ones.
+    ///
+    /// # Errors
+    /// The directory or the store cannot be used.
+    pub async fn scan(&self) -> Result<()> {
+        let _one = self.scanning.lock().await;
+        let directory = self.host.directory.clone();
+        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
+        let mut errors = catalog.errors;
+        let mut found: BTreeMap<Arc<str>, Package> = BTreeMap::new();
+        for (name, package) in catalog.packages {
+            if found.len() >= bounds::PLUGINS_MAX {
+                errors.insert(name, format!("more than {} plugins", bounds::PLUGINS_MAX));
+                continue;
+            }
+            let id: Arc<str> = package.manifest.id.as_str().into();
+            match found.get(&id) {
+                Some(other) if other.manifest.version >= package.manifest.version => {
+                    errors.insert(
+                        name,
+                        format!(
+                            "{id} is there twice; {} counts",
+                            other.manifest_path.display()
+                        ),
+                    );
+                }
+                _ => drop(found.insert(id, package)),
+            }
+        }
+        self.errors.store(Arc::new(errors));
+        self.reconcile(found).await
+    }
+
+    /// Brings the running plugins in line with the packages that were found.
+    async fn reconcile(&self, found: BTreeMap<Arc<str>, Package>) -> Result<()> {
+        let host = &self.host;
+        let known = host.plugins.read().clone();
+        for (id, plugin) in &known {
+            if !found.contains_key(id) {
+                plugin.unload(host).await?;
+                host.plugins.write().remove(id);
+                tracing::info!(plugin = &**id, "plugin is gone");
+            }
+        }
+        for (id, package) in found {
+            match known.get(&id) {
+                None => self.discovered(id, package).await?,
+                Some(plugin) if plugin.package.load().fingerprint != package.fingerprint => {
+                    self.changed(plugin, package).await?
+                }
+                Some(_) => {}
+            }
+        }
+        self.start_all().await
+    }
+
+    async fn discovered(&self, id: Arc<str>, package: Package) -> Result<()> {
+        let record = self.host.store.record(&id).await?;
+        let disabled = record
+            .as_ref()
+            .filter(|record| !record.enabled)
+            .map(|record| record.reason.as_deref());
+        tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
+        let plugin = Plugin::new(package, disabled, self.host.restart_ms);
+        self.host.plugins.write().insert(id, plugin);
+        Ok(())
+    }
+
+    async fn changed(&self, plugin: &Arc<Plugin>, package: Package) -> Result<()> {
+        tracing::info!(plugin = &*plugin.id, version = %package.manifest.version, "plugin has changed");
+        if plugin.state() == State::Loaded && self.is_approved(&package.manifest).await? {
+            if let Err(error) = plugin.reload(&self.host, package).await {
+                tracing::warn!(plugin = &*plugin.id, "{error:#}");
+            }
+            return Ok(());
+        }
+        plugin.unload(&self.host).await?;
+        plugin.change(&self.host, package).await
+    }
+
+    async fn is_approved(&self, manifest: &Manifest) -> Result<bool> {
+        let record = self.host.record(manifest.id.as_str()).await?;
+        Ok(record
+            .approved
+            .as_deref()
+            .is_none_or(|approved| rules::is_approved(manifest, approved)))
+    }
+
+    /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load order, and told `ready` at
+    /// the end.
+    pub(crate) async fn start_all(&self) -> Result<()> {
+        let host = &self.host;
+        let plugins = host.plugins.read().clone();
+        let enabled: BTreeMap<_, _> = plugins
+            .iter()
+            .filter(|(_, plugin)| plugin.state() != State::Disabled)
+            .collect();
+        let manifests: Vec<Arc<Manifest>> = enabled
+            .values()
+            .map(|plugin| plugin.package.load().manifest.clone())
+            .collect();
+        let resolution = resolve(
+            manifests
+                .iter()
+                .map(|manifest| Candidate::from(&**manifest)),
+        );
+        *host.order.write() = resolution
+            .order
+            .iter()
+            .map(|id| id.as_str().into())
+            .collect();
+        for (id, blocks) in &resolution.blocked {
+            let reasons: Vec<String> = blocks
+                .iter()
+                .map(|block| format!("{}: {block}", block.code()))
+                .collect();
+            if let Some(plugin) = plugins.get(id.as_str()) {
+                self.block(plugin, &reasons.join("; ")).await?;
+            }
+        }
+        let mut preparing = Vec::new();
+        let mut routes = BTreeMap::new();
+        for id in &resolution.order {
+            let Some(plugin) = plugins.get(id.as_str()) else {
+                continue;
+            };
+            if let Some(reason) = self.blocking_reason(plugin, &mut routes).await? {
+                self.block(plugin, &reason).await?;
+                continue;
+            }
+            if plugin.state() == State::Blocked {
+                // The reason may no longer hold.
+                plugin
+                    .change(host, Package::clone(&plugin.package.load()))
+                    .await?;
+            }
+            if matches!(plugin.state(), State::Discovered | State::Unloaded) {
+                let (plugin, host) = (plugin.clone(), host.clone());
+                preparing.push(tokio::spawn(async move {
+                    let record = host.record(&plugin.id).await?;
+                    plugin.prepare(&host, &record).await?;
+                    anyhow::Ok(plugin)
+                }));
+            }
+        }
+        let mut prepared = Vec::new();
+        for preparing in preparing {
+            prepared.push(preparing.await??);
+        }
+        // One after the other, in load order; written down together.
+        let mut writes = Writes::new();
+        for plugin in &prepared {
+            plugin.activate(host, &mut writes).await?;
+        }
+        writes.collect::<()>().await;
+        prepared.iter().for_each(|plugin| plugin.notify_ready());
+        host.commit();
+        Ok(())
+    }
+
+    /// The reason why a plugin must not run, besides its dependencies.
+    async fn blocking_reason(
+        &self,
+        plugin: &Arc<Plugin>,
+        routes: &mut BTreeMap<String, Arc<str>>,
+    ) -> Result<Option<String>> {
+        let manifest = plugin.package.load().manifest.clone();
+        if self.host.policy.load().kill.kills(manifest.id.as_str()) {
+            return Ok(Some(
+                "kill_switch: the operator has switched it off".to_owned(),
+            ));
+        }
+        if let Some(reasons) = incompatible(plugin, &manifest)? {
+            return Ok(Some(reasons));
+        }
+        if !self.is_approved(&manifest).await? {
+            return Ok(Some(
+                "approval_needed: it asks for more than was approved; enable it to approve"
+                    .to_owned(),
+            ));
+        }
+        if let Some(route) = manifest.route.as_deref() {
+            let segment = route.trim_matches('/').to_owned();
+            if let Some(other) = routes.insert(segment, plugin.id.clone()) {
+                return Ok(Some(format!(
+                    "route_conflict: {other} has the route {route}"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Blocks a plugin, stopping it first where it runs.
+    async fn block(&self, plugin: &Arc<Plugin>, reason: &str) -> Result<()> {
+        plugin.unload(&self.host).await?;
+        match plugin.state() {
+            State::Disabled => Ok(()),
+            State::Blocked if plugin.status.load().reason.as_deref() == Some(reason) => Ok(()),
+            State::Blocked | State::Failed => {
+                plugin
+                    .change(&self.host, Package::clone(&plugin.package.load()))
+                    .await?;
+                plugin.block(&self.host, reason).await
+            }
+            _ => plugin.block(&self.host, reason).await,
+        }
+    }
+
+    /// Scans the directory at an interval, forever.
+    pub async fn watch(self) {
+        loop {
+            self.reconcile_file().await;
+            tokio::time::sleep(Duration::from_millis(bounds::DISCOVERY_INTERVAL_MS)).await;
+            if let Err(error) = self.scan_if_changed().await {
+                tracing::warn!("the plugins directory cannot be scanned: {error:#}");
+            }
+        }
+    }
+
+    /// Scans, and reconciles only if something differs.
+    async fn scan_if_changed(&self) -> Result<()> {
+        let directory = self.host.directory.clone();
+        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
+        let known: BTreeMap<_, _> = self
+            .host
+            .plugins
+            .read()
+            .iter()
+            .map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint))
+            .collect();
+        let seen: BTreeMap<Arc<str>, [u8; 32]> = catalog
+            .packages
+            .values()
+            .map(|package| (package.manifest.id.as_str().into(), package.fingerprint))
+            .collect();
+        if known == seen && **self.errors.load() == catalog.errors {
+            Ok(())
+        } else {
+            self.scan().await
+        }
+    }
+}
+
+/// Why this host's version or API does not fit the plugin's manifest. Plugins that only clients run are checked by the clients.
+fn incompatible(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
+    if plugin.package.load().component.is_none() {
+        return Ok(None);
+    }
+    let verdict = compatibility(
+        manifest,
+        &parse_version(env!("CARGO_PKG_VERSION"))?,
+        &parse_version(API_VERSION)?,
+    );
+    let reasons: Vec<String> = verdict
+        .reasons
+        .iter()
+        .map(|reason| format!("{}: {reason}", reason.code()))
+        .collect();
+    Ok((!reasons.is_empty()).then(|| reasons.join("; ")))
+}

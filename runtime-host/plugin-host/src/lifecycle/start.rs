@@ -1,0 +1,256 @@
+//! Starting a plugin: compiling, creating its first instance, activating it, and replacing a running version.
+
+use crate::{
+    Host,
+    authority::{Authority, quota::Quota, rules},
+    imports::fetch::Fetcher,
+    instances::{
+        bus::Bus,
+        guest::{Crash, Guest, meta},
+        pool::InstancePool,
+        shared::Shared,
+    },
+    lifecycle::{
+        catalog::{Package, component_bytes},
+        load::{Loaded, load},
+        plugin::{Lifecycle, Plugin, Writes},
+    },
+};
+use anyhow::{Context, Result, bail, ensure};
+use arc_swap::ArcSwap;
+use plugin_lifecycle::{Event, State};
+use plugin_store::PluginRecord;
+use std::sync::Arc;
+
+impl Plugin {
+    /// Compiles and instantiates it: from discovered or unloaded to ready, or to blocked or failed. A plugin without a component stays validated.
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        record: &PluginRecord,
+    ) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        if lifecycle.machine.state() == State::Discovered {
+            self.step(host, lifecycle, Event::Accept, None).await?;
+        }
+        let package = self.package.load_full();
+        if package.component.is_none() {
+            return Ok(());
+        }
+        self.step(host, lifecycle, Event::Load, None).await?;
+        let loaded = match self.compile(host, &package).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                let reason = format!("{error:#}");
+                tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
+                return self
+                    .step(host, lifecycle, Event::Block, Some(&reason))
+                    .await
+                    .map(drop);
+            }
+        };
+        lifecycle.loaded = Some(loaded);
+        self.instantiate(host, lifecycle, record).await
+    }
+
+    async fn compile(&self, host: &Arc<Host>, package: &Arc<Package>) -> Result<Arc<Loaded>> {
+        let (host, package) = (host.clone(), package.clone());
+        // Compilations of a large plugin take seconds and a processor each.
+        let _turn = host.compilations.clone().acquire_owned().await?;
+        let loaded = tokio::task::spawn_blocking(move || {
+            let component = package
+                .component
+                .as_deref()
+                .context("the plugin has no component")?;
+            let bytes = component_bytes(&host.directory, component)?;
+            load(
+                &host.engine,
+                &host.linker,
+                &host.compiler,
+                &bytes,
+                &package.manifest,
+            )
+            .map(Arc::new)
+        });
+        loaded.await.context("loading was cancelled")?
+    }
+
+    /// From loading to ready.
+    pub(super) async fn instantiate(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        lifecycle: &mut Lifecycle,
+        record: &PluginRecord,
+    ) -> Result<()> {
+        let loaded = lifecycle.loaded.clone().context("nothing is loaded")?;
+        let pool = self.new_pool(host, loaded.clone(), record).await?;
+        match self.checked(&loaded, &pool).await {
+            Ok(guest) => {
+                lifecycle.prepared = Some((pool, guest));
+                self.step(host, lifecycle, Event::Prepare, None)
+                    .await
+                    .map(drop)
+            }
+            Err(StartError::Blocked(reason)) => self
+                .step(host, lifecycle, Event::Block, Some(&reason))
+                .await
+                .map(drop),
+            Err(StartError::Crashed(crash)) => self
+                .step(host, lifecycle, Event::Crash, Some(&crash.to_string()))
+                .await
+                .map(drop),
+        }
+    }
+
+    /// Compares the component's id and version with the manifest, then creates the instance for requests.
+    async fn checked(
+        &self,
+        loaded: &Arc<Loaded>,
+        pool: &Arc<InstancePool>,
+    ) -> Result<Guest, StartError> {
+        let info = meta(loaded, &pool.shared)
+            .await
+            .map_err(StartError::Crashed)?;
+        let manifest = &pool.shared.manifest;
+        if (info.id.as_str(), info.version.as_str())
+            != (manifest.id.as_str(), &*manifest.version.to_string())
+        {
+            let said = format!(
+                "the component says it is {} {}, its manifest says {} {}",
+                info.id, info.version, manifest.id, manifest.version
+            );
+            return Err(StartError::Blocked(said));
+        }
+        pool.prepare().await.map_err(StartError::Crashed)
+    }
+
+    async fn new_pool(
+        &self,
+        host: &Arc<Host>,
+        loaded: Arc<Loaded>,
+        record: &PluginRecord,
+    ) -> Result<Arc<InstancePool>> {
+        let manifest = self.package.load().manifest.clone();
+        let rules = rules::plugin_rules(
+            &manifest,
+            &host.store.grants(&self.id).await?,
+            &host.policy.load(),
+        )?;
+        let settings = rules::settings(&manifest, &record.settings);
+        let display_name = manifest
+            .plugin_user
+            .as_ref()
+            .map(|user| user.display_name())
+            .filter(|name| !name.is_empty());
+        let display_name = display_name.unwrap_or(&manifest.title).into();
+        Ok(InstancePool::new(loaded, host.runtime.clone(), |pool| {
+            Shared {
+                id: self.id.clone(),
+                manifest_text: manifest.text().into(),
+                plugin_user_id: manifest.plugin_user_id().into(),
+                display_name,
+                instance_id: record.instance_id.clone(),
+                quota: Quota::new(&manifest.limits, &host.limits),
+                authority: Authority::new(
+                    self.id.clone(),
+                    rules,
+                    host.policy.clone(),
+                    host.store.clone(),
+                ),
+                settings: ArcSwap::from_pointee(settings),
+                store: host.store.clone(),
+                chat_host: host.chat_host.clone(),
+                fetcher: Fetcher::new(host.client.clone(), &manifest),
+                bus: Bus::new(pool.clone()),
+                metrics: self.metrics.clone(),
+                pool,
+                manifest,
+            }
+        }))
+    }
+
+    /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to `writes`.
+    pub(crate) async fn activate(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        writes: &mut Writes,
+    ) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        let Some((pool, guest)) = lifecycle.prepared.take() else {
+            return Ok(());
+        };
+        match pool.activate(guest).await {
+            Ok(()) => {
+                // The plugin serves before its status says so.
+                self.install(host, pool);
+                self.begin_step(host, lifecycle, Event::Activate, None, writes)
+                    .map(drop)
+            }
+            Err(crash) => self
+                .begin_step(
+                    host,
+                    lifecycle,
+                    Event::Crash,
+                    Some(&crash.to_string()),
+                    writes,
+                )
+                .map(drop),
+        }
+    }
+
+    /// Replaces the running version with `package` without a gap: the old instances serve until the new one is ready. If it does not become ready,
+    /// the old ones stay.
+    pub(crate) async fn reload(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
+        let lifecycle = &mut *self.lifecycle().await;
+        ensure!(
+            lifecycle.machine.state() == State::Loaded,
+            "a plugin that is {} cannot be reloaded",
+            lifecycle.machine.state()
+        );
+        let before = self.package.swap(Arc::new(package));
+        let started = async {
+            let loaded = self.compile(host, &self.package.load_full()).await?;
+            let record = host.record(&self.id).await?;
+            let pool = self.new_pool(host, loaded.clone(), &record).await?;
+            let guest = match self.checked(&loaded, &pool).await {
+                Ok(guest) => guest,
+                Err(StartError::Blocked(reason)) => bail!("{reason}"),
+                Err(StartError::Crashed(crash)) => return Err(crash.into()),
+            };
+            pool.activate(guest).await?;
+            pool.ready();
+            anyhow::Ok((loaded, pool))
+        };
+        let (loaded, pool) = match started.await {
+            Ok(started) => started,
+            Err(error) => {
+                self.package.store(before);
+                return Err(error.context("the new version does not start; the old one goes on"));
+            }
+        };
+        lifecycle.loaded = Some(loaded);
+        let old = self.pool.load_full();
+        self.install(host, pool);
+        if let Some(old) = old {
+            old.stop().await;
+        }
+        for event in [
+            Event::Unload,
+            Event::Gone,
+            Event::Change,
+            Event::Accept,
+            Event::Load,
+            Event::Prepare,
+            Event::Activate,
+        ] {
+            self.step(host, lifecycle, event, None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Why there is no instance.
+enum StartError {
+    Blocked(String),
+    Crashed(Crash),
+}
