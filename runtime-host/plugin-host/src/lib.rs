@@ -24,20 +24,22 @@ pub use dispatch::{
     route::Caller,
     tools::Tool,
 };
-pub use instances::{engine::PluginEngine, guest::Crash, metrics::PluginStats, state::Scope};
+pub use instances::{
+    engine::PluginEngine, instance::Crash, metrics::PluginStats, store_data::Scope,
+};
 pub use lifecycle::{
     catalog::{Catalog, Package, discover},
     compile::{Compiler, compile_standard_input},
 };
 pub use plugin_lifecycle::{Health, State, Status};
 
+use admin::enabled_file::EnabledFile;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
 use dispatch::table::{Listener, Table};
-use instances::state;
-use lifecycle::{catalog, plugin::Plugin};
-use parking_lot::RwLock;
+use instances::store_data::StoreData;
+use lifecycle::{catalog, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore};
@@ -84,7 +86,7 @@ pub struct Setup {
 pub(crate) struct Host {
     engine: PluginEngine,
     /// Everything that a plugin may import.
-    linker: Linker<state::State>,
+    linker: Linker<StoreData>,
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
@@ -96,9 +98,7 @@ pub(crate) struct Host {
     dispatch: Arc<Dispatch>,
     runtime: Handle,
     compilations: Arc<Semaphore>,
-    plugins: RwLock<BTreeMap<Arc<str>, Arc<Plugin>>>,
-    /// Load order of the last resolution.
-    order: RwLock<Vec<Arc<str>>>,
+    plugins: Registry,
     limits: HostLimits,
     restart_ms: u64,
 }
@@ -106,18 +106,13 @@ pub(crate) struct Host {
 impl Host {
     /// Publishes a new table of running plugins.
     fn commit(&self) {
-        let plugins = self.plugins.read();
-        let order = self.order.read();
-        let running = order
-            .iter()
-            .filter_map(|id| plugins.get(id))
-            .filter_map(|plugin| {
-                let pool = plugin.pool.load_full()?;
-                Some(Listener {
-                    id: plugin.id.clone(),
-                    pool,
-                })
-            });
+        let running = self.plugins.in_order().into_iter().filter_map(|plugin| {
+            let pool = plugin.pool.load_full()?;
+            Some(Listener {
+                id: plugin.id.clone(),
+                pool,
+            })
+        });
         self.dispatch.commit(Table::new(running.collect()));
     }
 
@@ -130,7 +125,6 @@ impl Host {
         let mut record = PluginRecord::new(id, true)?;
         let manifest = self
             .plugins
-            .read()
             .get(id)
             .map(|plugin| plugin.package.load().manifest.clone());
         record.approved = manifest.map(|manifest| authority::rules::approval(&manifest));
@@ -176,13 +170,13 @@ pub struct Plugins {
     scanning: Arc<Mutex<()>>,
     /// Held during a change of a kill switch.
     switching: Arc<Mutex<()>>,
-    seen: Arc<Mutex<admin::enabled_file::Seen>>,
+    enabled_file: Arc<EnabledFile>,
 }
 
 impl std::fmt::Debug for Plugins {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Plugins")
-            .field("count", &self.host.plugins.read().len())
+            .field("count", &self.host.plugins.len())
             .finish_non_exhaustive()
     }
 }
@@ -219,17 +213,17 @@ impl Plugins {
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
-            plugins: RwLock::default(),
-            order: RwLock::default(),
+            plugins: Registry::default(),
             limits,
             restart_ms,
         };
+        let enabled_file = Arc::new(EnabledFile::new(&host.directory));
         Ok(Self {
             host: Arc::new(host),
             errors: Arc::default(),
             scanning: Arc::default(),
             switching: Arc::default(),
-            seen: Arc::default(),
+            enabled_file,
         })
     }
 
@@ -274,7 +268,7 @@ impl Plugins {
     pub fn list(&self) -> Vec<Summary> {
         self.host
             .plugins
-            .read()
+            .all()
             .values()
             .map(|plugin| summary(plugin))
             .collect()
@@ -285,7 +279,7 @@ impl Plugins {
     pub fn stats(&self) -> Vec<PluginStats> {
         self.host
             .plugins
-            .read()
+            .all()
             .values()
             .map(|plugin| plugin.stats())
             .collect()
@@ -300,12 +294,7 @@ impl Plugins {
     }
 
     fn plugin(&self, id: &str) -> Result<Arc<Plugin>, AdminError> {
-        self.host
-            .plugins
-            .read()
-            .get(id)
-            .cloned()
-            .ok_or(AdminError::NotFound)
+        self.host.plugins.get(id).ok_or(AdminError::NotFound)
     }
 }
 

@@ -4,7 +4,7 @@
 //! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole, and one that cannot be parsed
 //! changes nothing. A plugin that was disabled after repeated crashes is not enabled by an older entry.
 
-use crate::{Plugins, lifecycle::plugin::Plugin};
+use crate::Plugins;
 use anyhow::{Context, Result, ensure};
 use limits::manifest::BYTES_MAX;
 use plugin_lifecycle::State;
@@ -14,29 +14,102 @@ use std::{
     fs,
     io::{ErrorKind, Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
 };
+use tokio::sync::Mutex;
 
 /// The file's content.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Board {
+struct Content {
     #[serde(default)]
     plugins: BTreeMap<String, bool>,
 }
 
-/// What was seen or written last; nobody has changed the file while it says the same.
+/// The file, and what was read from it or written to it last.
+#[derive(Debug)]
+pub(crate) struct EnabledFile {
+    path: PathBuf,
+    last: Mutex<Last>,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+struct Last {
+    /// The file has not been edited while it holds this text.
     text: Option<String>,
-    /// Said once.
+    /// Logged once.
     cannot_write: bool,
 }
 
-fn file(directory: &Path) -> PathBuf {
-    directory.join(".metadata/config.json")
+impl EnabledFile {
+    /// The file of a plugins directory.
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.join(".metadata/config.json"),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Which plugins the file enables and disables, if it was edited since it was written here.
+    async fn edited(&self) -> Option<BTreeMap<String, bool>> {
+        let text = self.read().await;
+        let is_edited = !text.is_empty() && self.last.lock().await.text.as_ref() != Some(&text);
+        if !is_edited {
+            return None;
+        }
+        match serde_json::from_str::<Content>(&text) {
+            Ok(content) => Some(content.plugins),
+            Err(error) => {
+                tracing::warn!(file = %self.path.display(), "is not understood, and is made anew: {error}");
+                None
+            }
+        }
+    }
+
+    /// Writes which plugins are enabled, if the file says something else.
+    async fn write(&self, plugins: impl FnOnce() -> BTreeMap<String, bool>) {
+        let mut last = self.last.lock().await;
+        let text = self.read().await;
+        let plugins = plugins();
+        // A plugin that is absent counts as enabled, so a file is needed only once a plugin was disabled.
+        if text.is_empty() && plugins.values().all(|enabled| *enabled) {
+            return;
+        }
+        let Ok(mut now) = serde_json::to_string_pretty(&Content { plugins }) else {
+            return;
+        };
+        now.push('\n');
+        if now != text {
+            let (path, new) = (self.path.clone(), now.clone());
+            let written = tokio::task::spawn_blocking(move || write(&path, &new))
+                .await
+                .map_err(anyhow::Error::from)
+                .flatten();
+            if let Err(error) = &written
+                && !last.cannot_write
+            {
+                tracing::warn!(
+                    file = %self.path.display(),
+                    "cannot be written; what is enabled is kept in the store alone: {error:#}"
+                );
+            }
+            last.cannot_write = written.is_err();
+        }
+        last.text = Some(now);
+    }
+
+    async fn read(&self) -> String {
+        let path = self.path.clone();
+        let text = tokio::task::spawn_blocking(move || read(&path))
+            .await
+            .map_err(anyhow::Error::from)
+            .flatten();
+        text.unwrap_or_else(|error| {
+            tracing::warn!(file = %self.path.display(), "cannot be read, and is made anew: {error:#}");
+            String::new()
+        })
+    }
 }
 
-/// The file's text; empty where there is none.
+/// The file's text; empty if there is no file.
 fn read(path: &Path) -> Result<String> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
@@ -63,86 +136,35 @@ fn write(path: &Path, text: &str) -> Result<()> {
 }
 
 impl Plugins {
-    /// Does what somebody has written into the file, and writes into it what is so now.
+    /// Applies what was edited in the file, then writes the file as it should be.
     pub(crate) async fn reconcile_file(&self) {
-        let path = file(&self.host.directory);
-        let text = self.read_file().await;
-        let is_news = !text.is_empty() && self.seen.lock().await.text.as_ref() != Some(&text);
-        if is_news {
-            match serde_json::from_str::<Board>(&text) {
-                Ok(board) => self.follow(&board).await,
-                Err(error) => {
-                    tracing::warn!(file = %path.display(), "is not understood, and is made anew: {error}")
-                }
-            }
+        if let Some(wanted) = self.enabled_file.edited().await {
+            self.apply(&wanted).await;
         }
         self.write_file().await;
     }
 
-    async fn read_file(&self) -> String {
-        let path = file(&self.host.directory);
-        let reading = path.clone();
-        let text = tokio::task::spawn_blocking(move || read(&reading))
-            .await
-            .map_err(anyhow::Error::from)
-            .flatten();
-        text.unwrap_or_else(|error| {
-            tracing::warn!(file = %path.display(), "cannot be read, and is made anew: {error:#}");
-            String::new()
-        })
-    }
-
-    /// Writes into the file what is so now, where it says something else.
+    /// Writes the file as it should be.
     pub(crate) async fn write_file(&self) {
-        let mut seen = self.seen.lock().await;
-        let text = self.read_file().await;
-        let plugins: BTreeMap<String, bool> = self
-            .host
-            .plugins
-            .read()
-            .values()
-            .map(|plugin| (plugin.id.to_string(), plugin.state() != State::Disabled))
-            .collect();
-        // Absent means enabled, and whoever never disabled anything needs no file.
-        if text.is_empty() && plugins.values().all(|enabled| *enabled) {
-            return;
-        }
-        let Ok(mut now) = serde_json::to_string_pretty(&Board { plugins }) else {
-            return;
+        let enabled = || {
+            let plugins = self.host.plugins.all();
+            let enabled = plugins.values();
+            enabled
+                .map(|plugin| (plugin.id.to_string(), plugin.state() != State::Disabled))
+                .collect()
         };
-        now.push('\n');
-        if now != text {
-            let (path, writing) = (file(&self.host.directory), now.clone());
-            let shown = path.display().to_string();
-            let written = tokio::task::spawn_blocking(move || write(&path, &writing))
-                .await
-                .map_err(anyhow::Error::from)
-                .flatten();
-            if let Err(error) = &written
-                && !seen.cannot_write
-            {
-                tracing::warn!(
-                    file = shown,
-                    "cannot be written; what is enabled is kept in the store alone: {error:#}"
-                );
-            }
-            seen.cannot_write = written.is_err();
-        }
-        seen.text = Some(now);
+        self.enabled_file.write(enabled).await;
     }
 
-    /// Enables and disables what the file says otherwise.
-    async fn follow(&self, board: &Board) {
-        let plugins: Vec<Arc<Plugin>> = self.host.plugins.read().values().cloned().collect();
-        for plugin in plugins {
-            let (Some(wanted), disabled) = (
-                board.plugins.get(&*plugin.id),
-                plugin.state() == State::Disabled,
-            ) else {
+    /// Enables and disables plugins.
+    async fn apply(&self, wanted: &BTreeMap<String, bool>) {
+        for plugin in self.host.plugins.all().into_values() {
+            let Some(enabled) = wanted.get(&*plugin.id) else {
                 continue;
             };
+            let disabled = plugin.state() == State::Disabled;
             let crashed = disabled && plugin.status.load().reason.is_some();
-            let done = match (*wanted, disabled) {
+            let done = match (*enabled, disabled) {
                 (false, false) => self.disable(&plugin.id).await,
                 (true, true) if !crashed => self.enable(&plugin.id).await,
                 _ => continue,
@@ -150,7 +172,7 @@ impl Plugins {
             match done {
                 Ok(_) => tracing::info!(
                     plugin = &*plugin.id,
-                    enabled = wanted,
+                    enabled,
                     "switched by .metadata/config.json"
                 ),
                 Err(error) => tracing::warn!(

@@ -209,7 +209,7 @@ impl Plugins {
     /// The store cannot be used.
     pub async fn set_policy(&self, policy: Policy) -> Result<()> {
         self.host.policy.store(Arc::new(policy));
-        let ids: Vec<Arc<str>> = self.host.plugins.read().keys().cloned().collect();
+        let ids: Vec<Arc<str>> = self.host.plugins.all().into_keys().collect();
         for id in ids {
             match self.refresh_grants(&id).await {
                 Ok(()) | Err(AdminError::NotFound) => {}
@@ -239,16 +239,14 @@ impl Plugins {
         if let Some(listener) = table.on_route(segment) {
             return route::forward(listener, path, request, caller).await;
         }
-        let has_route = |plugin: &&Arc<Plugin>| {
+        let has_route = |plugin: &Arc<Plugin>| {
             let manifest = plugin.package.load().manifest.clone();
             manifest
                 .route
                 .as_deref()
                 .is_some_and(|route| route.trim_matches('/') == segment)
         };
-        let plugins = self.host.plugins.read();
-        let owner = plugins.values().find(has_route).cloned();
-        drop(plugins);
+        let owner = self.host.plugins.all().into_values().find(has_route);
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
             // It became loaded after the table was read.
             Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
@@ -286,8 +284,8 @@ impl Plugins {
 
     /// Stops all plugins.
     pub async fn stop(&self) {
-        let plugins: Vec<_> = self.host.plugins.read().values().cloned().collect();
-        let stopping = plugins.into_iter().map(|plugin| {
+        let plugins = self.host.plugins.all();
+        let stopping = plugins.into_values().map(|plugin| {
             let host = self.host.clone();
             tokio::spawn(async move { plugin.unload(&host).await })
         });

@@ -15,7 +15,7 @@ use crate::{
     },
     instances::{
         jobs::{Job, Question},
-        state::Scope,
+        store_data::Scope,
     },
 };
 use arc_swap::ArcSwap;

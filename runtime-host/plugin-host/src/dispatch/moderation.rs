@@ -11,7 +11,7 @@ use crate::{
     },
     instances::{
         jobs::{Answer, Job, Question},
-        state::Scope,
+        store_data::Scope,
     },
 };
 use plugin_store::Level;

@@ -12,11 +12,11 @@ use crate::{
         body::{Answer, Body, BodyReader, BodyWriter},
         table::Listener,
     },
-    instances::{jobs::Job, pool::Busy, state::Scope},
+    instances::{jobs::Job, pool::EnqueueError, store_data::Scope},
 };
 use bytes::Bytes;
 use capability::{CapabilityId, Target};
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use rest::ErrorBody;
@@ -26,7 +26,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Who asks.
+/// The user that a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// Identity.
@@ -74,26 +74,8 @@ pub(crate) async fn forward(
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = if path.is_empty() { "/" } else { path };
-    let target = Target::path(path).with_method(head.method.as_str());
-    if let Err(error) = listener
-        .pool
-        .shared
-        .authority
-        .authorize_incoming(CapabilityId::HttpServe, target)
-        .await
-    {
-        let code = match error.code {
-            ErrorCode::NotDeclared => "NOT_DECLARED",
-            ErrorCode::NotGranted => "NOT_GRANTED",
-            ErrorCode::ConsentPending => "CONSENT_PENDING",
-            _ => "DENIED",
-        };
-        return refused(
-            StatusCode::FORBIDDEN,
-            code,
-            &format!("the plugin may not answer: {}", error.message),
-            Some(&listener.id),
-        );
+    if let Err(denied) = authorize(listener, path, &head.method).await {
+        return denied;
     }
     let request = GuestRequest {
         method: head.method.as_str().to_owned(),
@@ -103,66 +85,86 @@ pub(crate) async fn forward(
         user_id: caller.user_id,
         role: caller.role.to_owned(),
     };
-    let (answer, mut out) = BodyWriter::new();
-    let (reply, mut done) = oneshot::channel();
-    let id = Some(&*listener.id);
-    if let Err(busy) = listener.pool.enqueue(
-        &Scope::Host,
-        Job::Http {
-            request,
-            body: BodyReader::new(body),
-            answer,
-            reply,
-        },
-    ) {
-        let code = if busy == Busy::Gone {
-            "PLUGIN_RESTARTING"
-        } else {
-            "PLUGIN_BUSY"
-        };
-        return refused(
-            StatusCode::SERVICE_UNAVAILABLE,
-            code,
-            &format!("the plugin cannot take the request: {busy}"),
-            id,
-        );
+    let (answer, out) = BodyWriter::new();
+    let (reply, done) = oneshot::channel();
+    let job = Job::Http {
+        request,
+        body: BodyReader::new(body),
+        answer,
+        reply,
+    };
+    match listener.pool.enqueue(&Scope::Host, job) {
+        Ok(()) => await_head(listener, out, done).await,
+        Err(error) => {
+            let code = match error {
+                EnqueueError::Gone => "PLUGIN_RESTARTING",
+                _ => "PLUGIN_BUSY",
+            };
+            let text = format!("the plugin cannot take the request: {error}");
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            refused(status, code, &text, Some(&listener.id))
+        }
     }
+}
+
+/// Whether the plugin may answer requests on this path.
+async fn authorize(listener: &Listener, path: &str, method: &Method) -> Result<(), Response<Body>> {
+    let target = Target::path(path).with_method(method.as_str());
+    let authority = &listener.pool.shared.authority;
+    let authorized = authority.authorize_incoming(CapabilityId::HttpServe, target);
+    authorized.await.map_err(|error| {
+        let code = match error.code {
+            ErrorCode::NotDeclared => "NOT_DECLARED",
+            ErrorCode::NotGranted => "NOT_GRANTED",
+            ErrorCode::ConsentPending => "CONSENT_PENDING",
+            _ => "DENIED",
+        };
+        let text = format!("the plugin may not answer: {}", error.message);
+        refused(StatusCode::FORBIDDEN, code, &text, Some(&listener.id))
+    })
+}
+
+/// How the call of the plugin ended.
+type Done = oneshot::Receiver<Result<(), PluginError>>;
+
+/// Waits until the plugin has sent status and headers, or has failed to.
+async fn await_head(listener: &Listener, mut out: Answer, mut done: Done) -> Response<Body> {
     let limit = Duration::from_millis(listener.pool.shared.quota.response_ms);
-    let began = timeout(limit, async {
+    let id = Some(&*listener.id);
+    let begun = timeout(limit, async {
         tokio::select! {
             biased;
-            head = &mut out.head => head.map_err(|_| None),
-            ended = &mut done => match ended {
-                // It may have begun to answer and ended in the same moment.
-                Ok(Ok(())) => out.head.try_recv().map_err(|_| Some("it ended without an answer".to_owned())),
-                Ok(Err(error)) => Err(Some(error.message)),
-                Err(_) => Err(Some("it ended in the middle".to_owned())),
+            head = &mut out.head => match head {
+                Ok(head) => Ok(head),
+                // The writer is gone without a head: how the call ended says more.
+                Err(_) => Err(failure((&mut done).await)),
             },
+            ended = &mut done => {
+                // It may have begun to answer and ended in the same moment.
+                let head = if matches!(ended, Ok(Ok(()))) { out.head.try_recv().ok() } else { None };
+                head.ok_or_else(|| failure(ended))
+            }
         }
     });
-    match began.await {
+    match begun.await {
         Ok(Ok((status, headers))) => answered(status, headers, out, done),
         Ok(Err(why)) => {
-            let why = match why {
-                Some(why) => why,
-                // The writer is gone without a head: how the call ended says more.
-                None => match done.await {
-                    Ok(Ok(())) => "it ended without an answer".to_owned(),
-                    Ok(Err(error)) => error.message,
-                    Err(_) => "it ended in the middle".to_owned(),
-                },
-            };
-            refused(
-                StatusCode::BAD_GATEWAY,
-                "PLUGIN_FAILED",
-                &format!("the plugin failed: {why}"),
-                id,
-            )
+            let text = format!("the plugin failed: {why}");
+            refused(StatusCode::BAD_GATEWAY, "PLUGIN_FAILED", &text, id)
         }
         Err(_) => {
             let text = format!("the plugin did not answer within {} ms", limit.as_millis());
             refused(StatusCode::GATEWAY_TIMEOUT, "PLUGIN_TIMEOUT", &text, id)
         }
+    }
+}
+
+/// Why a call that has ended has not answered.
+fn failure(ended: Result<Result<(), PluginError>, oneshot::error::RecvError>) -> String {
+    match ended {
+        Ok(Ok(())) => "it ended without an answer".to_owned(),
+        Ok(Err(error)) => error.message,
+        Err(_) => "it ended in the middle".to_owned(),
     }
 }
 
@@ -179,12 +181,7 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 
 /// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not take a part for the
 /// whole.
-fn answered(
-    status: StatusCode,
-    headers: HeaderMap,
-    out: Answer,
-    done: oneshot::Receiver<Result<(), PluginError>>,
-) -> Response<Body> {
+fn answered(status: StatusCode, headers: HeaderMap, out: Answer, done: Done) -> Response<Body> {
     let pieces = futures::stream::unfold(
         Some((out.pieces, done)),
         async |state: Option<(mpsc::Receiver<Bytes>, _)>| {

@@ -7,7 +7,7 @@ use crate::{
     imports::error,
     instances::{
         jobs::{Job, Reply},
-        state::Scope,
+        store_data::Scope,
     },
 };
 use capability::{CapabilityId, Target};

@@ -1,6 +1,6 @@
 //! Imports that need no capability: log, settings, clock, random bytes, and the query of capabilities.
 
-use super::{State, bounded, error};
+use super::{StoreData, bounded, error};
 use crate::{
     bindings::jackfield::plugin::{
         capabilities, clock, log, random, settings,
@@ -13,9 +13,9 @@ use limits::plugin as bounds;
 use plugin_store::Level;
 use std::str::FromStr;
 
-impl types::Host for State {}
+impl types::Host for StoreData {}
 
-impl log::Host for State {
+impl log::Host for StoreData {
     async fn write(
         &mut self,
         level: log::Level,
@@ -34,7 +34,7 @@ impl log::Host for State {
     }
 }
 
-impl settings::Host for State {
+impl settings::Host for StoreData {
     async fn all(&mut self) -> wasmtime::Result<String> {
         Ok(self.shared.settings_text())
     }
@@ -49,13 +49,13 @@ impl settings::Host for State {
     }
 }
 
-impl clock::Host for State {
+impl clock::Host for StoreData {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         Ok(now_ms())
     }
 }
 
-impl random::Host for State {
+impl random::Host for StoreData {
     async fn bytes(&mut self, count: u32) -> wasmtime::Result<Result<Vec<u8>, PluginError>> {
         if let Err(too_many) = bounded("count", count as usize, bounds::RANDOM_BYTES_MAX as usize) {
             return Ok(Err(too_many));
@@ -71,7 +71,7 @@ impl random::Host for State {
     }
 }
 
-impl capabilities::Host for State {
+impl capabilities::Host for StoreData {
     async fn check(
         &mut self,
         capability: String,

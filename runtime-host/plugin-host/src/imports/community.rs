@@ -1,6 +1,6 @@
 //! Imports that need the gateway or other instances: events, the bus, chat messages, rosters and servers.
 
-use super::{State, bounded, error, not_open, not_sent};
+use super::{StoreData, bounded, error, not_open, not_sent};
 use crate::bindings::jackfield::plugin::{
     bus, channels, events, messages, server,
     types::{ErrorCode, PluginError},
@@ -10,7 +10,7 @@ use capability::{CapabilityId, Target};
 use limits::plugin as bounds;
 use plugin_bus::{OutgoingBody, OutgoingMessage, PluginSender};
 
-impl State {
+impl StoreData {
     /// Sends an envelope in the plugin's name.
     async fn send_out(
         &mut self,
@@ -34,7 +34,7 @@ impl State {
     }
 }
 
-impl events::Host for State {
+impl events::Host for StoreData {
     async fn publish(
         &mut self,
         server_id: String,
@@ -61,7 +61,7 @@ impl events::Host for State {
     }
 }
 
-impl bus::Host for State {
+impl bus::Host for StoreData {
     async fn publish(
         &mut self,
         topic: String,
@@ -112,7 +112,7 @@ impl bus::Host for State {
     }
 }
 
-impl messages::Host for State {
+impl messages::Host for StoreData {
     async fn send(
         &mut self,
         server_id: String,
@@ -136,7 +136,7 @@ impl messages::Host for State {
     }
 }
 
-impl channels::Host for State {
+impl channels::Host for StoreData {
     async fn active(
         &mut self,
         server_id: String,
@@ -157,7 +157,7 @@ impl channels::Host for State {
     }
 }
 
-impl users::Host for State {
+impl users::Host for StoreData {
     async fn roster(
         &mut self,
         server_id: String,
@@ -191,7 +191,7 @@ impl users::Host for State {
     }
 }
 
-impl server::Host for State {
+impl server::Host for StoreData {
     async fn open(&mut self) -> wasmtime::Result<Result<Vec<server::Info>, PluginError>> {
         if let Err(refused) = self.authorize(CapabilityId::ServerRead, Target::ANY).await {
             return Ok(Err(refused));

@@ -9,7 +9,7 @@ use crate::{
         types::{ErrorCode, PluginError},
     },
     imports::error,
-    instances::{bus::Message, shared::Shared, state::Scope},
+    instances::{bus::Message, context::PluginContext, store_data::Scope},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -118,7 +118,11 @@ impl Fetcher {
     }
 
     /// Sends a request and records the decision about each hop.
-    async fn send(&self, shared: &Shared, request: Request) -> Result<Response, PluginError> {
+    async fn send(
+        &self,
+        shared: &PluginContext,
+        request: Request,
+    ) -> Result<Response, PluginError> {
         let hops: Mutex<Vec<Hop>> = Mutex::default();
         let answer = self.client.send(&self.account, request, |to, method| {
             let decision = self.decide(&shared.authority, to.host(), to.port(), method, to.path());
@@ -155,7 +159,7 @@ impl Fetcher {
     /// Sends a request and waits for the answer.
     pub(crate) async fn fetch(
         &self,
-        shared: &Shared,
+        shared: &PluginContext,
         request: GuestRequest,
     ) -> Result<GuestResponse, PluginError> {
         let request = self.request(request)?;
@@ -176,7 +180,7 @@ impl Fetcher {
     /// Sends a request in the background; the instance receives the outcome on the bus.
     pub(crate) fn submit(
         &self,
-        shared: &Arc<Shared>,
+        shared: &Arc<PluginContext>,
         scope: Scope,
         number: u64,
         request: GuestRequest,
@@ -216,7 +220,7 @@ impl Hop {
 
 /// A request that was submitted.
 struct Submitted {
-    shared: Arc<Shared>,
+    shared: Arc<PluginContext>,
     scope: Scope,
     number: u64,
     id: String,

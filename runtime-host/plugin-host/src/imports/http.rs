@@ -1,6 +1,6 @@
 //! Imports for HTTP: bodies of requests on the plugin's route, and requests to other machines.
 
-use super::{State, error};
+use super::{StoreData, error};
 use crate::{
     bindings::jackfield::plugin::{
         http_body, http_client,
@@ -20,9 +20,9 @@ fn failed(failed: BodyError) -> PluginError {
     error(code, failed.to_string())
 }
 
-impl http_body::Host for State {}
+impl http_body::Host for StoreData {}
 
-impl http_body::HostReader for State {
+impl http_body::HostReader for StoreData {
     async fn read(
         &mut self,
         reader: Resource<BodyReader>,
@@ -38,7 +38,7 @@ impl http_body::HostReader for State {
     }
 }
 
-impl http_body::HostWriter for State {
+impl http_body::HostWriter for StoreData {
     async fn start(
         &mut self,
         writer: Resource<BodyWriter>,
@@ -71,7 +71,7 @@ impl http_body::HostWriter for State {
     }
 }
 
-impl http_client::Host for State {
+impl http_client::Host for StoreData {
     async fn fetch(
         &mut self,
         request: http_client::Request,

@@ -12,7 +12,7 @@ use crate::{
         Plugin as World,
         jackfield::plugin::types::{ErrorCode, PluginError},
     },
-    instances::state::State,
+    instances::store_data::StoreData,
     now_ms,
 };
 use anyhow::Result;
@@ -73,7 +73,7 @@ fn not_open(server_id: &str) -> PluginError {
     error(ErrorCode::NotFound, message)
 }
 
-impl State {
+impl StoreData {
     /// Asks whether the plugin may; notes the answer.
     async fn authorize(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
         let shared = self.shared.clone();
@@ -112,7 +112,7 @@ fn bounded(what: &str, bytes: usize, bytes_max: usize) -> Result<(), PluginError
 ///
 /// # Errors
 /// The bindings do not fit the engine.
-pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<StoreData>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     World::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;

@@ -1,6 +1,6 @@
 //! Imports for stored values and secrets. The plugin's id is the namespace, so a plugin reaches only its own.
 
-use super::{State, error, store_error};
+use super::{StoreData, error, store_error};
 use crate::bindings::jackfield::plugin::{
     kv, secrets,
     types::{ErrorCode, PluginError},
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use capability::{CapabilityId, Target};
 use plugin_store::Change;
 
-impl State {
+impl StoreData {
     /// `storage.kv` and `storage.local` open the same store.
     async fn authorize_values(&mut self, key: &str) -> Result<(), PluginError> {
         let id = match self.shared.manifest.declares(CapabilityId::StorageKv) {
@@ -20,7 +20,7 @@ impl State {
     }
 }
 
-impl kv::Host for State {
+impl kv::Host for StoreData {
     async fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
         if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
@@ -155,7 +155,7 @@ impl kv::Host for State {
     }
 }
 
-impl secrets::Host for State {
+impl secrets::Host for StoreData {
     async fn get(
         &mut self,
         name: String,

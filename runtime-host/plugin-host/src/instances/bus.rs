@@ -3,7 +3,7 @@
 //! A bus belongs to one plugin, and a topic to one scope: instances of different chat servers do not receive each other's messages. Topics,
 //! replays and mailboxes are bounded.
 
-use crate::instances::{pool::InstancePool, state::Scope};
+use crate::instances::{pool::InstancePool, store_data::Scope};
 use limits::plugin as bounds;
 use parking_lot::Mutex;
 use std::{

@@ -12,7 +12,7 @@ use crate::{
         jackfield::plugin::types::PluginError,
     },
     dispatch::body::{BodyReader, BodyWriter},
-    instances::guest::{Crash, Guest},
+    instances::instance::{Crash, Instance},
 };
 use limits::plugin as bounds;
 use plugin_store::Level;
@@ -90,30 +90,30 @@ pub(crate) enum Job {
 
 impl Job {
     /// Runs the job. An error ends the instance; a reply whose receiver is gone is dropped.
-    pub(crate) async fn run(self, guest: &mut Guest) -> Result<(), Crash> {
+    pub(crate) async fn run(self, instance: &mut Instance) -> Result<(), Crash> {
         match self {
-            Self::Ready => guest.ready().await,
+            Self::Ready => instance.ready().await,
             Self::Http {
                 request,
                 body,
                 answer,
                 reply,
-            } => guest.on_request(request, body, answer, reply).await,
+            } => instance.on_request(request, body, answer, reply).await,
             Self::Event {
                 event,
                 hops,
                 question: Some(question),
-            } => guest.decide_event(event, hops, question).await,
+            } => instance.decide_event(event, hops, question).await,
             Self::Event {
                 event,
                 hops,
                 question: None,
-            } => guest.on_event(event, hops).await,
+            } => instance.on_event(event, hops).await,
             Self::Chat {
                 message,
                 hops,
                 question,
-            } => guest.on_chat(message, hops, question).await,
+            } => instance.on_chat(message, hops, question).await,
             Self::Hook {
                 name,
                 input,
@@ -121,7 +121,7 @@ impl Job {
                 deadline_ms,
                 reply,
             } => {
-                guest
+                instance
                     .on_hook((&name, &input, output.as_deref()), deadline_ms, reply)
                     .await
             }
@@ -130,20 +130,24 @@ impl Job {
                 arguments,
                 deadline_ms,
                 reply,
-            } => guest.on_tool(&name, &arguments, deadline_ms, reply).await,
-            Self::Message { message, hops } => guest.on_message(message, hops).await,
-            Self::Settings(settings) => guest.on_settings(&settings).await,
+            } => {
+                instance
+                    .on_tool(&name, &arguments, deadline_ms, reply)
+                    .await
+            }
+            Self::Message { message, hops } => instance.on_message(message, hops).await,
+            Self::Settings(settings) => instance.on_settings(&settings).await,
             Self::Requirements {
                 server_id,
                 snapshot,
-            } => guest.on_requirements(&server_id, &snapshot).await,
-            Self::Data(change) => guest.on_data(&change).await,
+            } => instance.on_requirements(&server_id, &snapshot).await,
+            Self::Data(change) => instance.on_data(&change).await,
         }
     }
 }
 
 /// The handlers. A job for a handler that the plugin does not export is dropped with its reply.
-impl Guest {
+impl Instance {
     async fn on_request(
         &mut self,
         request: Request,

@@ -4,11 +4,11 @@
 //! deadline, fuel and memory; when one crashes, all instances of its plugin end and the lifecycle starts new ones.
 
 pub(crate) mod bus;
+pub(crate) mod context;
 pub(crate) mod engine;
-pub(crate) mod guest;
+pub(crate) mod instance;
 pub(crate) mod jobs;
 pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod pool;
-pub(crate) mod shared;
-pub(crate) mod state;
+pub(crate) mod store_data;

@@ -7,11 +7,11 @@ use crate::{
     bindings::exports::jackfield::plugin::{event_handler::BusMessage, lifecycle::DataChange},
     instances::{
         bus,
-        guest::{Crash, Guest},
+        context::PluginContext,
+        instance::{Crash, Instance},
         jobs::Job,
         log::PluginLog,
-        shared::Shared,
-        state::Scope,
+        store_data::Scope,
     },
     lifecycle::load::Loaded,
 };
@@ -33,7 +33,7 @@ use tokio::{
 
 /// Why a job was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Busy {
+pub(crate) enum EnqueueError {
     /// Too many jobs wait for that instance.
     #[error("{} jobs wait for it already", bounds::MAILBOX_JOBS_MAX)]
     Mailbox,
@@ -48,12 +48,12 @@ pub(crate) enum Busy {
 /// The instances of one loaded version of a plugin.
 pub(crate) struct InstancePool {
     loaded: Arc<Loaded>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<PluginContext>,
     /// The host's own lines in the plugin's log.
     log: PluginLog,
     /// Instances are also created for calls from threads without a runtime.
     runtime: Handle,
-    places: Mutex<Option<HashMap<Scope, InstanceHandle>>>,
+    instances: Mutex<Option<HashMap<Scope, InstanceHandle>>>,
     numbers: AtomicU64,
     /// The first crash, watched by the plugin's supervision.
     crashed: watch::Sender<Option<Crash>>,
@@ -73,7 +73,7 @@ impl InstancePool {
     pub(crate) fn new(
         loaded: Arc<Loaded>,
         runtime: Handle,
-        shared: impl FnOnce(Weak<Self>) -> Shared,
+        shared: impl FnOnce(Weak<Self>) -> PluginContext,
     ) -> Arc<Self> {
         Arc::new_cyclic(|pool| {
             let shared = Arc::new(shared(pool.clone()));
@@ -81,7 +81,7 @@ impl InstancePool {
                 loaded,
                 log: PluginLog::new(shared.id.clone(), shared.store.clone()),
                 runtime,
-                places: Mutex::new(Some(HashMap::new())),
+                instances: Mutex::new(Some(HashMap::new())),
                 numbers: AtomicU64::new(1),
                 crashed: watch::Sender::new(None),
                 ready: AtomicBool::new(false),
@@ -92,26 +92,26 @@ impl InstancePool {
     }
 
     /// Creates the instance for requests, without activating it.
-    pub(crate) async fn prepare(&self) -> Result<Guest, Crash> {
+    pub(crate) async fn prepare(&self) -> Result<Instance, Crash> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Guest::instantiate(&self.loaded, &self.shared, &Scope::Host, number).await
+        Instance::instantiate(&self.loaded, &self.shared, &Scope::Host, number).await
     }
 
-    /// Activates what [`InstancePool::prepare`] made, and gives it its place.
-    pub(crate) async fn activate(self: &Arc<Self>, mut guest: Guest) -> Result<(), Crash> {
-        guest.activate().await?;
-        let number = guest.store.data().number;
-        let mut places = self.places.lock();
-        if let Some(places) = places.as_mut()
-            && let Ok(place) = self.spawn(Scope::Host, number, Some(guest))
+    /// Activates what [`InstancePool::prepare`] made, and adds it to the pool.
+    pub(crate) async fn activate(self: &Arc<Self>, mut instance: Instance) -> Result<(), Crash> {
+        instance.activate().await?;
+        let number = instance.number();
+        let mut instances = self.instances.lock();
+        if let Some(instances) = instances.as_mut()
+            && let Ok(handle) = self.spawn(Scope::Host, number, Some(instance))
         {
-            places.insert(Scope::Host, place);
+            instances.insert(Scope::Host, handle);
         }
         Ok(())
     }
 
     /// How many instances are alive.
-    pub(crate) fn instances(&self) -> usize {
+    pub(crate) fn alive(&self) -> usize {
         self.shared.quota.instances - self.alive.available_permits()
     }
 
@@ -144,30 +144,30 @@ impl InstancePool {
     /// Enqueues a job for the instance of a scope, which is created if there is none.
     ///
     /// # Errors
-    /// [`Busy`]; the job is dropped, and with it its reply.
-    pub(crate) fn enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
+    /// [`EnqueueError`]; the job is dropped, and with it its reply.
+    pub(crate) fn enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), EnqueueError> {
         self.try_enqueue(scope, job)
             .inspect_err(|_| self.shared.metrics.turn_away())
     }
 
-    fn try_enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), Busy> {
-        let mut places = self.places.lock();
-        let places = places.as_mut().ok_or(Busy::Gone)?;
-        if !places.contains_key(scope) {
+    fn try_enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), EnqueueError> {
+        let mut instances = self.instances.lock();
+        let instances = instances.as_mut().ok_or(EnqueueError::Gone)?;
+        if !instances.contains_key(scope) {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            places.insert(scope.clone(), self.spawn(scope.clone(), number, None)?);
+            instances.insert(scope.clone(), self.spawn(scope.clone(), number, None)?);
         }
-        let place = places.get(scope).ok_or(Busy::Gone)?;
-        place.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Busy::Mailbox,
-            mpsc::error::TrySendError::Closed(_) => Busy::Gone,
+        let handle = instances.get(scope).ok_or(EnqueueError::Gone)?;
+        handle.jobs.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => EnqueueError::Mailbox,
+            mpsc::error::TrySendError::Closed(_) => EnqueueError::Gone,
         })
     }
 
     /// Enqueues a job for every running instance except `but`.
     pub(crate) fn notify_all(&self, but: Option<u64>, job: impl Fn() -> Job) {
-        for place in self.places.lock().iter().flat_map(HashMap::values) {
-            if but != Some(place.number) && place.jobs.try_send(job()).is_err() {
+        for handle in self.instances.lock().iter().flat_map(HashMap::values) {
+            if but != Some(handle.number) && handle.jobs.try_send(job()).is_err() {
                 tracing::warn!(
                     plugin = &*self.shared.id,
                     "an instance has a full mailbox and misses a change"
@@ -196,15 +196,18 @@ impl InstancePool {
     /// Notifies the instance of a server, if there is one, that the server's requirements have changed.
     pub(crate) fn requirements_changed(&self, server_id: &str, snapshot: &str) {
         let scope = Scope::Server(server_id.into());
-        let places = self.places.lock();
-        let Some(place) = places.as_ref().and_then(|places| places.get(&scope)) else {
+        let instances = self.instances.lock();
+        let Some(handle) = instances
+            .as_ref()
+            .and_then(|instances| instances.get(&scope))
+        else {
             return;
         };
         let job = Job::Requirements {
             server_id: server_id.to_owned(),
             snapshot: snapshot.to_owned(),
         };
-        if place.jobs.try_send(job).is_err() {
+        if handle.jobs.try_send(job).is_err() {
             tracing::warn!(
                 plugin = &*self.shared.id,
                 server_id,
@@ -215,18 +218,18 @@ impl InstancePool {
 
     /// Ends the instance of a server without connections, after the jobs in its mailbox.
     pub(crate) fn server_closed(&self, server_id: &str) {
-        if let Some(places) = self.places.lock().as_mut() {
-            places.remove(&Scope::Server(server_id.into()));
+        if let Some(instances) = self.instances.lock().as_mut() {
+            instances.remove(&Scope::Server(server_id.into()));
         }
     }
 
     /// Delivers a bus message to one instance; with a full mailbox it is dropped and logged.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
-        let places = self.places.lock();
-        let Some(place) = places
+        let instances = self.instances.lock();
+        let Some(handle) = instances
             .as_ref()
-            .and_then(|places| places.get(scope))
-            .filter(|place| place.number == number)
+            .and_then(|instances| instances.get(scope))
+            .filter(|handle| handle.number == number)
         else {
             return;
         };
@@ -243,7 +246,11 @@ impl InstancePool {
             published_at: published_ms,
             replayed,
         };
-        if place.jobs.try_send(Job::Message { message, hops }).is_err() {
+        if handle
+            .jobs
+            .try_send(Job::Message { message, hops })
+            .is_err()
+        {
             tracing::warn!(
                 plugin = &*self.shared.id,
                 topic = &*topic,
@@ -255,7 +262,7 @@ impl InstancePool {
     /// Ends all instances: no new jobs, those that wait are done, then `deactivate`. Returns when the last one has ended, or after the limit.
     pub(crate) async fn stop(&self) {
         // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
-        self.places.lock().take();
+        self.instances.lock().take();
         let ended = self.alive.acquire_many(self.shared.quota.instances as u32);
         if timeout(
             Duration::from_millis(bounds::LIFECYCLE_DEADLINE_MS * 2),
@@ -275,17 +282,17 @@ impl InstancePool {
         self: &Arc<Self>,
         scope: Scope,
         number: u64,
-        guest: Option<Guest>,
-    ) -> Result<InstanceHandle, Busy> {
+        instance: Option<Instance>,
+    ) -> Result<InstanceHandle, EnqueueError> {
         let alive = self
             .alive
             .clone()
             .try_acquire_owned()
-            .map_err(|_| Busy::Instances)?;
+            .map_err(|_| EnqueueError::Instances)?;
         let (jobs, mailbox) = mpsc::channel(bounds::MAILBOX_JOBS_MAX);
         let pool = self.clone();
         self.runtime.spawn(async move {
-            pool.work(scope, number, guest, mailbox).await;
+            pool.work(scope, number, instance, mailbox).await;
             drop(alive);
         });
         Ok(InstanceHandle { number, jobs })
@@ -295,15 +302,15 @@ impl InstancePool {
         &self,
         scope: Scope,
         number: u64,
-        guest: Option<Guest>,
+        instance: Option<Instance>,
         mut mailbox: mpsc::Receiver<Job>,
     ) {
-        let outcome = self.serve(&scope, number, guest, &mut mailbox).await;
+        let outcome = self.serve(&scope, number, instance, &mut mailbox).await;
         self.shared.bus.forget(number);
         if let Err(crash) = outcome {
             // The reply channels of waiting jobs are dropped, which answers them.
             drop(mailbox);
-            self.places.lock().take();
+            self.instances.lock().take();
             self.crashed.send_if_modified(|first| match first {
                 Some(_) => false,
                 None => {
@@ -318,19 +325,19 @@ impl InstancePool {
         &self,
         scope: &Scope,
         number: u64,
-        guest: Option<Guest>,
+        instance: Option<Instance>,
         mailbox: &mut mpsc::Receiver<Job>,
     ) -> Result<(), Crash> {
-        let mut guest = match guest {
-            Some(guest) => guest,
+        let mut instance = match instance {
+            Some(instance) => instance,
             None => {
-                let mut guest =
-                    Guest::instantiate(&self.loaded, &self.shared, scope, number).await?;
-                guest.activate().await?;
+                let mut instance =
+                    Instance::instantiate(&self.loaded, &self.shared, scope, number).await?;
+                instance.activate().await?;
                 if self.ready.load(Ordering::Acquire) {
-                    guest.ready().await?;
+                    instance.ready().await?;
                 }
-                guest
+                instance
             }
         };
         let idle = Duration::from_millis(bounds::INSTANCE_IDLE_MS);
@@ -338,7 +345,7 @@ impl InstancePool {
             match timeout(idle, mailbox.recv()).await {
                 Ok(Some(job)) => {
                     let started = Instant::now();
-                    let outcome = job.run(&mut guest).await;
+                    let outcome = job.run(&mut instance).await;
                     self.shared.metrics.call(started.elapsed());
                     outcome?;
                 }
@@ -347,15 +354,15 @@ impl InstancePool {
                 Err(_) => {}
             }
         }
-        guest.deactivate().await
+        instance.deactivate().await
     }
 
     /// Removes an idle instance from the pool, unless a job has just arrived.
     fn evict(&self, scope: &Scope, mailbox: &mpsc::Receiver<Job>) -> bool {
-        let mut places = self.places.lock();
+        let mut instances = self.instances.lock();
         let idle = mailbox.is_empty();
-        if idle && let Some(places) = places.as_mut() {
-            places.remove(scope);
+        if idle && let Some(instances) = instances.as_mut() {
+            instances.remove(scope);
         }
         idle
     }

@@ -4,7 +4,7 @@ use crate::{
     bindings::exports::jackfield::plugin::{
         chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools,
     },
-    instances::{engine::PluginEngine, state::State},
+    instances::{engine::PluginEngine, store_data::StoreData},
     lifecycle::{compile::Compiler, preflight},
 };
 use anyhow::{Context, Result, anyhow};
@@ -19,7 +19,7 @@ pub(crate) const VERSION: &str = "0.1.0";
 /// A component that is ready to be instantiated.
 pub(crate) struct Loaded {
     pub(crate) engine: PluginEngine,
-    pub(crate) instance: InstancePre<State>,
+    pub(crate) instance: InstancePre<StoreData>,
     pub(crate) exports: Exports,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Exports {
 /// A text that names the interface, the version, or what the manifest has to declare.
 pub(crate) fn load(
     engine: &PluginEngine,
-    linker: &Linker<State>,
+    linker: &Linker<StoreData>,
     compiler: &Compiler,
     bytes: &[u8],
     manifest: &Manifest,

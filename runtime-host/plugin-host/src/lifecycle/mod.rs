@@ -10,5 +10,6 @@ pub(crate) mod load;
 pub(crate) mod plugin;
 mod preflight;
 mod reconcile;
+pub(crate) mod registry;
 mod start;
 mod supervision;

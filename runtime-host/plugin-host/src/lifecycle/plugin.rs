@@ -5,7 +5,7 @@
 use crate::{
     Host,
     instances::{
-        guest::Guest,
+        instance::Instance,
         metrics::{Metrics, PluginStats},
         pool::InstancePool,
     },
@@ -41,7 +41,7 @@ pub(crate) struct Lifecycle {
     /// The compiled component, kept for restarts.
     pub(super) loaded: Option<Arc<Loaded>>,
     /// Instantiated and waiting for activation, in load order.
-    pub(super) prepared: Option<(Arc<InstancePool>, Guest)>,
+    pub(super) prepared: Option<(Arc<InstancePool>, Instance)>,
 }
 
 impl Plugin {
@@ -77,7 +77,7 @@ impl Plugin {
     pub(crate) fn stats(&self) -> PluginStats {
         self.metrics.read(
             &self.id,
-            self.pool.load().as_ref().map_or(0, |pool| pool.instances()),
+            self.pool.load().as_ref().map_or(0, |pool| pool.alive()),
         )
     }
 

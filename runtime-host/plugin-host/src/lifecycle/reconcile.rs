@@ -61,11 +61,11 @@ impl Plugins {
     /// Brings the running plugins in line with the packages that were found.
     async fn reconcile(&self, found: BTreeMap<Arc<str>, Package>) -> Result<()> {
         let host = &self.host;
-        let known = host.plugins.read().clone();
+        let known = host.plugins.all();
         for (id, plugin) in &known {
             if !found.contains_key(id) {
                 plugin.unload(host).await?;
-                host.plugins.write().remove(id);
+                host.plugins.remove(id);
                 tracing::info!(plugin = &**id, "plugin is gone");
             }
         }
@@ -89,7 +89,7 @@ impl Plugins {
             .map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
         let plugin = Plugin::new(package, disabled, self.host.restart_ms);
-        self.host.plugins.write().insert(id, plugin);
+        self.host.plugins.insert(plugin);
         Ok(())
     }
 
@@ -117,42 +117,12 @@ impl Plugins {
     /// the end.
     pub(crate) async fn start_all(&self) -> Result<()> {
         let host = &self.host;
-        let plugins = host.plugins.read().clone();
-        let enabled: BTreeMap<_, _> = plugins
-            .iter()
-            .filter(|(_, plugin)| plugin.state() != State::Disabled)
-            .collect();
-        let manifests: Vec<Arc<Manifest>> = enabled
-            .values()
-            .map(|plugin| plugin.package.load().manifest.clone())
-            .collect();
-        let resolution = resolve(
-            manifests
-                .iter()
-                .map(|manifest| Candidate::from(&**manifest)),
-        );
-        *host.order.write() = resolution
-            .order
-            .iter()
-            .map(|id| id.as_str().into())
-            .collect();
-        for (id, blocks) in &resolution.blocked {
-            let reasons: Vec<String> = blocks
-                .iter()
-                .map(|block| format!("{}: {block}", block.code()))
-                .collect();
-            if let Some(plugin) = plugins.get(id.as_str()) {
-                self.block(plugin, &reasons.join("; ")).await?;
-            }
-        }
+        self.resolve_order().await?;
         let mut preparing = Vec::new();
         let mut routes = BTreeMap::new();
-        for id in &resolution.order {
-            let Some(plugin) = plugins.get(id.as_str()) else {
-                continue;
-            };
-            if let Some(reason) = self.blocking_reason(plugin, &mut routes).await? {
-                self.block(plugin, &reason).await?;
+        for plugin in host.plugins.in_order() {
+            if let Some(reason) = self.blocking_reason(&plugin, &mut routes).await? {
+                self.block(&plugin, &reason).await?;
                 continue;
             }
             if plugin.state() == State::Blocked {
@@ -162,7 +132,7 @@ impl Plugins {
                     .await?;
             }
             if matches!(plugin.state(), State::Discovered | State::Unloaded) {
-                let (plugin, host) = (plugin.clone(), host.clone());
+                let host = host.clone();
                 preparing.push(tokio::spawn(async move {
                     let record = host.record(&plugin.id).await?;
                     plugin.prepare(&host, &record).await?;
@@ -182,6 +152,30 @@ impl Plugins {
         writes.collect::<()>().await;
         prepared.iter().for_each(|plugin| plugin.notify_ready());
         host.commit();
+        Ok(())
+    }
+
+    /// Computes the load order of the plugins that are not disabled, and blocks those whose relations to others cannot be satisfied.
+    async fn resolve_order(&self) -> Result<()> {
+        let plugins = self.host.plugins.all();
+        let manifests: Vec<Arc<Manifest>> = plugins
+            .values()
+            .filter(|plugin| plugin.state() != State::Disabled)
+            .map(|plugin| plugin.package.load().manifest.clone())
+            .collect();
+        let candidates = manifests.iter();
+        let resolution = resolve(candidates.map(|manifest| Candidate::from(&**manifest)));
+        let order = resolution.order.iter().map(|id| id.as_str().into());
+        self.host.plugins.set_order(order.collect());
+        for (id, blocks) in &resolution.blocked {
+            let reasons: Vec<String> = blocks
+                .iter()
+                .map(|block| format!("{}: {block}", block.code()))
+                .collect();
+            if let Some(plugin) = plugins.get(id.as_str()) {
+                self.block(plugin, &reasons.join("; ")).await?;
+            }
+        }
         Ok(())
     }
 
@@ -251,7 +245,7 @@ impl Plugins {
         let known: BTreeMap<_, _> = self
             .host
             .plugins
-            .read()
+            .all()
             .iter()
             .map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint))
             .collect();

@@ -6,9 +6,9 @@ use crate::{
     imports::fetch::Fetcher,
     instances::{
         bus::Bus,
-        guest::{Crash, Guest, meta},
+        context::PluginContext,
+        instance::{Crash, Instance, meta},
         pool::InstancePool,
-        shared::Shared,
     },
     lifecycle::{
         catalog::{Package, component_bytes},
@@ -85,8 +85,8 @@ impl Plugin {
         let loaded = lifecycle.loaded.clone().context("nothing is loaded")?;
         let pool = self.new_pool(host, loaded.clone(), record).await?;
         match self.checked(&loaded, &pool).await {
-            Ok(guest) => {
-                lifecycle.prepared = Some((pool, guest));
+            Ok(instance) => {
+                lifecycle.prepared = Some((pool, instance));
                 self.step(host, lifecycle, Event::Prepare, None)
                     .await
                     .map(drop)
@@ -107,7 +107,7 @@ impl Plugin {
         &self,
         loaded: &Arc<Loaded>,
         pool: &Arc<InstancePool>,
-    ) -> Result<Guest, StartError> {
+    ) -> Result<Instance, StartError> {
         let info = meta(loaded, &pool.shared)
             .await
             .map_err(StartError::Crashed)?;
@@ -144,7 +144,7 @@ impl Plugin {
             .filter(|name| !name.is_empty());
         let display_name = display_name.unwrap_or(&manifest.title).into();
         Ok(InstancePool::new(loaded, host.runtime.clone(), |pool| {
-            Shared {
+            PluginContext {
                 id: self.id.clone(),
                 manifest_text: manifest.text().into(),
                 plugin_user_id: manifest.plugin_user_id().into(),
@@ -176,10 +176,10 @@ impl Plugin {
         writes: &mut Writes,
     ) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
-        let Some((pool, guest)) = lifecycle.prepared.take() else {
+        let Some((pool, instance)) = lifecycle.prepared.take() else {
             return Ok(());
         };
-        match pool.activate(guest).await {
+        match pool.activate(instance).await {
             Ok(()) => {
                 // The plugin serves before its status says so.
                 self.install(host, pool);
@@ -212,12 +212,12 @@ impl Plugin {
             let loaded = self.compile(host, &self.package.load_full()).await?;
             let record = host.record(&self.id).await?;
             let pool = self.new_pool(host, loaded.clone(), &record).await?;
-            let guest = match self.checked(&loaded, &pool).await {
-                Ok(guest) => guest,
+            let instance = match self.checked(&loaded, &pool).await {
+                Ok(instance) => instance,
                 Err(StartError::Blocked(reason)) => bail!("{reason}"),
                 Err(StartError::Crashed(crash)) => return Err(crash.into()),
             };
-            pool.activate(guest).await?;
+            pool.activate(instance).await?;
             pool.ready();
             anyhow::Ok((loaded, pool))
         };

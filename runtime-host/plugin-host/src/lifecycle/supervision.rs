@@ -2,7 +2,7 @@
 
 use crate::{
     Host,
-    instances::{guest::Crash, pool::InstancePool},
+    instances::{instance::Crash, pool::InstancePool},
     lifecycle::plugin::{Plugin, Writes},
     now_ms,
 };

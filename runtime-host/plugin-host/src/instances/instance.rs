@@ -7,8 +7,8 @@ use crate::{
         chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools,
     },
     instances::{
-        shared::Shared,
-        state::{Scope, State, tick},
+        context::PluginContext,
+        store_data::{Scope, StoreData, tick},
     },
     lifecycle::load::Loaded,
 };
@@ -68,14 +68,14 @@ impl Crash {
 }
 
 /// An instance and what it exports.
-pub(crate) struct Guest {
-    pub(crate) store: Store<State>,
-    pub(crate) lifecycle: lifecycle::Guest,
-    pub(crate) http: Option<http_handler::Guest>,
-    pub(crate) events: Option<event_handler::Guest>,
-    pub(crate) chat: Option<chat_handler::Guest>,
-    pub(crate) hooks: Option<hook_handler::Guest>,
-    pub(crate) tools: Option<tools::Guest>,
+pub(crate) struct Instance {
+    pub(super) store: Store<StoreData>,
+    pub(super) lifecycle: lifecycle::Guest,
+    pub(super) http: Option<http_handler::Guest>,
+    pub(super) events: Option<event_handler::Guest>,
+    pub(super) chat: Option<chat_handler::Guest>,
+    pub(super) hooks: Option<hook_handler::Guest>,
+    pub(super) tools: Option<tools::Guest>,
 }
 
 /// Deadline and fuel of a call; its time runs already.
@@ -129,11 +129,11 @@ impl CallBudget {
     }
 }
 
-impl Guest {
+impl Instance {
     /// Creates an instance, without activating it.
     pub(crate) async fn instantiate(
         loaded: &Loaded,
-        shared: &Arc<Shared>,
+        shared: &Arc<PluginContext>,
         scope: &Scope,
         number: u64,
     ) -> Result<Self, Crash> {
@@ -142,33 +142,22 @@ impl Guest {
         let starting = async {
             let instance = loaded.instance.instantiate_async(&mut store).await?;
             let exports = &loaded.exports;
-            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-            let http = exports
-                .http
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
-            let events = exports
-                .events
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
-            let chat = exports
-                .chat
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
-            let hooks = exports
-                .hooks
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
-            let tools = exports
-                .tools
-                .as_ref()
-                .map(|indices| indices.load(&mut store, &instance))
-                .transpose()?;
-            wasmtime::Result::Ok((lifecycle, http, events, chat, hooks, tools))
+            macro_rules! optional {
+                ($indices:expr) => {
+                    match &$indices {
+                        Some(indices) => Some(indices.load(&mut store, &instance)?),
+                        None => None,
+                    }
+                };
+            }
+            wasmtime::Result::Ok((
+                exports.lifecycle.load(&mut store, &instance)?,
+                optional!(exports.http),
+                optional!(exports.events),
+                optional!(exports.chat),
+                optional!(exports.hooks),
+                optional!(exports.tools),
+            ))
         };
         let (lifecycle, http, events, chat, hooks, tools) = budget.run("start", starting).await?;
         Ok(Self {
@@ -182,9 +171,14 @@ impl Guest {
         })
     }
 
+    /// Names the instance within its plugin.
+    pub(super) fn number(&self) -> u64 {
+        self.store.data().number
+    }
+
     /// The first call.
     pub(crate) async fn activate(&mut self) -> Result<(), Crash> {
-        let State { shared, scope, .. } = self.store.data();
+        let StoreData { shared, scope, .. } = self.store.data();
         let context = lifecycle::Context {
             plugin_id: shared.id.to_string(),
             instance_id: shared.instance_id.clone(),
@@ -235,7 +229,7 @@ impl Guest {
     }
 }
 
-fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> CallBudget {
+fn arm(store: &mut Store<StoreData>, deadline_ms: u64, hops: u8) -> CallBudget {
     let fuel = store.data().shared.quota.fuel;
     store
         .data_mut()
@@ -257,7 +251,10 @@ fn arm(store: &mut Store<State>, deadline_ms: u64, hops: u8) -> CallBudget {
 ///
 /// # Errors
 /// It cannot be instantiated, or it crashes.
-pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<PluginInfo, Crash> {
+pub(crate) async fn meta(
+    loaded: &Loaded,
+    shared: &Arc<PluginContext>,
+) -> Result<PluginInfo, Crash> {
     let mut store = store(loaded, shared, Scope::Host, 0);
     let budget = arm(&mut store, bounds::START_DEADLINE_MS, 0);
     let starting = async {
@@ -276,8 +273,13 @@ pub(crate) async fn meta(loaded: &Loaded, shared: &Arc<Shared>) -> Result<Plugin
     budget.run("get-info", asking).await
 }
 
-fn store(loaded: &Loaded, shared: &Arc<Shared>, scope: Scope, number: u64) -> Store<State> {
-    let state = State::new(shared.clone(), scope, number, loaded.engine.scheduler());
+fn store(
+    loaded: &Loaded,
+    shared: &Arc<PluginContext>,
+    scope: Scope,
+    number: u64,
+) -> Store<StoreData> {
+    let state = StoreData::new(shared.clone(), scope, number, loaded.engine.scheduler());
     let mut store = Store::new(loaded.engine.wasmtime(), state);
     store.limiter(|state| state.limiter());
     store.epoch_deadline_callback(tick);

@@ -1,10 +1,10 @@
 //! The data of one store: a WASI context without files and sockets, the limiter, the deadline of the call, and the plugin that it belongs to.
 //!
-//! Instances share only [`Shared`], which is one plugin's.
+//! Instances share only [`PluginContext`], which is one plugin's.
 
 use crate::{
     authority::AuditAggregator,
-    instances::{log::PluginLog, shared::Shared},
+    instances::{context::PluginContext, log::PluginLog},
 };
 use limits::plugin as bounds;
 use plugin_store::Level;
@@ -37,8 +37,8 @@ impl Scope {
 }
 
 /// What a store holds besides its instance.
-pub(crate) struct State {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct StoreData {
+    pub(crate) shared: Arc<PluginContext>,
     pub(crate) scope: Scope,
     /// Names the instance on the bus.
     pub(crate) number: u64,
@@ -53,9 +53,9 @@ pub(crate) struct State {
     ends: Instant,
 }
 
-impl State {
+impl StoreData {
     pub(crate) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<PluginContext>,
         scope: Scope,
         number: u64,
         scheduler: Arc<Scheduler>,
@@ -98,7 +98,7 @@ impl State {
     }
 }
 
-impl WasiView for State {
+impl WasiView for StoreData {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
@@ -108,7 +108,7 @@ impl WasiView for State {
 }
 
 /// Runs at ticks while a plugin computes: others get their turn, and a call whose time is over ends.
-pub(crate) fn tick(context: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+pub(crate) fn tick(context: StoreContextMut<'_, StoreData>) -> wasmtime::Result<UpdateDeadline> {
     match Instant::now() >= context.data().ends {
         true => Ok(UpdateDeadline::Interrupt),
         false => Ok(context.data().scheduler.tick()),

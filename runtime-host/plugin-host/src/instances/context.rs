@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use std::sync::{Arc, Weak};
 
 /// One plugin, as its instances see it.
-pub(crate) struct Shared {
+pub(crate) struct PluginContext {
     pub(crate) id: Arc<str>,
     pub(crate) manifest: Arc<Manifest>,
     /// The manifest as JSON, given to `activate`.
@@ -34,7 +34,7 @@ pub(crate) struct Shared {
     pub(crate) pool: Weak<InstancePool>,
 }
 
-impl Shared {
+impl PluginContext {
     /// All settings as a JSON object.
     pub(crate) fn settings_text(&self) -> String {
         serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())
