@@ -4,7 +4,7 @@
 
 use crate::{
     config::{Config, Direct},
-    directory::{Asker, state::UserView},
+    directory::{DirectoryClient, state::UserView},
     metrics::Metrics,
     rate::{Addresses, Bucket},
     room::Room,
@@ -43,16 +43,23 @@ pub struct ConnRef {
 }
 
 /// Why a connection is not admitted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AdmissionError {
     /// The process is about to end.
+    #[error("the server is shutting down")]
     Draining,
-    /// The address has as many connections as it may.
-    Address,
-    /// The cap on all connections.
-    Full,
-    /// The address comes too often; milliseconds until it may come again.
-    TooFast(u32),
+    /// The limit of connections of one address.
+    #[error("too many connections from this address")]
+    AddressConnections,
+    /// The limit of all connections.
+    #[error("the server has reached its connection limit")]
+    Connections,
+    /// The rate of handshakes of one address.
+    #[error("too many handshakes from this address")]
+    HandshakeRate {
+        /// Milliseconds until the address may connect again.
+        wait_ms: u32,
+    },
 }
 
 /// A connection of an identity, as others find it.
@@ -128,7 +135,7 @@ pub struct Hub {
     /// Counters.
     pub metrics: Metrics,
     /// The client of the directory.
-    pub edge: Asker,
+    pub directory: DirectoryClient,
     /// Verifies tokens; replaced when keys change.
     pub verifier: RwLock<Arc<identity::Verifier>>,
     /// What `connected.protocol.limits` says.
@@ -176,7 +183,7 @@ impl Hub {
     pub fn new(
         config: Config,
         metrics: Metrics,
-        edge: Asker,
+        directory: DirectoryClient,
         verifier: identity::Verifier,
         connections_max: usize,
     ) -> Self {
@@ -189,7 +196,7 @@ impl Hub {
             config,
             protocol: envelope::reply::protocol(&advertised),
             metrics,
-            edge,
+            directory,
             verifier: RwLock::new(Arc::new(verifier)),
             advertised,
             origin: RwLock::new("".into()),
@@ -247,21 +254,21 @@ impl Hub {
     ///
     /// # Errors
     /// Why there is none.
-    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), NoPlace> {
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<(), AdmissionError> {
         if self.draining.load(Ordering::Acquire) {
-            return Err(NoPlace::Draining);
+            return Err(AdmissionError::Draining);
         }
         self.handshakes
             .take(address, self.monotonic_ms())
-            .map_err(NoPlace::TooFast)?;
+            .map_err(|wait_ms| AdmissionError::HandshakeRate { wait_ms })?;
         let mut addresses = self.addresses.lock();
         let mine = addresses.get(&address).copied().unwrap_or(0);
         if mine >= self.config.socket.connections_per_address_max {
-            return Err(NoPlace::Address);
+            return Err(AdmissionError::AddressConnections);
         }
         if self.connections.fetch_add(1, Ordering::AcqRel) >= self.connections_max {
             self.connections.fetch_sub(1, Ordering::AcqRel);
-            return Err(NoPlace::Full);
+            return Err(AdmissionError::Connections);
         }
         addresses.insert(address, mine + 1);
         drop(addresses);

@@ -9,6 +9,7 @@ mod advertised;
 pub mod config;
 pub mod directory;
 pub mod frame;
+mod http_handoff;
 mod hub;
 mod metrics;
 mod plugins;
@@ -20,8 +21,9 @@ mod shard;
 
 pub use advertised::limits as advertised_limits;
 pub use config::Config;
+pub use http_handoff::{HttpHandoff, HttpSocket};
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
-pub use server::{Gateway, Handover, Passed, bind, connections_max};
+pub use server::{Gateway, bind, connections_max};
 pub use shard::{assembly, handshake::client_address};

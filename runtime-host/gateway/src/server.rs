@@ -1,6 +1,7 @@
-//! Starts and stops the gateway: the listener, the shard threads, and the hand-over of ordinary HTTP requests.
+//! Starts and stops the gateway: the listener, the acceptor and the shard threads.
 
 use crate::{
+    http_handoff::HttpHandoff,
     hub::Hub,
     rate::Bucket,
     shard::{Message, Shard, WAKER, inbox::ShardHandle},
@@ -13,58 +14,12 @@ use limits::{
 use mio::{Poll, Waker, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::{
-    io::{self, Write},
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
+    io,
+    net::{SocketAddr, ToSocketAddrs},
     sync::{Arc, atomic::Ordering},
     thread::JoinHandle,
     time::Duration,
 };
-use tokio::sync::mpsc;
-
-/// A socket that wants ordinary HTTP, with the bytes already read from it.
-#[derive(Debug)]
-pub struct Passed {
-    /// The socket, non-blocking.
-    pub stream: std::net::TcpStream,
-    /// What was read from it.
-    pub read: Vec<u8>,
-    /// The peer.
-    pub peer: IpAddr,
-}
-
-/// Where sockets go that want ordinary HTTP.
-#[derive(Debug, Clone)]
-pub struct Handover(mpsc::Sender<Passed>);
-
-impl Handover {
-    /// Both ends; at most [`IN_FLIGHT_MAX`] sockets wait.
-    #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Passed>) {
-        let (sender, receiver) = mpsc::channel(IN_FLIGHT_MAX);
-        (Self(sender), receiver)
-    }
-
-    /// Passes a socket on; when too many wait already it is answered with 503 here.
-    pub(crate) fn give(&self, stream: TcpStream, read: Vec<u8>, peer: IpAddr) {
-        if let Err(refused) = self.0.try_send(Passed {
-            stream: stream.into(),
-            read,
-            peer,
-        }) {
-            let mut stream = match refused {
-                mpsc::error::TrySendError::Full(passed)
-                | mpsc::error::TrySendError::Closed(passed) => passed.stream,
-            };
-            let body = r#"{"error":"too many requests are waiting","code":"OVERLOADED"}"#;
-            // A peer that does not take the short answer at once has no use for it.
-            let _ = write!(
-                stream,
-                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    }
-}
 
 /// Listens at `address` (`host:port`) with a queue that a storm of reconnects fits.
 ///
@@ -109,13 +64,13 @@ impl Gateway {
     pub fn start(
         hub: Arc<Hub>,
         listener: std::net::TcpListener,
-        judges: Vec<Box<dyn Validator>>,
-        handover: &Handover,
+        validators: Vec<Box<dyn Validator>>,
+        http_handoff: &HttpHandoff,
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        let mut polls = Vec::with_capacity(judges.len());
-        let mut handles = Vec::with_capacity(judges.len());
-        for _ in &judges {
+        let mut polls = Vec::with_capacity(validators.len());
+        let mut handles = Vec::with_capacity(validators.len());
+        for _ in &validators {
             let poll = Poll::new()?;
             handles.push(ShardHandle::new(
                 Arc::new(Waker::new(poll.registry(), WAKER)?),
@@ -125,12 +80,12 @@ impl Gateway {
         }
         hub.set_shards(handles.clone());
         let shared: Arc<[ShardHandle]> = handles.into();
-        let mut shards = Vec::with_capacity(judges.len());
-        for (index, (judge, poll)) in judges.into_iter().zip(polls).enumerate() {
-            let (hub, shared, handover) = (hub.clone(), shared.clone(), handover.clone());
+        let mut shards = Vec::with_capacity(validators.len());
+        for (index, (validator, poll)) in validators.into_iter().zip(polls).enumerate() {
+            let (hub, shared, http_handoff) = (hub.clone(), shared.clone(), http_handoff.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}"));
             shards.push(thread.spawn(move || {
-                Shard::new(index as u16, hub, shared, judge, handover, poll).run()
+                Shard::new(index as u16, hub, shared, validator, http_handoff, poll).run()
             })?);
         }
         let accepting = hub.clone();

@@ -2,11 +2,11 @@
 //!
 //! A test binary of its own: the shards are found by the names of this process's threads.
 
-#[path = "plugins/ground.rs"]
+#[path = "plugins/fixture.rs"]
 #[allow(dead_code, reason = "the tests of plugins use the rest")]
-mod ground;
+mod fixture;
 
-use ground::Ground;
+use fixture::Fixture;
 use std::{fs, thread, time::Duration};
 
 /// How often the shards' threads have gone to sleep.
@@ -27,9 +27,9 @@ fn sleeps() -> u64 {
 
 #[test]
 fn a_shard_with_idle_connections_sleeps() {
-    let ground = Ground::start(2, None);
+    let fixture = Fixture::start(2, None);
     let _clients: Vec<_> = (0..8)
-        .map(|at| ground.join(&format!("user-{at}")))
+        .map(|at| fixture.join(&format!("user-{at}")))
         .collect();
     // The deadlines of the request heads come up once more after the upgrade.
     let settled_ms = limits::socket::HEAD_TIMEOUT_MS / 5 + 4 * limits::socket::TIMER_TICK_MS;

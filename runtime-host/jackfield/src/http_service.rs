@@ -4,7 +4,7 @@ use crate::directory_client::DirectoryClient;
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
-use gateway::{Gateway, Hub, Passed, rate::Addresses};
+use gateway::{Gateway, HttpSocket, Hub, rate::Addresses};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
@@ -83,8 +83,8 @@ fn text(status: StatusCode, kind: &'static str, body: String) -> Response<Body> 
 }
 
 /// Serves sockets until their channel closes.
-pub(crate) async fn serve(service: Arc<HttpService>, mut passed: mpsc::Receiver<Passed>) {
-    while let Some(socket) = passed.recv().await {
+pub(crate) async fn serve(service: Arc<HttpService>, mut sockets: mpsc::Receiver<HttpSocket>) {
+    while let Some(socket) = sockets.recv().await {
         let service = service.clone();
         tokio::spawn(async move {
             if let Err(error) = connection(service, socket).await {
@@ -94,10 +94,10 @@ pub(crate) async fn serve(service: Arc<HttpService>, mut passed: mpsc::Receiver<
     }
 }
 
-async fn connection(service: Arc<HttpService>, passed: Passed) -> Result<()> {
-    let peer = passed.stream.peer_addr()?;
-    let (reader, writer) = TcpStream::from_std(passed.stream)?.into_split();
-    let io = tokio::io::join(Cursor::new(passed.read).chain(reader), writer);
+async fn connection(service: Arc<HttpService>, socket: HttpSocket) -> Result<()> {
+    let peer = socket.stream.peer_addr()?;
+    let (reader, writer) = TcpStream::from_std(socket.stream)?.into_split();
+    let io = tokio::io::join(Cursor::new(socket.read).chain(reader), writer);
     let service = service_fn(move |request: Request<Incoming>| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.handle(request, peer).await) }
@@ -229,7 +229,7 @@ impl HttpService {
             let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max});
             return answer(StatusCode::SERVICE_UNAVAILABLE, &body);
         }
-        match self.hub.edge.is_following() {
+        match self.hub.directory.is_following() {
             true => answer(StatusCode::OK, &json!({"status": "ready"})),
             false => answer(
                 StatusCode::OK,

@@ -93,7 +93,7 @@ impl Shard {
                 "oderId cannot change while a server is joined or viewed; leave them first".into(),
             ));
         }
-        match hub.edge.known_user(&user_id) {
+        match hub.directory.known_user(&user_id) {
             Some(view) => self.know_user(slot, wish, user_id, proven, &view, request_id),
             None => {
                 let question = Question::User(user_id.clone());

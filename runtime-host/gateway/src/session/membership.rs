@@ -26,7 +26,7 @@ impl Shard {
         look: bool,
         request_id: Option<&str>,
     ) {
-        match self.hub.edge.known_server(&access.server_id) {
+        match self.hub.directory.known_server(&access.server_id) {
             Some(view) => self.enter_known(slot, access, look, request_id, &view),
             None => {
                 let question = Question::Server(access.server_id.as_str().into());
@@ -140,7 +140,7 @@ impl Shard {
                 verified: person.profile.verified,
                 password: access.password.clone(),
                 invite: access.invite.clone(),
-                view: look,
+                view_only: look,
             };
             let pending = Pending::Join {
                 question: question.clone(),
@@ -384,9 +384,11 @@ impl Shard {
     pub(crate) fn answered(&mut self, to: crate::hub::ConnRef, answer: Answer) {
         let Some(slot) = self.resolve(to) else { return };
         let session = self.conn(slot).and_then(|conn| conn.session.as_mut());
-        let Some(pending) =
-            session.and_then(|session| session.pending.take_if(|pending| pending.waits_for_edge()))
-        else {
+        let Some(pending) = session.and_then(|session| {
+            session
+                .pending
+                .take_if(|pending| pending.waits_for_directory())
+        }) else {
             return;
         };
         self.make_ready(slot);
@@ -452,9 +454,9 @@ impl Shard {
             );
         }
         // The view may have changed while the edge decided; a ban since then holds.
-        match self.hub.edge.known_server(&access.server_id) {
+        match self.hub.directory.known_server(&access.server_id) {
             Some(view) if !view.gone && !view.bans.contains(&*question.user_id) => {
-                self.go_in(slot, &view, access, question.view)
+                self.go_in(slot, &view, access, question.view_only)
             }
             _ => self.deny(
                 slot,

@@ -539,7 +539,7 @@ impl Shard {
             return;
         };
         session.pending = Some(Box::new(pending));
-        if !self.hub.edge.ask(reference, question) {
+        if !self.hub.directory.ask(reference, question) {
             self.answered(reference, crate::directory::Answer::Unavailable);
         }
     }

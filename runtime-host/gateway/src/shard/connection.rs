@@ -142,7 +142,7 @@ pub(crate) enum Pending {
 
 impl Pending {
     /// Whether the directory has to answer.
-    pub(crate) fn waits_for_edge(&self) -> bool {
+    pub(crate) fn waits_for_directory(&self) -> bool {
         !matches!(self, Self::Plugins(_) | Self::Judges(_))
     }
 }

@@ -16,6 +16,7 @@ pub(crate) mod writing;
 use crate::{
     directory::{Answer, state::ServerView},
     frame::close,
+    http_handoff::HttpHandoff,
     hub::{ConnRef, Hub},
     metrics::Metrics,
     plugins::{
@@ -23,7 +24,6 @@ use crate::{
         publish::Publication,
     },
     room::{Room, outbox::LocalRoom},
-    server::Handover,
     shard::{
         connection::{Conn, Phase},
         inbox::{Inbox, Lost, ShardHandle},
@@ -144,7 +144,7 @@ pub(crate) struct Shard {
     pub(crate) free: Vec<u32>,
     /// Connections whose request head was awaited, oldest first; those at the front still are.
     pub(crate) heads: VecDeque<ConnRef>,
-    pub(crate) handover: Handover,
+    pub(crate) http_handoff: HttpHandoff,
     pub(crate) poll: Poll,
     pub(crate) inbox: Inbox,
     pub(crate) ready: Vec<u32>,
@@ -177,7 +177,7 @@ impl Shard {
         hub: Arc<Hub>,
         shards: Arc<[ShardHandle]>,
         judge: Box<dyn Validator>,
-        handover: Handover,
+        http_handoff: HttpHandoff,
         poll: Poll,
     ) -> Self {
         let now_ms = hub.monotonic_ms();
@@ -192,7 +192,7 @@ impl Shard {
             now_ms,
             free: Vec::new(),
             heads: VecDeque::new(),
-            handover,
+            http_handoff,
             poll,
             inbox: Inbox::default(),
             ready: Vec::new(),

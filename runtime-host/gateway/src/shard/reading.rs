@@ -7,7 +7,7 @@ use crate::{
         Shard,
         assembly::{Arriving, NOT_UTF8, misplaced},
         connection::{Conn, Phase},
-        handshake,
+        handshake::{self, Refusal},
     },
 };
 use bytes::Bytes;
@@ -267,12 +267,12 @@ impl Shard {
             handshake::Request::Http => {
                 let (bytes, address) = (bytes.to_vec(), conn.address);
                 if let Some(stream) = self.drop_conn(slot) {
-                    self.handover.give(stream, bytes, address);
+                    self.http_handoff.send(stream, bytes, address);
                 }
                 None
             }
-            handshake::Request::Refused { reason, response } => {
-                self.refuse_head(slot, reason, &response);
+            handshake::Request::Refused(refusal) => {
+                self.refuse_head(slot, &refusal);
                 None
             }
             handshake::Request::Upgrade {
@@ -280,12 +280,8 @@ impl Shard {
                 address,
                 head_bytes,
             } => {
-                if let Err(why) = hub.admit(address) {
-                    if let handshake::Request::Refused { reason, response } =
-                        handshake::no_place(why)
-                    {
-                        self.refuse_head(slot, reason, &response);
-                    }
+                if let Err(error) = hub.admit(address) {
+                    self.refuse_head(slot, &error.into());
                     return None;
                 }
                 conn.admitted = true;
@@ -296,11 +292,11 @@ impl Shard {
         }
     }
 
-    pub(crate) fn refuse_head(&mut self, slot: u32, reason: &'static str, response: &str) {
-        Metrics::count(&self.hub.metrics.handshakes_refused, reason);
+    pub(crate) fn refuse_head(&mut self, slot: u32, refusal: &Refusal) {
+        Metrics::count(&self.hub.metrics.handshakes_refused, refusal.reason);
         let Some(conn) = self.conn(slot) else { return };
         let _ = conn.queue.get_or_insert_default().push(
-            Bytes::copy_from_slice(response.as_bytes()),
+            Bytes::copy_from_slice(refusal.response.as_bytes()),
             0,
             usize::MAX,
         );

@@ -1,20 +1,24 @@
 //! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
 
-use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, event};
+use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, event};
 use plugin_bus::{Interest, OfferKind, Outcome, Topic};
 use serde_json::{Value, json};
 
 #[test]
 fn without_interest_the_bytes_are_the_same() {
-    let texts = [None, Some((|_| Interest::None) as crate::ground::Wish)].map(|wish| {
-        let ground = Ground::start(2, wish);
-        let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let texts = [
+        None,
+        Some((|_| Interest::None) as crate::fixture::InterestRule),
+    ]
+    .map(|rule| {
+        let fixture = Fixture::start(2, rule);
+        let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
         alice.send(chat("hello"));
         alice.send(event("vote:cast", 1));
         let chat = bob.expect_text("chat_message");
         let mut voted = bob.expect("plugin_event");
         assert!(voted["emittedAt"].take().is_u64(), "the server's clock");
-        assert!(ground.nothing_offered());
+        assert!(fixture.nothing_offered());
         (chat, voted)
     });
     assert_eq!(texts[0], texts[1]);
@@ -23,8 +27,8 @@ fn without_interest_the_bytes_are_the_same() {
 
 #[test]
 fn what_nobody_listens_to_is_not_looked_at() {
-    let ground = Ground::start(2, Some(|_| Interest::Inform));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let mut in_channel = chat("x");
     in_channel["channelId"] = "general".into();
     // Which topics, how often interest is asked for then, and whether the channel is remembered.
@@ -34,15 +38,15 @@ fn what_nobody_listens_to_is_not_looked_at() {
         (&[Topic::Channels], 0, 1),
         (&[Topic::Chat], 1, 1),
     ] {
-        ground.set_topics(topics);
-        let before = ground.interests();
+        fixture.set_topics(topics);
+        let before = fixture.interests();
         alice.send(in_channel.clone());
         alice.send(event("vote:cast", 1));
         bob.expect("chat_message");
         bob.expect("plugin_event");
-        assert_eq!(ground.interests() - before, interests, "{topics:?}");
+        assert_eq!(fixture.interests() - before, interests, "{topics:?}");
         assert_eq!(
-            ground.hub.recent_channels(SERVER).map(|known| known.len()),
+            fixture.hub.recent_channels(SERVER).map(|known| known.len()),
             Some(channels),
             "{topics:?}"
         );
@@ -51,11 +55,11 @@ fn what_nobody_listens_to_is_not_looked_at() {
 
 #[test]
 fn whoever_listens_gets_a_copy_of_what_was_sent() {
-    let ground = Ground::start(2, Some(|_| Interest::Inform));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     alice.send(chat("hello"));
     let sent = bob.expect_text("chat_message");
-    let offered = ground.offered();
+    let offered = fixture.offered();
     assert_eq!(
         (&*offered.server_id, &offered.kind, &*offered.envelope),
         (SERVER, &OfferKind::Chat, sent.as_bytes())
@@ -74,54 +78,54 @@ fn whoever_listens_gets_a_copy_of_what_was_sent() {
         event_name: "vote:tally".into(),
         client_to_server: false,
     };
-    assert_eq!(ground.offered().kind, kind);
+    assert_eq!(fixture.offered().kind, kind);
     alice.send(event("vote:cast", 1));
     let kind = OfferKind::PluginEvent {
         plugin_id: PLUGIN.into(),
         event_name: "vote:cast".into(),
         client_to_server: true,
     };
-    assert_eq!(ground.offered().kind, kind);
+    assert_eq!(fixture.offered().kind, kind);
     // What judges refuse is nobody's to hear.
     alice.send(event("vote:hint", 1));
     assert_eq!(
         alice.expect("plugin_error")["code"],
         "DIRECTION_NOT_ALLOWED"
     );
-    assert!(ground.nothing_offered());
+    assert!(fixture.nothing_offered());
 }
 
 #[test]
 fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
-    let ground = Ground::start(2, Some(|_| Interest::Inform));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     // Nobody takes the offers: what is sent arrives all the same.
     (0..10).for_each(|at| alice.send(chat(&at.to_string())));
     assert_eq!(
         bob.chats(10),
         (0..10).map(|at| at.to_string()).collect::<Vec<_>>()
     );
-    (0..10).for_each(|_| drop(ground.offered()));
-    ground.set_room(false);
+    (0..10).for_each(|_| drop(fixture.offered()));
+    fixture.set_room(false);
     alice.send(chat("unheard"));
     assert_eq!(bob.chats(1), ["unheard"]);
     alice.send(chat("unheard too"));
     assert_eq!(bob.chats(1), ["unheard too"]);
     assert!(
-        ground.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1,
+        fixture.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1,
         "what was lost is counted"
     );
-    assert!(ground.nothing_offered());
+    assert!(fixture.nothing_offered());
 }
 
 #[test]
 fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
     for shards in [1, 2] {
-        let ground = Ground::start(shards, Some(decide));
+        let fixture = Fixture::start(shards, Some(decide));
         let [mut alice, mut bob, mut carol] =
-            ["alice", "bob", "carol"].map(|name| ground.join(name));
+            ["alice", "bob", "carol"].map(|name| fixture.join(name));
         alice.send(chat("first"));
-        let (first, ask) = ground.asked();
+        let (first, ask) = fixture.asked();
         assert_eq!(
             (&first["message"], &first["senderId"], &first["senderName"]),
             (&json!("first"), &json!("alice"), &json!("ALICE"))
@@ -131,30 +135,30 @@ fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
         }
         // A whole message of somebody else goes round meanwhile, on the same thread.
         bob.send(chat("bob's"));
-        let (bobs, bobs_ask) = ground.asked();
+        let (bobs, bobs_ask) = fixture.asked();
         assert_eq!(
             bobs["message"], "bob's",
             "the next message of the paused connection is not even read"
         );
-        ground.decide(bobs_ask, Outcome::Relay);
+        fixture.decide(bobs_ask, Outcome::Relay);
         assert_eq!(carol.chats(1), ["bob's"]);
-        assert!(ground.nothing_offered());
-        assert_eq!(ground.metric("jackfield_plugin_waiting"), 1);
+        assert!(fixture.nothing_offered());
+        assert_eq!(fixture.metric("jackfield_plugin_waiting"), 1);
 
-        ground.decide(ask, Outcome::Relay);
+        fixture.decide(ask, Outcome::Relay);
         for text in ["second", "third"] {
-            let (next, next_ask) = ground.asked();
+            let (next, next_ask) = fixture.asked();
             assert_eq!(next["message"], *text);
             // An answer counts once, and not for what waits next.
-            ground.decide(ask, Outcome::Consume);
-            ground.decide(next_ask, Outcome::Relay);
+            fixture.decide(ask, Outcome::Consume);
+            fixture.decide(next_ask, Outcome::Relay);
         }
         assert_eq!(carol.chats(3), ["first", "second", "third"]);
         assert_eq!(bob.chats(3), ["first", "second", "third"]);
         assert!(!alice.has("chat_message") && !alice.has("error"));
-        assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+        assert_eq!(fixture.metric("jackfield_plugin_waiting"), 0);
         let decisions = |kind: &str| {
-            ground.metric(&format!(
+            fixture.metric(&format!(
                 "jackfield_plugin_decisions_total{{kind=\"{kind}\"}}"
             ))
         };
@@ -170,13 +174,13 @@ type Change = fn(&mut Value);
 
 #[test]
 fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
-    let ground = Ground::start(2, Some(decide));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::start(2, Some(decide));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let rewrite = |alice: &mut Client, envelope: &Value, change: Change| {
         alice.send(envelope.clone());
-        let (mut waiting, ask) = ground.asked();
+        let (mut waiting, ask) = fixture.asked();
         change(&mut waiting);
-        ground.decide(ask, Outcome::Rewrite(waiting.to_string().into()));
+        fixture.decide(ask, Outcome::Rewrite(waiting.to_string().into()));
     };
     rewrite(&mut alice, &chat("heck"), |chat| {
         chat["message"] = "****".into()
@@ -223,18 +227,18 @@ fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
     }
     assert!(!bob.has("chat_message") && !bob.has("plugin_event"));
     assert_eq!(
-        ground.metric("jackfield_plugin_decisions_total{kind=\"bad_rewrite\"}"),
+        fixture.metric("jackfield_plugin_decisions_total{kind=\"bad_rewrite\"}"),
         7
     );
 }
 
 #[test]
 fn a_plugin_may_consume_or_refuse_what_waits() {
-    let ground = Ground::start(2, Some(decide));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::start(2, Some(decide));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let settle = |alice: &mut Client, envelope: Value, outcome: Outcome| {
         alice.send(envelope);
-        ground.decide(ground.asked().1, outcome);
+        fixture.decide(fixture.asked().1, outcome);
     };
     settle(&mut alice, event("vote:cast", 1), Outcome::Consume);
     let refuse = |code: &str| Outcome::Refuse {
@@ -290,16 +294,16 @@ fn a_plugin_may_consume_or_refuse_what_waits() {
 
 #[test]
 fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
-    let ground = Ground::with(1, Some(decide), |config| config.socket.decision_max_ms = 1);
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
+    let fixture = Fixture::with(1, Some(decide), |config| config.socket.decision_max_ms = 1);
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     alice.send(event("vote:cast", 1));
-    let (_, late) = ground.asked();
+    let (_, late) = fixture.asked();
     let told = alice.expect("plugin_error");
     assert_eq!(
         (&told["code"], told["retryAfterMs"].is_u64()),
         (&json!("PLUGIN_UNAVAILABLE"), true)
     );
-    ground.decide(late, Outcome::Relay);
+    fixture.decide(late, Outcome::Relay);
     // The connection goes on; here nobody has to decide.
     alice.send(event("vote:tally", 2));
     assert_eq!(
@@ -308,32 +312,32 @@ fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
         "the late one is not sent"
     );
     assert_eq!(
-        ground.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}"),
+        fixture.metric("jackfield_plugin_decisions_total{kind=\"deadline\"}"),
         1
     );
     assert_eq!(
-        ground.metric("jackfield_plugin_decisions_total{kind=\"late\"}"),
+        fixture.metric("jackfield_plugin_decisions_total{kind=\"late\"}"),
         1
     );
-    assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+    assert_eq!(fixture.metric("jackfield_plugin_waiting"), 0);
 }
 
 #[test]
 fn where_plugins_have_no_room_the_sender_may_try_again() {
-    let ground = Ground::start(1, Some(decide));
-    let (mut alice, mut bob) = (ground.join("alice"), ground.join("bob"));
-    ground.set_room(false);
+    let fixture = Fixture::start(1, Some(decide));
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
+    fixture.set_room(false);
     alice.send(chat("lost"));
     let told = alice.expect("error");
     assert_eq!(
         (&told["code"], told["retryAfterMs"].is_u64()),
         (&json!("PLUGIN_UNAVAILABLE"), true)
     );
-    ground.set_room(true);
+    fixture.set_room(true);
     alice.send(chat("again"));
-    let (waiting, ask) = ground.asked();
+    let (waiting, ask) = fixture.asked();
     assert_eq!(waiting["message"], "again");
-    ground.decide(ask, Outcome::Relay);
+    fixture.decide(ask, Outcome::Relay);
     assert_eq!(bob.chats(1), ["again"]);
 }
 
@@ -343,12 +347,12 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
     const PEOPLE: usize = 4;
     const MESSAGES: usize = 30;
     for seed in 1..=3_u64 {
-        let ground = Ground::with(2, Some(decide), |config| {
+        let fixture = Fixture::with(2, Some(decide), |config| {
             (config.rates.all.burst, config.rates.chat.burst) = (10_000, 10_000);
         });
-        let mut witness = ground.join("witness");
+        let mut witness = fixture.join("witness");
         let mut people: Vec<Client> = (0..PEOPLE)
-            .map(|at| ground.join(&format!("person-{at}")))
+            .map(|at| fixture.join(&format!("person-{at}")))
             .collect();
         for at in 0..MESSAGES {
             people
@@ -368,7 +372,7 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
         for _ in 0..PEOPLE * MESSAGES {
             // One question of a person is open at most: what has come is collected, and one of them, any, is answered.
             if open.is_empty() || draw(2) == 0 {
-                open.extend(ground.asked_by_now(open.is_empty()));
+                open.extend(fixture.asked_by_now(open.is_empty()));
             }
             assert!(open.len() <= PEOPLE);
             let (envelope, ask) = open.swap_remove(draw(open.len()));
@@ -400,7 +404,7 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
                     Outcome::Relay
                 }
             };
-            ground.decide(ask, outcome);
+            fixture.decide(ask, outcome);
         }
         let mut heard = vec![Vec::new(); PEOPLE];
         for _ in 0..relayed.iter().map(Vec::len).sum() {
@@ -428,36 +432,36 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
             // Whoever's event arrives waits for nothing any more.
             person.send(event("vote:tally", 1));
             witness.expect("plugin_event");
-            assert_eq!(ground.offered().decision, None);
+            assert_eq!(fixture.offered().decision, None);
         }
-        assert!(ground.nothing_offered());
-        assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+        assert!(fixture.nothing_offered());
+        assert_eq!(fixture.metric("jackfield_plugin_waiting"), 0);
     }
 }
 
 #[test]
 fn a_connection_may_end_while_it_waits() {
-    let mut ground = Ground::start(2, Some(decide));
+    let mut fixture = Fixture::start(2, Some(decide));
     let [mut alice, mut bob, mut carol, mut dave] =
-        ["alice", "bob", "carol", "dave"].map(|name| ground.join(name));
+        ["alice", "bob", "carol", "dave"].map(|name| fixture.join(name));
     // The client says goodbye: what it sent before is decided first.
     alice.send(chat("last words"));
-    let (_, ask) = ground.asked();
+    let (_, ask) = fixture.asked();
     alice.close();
-    ground.decide(ask, Outcome::Relay);
+    fixture.decide(ask, Outcome::Relay);
     assert_eq!(
         (bob.chats(1), dave.chats(1)),
         (vec!["last words".into()], vec!["last words".into()])
     );
     assert_eq!(bob.expect("user_left")["oderId"], "alice");
-    ground.decide(ask, Outcome::Relay);
+    fixture.decide(ask, Outcome::Relay);
     // The client is torn away; its place may be somebody else's when the decision comes.
-    let mut eve = ground.join("eve");
+    let mut eve = fixture.join("eve");
     eve.send(event("vote:cast", 1));
-    let (_, ask) = ground.asked();
+    let (_, ask) = fixture.asked();
     drop(eve);
-    let mut fred = ground.join("fred");
-    ground.decide(
+    let mut fred = fixture.join("fred");
+    fixture.decide(
         ask,
         Outcome::Refuse {
             code: "NOT_FOR_FRED".into(),
@@ -468,20 +472,20 @@ fn a_connection_may_end_while_it_waits() {
     assert_eq!(dave.expect("user_left")["oderId"], "eve");
     fred.send(event("vote:tally", 1));
     assert_eq!(dave.expect("plugin_event")["sourceUserId"], "fred");
-    assert!(ground.offered().decision.is_none() && !fred.has("plugin_error"));
+    assert!(fixture.offered().decision.is_none() && !fred.has("plugin_error"));
     // The server sends the sender away: what it sent goes no further.
     carol.send(chat("too late"));
-    let (_, ask) = ground.asked();
-    ground.revise(2, &[], json!({"bans": ["carol"]}));
+    let (_, ask) = fixture.asked();
+    fixture.revise(2, &[], json!({"bans": ["carol"]}));
     assert_eq!(carol.expect("access_denied")["code"], "BANNED");
-    ground.decide(ask, Outcome::Relay);
+    fixture.decide(ask, Outcome::Relay);
     assert_eq!(carol.expect("error")["code"], "NOT_A_MEMBER");
     // The host ends.
     bob.send(chat("never"));
-    let (_, ask) = ground.asked();
-    ground.end();
-    ground.decide(ask, Outcome::Relay);
-    assert_eq!(ground.metric("jackfield_plugin_waiting"), 0);
+    let (_, ask) = fixture.asked();
+    fixture.end();
+    fixture.decide(ask, Outcome::Relay);
+    assert_eq!(fixture.metric("jackfield_plugin_waiting"), 0);
     assert!(
         !dave.until_closed().contains(&"\"chat_message\"".to_owned()),
         "what nobody decided about is not sent"

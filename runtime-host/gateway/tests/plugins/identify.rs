@@ -1,13 +1,13 @@
 //! Identities that need an answer of the directory.
 
-use crate::ground::{Ground, PROTECTED, SERVER};
+use crate::fixture::{Fixture, PROTECTED, SERVER};
 use identity::SigningKey;
 use serde_json::{Value, json};
 
 #[test]
 fn a_refusal_after_a_question_to_the_directory_names_the_request() {
-    let ground = Ground::start(1, None);
-    let mut client = ground.connect();
+    let fixture = Fixture::start(1, None);
+    let mut client = fixture.connect();
     client.send(
         json!({"type": "identify", "oderId": PROTECTED, "displayName": "P", "requestId": "r1"}),
     );
@@ -19,9 +19,9 @@ fn a_refusal_after_a_question_to_the_directory_names_the_request() {
 }
 
 /// The proof of `key` for the connection that `connected` opened.
-fn proof(ground: &Ground, key: &SigningKey, user: &str, connected: &Value) -> String {
+fn proof(fixture: &Fixture, key: &SigningKey, user: &str, connected: &Value) -> String {
     let message = identity::proof::message(
-        &ground.hub.origin.read(),
+        &fixture.hub.origin.read(),
         &identifiers::UserId::new(user).expect("a name"),
         connected["connectionId"].as_str().expect("an id"),
         connected["serverTime"].as_u64().expect("a time"),
@@ -31,18 +31,18 @@ fn proof(ground: &Ground, key: &SigningKey, user: &str, connected: &Value) -> St
 
 #[test]
 fn a_bound_key_proves_the_name_before_the_feed_tells_of_it() {
-    let ground = Ground::start(1, None);
-    let mut witness = ground.join("witness");
+    let fixture = Fixture::start(1, None);
+    let mut witness = fixture.join("witness");
     let key = SigningKey::from_seed(&[7; 32]);
     let mut connected_before = Vec::new();
     for (lock, verified) in [(true, false), (false, true)] {
-        let mut client = ground.connect();
+        let mut client = fixture.connect();
         let connected = client.expect("connected");
         client.send(json!({
             "type": "identify",
             "oderId": "free",
             "key": key.public_key().to_string(),
-            "proof": proof(&ground, &key, "free", &connected),
+            "proof": proof(&fixture, &key, "free", &connected),
             "lock": lock,
         }));
         client.send(json!({"type": "join_server", "serverId": SERVER}));

@@ -1,6 +1,6 @@
 //! What plugins hear, decide and send, through real sockets.
 
 mod deciding;
-mod ground;
+mod fixture;
 mod identify;
 mod publishing;

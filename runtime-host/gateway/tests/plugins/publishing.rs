@@ -1,6 +1,6 @@
 //! What plugins send in their own names, and what they may ask.
 
-use crate::ground::{Client, Ground, PLUGIN, SERVER, chat, decide, definition, event};
+use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, definition, event};
 use envelope::verdict::Status;
 use plugin_bus::{Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn polls() -> PluginSender {
 }
 
 fn publish(
-    ground: &Ground,
+    fixture: &Fixture,
     sender: PluginSender,
     name: &str,
     payload: Value,
@@ -38,7 +38,7 @@ fn publish(
             target_user_id: find("target"),
         },
     };
-    ground.runtime.block_on(ground.hub.send(&message))
+    fixture.runtime.block_on(fixture.hub.send(&message))
 }
 
 fn chat_message(sender: PluginSender, text: &str) -> OutgoingMessage {
@@ -52,21 +52,21 @@ fn chat_message(sender: PluginSender, text: &str) -> OutgoingMessage {
     }
 }
 
-fn say(ground: &Ground, sender: PluginSender, text: &str) -> Result<(), PublishError> {
-    ground
+fn say(fixture: &Fixture, sender: PluginSender, text: &str) -> Result<(), PublishError> {
+    fixture
         .runtime
-        .block_on(ground.hub.send(&chat_message(sender, text)))
+        .block_on(fixture.hub.send(&chat_message(sender, text)))
 }
 
-fn two(ground: &Ground) -> (Client, Client) {
-    (ground.join("alice"), ground.join("bob"))
+fn two(fixture: &Fixture) -> (Client, Client) {
+    (fixture.join("alice"), fixture.join("bob"))
 }
 
 #[test]
 fn an_event_of_a_plugin_carries_its_own_identity() {
-    let ground = Ground::start(2, Some(|_| Interest::None));
-    let (mut alice, mut bob) = two(&ground);
-    publish(&ground, polls(), "vote:tally", json!({"option": 1}), &[]).expect("sent");
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let (mut alice, mut bob) = two(&fixture);
+    publish(&fixture, polls(), "vote:tally", json!({"option": 1}), &[]).expect("sent");
     for client in [&mut alice, &mut bob] {
         let told = client.expect("plugin_event");
         let own = json!("plugin:example.polls");
@@ -86,7 +86,7 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
         ..polls()
     };
     publish(
-        &ground,
+        &fixture,
         sender.clone(),
         "vote:tally",
         json!({"option": 2}),
@@ -97,10 +97,10 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
         alice.expect("plugin_event")["sourcePluginUserId"],
         "plugin:example.polls"
     );
-    ground.revise(2, &[], json!({"requirements": [{"pluginId": PLUGIN, "status": "required", "pluginUserId": "polls-bot"}]}));
-    ground.snapshot();
+    fixture.revise(2, &[], json!({"requirements": [{"pluginId": PLUGIN, "status": "required", "pluginUserId": "polls-bot"}]}));
+    fixture.snapshot();
     publish(
-        &ground,
+        &fixture,
         sender.clone(),
         "vote:tally",
         json!({"option": 3}),
@@ -115,10 +115,10 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
 
 #[test]
 fn scopes_are_honoured() {
-    let ground = Ground::start(2, Some(|_| Interest::None));
-    let (mut alice, mut bob) = two(&ground);
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let (mut alice, mut bob) = two(&fixture);
     publish(
-        &ground,
+        &fixture,
         polls(),
         "vote:mine",
         json!({"option": 1}),
@@ -126,7 +126,7 @@ fn scopes_are_honoured() {
     )
     .expect("sent");
     publish(
-        &ground,
+        &fixture,
         polls(),
         "vote:here",
         json!({"option": 2}),
@@ -140,7 +140,7 @@ fn scopes_are_honoured() {
         2,
         "the first was not for her"
     );
-    publish(&ground, polls(), "vote:app", json!({"option": 4}), &[]).expect("sent");
+    publish(&fixture, polls(), "vote:app", json!({"option": 4}), &[]).expect("sent");
     for client in [&mut alice, &mut bob] {
         assert_eq!(
             client.expect("plugin_event")["eventName"],
@@ -149,16 +149,16 @@ fn scopes_are_honoured() {
         );
     }
     let without =
-        publish(&ground, polls(), "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
+        publish(&fixture, polls(), "vote:here", json!({"option": 3}), &[]).expect_err("no channel");
     assert_eq!(without.code(), "INVALID_FIELD");
 }
 
 #[test]
 fn what_a_client_may_not_send_a_plugin_may_not_either() {
-    let ground = Ground::start(2, Some(|_| Interest::Inform));
-    let (mut alice, _bob) = two(&ground);
+    let fixture = Fixture::start(2, Some(|_| Interest::Inform));
+    let (mut alice, _bob) = two(&fixture);
     let refusal = |name: &str, payload: Value, further: &[(&str, &str)]| {
-        let error = publish(&ground, polls(), name, payload, further).expect_err("refused");
+        let error = publish(&fixture, polls(), name, payload, further).expect_err("refused");
         assert!(!error.to_string().is_empty());
         (error.code().to_owned(), error)
     };
@@ -200,27 +200,27 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
         ("/option", "type")
     );
     assert!(
-        say(&ground, polls(), &"x".repeat(70_000))
+        say(&fixture, polls(), &"x".repeat(70_000))
             .is_err_and(|error| matches!(error, PublishError::TooLarge(_)))
     );
-    publish(&ground, polls(), "vote:tally", json!({"option": 7}), &[]).expect("sent");
+    publish(&fixture, polls(), "vote:tally", json!({"option": 7}), &[]).expect("sent");
     assert_eq!(
         alice.expect("plugin_event")["payload"]["option"],
         7,
         "nothing of all that was sent"
     );
     assert_eq!(
-        ground.metric("jackfield_plugin_publications_total{kind=\"refused\"}"),
+        fixture.metric("jackfield_plugin_publications_total{kind=\"refused\"}"),
         6
     );
 
-    ground.revise(
+    fixture.revise(
         2,
         &[],
         json!({"requirements": [{"pluginId": PLUGIN, "status": "blocked"}]}),
     );
-    ground.snapshot();
-    assert!(say(&ground, polls(), "anyone?").is_err_and(|error| error.code() == "PLUGIN_BLOCKED"));
+    fixture.snapshot();
+    assert!(say(&fixture, polls(), "anyone?").is_err_and(|error| error.code() == "PLUGIN_BLOCKED"));
     assert_eq!(
         refusal("vote:tally", json!({"option": 1}), &[]).0,
         "PLUGIN_BLOCKED"
@@ -229,9 +229,9 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
 
 #[test]
 fn a_plugin_writes_as_itself() {
-    let ground = Ground::start(2, Some(decide));
-    let (mut alice, mut bob) = two(&ground);
-    say(&ground, polls(), "hello, \"everybody\"").expect("sent");
+    let fixture = Fixture::start(2, Some(decide));
+    let (mut alice, mut bob) = two(&fixture);
+    say(&fixture, polls(), "hello, \"everybody\"").expect("sent");
     for client in [&mut alice, &mut bob] {
         let message = client.expect("chat_message");
         assert_eq!(
@@ -249,14 +249,14 @@ fn a_plugin_writes_as_itself() {
             )
         );
     }
-    let offered = ground.offered();
+    let offered = fixture.offered();
     assert_eq!(
         (offered.author.as_deref(), offered.decision, offered.hops),
         (Some(PLUGIN), None, 1),
         "told, and nobody is waited for"
     );
     say(
-        &ground,
+        &fixture,
         PluginSender {
             display_name: "".into(),
             ..polls()
@@ -269,20 +269,20 @@ fn a_plugin_writes_as_itself() {
 
 #[test]
 fn a_loop_of_plugins_is_cut() {
-    let ground = Ground::start(2, Some(|_| Interest::Inform));
-    let (mut alice, mut bob) = two(&ground);
+    let fixture = Fixture::start(2, Some(|_| Interest::Inform));
+    let (mut alice, mut bob) = two(&fixture);
     alice.send(event("vote:tally", 0));
     // Two plugins that answer each other's events without end.
     let mut sent = 0;
     let end = loop {
-        let offered = ground.offered();
+        let offered = fixture.offered();
         assert_eq!(usize::from(offered.hops), sent);
         let sender = PluginSender {
             hops: offered.hops,
             ..polls()
         };
         match publish(
-            &ground,
+            &fixture,
             sender.clone(),
             "vote:tally",
             json!({"option": sent + 1}),
@@ -297,7 +297,7 @@ fn a_loop_of_plugins_is_cut() {
         (usize::from(limits::dispatch::HOPS_MAX), "REDISPATCH_LOOP")
     );
     assert_eq!(
-        ground.metric("jackfield_plugin_publications_total{kind=\"loop\"}"),
+        fixture.metric("jackfield_plugin_publications_total{kind=\"loop\"}"),
         1
     );
     let heard: Vec<_> = (0..=sent)
@@ -310,21 +310,21 @@ fn a_loop_of_plugins_is_cut() {
     assert_eq!(heard, (0..=sent).collect::<Vec<_>>());
     // Chat counts as well.
     assert_eq!(
-        say(&ground, PluginSender { hops: 8, ..polls() }, "and on"),
+        say(&fixture, PluginSender { hops: 8, ..polls() }, "and on"),
         Err(PublishError::Loop)
     );
 }
 
 #[test]
 fn a_plugin_has_a_rate() {
-    let ground = Ground::start(1, Some(|_| Interest::None));
-    let (_alice, mut bob) = two(&ground);
+    let fixture = Fixture::start(1, Some(|_| Interest::None));
+    let (_alice, mut bob) = two(&fixture);
     let burst = limits::dispatch::MESSAGES.burst as usize;
     // All at once: what comes back meanwhile is far less than the second half.
-    let outcomes = ground.runtime.block_on(async {
+    let outcomes = fixture.runtime.block_on(async {
         let mut saying = tokio::task::JoinSet::new();
         for _ in 0..burst * 4 {
-            let hub = ground.hub.clone();
+            let hub = fixture.hub.clone();
             saying.spawn(async move { hub.send(&chat_message(polls(), "again")).await });
         }
         saying.join_all().await
@@ -347,9 +347,9 @@ fn a_plugin_has_a_rate() {
             "{outcome:?}"
         );
     }
-    publish(&ground, polls(), "vote:tally", json!({"option": 1}), &[]).expect("another rate");
+    publish(&fixture, polls(), "vote:tally", json!({"option": 1}), &[]).expect("another rate");
     say(
-        &ground,
+        &fixture,
         PluginSender {
             plugin_id: "example.other".into(),
             ..polls()
@@ -363,19 +363,19 @@ fn a_plugin_has_a_rate() {
 
 #[test]
 fn plugins_may_ask_who_is_there() {
-    let ground = Ground::start(2, Some(|_| Interest::None));
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
     assert_eq!(
         (
-            ground.hub.roster(SERVER, 0, 10),
-            ground.hub.open_server(SERVER)
+            fixture.hub.roster(SERVER, 0, 10),
+            fixture.hub.open_server(SERVER)
         ),
         (None, None),
         "nobody is there"
     );
-    let (mut alice, mut bob) = two(&ground);
+    let (mut alice, mut bob) = two(&fixture);
     alice.send(json!({"type": "status_update", "status": "away"}));
     bob.expect("status_update");
-    let roster = ground.hub.roster(SERVER, 0, 1).expect("open");
+    let roster = fixture.hub.roster(SERVER, 0, 1).expect("open");
     assert_eq!((roster.total, roster.people.len()), (2, 1));
     let person = &roster.people[0];
     assert_eq!(
@@ -388,28 +388,28 @@ fn plugins_may_ask_who_is_there() {
         ("alice", "ALICE", Status::Away, false)
     );
     assert_eq!(
-        &*ground.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id,
+        &*fixture.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id,
         "bob"
     );
-    let server = ground.hub.open_server(SERVER).expect("open");
+    let server = fixture.hub.open_server(SERVER).expect("open");
     assert_eq!(
-        (server.people, server.revision, ground.hub.open_servers()),
+        (server.people, server.revision, fixture.hub.open_servers()),
         (2, 1, vec![server.clone()])
     );
     alice.send(json!({"type": "leave_server", "serverId": SERVER}));
     bob.expect("user_left");
-    assert_eq!(ground.hub.roster(SERVER, 0, 10).expect("open").total, 1);
+    assert_eq!(fixture.hub.roster(SERVER, 0, 10).expect("open").total, 1);
     bob.close();
     assert_eq!(
-        (&*ground.closed(), ground.hub.open_server(SERVER)),
+        (&*fixture.closed(), fixture.hub.open_server(SERVER)),
         (SERVER, None)
     );
 }
 
 #[test]
 fn channels_are_remembered_from_what_passes() {
-    let ground = Ground::start(2, Some(|_| Interest::None));
-    let (mut alice, mut bob) = two(&ground);
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let (mut alice, mut bob) = two(&fixture);
     for channel in [
         json!("general"),
         json!("random"),
@@ -422,30 +422,30 @@ fn channels_are_remembered_from_what_passes() {
     }
     bob.chats(4);
     assert_eq!(
-        ground.hub.recent_channels(SERVER),
+        fixture.hub.recent_channels(SERVER),
         Some(vec!["general".into(), "random".into()])
     );
-    assert_eq!(ground.hub.recent_channels("elsewhere"), None);
+    assert_eq!(fixture.hub.recent_channels("elsewhere"), None);
 }
 
 #[test]
 fn plugins_hear_of_changed_requirements() {
-    let ground = Ground::start(2, Some(|_| Interest::None));
-    let (mut alice, _bob) = two(&ground);
-    let text = ground.hub.requirements(SERVER).expect("open");
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let (mut alice, _bob) = two(&fixture);
+    let text = fixture.hub.requirements(SERVER).expect("open");
     let snapshot: Value = serde_json::from_slice(&text).expect("JSON");
     assert_eq!(
         (&snapshot["type"], &snapshot["revision"]),
         (&json!("plugin_requirements"), &json!(1))
     );
     // A ban changes the server's revision and nothing that plugins care for.
-    ground.revise(2, &[], json!({"bans": ["mallory"]}));
-    ground.revise(
+    fixture.revise(2, &[], json!({"bans": ["mallory"]}));
+    fixture.revise(
         3,
         &[definition("vote:new", "serverRelay", "server")],
         json!({}),
     );
-    let told = ground.snapshot();
+    let told = fixture.snapshot();
     assert_eq!(
         (&told["revision"], &told["eventDefinitions"][0]["eventName"]),
         (&json!(3), &json!("vote:new"))

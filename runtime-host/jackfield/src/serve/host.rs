@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result};
 use envelope::Validator;
-use gateway::{Gateway, Handover, Hub, Metrics, rate::Addresses};
+use gateway::{Gateway, HttpHandoff, Hub, Metrics, rate::Addresses};
 use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
@@ -48,8 +48,11 @@ impl Host {
         metrics.collect(Box::new(CacheMetrics(setup.cache.clone())));
         metrics.collect(Box::new(ChainMetrics(chain)));
         metrics.collect(Box::new(PluginMetrics(plugin_metrics.clone())));
-        let (asker, edge_task, wake) =
-            gateway::directory::door(Box::new(directory.clone()), setup.credential.clone());
+        let (directory_client, directory_worker, wake) =
+            gateway::directory::DirectoryClient::connect(
+                Box::new(directory.clone()),
+                setup.credential.clone(),
+            );
         directory::wake_on_change(&directory, &wake);
         let keys = TokenKeys {
             config: setup.config.clone(),
@@ -62,7 +65,7 @@ impl Host {
         let hub = Arc::new(Hub::new(
             setup.config.gateway(),
             metrics,
-            asker,
+            directory_client,
             keys.verifier(None)?,
             connections_max,
         ));
@@ -70,13 +73,13 @@ impl Host {
             "" => setup.url().as_str().into(),
             origin => origin.into(),
         };
-        tokio::spawn(edge_task.run(hub.clone()));
+        tokio::spawn(directory_worker.run(hub.clone()));
         tokio::spawn(keys.follow(hub.clone()));
         let plugins = start_plugins(&setup, &hub).await?;
         if let Some(plugins) = &plugins {
             plugin_metrics.get_or_init(|| plugins.clone());
         }
-        let (handover, passed) = Handover::new();
+        let (http_handoff, http_sockets) = HttpHandoff::channel();
         let gateway = Arc::new(Mutex::new(None));
         let service = HttpService {
             hub: hub.clone(),
@@ -90,10 +93,10 @@ impl Host {
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
             gateway: gateway.clone(),
         };
-        tokio::spawn(http_service::serve(Arc::new(service), passed));
+        tokio::spawn(http_service::serve(Arc::new(service), http_sockets));
         tracing::info!(url = setup.url(), data = %setup.data.display(), shards, connections_max, mode = setup.config.identity.mode.as_str(), "starting the gateway");
         *gateway.lock() = Some(
-            Gateway::start(hub, setup.listener, validators, &handover)
+            Gateway::start(hub, setup.listener, validators, &http_handoff)
                 .context("the gateway does not start")?,
         );
         Ok(Self {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use gateway::{
-    Config, Gateway, Handover, Hub, Metrics, bind,
-    directory::{self, Answering, Transport},
+    Config, Gateway, HttpHandoff, Hub, Metrics, bind,
+    directory::{Answering, DirectoryClient, Transport},
 };
 use http::{Request, Response};
 use parking_lot::Mutex;
@@ -43,9 +43,9 @@ struct Directory {
 }
 
 #[derive(Debug, Clone, Default)]
-struct FakeEdge(Arc<Mutex<Directory>>);
+struct FakeDirectory(Arc<Mutex<Directory>>);
 
-impl Transport for FakeEdge {
+impl Transport for FakeDirectory {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         let mut directory = self.0.lock();
         let path = request.uri().path();
@@ -84,12 +84,12 @@ impl Transport for FakeEdge {
 }
 
 /// What the plugins of a test want.
-pub(crate) type Wish = fn(&Subject<'_>) -> Interest;
+pub(crate) type InterestRule = fn(&Subject<'_>) -> Interest;
 
 /// Plugins that want what the test says and pass on to it whatever they are offered.
 #[derive(Debug)]
 struct Recorder {
-    wish: Wish,
+    interest_rule: InterestRule,
     offers: Sender<Offer>,
     snapshots: Sender<(Arc<str>, Bytes)>,
     closed: Sender<Arc<str>>,
@@ -108,7 +108,7 @@ impl PluginHost for Recorder {
 
     fn interest(&self, subject: &Subject<'_>) -> Interest {
         self.interests.fetch_add(1, Ordering::AcqRel);
-        (self.wish)(subject)
+        (self.interest_rule)(subject)
     }
 
     fn offer(&self, offered: Offer) -> bool {
@@ -137,11 +137,11 @@ pub(crate) fn decide(subject: &Subject<'_>) -> Interest {
 }
 
 /// A running gateway.
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     pub(crate) hub: Arc<Hub>,
     pub(crate) runtime: Runtime,
     gateway: Option<Gateway>,
-    edge: FakeEdge,
+    directory: FakeDirectory,
     wake: Arc<Notify>,
     recorder: Arc<Recorder>,
     offers: Receiver<Offer>,
@@ -149,16 +149,16 @@ pub(crate) struct Ground {
     closed: Receiver<Arc<str>>,
 }
 
-impl Ground {
-    /// A gateway with so many shards, whose plugins, where there are any, have this wish.
-    pub(crate) fn start(shards: usize, wish: Option<Wish>) -> Self {
-        Self::with(shards, wish, |_| {})
+impl Fixture {
+    /// A gateway with so many shards, and plugins with this interest, if any.
+    pub(crate) fn start(shards: usize, interest_rule: Option<InterestRule>) -> Self {
+        Self::with(shards, interest_rule, |_| {})
     }
 
     /// The same with another configuration.
     pub(crate) fn with(
         shards: usize,
-        wish: Option<Wish>,
+        interest_rule: Option<InterestRule>,
         configure: impl FnOnce(&mut Config),
     ) -> Self {
         let mut config = Config::default();
@@ -168,19 +168,30 @@ impl Ground {
         config.socket.decision_max_ms = limits::dispatch::DECISION_LIMIT_MS;
         configure(&mut config);
         let runtime = Runtime::new().expect("a runtime");
-        let edge = FakeEdge::default();
-        edge.0.lock().servers.insert(SERVER.into(), server(1, &[]));
-        let (asker, edge_task, wake) = directory::door(Box::new(edge.clone()), "credential".into());
+        let directory = FakeDirectory::default();
+        directory
+            .0
+            .lock()
+            .servers
+            .insert(SERVER.into(), server(1, &[]));
+        let (client, worker, wake) =
+            DirectoryClient::connect(Box::new(directory.clone()), "credential".into());
         let verifier = identity::Verifier::new(identity::Expectations {
             audience: None,
             issuer: None,
         });
-        let hub = Arc::new(Hub::new(config, Metrics::default(), asker, verifier, 1_000));
+        let hub = Arc::new(Hub::new(
+            config,
+            Metrics::default(),
+            client,
+            verifier,
+            1_000,
+        ));
         let (offers, received) = channel();
         let (snapshots, told) = channel();
         let (closed, closures) = channel();
         let recorder = Arc::new(Recorder {
-            wish: wish.unwrap_or(|_| Interest::None),
+            interest_rule: interest_rule.unwrap_or(|_| Interest::None),
             offers,
             snapshots,
             closed,
@@ -188,24 +199,25 @@ impl Ground {
             topics: AtomicU8::new(u8::MAX),
             interests: AtomicUsize::new(0),
         });
-        if wish.is_some() {
+        if interest_rule.is_some() {
             assert!(
                 hub.set_plugins(recorder.clone()) && !hub.set_plugins(recorder.clone()),
                 "once"
             );
         }
-        runtime.spawn(edge_task.run(hub.clone()));
-        let judges = (0..shards)
+        runtime.spawn(worker.run(hub.clone()));
+        let validators = (0..shards)
             .map(|_| Box::new(NativeValidator::new()) as Box<dyn envelope::Validator>)
             .collect();
-        let (handover, _) = Handover::new();
+        let (http_handoff, _) = HttpHandoff::channel();
         let listener = bind("127.0.0.1:0").expect("a listener");
-        let gateway = Gateway::start(hub.clone(), listener, judges, &handover).expect("a gateway");
+        let gateway =
+            Gateway::start(hub.clone(), listener, validators, &http_handoff).expect("a gateway");
         Self {
             hub,
             runtime,
             gateway: Some(gateway),
-            edge,
+            directory,
             wake,
             recorder,
             offers: received,
@@ -314,7 +326,7 @@ impl Ground {
             .expect("an object")
             .extend(further.as_object().expect("an object").clone());
         row["requirements"] = complete(&row["requirements"]);
-        let mut directory = self.edge.0.lock();
+        let mut directory = self.directory.0.lock();
         directory.servers.insert(SERVER.into(), row);
         let seq = directory.changes.len() + 1;
         directory
@@ -339,7 +351,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if let Some(gateway) = self.gateway.take() {
             gateway.drain();

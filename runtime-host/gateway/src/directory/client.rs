@@ -1,0 +1,104 @@
+//! The shards' side of the directory: what is cached, and questions whose answers come into the shard's inbox.
+
+use crate::{
+    directory::{
+        api::{DirectoryApi, JoinAnswer, JoinQuestion, Transport},
+        cache::Cache,
+        fetcher::Fetcher,
+        state::{ServerView, UserView},
+        worker::DirectoryWorker,
+    },
+    hub::ConnRef,
+};
+use limits::socket::EDGE_QUESTIONS_MAX;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc};
+
+/// A question of a shard.
+#[derive(Debug, Clone)]
+pub enum Question {
+    /// The access rules and plugins of a server.
+    Server(Arc<str>),
+    /// What is stored about a user.
+    User(Arc<str>),
+    /// Whether a user may enter a guarded server.
+    Join(JoinQuestion),
+    /// Bind a key to a user, whose name needs proof from then on.
+    BindKey {
+        /// The user.
+        user_id: Arc<str>,
+        /// Ed25519 public key, base64url.
+        key: String,
+        /// The user is proven already: the key is added to those that are bound.
+        add: bool,
+    },
+}
+
+/// The directory's answer to a [`Question`].
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// The server; gone if there is none.
+    Server(Arc<ServerView>),
+    /// The user.
+    User(Arc<UserView>),
+    /// The decision about a join.
+    Join(JoinAnswer),
+    /// The key is bound.
+    Bound,
+    /// The directory did not answer; the question may be asked again.
+    Unavailable,
+}
+
+/// Asks the directory without waiting.
+#[derive(Debug, Clone)]
+pub struct DirectoryClient {
+    questions: mpsc::Sender<(ConnRef, Question)>,
+    cache: Arc<Cache>,
+}
+
+impl DirectoryClient {
+    /// A client of the directory behind `transport`, the worker that answers it, and a notifier that starts the next poll of the feed of
+    /// changes early. `credential` is the bearer token of gateways.
+    #[must_use]
+    pub fn connect(
+        transport: Box<dyn Transport>,
+        credential: String,
+    ) -> (Self, DirectoryWorker, Arc<Notify>) {
+        let (sender, questions) = mpsc::channel(EDGE_QUESTIONS_MAX);
+        let (cache, wake) = (Arc::<Cache>::default(), Arc::new(Notify::new()));
+        let fetcher = Fetcher {
+            api: DirectoryApi::new(transport, credential),
+            cache: cache.clone(),
+        };
+        let worker = DirectoryWorker::new(fetcher, questions, wake.clone());
+        let client = Self {
+            questions: sender,
+            cache,
+        };
+        (client, worker, wake)
+    }
+
+    /// The server, if it is cached.
+    #[must_use]
+    pub fn known_server(&self, server_id: &str) -> Option<Arc<ServerView>> {
+        self.cache.server(server_id)
+    }
+
+    /// The user, if its current view is known without a question.
+    #[must_use]
+    pub fn known_user(&self, user_id: &str) -> Option<Arc<UserView>> {
+        self.cache.user(user_id)
+    }
+
+    /// Whether the directory answers and its changes are followed.
+    #[must_use]
+    pub fn is_following(&self) -> bool {
+        self.cache.is_following()
+    }
+
+    /// Asks; the answer comes into the inbox of `from`'s shard. False if too many questions wait already.
+    #[must_use]
+    pub fn ask(&self, from: ConnRef, question: Question) -> bool {
+        self.questions.try_send((from, question)).is_ok()
+    }
+}

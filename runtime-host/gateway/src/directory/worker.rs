@@ -1,0 +1,121 @@
+//! Answers the questions of shards on the async runtime. Several questions about one server share one request.
+
+use crate::{
+    directory::{
+        client::{Answer, Question},
+        fetcher::Fetcher,
+        follower::Follower,
+    },
+    hub::{ConnRef, Hub},
+    metrics::Metrics,
+    shard::Message,
+};
+use parking_lot::Mutex;
+use std::{collections::HashMap, fmt, sync::Arc};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tracing::Instrument;
+
+/// Requests to the directory at once; further questions wait in their channel.
+const REQUESTS_MAX: usize = 64;
+
+/// The runtime's side of [`DirectoryClient`](crate::directory::DirectoryClient).
+pub struct DirectoryWorker {
+    fetcher: Arc<Fetcher>,
+    questions: mpsc::Receiver<(ConnRef, Question)>,
+    wake: Arc<Notify>,
+    /// The connections that wait for each server that is being fetched.
+    fetching: Arc<Mutex<HashMap<Arc<str>, Vec<ConnRef>>>>,
+}
+
+impl fmt::Debug for DirectoryWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DirectoryWorker")
+    }
+}
+
+impl DirectoryWorker {
+    pub(super) fn new(
+        fetcher: Fetcher,
+        questions: mpsc::Receiver<(ConnRef, Question)>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self {
+            fetcher: Arc::new(fetcher),
+            questions,
+            wake,
+            fetching: Arc::default(),
+        }
+    }
+
+    /// Answers questions and follows changes until the hub is gone. Runs on the caller's runtime.
+    pub async fn run(mut self, hub: Arc<Hub>) {
+        let follower = Follower::new(self.fetcher.clone(), hub.clone(), self.wake.clone());
+        let follower = tokio::spawn(follower.run());
+        let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        while let Some((from, question)) = self.questions.recv().await {
+            if let Question::Server(server_id) = &question
+                && !self.is_first(server_id, from)
+            {
+                continue;
+            }
+            let Ok(permit) = requests.clone().acquire_owned().await else {
+                break;
+            };
+            let (fetcher, hub, fetching) =
+                (self.fetcher.clone(), hub.clone(), self.fetching.clone());
+            tokio::spawn(async move {
+                let server_id = match &question {
+                    Question::Server(server_id) => Some(server_id.clone()),
+                    _ => None,
+                };
+                let span = tracing::info_span!("directory question");
+                let answer = answer(&fetcher, question).instrument(span).await;
+                let receivers = match server_id {
+                    Some(server_id) => fetching.lock().remove(&server_id).unwrap_or_default(),
+                    None => vec![from],
+                };
+                deliver(&hub, &receivers, &answer);
+                drop(permit);
+            });
+        }
+        follower.abort();
+    }
+
+    /// Adds a connection to those that wait for a server; whether it is the first.
+    fn is_first(&self, server_id: &Arc<str>, from: ConnRef) -> bool {
+        let mut fetching = self.fetching.lock();
+        let waiting = fetching.entry(server_id.clone()).or_default();
+        waiting.push(from);
+        waiting.len() == 1
+    }
+}
+
+async fn answer(fetcher: &Fetcher, question: Question) -> Answer {
+    let answer = match question {
+        Question::Server(server_id) => fetcher.server(&server_id).await.map(Answer::Server),
+        Question::User(user_id) => fetcher.user(&user_id).await.map(Answer::User),
+        Question::Join(join) => fetcher.join(&join).await.map(Answer::Join),
+        Question::BindKey { user_id, key, add } => {
+            let bound = fetcher.bind_key(&user_id, &key, add).await;
+            bound.map(|()| Answer::Bound)
+        }
+    };
+    answer.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the directory did not answer a question");
+        Answer::Unavailable
+    })
+}
+
+fn deliver(hub: &Hub, receivers: &[ConnRef], answer: &Answer) {
+    let outcome = match answer {
+        Answer::Unavailable => "unavailable",
+        _ => "answered",
+    };
+    Metrics::count(&hub.metrics.edge_questions, outcome);
+    for to in receivers {
+        hub.shards()[usize::from(to.shard)].send(Message::Answer {
+            to: *to,
+            answer: answer.clone(),
+        });
+    }
+}

@@ -1,0 +1,51 @@
+//! Ordinary HTTP requests arrive at the gateway's port as well: their sockets are handed to the HTTP server of the host.
+
+use limits::rest::IN_FLIGHT_MAX;
+use mio::net::TcpStream;
+use std::{io::Write, net::IpAddr};
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// A socket whose client speaks ordinary HTTP, with the bytes already read from it.
+#[derive(Debug)]
+pub struct HttpSocket {
+    /// The socket, non-blocking.
+    pub stream: std::net::TcpStream,
+    /// The bytes read from it.
+    pub read: Vec<u8>,
+    /// The address of the peer.
+    pub peer: IpAddr,
+}
+
+/// The gateway's end of the channel to the HTTP server.
+#[derive(Debug, Clone)]
+pub struct HttpHandoff(mpsc::Sender<HttpSocket>);
+
+impl HttpHandoff {
+    /// Both ends of a channel in which at most [`IN_FLIGHT_MAX`] sockets wait.
+    #[must_use]
+    pub fn channel() -> (Self, mpsc::Receiver<HttpSocket>) {
+        let (sender, receiver) = mpsc::channel(IN_FLIGHT_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Hands a socket over. If too many wait already, it is answered here with 503.
+    pub(crate) fn send(&self, stream: TcpStream, read: Vec<u8>, peer: IpAddr) {
+        let socket = HttpSocket {
+            stream: stream.into(),
+            read,
+            peer,
+        };
+        if let Err(TrySendError::Full(mut socket) | TrySendError::Closed(mut socket)) =
+            self.0.try_send(socket)
+        {
+            let body =
+                rest::ErrorBody::new("OVERLOADED", "too many requests are waiting").to_string();
+            // A peer that does not take the short answer at once has no use for it.
+            let _ = write!(
+                socket.stream,
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    }
+}
