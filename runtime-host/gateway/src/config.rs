@@ -1,8 +1,10 @@
 //! What an operator may set about sockets. Defaults are the constants of `limits`; units are in the names.
 
+use crate::session::rates::RateLimits;
 use identity::Mode;
 use ipnet::IpNet;
 use limits::{
+    directory::ANSWER_MAX_MS,
     dispatch::{DECISION_LIMIT_MS, DECISION_MAX_MS},
     rate::Rate,
     socket,
@@ -112,7 +114,7 @@ impl Default for Socket {
 }
 
 impl Config {
-    /// Milliseconds that plugins have to decide.
+    /// Milliseconds that plugins and validators have to decide.
     pub(crate) fn decision_max_ms(&self) -> u32 {
         let Socket {
             decision_max_ms,
@@ -124,8 +126,23 @@ impl Config {
             .min(silence_max_ms / 2) as u32
     }
 
+    /// Milliseconds that a connection waits for the directory; no more than half of the silence after which it is closed.
+    pub(crate) fn directory_answer_max_ms(&self) -> u32 {
+        ANSWER_MAX_MS.min(self.socket.silence_max_ms / 2) as u32
+    }
+
+    /// The rates of one connection.
+    pub(crate) fn rate_limits(&self) -> RateLimits {
+        RateLimits {
+            classes: self.rates.by_class(),
+            volume: self.volume(),
+            new_targets: self.rates.new_targets(),
+            keepalive_ms: self.socket.ping_interval_ms as u32,
+        }
+    }
+
     /// KiB that a connection may cause to be sent on; the largest message fits.
-    pub(crate) fn volume(&self) -> Rate {
+    fn volume(&self) -> Rate {
         let kib = (self.rates.bytes_per_second / limits::KIB as u32).max(1);
         Rate {
             per_second: kib,
@@ -223,7 +240,7 @@ impl Rates {
     }
 
     /// How many identities a connection may address for the first time.
-    pub(crate) fn new_targets(&self) -> Rate {
+    fn new_targets(&self) -> Rate {
         Rate {
             per_second: self.new_targets_per_minute.div_ceil(60),
             burst: self.new_targets_per_minute,

@@ -21,6 +21,13 @@ impl Bucket {
         }
     }
 
+    /// Whether it is full at `now_ms`.
+    #[must_use]
+    pub fn is_full(&mut self, rate: Rate, now_ms: u32) -> bool {
+        self.refill(rate, now_ms);
+        self.millitokens == rate.burst.saturating_mul(1_000)
+    }
+
     /// Takes one token.
     ///
     /// # Errors
@@ -34,19 +41,23 @@ impl Bucket {
     /// # Errors
     /// Milliseconds until there are enough.
     pub fn take_many(&mut self, rate: Rate, now_ms: u32, count: u32) -> Result<(), u32> {
+        self.refill(rate, now_ms);
         let capacity = rate.burst.saturating_mul(1_000);
-        let elapsed_ms = now_ms.wrapping_sub(self.at_ms);
-        self.millitokens = self
-            .millitokens
-            .saturating_add(elapsed_ms.saturating_mul(rate.per_second))
-            .min(capacity);
-        self.at_ms = now_ms;
         let price = count.saturating_mul(1_000).min(capacity);
         if self.millitokens < price {
             return Err((price - self.millitokens).div_ceil(rate.per_second.max(1)));
         }
         self.millitokens -= price;
         Ok(())
+    }
+
+    fn refill(&mut self, rate: Rate, now_ms: u32) {
+        let elapsed_ms = now_ms.wrapping_sub(self.at_ms);
+        self.millitokens = self
+            .millitokens
+            .saturating_add(elapsed_ms.saturating_mul(rate.per_second))
+            .min(rate.burst.saturating_mul(1_000));
+        self.at_ms = now_ms;
     }
 }
 

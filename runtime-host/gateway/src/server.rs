@@ -4,7 +4,7 @@ use crate::{
     http_handoff::HttpHandoff,
     hub::Hub,
     rate::Bucket,
-    shard::{Message, Shard, WAKER, inbox::ShardHandle},
+    shard::{Shard, WAKER, inbox::ShardHandle, message::Message},
 };
 use envelope::Validator;
 use limits::{
@@ -16,7 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::{
     io,
     net::{SocketAddr, ToSocketAddrs},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread::JoinHandle,
     time::Duration,
 };
@@ -78,20 +78,20 @@ impl Gateway {
             ));
             polls.push(poll);
         }
+        let handles: Arc<[ShardHandle]> = handles.into();
         hub.set_shards(handles.clone());
-        let shared: Arc<[ShardHandle]> = handles.into();
         let mut shards = Vec::with_capacity(validators.len());
         for (index, (validator, poll)) in validators.into_iter().zip(polls).enumerate() {
-            let (hub, shared, http_handoff) = (hub.clone(), shared.clone(), http_handoff.clone());
+            let (hub, handles, http_handoff) = (hub.clone(), handles.clone(), http_handoff.clone());
             let thread = std::thread::Builder::new().name(format!("shard-{index}"));
             shards.push(thread.spawn(move || {
-                Shard::new(index as u16, hub, shared, validator, http_handoff, poll).run()
+                Shard::new(index as u16, hub, handles, validator, http_handoff, poll)?.run()
             })?);
         }
         let accepting = hub.clone();
         let acceptor = std::thread::Builder::new()
             .name("acceptor".into())
-            .spawn(move || accept(&accepting, &listener, &shared))?;
+            .spawn(move || accept(&accepting, &listener, &handles))?;
         Ok(Self {
             hub,
             address,
@@ -108,8 +108,8 @@ impl Gateway {
 
     /// Stops accepting, closes all connections with 1001, and waits at most ten seconds for them. Blocks until then.
     pub fn drain(mut self) {
-        self.hub.broadcast_drain();
-        // The acceptor sits in `accept`; one last connection lets it see the flag.
+        self.hub.drain();
+        // The acceptor waits in `accept`; one last connection lets it see the flag.
         let _ = std::net::TcpStream::connect_timeout(&self.address, Duration::from_millis(200));
         for shard in self.shards.drain(..) {
             match shard.join() {
@@ -150,7 +150,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             ));
         }
         let accepted = listener.accept();
-        if hub.draining.load(Ordering::Acquire) {
+        if hub.admission.is_draining() {
             return;
         }
         match accepted {
@@ -159,7 +159,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
                     continue;
                 }
-                hub.half_open.fetch_add(1, Ordering::AcqRel);
+                hub.admission.head_began();
                 shards[turn % shards.len()]
                     .send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
                 turn += 1;

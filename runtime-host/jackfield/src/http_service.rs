@@ -18,13 +18,7 @@ use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use rest::ErrorBody;
 use serde_json::{Value, json};
-use std::{
-    convert::Infallible,
-    io::Cursor,
-    net::SocketAddr,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt,
     net::TcpStream,
@@ -218,15 +212,15 @@ impl HttpService {
 
     /// Ready; degraded, if changes of the directory do not arrive (members stay, guarded joins wait); or not to receive new connections.
     fn readiness(&self) -> Response<Body> {
-        let open = self.hub.connections.load(Ordering::Acquire);
-        if self.hub.draining.load(Ordering::Acquire) {
+        let open = self.hub.connections();
+        if self.hub.is_draining() {
             return answer(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &json!({"status": "draining"}),
             );
         }
-        if open * 100 >= self.hub.connections_max * READY_BELOW_PERCENT {
-            let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max});
+        if open * 100 >= self.hub.connections_max() * READY_BELOW_PERCENT {
+            let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max()});
             return answer(StatusCode::SERVICE_UNAVAILABLE, &body);
         }
         match self.hub.directory.is_following() {
@@ -259,7 +253,7 @@ impl HttpService {
                 let list = self.hub.connection_list(PAGE_ITEMS_MAX);
                 answer(
                     StatusCode::OK,
-                    &json!({"connections": list, "total": self.hub.connections.load(Ordering::Acquire)}),
+                    &json!({"connections": list, "total": self.hub.connections()}),
                 )
             }
             Some(Ok(_)) => error(

@@ -48,6 +48,8 @@ pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
 /// Time a gateway waits for the edge's answer.
 pub const EDGE_TIMEOUT_MS: u64 = 5_000;
+/// Time a connection is paused for an answer of the edge: its question may wait behind others that are not answered.
+pub const ANSWER_MAX_MS: u64 = 3 * EDGE_TIMEOUT_MS;
 /// Role grants of one server.
 pub const GRANTS_PER_SERVER_MAX: usize = 1_000;
 /// Characters of a role id.
@@ -83,3 +85,7 @@ const _: () = assert!(
     "one identity must not use up the attempts of a whole server"
 );
 const _: () = assert!(CHANGES_PAGE_MAX as u64 <= CHANGES_KEPT_MAX);
+const _: () = assert!(
+    ANSWER_MAX_MS > EDGE_TIMEOUT_MS && ANSWER_MAX_MS < crate::socket::SILENCE_MAX_MS,
+    "a paused connection must not look silent"
+);

@@ -26,7 +26,7 @@ pub trait Transport: Send + Sync + 'static {
 /// Whether a user may enter a guarded server.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct JoinQuestion {
+pub(crate) struct JoinQuestion {
     /// The server.
     #[serde(skip)]
     pub server_id: Arc<str>,
@@ -53,7 +53,7 @@ fn as_text<S: serde::Serializer>(text: &Arc<str>, out: S) -> Result<S::Ok, S::Er
 /// The decision about a join.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct JoinAnswer {
+pub(crate) struct JoinAnswer {
     /// The user may enter.
     pub allowed: bool,
     /// The code of the refusal.

@@ -1,22 +1,20 @@
 //! The shards' side of the directory: what is cached, and questions whose answers come into the shard's inbox.
 
-use crate::{
-    directory::{
-        api::{DirectoryApi, JoinAnswer, JoinQuestion, Transport},
-        cache::Cache,
-        fetcher::Fetcher,
-        state::{ServerView, UserView},
-        worker::DirectoryWorker,
-    },
-    hub::ConnRef,
+use crate::directory::{
+    api::{DirectoryApi, JoinAnswer, JoinQuestion, Transport},
+    cache::Cache,
+    fetcher::Fetcher,
+    state::{ServerView, UserView},
+    worker::DirectoryWorker,
 };
 use limits::socket::EDGE_QUESTIONS_MAX;
+use plugin_bus::Ticket;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc};
 
 /// A question of a shard.
 #[derive(Debug, Clone)]
-pub enum Question {
+pub(crate) enum Question {
     /// The access rules and plugins of a server.
     Server(Arc<str>),
     /// What is stored about a user.
@@ -36,7 +34,7 @@ pub enum Question {
 
 /// The directory's answer to a [`Question`].
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The server; gone if there is none.
     Server(Arc<ServerView>),
     /// The user.
@@ -45,14 +43,12 @@ pub enum Answer {
     Join(JoinAnswer),
     /// The key is bound.
     Bound,
-    /// The directory did not answer; the question may be asked again.
-    Unavailable,
 }
 
 /// Asks the directory without waiting.
 #[derive(Debug, Clone)]
 pub struct DirectoryClient {
-    questions: mpsc::Sender<(ConnRef, Question)>,
+    questions: mpsc::Sender<(Ticket, Question)>,
     cache: Arc<Cache>,
 }
 
@@ -79,14 +75,12 @@ impl DirectoryClient {
     }
 
     /// The server, if it is cached.
-    #[must_use]
-    pub fn known_server(&self, server_id: &str) -> Option<Arc<ServerView>> {
+    pub(crate) fn known_server(&self, server_id: &str) -> Option<Arc<ServerView>> {
         self.cache.server(server_id)
     }
 
     /// The user, if its current view is known without a question.
-    #[must_use]
-    pub fn known_user(&self, user_id: &str) -> Option<Arc<UserView>> {
+    pub(crate) fn known_user(&self, user_id: &str) -> Option<Arc<UserView>> {
         self.cache.user(user_id)
     }
 
@@ -96,9 +90,8 @@ impl DirectoryClient {
         self.cache.is_following()
     }
 
-    /// Asks; the answer comes into the inbox of `from`'s shard. False if too many questions wait already.
-    #[must_use]
-    pub fn ask(&self, from: ConnRef, question: Question) -> bool {
-        self.questions.try_send((from, question)).is_ok()
+    /// Asks for the connection that waits under `ticket`, whose shard gets the answer. False if too many questions wait already.
+    pub(crate) fn ask(&self, ticket: Ticket, question: Question) -> bool {
+        self.questions.try_send((ticket, question)).is_ok()
     }
 }

@@ -84,15 +84,15 @@ impl Follower {
         match change.kind.as_str() {
             "server" => {
                 let is_cached = self.fetcher.cache.server(&change.id).is_some();
-                if is_cached || self.hub.is_open(&change.id) {
+                if is_cached || self.hub.rooms.is_open(&change.id) {
                     self.refresh_server(&change.id).await?;
                 }
             }
             "user" => {
                 self.fetcher.cache.forget_user(&change.id);
-                if self.hub.is_connected(&change.id) {
+                if self.hub.users.is_connected(&change.id) {
                     let view = self.fetcher.user(&change.id.as_str().into()).await?;
-                    self.hub.update_user(&change.id, &view);
+                    self.hub.users.update_view(&change.id, &view);
                 }
             }
             other => {
@@ -106,7 +106,7 @@ impl Follower {
         self.fetcher.cache.forget_users();
         let known = self.known_users().await?;
         self.fetcher.cache.set_known_users(known);
-        let mut servers = self.hub.open_server_ids();
+        let mut servers = self.hub.rooms.server_ids();
         servers.extend(self.fetcher.cache.server_ids());
         servers.sort_unstable();
         servers.dedup();

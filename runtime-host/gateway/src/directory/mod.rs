@@ -9,6 +9,8 @@ mod follower;
 pub(crate) mod state;
 mod worker;
 
-pub use api::{Answering, JoinAnswer, JoinQuestion, Transport, Unreachable};
-pub use client::{Answer, DirectoryClient, Question};
+pub use api::{Answering, Transport, Unreachable};
+pub(crate) use api::{JoinAnswer, JoinQuestion};
+pub use client::DirectoryClient;
+pub(crate) use client::{Answer, Question};
 pub use worker::DirectoryWorker;

@@ -8,14 +8,14 @@ use std::{collections::HashSet, sync::Arc};
 
 /// One server at one revision.
 #[derive(Debug)]
-pub struct ServerView {
+pub(crate) struct ServerView {
     /// The server.
     pub server_id: Arc<str>,
     /// Grows with every change of the server.
     pub revision: u64,
     /// The server was deleted.
     pub gone: bool,
-    /// Joining needs more than wishing to: private, or behind a password.
+    /// Private, or behind a password: the directory decides about each join.
     pub guarded: bool,
     /// Banned users.
     pub bans: HashSet<Box<str>>,
@@ -23,16 +23,16 @@ pub struct ServerView {
     pub required: Vec<Box<str>>,
     /// The `plugin_requirements` frame.
     pub requirements: Bytes,
-    /// Digest of requirements and definitions: a revision that leaves them alone is not told to clients.
+    /// Digest of requirements and definitions: clients are not told of a revision that leaves them as they were.
     pub plugins_digest: u64,
-    /// What validators get; the definitions are ordered by plugin and event.
-    pub judged: Snapshot,
+    /// What the validator chain gets; ordered by plugin and event.
+    pub definitions: Snapshot,
 }
 
 /// The directory's answer could not be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("the directory's state of a server is not understood: {0}")]
-pub struct NotUnderstood(#[from] serde_json::Error);
+pub(crate) struct NotUnderstood(#[from] serde_json::Error);
 
 /// The `plugin_requirements` envelope: the server's plugins, and the same again for clients of version 1.0.
 #[derive(Serialize)]
@@ -48,7 +48,7 @@ impl ServerView {
     ///
     /// # Errors
     /// The answer lacks something or names something unknown.
-    pub fn read(json: &[u8]) -> Result<Self, NotUnderstood> {
+    pub(crate) fn read(json: &[u8]) -> Result<Self, NotUnderstood> {
         let state: ServerState = serde_json::from_slice(json)?;
         let plugins = state.snapshot();
         let envelope = serde_json::to_vec(&PluginRequirements {
@@ -77,7 +77,7 @@ impl ServerView {
             required,
             requirements: crate::frame::text(&envelope),
             plugins_digest,
-            judged: Snapshot {
+            definitions: Snapshot {
                 server_id: server_id.to_owned(),
                 revision: state.revision,
                 requirements: state.requirements.iter().map(requirement).collect(),
@@ -89,15 +89,14 @@ impl ServerView {
 
     /// The direction of an event; `None` where no such event is registered.
     pub(crate) fn direction(&self, plugin_id: &str, event_name: &str) -> Option<EventDirection> {
-        let definitions = &self.judged.definitions;
+        let definitions = &self.definitions.definitions;
         let found = definitions
             .binary_search_by(|definition| names(definition).cmp(&(plugin_id, event_name)));
         found.ok().map(|at| definitions[at].direction)
     }
 
-    /// The view of a server that is no more.
-    #[must_use]
-    pub fn gone(server_id: &str) -> Self {
+    /// The view of a deleted server.
+    pub(crate) fn gone(server_id: &str) -> Self {
         Self {
             server_id: server_id.into(),
             revision: u64::MAX,
@@ -107,12 +106,12 @@ impl ServerView {
             required: Vec::new(),
             requirements: Bytes::new(),
             plugins_digest: 0,
-            judged: Snapshot::default(),
+            definitions: Snapshot::default(),
         }
     }
 }
 
-/// What definitions are ordered by.
+/// Plugin and event, by which definitions are ordered.
 fn names(definition: &Definition) -> (&str, &str) {
     (
         definition.plugin_id.as_str(),
@@ -160,16 +159,16 @@ fn definition(definition: &EventDefinition) -> Definition {
     }
 }
 
-/// What the edge knows of one identity.
+/// What the directory stores about one user.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct UserView {
-    /// The user owns a server, has a right, or was locked.
+pub(crate) struct UserView {
+    /// The user owns a server, holds a role, or was locked.
     pub proof_required: bool,
-    /// Keys bound to it, base64url.
+    /// The keys bound to it, base64url.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Whom it does not want to hear from.
+    /// The users from whom it accepts nothing.
     #[serde(default)]
     pub blocks: HashSet<Box<str>>,
 }

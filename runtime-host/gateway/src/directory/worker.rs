@@ -2,15 +2,17 @@
 
 use crate::{
     directory::{
+        api::Unreachable,
         client::{Answer, Question},
         fetcher::Fetcher,
         follower::Follower,
     },
-    hub::{ConnRef, Hub},
+    hub::Hub,
     metrics::Metrics,
-    shard::Message,
+    session::pending::{Reply, Unavailable},
 };
 use parking_lot::Mutex;
+use plugin_bus::Ticket;
 use std::{collections::HashMap, fmt, sync::Arc};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
@@ -21,10 +23,10 @@ const REQUESTS_MAX: usize = 64;
 /// The runtime's side of [`DirectoryClient`](crate::directory::DirectoryClient).
 pub struct DirectoryWorker {
     fetcher: Arc<Fetcher>,
-    questions: mpsc::Receiver<(ConnRef, Question)>,
+    questions: mpsc::Receiver<(Ticket, Question)>,
     wake: Arc<Notify>,
-    /// The connections that wait for each server that is being fetched.
-    fetching: Arc<Mutex<HashMap<Arc<str>, Vec<ConnRef>>>>,
+    /// The tickets that wait for each server that is being fetched.
+    fetching: Arc<Mutex<HashMap<Arc<str>, Vec<Ticket>>>>,
 }
 
 impl fmt::Debug for DirectoryWorker {
@@ -36,7 +38,7 @@ impl fmt::Debug for DirectoryWorker {
 impl DirectoryWorker {
     pub(super) fn new(
         fetcher: Fetcher,
-        questions: mpsc::Receiver<(ConnRef, Question)>,
+        questions: mpsc::Receiver<(Ticket, Question)>,
         wake: Arc<Notify>,
     ) -> Self {
         Self {
@@ -52,9 +54,9 @@ impl DirectoryWorker {
         let follower = Follower::new(self.fetcher.clone(), hub.clone(), self.wake.clone());
         let follower = tokio::spawn(follower.run());
         let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
-        while let Some((from, question)) = self.questions.recv().await {
+        while let Some((ticket, question)) = self.questions.recv().await {
             if let Question::Server(server_id) = &question
-                && !self.is_first(server_id, from)
+                && !self.is_first(server_id, ticket)
             {
                 continue;
             }
@@ -72,7 +74,7 @@ impl DirectoryWorker {
                 let answer = answer(&fetcher, question).instrument(span).await;
                 let receivers = match server_id {
                     Some(server_id) => fetching.lock().remove(&server_id).unwrap_or_default(),
-                    None => vec![from],
+                    None => vec![ticket],
                 };
                 deliver(&hub, &receivers, &answer);
                 drop(permit);
@@ -81,17 +83,17 @@ impl DirectoryWorker {
         follower.abort();
     }
 
-    /// Adds a connection to those that wait for a server; whether it is the first.
-    fn is_first(&self, server_id: &Arc<str>, from: ConnRef) -> bool {
+    /// Adds a ticket to those that wait for a server; whether it is the first.
+    fn is_first(&self, server_id: &Arc<str>, ticket: Ticket) -> bool {
         let mut fetching = self.fetching.lock();
         let waiting = fetching.entry(server_id.clone()).or_default();
-        waiting.push(from);
+        waiting.push(ticket);
         waiting.len() == 1
     }
 }
 
-async fn answer(fetcher: &Fetcher, question: Question) -> Answer {
-    let answer = match question {
+async fn answer(fetcher: &Fetcher, question: Question) -> Result<Answer, Unreachable> {
+    match question {
         Question::Server(server_id) => fetcher.server(&server_id).await.map(Answer::Server),
         Question::User(user_id) => fetcher.user(&user_id).await.map(Answer::User),
         Question::Join(join) => fetcher.join(&join).await.map(Answer::Join),
@@ -99,23 +101,23 @@ async fn answer(fetcher: &Fetcher, question: Question) -> Answer {
             let bound = fetcher.bind_key(&user_id, &key, add).await;
             bound.map(|()| Answer::Bound)
         }
-    };
-    answer.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the directory did not answer a question");
-        Answer::Unavailable
-    })
+    }
 }
 
-fn deliver(hub: &Hub, receivers: &[ConnRef], answer: &Answer) {
+fn deliver(hub: &Hub, receivers: &[Ticket], answer: &Result<Answer, Unreachable>) {
     let outcome = match answer {
-        Answer::Unavailable => "unavailable",
-        _ => "answered",
+        Ok(_) => "answered",
+        Err(error) => {
+            tracing::warn!(%error, "the directory did not answer a question");
+            "unavailable"
+        }
     };
     Metrics::count(&hub.metrics.edge_questions, outcome);
-    for to in receivers {
-        hub.shards()[usize::from(to.shard)].send(Message::Answer {
-            to: *to,
-            answer: answer.clone(),
-        });
+    for ticket in receivers {
+        let reply = match answer {
+            Ok(answer) => Ok(Reply::Directory(answer.clone())),
+            Err(_) => Err(Unavailable::Failed),
+        };
+        hub.reply(*ticket, reply);
     }
 }

@@ -1,7 +1,9 @@
-//! The gateway's side of [`plugin_bus`]: envelopes offered to plugins, envelopes that plugins send, and what plugins ask.
+//! The gateway's side of [`plugin_bus`]: envelopes offered to plugins and their decisions, envelopes that plugins send, and what plugins ask.
 
-pub(crate) mod decisions;
+pub(crate) mod bridge;
+pub(crate) mod offer;
+mod outcome;
 pub(crate) mod publish;
-pub(crate) mod query;
+mod query;
 
 pub use query::LiveChatHost;

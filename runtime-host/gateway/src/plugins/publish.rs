@@ -8,24 +8,27 @@ use crate::{
     hub::Hub,
     metrics::Metrics,
     room::Room,
-    shard::{Delivery, Filter, Message, Shard},
+    session::{
+        Sessions,
+        validation::{count_failure, no_decision},
+    },
+    shard::message::{Delivery, Filter, Message},
 };
 use envelope::{
     reply::{self, code},
     verdict::{self, Context, Decision, Effect, Membership, ValidatorError, Verdict},
 };
 use limits::{
-    dispatch::{EVENTS, HOPS_MAX, MESSAGES, PUBLICATIONS_WAITING_MAX},
+    dispatch::{EVENTS, HOPS_MAX, MESSAGES},
     envelope::CHANNEL_ID_CHARS_MAX,
     rate::Rate,
 };
 use plugin_bus::{
-    Interest, Offer, OfferKind, OutgoingBody, OutgoingMessage, PluginHost, PluginSender,
-    PublishError, Subject,
+    Interest, Offer, OfferKind, OutgoingBody, OutgoingMessage, PluginSender, PublishError, Subject,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// An envelope of a plugin on its way to a shard, which validates and sends it.
@@ -48,7 +51,7 @@ impl Hub {
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.
     pub async fn send(&self, message: &OutgoingMessage) -> Result<(), PublishError> {
-        let outcome = match self.hand_over(message) {
+        let outcome = match self.enqueue(message) {
             // A shard that ends with the process answers nothing more.
             Ok(answer) => answer.await.unwrap_or(Err(PublishError::Busy)),
             Err(error) => Err(error),
@@ -60,7 +63,7 @@ impl Hub {
         outcome
     }
 
-    fn hand_over(
+    fn enqueue(
         &self,
         message: &OutgoingMessage,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
@@ -76,10 +79,10 @@ impl Hub {
             });
             return Err(PublishError::Loop);
         }
-        let room = self.room(server_id).ok_or(PublishError::NotOpen)?;
+        let room = self.rooms.get(server_id).ok_or(PublishError::NotOpen)?;
         let view = room.view();
         if view
-            .judged
+            .definitions
             .requirements
             .iter()
             .any(|known| known.blocked && known.plugin_id.as_str() == &*sender.plugin_id)
@@ -97,8 +100,7 @@ impl Hub {
         let shard = shards
             .get((room.index % shards.len().max(1) as u64) as usize)
             .ok_or(PublishError::Busy)?;
-        if self.publications.fetch_add(1, Ordering::AcqRel) >= PUBLICATIONS_WAITING_MAX {
-            self.publications.fetch_sub(1, Ordering::AcqRel);
+        if !self.plugins.begin_publication() {
             return Err(PublishError::Busy);
         }
         let display_name = if sender.display_name.is_empty() {
@@ -130,7 +132,7 @@ impl Hub {
         bytes: usize,
     ) -> Result<(), PublishError> {
         let (now_ms, kib) = (self.monotonic_ms(), bytes.div_ceil(limits::KIB) as u32);
-        room.charge_speaker(plugin_id, now_ms, (what, rate), (self.volume, kib))
+        room.charge_speaker(plugin_id, now_ms, (what, rate), (self.rates.volume, kib))
             .map_err(|(what, wait_ms)| PublishError::RateLimited {
                 what,
                 retry_after_ms: u64::from(wait_ms.max(1)),
@@ -138,52 +140,24 @@ impl Hub {
     }
 }
 
-impl Shard {
+impl Sessions {
     /// Validates and sends an envelope of a plugin.
     pub(crate) fn publish(&mut self, publication: Publication) {
-        self.hub.publications.fetch_sub(1, Ordering::AcqRel);
-        let sent = self.try_publish(&publication);
-        let Publication {
-            room,
-            kind,
-            author,
-            user_id,
-            display_name,
-            hops,
-            answer,
-            ..
-        } = publication;
-        let outcome = sent.map(|envelope| {
-            let subject = Subject {
-                server_id: &room.server_id,
-                kind: kind.as_subject(),
-            };
-            let wanted = |plugins: &Arc<dyn PluginHost>| {
-                plugins.listens(kind.topic()) && plugins.interest(&subject) != Interest::None
-            };
-            if self.hub.plugins.get().is_some_and(wanted) {
-                let server_id = room.server_id.clone();
-                let envelope = envelope.into();
-                let author = Some(author);
-                self.hub.inform(Offer {
-                    server_id,
-                    kind,
-                    envelope,
-                    sender_id: user_id,
-                    sender_name: display_name,
-                    author,
-                    decision: None,
-                    hops,
-                });
+        self.hub().plugins.end_publication();
+        let outcome = match self.send_publication(&publication) {
+            Ok(envelope) => {
+                inform_others(self.hub(), &publication, envelope);
+                Ok(())
             }
-        });
+            Err(error) => Err(error),
+        };
         // The caller may have given up; the envelope is sent all the same.
-        let _ = answer.send(outcome);
+        let _ = publication.answer.send(outcome);
     }
 
-    /// The envelope as it was sent.
-    fn try_publish(&mut self, publication: &Publication) -> Result<Vec<u8>, PublishError> {
-        let decision = self.judge_publication(publication)?;
+    /// Returns the envelope as it was sent.
+    fn send_publication(&mut self, publication: &Publication) -> Result<Vec<u8>, PublishError> {
+        let decision = self.validate_publication(publication)?;
         let envelope = verdict::apply(&publication.envelope, &decision.patches)
             .ok_or(PublishError::Internal)?;
         let frame = frame::text(&envelope);
@@ -194,65 +168,67 @@ impl Shard {
                 Effect::SendToPlugin { plugin_id, .. } => Filter::Plugin(plugin_id.as_str().into()),
                 _ => continue,
             };
-            self.spread(
-                &publication.room,
-                Delivery {
-                    frame: frame.clone(),
-                    skip: None,
-                    filter,
-                    coalesce: 0,
-                },
-            );
+            let delivery = Delivery {
+                frame: frame.clone(),
+                skip: None,
+                filter,
+                coalesce: 0,
+            };
+            self.spread(&publication.room, delivery);
         }
         Ok(envelope)
     }
 
-    fn judge_publication(&mut self, publication: &Publication) -> Result<Decision, PublishError> {
-        let Publication {
-            room,
-            envelope,
-            user_id,
-            display_name,
-            ..
-        } = publication;
+    fn validate_publication(
+        &mut self,
+        publication: &Publication,
+    ) -> Result<Decision, PublishError> {
+        let room = &publication.room;
         let context = Context {
             now_ms: Hub::now_ms(),
             connection_id: "",
-            user_id: Some(user_id),
-            display_name,
+            user_id: Some(&publication.user_id),
+            display_name: &publication.display_name,
             server_id: Some(&room.server_id),
             server_implied: false,
             server_revision: room.revision(),
             membership: Membership::Joined,
         };
-        let verdict = match self.judge.validate(&context, envelope) {
-            Ok(Verdict::NeedSnapshot(_)) => {
-                let view = room.view();
-                self.judge
-                    .update_definitions(&view.judged)
-                    .and_then(|()| self.judge.validate(&context, envelope))
-            }
-            verdict => verdict,
-        };
-        match verdict {
+        let view_of = |_: &str| Some(room.view());
+        match self.validate_for_plugin(&context, &publication.envelope, view_of) {
             Ok(Verdict::Route(decision)) => Ok(decision),
             Ok(Verdict::Refuse(refusal)) => Err(PublishError::from(&refusal)),
-            Ok(_) => Err(self.publication_failed(&crate::session::broken(
-                "it ended without a decision".into(),
-            ))),
-            Err(error) => Err(self.publication_failed(&error)),
+            Ok(_) => Err(publication_failed(self.hub(), &no_decision())),
+            Err(error) => Err(publication_failed(self.hub(), &error)),
         }
     }
+}
 
-    fn publication_failed(&mut self, error: &ValidatorError) -> PublishError {
-        Metrics::count(
-            &self.hub.metrics.judge_failures,
-            crate::session::failure_label(error),
-        );
-        self.hub
-            .alarm(|| tracing::warn!(%error, "an envelope of a plugin could not be judged"));
-        PublishError::Internal
+/// Offers an envelope of a plugin to the plugins that listen.
+fn inform_others(hub: &Hub, publication: &Publication, envelope: Vec<u8>) {
+    let Publication { room, kind, .. } = publication;
+    let subject = Subject {
+        server_id: &room.server_id,
+        kind: kind.as_subject(),
+    };
+    if hub.plugins.listens(kind.topic()) && hub.plugins.interest(&subject) != Interest::None {
+        hub.inform(Offer {
+            server_id: room.server_id.clone(),
+            kind: kind.clone(),
+            envelope: envelope.into(),
+            sender_id: publication.user_id.clone(),
+            sender_name: publication.display_name.clone(),
+            author: Some(publication.author.clone()),
+            decision: None,
+            hops: publication.hops,
+        });
     }
+}
+
+fn publication_failed(hub: &Hub, error: &ValidatorError) -> PublishError {
+    count_failure(&hub.metrics, error);
+    hub.alarm(|| tracing::warn!(%error, "an envelope of a plugin could not be validated"));
+    PublishError::Internal
 }
 
 /// The user that a plugin acts as.

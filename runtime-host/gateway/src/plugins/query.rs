@@ -55,7 +55,7 @@ impl ChatHost for LiveChatHost {
 impl Hub {
     /// Connects the plugin host; once, before the first socket. False if one was connected before.
     pub fn set_plugins(&self, plugins: Arc<dyn PluginHost>) -> bool {
-        self.plugins.set(plugins).is_ok()
+        self.plugins.connect(plugins)
     }
 
     /// Members of a server: `people_max`, at most [`USERS_PER_PAGE_MAX`], from `offset` on, in the order of joining, except that a member
@@ -63,7 +63,8 @@ impl Hub {
     #[must_use]
     pub fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage> {
         Some(
-            self.room(server_id)?
+            self.rooms
+                .get(server_id)?
                 .people(offset, people_max.min(USERS_PER_PAGE_MAX)),
         )
     }
@@ -71,13 +72,14 @@ impl Hub {
     /// A server with at least one connection.
     #[must_use]
     pub fn open_server(&self, server_id: &str) -> Option<OpenServer> {
-        self.room(server_id).map(|room| summary(&room))
+        self.rooms.get(server_id).map(|room| summary(&room))
     }
 
     /// Servers with at least one connection, at most [`SERVERS_PER_PAGE_MAX`], in no order.
     #[must_use]
     pub fn open_servers(&self) -> Vec<OpenServer> {
-        self.first_rooms(SERVERS_PER_PAGE_MAX)
+        self.rooms
+            .first(SERVERS_PER_PAGE_MAX)
             .iter()
             .map(summary)
             .collect()
@@ -87,13 +89,13 @@ impl Hub {
     /// [`Topic::Channels`](plugin_bus::Topic::Channels) has a listener. `None` when no connection is on the server.
     #[must_use]
     pub fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>> {
-        self.room(server_id).map(|room| room.recent_channels())
+        self.rooms.get(server_id).map(|room| room.recent_channels())
     }
 
     /// The `plugin_requirements` envelope of a server. `None` when no connection is on the server, or it was deleted.
     #[must_use]
     pub fn requirements(&self, server_id: &str) -> Option<Bytes> {
-        let view = self.room(server_id)?.view();
+        let view = self.rooms.get(server_id)?.view();
         (!view.gone).then(|| crate::frame::payload(&view.requirements))
     }
 }

@@ -3,18 +3,8 @@
 //! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is behind, has just joined
 //! or is a sender itself is served frame by frame. A connection gets a room's frames in order, and before anything sent to it alone later.
 
-use crate::shard::Delivery;
+use crate::shard::message::Delivery;
 use bytes::{Bytes, BytesMut};
-
-/// A room as far as this shard has connections in it.
-#[derive(Debug, Default)]
-pub(crate) struct LocalRoom {
-    pub joined: Vec<Member>,
-    pub viewing: Vec<u32>,
-    /// Revision and plugins last told here.
-    pub told: (u64, u64),
-    pub outbox: Outbox,
-}
 
 /// A joined connection.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +14,15 @@ pub(crate) struct Member {
     pub since: u64,
     /// Frames of the outbox before this one are not for it, or were given to it already.
     pub from: u32,
+}
+
+impl Member {
+    /// A member that gets every frame.
+    pub(crate) const ANY: Self = Self {
+        slot: u32::MAX,
+        since: 0,
+        from: 0,
+    };
 }
 
 /// Frames for all members, in order.
@@ -112,7 +111,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::{Member, Outbox};
-    use crate::shard::{Delivery, Filter};
+    use crate::shard::message::{Delivery, Filter};
     use bytes::Bytes;
 
     #[test]

@@ -3,40 +3,79 @@
 use crate::{
     hub::ConnRef,
     room::Room,
-    shard::{Delivery, Filter, Message, Shard},
+    session::{Sessions, refusals::Reason},
+    shard::message::{Delivery, Filter, Message},
 };
 use bytes::Bytes;
 use envelope::{
     Scan,
     catalogue::{EnvelopeType, Routing},
-    reply::{self, code},
+    reply::code,
     verdict::ForwardClass,
 };
 use std::{
+    collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
 
-/// Identities one connection has addressed lately and may address again for free.
+/// Users that one connection has addressed lately and may address again for free.
 const TARGETS_REMEMBERED: usize = 256;
-/// Signalling partners one connection remembers.
+/// Signalling partners that one connection remembers.
 const PEERS_REMEMBERED: usize = 256;
 
-impl Shard {
+/// The users that a connection exchanges forwarded envelopes with.
+#[derive(Debug, Default)]
+pub(crate) struct Contacts {
+    /// Hashes of users addressed lately, oldest first.
+    targets: VecDeque<u64>,
+    /// The connection of each signalling partner, oldest first.
+    peers: VecDeque<(Arc<str>, ConnRef)>,
+}
+
+impl Contacts {
+    fn has_target(&self, target: u64) -> bool {
+        self.targets.contains(&target)
+    }
+
+    fn add_target(&mut self, target: u64) {
+        self.targets.push_back(target);
+        if self.targets.len() > TARGETS_REMEMBERED {
+            self.targets.pop_front();
+        }
+    }
+
+    /// The connection through which a user took part in signalling last.
+    fn peer(&self, user_id: &str) -> Option<ConnRef> {
+        let mut peers = self.peers.iter().rev();
+        let (_, conn) = peers.find(|(user, _)| **user == *user_id)?;
+        Some(*conn)
+    }
+
+    fn set_peer(&mut self, user_id: Arc<str>, conn: ConnRef) {
+        self.peers.retain(|(user, _)| *user != user_id);
+        self.peers.push_back((user_id, conn));
+        if self.peers.len() > PEERS_REMEMBERED {
+            self.peers.pop_front();
+        }
+    }
+}
+
+impl Sessions {
     /// Sends to each connection that joined the server, except the sending one.
-    pub(crate) fn broadcast(
+    pub(super) fn broadcast(
         &mut self,
         slot: u32,
         server_id: &str,
         frame: &Bytes,
         filter: Filter,
-        envelope: Option<&'static EnvelopeType>,
+        envelope_type: Option<&'static EnvelopeType>,
     ) {
         let Some((room, user_id)) = self.joined_room(slot, server_id) else {
-            tracing::warn!("a judge wants to send to a server that the sender has not joined");
+            tracing::warn!("a validator sends to a server that the sender has not joined");
             return;
         };
-        let coalesce = match envelope {
+        let coalesce = match envelope_type {
             Some(kind) if kind.coalesce && kind.routing == Routing::Server => {
                 key(&(kind.name, &*user_id, slot, room.index))
             }
@@ -44,7 +83,7 @@ impl Shard {
         };
         let delivery = Delivery {
             frame: frame.clone(),
-            skip: Some(self.reference(slot)),
+            skip: Some(self.sockets.reference(slot)),
             filter,
             coalesce,
         };
@@ -59,13 +98,13 @@ impl Shard {
             delivery.filter = Filter::All;
         }
         if self.shards.len() > 1 {
-            room.publish(&delivery, self.index, &self.shards);
+            room.publish(&delivery, self.sockets.shard(), &self.shards);
         }
-        self.deliver(room.index, delivery, None);
+        self.sockets.deliver(room.index, delivery, None);
     }
 
     /// Sends to one user if the forwarding rule allows it. The answer to a refusal is the same as to a user that is not connected.
-    pub(crate) fn forward(
+    pub(super) fn forward(
         &mut self,
         slot: u32,
         user_id: &str,
@@ -73,75 +112,81 @@ impl Shard {
         frame: &Bytes,
         scan: &Scan<'_>,
     ) {
-        let (own, now_ms, hub) = (self.reference(slot), self.now_ms, self.hub.clone());
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
+        let own = self.sockets.reference(slot);
+        let Some((from, wants_errors)) = self.user(slot).map(|user| {
+            let from = user.profile.user_id.clone();
+            (from, user.wants_errors)
+        }) else {
             return;
         };
-        let Some(person) = session.person.as_ref() else {
+        if !self.charge_target(slot, user_id, scan) {
             return;
-        };
-        let (from, wants_errors) = (person.profile.user_id.clone(), person.wants_errors);
-        let target = key(&user_id);
-        if !session.targets.contains(&target) {
-            if let Err(wait_ms) = session.new_targets.take(hub.new_targets, now_ms) {
-                return self.over_rate(slot, "new targets", wait_ms, scan);
-            }
-            session.targets.push_back(target);
-            if session.targets.len() > TARGETS_REMEMBERED {
-                session.targets.pop_front();
-            }
         }
-        let rooms: Vec<u64> = session.rooms.iter().map(|place| place.room.index).collect();
-        let known = session
-            .peers
-            .iter()
-            .rev()
-            .find(|(user, _)| **user == *user_id)
-            .map(|(_, conn)| *conn);
-        let mut targets = hub.route(&from, &rooms, user_id, class, known);
-        targets.retain(|target| *target != own);
-        if targets.is_empty() {
-            hub.metrics.unreachable.inc();
+        let Some(session) = self.sockets.session(slot) else {
+            return;
+        };
+        let memberships = session.memberships.iter();
+        let rooms: Vec<u64> = memberships.map(|one| one.room.index).collect();
+        let peer = session
+            .contacts
+            .as_ref()
+            .and_then(|contacts| contacts.peer(user_id));
+        let mut receivers = self.hub.users.route(&from, &rooms, user_id, class, peer);
+        receivers.retain(|receiver| *receiver != own);
+        if receivers.is_empty() {
+            self.hub.metrics.unreachable.inc();
             if wants_errors {
-                let message = "the target cannot be reached";
-                self.refuse(
-                    slot,
-                    &reply::refuse(
-                        code::NOT_REACHABLE,
-                        message,
-                        scan.type_name().as_deref(),
-                        scan.request_id().as_deref(),
-                    ),
-                );
+                let reason = Reason::new(code::NOT_REACHABLE, "the target cannot be reached");
+                self.refuse_scanned(slot, scan, reason);
             }
             return;
         }
-        if let (ForwardClass::Offer | ForwardClass::Reply, [target]) = (class, &targets[..]) {
-            self.remember_peer(slot, (user_id.into(), *target));
+        if let (ForwardClass::Offer | ForwardClass::Reply, [receiver]) = (class, &receivers[..]) {
+            self.remember_peer(slot, user_id.into(), *receiver);
         }
-        for to in targets {
-            self.send_to(to, frame.clone(), (from.clone(), own));
+        for to in receivers {
+            self.send_direct(to, frame.clone(), (from.clone(), own));
         }
     }
 
-    pub(crate) fn send_to(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
-        if to.shard != self.index {
+    /// Takes a token for a user that is addressed for the first time; false if there was none.
+    fn charge_target(&mut self, slot: u32, user_id: &str, scan: &Scan<'_>) -> bool {
+        let (target, now_ms) = (key(&user_id), self.sockets.now_ms());
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return false;
+        };
+        let contacts = session.contacts.get_or_insert_default();
+        if contacts.has_target(target) {
+            return true;
+        }
+        let taken = session.rates.take_new_target(&self.hub.rates, now_ms);
+        if taken.is_ok() {
+            contacts.add_target(target);
+        }
+        self.charged(slot, "new targets", taken, scan)
+    }
+
+    fn send_direct(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
+        if to.shard == self.sockets.shard() {
+            self.receive_direct(to, frame, from);
+        } else {
             self.shards[usize::from(to.shard)].send_content(Message::Direct { to, frame, from });
-        } else if let Some(slot) = self.resolve(to) {
-            self.remember_peer(slot, from);
-            self.push(slot, frame, 0);
+        }
+    }
+
+    /// Sends a frame to one connection of this shard.
+    pub(crate) fn receive_direct(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
+        if let Some(slot) = self.sockets.resolve(to) {
+            self.remember_peer(slot, from.0, from.1);
+            self.sockets.push(slot, frame, 0);
         }
     }
 
     /// Records the connection through which a user takes part in signalling with this one.
-    pub(crate) fn remember_peer(&mut self, slot: u32, peer: (Arc<str>, ConnRef)) {
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
-            return;
-        };
-        session.peers.retain(|(user, _)| *user != peer.0);
-        session.peers.push_back(peer);
-        if session.peers.len() > PEERS_REMEMBERED {
-            session.peers.pop_front();
+    fn remember_peer(&mut self, slot: u32, user_id: Arc<str>, conn: ConnRef) {
+        if let Some(session) = self.sockets.session_mut(slot) {
+            let contacts = session.contacts.get_or_insert_default();
+            contacts.set_peer(user_id, conn);
         }
     }
 }

@@ -1,320 +1,279 @@
-//! The `identify` envelope: claims, tokens, key proofs, and the registration of the connection under its user.
+//! The `identify` envelope: tokens, key proofs, the directory's view of the user, and the registration of the connection under its user.
 
 use crate::{
     directory::{Question, state::UserView},
     hub::Hub,
     room::Profile,
-    shard::{
-        Shard,
-        connection::{Pending, Person, Proven, Session},
-    },
+    session::{Session, Sessions, User, pending::Wait, refusals::Reason},
 };
-use envelope::{
-    reply::{self, code},
-    verdict::Identify,
-};
+use envelope::{reply::code, verdict::Identify};
 use identifiers::UserId;
 use identity::Mode;
 use std::sync::Arc;
 
-/// Why an identity is refused.
+/// An identity that a client claims.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    identify: Identify,
+    user_id: Arc<str>,
+    proof: Option<Proof>,
+}
+
+/// What a proof has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Proof {
+    /// A token for this user.
+    Token,
+    /// Possession of this key.
+    Key(String),
+}
+
+/// Why an identity is refused: the code and the text.
 struct Refused(&'static str, String);
 
-impl Shard {
-    /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
-    pub(crate) fn identify(&mut self, slot: u32, wish: Identify, request_id: Option<&str>) {
-        let outcome = self.try_identify(slot, wish, request_id);
-        self.refuse_identity(slot, outcome, request_id);
+impl Refused {
+    fn unproven(message: impl Into<String>) -> Self {
+        Self(code::IDENTITY_PROOF_REQUIRED, message.into())
     }
+}
 
-    fn try_identify(
-        &mut self,
-        slot: u32,
-        mut wish: Identify,
-        request_id: Option<&str>,
-    ) -> Result<(), Refused> {
-        let hub = self.hub.clone();
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
-            return Ok(());
+impl Sessions {
+    /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
+    pub(super) fn identify(&mut self, slot: u32, identify: Identify, request_id: Option<&str>) {
+        let Some(session) = self.sockets.session(slot) else {
+            return;
         };
-        let current = session
-            .person
-            .as_ref()
-            .map(|person| person.profile.user_id.clone());
-        let mut proven = None;
-        if let Some(token) = &wish.token {
-            let claims = hub
-                .verifier
-                .read()
-                .verify(token, Hub::now_ms() / 1000)
-                .map_err(|error| {
-                    Refused(
-                        code::IDENTITY_PROOF_REQUIRED,
-                        format!("token: {error} ({})", error.code()),
-                    )
-                })?;
-            if wish
-                .user_id
-                .as_deref()
-                .is_some_and(|claimed| claimed != claims.user_id.as_str())
-            {
-                return Err(Refused(
-                    code::IDENTITY_PROOF_REQUIRED,
-                    "token: its subject is not the oderId".into(),
-                ));
-            }
-            wish.user_id = Some(claims.user_id.as_str().to_owned());
-            proven = Some(Proven::Token);
-        } else if let (Some(key), Some(proof), Some(user_id)) =
-            (&wish.key, &wish.proof, &wish.user_id)
-        {
-            let user_id = UserId::new(user_id.as_str())
-                .map_err(|error| Refused(code::INVALID_FIELD, error.to_string()))?;
-            let message = identity::proof::message(
-                &hub.origin.read(),
-                &user_id,
-                &session.connection_id,
-                session.server_time_ms,
-            );
-            identity::proof::verify(key, proof, &message).map_err(|error| {
-                Refused(code::IDENTITY_PROOF_REQUIRED, format!("proof: {error}"))
-            })?;
-            proven = Some(Proven::Key(key.clone()));
-        }
-        let user_id: Arc<str> = match (&wish.user_id, &current) {
-            (Some(user_id), _) => user_id.as_str().into(),
-            (None, Some(current)) => current.clone(),
-            (None, None) => uuid::Uuid::new_v4().to_string().into(),
+        let outcome = match claim(&self.hub, session, identify) {
+            Ok(claim) => match self.hub.directory.known_user(&claim.user_id) {
+                Some(view) => self.check_claim(slot, claim, &view, request_id),
+                None => {
+                    let question = Question::User(claim.user_id.clone());
+                    self.ask_directory(slot, request_id, Wait::User(claim), question);
+                    Ok(())
+                }
+            },
+            Err(refused) => Err(refused),
         };
-        if current.as_ref().is_some_and(|current| *current != user_id) && !session.rooms.is_empty()
-        {
-            return Err(Refused(
-                code::IDENTITY_FIXED,
-                "oderId cannot change while a server is joined or viewed; leave them first".into(),
-            ));
-        }
-        match hub.directory.known_user(&user_id) {
-            Some(view) => self.know_user(slot, wish, user_id, proven, &view, request_id),
-            None => {
-                let question = Question::User(user_id.clone());
-                self.pause(
-                    slot,
-                    Pending::Identify {
-                        wish,
-                        user_id,
-                        proven,
-                        request_id: request_id.map(str::to_owned),
-                    },
-                    question,
-                );
-                Ok(())
-            }
-        }
+        self.answer_identify(slot, outcome, request_id);
     }
 
     /// Continues with the directory's view of the user.
-    pub(crate) fn identified(
+    pub(super) fn user_answered(
         &mut self,
         slot: u32,
-        wish: Identify,
-        user_id: Arc<str>,
-        proven: Option<Proven>,
+        claim: Claim,
         view: &Arc<UserView>,
         request_id: Option<&str>,
     ) {
-        let outcome = self.know_user(slot, wish, user_id, proven, view, request_id);
-        self.refuse_identity(slot, outcome, request_id);
-    }
-
-    fn know_user(
-        &mut self,
-        slot: u32,
-        wish: Identify,
-        user_id: Arc<str>,
-        proven: Option<Proven>,
-        view: &Arc<UserView>,
-        request_id: Option<&str>,
-    ) -> Result<(), Refused> {
-        let mode = self.hub.config.identity.mode;
-        let verified = match &proven {
-            Some(Proven::Token) => true,
-            Some(Proven::Key(key)) => view.keys.contains(key),
-            None => false,
-        };
-        if mode != Mode::Open && view.proof_required && !verified {
-            return Err(Refused(
-                code::IDENTITY_PROOF_REQUIRED,
-                "this oderId is protected: identify with a token, or with its key and proof".into(),
-            ));
-        }
-        // Before a key is bound: a first binding claims a name, it does not prove one.
-        if mode == Mode::Required && !verified {
-            return Err(Refused(
-                code::IDENTITY_PROOF_REQUIRED,
-                "this server asks for proof: identify with a token, or with a bound key".into(),
-            ));
-        }
-        if let Some(key) = wish.key.clone().filter(|_| {
-            wish.lock
-                && !view
-                    .keys
-                    .iter()
-                    .any(|known| Some(known) == wish.key.as_ref())
-        }) {
-            if proven.is_none() {
-                return Err(Refused(
-                    code::IDENTITY_PROOF_REQUIRED,
-                    "lock: needs the proof of the key that is to be bound".into(),
-                ));
-            }
-            let question = Question::BindKey {
-                user_id: user_id.clone(),
-                key,
-                add: verified,
-            };
-            self.pause(
-                slot,
-                Pending::Bind {
-                    wish,
-                    user_id,
-                    verified,
-                    request_id: request_id.map(str::to_owned),
-                },
-                question,
-            );
-            return Ok(());
-        }
-        self.become_person(slot, wish, user_id, verified, view.clone())
+        let outcome = self.check_claim(slot, claim, view, request_id);
+        self.answer_identify(slot, outcome, request_id);
     }
 
     /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the key.
-    pub(crate) fn bound(
+    pub(super) fn key_bound(
         &mut self,
         slot: u32,
-        wish: Identify,
-        user_id: Arc<str>,
+        claim: Claim,
         verified: bool,
         request_id: Option<&str>,
     ) {
-        let keys = wish.key.iter().cloned().collect();
         let view = Arc::new(UserView {
             proof_required: true,
-            keys,
+            keys: claim.identify.key.iter().cloned().collect(),
             blocks: Default::default(),
         });
-        let outcome = self.become_person(slot, wish, user_id, verified, view);
-        self.refuse_identity(slot, outcome, request_id);
+        let outcome = self.sign_in(slot, claim, verified, view);
+        self.answer_identify(slot, outcome, request_id);
     }
 
-    /// Answers a refused `identify`.
-    fn refuse_identity(
+    fn answer_identify(
         &mut self,
         slot: u32,
         outcome: Result<(), Refused>,
         request_id: Option<&str>,
     ) {
         if let Err(Refused(code, message)) = outcome {
-            self.refuse(
-                slot,
-                &reply::refuse(code, &message, Some("identify"), request_id),
-            );
+            self.refuse_identify(slot, request_id, Reason::new(code, &message));
         }
     }
 
-    fn become_person(
+    /// Compares a claim with the directory's view of the user, and binds its key if it asks for that.
+    fn check_claim(
         &mut self,
         slot: u32,
-        wish: Identify,
-        user_id: Arc<str>,
-        verified: bool,
-        view: Arc<UserView>,
+        claim: Claim,
+        view: &Arc<UserView>,
+        request_id: Option<&str>,
     ) -> Result<(), Refused> {
-        let (hub, reference) = (self.hub.clone(), self.reference(slot));
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
-            return Ok(());
+        let mode = self.hub.config.identity.mode;
+        let verified = match &claim.proof {
+            Some(Proof::Token) => true,
+            Some(Proof::Key(key)) => view.keys.contains(key),
+            None => false,
         };
-        let before = session.person.take();
-        let same = before
-            .as_ref()
-            .is_some_and(|person| person.profile.user_id == user_id);
-        if let Some(before) = before.as_ref().filter(|_| !same) {
-            hub.sign_out(reference, &before.profile.user_id);
+        if mode != Mode::Open && view.proof_required && !verified {
+            let message =
+                "this oderId is protected: identify with a token, or with its key and proof";
+            return Err(Refused::unproven(message));
         }
-        if !same
-            && hub
-                .sign_in(
-                    reference,
-                    &user_id,
-                    view,
-                    &session.connection_id,
-                    wish.connection_scope.as_deref(),
-                )
-                .is_err()
-        {
-            let most = hub.config.socket.connections_per_identity_max;
-            return Err(Refused(
-                code::LIMIT_REACHED,
-                format!("this oderId has {most} connections, and no more are allowed"),
-            ));
+        // Before a key is bound: a first binding claims a name, it does not prove one.
+        if mode == Mode::Required && !verified {
+            let message = "this server asks for proof: identify with a token, or with a bound key";
+            return Err(Refused::unproven(message));
         }
-        let display_name = if wish.display_name.is_empty() {
-            fallback_name(&user_id)
-        } else {
-            wish.display_name
+        let Some(key) = key_to_bind(&claim.identify, view) else {
+            return self.sign_in(slot, claim, verified, view.clone());
         };
-        let profile = Arc::new(Profile {
-            user_id,
-            display_name: display_name.into(),
-            description: wish.description.map(Into::into),
-            profile_updated_at: wish.profile_updated_at.map(Into::into),
-            verified,
-        });
-        let person = Person {
-            profile: profile.clone(),
-            status: before
-                .filter(|_| same)
-                .map_or_else(Default::default, |before| before.status),
-            plugins: wish.plugins.map(|plugins| {
-                plugins
-                    .into_iter()
-                    .map(|(id, _)| id.into_boxed_str())
-                    .collect()
-            }),
-            wants_errors: wish.features.iter().any(|feature| feature == "errors"),
-        };
-        let status = person.status;
-        session.person = Some(person);
-        let rooms = joined(session);
-        for room in rooms {
-            room.update(reference, &profile, status, &self.shards);
+        if claim.proof.is_none() {
+            let message = "lock: needs the proof of the key that is to be bound";
+            return Err(Refused::unproven(message));
         }
+        let question = Question::BindKey {
+            user_id: claim.user_id.clone(),
+            key,
+            add: verified,
+        };
+        let wait = Wait::KeyBinding { claim, verified };
+        self.ask_directory(slot, request_id, wait, question);
         Ok(())
     }
 
-    /// Sets the connection's presence; each joined server is told if the user's presence changed there.
-    pub(crate) fn set_status(&mut self, slot: u32, status: envelope::verdict::Status) {
-        let reference = self.reference(slot);
-        let Some(session) = self.conn(slot).and_then(|conn| conn.session.as_mut()) else {
-            return;
+    /// Registers the connection under its user. If it had this user before, its profile is replaced.
+    fn sign_in(
+        &mut self,
+        slot: u32,
+        claim: Claim,
+        verified: bool,
+        view: Arc<UserView>,
+    ) -> Result<(), Refused> {
+        let conn = self.sockets.reference(slot);
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return Ok(());
         };
-        let Some(person) = session.person.as_mut() else {
-            return;
+        let users = &self.hub.users;
+        let user_id = &claim.user_id;
+        let mut status = Default::default();
+        match session.user.take() {
+            Some(user) if user.profile.user_id == *user_id => status = user.status,
+            before => {
+                if let Some(before) = before {
+                    users.sign_out(conn, &before.profile.user_id);
+                }
+                let scope = claim.identify.connection_scope.as_deref();
+                if !users.sign_in(conn, user_id, view, session.connection_id, scope) {
+                    let most = self.hub.config.socket.connections_per_identity_max;
+                    let message =
+                        format!("this oderId has {most} connections, and no more are allowed");
+                    return Err(Refused(code::LIMIT_REACHED, message));
+                }
+            }
+        }
+        session.user = Some(claim.into_user(verified, status));
+        self.update_rooms(slot);
+        Ok(())
+    }
+}
+
+impl Claim {
+    fn into_user(self, verified: bool, status: envelope::verdict::Status) -> User {
+        let Self {
+            identify, user_id, ..
+        } = self;
+        let display_name = if identify.display_name.is_empty() {
+            fallback_name(&user_id)
+        } else {
+            identify.display_name
         };
-        person.status = status;
-        let profile = person.profile.clone();
-        for room in joined(session) {
-            room.update(reference, &profile, status, &self.shards);
+        let ids = |plugins: Vec<(String, String)>| {
+            let ids = plugins.into_iter().map(|(id, _)| id.into_boxed_str());
+            ids.collect()
+        };
+        User {
+            profile: Arc::new(Profile {
+                user_id,
+                display_name: display_name.into(),
+                description: identify.description.map(Into::into),
+                profile_updated_at: identify.profile_updated_at.map(Into::into),
+                verified,
+            }),
+            status,
+            plugins: identify.plugins.map(ids),
+            wants_errors: identify.features.iter().any(|feature| feature == "errors"),
         }
     }
 }
 
-fn joined(session: &Session) -> Vec<Arc<crate::room::Room>> {
-    session
-        .rooms
-        .iter()
-        .filter(|place| place.joined)
-        .map(|place| place.room.clone())
-        .collect()
+/// The identity that an `identify` claims, its proof verified.
+fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, Refused> {
+    let proof = if let Some(token) = &identify.token {
+        let user_id = verify_token(hub, token, identify.user_id.as_deref())?;
+        identify.user_id = Some(user_id);
+        Some(Proof::Token)
+    } else if let (Some(key), Some(proof), Some(user_id)) =
+        (&identify.key, &identify.proof, &identify.user_id)
+    {
+        verify_key(hub, session, key, proof, user_id)?;
+        Some(Proof::Key(key.clone()))
+    } else {
+        None
+    };
+    let current = session.user().map(|user| &user.profile.user_id);
+    let user_id: Arc<str> = match (&identify.user_id, current) {
+        (Some(user_id), _) => user_id.as_str().into(),
+        (None, Some(current)) => current.clone(),
+        (None, None) => uuid::Uuid::new_v4().to_string().into(),
+    };
+    if current.is_some_and(|current| *current != user_id) && !session.memberships.is_empty() {
+        return Err(Refused(
+            code::IDENTITY_FIXED,
+            "oderId cannot change while a server is joined or viewed; leave them first".into(),
+        ));
+    }
+    Ok(Claim {
+        identify,
+        user_id,
+        proof,
+    })
+}
+
+/// Verifies a token; returns its subject, which is the claimed user if one is claimed.
+fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String, Refused> {
+    let verifier = hub.verifier.read();
+    let claims = verifier
+        .verify(token, Hub::now_ms() / 1000)
+        .map_err(|error| Refused::unproven(format!("token: {error} ({})", error.code())))?;
+    let subject = claims.user_id.as_str();
+    if claimed.is_some_and(|claimed| claimed != subject) {
+        return Err(Refused::unproven("token: its subject is not the oderId"));
+    }
+    Ok(subject.to_owned())
+}
+
+/// Verifies the proof that the client has a key, made for this connection.
+fn verify_key(
+    hub: &Hub,
+    session: &Session,
+    key: &str,
+    proof: &str,
+    user_id: &str,
+) -> Result<(), Refused> {
+    let user_id =
+        UserId::new(user_id).map_err(|error| Refused(code::INVALID_FIELD, error.to_string()))?;
+    let message = identity::proof::message(
+        &hub.origin.read(),
+        &user_id,
+        &session.connection_id.to_string(),
+        session.server_time_ms,
+    );
+    identity::proof::verify(key, proof, &message)
+        .map_err(|error| Refused::unproven(format!("proof: {error}")))?;
+    Ok(())
+}
+
+/// The key that `identify` asks to bind, unless it is bound already.
+fn key_to_bind(identify: &Identify, view: &UserView) -> Option<String> {
+    let key = identify.key.as_ref().filter(|_| identify.lock)?;
+    (!view.keys.contains(key)).then(|| key.clone())
 }
 
 /// The display name of a user that gave none.

@@ -1,6 +1,6 @@
 //! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Content may be dropped at its bound, but never silently.
 
-use crate::{hub::ConnRef, metrics::Metrics, shard::Message};
+use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
 use limits::socket::SHARD_INBOX_MAX;
 use parking_lot::Mutex;
 use std::{collections::HashSet, sync::Arc};
@@ -78,7 +78,7 @@ impl ShardHandle {
 #[cfg(test)]
 mod tests {
     use super::{Inbox, Lost, ShardHandle};
-    use crate::{hub::ConnRef, metrics::Metrics, shard::Message};
+    use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
     use bytes::Bytes;
     use limits::socket::SHARD_INBOX_MAX;
 

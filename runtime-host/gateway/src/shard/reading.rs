@@ -6,118 +6,99 @@ use crate::{
     shard::{
         Shard,
         assembly::{Arriving, NOT_UTF8, misplaced},
-        connection::{Conn, Phase},
         handshake::{self, Refusal},
+        sockets::connection::{Conn, Phase},
     },
 };
 use bytes::Bytes;
-use envelope::{Scan, catalogue::RateClass};
 use limits::socket::READ_BYTES_PER_TURN;
 use std::io::{self, Read};
 
 impl Shard {
-    /// Puts a connection on the list of those to read from, when it was paused and goes on.
-    pub(crate) fn make_ready(&mut self, slot: u32) {
-        if let Some(conn) = self.conn(slot)
-            && !conn.ready
-        {
-            conn.ready = true;
-            self.ready.push(slot);
-        }
-    }
-
-    pub(crate) fn paused(conn: &Conn) -> bool {
-        conn.session
-            .as_ref()
-            .is_some_and(|session| session.pending.is_some())
+    fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
+        self.sessions.sockets.conn(slot)
     }
 
     /// Reads and handles up to a turn's share of one connection's bytes.
-    pub(crate) fn read_turn(&mut self, slot: u32) {
+    pub(super) fn read_turn(&mut self, slot: u32) {
         let Some(conn) = self.conn(slot) else { return };
         conn.ready = false;
-        if !conn.unread.is_empty() && !Self::paused(conn) {
+        if !conn.unread.is_empty() && !conn.is_paused() {
             let unread = std::mem::take(&mut conn.unread);
             self.consume(slot, unread);
         }
         let mut budget = READ_BYTES_PER_TURN;
-        loop {
-            let mut buffer = std::mem::take(&mut self.buffer);
-            let Some(conn) = self
-                .conn(slot)
-                .filter(|conn| conn.readable && !Self::paused(conn))
-            else {
-                self.buffer = buffer;
-                return;
-            };
+        while self
+            .conn(slot)
+            .is_some_and(|conn| conn.readable && !conn.lost && !conn.is_paused())
+        {
             if budget == 0 {
-                self.buffer = buffer;
-                self.make_ready(slot);
-                return;
+                self.sessions.sockets.make_ready(slot);
+                break;
             }
-            let read = conn.stream.read(&mut buffer);
-            match read {
-                Ok(0) => {
-                    let wants_the_rest =
-                        conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
-                    // It has ended its side and may still read; the end is read again once everything is written.
-                    conn.readable = !wants_the_rest;
-                    self.buffer = buffer;
-                    if !wants_the_rest {
-                        self.drop_conn(slot);
-                    }
-                    return;
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let read = self.conn(slot).map(|conn| conn.stream.read(&mut buffer));
+            if let Some(read) = read {
+                budget = budget.saturating_sub(self.on_read(slot, &mut buffer, read));
+            }
+            self.buffer = buffer;
+            self.sessions.remove_ended();
+        }
+        self.sessions.remove_ended();
+    }
+
+    /// Handles the result of one read into `buffer`; how many bytes were read.
+    fn on_read(&mut self, slot: u32, buffer: &mut [u8], read: io::Result<usize>) -> usize {
+        let buffer_bytes = buffer.len();
+        let Some(conn) = self.conn(slot) else {
+            return 0;
+        };
+        match read {
+            Ok(0) => {
+                // It has ended its side and may still read; the end is read again once everything is written.
+                let wants_the_rest =
+                    conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
+                conn.readable = !wants_the_rest;
+                if !wants_the_rest {
+                    self.sessions.sockets.lose(slot);
                 }
-                Ok(length) => {
-                    budget = budget.saturating_sub(length);
-                    // A short read has emptied the socket: what comes later raises a new event (epoll(7), edge-triggered).
-                    conn.readable = length == buffer.len() || conn.hung_up;
-                    if conn.unread.is_empty() {
-                        self.buffer = self.consume_from(slot, buffer, length);
-                    } else {
-                        conn.unread.extend_from_slice(&buffer[..length]);
-                        let unread = std::mem::take(&mut conn.unread);
-                        self.buffer = buffer;
-                        self.consume(slot, unread);
-                    }
+                0
+            }
+            Ok(length) => {
+                // A short read has emptied the socket: what comes later raises a new event (epoll(7), edge-triggered).
+                conn.readable = length == buffer_bytes || conn.hung_up;
+                if conn.unread.is_empty() {
+                    self.consume_from(slot, &mut buffer[..length]);
+                } else {
+                    conn.unread.extend_from_slice(&buffer[..length]);
+                    let unread = std::mem::take(&mut conn.unread);
+                    self.consume(slot, unread);
                 }
-                Err(error) => {
-                    self.buffer = buffer;
-                    match error.kind() {
-                        io::ErrorKind::WouldBlock => {
-                            if let Some(conn) = self.conn(slot) {
-                                conn.readable = false;
-                            }
-                        }
-                        io::ErrorKind::Interrupted => {}
-                        _ => {
-                            self.drop_conn(slot);
-                            return;
-                        }
-                    }
+                length
+            }
+            Err(error) => {
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => conn.readable = false,
+                    io::ErrorKind::Interrupted => {}
+                    _ => self.sessions.sockets.lose(slot),
                 }
+                0
             }
         }
     }
 
-    /// Handles bytes at the start of the shared buffer; what is left over becomes the connection's own.
-    pub(crate) fn consume_from(
-        &mut self,
-        slot: u32,
-        mut buffer: Vec<u8>,
-        length: usize,
-    ) -> Vec<u8> {
-        let used = self.consume_slice(slot, &mut buffer[..length]);
-        if used < length
+    /// Handles bytes in the shared buffer; what is left over becomes the connection's own.
+    fn consume_from(&mut self, slot: u32, bytes: &mut [u8]) {
+        let used = self.consume_slice(slot, bytes);
+        if used < bytes.len()
             && let Some(conn) = self.conn(slot)
         {
-            conn.unread.extend_from_slice(&buffer[used..length]);
+            conn.unread.extend_from_slice(&bytes[used..]);
         }
-        buffer
     }
 
     /// Handles a connection's own bytes; what is left over stays its own.
-    pub(crate) fn consume(&mut self, slot: u32, mut bytes: Vec<u8>) {
+    fn consume(&mut self, slot: u32, mut bytes: Vec<u8>) {
         let used = self.consume_slice(slot, &mut bytes);
         if used < bytes.len()
             && let Some(conn) = self.conn(slot)
@@ -127,14 +108,14 @@ impl Shard {
         }
     }
 
-    /// Handles as many whole things as `bytes` holds; how many bytes they took.
-    pub(crate) fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
+    /// Handles all whole heads and frames in `bytes`; how many bytes they took.
+    fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
-            let Some(conn) = self.conn(slot) else {
+            let Some(conn) = self.conn(slot).filter(|conn| !conn.lost) else {
                 return bytes.len();
             };
-            if Self::paused(conn) {
+            if conn.is_paused() {
                 return used;
             }
             let step = match conn.phase {
@@ -143,6 +124,7 @@ impl Shard {
                 Phase::Closing { answered: true } => return bytes.len(),
                 Phase::Closing { answered: false } => self.read_frame(slot, &mut bytes[used..]),
             };
+            self.sessions.remove_ended();
             match step {
                 Some(taken) => used += taken,
                 None => return used,
@@ -152,71 +134,57 @@ impl Shard {
 
     // ---- frames
 
-    /// Handles one frame at the start of `bytes`, or what has come of one; how many bytes it took, `None` when more are needed.
+    /// Handles one frame at the start of `bytes`, or the part of it that has come; how many bytes it took, `None` when more are needed.
     ///
     /// A whole text message is read where it lies. Everything else is collected as it comes, and text is checked as it comes.
     fn read_frame(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
-        let (bytes_max, now_ms) = (self.hub.config.socket.message_bytes_max, self.now_ms);
+        let bytes_max = self.hub.config.socket.message_bytes_max;
+        let now_ms = self.sessions.sockets.now_ms();
         let conn = self.conn(slot)?;
-        if conn
-            .assembly
-            .as_ref()
-            .is_some_and(|assembly| assembly.arriving.is_some())
-        {
+        let assembly = conn.assembly.as_deref();
+        if assembly.is_some_and(|assembly| assembly.arriving.is_some()) {
             return (!bytes.is_empty()).then(|| self.read_payload(slot, bytes));
         }
-        let collected = conn
-            .assembly
-            .as_ref()
-            .map_or(0, |assembly| assembly.bytes.len());
+        let collected = assembly.map_or(0, |assembly| assembly.bytes.len());
         let header = match Header::read(bytes, bytes_max.saturating_sub(collected)) {
             Ok(header) => header?,
             Err(violation) => {
-                self.violated(slot, violation);
+                self.sessions.sockets.violated(slot, violation);
                 return Some(bytes.len());
             }
         };
         let whole = header.header_bytes + header.payload_bytes;
-        let payload = bytes.get_mut(header.header_bytes..whole);
         if header.opcode.is_control() {
-            let payload = payload?;
+            let payload = bytes.get_mut(header.header_bytes..whole)?;
             frame::unmask(payload, header.mask);
             conn.seen_ms = now_ms;
-            let open = conn.phase == Phase::Open;
-            match header.opcode {
-                Opcode::Close => self.on_close(slot, payload),
-                Opcode::Ping if open => self.on_ping(slot, payload),
-                Opcode::Pong if open => {
-                    self.charge(slot, RateClass::Other, &Scan::new(b""));
-                }
-                _ => {}
-            }
+            self.on_control(slot, header.opcode, payload);
             return Some(whole);
         }
         if conn.phase == Phase::Open
-            && let Some(violation) = misplaced(header.opcode, conn.assembly.as_deref())
+            && let Some(violation) = misplaced(header.opcode, assembly)
         {
-            self.violated(slot, violation);
+            self.sessions.sockets.violated(slot, violation);
             return Some(bytes.len());
         }
         if header.opcode == Opcode::Binary {
-            self.close(
+            self.sessions.sockets.close(
                 slot,
                 close::UNSUPPORTED,
                 "binary messages are not part of the contract",
             );
         }
         let conn = self.conn(slot)?;
-        if let Some(payload) = payload
-            && header.opcode == Opcode::Text
+        if header.opcode == Opcode::Text
             && header.fin
             && conn.phase == Phase::Open
+            && let Some(payload) = bytes.get_mut(header.header_bytes..whole)
         {
             conn.seen_ms = now_ms;
             frame::unmask(payload, header.mask);
             match std::str::from_utf8(payload) {
-                Ok(_) => self.on_message(slot, payload),
-                Err(_) => self.violated(slot, NOT_UTF8),
+                Ok(_) => self.sessions.on_message(slot, payload),
+                Err(_) => self.sessions.sockets.violated(slot, NOT_UTF8),
             }
             return Some(whole);
         }
@@ -230,77 +198,80 @@ impl Shard {
         Some(header.header_bytes + self.read_payload(slot, &mut bytes[header.header_bytes..]))
     }
 
-    /// Takes what has come of the arriving frame's payload.
+    fn on_control(&mut self, slot: u32, opcode: Opcode, payload: &[u8]) {
+        let is_open = self
+            .conn(slot)
+            .is_some_and(|conn| conn.phase == Phase::Open);
+        match opcode {
+            Opcode::Close => self.sessions.sockets.on_close(slot, payload),
+            Opcode::Ping if is_open => self.sessions.on_ping(slot, payload),
+            Opcode::Pong if is_open => self.sessions.on_pong(slot),
+            _ => {}
+        }
+    }
+
+    /// Takes the part of the arriving frame's payload that has come.
     fn read_payload(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
-        let now_ms = self.now_ms;
+        let now_ms = self.sessions.sockets.now_ms();
         let Some(conn) = self.conn(slot) else {
             return bytes.len();
         };
         conn.seen_ms = now_ms;
-        let open = conn.phase == Phase::Open;
+        let is_open = conn.phase == Phase::Open;
         let Some(assembly) = &mut conn.assembly else {
             return bytes.len();
         };
-        let taken = assembly.take(bytes, open);
+        let taken = assembly.take(bytes, is_open);
         let finished = assembly.finish();
-        if !open {
+        if !is_open {
             if finished.is_some() {
                 conn.assembly = None;
             }
         } else if !assembly.check(finished == Some(true)) {
-            self.violated(slot, NOT_UTF8);
+            self.sessions.sockets.violated(slot, NOT_UTF8);
         } else if finished == Some(true)
             && let Some(assembly) = conn.assembly.take()
         {
-            self.on_message(slot, &assembly.bytes);
+            self.sessions.on_message(slot, &assembly.bytes);
         }
         taken
     }
 
     // ---- the request head
 
-    pub(crate) fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
+    fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
         let hub = self.hub.clone();
         let conn = self.conn(slot)?;
         match handshake::read(bytes, conn.address, &hub.config.socket) {
-            handshake::Request::Partial => None,
+            handshake::Request::Partial => {}
             handshake::Request::Http => {
-                let (bytes, address) = (bytes.to_vec(), conn.address);
-                if let Some(stream) = self.drop_conn(slot) {
-                    self.http_handoff.send(stream, bytes, address);
+                let address = conn.address;
+                if let Some(stream) = self.sessions.sockets.remove(slot) {
+                    self.http_handoff.send(stream, bytes.to_vec(), address);
                 }
-                None
             }
-            handshake::Request::Refused(refusal) => {
-                self.refuse_head(slot, &refusal);
-                None
-            }
+            handshake::Request::Refused(refusal) => self.refuse_head(slot, &refusal),
             handshake::Request::Upgrade {
                 answer,
                 address,
                 head_bytes,
             } => {
-                if let Err(error) = hub.admit(address) {
+                if let Err(error) = hub.admission.admit(address, hub.monotonic_ms()) {
                     self.refuse_head(slot, &error.into());
                     return None;
                 }
                 conn.admitted = true;
                 conn.address = address;
-                self.open(slot, answer);
-                Some(head_bytes)
+                self.sessions.open(slot, answer);
+                return Some(head_bytes);
             }
         }
+        None
     }
 
-    pub(crate) fn refuse_head(&mut self, slot: u32, refusal: &Refusal) {
+    fn refuse_head(&mut self, slot: u32, refusal: &Refusal) {
         Metrics::count(&self.hub.metrics.handshakes_refused, refusal.reason);
-        let Some(conn) = self.conn(slot) else { return };
-        let _ = conn.queue.get_or_insert_default().push(
-            Bytes::copy_from_slice(refusal.response.as_bytes()),
-            0,
-            usize::MAX,
-        );
-        self.mark_dirty(slot);
-        self.end_head(slot, Phase::Closing { answered: true });
+        let response = Bytes::copy_from_slice(refusal.response.as_bytes());
+        self.sessions.sockets.end_with(slot, response);
     }
 }

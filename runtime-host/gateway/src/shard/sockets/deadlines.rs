@@ -1,25 +1,41 @@
 //! Deadlines of connections: the request head, `identify`, pings, silence, a stalled writer, the close handshake.
 //!
-//! Each connection is entered in the shard's [`Wheel`](crate::shard::timer::Wheel) at its next deadline. A deadline that moves away costs nothing
-//! until the old one comes up; one that moves closer is entered by [`Shard::schedule`].
+//! Each connection is entered in a wheel at its next deadline. A deadline that moves away costs nothing until the old one comes up; one that
+//! moves closer is entered by [`Sockets::schedule`].
 
 use crate::{
     config::Config,
     frame::{self, Opcode, close},
     metrics::Metrics,
-    shard::{
-        Shard, conn_at,
+    shard::sockets::{
+        Sockets,
         connection::{Conn, Phase},
+        wheel::Wheel,
     },
 };
 use limits::socket::{CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS};
-use std::sync::atomic::Ordering;
+
+/// The time limits, and the connections at their next deadline.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    timeouts: Timeouts,
+    wheel: Wheel,
+}
+
+impl Deadlines {
+    pub(super) fn new(config: &Config, now_ms: u32) -> Self {
+        Self {
+            timeouts: Timeouts::new(config),
+            wheel: Wheel::new(now_ms),
+        }
+    }
+}
 
 /// Time limits of a connection, in milliseconds.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
+struct Timeouts {
     head_ms: u32,
-    /// Only where identity is required.
+    /// Set where identity is required.
     identify_ms: Option<u32>,
     ping_ms: u32,
     silence_ms: u32,
@@ -40,8 +56,7 @@ enum Due {
 }
 
 impl Timeouts {
-    /// The limits that the operator set.
-    pub(crate) fn new(config: &Config) -> Self {
+    fn new(config: &Config) -> Self {
         let socket = &config.socket;
         let required = config.identity.mode == identity::Mode::Required;
         Self {
@@ -64,7 +79,7 @@ impl Timeouts {
                 let limit_ms = if crowded { crowded_ms } else { self.head_ms };
                 match limit_ms.checked_sub(age) {
                     None | Some(0) => Due::HeadTimeout,
-                    // It may be crowded by then.
+                    // The heads may be crowded by then.
                     Some(left_ms) => Due::Wait(left_ms.min(crowded_ms)),
                 }
             }
@@ -79,15 +94,11 @@ impl Timeouts {
                 }
             }
             Phase::Open => {
-                let anonymous = conn
-                    .session
-                    .as_ref()
-                    .is_none_or(|session| session.person.is_none());
                 let deadlines = [
                     Some((self.silence_ms, since(conn.seen_ms), Due::Silent)),
                     blocked.map(|then_ms| (self.stall_ms, since(then_ms), Due::Stalled)),
                     self.identify_ms
-                        .filter(|_| anonymous)
+                        .filter(|_| conn.is_anonymous())
                         .map(|limit_ms| (limit_ms, age, Due::IdentifyTimeout)),
                     Some((self.ping_ms, since(conn.pinged_ms), Due::Ping)),
                 ];
@@ -104,34 +115,36 @@ impl Timeouts {
     }
 }
 
-impl Shard {
-    fn heads_are_crowded(&self) -> bool {
-        self.hub.half_open.load(Ordering::Acquire) * 2 > self.hub.half_open_max
-    }
-
+impl Sockets {
     /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline may have moved closer.
-    pub(crate) fn schedule(&mut self, slot: u32) {
-        let (now_ms, timeouts, crowded) = (self.now_ms, self.timeouts, self.heads_are_crowded());
-        let Some(conn) = conn_at(&mut self.slots, slot) else {
+    pub(in crate::shard) fn schedule(&mut self, slot: u32) {
+        let crowded = self.hub.admission.heads_are_crowded();
+        let Some(conn) = self.connections.get_mut(slot) else {
             return;
         };
-        let wait_ms = match timeouts.due(conn, now_ms, crowded) {
+        let Deadlines { timeouts, wheel } = &mut self.deadlines;
+        let wait_ms = match timeouts.due(conn, self.now_ms, crowded) {
             Due::Wait(wait_ms) => wait_ms,
             _ => 0,
         };
-        let tick = self.wheel.tick_at(now_ms, wait_ms);
+        let tick = wheel.tick_at(self.now_ms, wait_ms);
         if conn
             .due_tick
-            .is_none_or(|entered| self.wheel.is_before(tick, entered))
+            .is_none_or(|entered| wheel.is_before(tick, entered))
         {
             conn.due_tick = Some(tick);
-            self.wheel.enter(tick, slot);
+            wheel.enter(tick, slot);
         }
     }
 
-    /// Does what is due of connections.
-    pub(crate) fn check_deadlines(&mut self) {
-        while let Some((tick, slots)) = self.wheel.expired(self.now_ms) {
+    /// Milliseconds until the next deadline of a connection, if there is one.
+    pub(in crate::shard) fn next_deadline_ms(&self) -> Option<u32> {
+        self.deadlines.wheel.next_ms(self.now_ms)
+    }
+
+    /// Acts on the deadlines that have passed.
+    pub(in crate::shard) fn check_deadlines(&mut self) {
+        while let Some((tick, slots)) = self.deadlines.wheel.expired(self.now_ms) {
             for slot in slots {
                 if let Some(conn) = self.conn(slot)
                     && conn.due_tick == Some(tick)
@@ -145,29 +158,32 @@ impl Shard {
     }
 
     fn check_deadline(&mut self, slot: u32) {
-        let (now_ms, timeouts, crowded) = (self.now_ms, self.timeouts, self.heads_are_crowded());
-        let Some(conn) = self.conn(slot) else { return };
-        match timeouts.due(conn, now_ms, crowded) {
+        let crowded = self.hub.admission.heads_are_crowded();
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        match self.deadlines.timeouts.due(conn, self.now_ms, crowded) {
             Due::Wait(_) => {}
             Due::HeadTimeout => {
                 Metrics::count(&self.hub.metrics.handshakes_refused, "timeout");
-                self.drop_conn(slot);
+                self.lose(slot);
             }
-            Due::CloseTimeout => {
-                self.drop_conn(slot);
-            }
+            Due::CloseTimeout => self.lose(slot),
             Due::Silent => {
                 // A silent peer would not read a close frame.
                 conn.phase = Phase::Closing { answered: true };
                 Metrics::count(&self.hub.metrics.closed, "silent");
-                self.drop_conn(slot);
+                self.lose(slot);
             }
             Due::Stalled => self.close(slot, close::SLOW, "slow: nothing was read for too long"),
             Due::IdentifyTimeout => {
                 self.close(slot, close::POLICY, "identify did not come in time");
             }
             Due::Ping => {
-                conn.pinged_ms = now_ms;
+                conn.pinged_ms = self.now_ms;
+                if let Some(session) = &mut conn.session {
+                    session.release_idle(&self.hub, self.now_ms);
+                }
                 self.push(slot, frame::encode(Opcode::Ping, b""), 0);
             }
         }

@@ -1,0 +1,160 @@
+//! What all shards share: admission of connections, connected users, rooms, the clients of directory and plugins, and counters.
+//!
+//! No lock is held while another one is taken, except a room's state around the inboxes of shards.
+
+pub(crate) mod admission;
+mod relations;
+pub(crate) mod users;
+
+pub(crate) use admission::{Admission, AdmissionError};
+pub use users::ConnectionInfo;
+
+use crate::{
+    config::Config,
+    directory::DirectoryClient,
+    metrics::Metrics,
+    plugins::bridge::PluginBridge,
+    rate::Bucket,
+    room::registry::Rooms,
+    session::rates::RateLimits,
+    shard::{inbox::ShardHandle, message::Message},
+};
+use limits::dispatch::ALARMS;
+use parking_lot::{Mutex, RwLock};
+use serde_json::value::RawValue;
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+use users::Users;
+
+/// Names one connection for as long as it lives; a later connection in the same slot has another generation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct ConnRef {
+    /// The shard that owns it.
+    pub shard: u16,
+    /// Its slot there.
+    pub slot: u32,
+    /// Counts the connections of that slot.
+    pub generation: u32,
+}
+
+/// What all shards share.
+#[derive(Debug)]
+pub struct Hub {
+    /// The configuration.
+    pub config: Config,
+    /// Counters.
+    pub metrics: Metrics,
+    /// The client of the directory.
+    pub directory: DirectoryClient,
+    /// Verifies tokens; replaced when keys change.
+    pub verifier: RwLock<Arc<identity::Verifier>>,
+    /// The value of `connected.protocol.limits`.
+    pub advertised: serde_json::Value,
+    /// The origin that key proofs name; known once the listener is bound.
+    pub origin: RwLock<Arc<str>>,
+    /// The value of `connected.protocol`.
+    pub(crate) protocol: Box<RawValue>,
+    /// The rates of one connection.
+    pub(crate) rates: RateLimits,
+    pub(crate) admission: Admission,
+    pub(crate) users: Users,
+    pub(crate) rooms: Rooms,
+    pub(crate) plugins: PluginBridge,
+    shards: RwLock<Arc<[ShardHandle]>>,
+    alarms: Mutex<Bucket>,
+    started: Instant,
+}
+
+impl Hub {
+    /// A hub without shards, for at most `connections_max` connections.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        metrics: Metrics,
+        directory: DirectoryClient,
+        verifier: identity::Verifier,
+        connections_max: usize,
+    ) -> Self {
+        let advertised = crate::advertised::limits(&config);
+        Self {
+            protocol: envelope::reply::protocol(&advertised),
+            advertised,
+            rates: config.rate_limits(),
+            admission: Admission::new(&config.socket, &metrics, connections_max),
+            users: Users::new(&config),
+            rooms: Rooms::new(metrics.rooms.clone()),
+            plugins: PluginBridge::default(),
+            config,
+            metrics,
+            directory,
+            verifier: RwLock::new(Arc::new(verifier)),
+            origin: RwLock::new("".into()),
+            shards: RwLock::new(Arc::from([])),
+            alarms: Mutex::new(Bucket::full(ALARMS, 0)),
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn set_shards(&self, shards: Arc<[ShardHandle]>) {
+        *self.shards.write() = shards;
+    }
+
+    pub(crate) fn shards(&self) -> Arc<[ShardHandle]> {
+        self.shards.read().clone()
+    }
+
+    /// Milliseconds since the hub was made. Wraps after 49 days, so only differences mean anything.
+    #[must_use]
+    pub fn monotonic_ms(&self) -> u32 {
+        self.started.elapsed().as_millis() as u32
+    }
+
+    /// Wall clock, milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms() -> u64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |elapsed| elapsed.as_millis() as u64)
+    }
+
+    /// Logs an event that any client can cause, at a bounded rate; counters count all of them.
+    pub(crate) fn alarm(&self, log: impl FnOnce()) {
+        if self.alarms.lock().take(ALARMS, self.monotonic_ms()).is_ok() {
+            log();
+        }
+    }
+
+    /// Open WebSocket connections.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.admission.connections()
+    }
+
+    /// The limit of [`Hub::connections`].
+    #[must_use]
+    pub fn connections_max(&self) -> usize {
+        self.admission.connections_max()
+    }
+
+    /// Whether the process is about to end, so that new connections are refused.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.admission.is_draining()
+    }
+
+    /// Identified connections, at most `entries_max`, in no order.
+    #[must_use]
+    pub fn connection_list(&self, entries_max: usize) -> Vec<ConnectionInfo> {
+        self.users.list(entries_max)
+    }
+
+    /// Refuses new connections, and tells every shard to close its own.
+    pub(crate) fn drain(&self) {
+        self.admission.drain();
+        for shard in self.shards().iter() {
+            shard.send(Message::Drain);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Earlier contacts of users, which pass calls and icon requests without a shared server. In memory, bounded, for a day.
+
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+const RELATIONS_MAX: usize = 100_000;
+const LIFETIME_SECONDS: u64 = 24 * 3_600;
+
+type Pair = (Arc<str>, Arc<str>);
+
+/// Pairs of a user and another one that it has written to or called.
+#[derive(Debug, Default)]
+pub(super) struct Relations(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    seen: HashMap<Pair, Instant>,
+    /// Oldest first.
+    order: VecDeque<Pair>,
+}
+
+impl Relations {
+    /// Records that `from` has written to `to`.
+    pub(super) fn insert(&self, from: &Arc<str>, to: &Arc<str>) {
+        let State { seen, order } = &mut *self.0.lock();
+        let pair = (from.clone(), to.clone());
+        if seen.insert(pair.clone(), Instant::now()).is_none() {
+            order.push_back(pair);
+            if order.len() > RELATIONS_MAX
+                && let Some(oldest) = order.pop_front()
+            {
+                seen.remove(&oldest);
+            }
+        }
+    }
+
+    /// Whether `from` has written to `to` in the last day.
+    pub(super) fn contains(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
+        let state = self.0.lock();
+        let last = state.seen.get(&(from.clone(), to.clone()));
+        last.is_some_and(|at| at.elapsed().as_secs() < LIFETIME_SECONDS)
+    }
+}

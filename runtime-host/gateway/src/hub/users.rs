@@ -1,0 +1,218 @@
+//! The connected users of all shards: their connections and rooms, and which connections a forwarded envelope reaches.
+
+use crate::{
+    config::{Config, Direct},
+    directory::state::UserView,
+    hub::{ConnRef, Hub, relations::Relations},
+};
+use envelope::verdict::ForwardClass;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::{
+    cmp::Reverse,
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use uuid::Uuid;
+
+/// A connection as shown to operators.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionInfo {
+    /// The connection's id.
+    pub connection_id: Box<str>,
+    /// The user.
+    pub oder_id: Box<str>,
+    /// The scope from its `identify`.
+    pub connection_scope: Option<Box<str>>,
+    /// When it identified, milliseconds since 1970.
+    pub identified_at: u64,
+    /// The number of joined and viewed servers.
+    pub servers: usize,
+}
+
+/// A connection of a user.
+#[derive(Debug, Clone)]
+struct UserConnection {
+    conn: ConnRef,
+    /// Grows with every connection: the newest has the greatest.
+    age: u64,
+    /// [Indices](crate::room::Room::index) of joined and viewed rooms.
+    rooms: Box<[u64]>,
+    connection_id: Uuid,
+    scope: Option<Box<str>>,
+    identified_at_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct ConnectedUser {
+    connections: Vec<UserConnection>,
+    view: Arc<UserView>,
+}
+
+type Stripe = Mutex<HashMap<Arc<str>, ConnectedUser>>;
+
+/// The connected users. The map is cut into stripes, so that threads rarely wait for each other.
+#[derive(Debug)]
+pub(crate) struct Users {
+    stripes: [Stripe; 64],
+    hasher: RandomState,
+    relations: Relations,
+    ages: AtomicU64,
+    connections_max: usize,
+    direct: Direct,
+}
+
+impl Users {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            stripes: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            relations: Relations::default(),
+            ages: AtomicU64::new(0),
+            connections_max: config.socket.connections_per_identity_max,
+            direct: config.forward.direct,
+        }
+    }
+
+    fn stripe(&self, user_id: &str) -> &Stripe {
+        &self.stripes[self.hasher.hash_one(user_id) as usize % self.stripes.len()]
+    }
+
+    /// Enters a connection under its user. False if the user has as many connections as it may.
+    #[must_use]
+    pub(crate) fn sign_in(
+        &self,
+        conn: ConnRef,
+        user_id: &Arc<str>,
+        view: Arc<UserView>,
+        connection_id: Uuid,
+        scope: Option<&str>,
+    ) -> bool {
+        let mut users = self.stripe(user_id).lock();
+        let user = users.entry(user_id.clone()).or_default();
+        if user.connections.len() >= self.connections_max {
+            return false;
+        }
+        user.view = view;
+        // Most users have one connection; a vector's first growth would reserve memory for four.
+        user.connections.reserve_exact(1);
+        user.connections.push(UserConnection {
+            conn,
+            age: self.ages.fetch_add(1, Ordering::Relaxed),
+            rooms: Box::default(),
+            connection_id,
+            scope: scope.map(Into::into),
+            identified_at_ms: Hub::now_ms(),
+        });
+        true
+    }
+
+    /// Removes a connection from its user.
+    pub(crate) fn sign_out(&self, conn: ConnRef, user_id: &str) {
+        let mut users = self.stripe(user_id).lock();
+        let Some(user) = users.get_mut(user_id) else {
+            return;
+        };
+        user.connections.retain(|one| one.conn != conn);
+        if user.connections.is_empty() {
+            users.remove(user_id);
+        }
+    }
+
+    /// Takes the rooms that a connection is in.
+    pub(crate) fn note_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[u64]>) {
+        let mut users = self.stripe(user_id).lock();
+        let Some(user) = users.get_mut(user_id) else {
+            return;
+        };
+        let mut connections = user.connections.iter_mut();
+        if let Some(connection) = connections.find(|one| one.conn == conn) {
+            connection.rooms = rooms;
+        }
+    }
+
+    /// Takes a newer view of a user from the directory.
+    pub(crate) fn update_view(&self, user_id: &str, view: &Arc<UserView>) {
+        if let Some(user) = self.stripe(user_id).lock().get_mut(user_id) {
+            user.view = view.clone();
+        }
+    }
+
+    /// Whether a user has a connection.
+    pub(crate) fn is_connected(&self, user_id: &str) -> bool {
+        self.stripe(user_id).lock().contains_key(user_id)
+    }
+
+    /// The connections, at most `entries_max`, in no order.
+    pub(super) fn list(&self, entries_max: usize) -> Vec<ConnectionInfo> {
+        let mut list = Vec::new();
+        for stripe in &self.stripes {
+            for (user_id, user) in stripe.lock().iter() {
+                list.extend(user.connections.iter().map(|one| ConnectionInfo {
+                    connection_id: one.connection_id.to_string().into(),
+                    oder_id: (&**user_id).into(),
+                    connection_scope: one.scope.clone(),
+                    identified_at: one.identified_at_ms,
+                    servers: one.rooms.len(),
+                }));
+                if list.len() >= entries_max {
+                    list.truncate(entries_max);
+                    return list;
+                }
+            }
+        }
+        list
+    }
+
+    /// The connections that get an envelope from `from`, which is in the rooms `from_rooms`, to `to`. None if the forwarding rule does not
+    /// allow it or `to` is not connected. `peer` is the connection through which `to` took part in signalling last.
+    pub(crate) fn route(
+        &self,
+        from: &Arc<str>,
+        from_rooms: &[u64],
+        to: &str,
+        class: ForwardClass,
+        peer: Option<ConnRef>,
+    ) -> Vec<ConnRef> {
+        let Some((to, mut connections)) = self.receivers(from, to) else {
+            return Vec::new();
+        };
+        let shares = |one: &UserConnection| one.rooms.iter().any(|room| from_rooms.contains(room));
+        let is_allowed = (class == ForwardClass::Direct && self.direct == Direct::Anyone)
+            || connections.iter().any(shares)
+            || self.relations.contains(&to, from);
+        if !is_allowed {
+            return Vec::new();
+        }
+        if class == ForwardClass::Direct {
+            self.relations.insert(from, &to);
+            return connections.into_iter().map(|one| one.conn).collect();
+        }
+        if class == ForwardClass::Reply
+            && let Some(peer) = peer.filter(|peer| connections.iter().any(|one| one.conn == *peer))
+        {
+            return vec![peer];
+        }
+        connections.sort_by_key(|one| Reverse((shares(one), one.age)));
+        connections
+            .first()
+            .map(|one| one.conn)
+            .into_iter()
+            .collect()
+    }
+
+    /// A connected user with its connections, unless it blocks `from`.
+    fn receivers(&self, from: &str, to: &str) -> Option<(Arc<str>, Vec<UserConnection>)> {
+        let users = self.stripe(to).lock();
+        let (user_id, user) = users.get_key_value(to)?;
+        if user.view.blocks.contains(from) {
+            return None;
+        }
+        Some((user_id.clone(), user.connections.clone()))
+    }
+}

@@ -1,0 +1,212 @@
+//! The rooms of one shard: its connections in each room, and the frames that wait for them.
+
+use crate::{
+    directory::state::ServerView,
+    room::{
+        Room,
+        outbox::{Member, Outbox},
+    },
+    shard::message::Delivery,
+};
+use std::{collections::HashMap, sync::Arc};
+
+/// A room that a connection joined or views.
+#[derive(Debug, Clone)]
+pub(crate) struct RoomMembership {
+    /// The room.
+    pub room: Arc<Room>,
+    /// Joined; otherwise it is viewed.
+    pub joined: bool,
+    /// The index among the shard's joined connections of the room, if joined.
+    position: u32,
+}
+
+/// A room as far as this shard has connections in it.
+#[derive(Debug, Default)]
+pub(crate) struct LocalRoom {
+    /// The joined connections.
+    pub joined: Vec<Member>,
+    /// The frames that wait for them.
+    pub outbox: Outbox,
+    /// Slots of the viewing connections.
+    viewing: Vec<u32>,
+    /// Revision and digest of the plugins that these connections were told last.
+    told: (u64, u64),
+}
+
+/// What a new revision of a server means for the connections in its room.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    /// Slots of the joined and viewing connections.
+    pub slots: Vec<u32>,
+    /// The plugin requirements or event definitions differ from those that were told last.
+    pub plugins_changed: bool,
+}
+
+/// The rooms of one shard, by [`Room::index`].
+#[derive(Debug)]
+pub(crate) struct LocalRooms {
+    rooms: HashMap<u64, LocalRoom>,
+    /// Rooms whose outbox holds frames.
+    waiting: Vec<u64>,
+    /// Since when the first of them does.
+    waiting_since_ms: Option<u32>,
+    /// Counts the flushes. A sender has the number of the flush that its own frames are part of.
+    flushes: u32,
+}
+
+impl Default for LocalRooms {
+    fn default() -> Self {
+        Self {
+            rooms: HashMap::new(),
+            waiting: Vec::new(),
+            waiting_since_ms: None,
+            flushes: 1,
+        }
+    }
+}
+
+impl LocalRooms {
+    // ---- connections
+
+    /// Adds a connection. `since` is the last presence event in the roster of a joining connection; a viewing one has none.
+    pub(crate) fn enter(
+        &mut self,
+        room: Arc<Room>,
+        slot: u32,
+        since: Option<u64>,
+    ) -> RoomMembership {
+        let local = self.rooms.entry(room.index).or_default();
+        let view = room.view();
+        if local.told.0 < view.revision {
+            local.told = (view.revision, view.plugins_digest);
+        }
+        let position = local.joined.len() as u32;
+        match since {
+            Some(since) => local.joined.push(Member {
+                slot,
+                since,
+                from: local.outbox.len(),
+            }),
+            None => local.viewing.push(slot),
+        }
+        RoomMembership {
+            room,
+            joined: since.is_some(),
+            position,
+        }
+    }
+
+    /// Removes a connection. Returns the slot of the member that took its position and has to be told it, if there is one.
+    pub(crate) fn leave(&mut self, membership: &RoomMembership, slot: u32) -> Option<u32> {
+        let local = self.rooms.get_mut(&membership.room.index)?;
+        let at = membership.position as usize;
+        let mut moved = None;
+        if !membership.joined {
+            local.viewing.retain(|viewer| *viewer != slot);
+        } else if local
+            .joined
+            .get(at)
+            .is_some_and(|member| member.slot == slot)
+        {
+            local.joined.swap_remove(at);
+            moved = local.joined.get(at).map(|member| member.slot);
+        }
+        if local.joined.is_empty() && local.viewing.is_empty() {
+            self.rooms.remove(&membership.room.index);
+        }
+        moved
+    }
+
+    /// Slots of the joined connections.
+    pub(crate) fn joined(&self, room: u64) -> Vec<u32> {
+        let local = self.rooms.get(&room);
+        local.map_or_else(Vec::new, |local| {
+            local.joined.iter().map(|member| member.slot).collect()
+        })
+    }
+
+    /// Takes a newer view of a server; `None` if no connection is concerned.
+    pub(crate) fn revise(&mut self, room: u64, view: &ServerView) -> Option<Revision> {
+        let local = self.rooms.get_mut(&room)?;
+        if view.revision <= local.told.0 && !view.gone {
+            return None;
+        }
+        let plugins_changed = local.told.1 != view.plugins_digest;
+        local.told = (view.revision, view.plugins_digest);
+        let joined = local.joined.iter().map(|member| member.slot);
+        Some(Revision {
+            slots: joined.chain(local.viewing.iter().copied()).collect(),
+            plugins_changed,
+        })
+    }
+
+    pub(crate) fn get_mut(&mut self, room: u64) -> Option<&mut LocalRoom> {
+        self.rooms.get_mut(&room)
+    }
+
+    // ---- waiting frames
+
+    /// Adds a frame for all members. Returns the bytes that wait, or `None` if the shard has no connection in the room.
+    pub(crate) fn push(
+        &mut self,
+        room: u64,
+        delivery: Delivery,
+        skip: Option<u32>,
+        sequence: Option<u64>,
+        now_ms: u32,
+    ) -> Option<usize> {
+        let local = self.rooms.get_mut(&room)?;
+        if local.outbox.is_empty() {
+            self.waiting.push(room);
+            self.waiting_since_ms.get_or_insert(now_ms);
+        }
+        local.outbox.push(delivery, skip, sequence);
+        Some(local.outbox.bytes())
+    }
+
+    /// A member with the outbox of its room, if frames wait there.
+    pub(crate) fn waiting(
+        &mut self,
+        membership: &RoomMembership,
+    ) -> Option<(&mut Member, &Outbox)> {
+        let LocalRoom { joined, outbox, .. } = self.rooms.get_mut(&membership.room.index)?;
+        if outbox.is_empty() {
+            return None;
+        }
+        Some((joined.get_mut(membership.position as usize)?, outbox))
+    }
+
+    /// Whether frames wait in a room.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Since when frames wait, if any do.
+    pub(crate) fn waiting_since_ms(&self) -> Option<u32> {
+        self.waiting_since_ms
+    }
+
+    /// Takes the list of rooms in which frames wait.
+    pub(crate) fn take_waiting(&mut self) -> Vec<u64> {
+        self.waiting_since_ms = None;
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// The number of the next flush.
+    pub(crate) fn flushes(&self) -> u32 {
+        self.flushes
+    }
+
+    /// Ends a flush.
+    pub(crate) fn end_flush(&mut self) {
+        self.flushes = self.flushes.wrapping_add(1);
+    }
+}
+
+impl RoomMembership {
+    /// Takes the position of a member that has left.
+    pub(crate) fn move_to(&mut self, vacated: &Self) {
+        self.position = vacated.position;
+    }
+}

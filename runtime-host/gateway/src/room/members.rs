@@ -1,0 +1,203 @@
+//! The members of a room with their connections, and the roster that they make.
+
+use crate::{
+    frame,
+    hub::ConnRef,
+    room::{Entrant, Page, profile::Profile},
+};
+use bytes::Bytes;
+use envelope::verdict::Status;
+use indexmap::IndexMap;
+use serde_json::json;
+use std::sync::Arc;
+
+/// The users that have joined, in the order of joining, except that a member that leaves is replaced by the last one.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    members: IndexMap<Arc<str>, Member>,
+    /// The entries of the first page with commas between them, kept while members only come: joiners share it.
+    first_page: Option<String>,
+}
+
+/// A user in a room.
+#[derive(Debug)]
+pub(super) struct Member {
+    profile: Arc<Profile>,
+    devices: Vec<Device>,
+    /// The roster entry; rebuilt when profile or status change.
+    entry: Arc<str>,
+}
+
+/// A joined connection of a user.
+#[derive(Debug)]
+struct Device {
+    conn: ConnRef,
+    status: Status,
+    plugins: Option<Arc<[Box<str>]>>,
+}
+
+/// What a change of a member means for the others.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Nothing.
+    Same,
+    /// The user has joined; its roster entry.
+    Joined(Arc<str>),
+    /// The most available status of the user's connections is another one.
+    Status(Status),
+    /// The last connection of the user has left; its display name.
+    Left(Arc<str>),
+}
+
+impl Member {
+    pub(super) fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The most available status of the user's connections.
+    pub(super) fn status(&self) -> Status {
+        let statuses = self.devices.iter().map(|device| device.status);
+        statuses.max().unwrap_or_default()
+    }
+
+    fn declares(&self, plugin_id: &str) -> bool {
+        self.devices.iter().any(|device| {
+            let plugins = device.plugins.as_deref().unwrap_or_default();
+            plugins.iter().any(|declared| **declared == *plugin_id)
+        })
+    }
+
+    /// Changes the member by `change`; what that means for the others.
+    fn update(&mut self, change: impl FnOnce(&mut Self)) -> Presence {
+        let before = self.status();
+        change(self);
+        let after = self.status();
+        self.entry = self.profile.entry(after);
+        if after == before {
+            Presence::Same
+        } else {
+            Presence::Status(after)
+        }
+    }
+}
+
+impl Members {
+    pub(super) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(super) fn contains(&self, user_id: &str) -> bool {
+        self.members.contains_key(user_id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    /// Whether a connection declared a plugin.
+    pub(super) fn declare(&self, plugin_id: &str) -> bool {
+        self.members
+            .values()
+            .any(|member| member.declares(plugin_id))
+    }
+
+    /// Adds a connection.
+    pub(super) fn add(&mut self, entrant: &Entrant, page: Page) -> Presence {
+        let device = Device {
+            conn: entrant.conn,
+            status: entrant.status,
+            plugins: entrant.plugins.clone(),
+        };
+        let user_id = &entrant.profile.user_id;
+        if let Some(member) = self.members.get_mut(user_id) {
+            self.first_page = None;
+            return member.update(|member| {
+                member.devices.push(device);
+                member.profile = entrant.profile.clone();
+            });
+        }
+        let entry = entrant.profile.entry(device.status);
+        let has_place = self.members.len() < page.entries_max;
+        if let Some(text) = self.first_page.as_mut().filter(|_| has_place) {
+            append(text, &entry);
+        }
+        let member = Member {
+            profile: entrant.profile.clone(),
+            devices: vec![device],
+            entry: entry.clone(),
+        };
+        self.members.insert(user_id.clone(), member);
+        Presence::Joined(entry)
+    }
+
+    /// Removes a connection; `None` if it was not here.
+    pub(super) fn remove(&mut self, conn: ConnRef, user_id: &str) -> Option<Presence> {
+        let member = self.members.get_mut(user_id)?;
+        let at = member.devices.iter().position(|one| one.conn == conn)?;
+        self.first_page = None;
+        if member.devices.len() == 1 {
+            let member = self.members.swap_remove(user_id)?;
+            return Some(Presence::Left(member.profile.display_name.clone()));
+        }
+        Some(member.update(|member| drop(member.devices.remove(at))))
+    }
+
+    /// Changes the profile of a user and the status of one of its connections; `None` if the user is not here.
+    pub(super) fn update(
+        &mut self,
+        conn: ConnRef,
+        profile: &Arc<Profile>,
+        status: Status,
+    ) -> Option<Presence> {
+        let member = self.members.get_mut(&profile.user_id)?;
+        self.first_page = None;
+        Some(member.update(|member| {
+            let mut devices = member.devices.iter_mut();
+            if let Some(device) = devices.find(|one| one.conn == conn) {
+                device.status = status;
+            }
+            member.profile = profile.clone();
+        }))
+    }
+
+    /// `server_users` for the user `own`, which is not listed; cut to a page, which then says `total` and `offset`.
+    pub(super) fn roster(&mut self, server_id: &str, own: &str, page: Page) -> Bytes {
+        let own_at = self.members.get_index_of(own);
+        let total = self.members.len() - usize::from(own_at.is_some());
+        let mut tail = String::from("]");
+        if page.offset > 0 || total > page.entries_max {
+            tail = format!(r#"],"total":{total},"offset":{}"#, page.offset);
+        }
+        tail.push('}');
+        let head = format!(
+            r#"{{"type":"server_users","serverId":{},"users":["#,
+            json!(server_id)
+        );
+        let members = &self.members;
+        if page.offset == 0 && own_at.is_none_or(|at| at >= page.entries_max) {
+            let text = self
+                .first_page
+                .get_or_insert_with(|| entries(members.values().take(page.entries_max)));
+            return frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
+        }
+        let others = members.iter().filter(|(user_id, _)| ***user_id != *own);
+        let others = others.map(|(_, member)| member);
+        let text = entries(others.skip(page.offset).take(page.entries_max));
+        frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
+    }
+}
+
+fn entries<'a>(members: impl Iterator<Item = &'a Member>) -> String {
+    let mut text = String::new();
+    for member in members {
+        append(&mut text, &member.entry);
+    }
+    text
+}
+
+fn append(text: &mut String, entry: &str) {
+    if !text.is_empty() {
+        text.push(',');
+    }
+    text.push_str(entry);
+}

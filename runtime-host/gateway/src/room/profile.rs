@@ -1,0 +1,52 @@
+//! A user as others see it.
+
+use envelope::verdict::Status;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+/// The profile of a user, shared by its connection and the rosters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// The user.
+    pub user_id: Arc<str>,
+    /// Display name.
+    pub display_name: Arc<str>,
+    /// Profile text.
+    pub description: Option<Arc<str>>,
+    /// JSON of the profile's version, as it was given.
+    pub profile_updated_at: Option<Arc<str>>,
+    /// Whether the identity was proven.
+    pub verified: bool,
+}
+
+/// A roster entry as it goes over the wire.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry<'a> {
+    oder_id: &'a str,
+    display_name: &'a str,
+    status: &'a str,
+    verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_updated_at: Option<&'a RawValue>,
+}
+
+impl Profile {
+    /// The roster entry as JSON.
+    pub(super) fn entry(&self, status: Status) -> Arc<str> {
+        let updated_at = self.profile_updated_at.as_deref();
+        let entry = Entry {
+            oder_id: &self.user_id,
+            display_name: &self.display_name,
+            status: status.as_str(),
+            verified: self.verified,
+            description: self.description.as_deref(),
+            profile_updated_at: updated_at.and_then(|raw| serde_json::from_str(raw).ok()),
+        };
+        // Texts, a flag and checked JSON always serialize.
+        serde_json::to_string(&entry).unwrap_or_default().into()
+    }
+}

@@ -1,0 +1,160 @@
+//! `join_server` and `view_server`: decided from the cached view of the server, or by the directory if the server is guarded.
+
+use crate::{
+    directory::{JoinAnswer, JoinQuestion, Question, state::ServerView},
+    session::{
+        Session, Sessions, User,
+        pending::{DIRECTORY_RETRY_MS, Wait},
+        refusals::Reason,
+    },
+};
+use envelope::{reply::code, verdict::Access};
+use std::sync::Arc;
+
+/// Why a server is refused without a question to the directory: the code and the text.
+struct Denied(&'static str, String);
+
+pub(super) const NOT_FOUND: &str = "NOT_FOUND";
+pub(super) const BANNED: &str = "BANNED";
+pub(super) const BANNED_MESSAGE: &str = "you are banned from this server";
+
+impl Sessions {
+    /// `join_server`, or `view_server` if `view_only`.
+    pub(super) fn enter(
+        &mut self,
+        slot: u32,
+        access: Access,
+        view_only: bool,
+        request_id: Option<&str>,
+    ) {
+        match self.hub.directory.known_server(&access.server_id) {
+            Some(view) => self.enter_known(slot, access, view_only, request_id, &view),
+            None => {
+                let question = Question::Server(access.server_id.as_str().into());
+                let wait = Wait::Server { access, view_only };
+                self.ask_directory(slot, request_id, wait, question);
+            }
+        }
+    }
+
+    /// Decides with the view of the server; asks the directory about guarded servers.
+    pub(super) fn enter_known(
+        &mut self,
+        slot: u32,
+        access: Access,
+        view_only: bool,
+        request_id: Option<&str>,
+        view: &Arc<ServerView>,
+    ) {
+        let Some(session) = self.sockets.session(slot) else {
+            return;
+        };
+        let Some(user) = session.user() else {
+            return;
+        };
+        let server_id = access.server_id.as_str();
+        let denied = check_user(user, view);
+        if denied.is_ok()
+            && let Some(membership) = session.membership(server_id)
+            && (membership.joined || view_only)
+        {
+            let room = membership.room.clone();
+            return self.show_again(slot, &room, &access);
+        }
+        let denied = denied.and_then(|()| self.check_entry(session, user, view, view_only));
+        if let Err(Denied(code, message)) = denied {
+            let reason = Reason::new(code, &message);
+            return self.deny(slot, server_id, request_id, reason);
+        }
+        if !view.guarded {
+            return self.go_in(slot, view, &access, view_only);
+        }
+        let question = JoinQuestion {
+            server_id: view.server_id.clone(),
+            user_id: user.profile.user_id.clone(),
+            verified: user.profile.verified,
+            password: access.password.clone(),
+            invite: access.invite.clone(),
+            view_only,
+        };
+        let wait = Wait::Join {
+            question: question.clone(),
+            access,
+        };
+        self.ask_directory(slot, request_id, wait, Question::Join(question));
+    }
+
+    /// Continues with the directory's decision about a guarded server.
+    pub(super) fn join_answered(
+        &mut self,
+        slot: u32,
+        question: &JoinQuestion,
+        access: &Access,
+        request_id: Option<&str>,
+        answer: &JoinAnswer,
+    ) {
+        let server_id = access.server_id.as_str();
+        if !answer.allowed {
+            let reason = Reason {
+                code: &answer.code,
+                message: &answer.reason,
+                retry_after_ms: answer.retry_after_ms,
+            };
+            return self.deny(slot, server_id, request_id, reason);
+        }
+        // The view may have changed while the directory decided; a ban since then holds.
+        match self.hub.directory.known_server(server_id) {
+            Some(view) if !view.gone && !view.bans.contains(&*question.user_id) => {
+                self.go_in(slot, &view, access, question.view_only)
+            }
+            _ => {
+                let reason = Reason {
+                    code: NOT_FOUND,
+                    message: "the server has just changed; try again",
+                    retry_after_ms: Some(DIRECTORY_RETRY_MS),
+                };
+                self.deny(slot, server_id, request_id, reason);
+            }
+        }
+    }
+
+    /// Checks the limits of the connection and the plugins that the server requires.
+    fn check_entry(
+        &self,
+        session: &Session,
+        user: &User,
+        view: &ServerView,
+        view_only: bool,
+    ) -> Result<(), Denied> {
+        let socket = &self.hub.config.socket;
+        let (most, what) = if view_only {
+            (socket.viewed_servers_max, "viewed")
+        } else {
+            (socket.joined_servers_max, "joined")
+        };
+        if session.count(!view_only) >= most {
+            let message =
+                format!("this connection has {most} {what} servers, and no more are allowed");
+            return Err(Denied(code::LIMIT_REACHED, message));
+        }
+        if !view_only && user.plugins.is_some() {
+            let mut required = view.required.iter();
+            if let Some(missing) = required.find(|plugin_id| !user.has_plugin(plugin_id)) {
+                let message = format!("this server requires the plugin '{missing}'");
+                return Err(Denied("PLUGIN_REQUIRED", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the server exists and the user is not banned from it.
+fn check_user(user: &User, view: &ServerView) -> Result<(), Denied> {
+    if view.gone {
+        return Err(Denied(NOT_FOUND, "there is no such server".into()));
+    }
+    if view.bans.contains(&*user.profile.user_id) {
+        return Err(Denied(BANNED, BANNED_MESSAGE.into()));
+    }
+    Ok(())
+}

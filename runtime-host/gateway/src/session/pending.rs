@@ -1,0 +1,360 @@
+//! Envelopes that wait for a reply: of the directory, of plugins, or of a validator that answered `later`.
+//!
+//! At most one envelope of a connection waits. Until its reply, its deadline or the end of the connection, nothing further is read from that
+//! connection and from that one alone, so its envelopes keep their order. The deadline is the gateway's, whoever is asked.
+
+use crate::{
+    directory::{Answer, JoinQuestion, Question},
+    hub::Hub,
+    metrics::Metrics,
+    plugins::offer::HeldEnvelope,
+    session::{Sessions, identify::Claim, refusals::Reason},
+    shard::message::Message,
+};
+use bytes::Bytes;
+use envelope::{
+    Scan,
+    reply::code,
+    verdict::{Access, ValidatorError, Verdict},
+};
+use limits::dispatch::RETRY_AFTER_MS;
+use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
+use std::collections::HashMap;
+
+/// Bits of a [`Ticket`] that count; the ones above them name the shard.
+const TICKET_COUNTER_BITS: u32 = 48;
+/// Milliseconds after which a client should retry when the directory did not answer.
+pub(super) const DIRECTORY_RETRY_MS: u64 = 2_000;
+
+/// An envelope that waits.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    ticket: Ticket,
+    /// The `requestId` of the envelope, which each refusal repeats.
+    request_id: Option<Box<str>>,
+    on: Wait,
+}
+
+/// What an envelope waits for.
+#[derive(Debug)]
+pub(crate) enum Wait {
+    /// The directory's view of a user that identifies.
+    User(Claim),
+    /// The binding of a key.
+    KeyBinding {
+        /// The user that binds it.
+        claim: Claim,
+        /// The user was proven before.
+        verified: bool,
+    },
+    /// The directory's view of a server.
+    Server {
+        /// The request to enter it.
+        access: Access,
+        /// The server is only viewed.
+        view_only: bool,
+    },
+    /// The directory's decision about a guarded server.
+    Join {
+        /// The question.
+        question: JoinQuestion,
+        /// The request to enter it.
+        access: Access,
+    },
+    /// The decision of plugins.
+    Plugins(HeldEnvelope),
+    /// The verdict of the validator chain, which is asked again at each tick.
+    Validator {
+        /// The envelope.
+        envelope: Bytes,
+        /// The number that the chain gave, for the log.
+        number: u64,
+    },
+}
+
+/// The reply to a [`Wait`].
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// The directory's answer.
+    Directory(Answer),
+    /// The decision of plugins.
+    Plugins(Outcome),
+    /// The verdict of the validator chain.
+    Validator(Result<Verdict, ValidatorError>),
+}
+
+/// Why there is no [`Reply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// Too many others wait already.
+    Full,
+    /// The question failed.
+    Failed,
+    /// There was no reply in time.
+    Deadline,
+}
+
+/// The paused connections of a shard by ticket.
+#[derive(Debug)]
+pub(super) struct Tickets {
+    next: Ticket,
+    paused: HashMap<Ticket, Paused>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Paused {
+    slot: u32,
+    since_ms: u32,
+    limit_ms: u32,
+    /// The validator chain is asked again at each tick.
+    asks_again: bool,
+}
+
+impl Tickets {
+    /// No tickets. A ticket names its shard.
+    pub(super) fn new(shard: u16) -> Self {
+        Self {
+            next: Ticket(u64::from(shard) << TICKET_COUNTER_BITS),
+            paused: HashMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.paused.is_empty()
+    }
+
+    fn issue(&mut self, paused: Paused) -> Ticket {
+        let ticket = self.next;
+        self.next.0 += 1;
+        self.paused.insert(ticket, paused);
+        ticket
+    }
+
+    fn select(&self, wanted: impl Fn(&Paused) -> bool) -> Vec<Ticket> {
+        let paused = self.paused.iter().filter(|(_, paused)| wanted(paused));
+        paused.map(|(ticket, _)| *ticket).collect()
+    }
+}
+
+impl Hub {
+    /// Hands a decision of plugins to the shard that waits for it. Callable from any thread. A decision that comes too late, or for a
+    /// connection that has closed, is counted and has no effect.
+    pub fn decided(&self, ticket: Ticket, outcome: Outcome) {
+        self.reply(ticket, Ok(Reply::Plugins(outcome)));
+    }
+
+    /// Hands a reply to the shard that waits for it.
+    pub(crate) fn reply(&self, ticket: Ticket, reply: Result<Reply, Unavailable>) {
+        let shards = self.shards();
+        match shards.get((ticket.0 >> TICKET_COUNTER_BITS) as usize) {
+            Some(shard) => shard.send(Message::Reply(ticket, reply)),
+            None => tracing::error!(?ticket, "a reply names a shard that does not exist"),
+        }
+    }
+}
+
+impl Sessions {
+    /// Pauses a connection. `None` if it is not open any more.
+    pub(crate) fn pause(
+        &mut self,
+        slot: u32,
+        request_id: Option<&str>,
+        on: Wait,
+    ) -> Option<Ticket> {
+        self.sockets.session(slot)?;
+        let config = &self.hub.config;
+        let (limit_ms, asks_again) = match &on {
+            Wait::Plugins(_) => (config.decision_max_ms(), false),
+            Wait::Validator { .. } => (config.decision_max_ms(), true),
+            _ => (config.directory_answer_max_ms(), false),
+        };
+        if matches!(on, Wait::Plugins(_)) {
+            self.hub.metrics.plugin_waiting.inc();
+        }
+        let ticket = self.tickets.issue(Paused {
+            slot,
+            since_ms: self.sockets.now_ms(),
+            limit_ms,
+            asks_again,
+        });
+        let pending = Box::new(Pending {
+            ticket,
+            request_id: request_id.map(Into::into),
+            on,
+        });
+        let before = self.sockets.session_mut(slot)?.pending.replace(pending);
+        if let Some(before) = before {
+            self.end_wait(&before);
+        }
+        Some(ticket)
+    }
+
+    /// Pauses a connection until the directory has answered.
+    pub(super) fn ask_directory(
+        &mut self,
+        slot: u32,
+        request_id: Option<&str>,
+        on: Wait,
+        question: Question,
+    ) {
+        let Some(ticket) = self.pause(slot, request_id, on) else {
+            return;
+        };
+        if !self.hub.directory.ask(ticket, question) {
+            self.resolve(ticket, Err(Unavailable::Full));
+        }
+    }
+
+    /// Ends a pause: acts on the reply, or refuses the envelope if there is none. A late reply has no effect.
+    pub(crate) fn resolve(&mut self, ticket: Ticket, reply: Result<Reply, Unavailable>) {
+        let Some((slot, pending)) = self.take_pending(ticket) else {
+            if let Ok(Reply::Plugins(_)) = reply {
+                Metrics::count(&self.hub.metrics.plugin_decisions, "late");
+            }
+            return;
+        };
+        self.sockets.make_ready(slot);
+        let request_id = pending.request_id.as_deref();
+        match (pending.on, reply) {
+            (Wait::User(claim), Ok(Reply::Directory(Answer::User(view)))) => {
+                self.user_answered(slot, claim, &view, request_id);
+            }
+            (Wait::KeyBinding { claim, verified }, Ok(Reply::Directory(Answer::Bound))) => {
+                self.key_bound(slot, claim, verified, request_id);
+            }
+            (Wait::Server { access, view_only }, Ok(Reply::Directory(Answer::Server(view)))) => {
+                self.enter_known(slot, access, view_only, request_id, &view);
+            }
+            (Wait::Join { question, access }, Ok(Reply::Directory(Answer::Join(answer)))) => {
+                self.join_answered(slot, &question, &access, request_id, &answer);
+            }
+            (Wait::Plugins(held), Ok(Reply::Plugins(outcome))) => {
+                self.act_on_outcome(slot, held, request_id, outcome);
+            }
+            (Wait::Validator { envelope, .. }, Ok(Reply::Validator(verdict))) => {
+                self.act_on(slot, &Scan::new(&envelope), verdict);
+            }
+            (on, reply) => {
+                let why = reply.err().unwrap_or(Unavailable::Failed);
+                self.refuse_unavailable(slot, &on, request_id, why);
+            }
+        }
+    }
+
+    /// Takes the envelope that waits under a ticket.
+    fn take_pending(&mut self, ticket: Ticket) -> Option<(u32, Pending)> {
+        let slot = self.tickets.paused.get(&ticket)?.slot;
+        let pending = self.sockets.session_mut(slot)?.pending.take()?;
+        debug_assert_eq!(pending.ticket, ticket, "one ticket for each connection");
+        self.end_wait(&pending);
+        Some((slot, *pending))
+    }
+
+    /// Forgets the ticket of an envelope that waits no longer.
+    pub(super) fn end_wait(&mut self, pending: &Pending) {
+        let Some(paused) = self.tickets.paused.remove(&pending.ticket) else {
+            return;
+        };
+        if matches!(pending.on, Wait::Plugins(_)) {
+            let metrics = &self.hub.metrics;
+            let waited_ms = self.sockets.now_ms().wrapping_sub(paused.since_ms);
+            metrics.plugin_waiting.dec();
+            metrics
+                .plugin_decision_seconds
+                .observe(f64::from(waited_ms) / 1_000.0);
+        }
+    }
+
+    /// Asks the validator chain again, then ends the pauses whose deadline has passed. Called with the clock.
+    pub(crate) fn tick(&mut self) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        for ticket in self.tickets.select(|paused| paused.asks_again) {
+            self.ask_validator_again(ticket);
+        }
+        let now_ms = self.sockets.now_ms();
+        let is_late = |paused: &Paused| now_ms.wrapping_sub(paused.since_ms) >= paused.limit_ms;
+        for ticket in self.tickets.select(is_late) {
+            self.resolve(ticket, Err(Unavailable::Deadline));
+        }
+    }
+
+    fn ask_validator_again(&mut self, ticket: Ticket) {
+        let Some(slot) = self.tickets.paused.get(&ticket).map(|paused| paused.slot) else {
+            return;
+        };
+        let session = self.sockets.session(slot);
+        let pending = session.and_then(|session| session.pending.as_deref());
+        let Some(Wait::Validator { envelope, .. }) = pending.map(|pending| &pending.on) else {
+            return;
+        };
+        let envelope = envelope.clone();
+        match self.validate(slot, &Scan::new(&envelope)) {
+            Ok(Verdict::Later(_)) => {}
+            verdict => self.resolve(ticket, Ok(Reply::Validator(verdict))),
+        }
+    }
+
+    /// Refuses an envelope to which there is no reply; nothing was done, and the sender may try again.
+    fn refuse_unavailable(
+        &mut self,
+        slot: u32,
+        on: &Wait,
+        request_id: Option<&str>,
+        why: Unavailable,
+    ) {
+        match on {
+            Wait::Plugins(held) => {
+                let message = self.count_undecided(held, why);
+                self.postpone(slot, on, request_id, message);
+            }
+            Wait::Validator { number, .. } => {
+                Metrics::count(&self.hub.metrics.judge_failures, "undecided");
+                self.hub.alarm(|| {
+                    tracing::warn!(
+                        ticket = number,
+                        "a validator did not decide in time; the envelope was refused"
+                    )
+                });
+                let limit_ms = self.hub.config.decision_max_ms();
+                let message = format!(
+                    "a component did not decide within {limit_ms} ms; nothing was sent, try again"
+                );
+                let reason = Reason::new(code::INTERNAL, &message);
+                self.refuse_pending(slot, on, request_id, reason);
+            }
+            _ => {
+                let reason = Reason {
+                    code: code::EDGE_UNAVAILABLE,
+                    message: "the directory does not answer; try again",
+                    retry_after_ms: Some(DIRECTORY_RETRY_MS),
+                };
+                self.refuse_pending(slot, on, request_id, reason);
+            }
+        }
+    }
+
+    /// Refuses an envelope about which plugins did not decide.
+    pub(crate) fn postpone(&mut self, slot: u32, on: &Wait, request_id: Option<&str>, why: &str) {
+        let message = format!("{why}; nothing was sent, try again");
+        let reason = Reason {
+            code: code::PLUGIN_UNAVAILABLE,
+            message: &message,
+            retry_after_ms: Some(RETRY_AFTER_MS),
+        };
+        self.refuse_pending(slot, on, request_id, reason);
+    }
+}
+
+/// Plugin and event of a plugin event.
+pub(crate) fn event_names(kind: &OfferKind) -> Option<(&str, &str)> {
+    match kind.as_subject() {
+        SubjectKind::PluginEvent {
+            plugin_id,
+            event_name,
+            ..
+        } => Some((plugin_id, event_name)),
+        SubjectKind::Chat => None,
+    }
+}

@@ -1,0 +1,231 @@
+//! How much a connection may send: token buckets, and strikes for what is over them.
+
+use crate::{frame::close, metrics::Metrics, rate::Bucket, session::Sessions};
+use envelope::{
+    Scan,
+    catalogue::RateClass,
+    reply::{self, code},
+    verdict::Refusal,
+};
+use limits::rate::{Rate, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
+
+/// Strikes closer together than this count as one: one burst is one strike.
+const STRIKE_INTERVAL_MS: u32 = 1_000;
+
+/// The rates of one connection, as configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RateLimits {
+    /// Messages, by class.
+    pub classes: [Rate; 7],
+    /// KiB that may be sent on.
+    pub volume: Rate,
+    /// Users that may be addressed for the first time.
+    pub new_targets: Rate,
+    /// Least milliseconds between two answers to `keepalive`.
+    pub keepalive_ms: u32,
+}
+
+/// The buckets of one connection. Those that a silent connection does not need exist only while one of them is not full.
+#[derive(Debug)]
+pub(crate) struct SessionRates {
+    /// The bucket of all messages, which pongs take from as well.
+    all: Bucket,
+    used: Option<Box<Used>>,
+}
+
+#[derive(Debug)]
+struct Used {
+    /// By class; the first one is not used.
+    classes: [Bucket; 7],
+    volume: Bucket,
+    new_targets: Bucket,
+    strikes: u32,
+    /// The last strike.
+    strike_ms: u32,
+    /// The last answer to an envelope of an unknown type.
+    unknown_type_ms: Option<u32>,
+    /// The last answer to `keepalive`.
+    keepalive_ms: Option<u32>,
+}
+
+/// What follows from a message over a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strike {
+    /// It belongs to the burst of the last strike: no answer.
+    Same,
+    /// The sender is told.
+    Told,
+    /// One too many: the connection is closed.
+    Close,
+}
+
+impl SessionRates {
+    pub(super) fn new(limits: &RateLimits, now_ms: u32) -> Self {
+        Self {
+            all: Bucket::full(limits.classes[RateClass::Other as usize], now_ms),
+            used: None,
+        }
+    }
+
+    fn used(&mut self, limits: &RateLimits, now_ms: u32) -> &mut Used {
+        self.used.get_or_insert_with(|| {
+            Box::new(Used {
+                classes: limits.classes.map(|rate| Bucket::full(rate, now_ms)),
+                volume: Bucket::full(limits.volume, now_ms),
+                new_targets: Bucket::full(limits.new_targets, now_ms),
+                strikes: 0,
+                strike_ms: now_ms,
+                unknown_type_ms: None,
+                keepalive_ms: None,
+            })
+        })
+    }
+
+    /// Takes a token of a class.
+    ///
+    /// # Errors
+    /// Milliseconds until there is one.
+    fn take(&mut self, class: RateClass, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
+        let rate = limits.classes[class as usize];
+        if class == RateClass::Other {
+            return self.all.take(rate, now_ms);
+        }
+        self.used(limits, now_ms).classes[class as usize].take(rate, now_ms)
+    }
+
+    /// Takes `kib` from the volume.
+    ///
+    /// # Errors
+    /// Milliseconds until there is enough.
+    fn take_volume(&mut self, kib: u32, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
+        let volume = &mut self.used(limits, now_ms).volume;
+        volume.take_many(limits.volume, now_ms, kib)
+    }
+
+    /// Takes one user that is addressed for the first time.
+    ///
+    /// # Errors
+    /// Milliseconds until another one may be addressed.
+    pub(super) fn take_new_target(&mut self, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
+        let new_targets = &mut self.used(limits, now_ms).new_targets;
+        new_targets.take(limits.new_targets, now_ms)
+    }
+
+    fn strike(&mut self, strikes_max: u32, limits: &RateLimits, now_ms: u32) -> Strike {
+        let used = self.used(limits, now_ms);
+        let since_ms = now_ms.wrapping_sub(used.strike_ms);
+        if since_ms >= STRIKE_WINDOW_MS as u32 {
+            used.strikes = 0;
+        }
+        if used.strikes > 0 && since_ms < STRIKE_INTERVAL_MS {
+            return Strike::Same;
+        }
+        used.strikes += 1;
+        used.strike_ms = now_ms;
+        if used.strikes > strikes_max {
+            Strike::Close
+        } else {
+            Strike::Told
+        }
+    }
+
+    /// Whether an envelope of an unknown type is answered now: at most once per interval.
+    pub(super) fn answers_unknown_type(&mut self, limits: &RateLimits, now_ms: u32) -> bool {
+        let last_ms = &mut self.used(limits, now_ms).unknown_type_ms;
+        passed(last_ms, UNKNOWN_TYPE_ANSWER_INTERVAL_MS as u32, now_ms)
+    }
+
+    /// Whether `keepalive` is answered now: at most once per ping interval.
+    pub(super) fn answers_keepalive(&mut self, limits: &RateLimits, now_ms: u32) -> bool {
+        let last_ms = &mut self.used(limits, now_ms).keepalive_ms;
+        passed(last_ms, limits.keepalive_ms, now_ms)
+    }
+
+    /// Drops the buckets if they are as new ones would be.
+    pub(super) fn release_idle(&mut self, limits: &RateLimits, now_ms: u32) {
+        let since = |last_ms: u32| now_ms.wrapping_sub(last_ms);
+        let is_idle = |used: &mut Box<Used>| {
+            let mut classes = used.classes.iter_mut().zip(limits.classes);
+            classes.all(|(bucket, rate)| bucket.is_full(rate, now_ms))
+                && used.volume.is_full(limits.volume, now_ms)
+                && used.new_targets.is_full(limits.new_targets, now_ms)
+                && since(used.strike_ms) >= STRIKE_WINDOW_MS as u32
+                && used
+                    .unknown_type_ms
+                    .is_none_or(|last_ms| since(last_ms) >= UNKNOWN_TYPE_ANSWER_INTERVAL_MS as u32)
+                && used
+                    .keepalive_ms
+                    .is_none_or(|last_ms| since(last_ms) >= limits.keepalive_ms)
+        };
+        self.used.take_if(is_idle);
+    }
+}
+
+/// Whether `interval_ms` has passed since the last time, which is now then.
+fn passed(last_ms: &mut Option<u32>, interval_ms: u32, now_ms: u32) -> bool {
+    if last_ms.is_some_and(|last_ms| now_ms.wrapping_sub(last_ms) < interval_ms) {
+        return false;
+    }
+    *last_ms = Some(now_ms);
+    true
+}
+
+impl Sessions {
+    /// Takes a token for a frame of a class; false if there was none. `about` is the envelope that the refusal names.
+    pub(super) fn charge(&mut self, slot: u32, class: RateClass, about: &Scan<'_>) -> bool {
+        let now_ms = self.sockets.now_ms();
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return false;
+        };
+        let taken = session.rates.take(class, &self.hub.rates, now_ms);
+        self.charged(slot, class.name(), taken, about)
+    }
+
+    /// Takes the bytes of an envelope that is sent on; false if they are too many.
+    pub(super) fn charge_volume(&mut self, slot: u32, bytes: usize, about: &Scan<'_>) -> bool {
+        let (kib, now_ms) = (bytes.div_ceil(limits::KIB) as u32, self.sockets.now_ms());
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return false;
+        };
+        let taken = session.rates.take_volume(kib, &self.hub.rates, now_ms);
+        self.charged(slot, "bytes", taken, about)
+    }
+
+    /// Refuses an envelope over a rate. Too many strikes close the connection.
+    pub(super) fn charged(
+        &mut self,
+        slot: u32,
+        what: &'static str,
+        taken: Result<(), u32>,
+        about: &Scan<'_>,
+    ) -> bool {
+        let Err(wait_ms) = taken else { return true };
+        let (metrics, now_ms) = (&self.hub.metrics, self.sockets.now_ms());
+        Metrics::count(&metrics.rate_limited, what);
+        let strikes_max = self.hub.config.rates.strikes_max;
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return false;
+        };
+        match session.rates.strike(strikes_max, &self.hub.rates, now_ms) {
+            Strike::Same => Metrics::count(&metrics.refused, code::RATE_LIMITED),
+            Strike::Close => {
+                let reason = format!("over the rate of '{what}' again and again");
+                self.sockets.close(slot, close::RATE, &reason);
+            }
+            Strike::Told => {
+                let message =
+                    format!("over the rate of '{what}'; see connected.protocol.limits.rates");
+                let reply = reply::error(
+                    code::RATE_LIMITED,
+                    &message,
+                    about.type_name().as_deref(),
+                    about.request_id().as_deref(),
+                    Some(u64::from(wait_ms.max(1))),
+                );
+                let code = code::RATE_LIMITED.into();
+                self.refuse(slot, &Refusal { code, reply });
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,89 @@
+//! What arrives in a shard's inbox.
+
+use crate::{
+    directory::state::ServerView,
+    hub::ConnRef,
+    plugins::publish::Publication,
+    room::Room,
+    session::{
+        User,
+        pending::{Reply, Unavailable},
+    },
+};
+use bytes::Bytes;
+use mio::net::TcpStream;
+use plugin_bus::Ticket;
+use std::{net::IpAddr, sync::Arc};
+
+/// A message for a shard.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A new socket and its peer.
+    Accept(TcpStream, IpAddr),
+    /// A frame for one connection.
+    Direct {
+        /// The receiver.
+        to: ConnRef,
+        /// The frame.
+        frame: Bytes,
+        /// The sender and its connection, for the answers of signalling.
+        from: (Arc<str>, ConnRef),
+    },
+    /// A frame for the joined connections of a room.
+    Room {
+        /// The room.
+        room: Arc<Room>,
+        /// The frame and its receivers.
+        delivery: Delivery,
+        /// Place in the room's order of presence events; connections that joined later do not get it.
+        sequence: Option<u64>,
+    },
+    /// A server's rules or plugins changed.
+    Revised {
+        /// The room.
+        room: Arc<Room>,
+        /// The new view.
+        view: Arc<ServerView>,
+    },
+    /// The reply that a paused connection waits for, or why there is none.
+    Reply(Ticket, Result<Reply, Unavailable>),
+    /// An envelope of a plugin.
+    Publish(Box<Publication>),
+    /// The process ends.
+    Drain,
+}
+
+/// A frame and its receivers among the joined connections of a room.
+#[derive(Debug, Clone)]
+pub(crate) struct Delivery {
+    /// The encoded frame, shared by all receivers.
+    pub frame: Bytes,
+    /// The sending connection, which does not get it.
+    pub skip: Option<ConnRef>,
+    /// The joined connections that get it.
+    pub filter: Filter,
+    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
+    pub coalesce: u64,
+}
+
+/// Selects joined connections of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// All.
+    All,
+    /// Those of one user.
+    User(Arc<str>),
+    /// Those that declared a plugin.
+    Plugin(Arc<str>),
+}
+
+impl Filter {
+    /// Whether the connection of a user gets the frame.
+    pub(crate) fn selects(&self, user: &User) -> bool {
+        match self {
+            Self::All => true,
+            Self::User(user_id) => user.profile.user_id == *user_id,
+            Self::Plugin(plugin_id) => user.has_plugin(plugin_id),
+        }
+    }
+}

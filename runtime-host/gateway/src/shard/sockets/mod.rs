@@ -1,0 +1,374 @@
+//! The sockets of a shard: connections, their queues and deadlines, and the frames that wait for the members of rooms. It knows frames but no
+//! envelopes.
+//!
+//! A connection that ends here (it is too slow, its deadline has passed, its socket failed) is entered in a list, from which the
+//! [sessions](crate::session) take it out of its rooms.
+
+pub(in crate::shard) mod connection;
+mod connections;
+mod deadlines;
+mod heads;
+mod rooms;
+mod wheel;
+mod writing;
+
+use crate::{
+    frame::{self, Violation, close},
+    hub::{ConnRef, Hub},
+    metrics::Metrics,
+    room::local::LocalRooms,
+    session::Session,
+    shard::{assembly::Assembly, queue::Pushed},
+};
+use bytes::Bytes;
+use connection::{Conn, Phase};
+use connections::Connections;
+use deadlines::Deadlines;
+use heads::RequestHeads;
+use mio::{Interest, Registry, Token, net::TcpStream};
+use std::{net::IpAddr, sync::Arc};
+
+const TOO_MUCH: &str = "slow: too much was waiting for this connection";
+
+/// A shard's sockets.
+pub(crate) struct Sockets {
+    hub: Arc<Hub>,
+    registry: Registry,
+    index: u16,
+    connections: Connections,
+    rooms: LocalRooms,
+    heads: RequestHeads,
+    deadlines: Deadlines,
+    /// Slots with something to read.
+    ready: Vec<u32>,
+    /// Slots with something to write.
+    dirty: Vec<u32>,
+    /// Connections that ended by themselves and are still in their rooms.
+    ended: Vec<ConnRef>,
+    tally: Tally,
+    /// Milliseconds of the hub's clock at the begin of this turn.
+    now_ms: u32,
+}
+
+impl Sockets {
+    pub(in crate::shard) fn new(index: u16, hub: Arc<Hub>, registry: Registry) -> Self {
+        let now_ms = hub.monotonic_ms();
+        Self {
+            registry,
+            index,
+            connections: Connections::new(index),
+            rooms: LocalRooms::default(),
+            heads: RequestHeads::default(),
+            deadlines: Deadlines::new(&hub.config, now_ms),
+            ready: Vec::new(),
+            dirty: Vec::new(),
+            ended: Vec::new(),
+            tally: Tally::default(),
+            now_ms,
+            hub,
+        }
+    }
+
+    /// Milliseconds of the hub's clock at the begin of this turn.
+    pub(crate) fn now_ms(&self) -> u32 {
+        self.now_ms
+    }
+
+    pub(in crate::shard) fn set_now(&mut self, now_ms: u32) {
+        self.now_ms = now_ms;
+    }
+
+    /// The shard that owns these sockets.
+    pub(crate) fn shard(&self) -> u16 {
+        self.index
+    }
+
+    /// The rooms of these connections.
+    pub(crate) fn rooms(&mut self) -> &mut LocalRooms {
+        &mut self.rooms
+    }
+
+    // ---- connections
+
+    pub(in crate::shard) fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
+        self.connections.get_mut(slot)
+    }
+
+    /// The session of an open connection.
+    pub(crate) fn session(&self, slot: u32) -> Option<&Session> {
+        self.connections.session(slot)
+    }
+
+    /// The session of an open connection.
+    pub(crate) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
+        self.connections.session_mut(slot)
+    }
+
+    /// The reference by which other threads name the connection in a slot.
+    pub(crate) fn reference(&self, slot: u32) -> ConnRef {
+        self.connections.reference(slot)
+    }
+
+    /// The slot that a reference names, while it still does.
+    pub(crate) fn resolve(&self, reference: ConnRef) -> Option<u32> {
+        self.connections.resolve(reference)
+    }
+
+    pub(in crate::shard) fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+
+    /// The slots of the connections in one of two phases.
+    pub(in crate::shard) fn in_phase(&self, phase: Phase) -> impl Iterator<Item = u32> {
+        self.connections.select(move |conn| conn.phase == phase)
+    }
+
+    /// Takes a new socket. Too many incomplete request heads cost the oldest of them.
+    pub(in crate::shard) fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
+        let slot = self.connections.next_slot();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(slot as usize);
+        if let Err(error) = self.registry.register(&mut stream, token, interest) {
+            tracing::warn!(%error, "a socket could not be registered");
+            return self.hub.admission.head_ended();
+        }
+        let conn = Conn::new(stream, address, self.now_ms);
+        self.connections.insert(conn);
+        let newest = self.reference(slot);
+        self.schedule(slot);
+        self.heads.push(newest);
+        self.cut_request_heads(newest);
+    }
+
+    /// Ends the request head: the connection is open from now on, or closing.
+    pub(in crate::shard) fn end_head(&mut self, slot: u32, phase: Phase) {
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let before = std::mem::replace(&mut conn.phase, phase);
+        conn.since_ms = self.now_ms;
+        if before == Phase::Head {
+            self.hub.admission.head_ended();
+        }
+        self.schedule(slot);
+    }
+
+    /// Opens the WebSocket of a connection whose request head was answered.
+    pub(crate) fn open(&mut self, slot: u32, session: Session) {
+        if let Some(conn) = self.connections.get_mut(slot) {
+            (conn.seen_ms, conn.pinged_ms) = (self.now_ms, self.now_ms);
+            conn.session = Some(Box::new(session));
+            self.end_head(slot, Phase::Open);
+        }
+    }
+
+    /// Removes a connection that is in no room any more. Returns its socket.
+    pub(crate) fn remove(&mut self, slot: u32) -> Option<TcpStream> {
+        let mut conn = self.connections.remove(slot)?;
+        if conn.admitted {
+            self.hub.admission.release(conn.address);
+        }
+        match conn.phase {
+            Phase::Open => Metrics::count(&self.hub.metrics.closed, "1006"),
+            Phase::Head => self.hub.admission.head_ended(),
+            Phase::Closing { .. } => {}
+        }
+        if let Err(error) = self.registry.deregister(&mut conn.stream) {
+            tracing::debug!(%error, "a socket could not be deregistered");
+        }
+        Some(conn.stream)
+    }
+
+    /// Whether the connection in a slot has to be removed.
+    pub(crate) fn is_lost(&self, slot: u32) -> bool {
+        self.connections.get(slot).is_some_and(|conn| conn.lost)
+    }
+
+    /// The connections that ended by themselves since the last call.
+    pub(crate) fn take_ended(&mut self) -> Vec<ConnRef> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Gives up a connection without a close frame.
+    pub(in crate::shard) fn lose(&mut self, slot: u32) {
+        if let Some(conn) = self.connections.get_mut(slot) {
+            conn.lost = true;
+            let reference = self.reference(slot);
+            self.ended.push(reference);
+        }
+    }
+
+    // ---- reading
+
+    /// Notes readiness that the kernel reported.
+    pub(in crate::shard) fn on_event(&mut self, event: &mio::event::Event) {
+        let slot = event.token().0 as u32;
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let hung_up = event.is_read_closed() || event.is_error();
+        let is_behind = conn.queue.is_some();
+        if event.is_readable() || hung_up {
+            conn.readable = true;
+            conn.hung_up |= hung_up;
+            self.make_ready(slot);
+        }
+        if event.is_writable() && is_behind {
+            self.flush(slot);
+        }
+    }
+
+    /// Enters a connection in the list of those to read from: the kernel has bytes, or it is paused no longer.
+    pub(crate) fn make_ready(&mut self, slot: u32) {
+        if let Some(conn) = self.connections.get_mut(slot)
+            && !conn.ready
+        {
+            conn.ready = true;
+            self.ready.push(slot);
+        }
+    }
+
+    /// Takes the list of connections to read from.
+    pub(in crate::shard) fn take_ready(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.ready)
+    }
+
+    pub(in crate::shard) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    // ---- sending to one connection
+
+    /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other than 0 is replaced.
+    pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
+        self.settle(slot);
+        let bytes_max = self.hub.config.socket.queue_bytes_max;
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        if conn.phase != Phase::Open {
+            return;
+        }
+        let queue = conn.queue.get_or_insert_default();
+        let pushed = queue.push(frame, coalesce, bytes_max);
+        mark(&mut self.dirty, conn, slot);
+        if self.tally.count(pushed) {
+            self.close(slot, close::SLOW, TOO_MUCH);
+        }
+    }
+
+    /// Sends one envelope to one connection.
+    pub(crate) fn reply(&mut self, slot: u32, envelope: &[u8]) {
+        self.push(slot, frame::text(envelope), 0);
+    }
+
+    /// Sends the answer to a request head, and closes the connection once it is written.
+    pub(in crate::shard) fn end_with(&mut self, slot: u32, response: Bytes) {
+        if let Some(conn) = self.connections.get_mut(slot) {
+            let queue = conn.queue.get_or_insert_default();
+            let _ = queue.push(response, 0, usize::MAX);
+            mark(&mut self.dirty, conn, slot);
+            self.end_head(slot, Phase::Closing { answered: true });
+        }
+    }
+
+    // ---- closing
+
+    /// Ends a connection with a close frame.
+    pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
+        self.start_closing(slot, code, reason, false);
+    }
+
+    /// Ends a connection with a close frame; `answered`: the peer's close frame has come already.
+    pub(in crate::shard) fn start_closing(
+        &mut self,
+        slot: u32,
+        code: u16,
+        reason: &str,
+        answered: bool,
+    ) {
+        self.settle(slot);
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        if conn.phase != Phase::Open {
+            return;
+        }
+        let queue = conn.queue.get_or_insert_default();
+        if code == close::SLOW {
+            // It did not read what waits; only a frame that is begun has to be completed before the close frame.
+            queue.clear();
+        }
+        let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
+        conn.phase = Phase::Closing { answered };
+        conn.since_ms = self.now_ms;
+        Assembly::forget(&mut conn.assembly);
+        mark(&mut self.dirty, conn, slot);
+        let reference = self.reference(slot);
+        self.ended.push(reference);
+        self.schedule(slot);
+        Metrics::count(&self.hub.metrics.closed, code.to_string());
+    }
+
+    /// Ends a connection whose frames break the RFC or a limit.
+    pub(in crate::shard) fn violated(&mut self, slot: u32, violation: Violation) {
+        match self.conn(slot).map(|conn| conn.phase) {
+            Some(Phase::Open) => {
+                self.close(slot, violation.code, violation.reason);
+                // The stream cannot be understood any more: nothing further is read, the peer's answer is not awaited.
+                if let Some(conn) = self.conn(slot) {
+                    conn.phase = Phase::Closing { answered: true };
+                }
+            }
+            Some(_) => self.lose(slot),
+            None => {}
+        }
+    }
+
+    /// The peer's close frame has come.
+    pub(in crate::shard) fn on_close(&mut self, slot: u32, payload: &[u8]) {
+        match self.conn(slot).map(|conn| conn.phase) {
+            Some(Phase::Open) => match frame::close_answer(payload) {
+                Ok(code) => self.start_closing(slot, code, "", true),
+                Err(violation) => self.start_closing(slot, violation.code, violation.reason, true),
+            },
+            Some(_) => self.lose(slot),
+            None => {}
+        }
+    }
+}
+
+/// Enters a connection in the list of those to write to.
+fn mark(dirty: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
+    if !conn.dirty {
+        conn.dirty = true;
+        dirty.push(slot);
+    }
+}
+
+/// Frames of a turn, added to the counters at its end: threads share the counters, and a delivery is a short thing.
+#[derive(Debug, Default)]
+struct Tally {
+    delivered: u64,
+    coalesced: u64,
+}
+
+impl Tally {
+    /// Counts a frame; whether its queue has overflown.
+    fn count(&mut self, pushed: Pushed) -> bool {
+        self.delivered += u64::from(pushed == Pushed::Added);
+        self.coalesced += u64::from(pushed == Pushed::Replaced);
+        pushed == Pushed::Overflow
+    }
+
+    fn settle(&mut self, metrics: &Metrics) {
+        if self.delivered > 0 {
+            let delivered = std::mem::take(&mut self.delivered);
+            metrics.delivered.inc_by(delivered);
+        }
+        if self.coalesced > 0 {
+            let coalesced = std::mem::take(&mut self.coalesced);
+            metrics.coalesced.inc_by(coalesced);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Sending to the members of rooms: the frames of a room are collected in its outbox and written to each member once.
+
+use crate::{
+    frame::close,
+    room::{
+        local::LocalRoom,
+        outbox::{Member, Outbox},
+    },
+    shard::{
+        message::{Delivery, Filter},
+        queue::Queue,
+        sockets::{Sockets, TOO_MUCH, Tally, connection::Phase, mark},
+    },
+};
+use limits::socket::OUTBOX_BYTES_MAX;
+use std::io::{self, Write};
+
+impl Sockets {
+    /// Delivers to the joined connections of a room on this shard.
+    pub(crate) fn deliver(&mut self, room: u64, delivery: Delivery, sequence: Option<u64>) {
+        let skip = delivery
+            .skip
+            .filter(|skip| skip.shard == self.index)
+            .map(|skip| skip.slot);
+        if delivery.filter != Filter::All {
+            return self.deliver_to_some(room, &delivery, skip);
+        }
+        let Some(waiting_bytes) = self.rooms.push(room, delivery, skip, sequence, self.now_ms)
+        else {
+            return;
+        };
+        if let Some(conn) = skip.and_then(|skip| self.connections.get_mut(skip)) {
+            conn.spoke = self.rooms.flushes();
+        }
+        if waiting_bytes > OUTBOX_BYTES_MAX {
+            self.flush_room(room);
+        }
+    }
+
+    fn deliver_to_some(&mut self, room: u64, delivery: &Delivery, skip: Option<u32>) {
+        for slot in self.rooms.joined(room) {
+            let wanted = |user| delivery.filter.selects(user);
+            let user = self.session(slot).and_then(|session| session.user());
+            if Some(slot) != skip && user.is_some_and(wanted) {
+                self.push(slot, delivery.frame.clone(), delivery.coalesce);
+            }
+        }
+    }
+
+    /// Moves the frames that its rooms have for a connection into its own queue, so that frames for it alone come after them.
+    pub(crate) fn settle(&mut self, slot: u32) {
+        if !self.rooms.has_waiting() {
+            return;
+        }
+        let bytes_max = self.hub.config.socket.queue_bytes_max;
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else {
+            return;
+        };
+        let mut overflow = false;
+        for membership in session.memberships().iter().filter(|room| room.joined) {
+            if let Some((member, outbox)) = self.rooms.waiting(membership) {
+                overflow |= queue_due(&mut conn.queue, outbox, *member, bytes_max, &mut self.tally);
+                member.from = outbox.len();
+            }
+        }
+        if conn.queue.is_some() {
+            mark(&mut self.dirty, conn, slot);
+        }
+        if overflow {
+            self.close(slot, close::SLOW, TOO_MUCH);
+        }
+    }
+
+    /// Milliseconds for which the frames of rooms may still wait; `None` if none wait.
+    pub(in crate::shard) fn rooms_linger_ms(&self) -> Option<u32> {
+        let waited_ms = self.now_ms.wrapping_sub(self.rooms.waiting_since_ms()?);
+        Some((self.hub.config.socket.linger_ms as u32).saturating_sub(waited_ms))
+    }
+
+    /// Writes the frames of all rooms.
+    pub(super) fn flush_rooms(&mut self) {
+        while self.rooms.has_waiting() {
+            for room in self.rooms.take_waiting() {
+                self.flush_room(room);
+            }
+            self.rooms.end_flush();
+        }
+    }
+
+    /// Writes a room's frames to its members: one write of shared memory for each member that keeps up.
+    fn flush_room(&mut self, room: u64) {
+        let (flushes, bytes_max) = (self.rooms.flushes(), self.hub.config.socket.queue_bytes_max);
+        let Some(local) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let LocalRoom { joined, outbox, .. } = local;
+        if outbox.is_empty() {
+            return;
+        }
+        let wire = outbox.wire();
+        let (mut slow, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
+        for member in joined.iter_mut() {
+            let (mine, slot) = (*member, member.slot);
+            member.from = 0;
+            let Some(conn) = self.connections.get_mut(slot) else {
+                continue;
+            };
+            if conn.phase != Phase::Open || conn.lost {
+                continue;
+            }
+            if conn.queue.is_some() || conn.spoke == flushes || !outbox.all_due(mine) {
+                if queue_due(&mut conn.queue, outbox, mine, bytes_max, &mut self.tally) {
+                    slow.push(slot);
+                }
+                if conn.queue.is_some() {
+                    mark(&mut self.dirty, conn, slot);
+                }
+                continue;
+            }
+            self.tally.delivered += u64::from(outbox.len());
+            let written = match conn.stream.write(&wire) {
+                Ok(written) if written == wire.len() => continue,
+                Ok(written) => written,
+                Err(error) if is_temporary(&error) => 0,
+                Err(_) => {
+                    gone.push(slot);
+                    continue;
+                }
+            };
+            let queue = conn.queue.insert(rest(outbox, written, self.now_ms));
+            behind.push(slot);
+            if queue.bytes > bytes_max {
+                slow.push(slot);
+            }
+        }
+        outbox.clear();
+        for slot in behind {
+            self.schedule(slot);
+        }
+        for slot in slow {
+            self.close(slot, close::SLOW, TOO_MUCH);
+        }
+        for slot in gone {
+            self.lose(slot);
+        }
+    }
+}
+
+fn is_temporary(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+/// Moves the frames that are due to `member` into its connection's queue; whether the queue has overflown.
+fn queue_due(
+    queue: &mut Option<Box<Queue>>,
+    outbox: &Outbox,
+    member: Member,
+    bytes_max: usize,
+    tally: &mut Tally,
+) -> bool {
+    let mut overflow = false;
+    for entry in outbox.due(member) {
+        let queue = queue.get_or_insert_default();
+        let pushed = queue.push(entry.frame.clone(), entry.coalesce, bytes_max);
+        overflow |= tally.count(pushed);
+    }
+    overflow
+}
+
+/// The frames of a room's outbox that a socket did not take; it took `written` bytes.
+fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
+    let frames = outbox.due(Member::ANY);
+    let frames = frames.map(|entry| (entry.frame.clone(), entry.coalesce));
+    Box::new(Queue::behind(frames, written, now_ms))
+}
