@@ -69,15 +69,16 @@ impl Default for LocalRooms {
 impl LocalRooms {
     // ---- connections
 
-    /// Adds a connection. `since` is the last presence event in the roster of a joining connection; a viewing one has none.
+    /// Adds a connection that is told `view`. `since` is the last presence event in the roster of a joining connection; a viewing one has
+    /// none.
     pub(crate) fn enter(
         &mut self,
         room: Arc<Room>,
+        view: &ServerView,
         slot: u32,
         since: Option<u64>,
     ) -> RoomMembership {
         let local = self.rooms.entry(room.index).or_default();
-        let view = room.view();
         if local.told.0 < view.revision {
             local.told = (view.revision, view.plugins_digest);
         }

@@ -46,8 +46,8 @@ impl Sessions {
                 Some((Some(entered.sequence), entered.roster))
             })
         };
-        let requirements = room.view().requirements.clone();
-        let membership = self.sockets.rooms().enter(room, slot, since);
+        let current = room.view();
+        let membership = self.sockets.rooms().enter(room, &current, slot, since);
         if let Some(session) = self.sockets.session_mut(slot) {
             // Most connections have one server; a vector's first growth would reserve memory for four.
             session.memberships.reserve_exact(1);
@@ -55,7 +55,7 @@ impl Sessions {
         }
         self.note_rooms(slot);
         self.sockets.push(slot, roster, 0);
-        self.sockets.push(slot, requirements, 0);
+        self.sockets.push(slot, current.requirements.clone(), 0);
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.

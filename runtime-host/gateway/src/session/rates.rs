@@ -229,3 +229,46 @@ impl Sessions {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{RateLimits, SessionRates, Strike};
+    use envelope::catalogue::RateClass;
+    use limits::rate::{Rate, STRIKE_WINDOW_MS};
+
+    const RATE: Rate = Rate {
+        per_second: 1,
+        burst: 2,
+    };
+    const LIMITS: RateLimits = RateLimits {
+        classes: [RATE; 7],
+        volume: RATE,
+        new_targets: RATE,
+        keepalive_ms: 1_000,
+    };
+
+    #[test]
+    fn full_buckets_are_dropped_and_nothing_else() {
+        let mut rates = SessionRates::new(&LIMITS, 0);
+        assert_eq!(rates.take(RateClass::Other, &LIMITS, 0), Ok(()));
+        assert!(rates.used.is_none(), "pongs need no further bucket");
+        for _ in 0..2 {
+            assert_eq!(rates.take(RateClass::Chat, &LIMITS, 0), Ok(()));
+        }
+        rates.release_idle(&LIMITS, 1_000);
+        assert_eq!(rates.take(RateClass::Chat, &LIMITS, 1_000), Ok(()));
+        assert_eq!(rates.take(RateClass::Chat, &LIMITS, 1_000), Err(1_000));
+        rates.release_idle(&LIMITS, STRIKE_WINDOW_MS as u32);
+        assert!(rates.used.is_none(), "all buckets are full again");
+    }
+
+    #[test]
+    fn one_burst_is_one_strike() {
+        let mut rates = SessionRates::new(&LIMITS, 0);
+        let mut strike = |now_ms| rates.strike(1, &LIMITS, now_ms);
+        assert_eq!((strike(0), strike(999)), (Strike::Told, Strike::Same));
+        assert_eq!(strike(1_000), Strike::Close, "the second burst");
+        let later_ms = 1_000 + STRIKE_WINDOW_MS as u32;
+        assert_eq!(strike(later_ms), Strike::Told, "strikes are forgotten");
+    }
+}

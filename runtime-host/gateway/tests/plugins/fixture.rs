@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const PLUGIN: &str = "example.polls";
 /// A user whose name needs proof.
 pub(crate) const PROTECTED: &str = "protected";
+/// A user about which the directory never answers.
+pub(crate) const UNANSWERED: &str = "unanswered";
 /// The server of these tests.
 pub(crate) const SERVER: &str = "lobby";
 
@@ -49,9 +51,12 @@ impl Transport for FakeDirectory {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         let mut directory = self.0.lock();
         let path = request.uri().path();
+        if path.ends_with(UNANSWERED) {
+            return Box::pin(std::future::pending());
+        }
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
-            "users" => json!({"users": [PROTECTED], "next": null}),
+            "users" => json!({"users": [PROTECTED, UNANSWERED], "next": null}),
             key if key.ends_with("/key") => {
                 let user = key
                     .trim_start_matches("users/")

@@ -1,6 +1,6 @@
 //! Identities that need an answer of the directory.
 
-use crate::fixture::{Fixture, PROTECTED, SERVER};
+use crate::fixture::{Fixture, PROTECTED, SERVER, UNANSWERED};
 use identity::SigningKey;
 use serde_json::{Value, json};
 
@@ -16,6 +16,32 @@ fn a_refusal_after_a_question_to_the_directory_names_the_request() {
         (&refusal["code"], &refusal["requestId"]),
         (&json!("IDENTITY_PROOF_REQUIRED"), &json!("r1"))
     );
+}
+
+#[test]
+fn a_wait_for_the_directory_ends_at_the_gateways_deadline() {
+    // The deadline is half of the silence.
+    let fixture = Fixture::with(1, None, |config| config.socket.silence_max_ms = 5_000);
+    let mut client = fixture.connect();
+    client.send(json!({"type": "identify", "oderId": UNANSWERED, "requestId": "r1"}));
+    client.send(json!({"type": "keepalive"}));
+    let refusal = client.expect("error");
+    assert_eq!(
+        (
+            &refusal["code"],
+            &refusal["ref"],
+            &refusal["requestId"],
+            refusal["retryAfterMs"].is_u64()
+        ),
+        (
+            &json!("EDGE_UNAVAILABLE"),
+            &json!("identify"),
+            &json!("r1"),
+            true
+        )
+    );
+    assert!(!client.has("keepalive"), "envelopes keep their order");
+    client.expect("keepalive");
 }
 
 /// The proof of `key` for the connection that `connected` opened.
