@@ -2,7 +2,7 @@
 //!
 //! A test binary of its own: the shards are found by the names of this process's threads.
 
-#[path = "plugins/fixture.rs"]
+#[path = "live/fixture.rs"]
 #[allow(dead_code, reason = "the tests of plugins use the rest")]
 mod fixture;
 

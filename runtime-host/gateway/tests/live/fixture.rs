@@ -490,6 +490,45 @@ impl Client {
         texts
     }
 
+    /// Sends a binary message.
+    pub(crate) fn send_binary(&mut self, bytes: &'static [u8]) {
+        let message = Message::Binary(Bytes::from_static(bytes));
+        self.socket.send(message).expect("sent");
+    }
+
+    /// Sends an envelope, if the connection is still open.
+    pub(crate) fn try_send(&mut self, envelope: &Value) {
+        let _ = self.socket.send(Message::text(envelope.to_string()));
+    }
+
+    /// The code with which the server closes the connection, if it sends one.
+    pub(crate) fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code.into()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The next envelope of this type, or the code with which the server closes the connection.
+    pub(crate) fn next_until_closed(&mut self, kind: &str) -> Result<Value, Option<u16>> {
+        loop {
+            match self.socket.read() {
+                Ok(Message::Close(frame)) => return Err(frame.map(|frame| frame.code.into())),
+                Ok(Message::Text(text)) => {
+                    let envelope: Value = serde_json::from_str(&text).expect("JSON");
+                    if envelope["type"] == *kind {
+                        return Ok(envelope);
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return Err(None),
+            }
+        }
+    }
+
     /// Types of everything that comes until the server has closed the connection.
     pub(crate) fn until_closed(&mut self) -> Vec<String> {
         let mut types: Vec<String> = self

@@ -1,0 +1,7 @@
+//! A gateway with real sockets: connections that end, identities, and what plugins are offered, decide and send.
+
+mod deciding;
+mod fixture;
+mod identify;
+mod publishing;
+mod sockets;
