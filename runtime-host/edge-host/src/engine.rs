@@ -1,13 +1,13 @@
 //! The wasmtime engine of HTTP components: its configuration, its clock, and the imports it offers. Compiled code comes from the cache
 //! ([`CodeCache`]) or from this process.
 
-use crate::{compose::Assembly, spin, state::State};
+use crate::{compose::Assembly, spin, store_data::StoreData};
 use anyhow::{Context, Result, bail};
 use limits::edge_host as bounds;
-use sandbox::{Clock, CodeCache};
+use sandbox::{Clock, CodeCache, PoolSize, pooled_engine};
 use std::time::Duration;
 use wasmtime::{
-    Config, Enabled, Engine, PoolingAllocationConfig,
+    Config, Engine,
     component::{InstancePre, Linker},
 };
 
@@ -34,7 +34,7 @@ const HANDLER: &str = "wasi:http/handler@0.3";
 pub(crate) struct Runtime {
     engine: Engine,
     cache: CodeCache,
-    linker: Linker<State>,
+    linker: Linker<StoreData>,
 }
 
 impl Runtime {
@@ -71,7 +71,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When it is no component, is no HTTP component, or imports what this host does not offer; the text names it.
-    pub(crate) fn prepare(&self, assembly: &Assembly) -> Result<InstancePre<State>> {
+    pub(crate) fn prepare(&self, assembly: &Assembly) -> Result<InstancePre<StoreData>> {
         let id = &assembly.id;
         let component = self
             .cache
@@ -105,37 +105,21 @@ fn engine() -> Result<Engine> {
     let mut config = Config::new();
     config
         .wasm_component_model_async(true)
-        .epoch_interruption(true)
-        .allocation_strategy(pool());
-    match Engine::new(&config) {
-        Ok(engine) => Ok(engine),
-        // Some containers limit virtual memory; slower instances are better than none.
-        Err(error) => {
-            tracing::warn!("no pool of instances ({error:#}); instances are allocated one by one");
-            config.allocation_strategy(wasmtime::InstanceAllocationStrategy::OnDemand);
-            Ok(Engine::new(&config)?)
-        }
-    }
+        .epoch_interruption(true);
+    pooled_engine(config, &POOL, "edge")
 }
 
-/// Totals follow from [`bounds::INSTANCES_MAX`]; a composed component has several core instances and memories.
-fn pool() -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(bounds::INSTANCES_MAX)
-        .total_core_instances(bounds::INSTANCES_MAX * 16)
-        .total_memories(bounds::INSTANCES_MAX * 2)
-        .total_tables(bounds::INSTANCES_MAX * 4)
-        .total_stacks(bounds::INSTANCES_MAX * 4)
-        .table_elements(bounds::TABLE_ELEMENTS_MAX)
-        .max_component_instance_size(bounds::INSTANCE_BYTES_MAX)
-        .max_core_instance_size(bounds::INSTANCE_BYTES_MAX)
-        .max_core_instances_per_component(200)
-        .max_memories_per_component(32)
-        .max_tables_per_component(64)
-        .max_memory_size(bounds::MEMORY_BYTES_MAX)
-        .linear_memory_keep_resident(bounds::MEMORY_KEPT_BYTES)
-        .table_keep_resident(bounds::TABLE_KEPT_BYTES)
-        // The kernel tells which pages were written (Linux 6.7 and later), and only those are reset: a fifth of a fresh request's cost.
-        .pagemap_scan(Enabled::Auto);
-    pool
-}
+/// A composed component has several core instances and memories.
+const POOL: PoolSize = PoolSize {
+    instances: bounds::INSTANCES_MAX,
+    core_instances_average: 16,
+    stacks_average: 4,
+    core_instances_max: 200,
+    memories_max: 32,
+    tables_max: 64,
+    memory_bytes_max: bounds::MEMORY_BYTES_MAX,
+    table_elements_max: bounds::TABLE_ELEMENTS_MAX,
+    instance_bytes_max: bounds::INSTANCE_BYTES_MAX,
+    memory_kept_bytes: bounds::MEMORY_KEPT_BYTES,
+    table_kept_bytes: bounds::TABLE_KEPT_BYTES,
+};

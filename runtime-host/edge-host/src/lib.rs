@@ -19,7 +19,7 @@ mod response;
 pub mod routes;
 mod spin;
 mod sqlite;
-mod state;
+mod store_data;
 pub mod variables;
 mod worker;
 
@@ -57,7 +57,7 @@ struct Inner {
     router: routes::Router,
     handlers: Vec<Handler>,
     databases: Vec<PathBuf>,
-    shared: Arc<state::Shared>,
+    shared: Arc<store_data::AppContext>,
     in_flight: Semaphore,
 }
 

@@ -11,7 +11,7 @@ use crate::{
     routes::Router,
     spin::{KeyValueStore, PostgresPools},
     sqlite::{Database, Watch, database_file, key_value_file},
-    state::{Grants, Shared, State},
+    store_data::{AppContext, Grants, StoreData},
     variables::Resolver,
     worker::{Component, Handler},
 };
@@ -50,7 +50,7 @@ pub(crate) struct Loaded {
     /// In the order of [`Manifest::served`], which the router's indices follow.
     pub(crate) handlers: Vec<Handler>,
     pub(crate) databases: Vec<PathBuf>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<AppContext>,
 }
 
 /// Loads an application. Blocks: compiling takes seconds, reading the cache milliseconds.
@@ -70,7 +70,7 @@ pub(crate) fn load(options: &Options) -> Result<Loaded> {
     let router = routes(manifest)?;
     make_private_dir(&options.data_dir)?;
     let (runtime, clock) = Runtime::new(options.cache.clone())?;
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(AppContext {
         http: HttpClient::new()?,
         postgres: Arc::new(PostgresPools::default()),
         ending: false.into(),
@@ -125,7 +125,7 @@ pub fn precompile(app: &Application, cache: &CodeCache) -> Result<()> {
 }
 
 /// Compiles all components side by side, those that the cache does not have.
-fn prepare(runtime: &Runtime, assemblies: &[Assembly]) -> Result<Vec<InstancePre<State>>> {
+fn prepare(runtime: &Runtime, assemblies: &[Assembly]) -> Result<Vec<InstancePre<StoreData>>> {
     thread::scope(|threads| {
         let started: Vec<_> = assemblies
             .iter()

@@ -4,7 +4,7 @@
 //! and the next request gets a new instance. A component that computes without yielding is stopped after [`bounds::BUSY_TIMEOUT_MS`]; until
 //! then it yields the thread at each tick of the clock.
 
-use crate::state::{Grants, Shared, State};
+use crate::store_data::{AppContext, Grants, StoreData};
 use limits::edge_host as bounds;
 use parking_lot::Mutex;
 use sandbox::{Activity, OwnedRunning};
@@ -34,14 +34,14 @@ pub(crate) type Handler = ProxyHandler<Component>;
 /// A component that is ready to be instantiated.
 pub(crate) struct Component {
     pub(crate) engine: Engine,
-    pub(crate) pre: ProxyPre<State>,
+    pub(crate) pre: ProxyPre<StoreData>,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<AppContext>,
 }
 
 /// How long an instance has been computing without a pause, shared by its epoch callback and its supervisor.
 #[derive(Default)]
-struct Busy {
+struct BusyMeter {
     ticks: AtomicU64,
     /// The last yield was forced by the clock.
     yielded: AtomicBool,
@@ -49,7 +49,7 @@ struct Busy {
     running: Mutex<Option<OwnedRunning>>,
 }
 
-impl Busy {
+impl BusyMeter {
     /// The instance gets work.
     fn start(&self, activity: &Activity) {
         self.running
@@ -59,17 +59,17 @@ impl Busy {
 }
 
 impl HandlerState for Component {
-    type StoreData = State;
+    type StoreData = StoreData;
     type WorkerExpiration = Supervisor;
     type WorkerState = Worker;
 
-    async fn instantiate(&self) -> wasmtime::Result<Instance<State, Supervisor, Worker>> {
+    async fn instantiate(&self) -> wasmtime::Result<Instance<StoreData, Supervisor, Worker>> {
         let mut store = Store::new(
             &self.engine,
-            State::new(self.grants.clone(), self.shared.clone()),
+            StoreData::new(self.grants.clone(), self.shared.clone()),
         );
         store.limiter(|state| &mut state.limits);
-        let busy = Arc::new(Busy::default());
+        let busy = Arc::new(BusyMeter::default());
         busy.start(&self.shared.activity);
         let meter = busy.clone();
         store.set_epoch_deadline(1);
@@ -95,7 +95,7 @@ impl HandlerState for Component {
         Ok(Instance {
             store,
             proxy,
-            view: State::http,
+            view: StoreData::http,
             expiration,
             state: Worker {
                 component: self.grants.id.clone(),
@@ -109,9 +109,9 @@ impl HandlerState for Component {
 impl Component {
     pub(crate) fn new(
         engine: Engine,
-        pre: wasmtime::component::InstancePre<State>,
+        pre: wasmtime::component::InstancePre<StoreData>,
         grants: Arc<Grants>,
-        shared: Arc<Shared>,
+        shared: Arc<AppContext>,
     ) -> wasmtime::Result<Self> {
         let pre = ProxyPre::P3(p3::bindings::ServicePre::new(pre)?);
         Ok(Self {
@@ -125,7 +125,7 @@ impl Component {
 
 /// Watches an instance from outside.
 pub(crate) struct Supervisor {
-    busy: Arc<Busy>,
+    busy: Arc<BusyMeter>,
     sleep: Pin<Box<Sleep>>,
 }
 
@@ -158,12 +158,12 @@ impl WorkerExpiration for Supervisor {
 /// Decides what an instance takes on.
 pub(crate) struct Worker {
     component: Arc<str>,
-    shared: Arc<Shared>,
-    busy: Arc<Busy>,
+    shared: Arc<AppContext>,
+    busy: Arc<BusyMeter>,
 }
 
 impl WorkerState for Worker {
-    type StoreData = State;
+    type StoreData = StoreData;
     type RequestData = ();
 
     fn should_accept_request(&self, concurrent: usize, total: usize) -> ShouldAccept {
@@ -178,7 +178,7 @@ impl WorkerState for Worker {
 
     fn on_request_start(
         &self,
-        _: StoreContextMut<'_, State>,
+        _: StoreContextMut<'_, StoreData>,
         (): (),
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + 'static + Send + Sync>> {
@@ -188,7 +188,7 @@ impl WorkerState for Worker {
         )))
     }
 
-    fn drop(&self, store: Store<State>, result: Result<(), wasmtime::Error>) {
+    fn drop(&self, store: Store<StoreData>, result: Result<(), wasmtime::Error>) {
         if let Err(error) = result
             && !self.shared.ending.load(Ordering::Relaxed)
         {

@@ -1,4 +1,4 @@
-//! One request, as handlers see it: who asks, what the path and the query say, and the body, bounded in bytes and time.
+//! One request, as handlers see it: its caller, the values of path and query, and the body, bounded in bytes and time.
 
 use crate::{
     answer::{Body, Refusal},
@@ -9,6 +9,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use limits::plugin_api::BODY_TIMEOUT_MS;
 use parking_lot::Mutex;
+use rest::query::Query;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -18,7 +19,7 @@ pub(crate) struct Call {
     pub(crate) caller: Caller,
     /// Values of the placeholders in the path, decoded.
     pub(crate) values: Vec<String>,
-    pub(crate) query: Vec<(String, String)>,
+    query: Query,
     /// Never locked: bodies may not be looked at from two threads, and the mutex makes sure that a whole call may.
     body: Mutex<Option<Body>>,
 }
@@ -29,16 +30,15 @@ impl Call {
         values: Vec<String>,
         query: Option<&str>,
         body: Body,
-    ) -> Self {
-        let query = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .into_owned()
-            .collect();
-        Self {
+    ) -> Result<Self, Refusal> {
+        let query = Query::parse(query.unwrap_or_default())
+            .map_err(|_| Refusal::bad("the query is not percent-encoded UTF-8"))?;
+        Ok(Self {
             caller,
             values,
             query,
             body: Mutex::new(Some(body)),
-        }
+        })
     }
 
     /// The plugin that the path names, or what else its first placeholder holds.
@@ -46,13 +46,9 @@ impl Call {
         self.values.first().map_or("", String::as_str)
     }
 
-    /// A value of the query; the last one of several.
+    /// A value of the query; the first one of several.
     pub(crate) fn asked(&self, name: &str) -> Option<&str> {
-        self.query
-            .iter()
-            .rev()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.query.get(name)
     }
 
     /// A number of the query.

@@ -124,7 +124,7 @@ impl PluginApi {
             return self.forward(request, &segments, caller).await;
         }
         let (head, body) = request.into_parts();
-        let call = Call::new(caller, Vec::new(), head.uri.query(), body);
+        let call = Call::new(caller, Vec::new(), head.uri.query(), body)?;
         route::ask(self, &head.method, &segments, call).await
     }
 

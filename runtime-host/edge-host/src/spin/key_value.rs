@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     sqlite::{Database, Failure, Value, blocking},
-    state::State,
+    store_data::StoreData,
 };
 use anyhow::Context;
 use limits::edge_host as bounds;
@@ -73,15 +73,15 @@ fn check_key(key: &str) -> Result<(), Error> {
 
 /// The store behind a handle.
 fn store_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<State>>,
+    store: &Accessor<T, HasSelf<StoreData>>,
     handle: &Resource<Store>,
 ) -> wasmtime::Result<Arc<KeyValueStore>> {
     Ok(store.with(|mut access| access.get().table.get(handle).map(|store| store.0.clone()))?)
 }
 
-impl Host for State {}
+impl Host for StoreData {}
 
-impl HostStore for State {
+impl HostStore for StoreData {
     async fn drop(&mut self, store: Resource<Store>) -> wasmtime::Result<()> {
         self.table.delete(store)?;
         self.open_stores -= 1;
@@ -89,7 +89,7 @@ impl HostStore for State {
     }
 }
 
-impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<State> {
+impl<T: Send + 'static> HostStoreWithStore<T> for HasSelf<StoreData> {
     async fn open(
         store: &Accessor<T, Self>,
         label: String,

@@ -11,7 +11,7 @@ mod variables;
 pub(crate) use key_value::KeyValueStore;
 pub(crate) use postgres_pool::PostgresPools;
 
-use crate::state::State;
+use crate::store_data::StoreData;
 use wasmtime::component::{HasSelf, Linker};
 
 /// Bindings of the vendored WIT in `wit/deps`.
@@ -48,6 +48,6 @@ pub(crate) mod bindings {
 ///
 /// # Errors
 /// When a name is taken.
-pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    bindings::Imports::add_to_linker::<_, HasSelf<State>>(linker, |state| state)
+pub(crate) fn add_to_linker(linker: &mut Linker<StoreData>) -> wasmtime::Result<()> {
+    bindings::Imports::add_to_linker::<_, HasSelf<StoreData>>(linker, |state| state)
 }

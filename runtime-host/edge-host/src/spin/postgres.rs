@@ -12,7 +12,7 @@ use super::{
     postgres_values::{data_type, parameter, size, value},
     stream::FromChannel,
 };
-use crate::{network::allowed::AllowedHosts, state::State};
+use crate::{network::allowed::AllowedHosts, store_data::StoreData};
 use anyhow::{Context, Result};
 use futures::TryStreamExt;
 use limits::edge_host as bounds;
@@ -53,7 +53,7 @@ impl Door {
     }
 }
 
-impl State {
+impl StoreData {
     fn door(&self) -> Result<Door, Error> {
         if self.open_postgres >= bounds::CONNECTIONS_PER_INSTANCE_MAX {
             let text = format!(
@@ -95,7 +95,7 @@ impl State {
 }
 
 async fn open_async<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<State>>,
+    store: &Accessor<T, HasSelf<StoreData>>,
     builder: Builder,
 ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
     let lease = match store.with(|mut access| access.get().door()) {
@@ -105,9 +105,9 @@ async fn open_async<T: Send + 'static>(
     store.with(|mut access| access.get().keep_postgres(lease))
 }
 
-impl Host for State {}
+impl Host for StoreData {}
 
-impl HostConnectionBuilder for State {
+impl HostConnectionBuilder for StoreData {
     async fn new(&mut self, address: String) -> wasmtime::Result<Resource<Builder>> {
         Ok(self.table.push(Builder {
             address,
@@ -143,7 +143,7 @@ impl HostConnectionBuilder for State {
     }
 }
 
-impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<State> {
+impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<StoreData> {
     async fn build_async(
         store: &Accessor<T, Self>,
         builder: Resource<Builder>,
@@ -153,7 +153,7 @@ impl<T: Send + 'static> HostConnectionBuilderWithStore<T> for HasSelf<State> {
     }
 }
 
-impl HostConnection for State {
+impl HostConnection for StoreData {
     async fn open(
         &mut self,
         address: String,
@@ -211,7 +211,7 @@ type Streamed = (
     FutureReader<Result<(), Error>>,
 );
 
-impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
+impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
     async fn open_async(
         store: &Accessor<T, Self>,
         address: String,
@@ -272,7 +272,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
 }
 
 fn lease_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<State>>,
+    store: &Accessor<T, HasSelf<StoreData>>,
     connection: &Resource<Connection>,
 ) -> wasmtime::Result<Arc<Lease>> {
     Ok(store.with(|mut access| {

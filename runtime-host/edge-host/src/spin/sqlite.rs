@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     sqlite::{Database, Failure, Lease, Row, Rows, Value, blocking},
-    state::State,
+    store_data::StoreData,
 };
 use limits::edge_host::CONNECTIONS_PER_INSTANCE_MAX;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ type Columns = (
     FutureReader<Result<(), Error>>,
 );
 
-impl State {
+impl StoreData {
     fn database(&self, label: &str) -> Result<Arc<Database>, Error> {
         let database = self
             .component
@@ -82,7 +82,7 @@ async fn changes(lease: Arc<Lease>) -> wasmtime::Result<u64> {
 }
 
 fn lease_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<State>>,
+    store: &Accessor<T, HasSelf<StoreData>>,
     connection: &Resource<Connection>,
 ) -> wasmtime::Result<Arc<Lease>> {
     Ok(store.with(|mut access| {
@@ -94,9 +94,9 @@ fn lease_of<T: Send + 'static>(
     })?)
 }
 
-impl Host for State {}
+impl Host for StoreData {}
 
-impl HostConnection for State {
+impl HostConnection for StoreData {
     async fn open(
         &mut self,
         database: String,
@@ -154,7 +154,7 @@ impl HostConnection for State {
     }
 }
 
-impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<State> {
+impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
     async fn open_async(
         store: &Accessor<T, Self>,
         database: String,

@@ -1,12 +1,12 @@
 //! `spin:variables`: the component's own variables, filled in at load.
 
 use super::bindings::spin::variables::variables::{Error, Host, HostWithStore};
-use crate::{state::State, variables::check_name};
+use crate::{store_data::StoreData, variables::check_name};
 use wasmtime::component::{Accessor, HasSelf};
 
-impl Host for State {}
+impl Host for StoreData {}
 
-impl<T: Send + 'static> HostWithStore<T> for HasSelf<State> {
+impl<T: Send + 'static> HostWithStore<T> for HasSelf<StoreData> {
     async fn get(
         store: &Accessor<T, Self>,
         name: String,

@@ -30,7 +30,7 @@ pub(crate) struct Grants {
 }
 
 /// What all instances of all components share.
-pub(crate) struct Shared {
+pub(crate) struct AppContext {
     pub(crate) http: HttpClient,
     pub(crate) postgres: Arc<PostgresPools>,
     /// The host is going down: instances that end now end because of that.
@@ -45,10 +45,10 @@ pub(crate) struct Shared {
     pub(crate) _clock: sandbox::Clock,
 }
 
-/// State of one store.
-pub(crate) struct State {
+/// The data of one store.
+pub(crate) struct StoreData {
     pub(crate) component: Arc<Grants>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<AppContext>,
     pub(crate) table: ResourceTable,
     pub(crate) limits: StoreLimits,
     /// Open SQLite connections.
@@ -62,8 +62,8 @@ pub(crate) struct State {
     outbound: Outbound,
 }
 
-impl State {
-    pub(crate) fn new(component: Arc<Grants>, shared: Arc<Shared>) -> Self {
+impl StoreData {
+    pub(crate) fn new(component: Arc<Grants>, shared: Arc<AppContext>) -> Self {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(Stream::Out(component.id.clone()).lines())
             .stderr(Stream::Error(component.id.clone()).lines());
@@ -92,7 +92,7 @@ impl State {
     }
 }
 
-impl WasiView for State {
+impl WasiView for StoreData {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
@@ -101,7 +101,7 @@ impl WasiView for State {
     }
 }
 
-impl WasiHttpView for State {
+impl WasiHttpView for StoreData {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView {
             hooks: &mut self.outbound,
