@@ -1,5 +1,5 @@
-//! What wit-bindgen makes of the imports `judge` and `definitions`, from the same WIT folder that the validator is made of. Spin composes
-//! the validator in (`dependencies` in spin.toml).
+//! What wit-bindgen makes of the imports `judge` and `definitions`, from the same WIT folder that the validator is made
+//! of. Spin composes the validator in (`dependencies` in spin.toml).
 #![allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
 
 spin_sdk::wit_bindgen::generate!({

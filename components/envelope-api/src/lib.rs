@@ -1,7 +1,8 @@
-//! The envelope contract over HTTP as a Spin component: a dry run of the validator, and the documents that describe envelopes.
+//! The envelope contract over HTTP as a Spin component: a dry run of the validator, and the documents that describe
+//! envelopes.
 //!
-//! It is composed with the validator that gateways load, so that both decide alike. It sends nothing but its answers, and keeps no state of a
-//! request.
+//! It is composed with the validator that gateways load, so that both decide alike. It sends nothing but its answers,
+//! and keeps no state of a request.
 #![allow(
     unsafe_code,
     reason = "the service macro exports the component's functions; nothing here is unsafe by hand"

@@ -1,7 +1,8 @@
 //! `POST /api/envelopes/validate`: the validator's verdict about an envelope, in a situation that the caller describes.
 //!
-//! The validator keeps the definitions that it is given, and other requests run in the same instance. Therefore a request's definitions are
-//! given, used and wiped without a pause in between; afterwards the validator answers as if it had never had them.
+//! The validator keeps the definitions that it is given, and other requests run in the same instance. Therefore a
+//! request's definitions are given, used and wiped without a pause in between; afterwards the validator answers as if
+//! it had never had them.
 
 use crate::{
     bindings::{definitions, judge, types},

@@ -4,7 +4,8 @@ use crate::bindings::types::{Access, Effect, ForwardClass, Identify, Status, Ver
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-/// The answer's body. `outgoing` and `reply` are the bytes that would be sent, so that their order and spelling can be seen.
+/// The answer's body. `outgoing` and `reply` are the bytes that would be sent, so that their order and spelling can be
+/// seen.
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct VerdictBody {

@@ -1,7 +1,7 @@
 //! The validator as a component: the crate `validation` behind the WIT interface `jackfield:envelopes/judge`.
 //!
-//! It translates types in both directions and keeps the definitions of its instance. It imports nothing, so that a verdict depends on its
-//! arguments and definitions only.
+//! It translates types in both directions and keeps the definitions of its instance. It imports nothing, so that a
+//! verdict depends on its arguments and definitions only.
 
 mod bindings;
 mod translate;

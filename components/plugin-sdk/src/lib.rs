@@ -13,8 +13,9 @@
 //! plugin_sdk::plugin!(Hello);
 //! ```
 //!
-//! What a plugin does not use is not part of its component: it imports exactly the interfaces that it calls, and its manifest declares them.
-//! An instance does one thing at a time, so a plugin needs no locks; it has an instance of its own for each chat server.
+//! What a plugin does not use is not part of its component: it imports exactly the interfaces that it calls, and its
+//! manifest declares them. An instance does one thing at a time, so a plugin needs no locks; it has an instance of its
+//! own for each chat server.
 
 #[doc(hidden)]
 pub mod bindings;

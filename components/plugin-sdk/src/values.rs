@@ -21,7 +21,7 @@ pub fn set(key: &str, value: &impl Serialize) -> Result<()> {
     kv::set(key, &serde_json::to_vec(value)?)
 }
 
-/// Changes a value as often as it takes until nobody else changed it in between; what `change` answers is answered.
+/// Changes a value; tries again when another instance has changed it in between. Returns what `change` returned last.
 ///
 /// # Errors
 /// The host refuses, or `change` does.
@@ -29,7 +29,7 @@ pub fn update<T: DeserializeOwned + Default + Serialize, R>(
     key: &str,
     mut change: impl FnMut(&mut T) -> Result<R>,
 ) -> Result<R> {
-    // The instances of a plugin are few: whoever loses more often than this has a fault of its own.
+    // A plugin has few instances, so a call that loses more often than this is a fault of the plugin.
     for _ in 0..64 {
         let before = kv::get(key)?;
         let mut value: T = before

@@ -1,6 +1,7 @@
 //! The caller: a bearer token, a claimed name where the mode is `open`, or the service credential of a gateway.
 //!
-//! A token that does not verify is an error even where none is needed: a client with a bad token must not be served as one without an identity.
+//! A token that does not verify is an error even where none is needed: a client with a bad token must not be served as
+//! one without an identity.
 
 use crate::{call::header, config::Config};
 use directory::{Code, Refusal, body::Body, permission::Actor};
@@ -24,7 +25,8 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The actor of a request.
 ///
 /// # Errors
-/// [`Code::InvalidToken`], [`Code::NoKeys`], [`Code::KeySetUnavailable`], and [`Code::InvalidUserId`] for a claimed name that is none.
+/// [`Code::InvalidToken`], [`Code::NoKeys`], [`Code::KeySetUnavailable`], and [`Code::InvalidUserId`] for a claimed
+/// name that is none.
 pub(crate) async fn actor(
     config: &Config,
     headers: &HeaderMap,
@@ -84,7 +86,8 @@ async fn proven(config: &Config, token: &str, now_ms: u64) -> Result<Actor, Refu
 /// Whether the request presents the service credential.
 ///
 /// # Errors
-/// [`Code::ServiceDisabled`] without a configured one, [`Code::Unauthenticated`] without a presented one, [`Code::Forbidden`] for a wrong one.
+/// [`Code::ServiceDisabled`] without a configured one, [`Code::Unauthenticated`] without a presented one,
+/// [`Code::Forbidden`] for a wrong one.
 pub(crate) fn service(config: &Config, headers: &HeaderMap) -> Result<(), Refusal> {
     let credential = config.service.as_ref().ok_or(Code::ServiceDisabled)?;
     let presented = bearer(headers).ok_or(Code::Unauthenticated)?;
@@ -108,8 +111,8 @@ thread_local! {
     static KEY_SET: RefCell<Option<Fetched>> = const { RefCell::new(None) };
 }
 
-/// The configured keys and those of the key set. While the set cannot be fetched the configured keys still serve, and so does a set that was
-/// fetched before.
+/// The configured keys and those of the key set. While the set cannot be fetched the configured keys still serve, and
+/// so does a set that was fetched before.
 async fn verifier(config: &Config, now_s: u64) -> Result<Verifier, Refusal> {
     let Some(url) = &config.jwks_url else {
         return Ok(config.verifier.clone());

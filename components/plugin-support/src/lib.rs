@@ -1,7 +1,8 @@
-//! The REST side of the server directory as a Spin component: servers, plugin requirements, people, identities, the internal API of gateways.
+//! The REST side of the server directory as a Spin component: servers, plugin requirements, people, identities, the
+//! internal API of gateways.
 //!
-//! This is a shell. It reads requests, variables, clock and randomness, asks the pure crates `directory` and `identity` what follows, and commits
-//! it. Every answer has a content length, and no state of a request outlives it.
+//! This is a shell. It reads requests, variables, clock and randomness, asks the pure crates `directory` and `identity`
+//! what follows, and commits it. Every answer has a content length, and no state of a request outlives it.
 #![allow(
     unsafe_code,
     reason = "the service macro exports the component's functions; nothing here is unsafe by hand"
@@ -94,7 +95,8 @@ async fn answer(config: &Rc<Config>, request: Request) -> Result<Answer, Refusal
     }
 }
 
-/// Whether the native host answers this area before the edge is asked; without a native host there are no plugins to answer about.
+/// Whether the native host answers this area before the edge is asked; without a native host there are no plugins to
+/// answer about.
 fn is_native_hosts(segments: &[String]) -> bool {
     const AREAS: [&str; 5] = ["plugins", "consents", "capabilities", "tools", "hooks"];
     matches!(segments, [api, area, ..] if api == "api" && AREAS.contains(&area.as_str()))

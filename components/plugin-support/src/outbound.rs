@@ -1,4 +1,5 @@
-//! What this component asks of others: bounded in time and bytes. And the wake-up of gateways, which nothing depends on.
+//! What this component asks of others: bounded in time and bytes. And the wake-up of gateways, which nothing depends
+//! on.
 
 use crate::config::Config;
 use bytes::Bytes;
@@ -32,8 +33,8 @@ pub(crate) async fn bounded(response: Response, bytes_max: usize) -> Result<Vec<
     Ok(bytes)
 }
 
-/// Wakes all gateways after a commit, beside the answer: the client does not wait for it. Errors are logged and forgotten, because every
-/// gateway asks for changes by itself.
+/// Wakes all gateways after a commit, beside the answer: the client does not wait for it. Errors are logged and
+/// forgotten, because every gateway asks for changes by itself.
 pub(crate) fn wake_gateways(config: &Rc<Config>, seq: u64) {
     let Some(credential) = config
         .service

@@ -14,7 +14,8 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// A word that cannot be guessed: base64url of [`limits::directory::CODE_BYTES`] random bytes, legal within a server id.
+/// A word that cannot be guessed: base64url of [`limits::directory::CODE_BYTES`] random bytes, legal within a server
+/// id.
 pub(crate) fn word() -> String {
     URL_SAFE_NO_PAD.encode(bytes(limits::directory::CODE_BYTES))
 }

@@ -1,5 +1,5 @@
-//! Serves a `spin.toml` on a loopback port, for development: `cargo run -p edge-host --example serve -- --manifest spin.toml`.
-//! It has no limits per address and no orderly end; the product's server is the binary `jackfield`.
+//! Serves a `spin.toml` on a loopback port, for development: `cargo run -p edge-host --example serve -- --manifest
+//! spin.toml`. It has no limits per address and no orderly end; the product's server is the binary `jackfield`.
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -16,7 +16,8 @@ pub struct Application {
 }
 
 impl Application {
-    /// Reads the `spin.toml` at `path`; component files are relative to its folder and read when the application is loaded.
+    /// Reads the `spin.toml` at `path`; component files are relative to its folder and read when the application is
+    /// loaded.
     ///
     /// # Errors
     /// See [`ManifestError`].

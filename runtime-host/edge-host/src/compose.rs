@@ -1,7 +1,7 @@
 //! Composes a component with its dependencies, as Spin does at load.
 //!
-//! A dependency gets no configuration: it may import only interfaces that carry no authority ([`HARMLESS`]). There is no sandbox between
-//! the parts: the composed component is one store, and a trap in one part ends all of them.
+//! A dependency gets no configuration: it may import only interfaces that carry no authority ([`HARMLESS`]). There is
+//! no sandbox between the parts: the composed component is one store, and a trap in one part ends all of them.
 
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
@@ -33,7 +33,8 @@ pub(crate) struct Part {
     pub(crate) bytes: Cow<'static, [u8]>,
 }
 
-/// Part of an assembly's digest: raised when the same files are composed in another way, or when a composition is refused that was not before.
+/// Part of an assembly's digest: raised when the same files are composed in another way, or when a composition is
+/// refused that was not before.
 const RULES: &[u8] = b"composition 1";
 
 impl Assembly {
@@ -61,8 +62,8 @@ impl Assembly {
     /// The component composed with its parts.
     ///
     /// # Errors
-    /// When a part matches no import, two match the same one, an export is missing or of another type, or a part imports what a dependency
-    /// may not have.
+    /// When a part matches no import, two match the same one, an export is missing or of another type, or a part
+    /// imports what a dependency may not have.
     pub(crate) fn compose(&self) -> Result<Vec<u8>> {
         if self.parts.is_empty() {
             return Ok(self.bytes.to_vec());
@@ -200,7 +201,8 @@ fn alias(
     Ok(graph.alias_instance_export(source.node, export)?)
 }
 
-/// Whether a dependency's name means an import: package, interface (if named) and version (if named) are equal; plain names are equal.
+/// Whether a dependency's name means an import: package, interface (if named) and version (if named) are equal; plain
+/// names are equal.
 fn matches(name: &str, import: &str) -> bool {
     let (
         Some((package, interface, version)),

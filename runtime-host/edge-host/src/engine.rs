@@ -1,5 +1,5 @@
-//! The wasmtime engine of HTTP components: its configuration, its clock, and the imports it offers. Compiled code comes from the cache
-//! ([`CodeCache`]) or from this process.
+//! The wasmtime engine of HTTP components: its configuration, its clock, and the imports it offers. Compiled code comes
+//! from the cache ([`CodeCache`]) or from this process.
 
 use crate::{compose::Assembly, spin, store_data::StoreData};
 use anyhow::{Context, Result, bail};

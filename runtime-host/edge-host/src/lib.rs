@@ -1,9 +1,10 @@
-//! Runs the components of a `spin.toml` in this process, so that one binary serves what Spin serves on an edge platform.
+//! Runs the components of a `spin.toml` in this process, so that one binary serves what Spin serves on an edge
+//! platform.
 //!
-//! It reads the manifest, composes and compiles the components, implements the Spin interfaces that they import (SQLite, key-value,
-//! variables, PostgreSQL, outbound HTTP), and turns a request into an answer. Sockets belong to the caller. A manifest key or an import that
-//! is not supported is refused by name at load. A component reaches only what its manifest entry grants, and no failure of it ends the host
-//! or another component.
+//! It reads the manifest, composes and compiles the components, implements the Spin interfaces that they import
+//! (SQLite, key-value, variables, PostgreSQL, outbound HTTP), and turns a request into an answer. Sockets belong to the
+//! caller. A manifest key or an import that is not supported is refused by name at load. A component reaches only what
+//! its manifest entry grants, and no failure of it ends the host or another component.
 #![forbid(unsafe_code)]
 
 mod application;
@@ -72,11 +73,12 @@ enum Failure {
 }
 
 impl EdgeHost {
-    /// Loads an application: composes and compiles its components (from the cache, when they are known), checks its databases.
-    /// The caller holds [`lock`] on the data directory.
+    /// Loads an application: composes and compiles its components (from the cache, when they are known), checks its
+    /// databases. The caller holds [`lock`] on the data directory.
     ///
     /// # Errors
-    /// With a text that names the file, key, component, interface, variable or database at fault, and what to do about it.
+    /// With a text that names the file, key, component, interface, variable or database at fault, and what to do about
+    /// it.
     pub async fn load(options: Options) -> Result<Self> {
         let loaded = tokio::task::spawn_blocking(move || load::load(&options))
             .await
@@ -105,9 +107,9 @@ impl EdgeHost {
             .store(true, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Calls `announce` after each commit of a component that changed rows of `table` in one of its SQLite databases. The call comes
-    /// before the component learns of the commit, on the thread of the statement; it must not block. One watch per host: later calls of
-    /// this function have no effect.
+    /// Calls `announce` after each commit of a component that changed rows of `table` in one of its SQLite databases.
+    /// The call comes before the component learns of the commit, on the thread of the statement; it must not block. One
+    /// watch per host: later calls of this function have no effect.
     pub fn watch(&self, table: &str, announce: impl Fn() + Send + Sync + 'static) {
         self.0.shared.watch.set(table, Box::new(announce));
     }
@@ -127,8 +129,9 @@ impl EdgeHost {
         &self.0.databases
     }
 
-    /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`),
-    /// 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
+    /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404
+    /// (`NOT_FOUND`), 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502
+    /// (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
     ///
     /// Put [`ClientAddress`] into the request's extensions so that components see the client's address.
     pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>

@@ -1,5 +1,5 @@
-//! From a manifest to components that are ready: files read, dependencies composed, code compiled, grants made, databases checked.
-//! Everything that can be wrong with an application is found here, before the first request.
+//! From a manifest to components that are ready: files read, dependencies composed, code compiled, grants made,
+//! databases checked. Everything that can be wrong with an application is found here, before the first request.
 
 use crate::{
     application::Application,
@@ -40,7 +40,8 @@ pub struct Options {
     pub variables: BTreeMap<String, String>,
     /// Run the build command of a component whose file is missing.
     pub build_missing: bool,
-    /// Requests one instance serves before it is replaced, 1 to [`limits::edge_host::REQUESTS_PER_INSTANCE_MAX`]; 0 stands for the most.
+    /// Requests one instance serves before it is replaced, 1 to [`limits::edge_host::REQUESTS_PER_INSTANCE_MAX`]; 0
+    /// stands for the most.
     pub requests_per_instance_max: usize,
 }
 

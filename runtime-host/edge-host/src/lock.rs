@@ -1,5 +1,5 @@
-//! One process per data directory: an advisory lock on `jackfield.lock` inside it, held by [`DataLock`] and released with the process.
-//! File systems that ignore locks are not protected.
+//! One process per data directory: an advisory lock on `jackfield.lock` inside it, held by [`DataLock`] and released
+//! with the process. File systems that ignore locks are not protected.
 
 use anyhow::{Context, Result};
 use std::{

@@ -1,4 +1,5 @@
-//! From the client's request to the one that a component sees: Spin's headers added, hop-by-hop headers removed, the body bounded.
+//! From the client's request to the one that a component sees: Spin's headers added, hop-by-hop headers removed, the
+//! body bounded.
 //!
 //! Every `spin-*` header that a component sees was set here: those of the client are removed.
 

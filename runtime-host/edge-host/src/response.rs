@@ -1,7 +1,8 @@
-//! From a component's answer to the client's: short answers get a `content-length`, long ones are sent in chunks, all are bounded.
+//! From a component's answer to the client's: short answers get a `content-length`, long ones are sent in chunks, all
+//! are bounded.
 //!
-//! Without `content-length` an answer is sent in pieces, and Nagle's algorithm with delayed acknowledgements can hold the last one for
-//! 40 ms. An answer that fails before its head is sent becomes an error answer.
+//! Without `content-length` an answer is sent in pieces, and Nagle's algorithm with delayed acknowledgements can hold
+//! the last one for 40 ms. An answer that fails before its head is sent becomes an error answer.
 
 use crate::Body;
 use bytes::{Bytes, BytesMut};

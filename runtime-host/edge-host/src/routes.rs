@@ -1,8 +1,8 @@
 //! Which component answers a path: Spin's route grammar with Spin's precedence.
 //!
-//! Grammar: segments separated by `/`; `:name` takes one segment; a last segment `...` (or `*`) takes the rest, which may be empty.
-//! Precedence: read from the left, a literal segment beats a named one, and a named one beats the wildcard; the order in the manifest has
-//! no effect. Methods, hosts and queries are left to the components.
+//! Grammar: segments separated by `/`; `:name` takes one segment; a last segment `...` (or `*`) takes the rest, which
+//! may be empty. Precedence: read from the left, a literal segment beats a named one, and a named one beats the
+//! wildcard; the order in the manifest has no effect. Methods, hosts and queries are left to the components.
 
 use std::cmp::Ordering;
 use thiserror::Error;
@@ -179,7 +179,8 @@ impl Route {
         })
     }
 
-    /// As Spin has it: `/foo/...` gives "" for `/foo`, "/" for `/foo/`, "/bar" for `/foo/bar` and "/bar/" for `/foo/bar/`.
+    /// As Spin has it: `/foo/...` gives "" for `/foo`, "/" for `/foo/`, "/bar" for `/foo/bar` and "/bar/" for
+    /// `/foo/bar/`.
     fn path_info(&self, path: &str, taken: &[&str]) -> String {
         if !self.wildcard {
             return String::new();

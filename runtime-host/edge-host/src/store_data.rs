@@ -1,5 +1,5 @@
-//! The store data of one component instance: its WASI context, its resources and its grants. Instances share only what is behind an `Arc`
-//! here: grants and pools, never data of requests.
+//! The store data of one component instance: its WASI context, its resources and its grants. Instances share only what
+//! is behind an `Arc` here: grants and pools, never data of requests.
 
 use crate::{
     log::Stream,

@@ -1,8 +1,8 @@
 //! Application variables and the templates that use them: `{{ name }}`, nothing else.
 //!
-//! A value comes from the first of these that has one: the caller's overrides, `SPIN_VARIABLE_<NAME>` in the environment, the manifest's
-//! default. After [`Resolver::new`] each variable of the manifest has a value, which stays the same while the host runs. No error text
-//! contains a value.
+//! A value comes from the first of these that has one: the caller's overrides, `SPIN_VARIABLE_<NAME>` in the
+//! environment, the manifest's default. After [`Resolver::new`] each variable of the manifest has a value, which stays
+//! the same while the host runs. No error text contains a value.
 
 use crate::manifest::Variable;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! Component instances: how many requests one takes, when it is idle, late or too busy, and what happens when it ends.
 //!
-//! A trap ends the instance with all requests in it (at most [`bounds::CONCURRENT_PER_INSTANCE_MAX`]); requests in other instances go on,
-//! and the next request gets a new instance. A component that computes without yielding is stopped after [`bounds::BUSY_TIMEOUT_MS`]; until
-//! then it yields the thread at each tick of the clock.
+//! A trap ends the instance with all requests in it (at most [`bounds::CONCURRENT_PER_INSTANCE_MAX`]); requests in
+//! other instances go on, and the next request gets a new instance. A component that computes without yielding is
+//! stopped after [`bounds::BUSY_TIMEOUT_MS`]; until then it yields the thread at each tick of the clock.
 
 use crate::store_data::{AppContext, Grants, StoreData};
 use limits::edge_host as bounds;

@@ -1,6 +1,4 @@
-//! One plugin's share of the network: how often, and how much at once.
-//!
-//! What it is not: a permission. Invariant: a request holds its place until its answer is read, however it ends.
+//! The rate and the concurrency of one plugin's requests. A request counts until its answer is read, however it ends.
 
 use crate::Failed;
 use limits::egress::{IN_FLIGHT_PER_PLUGIN_MAX, REQUESTS_PER_MINUTE};
@@ -32,7 +30,8 @@ struct Bucket {
 }
 
 impl Account {
-    /// An account for `plugin`. `per_minute` is what manifest and operator allow; above the default it counts as the default.
+    /// An account for `plugin`. `per_minute` is what manifest and operator allow; above the default it counts as the
+    /// default.
     #[must_use]
     pub fn new(plugin: &str, per_minute: Option<u32>) -> Self {
         let per_minute = per_minute
@@ -78,7 +77,8 @@ impl Account {
             .parts
             .saturating_add(passed_ms.saturating_mul(per_minute))
             .min(per_minute * PARTS_PER_TOKEN);
-        // What is left of a millisecond counts next time, or else someone who asks all the time would never get a token.
+        // What is left of a millisecond counts next time, or else someone who asks all the time would never get a
+        // token.
         bucket.at += Duration::from_millis(passed_ms);
         bucket.parts = parts;
         match parts.checked_sub(PARTS_PER_TOKEN) {

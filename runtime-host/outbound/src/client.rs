@@ -1,6 +1,6 @@
-//! The client: one request, with its redirects, under one clock.
+//! The client: one request with its redirects, under one deadline.
 //!
-//! Invariant: a redirect is a new request in every respect but the rate; it is parsed, judged, decided, resolved and connected anew.
+//! A redirect is a new request except for the rate: it is parsed, checked, decided, resolved and connected anew.
 
 use crate::{
     Account, BadTls, Failed, Request, Resolve, Response,
@@ -20,8 +20,9 @@ use rustls::ClientConfig;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 
-/// Who judges destinations and addresses: a [`Guard`], or in tests something that calls one loopback address public.
-pub trait Judge: Send + Sync {
+/// Decides which destinations and addresses are allowed: a [`Guard`], or in tests a policy that takes one loopback
+/// address for public.
+pub trait Policy: Send + Sync {
     /// Judges what a URL says.
     ///
     /// # Errors
@@ -35,7 +36,7 @@ pub trait Judge: Send + Sync {
     fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused>;
 }
 
-impl Judge for Guard {
+impl Policy for Guard {
     fn check(&self, to: &Destination) -> Result<(), Refused> {
         Self::check(self, to)
     }
@@ -74,7 +75,7 @@ impl Default for Config {
 pub struct Client {
     config: Arc<Config>,
     tls: Arc<ClientConfig>,
-    judge: Arc<dyn Judge>,
+    policy: Arc<dyn Policy>,
     resolver: Arc<dyn Resolve>,
 }
 
@@ -85,20 +86,21 @@ impl Client {
     /// When TLS cannot be set up.
     pub fn new(
         config: Config,
-        judge: Arc<dyn Judge>,
+        policy: Arc<dyn Policy>,
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, BadTls> {
         let tls = tls::client_config(config.extra_root.as_deref())?;
         Ok(Self {
             config: Arc::new(config),
             tls,
-            judge,
+            policy,
             resolver,
         })
     }
 
-    /// Sends a request in a plugin's name and reads the whole answer. `permit` decides about each hop by capability: it is asked after the
-    /// URL was judged and before anything is resolved, so that nobody is asked about what is refused anyway.
+    /// Sends a request in a plugin's name and reads the whole answer. `permit` decides about each hop by capability: it
+    /// is asked after the URL was checked and before anything is resolved, so that no consent is requested for what is
+    /// refused anyway.
     ///
     /// # Errors
     /// [`Failed`]; a refusal by rule is logged with the rule's name.
@@ -176,7 +178,7 @@ impl Client {
         if https_only && to.scheme() != Scheme::Https {
             return Err(Refused::new(Rule::HttpsRequired, to.host()).into());
         }
-        self.judge.check(to)?;
+        self.policy.check(to)?;
         let decision = permit(to, method);
         match decision.outcome {
             Outcome::Allow => Ok(()),
@@ -187,7 +189,8 @@ impl Client {
         }
     }
 
-    /// Every address of a destination, each judged; one that is forbidden forbids them all, because the list is the attacker's.
+    /// Every address of a destination, each checked; one that is forbidden forbids them all, because the list is the
+    /// attacker's.
     async fn addresses(&self, to: &Destination) -> Result<Vec<IpAddr>, Failed> {
         let addresses = match to.address() {
             Some(address) => vec![address],
@@ -214,7 +217,7 @@ impl Client {
             _ => {}
         }
         for address in &addresses {
-            self.judge.check_address(to.host(), *address)?;
+            self.policy.check_address(to.host(), *address)?;
         }
         Ok(addresses)
     }

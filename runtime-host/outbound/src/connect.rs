@@ -1,6 +1,6 @@
-//! A connection to one of the addresses that were judged.
+//! A connection to one of the addresses that were checked.
 //!
-//! Invariant: an address that is not in the list is never connected to; TLS is verified for the name, whatever the address.
+//! An address that is not in the list is never connected to. TLS is verified for the name, whatever the address.
 
 use crate::Failed;
 use egress::{Destination, Scheme};

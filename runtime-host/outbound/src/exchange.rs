@@ -1,6 +1,5 @@
-//! One request and its answer over one connection.
-//!
-//! Invariant: the head of an answer and its body are bounded while they come, not after.
+//! One request and its answer over one connection. The head and the body of the answer are bounded while they arrive,
+//! not afterwards.
 
 use crate::{Failed, connect::Stream};
 use bytes::{Bytes, BytesMut};
@@ -31,7 +30,7 @@ pub(crate) struct Incomplete {
     _connection: Connection,
 }
 
-/// The task that moves the bytes; it ends with whoever waits for them.
+/// The task that moves the bytes; it ends when the answer is dropped.
 struct Connection(JoinHandle<()>);
 
 impl Drop for Connection {
@@ -57,7 +56,7 @@ pub(crate) async fn exchange(
         .await
         .map_err(failed)?;
     let connection = Connection(tokio::spawn(async move {
-        // How it ends is told to whoever waits for the answer.
+        // How it ends is reported with the answer.
         let _ = connection.await;
     }));
     let answer = sender
@@ -95,7 +94,8 @@ fn request(to: &Destination, sent: Outgoing) -> Result<http::Request<Full<Bytes>
     Ok(request)
 }
 
-/// What the plugin sees of an answer's header: nothing about the connection. The length stays, because a `HEAD` asks for it.
+/// What the plugin sees of an answer's header: nothing about the connection. The length stays, because a `HEAD` asks
+/// for it.
 fn passed_on(headers: HeaderMap) -> HeaderMap {
     let mut out = HeaderMap::with_capacity(headers.len());
     for (name, value) in &headers {

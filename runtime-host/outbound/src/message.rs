@@ -1,6 +1,6 @@
-//! What goes out, what comes back, and how it can fail.
+//! Requests, answers, and the ways in which a request can fail.
 //!
-//! Invariant: a request that passed [`Request::check`] holds nothing that belongs to the host or breaks a limit.
+//! A request that passed [`Request::check`] has no field that belongs to the host, and is within all limits.
 
 use bytes::Bytes;
 use capability::{Decision, Refusal};
@@ -110,7 +110,7 @@ pub enum Failed {
     /// A network rule forbids it, on the first hop or a later one.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The capability was denied, or somebody has to be asked.
+    /// The capability was denied, or needs consent first.
     #[error("http.fetch of {to}: {}", decision.reason.text())]
     Capability {
         /// What was decided.
@@ -151,7 +151,7 @@ pub enum Failed {
         /// The limit.
         limit_ms: u64,
     },
-    /// The name could not be resolved, nobody could be connected to, or the connection ended early.
+    /// The name could not be resolved, no connection could be made, or the connection ended early.
     #[error("{host} cannot be reached: {what}")]
     Unavailable {
         /// The host.

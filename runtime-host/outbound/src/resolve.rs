@@ -1,7 +1,5 @@
-//! Names to addresses.
-//!
-//! What it is not: a judge of addresses, or a cache. Invariant: lookups that nobody waits for any more still count, so that a resolver that
-//! hangs cannot take all threads.
+//! Names to addresses. A lookup counts until it ends, even if its request is gone, so that a resolver that hangs cannot
+//! take all threads.
 
 use limits::egress::LOOKUPS_IN_FLIGHT_MAX;
 use std::{

@@ -1,6 +1,6 @@
 //! Trust for TLS: Mozilla's roots and the machine's own (`SSL_CERT_FILE` and `SSL_CERT_DIR` count).
 //!
-//! Invariant: certificates are always verified, for the name in the URL.
+//! Certificates are always verified, for the name in the URL.
 
 use rustls::{
     ClientConfig, RootCertStore,

@@ -1,4 +1,5 @@
-//! Answers: JSON, and errors as `{"error","code",…}`. An error's text names what is wrong and never holds a token, a value or a secret.
+//! Answers: JSON, and errors as `{"error","code",…}`. An error's text names what is wrong and never holds a token, a
+//! value or a secret.
 
 use bytes::Bytes;
 use capability::UnknownCapability;

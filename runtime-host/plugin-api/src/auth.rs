@@ -1,4 +1,5 @@
-//! The caller: a person with a token of the host, or a plugin with its own. A plugin's token opens its own values alone.
+//! The caller: a person with a token of the host, or a plugin with its own. A plugin's token opens its own values
+//! alone.
 
 use crate::answer::Refusal;
 use http::{HeaderMap, StatusCode, header};

@@ -1,8 +1,8 @@
-//! Plugins over REST: managing them, their values, logs, grants and questions, the routes that they answer themselves, and the OpenAPI
-//! document of the whole host.
+//! Plugins over REST: managing them, their values, logs, grants and questions, the routes that they answer themselves,
+//! and the OpenAPI document of the whole host.
 //!
-//! Sockets are the caller's, plugins `plugin_host`'s, durable state `plugin_store`'s. Everything but the document needs a credential that
-//! verifies, and everything that is read is bounded.
+//! Sockets are the caller's, plugins `plugin_host`'s, durable state `plugin_store`'s. Everything but the document needs
+//! a credential that verifies, and everything that is read is bounded.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -50,7 +50,7 @@ impl std::fmt::Debug for PluginApi {
 }
 
 impl PluginApi {
-    /// `verify` judges tokens of people; pages of `origins` may read answers (`*`: any).
+    /// `verify` checks tokens of users; pages of `origins` may read answers (`*`: any).
     #[must_use]
     pub fn new(plugins: Plugins, verify: Verify, origins: Vec<String>) -> Self {
         let followers = Arc::new(Semaphore::new(FOLLOWERS_MAX));

@@ -1,4 +1,5 @@
-//! The OpenAPI document of the native host: the directory's, and this crate's routes. Schemas stand in `schemas.json` beside this file.
+//! The OpenAPI document of the native host: the directory's, and this crate's routes. Schemas stand in `schemas.json`
+//! beside this file.
 
 use crate::{
     auth::Needs,

@@ -1,4 +1,5 @@
-//! The table of routes: which paths exist, what they need and what they answer. Dispatch and the OpenAPI document come from it.
+//! The table of routes: which paths exist, what they need and what they answer. Dispatch and the OpenAPI document come
+//! from it.
 //!
 //! Fixed segments stand before placeholders, so they win; the ids in [`RESERVED_IDS`] are therefore no plugins' names.
 
@@ -25,8 +26,8 @@ pub(crate) struct Route {
     pub(crate) needs: Needs,
     pub(crate) id: &'static str,
     pub(crate) summary: &'static str,
-    /// Names of the query parameters; `openapi` describes each. A parameter that makes the answer an endless stream stands in the summary
-    /// alone, so that tools which try every parameter do not wait for it.
+    /// Names of the query parameters; `openapi` describes each. A parameter that makes the answer an endless stream
+    /// stands in the summary alone, so that tools which try every parameter do not wait for it.
     pub(crate) query: &'static [&'static str],
     /// Schema of the body.
     pub(crate) body: Option<&'static str>,

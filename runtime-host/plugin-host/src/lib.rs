@@ -1,8 +1,8 @@
 //! Third-party plugins: found, checked, run in sandboxes, supervised and called.
 //!
-//! [`Plugins`] is the entry point. `capability` decides what a plugin may do, `plugin_lifecycle` which states it can take, and `plugin-store`
-//! keeps what is durable; this crate connects them to the engine. A plugin can end its own instances, never the host or another plugin; every
-//! call into one has a deadline and a memory limit.
+//! [`Plugins`] is the entry point. `capability` decides what a plugin may do, `plugin_lifecycle` which states it can
+//! take, and `plugin-store` keeps what is durable; this crate connects them to the engine. A plugin can end its own
+//! instances, never the host or another plugin; every call into one has a deadline and a memory limit.
 
 mod admin;
 mod authority;
@@ -78,7 +78,8 @@ pub struct Setup {
     pub client: outbound::Client,
     /// What one plugin may use at most.
     pub limits: HostLimits,
-    /// Milliseconds before the first restart of a crashed plugin, at most [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
+    /// Milliseconds before the first restart of a crashed plugin, at most
+    /// [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
     pub restart_ms: u64,
 }
 
@@ -116,8 +117,8 @@ impl Host {
         self.dispatch.commit(Table::new(running.collect()));
     }
 
-    /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to the plugins directory; it has
-    /// no grants.
+    /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to
+    /// the plugins directory; it has no grants.
     async fn record(&self, id: &str) -> Result<PluginRecord> {
         if let Some(record) = self.store.record(id).await? {
             return Ok(record);
@@ -245,8 +246,8 @@ impl Plugins {
         &self.host.directory
     }
 
-    /// At most `most` bytes of the file `name` in the folder of the plugin with this manifest; nothing when there is no such regular file, it is
-    /// larger, or it leads out of the folder. Blocks; not for async threads.
+    /// At most `most` bytes of the file `name` in the folder of the plugin with this manifest; nothing when there is no
+    /// such regular file, it is larger, or it leads out of the folder. Blocks; not for async threads.
     #[must_use]
     pub fn script_of(
         &self,

@@ -18,7 +18,7 @@ pub enum AuditDecision {
     Allowed,
     /// It was not.
     Denied,
-    /// Somebody has to say.
+    /// Consent is needed.
     NeedsApproval,
 }
 
@@ -109,7 +109,8 @@ impl AuditEntry {
 }
 
 impl PluginStore {
-    /// Keeps a decision. Never waits: it is in memory at once, and stored soon after; when too many wait it is kept in memory alone.
+    /// Keeps a decision. Never waits: it is in memory at once, and stored soon after; when too many wait it is kept in
+    /// memory alone.
     pub fn audit(&self, entry: AuditEntry) {
         self.journal().decision(entry.tidy());
     }

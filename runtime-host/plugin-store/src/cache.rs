@@ -1,8 +1,8 @@
-//! Values of plugins in memory, so that reading a hot one costs no database.
+//! Values of plugins in memory, so that reading a hot one costs no query. The database is the truth, and the cache
+//! follows its commits.
 //!
-//! What it is not: a place where anything is written first; the database is the truth, and this follows its commits.
-//! Invariant: a read never finds something older than what an earlier read found. Therefore nothing is remembered from a read while a commit
-//! of the same plugin is on its way, nor from a read that began before one ended.
+//! A read never finds a value older than one that an earlier read found. Therefore nothing is cached from a read during
+//! a commit of the same plugin, nor from a read that began before a commit ended.
 
 use bytes::Bytes;
 use limits::plugin_store::{

@@ -1,6 +1,5 @@
-//! How a connection to the file is set up, and which shape the file has.
-//!
-//! Invariant: a file that a newer program has written is not touched.
+//! How a connection to the file is set up, and the schema of the file. A file that a newer program has written is not
+//! touched.
 
 use crate::{
     StoreError,

@@ -1,6 +1,7 @@
-//! Requests for consent: one for each capability and target however often a plugin tries, answered over REST.
+//! Requests for consent, answered over REST.
 //!
-//! Invariant: of one plugin, capability and target at most one question waits. A decision and the grant that it makes are one commit.
+//! For each plugin, capability and target at most one request is open, however often the plugin tries. An answer and
+//! the grant that follows from it are one commit.
 
 use crate::{
     PluginStore, StoreError,
@@ -20,11 +21,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsentState {
-    /// Nobody has answered yet.
+    /// Not answered yet.
     Pending,
-    /// Somebody allowed it.
+    /// Allowed.
     Allowed,
-    /// Somebody denied it.
+    /// Denied.
     Denied,
 }
 
@@ -142,7 +143,8 @@ impl PluginStore {
     /// Puts a question, or finds the one that waits already.
     ///
     /// # Errors
-    /// A field that is too long, more than [`CONSENTS_WAITING_PER_PLUGIN_MAX`] questions that wait, a database that fails.
+    /// A field that is too long, more than [`CONSENTS_WAITING_PER_PLUGIN_MAX`] questions that wait, a database that
+    /// fails.
     pub async fn ask_consent(&self, ask: NewConsent) -> Result<Consent, StoreError> {
         text::plugin(&ask.plugin)?;
         let target = text::short("target", &ask.target)?;

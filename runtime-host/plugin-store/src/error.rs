@@ -1,6 +1,4 @@
-//! Why something was not stored or not found.
-//!
-//! Invariant: no text of an error holds a value, a key or a secret of a plugin.
+//! Why something was not stored or not found. No text of an error holds a value, a key or a secret of a plugin.
 
 use crate::file::Unusable;
 use rusqlite::ErrorCode;
@@ -93,8 +91,8 @@ impl StoreError {
     }
 }
 
-/// Whether a value was found that nobody here has written: a text that is no UTF-8, a document that is no JSON, another type. SQLite keeps
-/// no checksums, so this is how damage within a row shows.
+/// Whether a value was found that this store never writes: a text that is no UTF-8, a document that is no JSON, another
+/// type. SQLite keeps no checksums, so this is how damage within a row shows.
 fn is_foreign(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,

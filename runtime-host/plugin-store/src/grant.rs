@@ -1,6 +1,5 @@
-//! Grants and denials: what users have allowed or denied to a plugin, until it is revoked or expires.
-//!
-//! What it is not: the decision; `capability` makes it from these.
+//! Grants and denials: what users have allowed or denied to a plugin, until it is revoked or expires. `capability`
+//! decides by them.
 
 use crate::{
     PluginStore, StoreError,
@@ -11,7 +10,7 @@ use limits::plugin_store::{GRANTS_PER_PLUGIN_MAX, SCOPE_BYTES_MAX};
 use rusqlite::{Connection, Row, params};
 use serde::{Deserialize, Serialize};
 
-/// What somebody granted or denied.
+/// One grant or denial.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Grant {
@@ -58,7 +57,8 @@ impl PluginStore {
         self.readers().read(list).await
     }
 
-    /// Keeps a grant or denial. It replaces the one with the same plugin, capability and scope, so that the last word counts.
+    /// Keeps a grant or denial. It replaces the one with the same plugin, capability and scope, so that the last word
+    /// counts.
     ///
     /// # Errors
     /// A scope or name that is too long, more than [`GRANTS_PER_PLUGIN_MAX`], a database that fails.
@@ -71,7 +71,8 @@ impl PluginStore {
             .await
     }
 
-    /// Takes back what was granted or denied of a capability: that with this scope, or with none named, all of it. How many there were.
+    /// Takes back what was granted or denied of a capability: that with this scope, or with none named, all of it. How
+    /// many there were.
     ///
     /// # Errors
     /// A database that fails.

@@ -1,7 +1,8 @@
-//! Log lines and decisions on their way into the database: taken without waiting, stored together a moment later.
+//! Log lines and audit entries on their way into the database: accepted without waiting, and stored together a moment
+//! later.
 //!
-//! Invariant: who hands something in never waits; what waits is bounded in bytes, for each plugin and for all, and what is dropped is counted
-//! and told in the plugin's own log.
+//! The queue is bounded in bytes, for each plugin and in total. What is dropped is counted, and the count is a line of
+//! the plugin's log.
 
 use crate::{
     StoreError,
@@ -119,13 +120,14 @@ impl Journal {
         queue.last_id += 1;
         let item = Item::Line(queue.last_id, entry.clone());
         queue.push(item);
-        // Within the lock, so that who begins to follow sees each line once. Without followers nobody hears it.
+        // Within the lock, so that a new follower sees each line once. Without followers the line is only stored.
         let _ = self.followers.send(entry);
         drop(queue);
         self.wake.notify_one();
     }
 
-    /// Whether there is no room; then the line counts as dropped. Looked at before its text is gone through, which costs more.
+    /// Whether there is no room; then the line counts as dropped. Looked at before its text is gone through, which
+    /// costs more.
     fn is_full(&self, plugin: &str, bytes: usize) -> bool {
         let mut queue = self.queue.lock();
         if queue.has_room(plugin) {
@@ -326,7 +328,7 @@ fn serve(journal: &Journal, writer: &Writer) {
     }
 }
 
-/// However the thread ends, nobody waits for it any more.
+/// However the thread ends, no call waits for it any more.
 struct Done<'a>(&'a watch::Sender<u64>);
 
 impl Drop for Done<'_> {

@@ -1,6 +1,6 @@
-//! Values of plugins: each plugin has a namespace, and nothing that it can write into a key leads out of it.
+//! Values of plugins. Each plugin has a namespace, and no key leads out of it.
 //!
-//! Invariant: what a plugin takes up is counted in the transaction that changes it, and never grows beyond its share.
+//! The bytes of a plugin are counted in the transaction that changes them, and never exceed its quota.
 
 use crate::{
     PluginStore, StoreError,
@@ -56,7 +56,8 @@ impl PluginStore {
     /// Makes all changes in order, or none.
     ///
     /// # Errors
-    /// More than [`CHANGES_MAX`] changes, a key or value that breaks its rule, a share that would be exceeded, a database that fails.
+    /// More than [`CHANGES_MAX`] changes, a key or value that breaks its rule, a share that would be exceeded, a
+    /// database that fails.
     pub async fn kv_apply(&self, plugin: &str, changes: Vec<Change>) -> Result<(), StoreError> {
         text::plugin(plugin)?;
         if changes.len() > CHANGES_MAX {

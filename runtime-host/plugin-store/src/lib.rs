@@ -1,7 +1,8 @@
-//! Everything durable about plugins, in one SQLite file: values, secrets, records, grants, consents, logs, events, decisions.
+//! Everything durable about plugins, in one SQLite file: values, secrets, records, grants, consents, logs, events,
+//! audit.
 //!
-//! What it is not: a policy; it keeps what others decide, and knows no wasmtime and no sockets. Invariant: what was acknowledged survives a
-//! crash; no plugin reaches what is another's; everything is bounded, for each plugin.
+//! What was acknowledged survives a crash, no plugin reads the data of another, and everything is bounded for each
+//! plugin.
 #![forbid(unsafe_code)]
 
 mod audit;
@@ -48,7 +49,8 @@ pub const PLUGINS_FILE: &str = "plugins.db";
 #[derive(Clone)]
 pub struct PluginStore(Arc<Inner>);
 
-/// Dropped in this order: what waits is stored, nobody reads any more, and the writer closes the file last and alone, which moves its log into it.
+/// Dropped in this order: what waits is stored, the readers close, and the writer closes the file last, which moves its
+/// write-ahead log into it.
 struct Inner {
     cache: Arc<Cache>,
     vault: Vault,
@@ -67,11 +69,12 @@ impl fmt::Debug for PluginStore {
 }
 
 impl PluginStore {
-    /// Opens the file, makes it where it is missing, checks that it is whole and brings it into the newest shape. Blocks. The caller owns the
-    /// folder: no other process writes the file.
+    /// Opens the file, makes it where it is missing, checks that it is whole and brings it into the newest shape.
+    /// Blocks. The caller owns the folder: no other process writes the file.
     ///
     /// # Errors
-    /// The file is damaged, gone, no database, read-only, of a newer program, or its key of secrets is missing; it is left as it is.
+    /// The file is damaged, gone, no database, read-only, of a newer program, or its key of secrets is missing; it is
+    /// left as it is.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = connection::writer(path)?;
         let vault = Vault::open(&connection, path)?;
@@ -115,7 +118,8 @@ impl PluginStore {
     }
 }
 
-/// The digest of a plugin's token, as [`PluginRecord::token_digest`] holds it: what is stored lets nobody act as the plugin.
+/// The digest of a plugin's token, as [`PluginRecord::token_digest`] holds it: what is stored cannot be used to act as
+/// the plugin.
 #[must_use]
 pub fn token_digest(token: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());

@@ -118,8 +118,8 @@ pub struct Tail {
 }
 
 impl PluginStore {
-    /// Takes a line to be stored. Never waits: when too many wait, or too many of this plugin, the line is dropped and counted, and a line
-    /// that says so is stored in its place.
+    /// Takes a line to be stored. Never waits: when too many wait, or too many of this plugin, the line is dropped and
+    /// counted, and a line that says so is stored in its place.
     pub fn log(&self, entry: LogEntry) {
         self.journal().line(entry);
     }

@@ -1,6 +1,4 @@
-//! The threads that read. They see what was committed, and never wait for the writer.
-//!
-//! Invariant: a read changes nothing, and reads that wait are bounded.
+//! The threads that read. They see what was committed, never wait for the writer, and have a bounded queue.
 
 use crate::{StoreError, connection};
 use limits::plugin_store::{READERS, READS_WAITING_MAX};

@@ -95,7 +95,8 @@ impl PluginStore {
         self.readers().read(list).await
     }
 
-    /// Changes what is known about a plugin, without overtaking or being overtaken by another change; `change` may run twice.
+    /// Changes what is known about a plugin, without overtaking or being overtaken by another change; `change` may run
+    /// twice.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], and as [`PluginStore::save`].

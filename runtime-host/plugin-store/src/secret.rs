@@ -1,7 +1,8 @@
-//! Secrets of plugins, encrypted at rest with a key that stands in a file of its own beside the database.
+//! Secrets of plugins, encrypted with a key in a file of its own beside the database.
 //!
-//! What it is not: protection against who reads that file too, or the memory of the process. Invariant: a sealed secret opens only under the
-//! plugin and the name that it was sealed for, so a row moved in the database opens nowhere.
+//! A sealed secret opens only under the plugin and the name that it was sealed for, so a row that is moved inside the
+//! database opens nowhere. It is no protection against a program that can read the key file or the memory of the
+//! process.
 
 use crate::{PluginStore, StoreError, file::Unusable, text};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

@@ -1,6 +1,5 @@
-//! Kill switches: durable, so that a plugin stays off after a restart.
-//!
-//! What it is not: the switches of the environment, which are read at each start. Invariant: a switch that was acknowledged is on.
+//! Kill switches that were set while a host ran; a plugin stays off after a restart. Those of the environment are read
+//! at each start instead.
 
 use crate::{PluginStore, StoreError, text};
 use limits::capability::ENVIRONMENT_WORDS_MAX;
@@ -36,7 +35,7 @@ impl PluginStore {
         self.readers().read(list).await
     }
 
-    /// Keeps that a plugin, or all of them, was switched off by somebody, or with `by` absent that it is no longer.
+    /// Stores that a plugin, or all of them, was switched off and `by` which user; without `by`, that it is on again.
     ///
     /// # Errors
     /// A name that is too long, more than [`ENVIRONMENT_WORDS_MAX`] switches, a database that fails.

@@ -1,6 +1,7 @@
-//! Text of strangers on its way into the store: what could steer a terminal or a page becomes visible, what is too long is cut.
+//! Untrusted text on its way into the store: characters that could control a terminal or a page become visible, and
+//! long texts are cut.
 //!
-//! Invariant: stored text holds no control character and no character that reorders what stands beside it.
+//! Stored text holds no control character, and no character that changes the order of the text around it.
 
 use crate::StoreError;
 use limits::plugin_store as bounds;
@@ -12,8 +13,8 @@ fn acts(character: char) -> bool {
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{61c}')
 }
 
-/// `text` with such characters written as Rust writes them (`\n`, `\u{1b}`), at most [`bounds::LOG_LINE_BYTES_MAX`] bytes; what is cut is
-/// counted. Looks at no more of `text` than it keeps.
+/// `text` with such characters written as Rust writes them (`\n`, `\u{1b}`), at most [`bounds::LOG_LINE_BYTES_MAX`]
+/// bytes; what is cut is counted. Looks at no more of `text` than it keeps.
 pub(crate) fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(bounds::LOG_LINE_BYTES_MAX));
     for (at, character) in text.char_indices() {
@@ -32,8 +33,8 @@ pub(crate) fn line(text: &str) -> String {
     line
 }
 
-/// Fields of a log line: a JSON object in compact form, in which such characters are escaped as JSON does. Anything else, and what is too
-/// long, becomes an object that says so.
+/// Fields of a log line: a JSON object in compact form, in which such characters are escaped as JSON does. Anything
+/// else, and what is too long, becomes an object that says so.
 pub(crate) fn fields(text: &str) -> String {
     if text.len() > bounds::LOG_LINE_BYTES_MAX {
         return format!("{{\"cut\":\"{} bytes of fields\"}}", text.len());
@@ -46,7 +47,8 @@ pub(crate) fn fields(text: &str) -> String {
     if !compact.contains(acts) {
         return compact;
     }
-    // Outside of strings compact JSON is printable ASCII, so what acts stands in a string, where this spelling means the same.
+    // Outside of strings compact JSON is printable ASCII, so what acts stands in a string, where this spelling means
+    // the same.
     let mut escaped = String::with_capacity(compact.len() + 16);
     for character in compact.chars() {
         if acts(character) {
@@ -122,7 +124,7 @@ pub(crate) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A number out of SQLite; a negative one, which nobody wrote, counts as none.
+/// A number out of SQLite; a negative one, which is never written, counts as none.
 pub(crate) fn uint(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }

@@ -1,7 +1,7 @@
-//! The one thread that writes: all writes that wait go into one transaction, each with a savepoint of its own, and are acknowledged after
-//! the commit has reached the disk.
+//! The one thread that writes. All writes that wait go into one transaction, each with a savepoint of its own, and are
+//! acknowledged after the commit has reached the disk.
 //!
-//! Invariant: a write that fails takes no other with it; an acknowledged write is on the disk; what waits is bounded in number and bytes.
+//! A write that fails affects no other. The queue is bounded in number and bytes.
 
 use crate::{
     StoreError,
@@ -187,7 +187,7 @@ fn commit(
     effects().for_each(|effects| cache.begin(effects));
     let committed = connection.execute_batch("COMMIT");
     if committed.is_err() && !connection.is_autocommit() {
-        // What cannot be rolled back is rolled back by the next BEGIN's failure; there is nobody else to tell.
+        // What cannot be rolled back is rolled back by the next BEGIN's failure, which is also where it is reported.
         let _ = connection.execute_batch("ROLLBACK");
     }
     effects().for_each(|effects| cache.end(effects, committed.is_ok()));

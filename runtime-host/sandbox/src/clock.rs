@@ -1,6 +1,7 @@
 //! The clock behind the deadlines of an engine's instances.
 //!
-//! It ticks only while guest code may run: each call is announced through an [`Activity`], and without calls the thread sleeps.
+//! It ticks only while guest code may run: each call is announced through an [`Activity`], and without calls the thread
+//! sleeps.
 
 use parking_lot::Mutex;
 use std::{
@@ -133,8 +134,8 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a call is announced or the clock ends. A call is counted before it looks whether the thread sleeps, and the thread says
-    /// that it sleeps before it counts the calls: one of the two sees the other.
+    /// Sleeps until a call is announced or the clock ends. A call is counted before it looks whether the thread sleeps,
+    /// and the thread says that it sleeps before it counts the calls: one of the two sees the other.
     fn sleep(&self) {
         self.asleep.store(true, Ordering::SeqCst);
         if !self.any_running() {

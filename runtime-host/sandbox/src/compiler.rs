@@ -1,4 +1,5 @@
-//! Compiling third-party components in a process of its own, so that one that is too expensive to compile ends that process alone.
+//! Compiling third-party components in a process of its own, so that one that is too expensive to compile ends that
+//! process alone.
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use limits::{
@@ -36,7 +37,8 @@ impl CompilerProcess {
     /// Native code of the component `bytes`. Blocks for as long as compiling takes.
     ///
     /// # Errors
-    /// `bytes` is no component, or compiling it needs more than [`COMPILE_CPU_SECONDS_MAX`] or [`COMPILE_MEMORY_BYTES_MAX`].
+    /// `bytes` is no component, or compiling it needs more than [`COMPILE_CPU_SECONDS_MAX`] or
+    /// [`COMPILE_MEMORY_BYTES_MAX`].
     pub fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>> {
         at_low_priority(|| self.run(bytes))
     }
@@ -97,8 +99,8 @@ fn failure(status: ExitStatus, message: &str) -> anyhow::Error {
     )
 }
 
-/// Runs `work` in a thread of the lowest priority. The process that it starts inherits the priority from its first instruction; by lowering its
-/// own it would keep a processor busy for milliseconds before.
+/// Runs `work` in a thread of the lowest priority. The process that it starts inherits the priority from its first
+/// instruction; by lowering its own it would keep a processor busy for milliseconds before.
 fn at_low_priority<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|threads| {
         let thread = threads.spawn(|| {
@@ -111,8 +113,8 @@ fn at_low_priority<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T
     .map_err(|_| anyhow!("the thread that compiles has panicked"))?
 }
 
-/// The command of a [`CompilerProcess`]: a component on standard input becomes native code on standard output. Limits this process first; the
-/// code fits engines that are configured as `engine` makes one.
+/// The command of a [`CompilerProcess`]: a component on standard input becomes native code on standard output. Limits
+/// this process first; the code fits engines that are configured as `engine` makes one.
 ///
 /// # Errors
 /// The input is no component, or has more than [`COMPONENT_BYTES_MAX`] bytes.

@@ -49,7 +49,8 @@ impl PoolSize {
             .table_elements(self.table_elements_max)
             .linear_memory_keep_resident(self.memory_kept_bytes)
             .table_keep_resident(self.table_kept_bytes)
-            // From Linux 6.7 on the kernel tells which pages were written, and only those are reset: a fifth of a fresh request's cost.
+            // From Linux 6.7 on the kernel tells which pages were written, and only those are reset: a fifth of a fresh
+            // request's cost.
             .pagemap_scan(Enabled::Auto);
         if self.stacks_average > 0 {
             pool.total_stacks(self.instances * self.stacks_average);
@@ -58,8 +59,8 @@ impl PoolSize {
     }
 }
 
-/// An engine with a pool of instances. Where the machine limits virtual memory so that there is no room for the pool, instances are allocated one
-/// by one, which is slower; `name` appears in that warning.
+/// An engine with a pool of instances. Where the machine limits virtual memory so that there is no room for the pool,
+/// instances are allocated one by one, which is slower; `name` appears in that warning.
 ///
 /// # Errors
 /// The machine lacks what `config` needs.

@@ -1,5 +1,6 @@
-//! What every kind of sandbox shares: engines with pools, reading and compiling components, the cache of compiled code, deadlines and
-//! scheduling, limits of memory, and lines of output. Nothing here grows with what a component writes, claims or asks for.
+//! What every kind of sandbox shares: engines with pools, reading and compiling components, the cache of compiled code,
+//! deadlines and scheduling, limits of memory, and lines of output. Nothing here grows with what a component writes,
+//! claims or asks for.
 
 mod clock;
 mod code_cache;

@@ -1,6 +1,7 @@
 //! The memory and the tables of one instance, counted together.
 //!
-//! wasmtime limits each memory and each table; without a sum, a component with many of them would get the limit many times.
+//! wasmtime limits each memory and each table; without a sum, a component with many of them would get the limit many
+//! times.
 
 use wasmtime::ResourceLimiter;
 

@@ -1,9 +1,10 @@
 //! Keeps components that compute for long off the threads of the async runtime.
 //!
-//! Most calls end within microseconds on the runtime thread that polls them. A call that still computes at an epoch tick yields and continues
-//! on a blocking thread ([`block_in_place`]): the runtime moves that thread's other tasks to a fresh thread, and the kernel shares the
-//! processors out between them. An instance that was seen computing there begins its next call there. At most [`bounds::BLOCKING_CALLS_MAX`]
-//! calls run so at once, and on a runtime thread a call computes for at most two ticks at a time.
+//! Most calls end within microseconds on the runtime thread that polls them. A call that still computes at an epoch
+//! tick yields and continues on a blocking thread ([`block_in_place`]): the runtime moves that thread's other tasks to
+//! a fresh thread, and the kernel shares the processors out between them. An instance that was seen computing there
+//! begins its next call there. At most [`bounds::BLOCKING_CALLS_MAX`] calls run so at once, and on a runtime thread a
+//! call computes for at most two ticks at a time.
 
 use crate::clock::{Activity, Clock};
 use limits::plugin as bounds;
@@ -85,8 +86,8 @@ impl Scheduler {
             .store(self.is_slow.swap(false, Relaxed), Relaxed);
     }
 
-    /// What the engine does at an epoch tick with a call that still has time: it yields, unless it is on a blocking thread that no other call
-    /// waits for.
+    /// What the engine does at an epoch tick with a call that still has time: it yields, unless it is on a blocking
+    /// thread that no other call waits for.
     pub fn tick(&self) -> UpdateDeadline {
         if self.on_thread.load(Relaxed) {
             self.is_slow.store(true, Relaxed);
@@ -226,7 +227,8 @@ mod tests {
                     scheduler.tick();
                     let call = poll_fn(|context| {
                         most.fetch_max(inside.fetch_add(1, SeqCst) + 1, SeqCst);
-                        // The first call waits until all threads are taken; otherwise one might serve all calls in sequence.
+                        // The first call waits until all threads are taken; otherwise one might serve all calls in
+                        // sequence.
                         while most.load(SeqCst) < BLOCKING_CALLS_MAX && began.elapsed() < PATIENCE {
                             std::thread::sleep(Duration::from_millis(1));
                         }

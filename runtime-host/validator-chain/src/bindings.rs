@@ -1,4 +1,5 @@
-//! What wasmtime makes of the world `validator`. A filter exports a part of it, so its interface `judge` serves for both.
+//! What wasmtime makes of the world `validator`. A filter exports a part of it, so its interface `judge` serves for
+//! both.
 #![allow(
     unsafe_code,
     missing_docs,

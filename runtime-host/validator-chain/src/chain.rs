@@ -72,7 +72,8 @@ impl ChainFactory {
     /// Reads and compiles the components. Takes seconds for what is not in the engine's cache.
     ///
     /// # Errors
-    /// A file cannot be read, is too large, is no component, or fits another world; the text names file, interface and version.
+    /// A file cannot be read, is too large, is no component, or fits another world; the text names file, interface and
+    /// version.
     pub fn load(engine: &ChainEngine, config: &ChainConfig) -> Result<Self> {
         FilterConfig::check(&config.filters)?;
         let mut filters: Vec<Filter> = Vec::with_capacity(config.filters.len());

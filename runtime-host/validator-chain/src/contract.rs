@@ -10,7 +10,8 @@ use limits::{
 };
 use std::borrow::Cow;
 
-/// A rewritten envelope must be an envelope of the same type for the same server: the context was made for the original.
+/// A rewritten envelope must be an envelope of the same type for the same server: the context was made for the
+/// original.
 pub(crate) fn check_rewrite(new: &[u8], original: &Envelope<'_>) -> Result<(), &'static str> {
     if new.len() > MESSAGE_BYTES_MAX {
         return Err("rewrote the envelope to more bytes than a message may have");

@@ -1,4 +1,5 @@
-//! The wasmtime engine of the validator chain: synchronous calls without concurrency support, pooled instances, a deadline by epochs.
+//! The wasmtime engine of the validator chain: synchronous calls without concurrency support, pooled instances, a
+//! deadline by epochs.
 
 use anyhow::{Context, Result};
 use limits::validator as bounds;

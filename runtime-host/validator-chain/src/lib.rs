@@ -1,7 +1,9 @@
-//! The validator chain: an operator's filters first, the validator last. They decide what an envelope means and where it goes.
+//! The validator chain: an operator's filters first, the validator last. They decide what an envelope means and where
+//! it goes.
 //!
-//! [`ChainEngine`] compiles, [`ChainFactory`] holds what was compiled, and each gateway shard owns one [`Chain`], which implements
-//! [`envelope::Validator`]. Calls are synchronous, on the thread of the shard. A component can end only its own instance.
+//! [`ChainEngine`] compiles, [`ChainFactory`] holds what was compiled, and each gateway shard owns one [`Chain`], which
+//! implements [`envelope::Validator`]. Calls are synchronous, on the thread of the shard. A component can end only its
+//! own instance.
 
 mod bindings;
 mod chain;

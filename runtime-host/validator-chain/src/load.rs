@@ -1,4 +1,5 @@
-//! From a file to a component that can be instantiated, with a distinct error for each way in which the file can be unsuitable.
+//! From a file to a component that can be instantiated, with a distinct error for each way in which the file can be
+//! unsuitable.
 
 use crate::{
     bindings::{
@@ -155,8 +156,8 @@ fn may_import(name: &str) -> bool {
     name == "jackfield:envelopes/types@0.1.0" || name.strip_prefix("wasi:").is_some_and(wasi)
 }
 
-/// WASI as the Rust standard library imports it, without files and sockets. Waiting is refused, because no deadline could end a call that
-/// waits in the host.
+/// WASI as the Rust standard library imports it, without files and sockets. Waiting is refused, because no deadline
+/// could end a call that waits in the host.
 fn linker(engine: &ChainEngine) -> Result<Linker<StoreData>> {
     const POLL: &str = "wasi:io/poll@0.2.12";
     let mut linker = Linker::new(engine.wasmtime());

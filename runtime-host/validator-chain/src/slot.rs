@@ -1,6 +1,7 @@
 //! One instance of one component: its store, limits and deadline.
 //!
-//! After a trap the instance is dropped and replaced at the next call, which costs microseconds; its definitions are requested again.
+//! After a trap the instance is dropped and replaced at the next call, which costs microseconds; its definitions are
+//! requested again.
 
 use crate::{
     bindings::exports::jackfield::envelopes::{definitions, judge, types as wit},
@@ -259,8 +260,8 @@ fn arm(store: &mut Store<StoreData>, started: Instant, deadline: Duration) {
     );
 }
 
-/// Runs when the ticks of the deadline have passed. Processor time of this thread is what counts: on a busy machine a call may take long
-/// without computing long. Reading it costs a system call, so it is read here and not in every call.
+/// Runs when the ticks of the deadline have passed. Processor time of this thread is what counts: on a busy machine a
+/// call may take long without computing long. Reading it costs a system call, so it is read here and not in every call.
 fn check_deadline(mut context: StoreContextMut<'_, StoreData>) -> wasmtime::Result<UpdateDeadline> {
     let deadline = &mut context.data_mut().deadline;
     let now = thread_cpu_time();

@@ -1,4 +1,5 @@
-//! Conversion between the types of `wit/judge.wit` and those of the `envelope` crate. Arguments are borrowed, results are owned.
+//! Conversion between the types of `wit/judge.wit` and those of the `envelope` crate. Arguments are borrowed, results
+//! are owned.
 
 use crate::bindings::exports::jackfield::envelopes::types as wit;
 use envelope::verdict as core;

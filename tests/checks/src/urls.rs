@@ -14,17 +14,17 @@ pub fn check(bytes: &[u8]) {
     let Ok(to) = budget::within("a URL", || Destination::parse(url)) else {
         return;
     };
-    judge(&to);
+    check_destination(&to);
     if let Ok(next) = budget::within("a redirect", || to.redirected(location.as_bytes(), 1)) {
         assert!(
             to.scheme() == Scheme::Http || next.scheme() == Scheme::Https,
             "{to} leads to {next}"
         );
-        judge(&next);
+        check_destination(&next);
     }
 }
 
-fn judge(to: &Destination) {
+fn check_destination(to: &Destination) {
     let written = to.url().as_str();
     assert_eq!(
         Destination::parse(written).as_ref(),

@@ -1,7 +1,7 @@
 //! The one function that decides whether a plugin may use a capability: [`decide`]. No other code grants anything.
 //!
-//! Six layers are asked in order, and the first that applies decides: 0 kill switches and the manifest, 1 the plugin's deny list, 2 the
-//! operator's deny list, 3 grants and remembered consents, 4 the operator's default, 5 the mode
+//! Six layers are asked in order, and the first that applies decides: 0 kill switches and the manifest, 1 the plugin's
+//! deny list, 2 the operator's deny list, 3 grants and remembered consents, 4 the operator's default, 5 the mode
 //! (`docs/concepts/capabilities.md`, "The decision"). A capability that the manifest does not declare is never allowed.
 
 use crate::{CapabilityId, CapabilityUse, Mode, PluginRules, Policy, Target, Terminal};
@@ -242,7 +242,8 @@ pub fn decide(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) 
     Decision::because(reason(asked, plugin, policy))
 }
 
-/// Decides about a capability given by name, as over REST and in `capabilities.check`. Case and surrounding white space are ignored.
+/// Decides about a capability given by name, as over REST and in `capabilities.check`. Case and surrounding white space
+/// are ignored.
 #[must_use]
 pub fn decide_named(
     capability: &str,

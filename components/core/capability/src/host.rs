@@ -1,6 +1,8 @@
-//! Host patterns: `*`, an exact name or address, or `*.example.com`, which covers the apex and its subdomains at any depth.
+//! Host patterns: `*`, an exact name or address, or `*.example.com`, which covers the apex and its subdomains at any
+//! depth.
 //!
-//! A pattern is lower-case ASCII without a trailing dot. The host it is compared with comes from a URL parser, without user and port.
+//! A pattern is lower-case ASCII without a trailing dot. The host it is compared with comes from a URL parser, without
+//! user and port.
 
 use std::fmt;
 
@@ -32,8 +34,8 @@ impl HostPattern {
     /// Parses a pattern; upper case and one trailing dot are normalised.
     ///
     /// # Errors
-    /// The rule that `text` breaks. Schemes, ports, paths, users, inner stars and non-ASCII names are refused, because such a pattern
-    /// would never match.
+    /// The rule that `text` breaks. Schemes, ports, paths, users, inner stars and non-ASCII names are refused, because
+    /// such a pattern would never match.
     pub fn parse(text: &str) -> Result<Self, BadHostPattern> {
         let text = text.trim().to_ascii_lowercase();
         if text == "*" {
@@ -69,7 +71,8 @@ impl HostPattern {
         }
     }
 
-    /// Whether the pattern covers `host`, which has no port; one trailing dot and the brackets of an IPv6 address are ignored.
+    /// Whether the pattern covers `host`, which has no port; one trailing dot and the brackets of an IPv6 address are
+    /// ignored.
     #[must_use]
     pub fn matches(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);

@@ -1,7 +1,7 @@
 //! Kill switches, layer 0 of every decision, and the environment variables that set them.
 //!
-//! The shells pass the variables in; each name begins with `JACKFIELD_` or, for imported setups, with `JCODE_`. A switch only restricts:
-//! what one source turns on, no other source turns off.
+//! The shells pass the variables in; each name begins with `JACKFIELD_` or, for imported setups, with `JCODE_`. A
+//! switch only restricts: what one source turns on, no other source turns off.
 
 use crate::{CapabilityId, Grant, Mode, Scope};
 use limits::capability::ENVIRONMENT_WORDS_MAX;
@@ -97,8 +97,8 @@ impl TooManyKilled {
     }
 }
 
-/// A plugin's name in a variable: upper case, with `_` for everything but letters and digits. Two ids may have the same name; the switch
-/// then stops both.
+/// A plugin's name in a variable: upper case, with `_` for everything but letters and digits. Two ids may have the same
+/// name; the switch then stops both.
 #[must_use]
 pub fn switch_name(plugin_id: &str) -> String {
     plugin_id
@@ -145,7 +145,8 @@ impl BadVariable {
 }
 
 impl Environment {
-    /// Reads the variables about plugins out of all variables. A switch is off when its variable is empty, `0` or `false`, and on otherwise.
+    /// Reads the variables about plugins out of all variables. A switch is off when its variable is empty, `0` or
+    /// `false`, and on otherwise.
     ///
     /// # Errors
     /// A mode that does not exist, a list that is too long.

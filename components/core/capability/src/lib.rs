@@ -1,7 +1,8 @@
-//! Capabilities: the vocabulary of 65 ids with their scopes, rules over them, kill switches, and the one function that decides.
+//! Capabilities: the vocabulary of 65 ids with their scopes, rules over them, kill switches, and the one function that
+//! decides.
 //!
-//! Grants and consents are stored elsewhere; the shells compile them into [`PluginRules`]. A missing grant is a denial. See
-//! `docs/concepts/capabilities.md`.
+//! Grants and consents are stored elsewhere; the shells compile them into [`PluginRules`]. A missing grant is a denial.
+//! See `docs/concepts/capabilities.md`.
 #![forbid(unsafe_code)]
 
 mod decide;

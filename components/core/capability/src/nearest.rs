@@ -3,7 +3,8 @@
 /// Words longer than this get no suggestion: comparing costs the product of the lengths.
 const WORD_BYTES_MAX: usize = 64;
 
-/// The candidate nearest to `word` by edit distance (swapped neighbours count once, case counts half), the first of equals.
+/// The candidate nearest to `word` by edit distance (swapped neighbours count once, case counts half), the first of
+/// equals.
 ///
 /// A suggestion differs in at most a third of its letters; beyond that it would confuse.
 #[must_use]

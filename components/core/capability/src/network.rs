@@ -1,4 +1,5 @@
-//! The effective host list of a plugin: what the operator allows, intersected with what the manifest asks for, without blocked hosts.
+//! The effective host list of a plugin: what the operator allows, intersected with what the manifest asks for, without
+//! blocked hosts.
 //!
 //! Private addresses are checked elsewhere, after a name is resolved (`docs/concepts/sandbox.md`, "Egress rules").
 
@@ -11,8 +12,8 @@ pub struct EffectiveHosts {
     blocked: Vec<HostPattern>,
 }
 
-/// The effective list. An empty `user` list allows no host. A plugin that names no hosts, or `*`, gets all of `user`; otherwise it gets
-/// what both lists cover.
+/// The effective list. An empty `user` list allows no host. A plugin that names no hosts, or `*`, gets all of `user`;
+/// otherwise it gets what both lists cover.
 #[must_use]
 pub fn effective_hosts(
     user: &[HostPattern],

@@ -1,7 +1,7 @@
 //! The input of a decision: the operator's policy, and one plugin's rules.
 //!
-//! The shells build both from configuration and database and replace them as a whole, so that a grant or a revocation takes effect at the
-//! next call. Without configuration the mode is `prompt` and no capability is allowed by default.
+//! The shells build both from configuration and database and replace them as a whole, so that a grant or a revocation
+//! takes effect at the next call. Without configuration the mode is `prompt` and no capability is allowed by default.
 
 use crate::{BadRule, CapabilityId, KillSwitches, Request, Rules};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,8 @@ impl Mode {
         }
     }
 
-    /// The mode where several sources name one: the configuration wins over the command line, and the environment may only be stricter.
+    /// The mode where several sources name one: the configuration wins over the command line, and the environment may
+    /// only be stricter.
     #[must_use]
     pub fn effective(
         environment: Option<Self>,
@@ -102,7 +103,8 @@ pub enum Terminal {
 pub struct Policy {
     /// Layer 0.
     pub kill: KillSwitches,
-    /// Layer 2: denied to every plugin, whatever was granted. A server that blocks a plugin is not here, but in that plugin's rules.
+    /// Layer 2: denied to every plugin, whatever was granted. A server that blocks a plugin is not here, but in that
+    /// plugin's rules.
     pub deny: Rules,
     /// Layer 4: allowed to every plugin that declares it. Revoking a grant does not change this list.
     pub allow: Rules,
@@ -114,8 +116,8 @@ pub struct Policy {
 
 /// A policy by name.
 ///
-/// None of them allows reading, writing or HTTP by default: a revoked grant would then have no effect, and consent would never be
-/// requested.
+/// None of them allows reading, writing or HTTP by default: a revoked grant would then have no effect, and consent
+/// would never be requested.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {

@@ -1,6 +1,7 @@
 //! [`Rules`]: a list of capabilities with scopes, compiled when it is loaded.
 //!
-//! Manifests, grants, denials and the operator's lists all have this form. A capability without a scope is looked up by a bit test.
+//! Manifests, grants, denials and the operator's lists all have this form. A capability without a scope is looked up by
+//! a bit test.
 
 use crate::{
     BadHostPattern, CapabilityId, CapabilityUse, HostPattern, Request, Scope, ScopeKey, Target,
@@ -33,9 +34,9 @@ impl Grant {
         }
     }
 
-    /// The grant that a remembered consent to `asked` becomes. For an HTTP request it covers the host and port with every method and path,
-    /// so that consent is not requested for each page. `None` when the target contains a star: as a rule it would cover more than the
-    /// consent named.
+    /// The grant that a remembered consent to `asked` becomes. For an HTTP request it covers the host and port with
+    /// every method and path, so that consent is not requested for each page. `None` when the target contains a star:
+    /// as a rule it would cover more than the consent named.
     #[must_use]
     pub fn from_use(asked: &CapabilityUse<'_>) -> Option<Self> {
         let one = |text: Option<&str>| text.map(|text| vec![text.to_owned()]);
@@ -220,7 +221,8 @@ const fn bit(id: CapabilityId) -> u128 {
     1 << (id as u8)
 }
 
-/// Merges scopes of one capability that differ in one key only, so that a thousand consents to one host each become one rule.
+/// Merges scopes of one capability that differ in one key only, so that a thousand consents to one host each become one
+/// rule.
 fn merged(scopes: Vec<(CapabilityId, Scope)>) -> BTreeMap<MergeKey, Scope> {
     let mut out: BTreeMap<MergeKey, Scope> = BTreeMap::new();
     for (id, mut rest) in scopes {

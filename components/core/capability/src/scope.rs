@@ -137,7 +137,8 @@ impl Request {
         }
     }
 
-    /// Checks that the capability takes these scope keys and that every host pattern can match; returns all errors in order.
+    /// Checks that the capability takes these scope keys and that every host pattern can match; returns all errors in
+    /// order.
     #[must_use]
     pub fn check(&self) -> Vec<BadScope> {
         let taken = self.id.entry().scope;

@@ -1,6 +1,7 @@
 //! Compiled lists of one scope key, as they are compared with a target.
 //!
-//! Both sides are brought into one canonical form before they are compared; a text that is canonical already is not copied.
+//! Both sides are brought into one canonical form before they are compared; a text that is canonical already is not
+//! copied.
 
 use crate::HostPattern;
 use std::{borrow::Cow, net::Ipv6Addr};
@@ -169,8 +170,8 @@ fn below(root: &str, path: &str) -> bool {
     }
 }
 
-/// The path without empty, `.` and `..` components and without a trailing slash. `/` is the root, an empty text the start of a relative
-/// path; a path above that start begins with `..`.
+/// The path without empty, `.` and `..` components and without a trailing slash. `/` is the root, an empty text the
+/// start of a relative path; a path above that start begins with `..`.
 fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
     let path = match kind {
         PathKind::File => Cow::Borrowed(path),

@@ -1,4 +1,5 @@
-//! A use of a capability: which one, and on what target. The host derives both from the call's arguments; the plugin does not name them.
+//! A use of a capability: which one, and on what target. The host derives both from the call's arguments; the plugin
+//! does not name them.
 
 use crate::CapabilityId;
 use std::fmt;
@@ -6,7 +7,8 @@ use std::fmt;
 /// The target of a call. An absent part is unknown; a rule with a scope on that part does not cover the call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// A host from a URL parser, without user and port; one trailing dot and the brackets of an IPv6 address are ignored.
+    /// A host from a URL parser, without user and port; one trailing dot and the brackets of an IPv6 address are
+    /// ignored.
     pub host: Option<&'a str>,
     /// A port.
     pub port: Option<u16>,

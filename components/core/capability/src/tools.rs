@@ -1,6 +1,7 @@
 //! Approval of tool calls: the user's rule for the tool, then the capability decision, then the session's mode.
 //!
-//! No rule for a tool overrides layer 0 (kill switches, undeclared capabilities), and no session mode overrides a denial.
+//! No rule for a tool overrides layer 0 (kill switches, undeclared capabilities), and no session mode overrides a
+//! denial.
 
 use crate::{Decision, Outcome};
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,8 @@ impl SessionMode {
     }
 }
 
-/// Decides about one tool call: `rule` is the user's rule for this tool, `decision` the result of [`decide`](crate::decide()) for its plugin.
+/// Decides about one tool call: `rule` is the user's rule for this tool, `decision` the result of
+/// [`decide`](crate::decide()) for its plugin.
 #[must_use]
 pub const fn approve(
     rule: Option<Outcome>,

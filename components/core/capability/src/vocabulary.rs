@@ -1,4 +1,5 @@
-//! The table of capability ids with their summaries and scopes: 36 ids of the client's plugin system and 29 of the host.
+//! The table of capability ids with their summaries and scopes: 36 ids of the client's plugin system and 29 of the
+//! host.
 //!
 //! The enum, the texts and the scopes are made from this one table.
 
@@ -210,7 +211,8 @@ impl CapabilityId {
             .map(|entry| entry.id)
     }
 
-    /// The capability that another plugin system calls `name` (`network`, `fs_read`, `http-client`), for importers and suggestions.
+    /// The capability that another plugin system calls `name` (`network`, `fs_read`, `http-client`), for importers and
+    /// suggestions.
     #[must_use]
     pub fn from_foreign(name: &str) -> Option<Self> {
         FOREIGN

@@ -21,7 +21,8 @@ impl Body {
     /// Reads a JSON object. Empty bytes are an empty object: some bodies have no required member.
     ///
     /// # Errors
-    /// [`Code::BadJson`] when the bytes are no JSON object in UTF-8, name a member twice, or nest deeper than [`BODY_DEPTH_MAX`].
+    /// [`Code::BadJson`] when the bytes are no JSON object in UTF-8, name a member twice, or nest deeper than
+    /// [`BODY_DEPTH_MAX`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         if bytes.is_empty() {
             return Ok(Self {
@@ -280,8 +281,8 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// Whether a text is an http or https URL: scheme, a host, printable characters without white space. The host of such a URL is never
-/// contacted by this side; it is shown to clients.
+/// Whether a text is an http or https URL: scheme, a host, printable characters without white space. The host of such a
+/// URL is never contacted by this side; it is shown to clients.
 fn is_web_url(text: &str) -> bool {
     let rest = ["https://", "http://"].iter().find_map(|scheme| {
         let (head, rest) = (text.get(..scheme.len())?, text.get(scheme.len()..)?);

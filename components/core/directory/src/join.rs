@@ -1,7 +1,7 @@
 //! Admission: bans, ownership, membership, invites, the password, open requests, the limit of members.
 //!
-//! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and once more with the
-//! outcome of comparing it when it asked for that.
+//! Hashing is expensive and limited by rate, so the decision is made in two steps: [`decide`] without the password, and
+//! once more with the outcome of comparing it when it asked for that.
 
 use crate::{permission::MemberRights, person::JoinMethod, refusal::Code};
 

@@ -1,8 +1,9 @@
-//! The server directory: request bodies, permissions, and the transactions that follow from them. See `docs/concepts/directory.md`.
+//! The server directory: request bodies, permissions, and the transactions that follow from them. See
+//! `docs/concepts/directory.md`.
 //!
-//! Pure functions turn what was read and what is asked into a [`Transaction`], an answer or a [`Refusal`]; the component `plugin-support` adds
-//! store, clock, randomness and HTTP. Every change is one [`Transaction`] that carries its actor, its action and the facts it was decided on,
-//! so that a store commits it whole or not at all.
+//! Pure functions turn what was read and what is asked into a [`Transaction`], an answer or a [`Refusal`]; the
+//! component `plugin-support` adds store, clock, randomness and HTTP. Every change is one [`Transaction`] that carries
+//! its actor, its action and the facts it was decided on, so that a store commits it whole or not at all.
 #![forbid(unsafe_code)]
 
 pub mod api;

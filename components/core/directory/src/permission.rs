@@ -180,8 +180,8 @@ pub fn require(
     }
 }
 
-/// Whether `actor` may act on the member `target`. The owner is protected from all, a member with `manageServer` from all but the owner,
-/// operators and its equals.
+/// Whether `actor` may act on the member `target`. The owner is protected from all, a member with `manageServer` from
+/// all but the owner, operators and its equals.
 ///
 /// # Errors
 /// [`Code::OwnerCannotLeave`] and [`Code::Forbidden`].
@@ -199,7 +199,8 @@ pub fn may_act_on(actor: &Actor, own: MemberRights, target: MemberRights) -> Res
     Ok(())
 }
 
-/// The facts that an actor's authority rests on, as checks: between reading and commit the head, the grant and its roles stay as they are.
+/// The facts that an actor's authority rests on, as checks: between reading and commit the head, the grant and its
+/// roles stay as they are.
 #[must_use]
 pub fn checks(actor: &Actor, state: &State, rights: MemberRights) -> Vec<Check> {
     let mut checks = vec![state.head_unchanged()];

@@ -383,8 +383,8 @@ pub fn parse_key(mut body: Body, required: bool) -> Result<Option<PublicKey>, Re
     Ok(key)
 }
 
-/// Locks an identity and binds a key to it. Where `first_only`, another bound key stands in the way: that is how gateways bind, who saw a
-/// proof by the new key alone.
+/// Locks an identity and binds a key to it. Where `first_only`, another bound key stands in the way: that is how
+/// gateways bind, who saw a proof by the new key alone.
 ///
 /// # Errors
 /// [`Code::KeyConflict`].

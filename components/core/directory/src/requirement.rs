@@ -15,7 +15,8 @@ use server_state::{Requirement, Status};
 /// Reads the body of a requirement. A manifest with violations is taken; they are the warnings.
 ///
 /// # Errors
-/// All violations: an unknown status, an unparsable range, a URL that is none, a manifest that is no object, is too large, or has another id.
+/// All violations: an unknown status, an unparsable range, a URL that is none, a manifest that is no object, is too
+/// large, or has another id.
 pub fn parse(
     mut body: Body,
     server: &ServerId,
@@ -189,7 +190,8 @@ pub fn delete(
     Ok(transaction)
 }
 
-/// Bytes that all requirements and event definitions of a server may have together, so that its snapshot stays sendable.
+/// Bytes that all requirements and event definitions of a server may have together, so that its snapshot stays
+/// sendable.
 #[must_use]
 pub const fn bytes_max() -> u64 {
     PLUGIN_BYTES_PER_SERVER_MAX as u64

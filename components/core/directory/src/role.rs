@@ -118,8 +118,8 @@ pub fn put(transaction: Transaction, state: &State, id: &str, role: &Role) -> Tr
     }
 }
 
-/// Removes a role, also from all its holders. The state must hold all grants; it must still be the newest at the commit, so that no
-/// grant of this role slips in between.
+/// Removes a role, also from all its holders. The state must hold all grants; it must still be the newest at the
+/// commit, so that no grant of this role slips in between.
 ///
 /// # Errors
 /// [`Code::NotFound`].

@@ -111,7 +111,8 @@ impl Server {
 pub enum Form {
     /// A new server: `name` is required.
     Create,
-    /// The whole server: `name` is required, absent members fall back; the password stays, because it cannot be read back.
+    /// The whole server: `name` is required, absent members fall back; the password stays, because it cannot be read
+    /// back.
     Replace,
     /// Some members: absent ones stay.
     Patch,

@@ -1,8 +1,8 @@
 //! The state that is read from a store, and the one form of a change.
 //!
-//! The directory is a set of scopes, servers and users; each has a head (one document) and entries by kind and key (documents too).
-//! A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole: checks, edits, the scope's new revision,
-//! the rows of the changes feed and the audit row.
+//! The directory is a set of scopes, servers and users; each has a head (one document) and entries by kind and key
+//! (documents too). A store reads heads and entries at one moment ([`State`]) and commits a [`Transaction`] whole:
+//! checks, edits, the scope's new revision, the rows of the changes feed and the audit row.
 
 use crate::{
     person::{Ban, BoundKey, Invite, JoinRequest, Member},
@@ -121,8 +121,8 @@ impl Entry {
         serde_json::from_str(&self.doc).ok()
     }
 
-    /// Whether the document is what this kind holds. A store that finds one that is not is damaged, and must say so: a ban or a requirement
-    /// that is left out is as bad as one that was never there.
+    /// Whether the document is what this kind holds. A store that finds one that is not is damaged, and must say so: a
+    /// ban or a requirement that is left out is as bad as one that was never there.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         match self.kind {

@@ -1,7 +1,7 @@
 //! Addresses that are not globally reachable, from IANA's special-purpose address registries (RFC 6890).
 //!
-//! Of IPv6 only the global unicast range 2000::/3 passes. An IPv4 address embedded in an IPv6 address never passes, in any form, because a
-//! translator outside this host decides where it leads.
+//! Of IPv6 only the global unicast range 2000::/3 passes. An IPv4 address embedded in an IPv6 address never passes, in
+//! any form, because a translator outside this host decides where it leads.
 
 use crate::Rule;
 use ipnet::{Ipv4Net, Ipv6Net};

@@ -1,7 +1,7 @@
 //! [`Destination`]: a URL parsed once into the normal form that all later checks use.
 //!
-//! It has the scheme http or https, a host that is an address or a lower-case ASCII name without trailing dot, a port, and neither user
-//! nor fragment. Whether a request may go there is decided by [`Guard`](crate::Guard).
+//! It has the scheme http or https, a host that is an address or a lower-case ASCII name without trailing dot, a port,
+//! and neither user nor fragment. Whether a request may go there is decided by [`Guard`](crate::Guard).
 
 use crate::{Refused, Rule};
 use limits::egress::URL_BYTES_MAX;
@@ -39,8 +39,8 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Parses an absolute URL. Every notation of an address (decimal, hexadecimal, octal, short, full-width, percent-encoded) becomes that
-    /// address.
+    /// Parses an absolute URL. Every notation of an address (decimal, hexadecimal, octal, short, full-width,
+    /// percent-encoded) becomes that address.
     ///
     /// # Errors
     /// [`Rule::UrlTooLong`], [`Rule::BadUrl`], [`Rule::Scheme`], [`Rule::Userinfo`].
@@ -169,7 +169,8 @@ const NAME_BYTES_MAX: usize = 253;
 /// Longest label of the DNS.
 const LABEL_BYTES_MAX: usize = 63;
 
-/// Whether a name may be resolved: labels of letters, digits, `-` and `_`. URL parsers accept a star, which would be taken for a pattern.
+/// Whether a name may be resolved: labels of letters, digits, `-` and `_`. URL parsers accept a star, which would be
+/// taken for a pattern.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=LABEL_BYTES_MAX).contains(&label.len())

@@ -1,6 +1,7 @@
 //! The network policy: rules for scheme, port, name and address, with the operator's exceptions.
 //!
-//! A plugin's own allow-list is a matter of its capabilities. Without configuration only globally reachable addresses are open.
+//! A plugin's own allow-list is a matter of its capabilities. Without configuration only globally reachable addresses
+//! are open.
 
 use crate::{Destination, Refused, Rule, Scheme, denied_by_default, special_purpose_rule};
 use ipnet::IpNet;
@@ -12,9 +13,9 @@ use std::{collections::BTreeSet, net::IpAddr};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct GuardSettings {
-    /// Private hosts and networks that plugins may reach: `db.internal`, `10.1.0.0/16`, `127.0.0.1`, `fd00::/8`. An address or network is open
-    /// under every name. A name is open if it resolves to addresses of private networks or of this machine, but not to a cloud's metadata
-    /// service.
+    /// Private hosts and networks that plugins may reach: `db.internal`, `10.1.0.0/16`, `127.0.0.1`, `fd00::/8`. An
+    /// address or network is open under every name. A name is open if it resolves to addresses of private networks or
+    /// of this machine, but not to a cloud's metadata service.
     pub open: Vec<String>,
     /// Ports denied in addition to the default list; the host adds its own ports.
     pub ports_denied: Vec<u16>,
@@ -105,7 +106,8 @@ impl Guard {
     /// Checks the scheme, port and name of a URL, and the address if its host is one.
     ///
     /// # Errors
-    /// [`Rule::HttpsRequired`], [`Rule::Port`], [`Rule::LocalName`], or the rule of [`check_address`](Self::check_address).
+    /// [`Rule::HttpsRequired`], [`Rule::Port`], [`Rule::LocalName`], or the rule of
+    /// [`check_address`](Self::check_address).
     pub fn check(&self, to: &Destination) -> Result<(), Refused> {
         if self.https_only && to.scheme() != Scheme::Https {
             return Err(Refused::new(Rule::HttpsRequired, to.host()));
@@ -126,8 +128,8 @@ impl Guard {
         }
     }
 
-    /// Checks an address that `host` resolved to. Every address of a name is checked before a connection is opened, and the connection goes
-    /// to a checked address: a second lookup could return another one (DNS rebinding).
+    /// Checks an address that `host` resolved to. Every address of a name is checked before a connection is opened, and
+    /// the connection goes to a checked address: a second lookup could return another one (DNS rebinding).
     ///
     /// # Errors
     /// The rule of [`special_purpose_rule`], unless the operator opened the address or the name.
@@ -159,7 +161,8 @@ const METADATA: [IpAddr; 2] = [
     IpAddr::V6(std::net::Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
 ];
 
-/// Names that are resolved on the machine or its network only (RFC 6761, RFC 6762, RFC 8375, ICANN's private-use `internal`).
+/// Names that are resolved on the machine or its network only (RFC 6761, RFC 6762, RFC 8375, ICANN's private-use
+/// `internal`).
 fn is_local(name: &str) -> bool {
     const LOCAL: [&str; 5] = ["localhost", "localdomain", "local", "internal", "home.arpa"];
     LOCAL.iter().any(|local| {

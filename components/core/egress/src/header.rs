@@ -1,4 +1,5 @@
-//! Header fields of a plugin's request: those that the host sets, and those that are kept on a redirect to another origin.
+//! Header fields of a plugin's request: those that the host sets, and those that are kept on a redirect to another
+//! origin.
 //!
 //! Names are in lower case, as in HTTP libraries.
 
@@ -39,8 +40,8 @@ pub fn is_forbidden_header(name: &str) -> bool {
     FORBIDDEN.contains(&name) || name.starts_with("proxy-")
 }
 
-/// Whether a field is kept on a redirect to another origin; `name` is lower case. Unknown fields are dropped, because API keys are sent
-/// under many names.
+/// Whether a field is kept on a redirect to another origin; `name` is lower case. Unknown fields are dropped, because
+/// API keys are sent under many names.
 #[must_use]
 pub fn is_kept_across_origins(name: &str) -> bool {
     HARMLESS.contains(&name)

@@ -1,8 +1,9 @@
 //! Egress rules: which URLs, addresses and redirects an outbound request may use. Nothing is resolved or sent here.
 //!
-//! Three checks in this order, repeated for each redirect: the text is a URL with a host ([`Destination::parse`]); its scheme, port and name
-//! are allowed ([`Guard::check`]); each address that the name resolves to is allowed ([`Guard::check_address`]). The checks use the parsed
-//! form, and the client connects to a checked address. See `docs/concepts/sandbox.md`, "Egress rules".
+//! Three checks in this order, repeated for each redirect: the text is a URL with a host ([`Destination::parse`]); its
+//! scheme, port and name are allowed ([`Guard::check`]); each address that the name resolves to is allowed
+//! ([`Guard::check_address`]). The checks use the parsed form, and the client connects to a checked address. See
+//! `docs/concepts/sandbox.md`, "Egress rules".
 #![forbid(unsafe_code)]
 
 mod address;

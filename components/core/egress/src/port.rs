@@ -1,4 +1,5 @@
-//! Ports denied by default: services that could take an HTTP request for commands, and stores that often run without a password.
+//! Ports denied by default: services that could take an HTTP request for commands, and stores that often run without a
+//! password.
 
 /// The ports that browsers refuse for the same reason (Fetch standard, "bad port"), sorted.
 const BROWSERS: &[u16] = &[
@@ -9,9 +10,9 @@ const BROWSERS: &[u16] = &[
     6668, 6669, 6679, 6697, 10080,
 ];
 
-/// Stores, queues and consoles that often run without a password, sorted by port: SMB, Oracle, MS SQL, Docker, etcd, ZooKeeper,
-/// MySQL, Remote Desktop, Subversion, NATS, PostgreSQL, AMQP, VNC, CouchDB, Redis and its sentinel and bus, Kafka, Cassandra, Elasticsearch,
-/// Kubernetes' kubelet, memcached, MongoDB.
+/// Stores, queues and consoles that often run without a password, sorted by port: SMB, Oracle, MS SQL, Docker, etcd,
+/// ZooKeeper, MySQL, Remote Desktop, Subversion, NATS, PostgreSQL, AMQP, VNC, CouchDB, Redis and its sentinel and bus,
+/// Kafka, Cassandra, Elasticsearch, Kubernetes' kubelet, memcached, MongoDB.
 const STORES: &[u16] = &[
     445, 1433, 1521, 2181, 2375, 2376, 2379, 2380, 3306, 3389, 3690, 4222, 5432, 5672, 5900, 5984,
     6222, 6379, 8222, 9042, 9092, 9200, 9300, 10250, 10255, 11211, 16379, 26379, 27017, 27018,

@@ -1,6 +1,7 @@
 //! Redirects (RFC 9110 section 15.4): the next destination, and the method of the next request.
 //!
-//! A chain has at most [`REDIRECTS_MAX`] redirects and never goes from https to http. The next destination is checked like the first.
+//! A chain has at most [`REDIRECTS_MAX`] redirects and never goes from https to http. The next destination is checked
+//! like the first.
 
 use crate::{Destination, Refused, Rule, Scheme};
 use limits::egress::REDIRECTS_MAX;

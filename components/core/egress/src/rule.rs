@@ -1,6 +1,7 @@
 //! The network rules by name, as in logs, in the audit and in the error a plugin gets.
 //!
-//! Names are stable. A refusal names the rule and a host, address or number, never a path or query, which may hold secrets.
+//! Names are stable. A refusal names the rule and a host, address or number, never a path or query, which may hold
+//! secrets.
 
 use std::fmt;
 

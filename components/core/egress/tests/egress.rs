@@ -22,7 +22,7 @@ struct Case {
     line: Option<String>,
 }
 
-fn judged(guard: &Guard, url: &str) -> Result<Destination, Refused> {
+fn checked(guard: &Guard, url: &str) -> Result<Destination, Refused> {
     let to = Destination::parse(url)?;
     guard.check(&to)?;
     Ok(to)
@@ -37,7 +37,7 @@ fn open(entries: &[&str]) -> Guard {
 }
 
 #[test]
-fn every_spelling_is_judged_by_what_it_means() {
+fn every_spelling_is_checked_by_what_it_means() {
     let cases: Vec<Case> =
         serde_json::from_str(include_str!("../../../../tests/cases/egress/urls.json")).unwrap();
     for Case {
@@ -49,7 +49,7 @@ fn every_spelling_is_judged_by_what_it_means() {
         line,
     } in cases
     {
-        match (judged(&Guard::default(), &url), rule) {
+        match (checked(&Guard::default(), &url), rule) {
             (Err(refused), Some(rule)) => assert_eq!(refused.code(), rule, "{url:?}"),
             (Ok(found), None) => {
                 let parts = (
@@ -89,7 +89,7 @@ fn names_of_rules_are_different_and_refusals_keep_secrets() {
             && page.contains(" 6379,"),
         "{page}"
     );
-    let refused = judged(
+    let refused = checked(
         &Guard::default(),
         "http://127.0.0.1/path-secret?key=query-secret",
     )
@@ -106,7 +106,7 @@ fn names_of_rules_are_different_and_refusals_keep_secrets() {
 }
 
 #[test]
-fn what_a_name_resolves_to_is_judged_like_a_literal() {
+fn what_a_name_resolves_to_is_checked_like_a_literal() {
     let guard = Guard::default();
     for (address, rule) in [
         ("127.0.0.1", Some("loopback")),
@@ -145,7 +145,7 @@ fn an_operator_opens_names_and_networks_and_nothing_beside_them() {
         ("http://other.internal/", false),
         ("http://localhost/", false),
     ] {
-        assert_eq!(judged(&guard, url).is_ok(), passes, "{url}");
+        assert_eq!(checked(&guard, url).is_ok(), passes, "{url}");
     }
     for (host, address, passes) in [
         ("db.internal", "192.168.7.7", true),
@@ -175,7 +175,7 @@ fn ports_are_denied_and_opened() {
         ..GuardSettings::default()
     };
     let guard = Guard::new(&settings).unwrap();
-    let rule = |url| judged(&guard, url).err().map(|refused| refused.rule);
+    let rule = |url| checked(&guard, url).err().map(|refused| refused.rule);
     assert_eq!(
         rule("https://good.example:8080/"),
         Some(Rule::Port),

@@ -1,4 +1,5 @@
-//! Documents generated from [`envelope::CATALOGUE`]: JSON Schemas, the AsyncAPI document, TypeScript declarations and the reference page.
+//! Documents generated from [`envelope::CATALOGUE`]: JSON Schemas, the AsyncAPI document, TypeScript declarations and
+//! the reference page.
 //!
 //! The validator may refuse an envelope that these documents allow, for reasons that a schema cannot express.
 #![forbid(unsafe_code)]

@@ -1,4 +1,5 @@
-//! JSON Schemas of envelopes, in the part of the language that draft-07 and 2020-12 share, so that every tool reads them.
+//! JSON Schemas of envelopes, in the part of the language that draft-07 and 2020-12 share, so that every tool reads
+//! them.
 
 use crate::{Direction, Presence, presence};
 use envelope::{
@@ -20,7 +21,8 @@ pub fn schemas() -> impl Iterator<Item = (String, Value)> {
     })
 }
 
-/// The schema of the type named `name` on `direction`; `None` when there is no such type or it does not go that direction.
+/// The schema of the type named `name` on `direction`; `None` when there is no such type or it does not go that
+/// direction.
 #[must_use]
 pub fn schema(name: &str, direction: Direction) -> Option<Value> {
     envelope::find(name)

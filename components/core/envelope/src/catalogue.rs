@@ -1,8 +1,8 @@
-//! The table of envelope types. The gateway takes sizes and rates from it, the validator routing; the JSON Schemas, TypeScript types, the
-//! AsyncAPI document and the reference page are generated from it.
+//! The table of envelope types. The gateway takes sizes and rates from it, the validator routing; the JSON Schemas,
+//! TypeScript types, the AsyncAPI document and the reference page are generated from it.
 //!
-//! To change the wire: change this table, run `cargo xtask gen`, and write the change into CHANGELOG.md. Within protocol version 1 only
-//! additions are allowed: new types, new optional members.
+//! To change the wire: change this table, run `cargo xtask gen`, and write the change into CHANGELOG.md. Within
+//! protocol version 1 only additions are allowed: new types, new optional members.
 
 mod types;
 
@@ -52,7 +52,8 @@ macro_rules! field {
     };
 }
 
-/// A type: its direction and routing, its size, its rate class, whether a newer one replaces a queued one, one sentence, its members.
+/// A type: its direction and routing, its size, its rate class, whether a newer one replaces a queued one, one
+/// sentence, its members.
 macro_rules! envelope {
     ($name:literal $direction:ident $routing:ident, $bytes_max:expr, $rate:ident $queueing:ident, $summary:literal, $fields:expr) => {
         EnvelopeType {

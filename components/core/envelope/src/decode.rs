@@ -51,8 +51,8 @@ impl<'a> Envelope<'a> {
         Self::read(bytes, |_, _, text, at| json::read(text, at, 1, &mut Skip))
     }
 
-    /// Reads `bytes`, and in the same pass puts the value of the member `key` on `tape` if the envelope has the type `kind`. Afterwards the
-    /// tape is empty if the envelope has another type or no such member.
+    /// Reads `bytes`, and in the same pass puts the value of the member `key` on `tape` if the envelope has the type
+    /// `kind`. Afterwards the tape is empty if the envelope has another type or no such member.
     ///
     /// # Errors
     /// See [`DecodeError`].
@@ -64,7 +64,8 @@ impl<'a> Envelope<'a> {
     ) -> Result<Self, DecodeError> {
         tape.clear();
         let envelope = Self::read(bytes, |members, name, text, at| {
-            // Where the type stands behind the member, it is not known yet, and the tape is cleared afterwards if it is another one.
+            // Where the type stands behind the member, it is not known yet, and the tape is cleared afterwards if it is
+            // another one.
             let may_be_kind = || {
                 members
                     .iter()

@@ -1,7 +1,7 @@
 //! The JSON scanner under [`crate::decode`] and [`crate::tape`]: no tree, no recursion, no allocation.
 //!
-//! It accepts exactly the JSON texts of RFC 8259. Numbers out of range and lone surrogates are grammatical; [`crate::tape::Tape::prove`]
-//! refuses them where a value is used.
+//! It accepts exactly the JSON texts of RFC 8259. Numbers out of range and lone surrogates are grammatical;
+//! [`crate::tape::Tape::prove`] refuses them where a value is used.
 
 use limits::envelope::JSON_DEPTH_MAX;
 
@@ -41,7 +41,8 @@ impl Sink for Skip {}
 // One bit of a u128 for each container that is open.
 const _: () = assert!(JSON_DEPTH_MAX <= 128);
 
-/// Reads one value, which begins at or behind `at` and lies within `depth` containers already. Returns the position behind it.
+/// Reads one value, which begins at or behind `at` and lies within `depth` containers already. Returns the position
+/// behind it.
 ///
 /// # Errors
 /// See [`Fault`].
@@ -138,7 +139,8 @@ fn key<S: Sink>(bytes: &[u8], at: usize, sink: &mut S) -> Result<usize, Fault> {
     Ok(at + 1)
 }
 
-/// Reads a string from behind its opening quote: the position of the closing one, and whether there are escapes between them.
+/// Reads a string from behind its opening quote: the position of the closing one, and whether there are escapes between
+/// them.
 ///
 /// # Errors
 /// [`Fault::Syntax`] at the first byte that is illegal in a string.
@@ -214,8 +216,8 @@ fn word(bytes: &[u8], at: usize) -> Result<usize, Fault> {
     }
 }
 
-/// Position of the next quote, backslash or control character at or behind `at`: where the plain part of a JSON text ends. Reads eight bytes at
-/// a time.
+/// Position of the next quote, backslash or control character at or behind `at`: where the plain part of a JSON text
+/// ends. Reads eight bytes at a time.
 #[must_use]
 pub fn skip_plain(json: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -242,8 +244,8 @@ pub fn skip_plain(json: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Whether brackets nest deeper than `depth_max`, strings skipped. No recursion; most envelopes have fewer brackets than levels are
-/// allowed, which is counted eight bytes at a time.
+/// Whether brackets nest deeper than `depth_max`, strings skipped. No recursion; most envelopes have fewer brackets
+/// than levels are allowed, which is counted eight bytes at a time.
 #[must_use]
 pub fn depth_exceeds(json: &[u8], depth_max: usize) -> bool {
     openings(json) > depth_max && nests_deeper(json, depth_max)
@@ -258,7 +260,8 @@ fn openings(json: &[u8]) -> usize {
     let whole: u32 = chunks
         .iter()
         .map(|chunk| {
-            // `[` and `{` differ in one bit. A byte of `other` is zero for both, and only then is its high bit set in the last step.
+            // `[` and `{` differ in one bit. A byte of `other` is zero for both, and only then is its high bit set in
+            // the last step.
             let other = (u64::from_le_bytes(*chunk) | CASE) ^ BRACE;
             (!(((other & LOW) + LOW) | other | LOW)).count_ones()
         })

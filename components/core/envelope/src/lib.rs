@@ -1,8 +1,8 @@
-//! The envelope contract: the table of types ([`catalogue`]), the gateway's scan ([`scan`]), the strict reader ([`decode`]), the types of
-//! verdicts ([`verdict`]), and the envelopes that the server itself writes ([`reply`]).
+//! The envelope contract: the table of types ([`catalogue`]), the gateway's scan ([`scan`]), the strict reader
+//! ([`decode`]), the types of verdicts ([`verdict`]), and the envelopes that the server itself writes ([`reply`]).
 //!
-//! The decision about an envelope is made in the crate `validation`. An envelope is changed by byte patches only, so unknown members and
-//! the order of members reach the receivers unchanged. See `docs/concepts/envelopes.md`.
+//! The decision about an envelope is made in the crate `validation`. An envelope is changed by byte patches only, so
+//! unknown members and the order of members reach the receivers unchanged. See `docs/concepts/envelopes.md`.
 #![forbid(unsafe_code)]
 
 pub mod catalogue;

@@ -1,8 +1,9 @@
-//! The gateway's one pass over an envelope, before the validator reads it: the members that choose limits, context and subscribers.
+//! The gateway's one pass over an envelope, before the validator reads it: the members that choose limits, context and
+//! subscribers.
 //!
-//! The pass stops at the member that is asked for and goes on from there when another one is asked for, so that no byte is passed
-//! twice and a message over its rate is not read beyond its `type`. It does not check what it passes over; the validator does, and
-//! refuses an envelope whose `serverId` it reads differently.
+//! The pass stops at the member that is asked for and goes on from there when another one is asked for, so that no byte
+//! is passed twice and a message over its rate is not read beyond its `type`. It does not check what it passes over;
+//! the validator does, and refuses an envelope whose `serverId` it reads differently.
 
 use crate::{
     catalogue::{self, EnvelopeType},
@@ -161,7 +162,8 @@ impl Cursor {
         }
     }
 
-    /// The next member's key and the position of its value; `None` for good at the end and where the bytes are no object.
+    /// The next member's key and the position of its value; `None` for good at the end and where the bytes are no
+    /// object.
     fn next_member<'a>(&mut self, bytes: &'a [u8]) -> Option<(Cow<'a, [u8]>, usize)> {
         let member = self.step(bytes);
         if member.is_none() {

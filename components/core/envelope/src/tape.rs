@@ -1,8 +1,8 @@
 //! A JSON value as a flat list of slots that refer to the text it was read from.
 //!
-//! It replaces a tree of owned values, which would be most of the cost of checking a payload; a reused tape allocates nothing.
-//! [`Tape::read`] reads the structure. [`Tape::prove`] then refuses values that two readers could understand differently; it must succeed
-//! before a value is used. Neither recurses.
+//! It replaces a tree of owned values, which would be most of the cost of checking a payload; a reused tape allocates
+//! nothing. [`Tape::read`] reads the structure. [`Tape::prove`] then refuses values that two readers could understand
+//! differently; it must succeed before a value is used. Neither recurses.
 
 use crate::json::{self, Fault, Sink};
 
@@ -160,7 +160,8 @@ impl Tape {
         end
     }
 
-    /// Decodes escapes, and refuses values that two readers could understand differently. `text` is the text that was read.
+    /// Decodes escapes, and refuses values that two readers could understand differently. `text` is the text that was
+    /// read.
     ///
     /// # Errors
     /// See [`Flaw`].

@@ -19,7 +19,8 @@ pub struct Context<'a> {
     pub server_id: Option<&'a str>,
     /// The envelope names no server, and `server_id` is the sole joined (else the sole viewed) one.
     pub server_implied: bool,
-    /// Newest revision of that server's definitions known to the host. A component that has older ones answers [`Verdict::NeedSnapshot`].
+    /// Newest revision of that server's definitions known to the host. A component that has older ones answers
+    /// [`Verdict::NeedSnapshot`].
     pub server_revision: u64,
     /// The connection's membership of that server.
     pub membership: Membership,
@@ -50,7 +51,8 @@ pub enum Verdict {
     Refuse(Refusal),
     /// The definitions of this server in the wanted revision are missing: deliver them and ask again.
     NeedSnapshot(String),
-    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is a ticket for the log.
+    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is a ticket
+    /// for the log.
     Later(u64),
 }
 
@@ -91,7 +93,8 @@ pub enum Effect {
     Leave(String),
     /// Send the patched envelope to every other connection that joined this server.
     Broadcast(String),
-    /// Send the patched envelope to the connections of this identity that joined this server (plugin events of scope `user`).
+    /// Send the patched envelope to the connections of this identity that joined this server (plugin events of scope
+    /// `user`).
     SendToMember {
         /// The server.
         server_id: String,
@@ -299,7 +302,8 @@ pub trait Validator: Send {
     /// Decides about one envelope.
     ///
     /// # Errors
-    /// A component trapped, exceeded its deadline or broke the contract. The sender gets `INTERNAL`; the next call works.
+    /// A component trapped, exceeded its deadline or broke the contract. The sender gets `INTERNAL`; the next call
+    /// works.
     fn validate(
         &mut self,
         context: &Context<'_>,

@@ -101,7 +101,8 @@ identifier! {
 }
 
 identifier! {
-    /// A user's identity, `oderId` on the wire: opaque, 1 to 128 characters, no control characters, no white space at its ends.
+    /// A user's identity, `oderId` on the wire: opaque, 1 to 128 characters, no control characters, no white space at
+    /// its ends.
     UserId, |text| {
         if text.is_empty() || text.chars().count() > USER_ID_CHARS_MAX || text.chars().any(char::is_control) || text.trim() != text {
             return Err(InvalidId {

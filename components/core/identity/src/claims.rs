@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Operator of the host: everything, on every server.
     Admin,
-    /// Anybody else. A role that a foreign issuer writes and that is unknown here counts as this one.
+    /// Any other user. A role that a foreign issuer writes and that is unknown here counts as this one.
     #[default]
     Client,
 }

@@ -29,8 +29,8 @@ impl PublicKey {
     /// Reads base64url of the 32 raw bytes.
     ///
     /// # Errors
-    /// [`KeyError::Encoding`], [`KeyError::Length`], or [`KeyError::Weak`] for bytes that are no point of the curve or one of small order,
-    /// under which one signature fits many messages.
+    /// [`KeyError::Encoding`], [`KeyError::Length`], or [`KeyError::Weak`] for bytes that are no point of the curve or
+    /// one of small order, under which one signature fits many messages.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let bytes = BASE64URL
             .decode(text.trim())
@@ -54,7 +54,8 @@ impl PublicKey {
         }
     }
 
-    /// Reads a comma separated list, so that a key can be replaced while tokens of the old one are still about. Empty text: no key.
+    /// Reads a comma separated list, so that a key can be replaced while tokens of the old one are still about. Empty
+    /// text: no key.
     ///
     /// # Errors
     /// The first unusable key; [`KeyError::TooMany`] above [`KEYS_MAX`].

@@ -61,7 +61,8 @@ impl KeySet {
     /// Reads a key set. Keys of other kinds, other uses, and symmetric keys are left out, as RFC 7517 asks of readers.
     ///
     /// # Errors
-    /// [`KeyError::SetTooLarge`], [`KeyError::SetSyntax`], [`KeyError::TooMany`], and [`KeyError::SetEmpty`] when no key is usable.
+    /// [`KeyError::SetTooLarge`], [`KeyError::SetSyntax`], [`KeyError::TooMany`], and [`KeyError::SetEmpty`] when no
+    /// key is usable.
     pub fn parse(bytes: &[u8]) -> Result<Self, KeyError> {
         if bytes.len() > KEY_SET_BYTES_MAX {
             return Err(KeyError::SetTooLarge {

@@ -1,7 +1,7 @@
 //! Identities: tokens (`Authorization: Bearer`, `identify.token`) and key proofs (`identify.key`, `identify.proof`).
 //!
-//! Verification and signing are pure: the caller passes the time, the seed and the bytes in. Keys and secrets have no `Display`, and their
-//! `Debug` shows nothing that could be used.
+//! Verification and signing are pure: the caller passes the time, the seed and the bytes in. Keys and secrets have no
+//! `Display`, and their `Debug` shows nothing that could be used.
 #![forbid(unsafe_code)]
 
 mod claims;

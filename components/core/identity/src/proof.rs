@@ -1,7 +1,9 @@
-//! Key proofs: a client signs server, identity, connection and time, so that a proof fits one connection of one server only.
+//! Key proofs: a client signs server, identity, connection and time, so that a proof fits one connection of one server
+//! only.
 //!
-//! The message is the domain tag, the server's origin, `oderId`, `connectionId`, each as a 32-bit big-endian length and the UTF-8 bytes,
-//! and then `serverTime` as a 64-bit big-endian integer. Lengths make it unambiguous: no two different inputs give one message.
+//! The message is the domain tag, the server's origin, `oderId`, `connectionId`, each as a 32-bit big-endian length and
+//! the UTF-8 bytes, and then `serverTime` as a 64-bit big-endian integer. Lengths make it unambiguous: no two different
+//! inputs give one message.
 
 use crate::{
     error::ProofError,
@@ -14,7 +16,8 @@ use identifiers::UserId;
 /// First part of every message: a signature made for anything else never fits.
 pub const DOMAIN_TAG: &str = "jackfield-identity-v1";
 
-/// The bytes that a client signs. `server_time_ms` is `connected.serverTime`, `origin` the server's origin as `scheme://host[:port]`.
+/// The bytes that a client signs. `server_time_ms` is `connected.serverTime`, `origin` the server's origin as
+/// `scheme://host[:port]`.
 #[must_use]
 pub fn message(
     origin: &str,

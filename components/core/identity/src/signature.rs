@@ -87,7 +87,8 @@ const SHA256_PREFIX: [u8; 19] = [
 /// Bytes of the exponents that are accepted; issuers use 65537, which has three.
 const EXPONENT_BYTES_MAX: usize = 4;
 
-/// An RSA public key, for RSASSA-PKCS1-v1_5 with SHA-256. Only public values are computed with, so timing does not matter.
+/// An RSA public key, for RSASSA-PKCS1-v1_5 with SHA-256. Only public values are computed with, so timing does not
+/// matter.
 #[derive(Clone)]
 pub(crate) struct RsaKey {
     /// Big endian, without leading zeros.
@@ -140,7 +141,8 @@ impl RsaKey {
         opened.is_some_and(|opened| opened == wanted)
     }
 
-    /// The signature to the power of the exponent, as many bytes as the modulus has; nothing for a number that is not below the modulus.
+    /// The signature to the power of the exponent, as many bytes as the modulus has; nothing for a number that is not
+    /// below the modulus.
     fn open<const LIMBS: usize, const BYTES: usize>(&self, signature: &[u8]) -> Option<Vec<u8>>
     where
         Uint<LIMBS>: Encoding<Repr = [u8; BYTES]>,

@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519): EdDSA and HS256 by configured keys; EdDSA, ES256 and RS256 by a key set.
 //!
-//! The algorithm belongs to the key: a token is checked only with keys of the algorithm that its header names, so `none`, and a public key
-//! misused as a shared secret, verify nothing.
+//! The algorithm belongs to the key: a token is checked only with keys of the algorithm that its header names, so
+//! `none`, and a public key misused as a shared secret, verify nothing.
 
 use crate::{
     claims::{Claims, Role},
@@ -43,7 +43,8 @@ pub struct Verifier {
     verified: VerifiedTokens,
 }
 
-/// The claims of tokens whose signature was verified, by the token's digest. Times, audience and issuer are compared on every use.
+/// The claims of tokens whose signature was verified, by the token's digest. Times, audience and issuer are compared on
+/// every use.
 #[derive(Clone)]
 struct VerifiedTokens(Arc<Mutex<LruCache<[u8; 32], Arc<RawClaims>>>>);
 
@@ -126,7 +127,8 @@ impl Verifier {
     /// Verifies a token at `now_s`, seconds since 1970; clocks may differ by [`TOKEN_LEEWAY_SECONDS`].
     ///
     /// # Errors
-    /// The first thing wrong with it, in the order size, form, algorithm, key, signature, times, audience, issuer, subject.
+    /// The first thing wrong with it, in the order size, form, algorithm, key, signature, times, audience, issuer,
+    /// subject.
     pub fn verify(&self, token: &str, now_s: u64) -> Result<Claims, TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::TooLarge {
@@ -140,7 +142,8 @@ impl Verifier {
         self.check(&claims, now_s)
     }
 
-    /// The claims of a token whose signature is right; the signature is verified only where the token was not seen lately.
+    /// The claims of a token whose signature is right; the signature is verified only where the token was not seen
+    /// lately.
     fn remembered(&self, token: &str) -> Result<Arc<RawClaims>, TokenError> {
         if token.len() > TOKEN_REMEMBERED_BYTES_MAX {
             return self.signed(token).map(Arc::new);

@@ -42,7 +42,8 @@ pub const GATEWAYS_MAX: usize = 64;
 pub const POLL_INTERVAL_MS: u64 = 1_000;
 /// Snapshots cached by a gateway.
 pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
-/// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or blocks.
+/// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or
+/// blocks.
 pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;
 /// Known users that a gateway remembers, eight bytes each; beyond it every identity is looked up.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;

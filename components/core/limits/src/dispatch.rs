@@ -2,12 +2,14 @@
 
 use crate::rate::Rate;
 
-/// Time plugins have to decide about an envelope. Its sender's connection is paused for as long, so it equals a handler's deadline.
+/// Time plugins have to decide about an envelope. Its sender's connection is paused for as long, so it equals a
+/// handler's deadline.
 pub const DECISION_MAX_MS: u64 = crate::plugin::ACTION_DEADLINE_MS;
-/// Longest configurable [`DECISION_MAX_MS`]: a paused connection is not read, and must not count as silent because of it.
+/// Longest configurable [`DECISION_MAX_MS`]: a paused connection is not read, and must not count as silent because of
+/// it.
 pub const DECISION_LIMIT_MS: u64 = 30_000;
-/// Time before the end of [`DECISION_MAX_MS`] at which the plugin host stops waiting for plugins. Its failure policy then applies, and the
-/// gateway's own refusal is needed only if the plugin host does not answer.
+/// Time before the end of [`DECISION_MAX_MS`] at which the plugin host stops waiting for plugins. Its failure policy
+/// then applies, and the gateway's own refusal is needed only if the plugin host does not answer.
 pub const DECISION_MARGIN_MS: u64 = 100;
 /// Advised wait (`retryAfterMs`) after plugins did not answer in time or their queues were full.
 pub const RETRY_AFTER_MS: u64 = 2_000;
@@ -15,7 +17,8 @@ pub const RETRY_AFTER_MS: u64 = 2_000;
 pub const HOPS_MAX: u8 = 8;
 /// Events and messages of plugins queued for the shards; more are refused as overload.
 pub const PUBLICATIONS_WAITING_MAX: usize = 4_096;
-/// Events of one plugin on one server: every event reaches all members, so a plugin that answers each of them would flood the room.
+/// Events of one plugin on one server: every event reaches all members, so a plugin that answers each of them would
+/// flood the room.
 pub const EVENTS: Rate = Rate {
     per_second: 50,
     burst: 200,

@@ -14,8 +14,8 @@ pub const MEMORY_BYTES_MAX: usize = 128 * MIB;
 pub const INSTANCES_MAX: u32 = 256;
 /// Wall time of one request in a component.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
-/// Time in which a request's body has to arrive: shorter than [`REQUEST_TIMEOUT_MS`], so that the host answers a slow client itself and the
-/// component's instance, which serves other requests as well, is kept.
+/// Time in which a request's body has to arrive: shorter than [`REQUEST_TIMEOUT_MS`], so that the host answers a slow
+/// client itself and the component's instance, which serves other requests as well, is kept.
 pub const BODY_TIMEOUT_MS: u64 = 20_000;
 /// Time a component may compute without yielding before it is interrupted.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
@@ -82,8 +82,8 @@ pub const OUTBOUND_IDLE_PER_HOST_MAX: usize = 8;
 /// Bytes of one logged line of a component; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = 8 * KIB;
 
-/// Size of a database file up to which the integrity check at start compares indices with their tables; beyond it the check leaves the
-/// indices out, because the start would take seconds.
+/// Size of a database file up to which the integrity check at start compares indices with their tables; beyond it the
+/// check leaves the indices out, because the start would take seconds.
 pub const INTEGRITY_CHECK_BYTES_MAX: u64 = 64 * MIB as u64;
 
 const _: () = assert!(

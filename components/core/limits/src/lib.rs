@@ -1,7 +1,8 @@
 //! Every bound of the system as a constant: its unit in its name, its reason in its comment.
 //!
-//! Every queue, buffer, body, loop and retry is bounded by a constant of this crate. Bounds that depend on each other are derived from
-//! each other or compared by a const assertion. Those that an operator may change are the defaults of the configuration.
+//! Every queue, buffer, body, loop and retry is bounded by a constant of this crate. Bounds that depend on each other
+//! are derived from each other or compared by a const assertion. Those that an operator may change are the defaults of
+//! the configuration.
 #![forbid(unsafe_code)]
 #![no_std]
 

@@ -16,8 +16,8 @@ pub const LIFECYCLE_DEADLINE_MS: u64 = 5_000;
 pub const START_DEADLINE_MS: u64 = 5_000;
 /// Time that enabling a plugin waits for it to become active.
 pub const ENABLE_WAIT_MS: u64 = 2_000;
-/// Interval of the engine's epoch ticks; a call that computes for one to two ticks yields. Short, because other calls on its thread wait
-/// that long; no shorter, because each tick wakes a thread.
+/// Interval of the engine's epoch ticks; a call that computes for one to two ticks yields. Short, because other calls
+/// on its thread wait that long; no shorter, because each tick wakes a thread.
 pub const EPOCH_TICK_MS: u64 = 2;
 /// Long computations that run on blocking threads of their own at once; more of them take turns on the shared threads.
 pub const BLOCKING_CALLS_MAX: usize = 8;

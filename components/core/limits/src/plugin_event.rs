@@ -16,7 +16,8 @@ pub const SCHEMA_NODES_MAX: usize = 500;
 pub const SCHEMA_REF_FANOUT_MAX: u64 = 10_000;
 /// Characters of one `pattern`; only the linear regex engine is used.
 pub const SCHEMA_PATTERN_CHARS_MAX: usize = 256;
-/// Patterns of one schema: each may cost [`SCHEMA_PATTERN_COMPILED_BYTES_MAX`], and together they must fit the validator's memory.
+/// Patterns of one schema: each may cost [`SCHEMA_PATTERN_COMPILED_BYTES_MAX`], and together they must fit the
+/// validator's memory.
 pub const SCHEMA_PATTERNS_MAX: usize = 64;
 /// Compiled size of one `pattern`: `\p{L}{1,5000}` is short and compiles to megabytes.
 pub const SCHEMA_PATTERN_COMPILED_BYTES_MAX: usize = 256 * KIB;

@@ -2,7 +2,8 @@
 
 use crate::{KIB, MIB, rate::Rate};
 
-/// Largest assembled message; above it the connection closes with 1009. Clients send icons and message syncs in one frame.
+/// Largest assembled message; above it the connection closes with 1009. Clients send icons and message syncs in one
+/// frame.
 pub const MESSAGE_BYTES_MAX: usize = MIB;
 /// Fragments of one message; more close the connection with 1009.
 pub const FRAGMENTS_MAX: usize = 1024;
@@ -12,7 +13,8 @@ pub const HEAD_BYTES_MAX: usize = 8 * KIB;
 pub const HEADERS_MAX: usize = 64;
 /// Time in which the whole request head has to arrive: a slow handshake must not occupy a socket.
 pub const HEAD_TIMEOUT_MS: u64 = 10_000;
-/// Time to `identify` after the handshake; in identity mode `required` only, because clients of version 1.0 may idle before it.
+/// Time to `identify` after the handshake; in identity mode `required` only, because clients of version 1.0 may idle
+/// before it.
 pub const IDENTIFY_TIMEOUT_MS: u64 = 10_000;
 /// Interval of the server's pings.
 pub const PING_INTERVAL_MS: u64 = 30_000;
@@ -34,12 +36,13 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
 pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
 /// Time for the whole close of a connection, however steadily the peer reads.
 pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
-/// Sockets whose request head is incomplete, at most a seventh of the connection cap. Beyond it the oldest are closed; above half of it
-/// the time for a head is a fifth.
+/// Sockets whose request head is incomplete, at most a seventh of the connection cap. Beyond it the oldest are closed;
+/// above half of it the time for a head is a fifth.
 pub const HALF_OPEN_MAX: usize = 4_096;
 /// Lower bound of [`HALF_OPEN_MAX`] where the connection cap is small.
 pub const HALF_OPEN_MIN: usize = 64;
-/// Accepted connections: more wait in the system's queue, so that a storm of reconnects does not starve open connections.
+/// Accepted connections: more wait in the system's queue, so that a storm of reconnects does not starve open
+/// connections.
 pub const ACCEPTS: Rate = Rate {
     per_second: 2_000,
     burst: 2_000,
@@ -59,8 +62,8 @@ pub const READY_BELOW_PERCENT: usize = 90;
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
 /// Connections of one identity: enough for the devices and tabs of one user.
 pub const CONNECTIONS_PER_IDENTITY_MAX: usize = 16;
-/// File descriptors reserved for databases, logs, components and upstreams when the connection cap is computed. Half-open sockets and REST
-/// requests reserve up to an eighth of all descriptors each, in addition.
+/// File descriptors reserved for databases, logs, components and upstreams when the connection cap is computed.
+/// Half-open sockets and REST requests reserve up to an eighth of all descriptors each, in addition.
 pub const DESCRIPTORS_RESERVED: usize = 256;
 /// Servers one connection may have joined.
 pub const JOINED_SERVERS_MAX: usize = 256;

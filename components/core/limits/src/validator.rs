@@ -8,7 +8,8 @@ pub const CALL_DEADLINE_MS: u64 = 10;
 pub const UPDATE_DEADLINE_MS: u64 = 2_000;
 /// Interval of the engine's epoch ticks.
 pub const EPOCH_TICK_MS: u64 = 5;
-/// Wall-clock time one call may take when its thread gets little processor time: a busy machine must not count as a slow component.
+/// Wall-clock time one call may take when its thread gets little processor time: a busy machine must not count as a
+/// slow component.
 pub const CALL_WALL_MAX_MS: u64 = 1_000;
 /// Linear memory of one instance, all its memories together.
 pub const MEMORY_BYTES_MAX: usize = 64 * MIB;

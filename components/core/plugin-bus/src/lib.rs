@@ -1,4 +1,5 @@
-//! The contract between the gateway and the plugin host: the envelopes that plugins are offered, their decisions, and what plugins send and ask.
+//! The contract between the gateway and the plugin host: the envelopes that plugins are offered, their decisions, and
+//! what plugins send and ask.
 //!
 //! The gateway implements [`ChatHost`], the plugin host [`PluginHost`]; neither crate depends on the other.
 #![forbid(unsafe_code)]
@@ -31,8 +32,8 @@ pub trait ChatHost: Send + Sync {
     /// See [`PublishError`]; then nothing was sent.
     fn send(&self, message: OutgoingMessage) -> Sending<'_>;
 
-    /// Answers a [`DecisionRequest`]. Callable from any thread. An answer that comes too late, or for a connection that has closed, is
-    /// counted and has no effect.
+    /// Answers a [`DecisionRequest`]. Callable from any thread. An answer that comes too late, or for a connection that
+    /// has closed, is counted and has no effect.
     fn decided(&self, ticket: Ticket, outcome: Outcome);
 
     /// At most `people_max` members of a server, from `offset` on; `None` when no connection is on the server. At most
@@ -43,14 +44,15 @@ pub trait ChatHost: Send + Sync {
     /// [`SERVERS_PER_PAGE_MAX`](limits::dispatch::SERVERS_PER_PAGE_MAX).
     fn open_servers(&self) -> Vec<OpenServer>;
 
-    /// Channels named by recent chat messages on a server, newest first; recorded only while [`Topic::Channels`] has a listener. `None`
-    /// when no connection is on the server.
+    /// Channels named by recent chat messages on a server, newest first; recorded only while [`Topic::Channels`] has a
+    /// listener. `None` when no connection is on the server.
     fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>>;
 }
 
 /// The plugin host, as the gateway calls it. The gateway's socket threads make these calls, so none of them may block.
 pub trait PluginHost: Send + Sync + fmt::Debug {
-    /// Whether any plugin listens to a topic on any server. Called for every envelope: one atomic load and one bit test.
+    /// Whether any plugin listens to a topic on any server. Called for every envelope: one atomic load and one bit
+    /// test.
     fn listens(&self, topic: Topic) -> bool {
         let _ = topic;
         true
@@ -59,16 +61,18 @@ pub trait PluginHost: Send + Sync + fmt::Debug {
     /// What plugins want of an envelope. Called only where [`PluginHost::listens`] is true.
     fn interest(&self, subject: &Subject<'_>) -> Interest;
 
-    /// Enqueues an envelope; false if the queue is full. After `true` for an offer with a [`DecisionRequest`], exactly one
-    /// [`ChatHost::decided`] follows. Offering for a decision also informs the plugins that only listen.
+    /// Enqueues an envelope; false if the queue is full. After `true` for an offer with a [`DecisionRequest`], exactly
+    /// one [`ChatHost::decided`] follows. Offering for a decision also informs the plugins that only listen.
     fn offer(&self, offer: Offer) -> bool;
 
-    /// The requirements or event definitions of an open server have changed. `snapshot` is the `plugin_requirements` envelope.
+    /// The requirements or event definitions of an open server have changed. `snapshot` is the `plugin_requirements`
+    /// envelope.
     fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
         let _ = (server_id, snapshot);
     }
 
-    /// The last connection has left a server, so state kept for it can be dropped. The server may be open again by the time of this call.
+    /// The last connection has left a server, so state kept for it can be dropped. The server may be open again by the
+    /// time of this call.
     fn server_closed(&self, server_id: &Arc<str>) {
         let _ = server_id;
     }

@@ -55,7 +55,8 @@ pub enum SubjectKind<'a> {
         plugin_id: &'a str,
         /// The event.
         event_name: &'a str,
-        /// A client sent the event and its direction is `clientToServer`: the plugin decides about it before it is sent.
+        /// A client sent the event and its direction is `clientToServer`: the plugin decides about it before it is
+        /// sent.
         client_to_server: bool,
     },
 }
@@ -135,7 +136,8 @@ pub struct DecisionRequest {
 }
 
 impl DecisionRequest {
-    /// Milliseconds that plugins have: less than the gateway's limit by [`DECISION_MARGIN_MS`], and never less than half of it.
+    /// Milliseconds that plugins have: less than the gateway's limit by [`DECISION_MARGIN_MS`], and never less than
+    /// half of it.
     #[must_use]
     pub fn plugins_ms(&self) -> u64 {
         let limit_ms = u64::from(self.limit_ms);
@@ -160,8 +162,8 @@ pub struct Offer {
     pub author: Option<Arc<str>>,
     /// Set if the envelope waits for a decision; otherwise it has been sent already.
     pub decision: Option<DecisionRequest>,
-    /// How many acts of plugins, each caused by the one before, led to this envelope. An act of a plugin in answer to it carries the number
-    /// on.
+    /// How many acts of plugins, each caused by the one before, led to this envelope. An act of a plugin in answer to
+    /// it carries the number on.
     pub hops: u8,
 }
 
@@ -181,8 +183,9 @@ impl fmt::Debug for Offer {
 pub enum Outcome {
     /// The envelope is sent as it is.
     Relay,
-    /// The envelope is replaced by these bytes: a whole envelope of the same type, server, plugin and event. It is validated and stamped
-    /// again as if its sender had sent it; if that refuses it, nothing is sent and the sender gets `INTERNAL`.
+    /// The envelope is replaced by these bytes: a whole envelope of the same type, server, plugin and event. It is
+    /// validated and stamped again as if its sender had sent it; if that refuses it, nothing is sent and the sender
+    /// gets `INTERNAL`.
     Rewrite(Bytes),
     /// The envelope is dropped without an answer to the sender.
     Consume,
@@ -193,7 +196,8 @@ pub enum Outcome {
         /// For users; cut to [`REASON_CHARS_MAX`](limits::dispatch::REASON_CHARS_MAX).
         message: String,
     },
-    /// The plugins could not decide. The envelope is dropped, and the sender gets `PLUGIN_UNAVAILABLE` with a time to try again.
+    /// The plugins could not decide. The envelope is dropped, and the sender gets `PLUGIN_UNAVAILABLE` with a time to
+    /// try again.
     Failed,
 }
 

@@ -1,4 +1,5 @@
-//! What plugins can ask about open servers. All of it is read from live state, so a server without a connection is unknown.
+//! What plugins can ask about open servers. All of it is read from live state, so a server without a connection is
+//! unknown.
 
 use envelope::verdict::Status;
 use std::sync::Arc;

@@ -17,7 +17,8 @@ pub struct ChatView<'a> {
 }
 
 impl<'a> ChatView<'a> {
-    /// Reads a `chat_message` envelope; `None` if it is not one. A message is a text, or an object with `content` or `text`.
+    /// Reads a `chat_message` envelope; `None` if it is not one. A message is a text, or an object with `content` or
+    /// `text`.
     #[must_use]
     pub fn read(envelope: &'a [u8]) -> Option<Self> {
         #[derive(Deserialize)]

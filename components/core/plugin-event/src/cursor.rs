@@ -291,8 +291,9 @@ impl JsonNumber for Literal<'_> {
     }
 }
 
-/// A decimal number of up to 15 digits without exponent. Such digits and such powers of ten are exact in 64-bit floating point, so that one
-/// division rounds correctly; most numbers of payloads are of this kind, and bounds ask for each of them twice.
+/// A decimal number of up to 15 digits without exponent. Such digits and such powers of ten are exact in 64-bit
+/// floating point, so that one division rounds correctly; most numbers of payloads are of this kind, and bounds ask for
+/// each of them twice.
 fn short_decimal(text: &str) -> Option<f64> {
     const TENS: [f64; 16] = [
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15,

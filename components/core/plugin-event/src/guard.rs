@@ -1,7 +1,8 @@
-//! The checks before a schema is compiled: bounds on everything that costs memory or time, and no reference to another document.
+//! The checks before a schema is compiled: bounds on everything that costs memory or time, and no reference to another
+//! document.
 //!
-//! A schema that passes compiles in bounded memory, is evaluated in bounded time on a bounded payload, and causes no I/O. The compiler checks
-//! it against the meta-schema afterwards.
+//! A schema that passes compiles in bounded memory, is evaluated in bounded time on a bounded payload, and causes no
+//! I/O. The compiler checks it against the meta-schema afterwards.
 
 use crate::{
     error::SchemaError,
@@ -81,8 +82,8 @@ fn named_dialect(name: &Value) -> Result<Draft, SchemaError> {
     }
 }
 
-/// One pass over the whole document. It does not tell schemas from data such as `const` and `default`: a reference may point into
-/// either, so both obey the same bounds.
+/// One pass over the whole document. It does not tell schemas from data such as `const` and `default`: a reference may
+/// point into either, so both obey the same bounds.
 struct Walk {
     nodes: usize,
     patterns: usize,

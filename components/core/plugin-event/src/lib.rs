@@ -1,10 +1,10 @@
 //! Schemas of plugin events, and sizes of their payloads.
 //!
-//! [`Schema::compile`] accepts only schemas of bounded cost. [`Schema::check`] reads a payload once and copies nothing. The same code runs
-//! where events are registered and where they are validated.
+//! [`Schema::compile`] accepts only schemas of bounded cost. [`Schema::check`] reads a payload once and copies nothing.
+//! The same code runs where events are registered and where they are validated.
 //!
-//! Dialects: JSON Schema 2020-12, and draft-07 where `$schema` says so. In both, `format` describes and does not refuse, and patterns
-//! are regular expressions without look-around and back references, so that matching is linear.
+//! Dialects: JSON Schema 2020-12, and draft-07 where `$schema` says so. In both, `format` describes and does not
+//! refuse, and patterns are regular expressions without look-around and back references, so that matching is linear.
 #![forbid(unsafe_code)]
 
 mod cursor;
@@ -46,7 +46,8 @@ impl fmt::Debug for Schema {
 pub struct Violation {
     /// JSON pointer into the payload.
     pub pointer: String,
-    /// The keyword that failed; `json` where the payload cannot be read at all, `schema` where the schema is too entangled to say which.
+    /// The keyword that failed; `json` where the payload cannot be read at all, `schema` where the schema is too
+    /// entangled to say which.
     pub keyword: String,
     /// A sentence for people. It quotes the schema, never the payload.
     pub message: String,

@@ -1,9 +1,9 @@
 //! Compiling a document that passed the guard.
 //!
-//! The check against the meta-schema and the compilation are two steps here, which the library would take in one. Built for WebAssembly,
-//! the library makes its validator of the meta-schema anew for each document, and that costs ten times what the document does. So that
-//! validator is kept here, and the library is given a root that refers to the document: the root is of the dialect with the smallest
-//! meta-schema, the document keeps its own.
+//! The check against the meta-schema and the compilation are two steps here, which the library would take in one. Built
+//! for WebAssembly, the library makes its validator of the meta-schema anew for each document, and that costs ten times
+//! what the document does. So that validator is kept here, and the library is given a root that refers to the document:
+//! the root is of the dialect with the smallest meta-schema, the document keeps its own.
 
 use crate::cursor::Borrowed;
 use jsonschema::{

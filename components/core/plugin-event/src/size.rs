@@ -1,7 +1,8 @@
 //! The size of a payload, as the limits count it.
 //!
-//! It is the length of the payload as compact UTF-8 JSON: without white space between tokens and with the fewest escapes, so that
-//! `"\u00e4"` and `"ä"` count the same whichever library the sender used. Numbers count as they are written.
+//! It is the length of the payload as compact UTF-8 JSON: without white space between tokens and with the fewest
+//! escapes, so that `"\u00e4"` and `"ä"` count the same whichever library the sender used. Numbers count as they are
+//! written.
 
 /// Bytes of `json` in compact form. `json` has to be legal JSON; for anything else the result has no meaning.
 #[must_use]
@@ -25,13 +26,15 @@ pub fn compact_bytes(json: &str) -> usize {
     total
 }
 
-/// Whether the compact form of `json` has more than `bytes_max` bytes. Compact is never longer than written, so most calls are free.
+/// Whether the compact form of `json` has more than `bytes_max` bytes. Compact is never longer than written, so most
+/// calls are free.
 #[must_use]
 pub fn exceeds(json: &str, bytes_max: usize) -> bool {
     json.len() > bytes_max && compact_bytes(json) > bytes_max
 }
 
-/// Measures a text from behind its opening quote: the position behind the closing one, and the compact length between them.
+/// Measures a text from behind its opening quote: the position behind the closing one, and the compact length between
+/// them.
 fn text(bytes: &[u8], start: usize) -> (usize, usize) {
     let (mut at, mut length) = (start, 0);
     while let Some(byte) = bytes.get(at) {

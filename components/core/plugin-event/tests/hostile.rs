@@ -18,7 +18,7 @@ fn ask(schema: &str, payload: &str) -> String {
                 || schema
                     .check(payload)
                     .is_err_and(|violations| violations[0].keyword == "json"),
-            "nobody else reads it"
+            "not JSON for other readers either"
         );
         return "bad-json".to_owned();
     }
@@ -31,23 +31,23 @@ fn ask(schema: &str, payload: &str) -> String {
 }
 
 macro_rules! rows {
-    ($($test:ident $row:literal)*) => {
+    ($($test:ident)*) => {
         $(#[test]
         fn $test() {
-            cases::run($row, ask);
+            cases::run(stringify!($test), ask);
         })*
     };
 }
 
 rows! {
-    loops_of_references "S44"
-    references_that_double "S46"
-    nesting_and_nodes "S47"
-    patterns_that_backtrack "S48"
-    patterns_that_compile_to_megabytes "S49"
-    large_enumerations "S50"
-    deep_payloads "S51"
-    many_patterns "S52"
+    loops_of_references
+    references_that_double
+    nesting_and_nodes
+    patterns_that_backtrack
+    patterns_that_compile_to_megabytes
+    large_enumerations
+    deep_payloads
+    many_patterns
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The state machine of one plugin, with the supervision of its crashes.
 //!
-//! It has no timer: it returns the time of the next retry, and the host sends [`Event::Retry`] then. All times come from the caller.
+//! It has no timer: it returns the time of the next retry, and the host sends [`Event::Retry`] then. All times come
+//! from the caller.
 
 use crate::{Event, Record, State, next};
 use limits::lifecycle::{
@@ -46,7 +47,8 @@ impl Illegal {
 pub enum Effect {
     /// Store this row.
     Record(Record),
-    /// Send [`Event::Retry`] at this time (milliseconds of the caller's clock), unless the plugin has left `failed` by then.
+    /// Send [`Event::Retry`] at this time (milliseconds of the caller's clock), unless the plugin has left `failed` by
+    /// then.
     RetryAt(u64),
 }
 
@@ -256,7 +258,8 @@ impl Machine {
         self.apply(event, now_ms, None)
     }
 
-    /// Applies an event with its reason: why the plugin is blocked, crashed or disabled. Cut at [`REASON_CHARS_MAX`] characters.
+    /// Applies an event with its reason: why the plugin is blocked, crashed or disabled. Cut at [`REASON_CHARS_MAX`]
+    /// characters.
     ///
     /// # Errors
     /// As [`step`](Self::step).

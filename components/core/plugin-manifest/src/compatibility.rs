@@ -1,7 +1,7 @@
 //! Whether a host can run a plugin: a verdict with its reasons.
 //!
-//! An incompatible plugin is `blocked` by its host. Pre-releases are compared by precedence (Semantic Versioning 2.0.0), so 1.0.0-rc.1 is
-//! below a minimum of 1.0.0; build metadata is ignored.
+//! An incompatible plugin is `blocked` by its host. Pre-releases are compared by precedence (Semantic Versioning
+//! 2.0.0), so 1.0.0-rc.1 is below a minimum of 1.0.0; build metadata is ignored.
 
 use crate::{Manifest, VersionRange};
 use semver::Version;

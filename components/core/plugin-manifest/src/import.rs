@@ -1,7 +1,8 @@
 //! Import of manifests of other plugin systems into the canonical form.
 //!
-//! An importer rewrites a tree whose values keep their positions in the source file. The result goes through the same checker, so that its
-//! violations point into the author's file. A key without a canonical counterpart is reported by a warning.
+//! An importer rewrites a tree whose values keep their positions in the source file. The result goes through the same
+//! checker, so that its violations point into the author's file. A key without a canonical counterpart is reported by a
+//! warning.
 
 mod build;
 mod jcode;
@@ -33,8 +34,8 @@ pub const LOOKUP_ORDER: [&str; 5] = [
 pub struct Imported {
     /// The form that was read.
     pub form: Form,
-    /// The manifest; its text is the canonical print, or the document itself when that is canonical already. `None` exactly when a violation is
-    /// an error.
+    /// The manifest; its text is the canonical print, or the document itself when that is canonical already. `None`
+    /// exactly when a violation is an error.
     pub manifest: Option<Manifest>,
     /// Everything that is wrong; places and pointers are those of the document that was read.
     pub violations: Vec<Violation>,
@@ -52,8 +53,8 @@ impl Imported {
         }
     }
 
-    /// Where the value at a canonical JSON pointer stands in the document that was read: its pointer there, and its bytes. `None` for what the
-    /// importer made up.
+    /// Where the value at a canonical JSON pointer stands in the document that was read: its pointer there, and its
+    /// bytes. `None` for what the importer made up.
     #[must_use]
     pub fn place(&self, pointer: &str) -> Option<(String, std::ops::Range<usize>)> {
         let span = self.trees.last()?.at(pointer)?.span.clone();
@@ -74,7 +75,8 @@ pub fn form_of_file(name: &str) -> Option<Form> {
     }
 }
 
-/// Reads the document `bytes` that stands in a file called `name`. Where the name does not settle the form, the content does.
+/// Reads the document `bytes` that stands in a file called `name`. Where the name does not settle the form, the content
+/// does.
 #[must_use]
 pub fn import(name: &str, bytes: &[u8], options: Options) -> Imported {
     let named = form_of_file(name);
@@ -142,7 +144,8 @@ fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Im
     let outcome = finish(&canonical, canonical.print().into(), report);
     let mut violations = outcome.violations;
     for violation in &mut violations {
-        // What is missing, or was made up by the importer, stands nowhere in the file: such findings keep the canonical pointer.
+        // What is missing, or was made up by the importer, stands nowhere in the file: such findings keep the canonical
+        // pointer.
         if !violation.span.is_empty() && violation.code != Code::MissingField {
             violation.move_to(source.pointer_at(violation.span.start));
         }

@@ -1,7 +1,8 @@
 //! Reads JSON (RFC 8259) into a tree with source positions.
 //!
-//! `serde_json` reports one error only, accepts duplicate keys and has no positions. This reader accepts the same texts (a property test
-//! compares them), except that a duplicate key is an error at every level and nesting ends at [`DEPTH_MAX`], which also bounds the recursion.
+//! `serde_json` reports one error only, accepts duplicate keys and has no positions. This reader accepts the same texts
+//! (a property test compares them), except that a duplicate key is an error at every level and nesting ends at
+//! [`DEPTH_MAX`], which also bounds the recursion.
 
 use crate::{
     node::{Kind, Member, Node, push},

@@ -1,6 +1,7 @@
 //! Plugin manifests: parsing, checking, import of other formats, compatibility with a host, and load order.
 //!
-//! All functions are pure. A manifest that [`parse`] returns satisfies every table and rule of this crate, and prints as it was read.
+//! All functions are pure. A manifest that [`parse`] returns satisfies every table and rule of this crate, and prints
+//! as it was read.
 //!
 //! ```
 //! let outcome = plugin_manifest::parse(br#"{"schemaVersion": 1, "id": "AB"}"#);
@@ -74,7 +75,8 @@ impl Outcome {
     }
 }
 
-/// Reads and checks a manifest in the canonical form or the client's own (`toju-plugin.json`); both spellings are understood.
+/// Reads and checks a manifest in the canonical form or the client's own (`toju-plugin.json`); both spellings are
+/// understood.
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Outcome {
     parse_with(bytes, Options::default())

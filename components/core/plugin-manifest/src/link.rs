@@ -1,4 +1,5 @@
-//! URLs in manifests, checked as text: an accepted scheme, a host, and no user, white space, backslash or control character.
+//! URLs in manifests, checked as text: an accepted scheme, a host, and no user, white space, backslash or control
+//! character.
 //!
 //! A fetch parses the URL again and applies the network policy.
 
@@ -71,8 +72,9 @@ pub(crate) fn fetch_or_path(text: &str) -> Result<(), Fault> {
     }
 }
 
-/// The scheme in lower case, when the text has one, and what follows the colon. White space and control characters are left out as browsers do,
-/// so that `" java\nscript:"` does not pass for text; then the scheme is none of those that are admitted.
+/// The scheme in lower case, when the text has one, and what follows the colon. White space and control characters are
+/// left out as browsers do, so that `" java\nscript:"` does not pass for text; then the scheme is none of those that
+/// are admitted.
 fn scheme(text: &str) -> Option<(String, &str)> {
     let (before, rest) = text.split_once(':')?;
     let lead: String = before

@@ -1,4 +1,5 @@
-//! A document as an ordered tree whose values have their byte range in the source. JSON and TOML are read into it by `json` and `import`.
+//! A document as an ordered tree whose values have their byte range in the source. JSON and TOML are read into it by
+//! `json` and `import`.
 //!
 //! No object has a key twice, and nesting is at most [`limits::manifest::DEPTH_MAX`].
 
@@ -123,7 +124,8 @@ impl Node {
             })
     }
 
-    /// The pointer of the smallest value or key that holds the byte `offset`. All are looked at: the place of a TOML table is its header alone.
+    /// The pointer of the smallest value or key that holds the byte `offset`. All are looked at: the place of a TOML
+    /// table is its header alone.
     pub(crate) fn pointer_at(&self, offset: usize) -> String {
         let mut best = (usize::MAX, String::new());
         self.search(offset, &mut String::new(), &mut best);

@@ -1,12 +1,15 @@
-//! Dependency resolution and load order: a set of plugins becomes an order of activation and a list of blocked plugins with reasons.
+//! Dependency resolution and load order: a set of plugins becomes an order of activation and a list of blocked plugins
+//! with reasons.
 //!
 //! The result depends on the set, not on the order of its elements. The steps:
 //! 1. Of several versions of one id the highest is used; the others are superseded.
-//! 2. A plugin is blocked if one of its requirements is absent, of a wrong version or blocked; repeated until nothing changes.
+//! 2. A plugin is blocked if one of its requirements is absent, of a wrong version or blocked; repeated until nothing
+//!    changes.
 //! 3. Plugins on a cycle of `requires`, `before` and `after` are blocked, and the cycle is named.
-//! 4. A plugin that declares a conflict with one that would be loaded is blocked; both are if both declare it. Step 2 follows each time.
-//! 5. The rest is ordered by dependencies, `before` and `after`, then by `load.priority`, then by id. `optional` orders as well, unless it
-//!    would close a cycle.
+//! 4. A plugin that declares a conflict with one that would be loaded is blocked; both are if both declare it. Step 2
+//!    follows each time.
+//! 5. The rest is ordered by dependencies, `before` and `after`, then by `load.priority`, then by id. `optional` orders
+//!    as well, unless it would close a cycle.
 
 mod graph;
 
@@ -81,7 +84,8 @@ pub enum Block {
 }
 
 impl Block {
-    /// The stable reason: `missing_dependency:<id>`, `conflict:<id>` or `cycle:<id>`, the id being the first of the cycle.
+    /// The stable reason: `missing_dependency:<id>`, `conflict:<id>` or `cycle:<id>`, the id being the first of the
+    /// cycle.
     #[must_use]
     pub fn code(&self) -> String {
         match self {
@@ -345,7 +349,7 @@ impl<'a> Set<'a> {
                 .collect();
             for relation in &plugin.relationships.requires {
                 let known = self.index.get(relation.plugin_id.as_str()).copied();
-                // Whoever stands on the same cycle is left out for the cycle's sake alone.
+                // Another plugin of the same cycle is left out because of the cycle alone.
                 let same_cycle = own.is_some_and(|own| {
                     known
                         .and_then(|known| cycles.get(&known))

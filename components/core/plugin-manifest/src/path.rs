@@ -1,7 +1,7 @@
 //! [`RelativePath`]: a path of a manifest below its plugin's folder.
 //!
-//! Joined to a folder it stays below it by the rules of POSIX and of Windows, percent-decoded or not. Symbolic links are checked where the
-//! file is opened.
+//! Joined to a folder it stays below it by the rules of POSIX and of Windows, percent-decoded or not. Symbolic links
+//! are checked where the file is opened.
 
 use crate::violation::Code;
 use limits::manifest::PATH_CHARS_MAX;

@@ -1,7 +1,7 @@
 //! The manifest as a JSON Schema, made from the tables.
 //!
-//! A manifest that [`crate::parse`] accepts is valid against it. Rules that JSON Schema cannot express (order of versions, unique names, path
-//! rules) are left to the checker.
+//! A manifest that [`crate::parse`] accepts is valid against it. Rules that JSON Schema cannot express (order of
+//! versions, unique names, path rules) are left to the checker.
 
 use crate::{
     format::Format,

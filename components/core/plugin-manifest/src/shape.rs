@@ -1,4 +1,5 @@
-//! The shape of a manifest's values as data, shared by the checker, the JSON Schema and the reference. Rules between fields are in `rules`.
+//! The shape of a manifest's values as data, shared by the checker, the JSON Schema and the reference. Rules between
+//! fields are in `rules`.
 
 use crate::format::Format;
 

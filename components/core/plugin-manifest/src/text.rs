@@ -11,8 +11,8 @@ pub(crate) fn short(text: &str) -> String {
     }
 }
 
-/// The first character that cannot be seen or that turns the reading direction. Line feed and tab are let through, and so is the joiner
-/// inside emoji sequences.
+/// The first character that cannot be seen or that turns the reading direction. Line feed and tab are let through, and
+/// so is the joiner inside emoji sequences.
 pub(crate) fn hidden(text: &str) -> Option<char> {
     let mut before = None;
     for letter in text.chars() {
@@ -26,8 +26,8 @@ pub(crate) fn hidden(text: &str) -> Option<char> {
     None
 }
 
-/// Whether a character cannot be seen or turns the reading direction, so that a text that holds it may look like another one. Line feed
-/// and tab are no such characters.
+/// Whether a character cannot be seen or turns the reading direction, so that a text that holds it may look like
+/// another one. Line feed and tab are no such characters.
 #[must_use]
 pub fn is_hidden(letter: char) -> bool {
     match letter {

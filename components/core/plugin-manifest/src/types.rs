@@ -1,7 +1,7 @@
 //! The manifest as types, for the rest of the system.
 //!
-//! Each field has one name, whichever spelling the manifest used; lists are never absent, schemas are JSON. The text that was read is kept and
-//! printed unchanged, unknown fields included.
+//! Each field has one name, whichever spelling the manifest used; lists are never absent, schemas are JSON. The text
+//! that was read is kept and printed unchanged, unknown fields included.
 
 mod parts;
 

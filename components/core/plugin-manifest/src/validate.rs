@@ -1,4 +1,5 @@
-//! Checks a tree against the tables and then against the rules between fields. A tree without an error deserializes into `types`.
+//! Checks a tree against the tables and then against the rules between fields. A tree without an error deserializes
+//! into `types`.
 
 use crate::{
     format::Format,
@@ -37,7 +38,7 @@ impl Walk<'_> {
             .push_rule(code, code.severity(), &self.pointer, span, rule, help);
     }
 
-    /// The word that was probably meant; none when nobody will read it.
+    /// The word that was probably meant; none when the report is full.
     pub(crate) fn nearest<'a>(
         &self,
         word: &str,

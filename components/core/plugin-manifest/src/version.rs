@@ -1,4 +1,5 @@
-//! Versions (Semantic Versioning 2.0.0) and version ranges (npm's syntax). The length of both is checked before they are parsed.
+//! Versions (Semantic Versioning 2.0.0) and version ranges (npm's syntax). The length of both is checked before they
+//! are parsed.
 
 mod npm;
 
@@ -21,7 +22,8 @@ pub enum BadVersion {
 /// Reads a version: three numbers, with pre-release and build behind them. `1.0` and `v1.0.0` are refused.
 ///
 /// # Errors
-/// When `text` is longer than [`RANGE_BYTES_MAX`], not of the form, or holds a number above 2^53-1, where npm and Rust part.
+/// When `text` is longer than [`RANGE_BYTES_MAX`], not of the form, or holds a number above 2^53-1, where npm and Rust
+/// part.
 pub fn parse_version(text: &str) -> Result<Version, BadVersion> {
     if text.len() > RANGE_BYTES_MAX {
         return Err(BadVersion::TooLong);
@@ -72,7 +74,8 @@ impl VersionRange {
         }
     }
 
-    /// Whether `version` lies in the range. As in npm, a pre-release lies only in ranges that name a pre-release of the same three numbers.
+    /// Whether `version` lies in the range. As in npm, a pre-release lies only in ranges that name a pre-release of the
+    /// same three numbers.
     #[must_use]
     pub fn contains(&self, version: &Version) -> bool {
         to_npm(version).is_ok_and(|version| self.range.satisfies(&version))
@@ -118,7 +121,8 @@ impl From<VersionRange> for String {
     }
 }
 
-/// The lowest version that `range` admits, as far as it names one: for `engines` of other hosts, where only the lower bound is carried over.
+/// The lowest version that `range` admits, as far as it names one: for `engines` of other hosts, where only the lower
+/// bound is carried over.
 pub(crate) fn lower_bound(range: &VersionRange) -> Option<Version> {
     let named = range.as_str().split(|letter: char| {
         letter.is_whitespace() || matches!(letter, '|' | '<' | '>' | '=' | '^' | '~' | ',')

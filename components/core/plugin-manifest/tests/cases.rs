@@ -1,7 +1,9 @@
-//! The cases below `tests/cases/manifest`: each a folder with one document and `expect.json`, all run through one function.
+//! The cases below `tests/cases/manifest`: each a folder with one document and `expect.json`, all run through one
+//! function.
 //!
-//! `UPDATE_EXPECT=1` rewrites what is expected. `set.json` holds several manifests for resolution; every other document is read under its own name,
-//! `input.json` as the canonical form through `parse`. `options.json` may say `strict`, and `host` and `api` for a verdict.
+//! `UPDATE_EXPECT=1` rewrites what is expected. `set.json` holds several manifests for resolution; every other document
+//! is read under its own name, `input.json` as the canonical form through `parse`. `options.json` may say `strict`, and
+//! `host` and `api` for a verdict.
 #![allow(
     clippy::disallowed_methods,
     reason = "a test reads files and measures time"
@@ -66,7 +68,7 @@ fn every_case_comes_out_as_expected() {
     );
 }
 
-/// Runs one case; a file that nobody reads is a fault of the case.
+/// Runs one case; a file that is not read is a fault of the case.
 fn run(folder: &Path, schema: &jsonschema::Validator) -> Value {
     let mut files: Vec<String> = fs::read_dir(folder)
         .unwrap()

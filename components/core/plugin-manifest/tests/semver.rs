@@ -1,4 +1,4 @@
-//! Ranges as npm itself judges them: the recorded verdicts of `tests/cases/semver` against ours.
+//! Ranges as npm itself evaluates them: the recorded verdicts of `tests/cases/semver` against ours.
 
 use plugin_manifest::{VersionRange, parse_version};
 

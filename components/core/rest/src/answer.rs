@@ -1,5 +1,5 @@
-//! Answers: a status, headers and a body that is whole, so that its length is known. A chunked answer would be written in pieces and wait
-//! for the peer between them.
+//! Answers: a status, headers and a body that is whole, so that its length is known. A chunked answer would be written
+//! in pieces and wait for the peer between them.
 
 use crate::etag;
 use bytes::Bytes;
@@ -81,7 +81,8 @@ impl Answer {
         self
     }
 
-    /// The HTTP form, with a length where there may be a body. Caches ask again each time unless the answer says otherwise.
+    /// The HTTP form, with a length where there may be a body. Caches ask again each time unless the answer says
+    /// otherwise.
     #[must_use]
     pub fn into_response(self) -> Response<Bytes> {
         let length = self.body.len();
@@ -106,8 +107,8 @@ impl Answer {
     }
 }
 
-/// One page as `{"<name>":[…],"next":key|null}`: `next` is the key with which the following page is asked for. There is none when the page
-/// is not full.
+/// One page as `{"<name>":[…],"next":key|null}`: `next` is the key with which the following page is asked for. There is
+/// none when the page is not full.
 #[must_use]
 pub fn page(name: &str, items: Vec<(String, Value)>, limit: u64) -> Value {
     let next = items

@@ -4,7 +4,8 @@ use crate::{answer::Answer, body::text, etag};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 
-/// A JSON document in both of its forms. Build scripts write it into a component; a native host makes it at its first use.
+/// A JSON document in both of its forms. Build scripts write it into a component; a native host makes it at its first
+/// use.
 #[derive(Debug, Clone)]
 pub struct Document {
     plain: Bytes,

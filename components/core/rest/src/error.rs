@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The body of every error: `{"error","code",…}`. `error` is for people, `code` for programs; further members depend on the code.
+/// The body of every error: `{"error","code",…}`. `error` is for people, `code` for programs; further members depend on
+/// the code.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ErrorBody {
     error: String,
@@ -110,7 +111,8 @@ impl<C: ErrorCode> Error<C> {
         }
     }
 
-    /// The answer: the body, and the headers that follow from status and details (`WWW-Authenticate`, `Allow`, `Retry-After`).
+    /// The answer: the body, and the headers that follow from status and details (`WWW-Authenticate`, `Allow`,
+    /// `Retry-After`).
     #[must_use]
     pub fn answer(&self) -> Answer {
         let status =

@@ -1,4 +1,5 @@
-//! Entity tags (RFC 9110, section 8.8.3). The tag of a resource is its revision, that of a document the digest of its bytes.
+//! Entity tags (RFC 9110, section 8.8.3). The tag of a resource is its revision, that of a document the digest of its
+//! bytes.
 
 /// The strong tag of a revision.
 #[must_use]

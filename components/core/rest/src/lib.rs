@@ -1,7 +1,7 @@
 //! The REST toolkit: what every HTTP interface of this project shares, from percent-decoding to the OpenAPI document.
 //!
-//! It works on values of the `http` crate and does no I/O. A shell reads the request, asks these functions, and writes the [`Answer`]; so the
-//! edge components and the native host answer alike.
+//! It works on values of the `http` crate and does no I/O. A shell reads the request, asks these functions, and writes
+//! the [`Answer`]; so the edge components and the native host answer alike.
 #![forbid(unsafe_code)]
 
 mod answer;

@@ -1,4 +1,5 @@
-//! The OpenAPI 3.1 document, made from operations and schemas. It is made natively, checked in, and served as it is stored.
+//! The OpenAPI 3.1 document, made from operations and schemas. It is made natively, checked in, and served as it is
+//! stored.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,5 @@
-//! Paths: split into segments and percent-decoded once. A decoded segment is never decoded again, so `%252e` stays text.
+//! Paths: split into segments and percent-decoded once. A decoded segment is never decoded again, so `%252e` stays
+//! text.
 
 /// A path, or a query, is not percent-encoded UTF-8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

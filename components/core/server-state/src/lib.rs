@@ -1,6 +1,8 @@
-//! The state of a chat server and of an identity as the directory tells it to gateways: one type from the store to the shard.
+//! The state of a chat server and of an identity as the directory tells it to gateways: one type from the store to the
+//! shard.
 //!
-//! The directory writes these types, gateways read them. A member that a newer directory adds is ignored by an older gateway.
+//! The directory writes these types, gateways read them. A member that a newer directory adds is ignored by an older
+//! gateway.
 #![forbid(unsafe_code)]
 
 use identifiers::{EventName, PluginId, ServerId};
@@ -118,7 +120,8 @@ pub struct EventDefinition {
     pub direction: Direction,
     /// The receivers of the event.
     pub scope: EventScope,
-    /// JSON Schema of the payload as it was sent; a schema sent as JSON text stands here as the value it holds. None: any payload.
+    /// JSON Schema of the payload as it was sent; a schema sent as JSON text stands here as the value it holds. None:
+    /// any payload.
     pub schema: Option<Box<RawValue>>,
     /// Limit of the payload's compact JSON, bytes.
     pub max_payload_bytes: u64,
@@ -148,7 +151,8 @@ pub struct ServerState {
     pub name: String,
     /// Its revision; grows with every change.
     pub revision: u64,
-    /// Revision at which requirements or event definitions changed last: clients need a new snapshot only when this one grows.
+    /// Revision at which requirements or event definitions changed last: clients need a new snapshot only when this one
+    /// grows.
     pub plugins_revision: u64,
     /// Joining needs more than an identity.
     pub private: bool,

@@ -1,4 +1,5 @@
-//! The rules of all types but `identify` and `plugin_event`: presence, membership, chat, typing, voice, forwarding, icons.
+//! The rules of all types but `identify` and `plugin_event`: presence, membership, chat, typing, voice, forwarding,
+//! icons.
 
 use crate::{
     Stop, Turn,
@@ -58,7 +59,8 @@ pub(crate) fn leave(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     })
 }
 
-/// `chat_message`. The sender's name and identity are stamped, unless the client speaks for a plugin that the server knows.
+/// `chat_message`. The sender's name and identity are stamped, unless the client speaks for a plugin that the server
+/// knows.
 pub(crate) fn chat(known: &mut Definitions, turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
     let server_id = turn.server()?;

@@ -1,7 +1,7 @@
 //! [`Definitions`]: the definitions of servers, and the compiled schemas of their events.
 //!
-//! Both are bounded caches: the least recently used entry is removed first, and is requested or compiled again when it is needed. A schema is
-//! compiled at first use; a new revision keeps the compiled schemas whose text did not change.
+//! Both are bounded caches: the least recently used entry is removed first, and is requested or compiled again when it
+//! is needed. A schema is compiled at first use; a new revision keeps the compiled schemas whose text did not change.
 
 use envelope::{
     tape::Tape,

@@ -1,7 +1,9 @@
-//! The validator: [`validate`] turns an envelope and its context into a verdict. It has no side effects; the gateway performs the effects.
+//! The validator: [`validate`] turns an envelope and its context into a verdict. It has no side effects; the gateway
+//! performs the effects.
 //!
-//! It keeps the order of checks, tolerates the omissions of version 1.0 clients, stamps by byte patches and applies the rules of plugin
-//! events. An envelope that no rule allows is refused. The component `envelope-validator` runs this code; tests run it natively as well.
+//! It keeps the order of checks, tolerates the omissions of version 1.0 clients, stamps by byte patches and applies the
+//! rules of plugin events. An envelope that no rule allows is refused. The component `envelope-validator` runs this
+//! code; tests run it natively as well.
 #![forbid(unsafe_code)]
 
 mod content;
@@ -53,8 +55,8 @@ impl Stop {
 
 /// Decides about one envelope: the bytes of one WebSocket text message.
 ///
-/// The answer is [`Verdict::Route`], [`Verdict::Refuse`] with the complete envelope for the sender, or [`Verdict::NeedSnapshot`] when
-/// the server's definitions in the revision of `context` are missing.
+/// The answer is [`Verdict::Route`], [`Verdict::Refuse`] with the complete envelope for the sender, or
+/// [`Verdict::NeedSnapshot`] when the server's definitions in the revision of `context` are missing.
 #[must_use]
 pub fn validate(known: &mut Definitions, context: &Context<'_>, bytes: &[u8]) -> Verdict {
     let mut tape = known.lend_tape();

@@ -1,4 +1,5 @@
-//! `plugin_event`: the checks in their order, then stamping and receivers (`docs/concepts/envelopes.md`, "Plugin events").
+//! `plugin_event`: the checks in their order, then stamping and receivers (`docs/concepts/envelopes.md`, "Plugin
+//! events").
 
 use crate::{
     Stop, Turn,

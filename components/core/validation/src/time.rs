@@ -119,7 +119,8 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 in the Gregorian calendar; years count from March, so that a leap day is the last day of its year.
+/// Days from 1970-01-01 in the Gregorian calendar; years count from March, so that a leap day is the last day of its
+/// year.
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let month_from_march = (month + 9) % 12;

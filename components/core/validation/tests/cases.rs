@@ -121,7 +121,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn arbitrary_bytes_are_judged_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes_are_decided_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut known = definitions();
         prop_assert!(matches!(validate(&mut known, &context(Membership::Joined, Some("s1")), &bytes), Verdict::Refuse(_) | Verdict::Route(_)));
     }

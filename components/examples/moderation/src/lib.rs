@@ -1,6 +1,7 @@
 //! Moderation of chat: masks words, refuses shouting and repetition, marks links.
 //!
-//! [`rules`] is the logic and compiles everywhere; the plugin around it hands messages over and says the outcome in the words of the host.
+//! [`rules`] is the logic and compiles everywhere; the plugin around it hands messages over and says the outcome in the
+//! words of the host.
 
 pub mod rules;
 
@@ -29,7 +30,7 @@ impl Plugin for Moderation {
     }
 
     fn on_chat(&mut self, message: ChatMessage) -> Result<Judgement> {
-        Ok(match self.0.judge(&message.sender_id, &message.text) {
+        Ok(match self.0.moderate(&message.sender_id, &message.text) {
             Outcome::Pass => Judgement::Pass,
             Outcome::Rewrite(text) => Judgement::Rewrite(text),
             Outcome::Flag(reason) => Judgement::Flag(reason),

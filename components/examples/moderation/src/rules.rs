@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// Senders whose last message is remembered.
 const SENDERS_MAX: usize = 1_000;
-/// Letters below which nobody is said to shout.
+/// A message with fewer letters never counts as shouting.
 const LETTERS_MIN: usize = 10;
 
 /// What becomes of a message.
@@ -15,7 +15,7 @@ pub enum Outcome {
     Pass,
     /// It goes on with this text.
     Rewrite(String),
-    /// It goes on, and somebody should look at it.
+    /// It goes on, and is marked for a moderator.
     Flag(String),
     /// It goes no further.
     Refuse(String),
@@ -59,7 +59,7 @@ impl Rules {
     }
 
     /// Judges one message.
-    pub fn judge(&mut self, sender: &str, text: &str) -> Outcome {
+    pub fn moderate(&mut self, sender: &str, text: &str) -> Outcome {
         if self.is_shouted(text) {
             return Outcome::Refuse(format!("more than {} % capitals", self.capitals_percent));
         }
@@ -134,24 +134,24 @@ mod tests {
     fn words_are_masked_whole_and_in_any_case() {
         let mut rules = Rules::new(&json!({"masked": "darn, heck"})).unwrap();
         assert_eq!(
-            rules.judge("ann", "Oh DARN, what the heck! darned"),
+            rules.moderate("ann", "Oh DARN, what the heck! darned"),
             Outcome::Rewrite("Oh ****, what the ****! darned".into())
         );
-        assert_eq!(rules.judge("ann", "fine"), Outcome::Pass);
+        assert_eq!(rules.moderate("ann", "fine"), Outcome::Pass);
     }
 
     #[test]
     fn shouting_and_repetition_are_refused_and_links_flagged() {
         let mut rules = Rules::new(&json!({"repeats": 2})).unwrap();
         assert!(matches!(
-            rules.judge("ann", "LISTEN TO ME NOW"),
+            rules.moderate("ann", "LISTEN TO ME NOW"),
             Outcome::Refuse(_)
         ));
-        assert_eq!(rules.judge("ben", "hi"), Outcome::Pass);
-        assert_eq!(rules.judge("ben", "hi"), Outcome::Pass);
-        assert!(matches!(rules.judge("ben", "hi"), Outcome::Refuse(_)));
+        assert_eq!(rules.moderate("ben", "hi"), Outcome::Pass);
+        assert_eq!(rules.moderate("ben", "hi"), Outcome::Pass);
+        assert!(matches!(rules.moderate("ben", "hi"), Outcome::Refuse(_)));
         assert!(matches!(
-            rules.judge("ben", "see https://example.org"),
+            rules.moderate("ben", "see https://example.org"),
             Outcome::Flag(_)
         ));
         assert!(

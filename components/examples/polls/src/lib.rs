@@ -1,7 +1,8 @@
 //! Polls: a question with up to twenty answers, votes by plugin event, results over a route and to everybody.
 //!
-//! `POST /api/plugins/route/polls/` with `{"server","question","choices"}` asks; `GET …/<poll>` shows. A client votes with the plugin event
-//! `vote` of this plugin, `{"poll","choice"}`; the vote is consumed here, and everybody on the server hears `results`.
+//! `POST /api/plugins/route/polls/` with `{"server","question","choices"}` asks; `GET …/<poll>` shows. A client votes
+//! with the plugin event `vote` of this plugin, `{"poll","choice"}`; the vote is consumed here, and everybody on the
+//! server hears `results`.
 
 pub mod poll;
 

@@ -1,4 +1,5 @@
-//! The world `filter`: hands the bytes of an envelope to [`crate::words`] and says the outcome in the words of the contract.
+//! The world `filter`: hands the bytes of an envelope to [`crate::words`] and says the outcome in the words of the
+//! contract.
 #![allow(unsafe_code, unreachable_pub, missing_docs, reason = "generated code")]
 
 use crate::words::{self, Outcome};
@@ -15,7 +16,7 @@ struct WordFilter;
 
 impl Guest for WordFilter {
     fn judge(_: Context, envelope: Vec<u8>) -> Verdict {
-        match words::judge(&envelope) {
+        match words::filter(&envelope) {
             Outcome::Pass => Verdict::Pass,
             Outcome::Rewrite(bytes) => Verdict::Rewrite(bytes),
             Outcome::Refuse { code, reply } => Verdict::Refuse(Refusal {

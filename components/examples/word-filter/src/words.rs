@@ -1,7 +1,7 @@
 //! Which words are masked, which are refused, and where they are looked for.
 //!
-//! The message of a `chat_message` is a text, or an object with the text `content` or `text`. Only masked letters change; every other byte
-//! of the envelope stays as it was written.
+//! The message of a `chat_message` is a text, or an object with the text `content` or `text`. Only masked letters
+//! change; every other byte of the envelope stays as it was written.
 
 use envelope::Envelope;
 use std::borrow::Cow;
@@ -29,7 +29,7 @@ pub enum Outcome {
 
 /// Looks at one envelope.
 #[must_use]
-pub fn judge(bytes: &[u8]) -> Outcome {
+pub fn filter(bytes: &[u8]) -> Outcome {
     let Ok(envelope) = Envelope::decode(bytes) else {
         return Outcome::Pass;
     };
@@ -116,7 +116,7 @@ fn runs(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, judge, mask};
+    use super::{Outcome, filter, mask};
 
     #[test]
     fn whole_words_are_masked_whatever_their_case() {
@@ -128,11 +128,11 @@ mod tests {
 
     #[test]
     fn only_the_letters_of_the_message_change() {
-        let outcome = judge(br#"{ "type":"chat_message", "x": [1, 2],"message":"what the \u0068eck", "senderName" : "darn"}"#);
+        let outcome = filter(br#"{ "type":"chat_message", "x": [1, 2],"message":"what the \u0068eck", "senderName" : "darn"}"#);
         let expected = br#"{ "type":"chat_message", "x": [1, 2],"message":"what the ****", "senderName" : "darn"}"#;
         assert_eq!(outcome, Outcome::Rewrite(expected.to_vec()));
         let nested =
-            judge(br#"{"type":"chat_message","message":{"id":7,"content":"darn","text":"darn"}}"#);
+            filter(br#"{"type":"chat_message","message":{"id":7,"content":"darn","text":"darn"}}"#);
         assert_eq!(
             nested,
             Outcome::Rewrite(
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn refused_words_stop_the_message() {
         let Outcome::Refuse { code, reply } =
-            judge(br#"{"type":"chat_message","message":"get FreeCoins now","requestId":"r1"}"#)
+            filter(br#"{"type":"chat_message","message":"get FreeCoins now","requestId":"r1"}"#)
         else {
             panic!("must be refused")
         };
@@ -170,7 +170,7 @@ mod tests {
             b"darn",
         ] {
             assert_eq!(
-                judge(bytes),
+                filter(bytes),
                 Outcome::Pass,
                 "{}",
                 String::from_utf8_lossy(bytes)

@@ -48,8 +48,8 @@ pub(crate) async fn users(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::ok(&json!({"users": users, "next": next})))
 }
 
-/// `GET /api/internal/changes`: the feed above `after`. `reset` says that `after` is older than what is kept or newer than what there is, so
-/// that the gateway has to read everything anew.
+/// `GET /api/internal/changes`: the feed above `after`. `reset` says that `after` is older than what is kept or newer
+/// than what there is, so that the gateway has to read everything anew.
 pub(crate) async fn changes(call: &Call) -> Result<Answer, Refusal> {
     let after = call.number("after", 0, i64::MAX as u64)?;
     let limit = call.limit_of(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX)?;

@@ -447,7 +447,8 @@ pub(crate) async fn approve(call: &Call) -> Result<Answer, Refusal> {
     )
 }
 
-/// `POST /api/servers/{serverId}/join-requests/{userId}/refuse`, and `DELETE` of the request, which its maker may do too.
+/// `POST /api/servers/{serverId}/join-requests/{userId}/refuse`, and `DELETE` of the request, which its maker may do
+/// too.
 pub(crate) async fn refuse(call: &Call) -> Result<Answer, Refusal> {
     let (id, user) = (call.server_id()?, call.user_id(1)?);
     let want = Want::One(Kind::Request, user.as_str().to_owned());

@@ -1,5 +1,5 @@
-//! What the routes do: read, decide (`directory`), commit, answer. A handler may run several times for one request: when what it decided on
-//! has changed by the commit, it is called again.
+//! What the routes do: read, decide (`directory`), commit, answer. A handler may run several times for one request:
+//! when what it decided on has changed by the commit, it is called again.
 
 pub(crate) mod internal;
 pub(crate) mod joining;

@@ -154,8 +154,8 @@ async fn answer(call: &Call, user: &UserId, transaction: Transaction) -> Result<
     Ok(Answer::ok(&view))
 }
 
-/// `PUT /api/internal/users/{userId}/key`: a gateway binds a key that it saw proven. Another key that is bound already stands in the way,
-/// unless the gateway says with `add` that the identity was proven otherwise.
+/// `PUT /api/internal/users/{userId}/key`: a gateway binds a key that it saw proven. Another key that is bound already
+/// stands in the way, unless the gateway says with `add` that the identity was proven otherwise.
 pub(crate) async fn bind(call: &Call) -> Result<Answer, Refusal> {
     let user = call.user_id(0)?;
     let mut body = call.body()?;

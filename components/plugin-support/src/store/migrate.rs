@@ -1,5 +1,6 @@
-//! The schema and its versions. Migrations run forward only, one after another, each statement safe to run twice, because two instances may
-//! start at once. A schema newer than known is never touched: every request is then answered with `DATABASE_NEWER`.
+//! The schema and its versions. Migrations run forward only, one after another, each statement safe to run twice,
+//! because two instances may start at once. A schema newer than known is never touched: every request is then answered
+//! with `DATABASE_NEWER`.
 
 use super::{Fault, Store};
 use std::cell::Cell;

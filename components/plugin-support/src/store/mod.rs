@@ -1,11 +1,13 @@
-//! Where the directory lives: one small trait, [`Database`], that runs a statement; two implementations; and the queries, which they share.
+//! Where the directory lives: one small trait, [`Database`], that runs a statement; two implementations; and the
+//! queries, which they share.
 //!
-//! **One statement, one transaction.** Requests run side by side in one instance (up to 16) and in several instances, and a platform may
-//! hand the same connection to all of them or a new one for each statement. `BEGIN … COMMIT` over such a connection would mix the
-//! statements of strangers, so there is none: each change is a single statement, and the database makes it atomic. On SQLite it is an
-//! `INSERT` into the view `mutation`, whose `INSTEAD OF` trigger checks, edits, bumps the revision, writes the feed and the audit, or raises
-//! and leaves nothing behind; on PostgreSQL it is one call of a function that does the same. Each read of a scope is one statement too,
-//! so that it sees one moment. What was read may have changed by the commit: the transaction carries checks for that, and the caller
+//! **One statement, one transaction.** Requests run side by side in one instance (up to 16) and in several instances,
+//! and a platform may hand the same connection to all of them or a new one for each statement. `BEGIN … COMMIT` over
+//! such a connection would mix the statements of strangers, so there is none: each change is a single statement, and
+//! the database makes it atomic. On SQLite it is an `INSERT` into the view `mutation`, whose `INSTEAD OF` trigger
+//! checks, edits, bumps the revision, writes the feed and the audit, or raises and leaves nothing behind; on PostgreSQL
+//! it is one call of a function that does the same. Each read of a scope is one statement too, so that it sees one
+//! moment. What was read may have changed by the commit: the transaction carries checks for that, and the caller
 //! decides anew ([`Fault::Changed`]).
 
 mod migrate;

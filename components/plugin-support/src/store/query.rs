@@ -195,7 +195,8 @@ impl Store {
         })
     }
 
-    /// One page of the identities that something is known of, by id: owners, holders of roles, and identities with a scope of their own.
+    /// One page of the identities that something is known of, by id: owners, holders of roles, and identities with a
+    /// scope of their own.
     pub(crate) async fn known_users(&self, after: &str, limit: u64) -> Result<Vec<String>, Fault> {
         let branches = [
             "SELECT DISTINCT owner AS id FROM scope WHERE owner > ?1 ORDER BY id LIMIT ?2",
@@ -287,8 +288,8 @@ impl Store {
         Ok(rows.iter().filter(|row| row.len() == 9).map(read).collect())
     }
 
-    /// Counts an attempt within the current window of [`ATTEMPT_WINDOW_MS`]; one statement, so that parallel attempts are all counted.
-    /// Returns how many there were in this window, this one included.
+    /// Counts an attempt within the current window of [`ATTEMPT_WINDOW_MS`]; one statement, so that parallel attempts
+    /// are all counted. Returns how many there were in this window, this one included.
     pub(crate) async fn attempt(&self, bucket: &str, now_ms: u64) -> Result<u64, Fault> {
         let window = now_ms - now_ms % ATTEMPT_WINDOW_MS;
         let statement = "INSERT INTO attempt (bucket, window_ms, count) VALUES (?1, ?2, 1) ON CONFLICT (bucket) DO UPDATE SET \
@@ -407,7 +408,8 @@ fn head(cells: &[Cell]) -> Option<Head> {
     })
 }
 
-/// As [`head`]; the document of a user must be readable, because a lock that is not read is no lock. (`Server::of` sees to those of servers.)
+/// As [`head`]; the document of a user must be readable, because a lock that is not read is no lock. (`Server::of` sees
+/// to those of servers.)
 fn sound_head(scope: &Scope, cells: &[Cell]) -> Result<Option<Head>, Fault> {
     let head = head(cells);
     match (scope, &head) {

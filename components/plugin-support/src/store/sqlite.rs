@@ -1,10 +1,10 @@
 //! `spin:sqlite`: the platform's embedded database.
 //!
-//! Statements run through the interface's synchronous `execute`: one call to the host for a whole result. The streaming form needs a stream
-//! and a future for each statement, which costs more than the statements of this store themselves.
+//! Statements run through the interface's synchronous `execute`: one call to the host for a whole result. The streaming
+//! form needs a stream and a future for each statement, which costs more than the statements of this store themselves.
 //!
-//! One connection per instance is opened and shared by its requests, which is safe because each statement stands alone; it is dropped after
-//! an error that is not a rule's, so that the next request opens a new one.
+//! One connection per instance is opened and shared by its requests, which is safe because each statement stands alone;
+//! it is dropped after an error that is not a rule's, so that the next request opens a new one.
 
 use super::{Cell, Database, Fault, Row};
 use spin_sdk::sqlite::{

@@ -1,5 +1,5 @@
-//! Which keys of `spin.toml` this host supports. Every other key that Spin would act on is refused by name; keys that only concern tools
-//! are skipped.
+//! Which keys of `spin.toml` this host supports. Every other key that Spin would act on is refused by name; keys that
+//! only concern tools are skipped.
 
 use toml::{Table, Value};
 

@@ -1,6 +1,7 @@
 //! `spin.toml`, manifest version 2, as far as this host runs it: component sources are files, triggers are HTTP.
 //!
-//! A [`Manifest`] holds only keys that this host supports ([`keys`]), and its triggers and dependencies name components that exist.
+//! A [`Manifest`] holds only keys that this host supports ([`keys`]), and its triggers and dependencies name components
+//! that exist.
 
 mod keys;
 

@@ -1,7 +1,9 @@
-//! `allowed_outbound_hosts`: which hosts a component may reach, in Spin's pattern grammar. What no pattern allows is denied.
+//! `allowed_outbound_hosts`: which hosts a component may reach, in Spin's pattern grammar. What no pattern allows is
+//! denied.
 //!
-//! A pattern is `scheme://host[:port]`. Scheme: a word or `*`. Host: a name, an address, `*.domain`, a network such as `10.0.0.0/8`, or
-//! `*`. Port: a number, `a..b` (end excluded) or `*`; without one the scheme's own port. Names are compared before they are resolved.
+//! A pattern is `scheme://host[:port]`. Scheme: a word or `*`. Host: a name, an address, `*.domain`, a network such as
+//! `10.0.0.0/8`, or `*`. Port: a number, `a..b` (end excluded) or `*`; without one the scheme's own port. Names are
+//! compared before they are resolved.
 
 use std::{net::IpAddr, ops::Range};
 use thiserror::Error;

@@ -1,7 +1,7 @@
 //! Outbound HTTP of components: the hook behind `wasi:http/client`.
 //!
-//! One client with pooled connections serves all components. Each request needs a pattern that allows it; redirects are left to the
-//! component. Answers are bounded in bytes and time.
+//! One client with pooled connections serves all components. Each request needs a pattern that allows it; redirects are
+//! left to the component. Answers are bounded in bytes and time.
 
 use super::allowed::AllowedHosts;
 use bytes::Bytes;

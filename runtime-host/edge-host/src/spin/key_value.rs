@@ -1,5 +1,5 @@
-//! `spin:key-value`: stores that the manifest grants, each a SQLite file in the data directory. A write is on disk before it is answered;
-//! keys and values are bounded.
+//! `spin:key-value`: stores that the manifest grants, each a SQLite file in the data directory. A write is on disk
+//! before it is answered; keys and values are bounded.
 
 use super::{
     bindings::spin::key_value::key_value::{Error, Host, HostStore, HostStoreWithStore},

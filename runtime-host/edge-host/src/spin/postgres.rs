@@ -1,5 +1,5 @@
-//! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants. Results are bounded in bytes, statements in
-//! time, and no error text contains a password.
+//! `spin:postgres`: connections to the PostgreSQL servers that `allowed_outbound_hosts` grants. Results are bounded in
+//! bytes, statements in time, and no error text contains a password.
 #![allow(clippy::result_large_err, reason = "the error is a type of the WIT")]
 
 use super::{
@@ -242,7 +242,8 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
             })
             .await
         });
-        // As in Spin, a statement that the server refuses fails the call itself; what happens later arrives in the future.
+        // As in Spin, a statement that the server refuses fails the call itself; what happens later arrives in the
+        // future.
         let Ok(columns) = columns.await else {
             let result = running.await?;
             return Ok(Err(result.err().unwrap_or_else(|| {

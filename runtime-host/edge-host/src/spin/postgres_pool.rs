@@ -1,7 +1,7 @@
 //! Pools of PostgreSQL connections, one per address, and the check of addresses against the allow-list.
 //!
-//! A connection serves one component connection at a time, and is cleaned of its transaction, settings and temporary tables before the next
-//! one.
+//! A connection serves one component connection at a time, and is cleaned of its transaction, settings and temporary
+//! tables before the next one.
 
 use crate::network::allowed::AllowedHosts;
 use anyhow::{Result, anyhow, bail};

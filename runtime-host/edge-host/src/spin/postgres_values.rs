@@ -1,5 +1,5 @@
-//! Values between `spin:postgres` and the wire of PostgreSQL. A value that cannot be converted exactly is an error or `unsupported`, never a
-//! different value.
+//! Values between `spin:postgres` and the wire of PostgreSQL. A value that cannot be converted exactly is an error or
+//! `unsupported`, never a different value.
 
 use super::bindings::spin::postgres::postgres::{
     DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,

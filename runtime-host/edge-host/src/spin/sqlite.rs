@@ -1,7 +1,8 @@
 //! `spin:sqlite`: databases that the manifest grants, each a file in the data directory.
 //!
-//! The streaming forms behave as in Spin: columns come first, a failure arrives in the future. Rows are not held back by a slow reader,
-//! so a statement never waits for its component. SQL that may wait or take long runs off the async threads.
+//! The streaming forms behave as in Spin: columns come first, a failure arrives in the future. Rows are not held back
+//! by a slow reader, so a statement never waits for its component. SQL that may wait or take long runs off the async
+//! threads.
 
 use super::{
     bindings::spin::sqlite::sqlite::{

@@ -1,5 +1,5 @@
-//! The manifest parser against `tests/cases/spin-manifest/<case>.toml`; `<case>.expect` holds `ok` or the whole refusal.
-//! `UPDATE_EXPECT=1` writes the expectations.
+//! The manifest parser against `tests/cases/spin-manifest/<case>.toml`; `<case>.expect` holds `ok` or the whole
+//! refusal. `UPDATE_EXPECT=1` writes the expectations.
 
 use edge_host::manifest::Manifest;
 use std::path::Path;

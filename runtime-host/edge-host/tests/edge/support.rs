@@ -21,7 +21,8 @@ pub(crate) struct App {
     pub(crate) host: EdgeHost,
 }
 
-/// A manifest with one component `probe` (the guest) on `/probe/...`, whose entry ends with `grants`; `head` comes before it.
+/// A manifest with one component `probe` (the guest) on `/probe/...`, whose entry ends with `grants`; `head` comes
+/// before it.
 pub(crate) fn probe_manifest(head: &str, grants: &str) -> String {
     let source = guest("http-probe");
     format!(

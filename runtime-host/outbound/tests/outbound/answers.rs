@@ -168,14 +168,14 @@ async fn what_is_no_http_or_ends_early_is_unavailable() {
         "denied",
         "127.0.0.3 is not public here"
     );
-    let unknown = send(&plain(), Request::get("http://nobody.example/"))
+    let unknown = send(&plain(), Request::get("http://unknown.example/"))
         .await
         .unwrap_err();
     assert_eq!(
         (unknown.code(), &*unknown.to_string()),
         (
             "unavailable",
-            "nobody.example cannot be reached: no such name"
+            "unknown.example cannot be reached: no such name"
         )
     );
 }

@@ -1,4 +1,5 @@
-//! What never gets as far as a connection: literals, spellings, names, rebinding, ports, headers, capability, rates (cases 79 to 82, 84 to 86).
+//! What never gets as far as a connection: literals, spellings, names, rebinding, ports, headers, capability, rates
+//! (cases 79 to 82, 84 to 86).
 
 use crate::support::{
     PRIVATE, PUBLIC, Reply, ScriptedResolver, Server, anything, client, rule, send,
@@ -72,7 +73,7 @@ async fn one_forbidden_address_among_many_forbids_them_all() {
 }
 
 #[tokio::test]
-async fn a_name_that_changes_its_address_is_connected_to_where_it_was_judged() {
+async fn a_name_that_changes_its_address_is_connected_to_where_it_was_checked() {
     let public = Server::start(PUBLIC, |request| {
         if request.starts_with("GET /again") {
             Reply::redirect(302, "/there")
@@ -97,7 +98,7 @@ async fn a_name_that_changes_its_address_is_connected_to_where_it_was_judged() {
     assert_eq!(
         rule(&client, &format!("{url}/again")).await,
         "loopback",
-        "a redirect looks and judges again"
+        "a redirect resolves and checks again"
     );
     assert_eq!(
         (public.accepted(), forbidden.accepted(), resolver.asked()),

@@ -1,9 +1,10 @@
-//! Servers that answer by script and count their visitors, a resolver that answers by script, and a judge that calls two addresses public.
+//! Servers that answer by script and count their visitors, a resolver that answers by script, and a policy that takes
+//! two addresses for public.
 
 use capability::{Decision, Reason};
 use egress::{Destination, Guard, Refused};
 use http::Method;
-use outbound::{Account, Client, Config, Failed, Judge, Request, Resolve, Resolving, Response};
+use outbound::{Account, Client, Config, Failed, Policy, Request, Resolve, Resolving, Response};
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -22,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What is reachable.
 pub(crate) const PUBLIC: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
-/// Reachable as well, and nobody listens there.
+/// Reachable as well, without a listener.
 pub(crate) const EMPTY: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 4));
 /// What is not.
 pub(crate) const PRIVATE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -32,7 +33,7 @@ pub(crate) const PRIVATE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub(crate) enum Reply {
     /// These bytes, then the end.
     Bytes(Vec<u8>),
-    /// These bytes, and then the second ones again and again until nobody reads.
+    /// These bytes, and then the second ones again and again until the reader is gone.
     Endless(Vec<u8>, Vec<u8>),
     /// These bytes, and then nothing more, with the connection left open.
     Silence(Vec<u8>),
@@ -147,7 +148,7 @@ async fn serve(
     }
     let request = String::from_utf8_lossy(&request).into_owned();
     seen.lock().unwrap().push(request.clone());
-    // Whoever hangs up early makes these fail; what came of it is what the client says.
+    // A client that hangs up early makes these fail; the test looks at what the client says.
     match script(&request) {
         Reply::Bytes(bytes) => drop(stream.write_all(&bytes).await),
         Reply::Endless(head, more) => {
@@ -220,7 +221,7 @@ impl Resolve for ScriptedResolver {
 /// The guard of the product, with two loopback addresses called public.
 pub(crate) struct Loopback(pub(crate) Guard);
 
-impl Judge for Loopback {
+impl Policy for Loopback {
     fn check(&self, to: &Destination) -> Result<(), Refused> {
         if to.address().is_some_and(is_public) {
             Ok(())

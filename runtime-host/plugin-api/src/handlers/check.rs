@@ -104,7 +104,8 @@ pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Respon
     })))
 }
 
-/// `GET /api/capabilities`: what the operator's policy alone says about each capability of a plugin that declares all of them.
+/// `GET /api/capabilities`: what the operator's policy alone says about each capability of a plugin that declares all
+/// of them.
 pub(crate) async fn policy(api: &PluginApi, _call: Call) -> Result<Response<Body>, Refusal> {
     let policy = api.plugins.policy();
     let declared = PluginRules {
@@ -146,8 +147,8 @@ struct KillBody {
     off: bool,
 }
 
-/// `POST /api/plugins/kill-switch`. A switch that the environment has thrown cannot be undone here; one that is thrown here
-/// outlasts a restart of the host.
+/// `POST /api/plugins/kill-switch`. A switch that the environment has thrown cannot be undone here; one that is thrown
+/// here outlasts a restart of the host.
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;
     let by = call.caller.name();

@@ -84,7 +84,7 @@ fn line(entry: &LogEntry) -> Value {
     shown
 }
 
-/// Somebody who follows a log.
+/// A client that follows a log.
 struct Follower {
     plugin: String,
     level: Level,

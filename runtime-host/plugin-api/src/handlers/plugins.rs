@@ -91,7 +91,8 @@ fn entry(summary: &Summary) -> Value {
     })
 }
 
-/// `GET /api/plugins/{pluginId}/bundle.js`: the file `bundle.js` in the plugin's own folder, or an entry point that is a script.
+/// `GET /api/plugins/{pluginId}/bundle.js`: the file `bundle.js` in the plugin's own folder, or an entry point that is
+/// a script.
 pub(crate) async fn bundle(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let missing = || {
         Refusal::new(

@@ -1,6 +1,6 @@
 //! A plugin's settings: shown without secrets, changed one by one.
 //!
-//! Invariant: a value that the manifest's setting does not admit is not kept, and a secret is never part of an answer.
+//! A value that the manifest's setting does not admit is not stored, and a secret is never part of an answer.
 
 use crate::{
     PluginApi,
@@ -52,7 +52,7 @@ fn shorten(key: &str) -> String {
     key.chars().take(64).collect()
 }
 
-/// Each setting of the manifest, its value, and whether somebody set it.
+/// Each setting of the manifest, its value, and whether it was set.
 fn shown(manifest: &Manifest, set: &Map<String, Value>) -> Value {
     let settings: Map<String, Value> = manifest
         .settings
@@ -66,7 +66,8 @@ fn shown(manifest: &Manifest, set: &Map<String, Value>) -> Value {
     json!({"plugin": manifest.id.as_str(), "settings": settings})
 }
 
-/// Whether a setting admits a value; the rule that it breaks, to be read after its name. A setting in a form that is not known admits all.
+/// Whether a setting admits a value; the rule that it breaks, to be read after its name. A setting in a form that is
+/// not known admits all.
 fn fits(setting: &Value, value: &Value) -> Result<(), String> {
     let bound = |name: &str| setting.get(name).and_then(Value::as_f64);
     let within = |measure: f64, low: &str, high: &str, what: &str| match (bound(low), bound(high)) {

@@ -148,7 +148,7 @@ async fn nothing_in_a_path_leads_out() {
             .0,
         404
     );
-    // Decoded once: what is left of a doubly encoded name is a name that nobody has.
+    // Decoded once: what is left of a doubly encoded name is a name that no plugin has.
     assert_eq!(
         ground
             .admin("GET", "/api/plugins/%252e%252e/bundle.js", Value::Null)

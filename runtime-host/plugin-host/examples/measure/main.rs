@@ -5,7 +5,8 @@
 //! cargo run --release -p plugin-host --example measure -- plugins target/wasm32-wasip2/component /tmp/cache 100 three
 //! ```
 //!
-//! With `--json` the last line holds all of it for programs. The command `install` writes plugins into a plugins directory; the command `compile-plugin` is what the plugin host runs to compile.
+//! With `--json` the last line holds all of it for programs. The command `install` writes plugins into a plugins
+//! directory; the command `compile-plugin` is what the plugin host runs to compile.
 
 mod plugins;
 mod validators;

@@ -1,7 +1,8 @@
-//! What the plugin host costs: an instance, an event into a plugin and back, and the question whether anybody listens.
+//! What the plugin host costs: an instance, an event into a plugin and back, and the question whether any plugin
+//! listens.
 //!
-//! Everything goes the way it goes in the host: the dispatch, the mailbox, the instance's task, the reply. All of it runs on one thread, and
-//! the processor time of the whole process counts, which is more than the call alone.
+//! Everything goes the way it goes in the host: the dispatch, the mailbox, the instance's task, the reply. All of it
+//! runs on one thread, and the processor time of the whole process counts, which is more than the call alone.
 
 use crate::process_cpu_ns;
 use anyhow::{Context as _, Result, ensure};

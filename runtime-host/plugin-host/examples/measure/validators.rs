@@ -1,5 +1,6 @@
-//! What a call into a validator costs, and what its instance costs. A name measures that case alone, which is of use under a profiler. The JSON
-//! also holds the schema and the events themselves, so that others can be measured with them.
+//! What a call into a validator costs, and what its instance costs. A name measures that case alone, which is of use
+//! under a profiler. The JSON also holds the schema and the events themselves, so that others can be measured with
+//! them.
 
 use crate::cpu_ns;
 use envelope::{

@@ -1,8 +1,9 @@
-//! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}`: which plugins are enabled, for editing by hand and
-//! for older tools.
+//! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}`: which plugins are enabled,
+//! for editing by hand and for older tools.
 //!
-//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole, and one that cannot be parsed
-//! changes nothing. A plugin that was disabled after repeated crashes is not enabled by an older entry.
+//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole, and
+//! one that cannot be parsed changes nothing. A plugin that was disabled after repeated crashes is not enabled by an
+//! older entry.
 
 use crate::Plugins;
 use anyhow::{Context, Result, ensure};

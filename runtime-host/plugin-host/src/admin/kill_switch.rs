@@ -1,4 +1,5 @@
-//! Kill switches that are set while the host runs. They are durable; what the environment has switched off cannot be switched on here.
+//! Kill switches that are set while the host runs. They are durable; what the environment has switched off cannot be
+//! switched on here.
 
 use crate::{AdminError, Plugins, now_ms};
 use anyhow::Result;
@@ -20,7 +21,8 @@ pub enum KillSwitchError {
 }
 
 impl Plugins {
-    /// Puts the switches in place that were thrown before the last end of the host; to be called before anything is started.
+    /// Puts the switches in place that were thrown before the last end of the host; to be called before anything is
+    /// started.
     ///
     /// # Errors
     /// The store cannot be used.

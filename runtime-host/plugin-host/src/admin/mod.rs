@@ -22,7 +22,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 impl Plugins {
-    /// Enables a plugin and approves what its manifest requests now. Waits at most [`bounds::ENABLE_WAIT_MS`] for it to become active.
+    /// Enables a plugin and approves what its manifest requests now. Waits at most [`bounds::ENABLE_WAIT_MS`] for it to
+    /// become active.
     ///
     /// # Errors
     /// [`AdminError`].
@@ -226,8 +227,8 @@ impl Plugins {
         self.host.policy.load_full()
     }
 
-    /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it. Never fails: what goes wrong is
-    /// an answer.
+    /// Answers a request on a plugin's route: `segment` names the route, `path` is what follows it. Never fails: what
+    /// goes wrong is an answer.
     pub async fn route(
         &self,
         segment: &str,
@@ -266,7 +267,8 @@ impl Plugins {
         }
     }
 
-    /// Makes an instance of a running plugin, asks nothing of it and lets it go. For measurements of what an instance costs.
+    /// Makes an instance of a running plugin, asks nothing of it and lets it go. For measurements of what an instance
+    /// costs.
     ///
     /// # Errors
     /// [`AdminError::Conflict`] where the plugin does not run or its component cannot start.

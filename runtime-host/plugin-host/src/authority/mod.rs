@@ -1,7 +1,8 @@
-//! What one plugin may do now: manifest, grants and the operator's policy, evaluated at every call that needs a capability.
+//! What one plugin may do now: manifest, grants and the operator's policy, evaluated at every call that needs a
+//! capability.
 //!
-//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Every decision is in the audit log, where
-//! equal allowed ones of a minute are one entry with a count.
+//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Every decision is
+//! in the audit log, where equal allowed ones of a minute are one entry with a count.
 
 pub(crate) mod quota;
 pub(crate) mod rules;
@@ -137,7 +138,8 @@ impl Authority {
 
     /// Requests consent; equal requests are one.
     pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
-        // Consent is requested for a host by name, and for any other target as a whole: one request for each key would be too many.
+        // Consent is requested for a host by name, and for any other target as a whole: one request for each key would
+        // be too many.
         let target = match (asked.target.host, asked.target.port) {
             (Some(host), Some(port)) => Target::host(host, port).to_string(),
             (Some(host), None) => host.to_owned(),

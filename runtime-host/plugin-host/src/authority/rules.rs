@@ -43,7 +43,8 @@ pub(crate) fn settings(manifest: &Manifest, set: &Map<String, Value>) -> Map<Str
     values.collect()
 }
 
-/// What a person approves: the capabilities and the plugins that are needed. A plugin that asks for more later is asked about again.
+/// What a person approves: the capabilities and the plugins that are needed. A plugin that asks for more later is asked
+/// about again.
 pub(crate) fn approval(manifest: &Manifest) -> String {
     let mut capabilities: Vec<Value> = manifest
         .capabilities
@@ -61,7 +62,8 @@ pub(crate) fn approval(manifest: &Manifest) -> String {
     json!({"capabilities": capabilities, "requires": requires}).to_string()
 }
 
-/// Whether `approved` covers what the manifest asks for: the same required plugins, and no capability that was not there.
+/// Whether `approved` covers what the manifest asks for: the same required plugins, and no capability that was not
+/// there.
 pub(crate) fn is_approved(manifest: &Manifest, approved: &str) -> bool {
     let parts = |text: &str| {
         serde_json::from_str::<Value>(text)

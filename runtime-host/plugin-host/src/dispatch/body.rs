@@ -1,4 +1,5 @@
-//! Bodies of requests on a plugin's route: read from the client when the plugin reads, sent to the client as the plugin writes.
+//! Bodies of requests on a plugin's route: read from the client when the plugin reads, sent to the client as the plugin
+//! writes.
 //!
 //! At most [`bounds::BODY_PIECES_MAX`] pieces wait for a slow client; then the plugin's writes wait.
 

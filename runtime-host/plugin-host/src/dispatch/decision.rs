@@ -50,8 +50,8 @@ impl AwaitedDecision {
         }
     }
 
-    /// Milliseconds that one call of a plugin may take. It does not shrink while a job waits in a mailbox: a call that is started late is
-    /// not the plugin's fault.
+    /// Milliseconds that one call of a plugin may take. It does not shrink while a job waits in a mailbox: a call that
+    /// is started late is not the plugin's fault.
     pub(crate) fn call_ms(&self) -> u64 {
         bounds::ACTION_DEADLINE_MS.min(self.limit.as_millis() as u64)
     }

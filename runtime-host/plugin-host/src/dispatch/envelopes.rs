@@ -1,7 +1,7 @@
 //! The dispatch of envelopes to plugins.
 //!
-//! Readers take a snapshot of the table without locking, and one bit for each topic makes an envelope without subscribers free. The table is
-//! replaced as a whole; a dispatch that began with the old one ends with it.
+//! Readers take a snapshot of the table without locking, and one bit for each topic makes an envelope without
+//! subscribers free. The table is replaced as a whole; a dispatch that began with the old one ends with it.
 
 use crate::{
     bindings::exports::jackfield::plugin::{
@@ -95,8 +95,8 @@ impl Dispatch {
                 .any(Listener::may_moderate)
     }
 
-    /// Delivers an event to the plugin that it belongs to, which decides about it if a decision is awaited. False: the plugin's mailbox is
-    /// full or too many decisions are pending; then no decision is sent.
+    /// Delivers an event to the plugin that it belongs to, which decides about it if a decision is awaited. False: the
+    /// plugin's mailbox is full or too many decisions are pending; then no decision is sent.
     #[must_use]
     pub(crate) fn event(
         &self,

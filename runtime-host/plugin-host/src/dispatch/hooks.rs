@@ -1,7 +1,7 @@
 //! The host's hooks, called on running plugins.
 //!
-//! Informational hooks run side by side. The others run in load order, each with the output that the plugins before it left; `block` or `deny`
-//! ends the round.
+//! Informational hooks run side by side. The others run in load order, each with the output that the plugins before it
+//! left; `block` or `deny` ends the round.
 
 use crate::{
     AdminError, Plugins,
@@ -56,7 +56,8 @@ fn deadline_ms(hook: &str) -> u64 {
 }
 
 impl Plugins {
-    /// Runs a hook: every running plugin whose manifest names it is called. No plugin is called while a kill switch skips hooks.
+    /// Runs a hook: every running plugin whose manifest names it is called. No plugin is called while a kill switch
+    /// skips hooks.
     ///
     /// # Errors
     /// [`AdminError::NotFound`] for a hook that does not exist.

@@ -1,7 +1,7 @@
 //! What is handed to running plugins: envelopes, requests on their routes, tools and hooks.
 //!
-//! All of it starts at the table of running plugins, which is replaced as a whole when a plugin starts or stops. A call that began with the
-//! old table ends with it.
+//! All of it starts at the table of running plugins, which is replaced as a whole when a plugin starts or stops. A call
+//! that began with the old table ends with it.
 
 pub(crate) mod body;
 mod bridge;

@@ -1,7 +1,7 @@
 //! Chat messages before the plugins that moderate them.
 //!
-//! A plugin that fails is passed over, because a failing moderator must not silence a community. It takes no time from the others: each has
-//! an equal part of what is left.
+//! A plugin that fails is passed over, because a failing moderator must not silence a community. It takes no time from
+//! the others: each has an equal part of what is left.
 
 use crate::{
     bindings::exports::jackfield::plugin::chat_handler::{ChatMessage, Judgement},

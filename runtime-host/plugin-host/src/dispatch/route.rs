@@ -1,7 +1,7 @@
 //! Requests below `/api/plugins/route/<route>`: passed to the plugin that has the route; its response is streamed back.
 //!
-//! The caller's credentials are never passed on. A response that the plugin does not finish is broken off, so that a client cannot take a part
-//! for the whole.
+//! The caller's credentials are never passed on. A response that the plugin does not finish is broken off, so that a
+//! client cannot take a part for the whole.
 
 use crate::{
     bindings::{
@@ -64,8 +64,8 @@ pub(crate) fn refused(
     response
 }
 
-/// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502 (`PLUGIN_FAILED`),
-/// 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
+/// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502
+/// (`PLUGIN_FAILED`), 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
 pub(crate) async fn forward(
     listener: &Listener,
     path: &str,
@@ -179,8 +179,8 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not take a part for the
-/// whole.
+/// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not
+/// take a part for the whole.
 fn answered(status: StatusCode, headers: HeaderMap, out: Answer, done: Done) -> Response<Body> {
     let pieces = futures::stream::unfold(
         Some((out.pieces, done)),

@@ -78,7 +78,8 @@ impl Plugins {
     /// Calls a tool with JSON arguments; of two plugins with the same tool the first in load order is asked.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] for a tool that no running plugin offers, [`AdminError::Conflict`] with what the plugin says.
+    /// [`AdminError::NotFound`] for a tool that no running plugin offers, [`AdminError::Conflict`] with what the plugin
+    /// says.
     pub async fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value, AdminError> {
         let table = self.host.dispatch.table();
         let offers = |listener: &&Listener| {

@@ -1,4 +1,5 @@
-//! A plugin's requests to other machines: every hop is decided by capability just before it is sent by `outbound`, redirects included.
+//! A plugin's requests to other machines: every hop is decided by capability just before it is sent by `outbound`,
+//! redirects included.
 //!
 //! Submitted requests that wait for consent are bounded in number and end with their plugin.
 

@@ -1,5 +1,6 @@
-//! The functions that a plugin can import. Each call that needs a capability asks [`Authority`](super::authority::Authority) first and returns a
-//! typed error; no argument of a plugin makes a call panic or trap, and a refused call has no effect.
+//! The functions that a plugin can import. Each call that needs a capability asks
+//! [`Authority`](super::authority::Authority) first and returns a typed error; no argument of a plugin makes a call
+//! panic or trap, and a refused call has no effect.
 
 mod basics;
 mod community;

@@ -1,7 +1,7 @@
 //! The message bus of one plugin: topics, subscriptions of its instances, and recent messages for replay.
 //!
-//! A bus belongs to one plugin, and a topic to one scope: instances of different chat servers do not receive each other's messages. Topics,
-//! replays and mailboxes are bounded.
+//! A bus belongs to one plugin, and a topic to one scope: instances of different chat servers do not receive each
+//! other's messages. Topics, replays and mailboxes are bounded.
 
 use crate::instances::{pool::InstancePool, store_data::Scope};
 use limits::plugin as bounds;

@@ -1,4 +1,5 @@
-//! The wasmtime engine of third-party plugins: fuel and epochs, pooled instances, and calls on fibers, so that a call that computes can yield.
+//! The wasmtime engine of third-party plugins: fuel and epochs, pooled instances, and calls on fibers, so that a call
+//! that computes can yield.
 
 use anyhow::{Context, Result};
 use limits::plugin as bounds;

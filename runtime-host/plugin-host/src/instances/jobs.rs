@@ -37,7 +37,8 @@ impl<T> Question<T> {
         (Self { deadline_ms, reply }, answer)
     }
 
-    /// Whether the decision has been made without this plugin. Then the call would do what the sender was told did not happen.
+    /// Whether the decision has been made without this plugin. Then the call would do what the sender was told did not
+    /// happen.
     fn is_over(&self) -> bool {
         self.reply.is_closed()
     }

@@ -1,7 +1,7 @@
 //! A plugin's log: lines of bounded length at a bounded rate, and standard output line by line.
 //!
-//! An instance that writes without end costs one line buffer here and [`bounds::LOG_BYTES_PER_SECOND`] in the database. Dropped lines are
-//! counted, and the count is logged when the rate allows it.
+//! An instance that writes without end costs one line buffer here and [`bounds::LOG_BYTES_PER_SECOND`] in the database.
+//! Dropped lines are counted, and the count is logged when the rate allows it.
 
 use limits::plugin as bounds;
 use parking_lot::Mutex;
@@ -72,7 +72,8 @@ impl PluginLog {
         self.write(level, message, fields);
     }
 
-    /// Takes `bytes` from the budget; what was dropped since the last line that fitted, or none when this one does not fit.
+    /// Takes `bytes` from the budget; what was dropped since the last line that fitted, or none when this one does not
+    /// fit.
     fn pay(&self, bytes: usize, whole: usize) -> Option<Option<(u64, u64)>> {
         let mut budget = self.0.budget.lock();
         let earned =

@@ -1,7 +1,9 @@
-//! The running instances of plugins: the engine, the pool of each plugin, an instance's mailbox and the calls of its exports.
+//! The running instances of plugins: the engine, the pool of each plugin, an instance's mailbox and the calls of its
+//! exports.
 //!
-//! Each plugin has one [`pool`] with an instance for requests and one for each chat server. An instance does one job at a time, within a
-//! deadline, fuel and memory; when one crashes, all instances of its plugin end and the lifecycle starts new ones.
+//! Each plugin has one [`pool`] with an instance for requests and one for each chat server. An instance does one job at
+//! a time, within a deadline, fuel and memory; when one crashes, all instances of its plugin end and the lifecycle
+//! starts new ones.
 
 pub(crate) mod bus;
 pub(crate) mod context;

@@ -1,7 +1,8 @@
-//! The running instances of one plugin: one for requests and one for each chat server, created when there is work for them.
+//! The running instances of one plugin: one for requests and one for each chat server, created when there is work for
+//! them.
 //!
-//! Instances, mailboxes and idle time are bounded. When one instance crashes, all of the plugin end, so that none meets state that another left
-//! half written; jobs in their mailboxes are answered by their dropped reply channels.
+//! Instances, mailboxes and idle time are bounded. When one instance crashes, all of the plugin end, so that none meets
+//! state that another left half written; jobs in their mailboxes are answered by their dropped reply channels.
 
 use crate::{
     bindings::exports::jackfield::plugin::{event_handler::BusMessage, lifecycle::DataChange},
@@ -259,7 +260,8 @@ impl InstancePool {
         }
     }
 
-    /// Ends all instances: no new jobs, those that wait are done, then `deactivate`. Returns when the last one has ended, or after the limit.
+    /// Ends all instances: no new jobs, those that wait are done, then `deactivate`. Returns when the last one has
+    /// ended, or after the limit.
     pub(crate) async fn stop(&self) {
         // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
         self.instances.lock().take();

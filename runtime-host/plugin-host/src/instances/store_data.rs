@@ -1,4 +1,5 @@
-//! The data of one store: a WASI context without files and sockets, the limiter, the deadline of the call, and the plugin that it belongs to.
+//! The data of one store: a WASI context without files and sockets, the limiter, the deadline of the call, and the
+//! plugin that it belongs to.
 //!
 //! Instances share only [`PluginContext`], which is one plugin's.
 

@@ -1,7 +1,7 @@
 //! The plugins directory: which packages are in it.
 //!
-//! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`, `name.json`). Nothing is
-//! loaded here. Every file that is read lies below the directory, symbolic links included.
+//! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`,
+//! `name.json`). Nothing is loaded here. Every file that is read lies below the directory, symbolic links included.
 
 use anyhow::{Context, Result, bail, ensure};
 use limits::{manifest::BYTES_MAX, plugin as bounds};
@@ -183,8 +183,8 @@ fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
     Ok(real)
 }
 
-/// Opens a file below `root` for reading. Symbolic links are resolved first; the resolved path is then opened folder by folder without following
-/// links, so that a link that is created in between opens nothing.
+/// Opens a file below `root` for reading. Symbolic links are resolved first; the resolved path is then opened folder by
+/// folder without following links, so that a link that is created in between opens nothing.
 fn open(root: &Path, path: &Path) -> Result<fs::File> {
     walk(root, &inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))
 }
@@ -208,8 +208,8 @@ fn walk(root: &Path, real: &Path) -> Result<fs::File> {
     Ok(file)
 }
 
-/// At most `most` bytes of the file `name` in a plugin's own folder; nothing when there is no such file, it is larger, or it leads out of the
-/// folder. A plugin that is a single file has no folder of its own.
+/// At most `most` bytes of the file `name` in a plugin's own folder; nothing when there is no such file, it is larger,
+/// or it leads out of the folder. A plugin that is a single file has no folder of its own.
 pub(crate) fn file_of(directory: &Path, folder: &Path, name: &str, most: usize) -> Option<Vec<u8>> {
     let root = directory.canonicalize().ok()?;
     let folder = inside(&root, folder)

@@ -44,7 +44,8 @@ impl Compiler {
     }
 }
 
-/// The command `compile-plugin`: a component on standard input becomes native code on standard output, within limits that end the process.
+/// The command `compile-plugin`: a component on standard input becomes native code on standard output, within limits
+/// that end the process.
 ///
 /// # Errors
 /// The input is no component.

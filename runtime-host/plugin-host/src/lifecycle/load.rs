@@ -1,4 +1,5 @@
-//! From the bytes of a component to one that can be instantiated, with a distinct error for each way in which it can be unsuitable.
+//! From the bytes of a component to one that can be instantiated, with a distinct error for each way in which it can be
+//! unsuitable.
 
 use crate::{
     bindings::exports::jackfield::plugin::{

@@ -1,7 +1,9 @@
-//! From a file in the plugins directory to a plugin that runs: finding, checking, compiling, starting, supervising and stopping.
+//! From a file in the plugins directory to a plugin that runs: finding, checking, compiling, starting, supervising and
+//! stopping.
 //!
-//! A [`Plugin`] is one entry of the host's table; it takes each transition as one step of [`plugin_lifecycle::Machine`], and no two transitions
-//! of one plugin overlap. Reconciling compares the directory with what runs and takes the steps that are missing.
+//! A [`Plugin`] is one entry of the host's table; it takes each transition as one step of
+//! [`plugin_lifecycle::Machine`], and no two transitions of one plugin overlap. Reconciling compares the directory with
+//! what runs and takes the steps that are missing.
 
 pub(crate) mod catalog;
 pub(crate) mod compile;

@@ -134,7 +134,8 @@ impl Plugin {
                         details: record.details(),
                     };
                     let mut writing = write_down(host.clone(), row).boxed();
-                    // Once asked for, it keeps its place among the writes; whether it is waited for here is the caller's business.
+                    // Once asked for, it keeps its place among the writes; whether it is waited for here is the
+                    // caller's business.
                     if (&mut writing).now_or_never().is_none() {
                         writes.push(writing);
                     }

@@ -35,7 +35,8 @@ pub(crate) const IMPORTS: &[(&str, &[CapabilityId])] = &[
     ("server", &[ServerRead]),
 ];
 
-/// Packages of WASI 0.2 that the standard libraries of languages import; there is nothing behind them but a clock, randomness and the log.
+/// Packages of WASI 0.2 that the standard libraries of languages import; there is nothing behind them but a clock,
+/// randomness and the log.
 const WASI: &[&str] = &["cli", "clocks", "io", "random"];
 
 /// Checks a component.

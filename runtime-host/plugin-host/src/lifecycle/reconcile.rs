@@ -113,8 +113,8 @@ impl Plugins {
             .is_none_or(|approved| rules::is_approved(manifest, approved)))
     }
 
-    /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load order, and told `ready` at
-    /// the end.
+    /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load
+    /// order, and told `ready` at the end.
     pub(crate) async fn start_all(&self) -> Result<()> {
         let host = &self.host;
         self.resolve_order().await?;
@@ -155,7 +155,8 @@ impl Plugins {
         Ok(())
     }
 
-    /// Computes the load order of the plugins that are not disabled, and blocks those whose relations to others cannot be satisfied.
+    /// Computes the load order of the plugins that are not disabled, and blocks those whose relations to others cannot
+    /// be satisfied.
     async fn resolve_order(&self) -> Result<()> {
         let plugins = self.host.plugins.all();
         let manifests: Vec<Arc<Manifest>> = plugins
@@ -262,7 +263,8 @@ impl Plugins {
     }
 }
 
-/// Why this host's version or API does not fit the plugin's manifest. Plugins that only clients run are checked by the clients.
+/// Why this host's version or API does not fit the plugin's manifest. Plugins that only clients run are checked by the
+/// clients.
 fn incompatible(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
     if plugin.package.load().component.is_none() {
         return Ok(None);

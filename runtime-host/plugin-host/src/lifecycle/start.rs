@@ -23,7 +23,8 @@ use plugin_store::PluginRecord;
 use std::sync::Arc;
 
 impl Plugin {
-    /// Compiles and instantiates it: from discovered or unloaded to ready, or to blocked or failed. A plugin without a component stays validated.
+    /// Compiles and instantiates it: from discovered or unloaded to ready, or to blocked or failed. A plugin without a
+    /// component stays validated.
     pub(crate) async fn prepare(
         self: &Arc<Self>,
         host: &Arc<Host>,
@@ -169,7 +170,8 @@ impl Plugin {
         }))
     }
 
-    /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to `writes`.
+    /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to
+    /// `writes`.
     pub(crate) async fn activate(
         self: &Arc<Self>,
         host: &Arc<Host>,
@@ -198,8 +200,8 @@ impl Plugin {
         }
     }
 
-    /// Replaces the running version with `package` without a gap: the old instances serve until the new one is ready. If it does not become ready,
-    /// the old ones stay.
+    /// Replaces the running version with `package` without a gap: the old instances serve until the new one is ready.
+    /// If it does not become ready, the old ones stay.
     pub(crate) async fn reload(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
         ensure!(

@@ -1,12 +1,13 @@
-//! Looks for damage in a write-ahead log before SQLite reads it. SQLite takes the first frame whose checksum is wrong for the end of the log,
-//! which is right after a crash in the middle of a write, and wrong when a disk has lost what was written: everything after that place, all of
-//! it acknowledged, would be forgotten without a word.
+//! Looks for damage in a write-ahead log before SQLite reads it. SQLite takes the first frame whose checksum is wrong
+//! for the end of the log, which is right after a crash in the middle of a write, and wrong when a disk has lost what
+//! was written: everything after that place, all of it acknowledged, would be forgotten without a word.
 //!
-//! What tells the two apart: each commit is on disk before the next one begins (`synchronous = FULL`), so a crash can harm the last commit
-//! alone. A frame of the same log that continues the checksum of a commit *behind* the harmed place proves that the harmed commit had been
-//! finished. The log's own head is on disk before its first frame, so it is never harmed by a crash while frames exist.
+//! What tells the two apart: each commit is on disk before the next one begins (`synchronous = FULL`), so a crash can
+//! harm the last commit alone. A frame of the same log that continues the checksum of a commit *behind* the harmed
+//! place proves that the harmed commit had been finished. The log's own head is on disk before its first frame, so it
+//! is never harmed by a crash while frames exist.
 //!
-//! What it is not: a proof of soundness. Damage within the very last commit looks like a crash, to SQLite and to this.
+//! It is no proof of soundness: damage within the very last commit looks like a crash, to SQLite and to this check.
 //! The format: <https://www.sqlite.org/fileformat2.html#the_write_ahead_log>.
 
 use super::Unusable;
@@ -85,7 +86,8 @@ fn finding(log: &mut impl Read) -> std::io::Result<Option<String>> {
             }
             _ => {}
         }
-        // The next frame is measured by what this one says of itself, so that a whole stretch behind the harm is known by its own links.
+        // The next frame is measured by what this one says of itself, so that a whole stretch behind the harm is known
+        // by its own links.
         sum.set(stored);
         after_commit = harmed.is_some() && frame[8..16] == *salt && frame[4..8] != [0; 4];
     }

@@ -1,6 +1,7 @@
 //! A file beside each database that says: this one has been in use.
 //!
-//! To SQLite, a file that is gone or empty is a new database, and the start would quietly begin from nothing. With the mark, it does not.
+//! To SQLite, a file that is gone or empty is a new database, and the start would quietly begin from nothing. With the
+//! mark, it does not.
 
 use super::Unusable;
 use std::{

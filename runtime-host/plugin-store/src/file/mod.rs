@@ -1,7 +1,7 @@
-//! SQLite files: looked at before they are used, marked when they are in use, and explained when they cannot be used.
+//! SQLite files: checked before they are used, marked while they are in use, and explained when they cannot be used.
 //!
-//! What it is not: connections or a schema. Invariant: a damaged, missing, read-only or foreign file stops the start with a text that says so;
-//! nothing is ever reset or repaired in silence.
+//! A damaged, missing, read-only or foreign file stops the start with a text that says so; nothing is reset or repaired
+//! silently.
 
 mod log_check;
 mod marker;
@@ -17,8 +17,9 @@ use std::{
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("database {path} {advice}: {cause}")]
 pub struct Unusable {
-    /// `DATABASE_CORRUPT`, `DATABASE_MISSING`, `DATABASE_NEWER`, `DATABASE_READ_ONLY`, `DATABASE_DENIED`, `DISK_FULL`, `DISK_ERROR`,
-    /// `DISK_READ_ONLY`, `DATABASE_LOCKED`, `SECRETS_KEY_MISSING`, `SECRETS_KEY_WRONG` or `DATABASE_UNUSABLE`.
+    /// `DATABASE_CORRUPT`, `DATABASE_MISSING`, `DATABASE_NEWER`, `DATABASE_READ_ONLY`, `DATABASE_DENIED`, `DISK_FULL`,
+    /// `DISK_ERROR`, `DISK_READ_ONLY`, `DATABASE_LOCKED`, `SECRETS_KEY_MISSING`, `SECRETS_KEY_WRONG` or
+    /// `DATABASE_UNUSABLE`.
     pub code: &'static str,
     path: String,
     advice: &'static str,
@@ -40,7 +41,7 @@ impl Unusable {
         }
     }
 
-    /// A damaged file, whoever found it.
+    /// The error for a damaged file.
     fn corrupt(path: &Path, cause: impl Into<String>) -> Self {
         Self::new(
             path,
@@ -69,7 +70,8 @@ impl Unusable {
     }
 }
 
-/// Looks at a file before SQLite sees it: what SQLite cannot read of its log it forgets, and a file that is gone it makes anew.
+/// Looks at a file before SQLite sees it: what SQLite cannot read of its log it forgets, and a file that is gone it
+/// makes anew.
 ///
 /// # Errors
 /// The file was in use and is gone or empty, or its log is damaged.
@@ -78,8 +80,8 @@ pub fn check(path: &Path) -> Result<(), Unusable> {
     log_check::check(path)
 }
 
-/// Has SQLite check an open file, and writes to it without changing anything: damage, a full disk and a read-only file show now and not at
-/// the first request. A file that is refused stays as it is.
+/// Has SQLite check an open file, and writes to it without changing anything: damage, a full disk and a read-only file
+/// show now and not at the first request. A file that is refused stays as it is.
 ///
 /// # Errors
 /// What SQLite finds; [`explain`] says it to people.

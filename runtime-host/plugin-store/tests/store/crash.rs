@@ -1,4 +1,4 @@
-//! Case 90: killed in the middle of writing, damaged, or of a newer program.
+//! Files that were killed in the middle of writing, are damaged, or are those of a newer program.
 
 use crate::{Ground, code, open};
 use bytes::Bytes;
@@ -15,7 +15,8 @@ const CHILD: &str = "JACKFIELD_TEST_STORE";
 const WRITERS: usize = 6;
 const KILLS: usize = 8;
 
-/// Does nothing unless it is the child process of the test below: then it writes until it is killed, and says what was acknowledged.
+/// Does nothing unless it is the child process of the test below: then it writes until it is killed, and says what was
+/// acknowledged.
 #[test]
 fn writes_until_it_is_killed() {
     let Some(path) = env::var_os(CHILD) else {

@@ -95,7 +95,6 @@ async fn pages_levels_and_times() {
     );
 }
 
-/// Case 10.
 #[tokio::test]
 async fn nothing_in_a_log_steers_a_terminal() {
     let ground = Ground::new();
@@ -124,7 +123,6 @@ async fn nothing_in_a_log_steers_a_terminal() {
     );
 }
 
-/// Case 9.
 #[tokio::test]
 async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
     let ground = Ground::new();

@@ -29,7 +29,7 @@ impl Ground {
         open(&self.file())
     }
 
-    /// The database as somebody with the sqlite3 tool sees it.
+    /// The database as the sqlite3 tool sees it.
     fn sql(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.file()).expect("a database")
     }

@@ -1,5 +1,6 @@
-//! Compiled code inside the program's own file, behind its last section. It needs no digest: write access to it is write access
-//! to the program itself. The layout is the code of each entry, an index, and a trailer with the length of the index and a magic number.
+//! Compiled code inside the program's own file, behind its last section. It needs no digest: write access to it is
+//! write access to the program itself. The layout is the code of each entry, an index, and a trailer with the length of
+//! the index and a magic number.
 
 use anyhow::{Context as _, Result, ensure};
 use std::{
@@ -80,7 +81,8 @@ impl Bundle {
     }
 }
 
-/// Replaces the code that the file at `program` carries. The file is exchanged at once, so a running program is not disturbed.
+/// Replaces the code that the file at `program` carries. The file is exchanged at once, so a running program is not
+/// disturbed.
 ///
 /// # Errors
 /// The file cannot be read, or its folder cannot be written.

@@ -14,8 +14,8 @@ use std::{
 /// The file that holds the key.
 const KEY_FILE: &str = "key";
 
-/// Where this user's compiled code lies: `$JACKFIELD_CACHE/code`, else `$XDG_CACHE_HOME/jackfield/code`, else `~/.cache/jackfield/code`.
-/// None when none of these variables holds an absolute path.
+/// Where this user's compiled code lies: `$JACKFIELD_CACHE/code`, else `$XDG_CACHE_HOME/jackfield/code`, else
+/// `~/.cache/jackfield/code`. None when none of these variables holds an absolute path.
 #[must_use]
 pub fn user_folder() -> Option<PathBuf> {
     user_folder_from(|name| env::var_os(name))

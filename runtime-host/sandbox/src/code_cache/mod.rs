@@ -1,7 +1,7 @@
 //! Compiled code on disk, shared by every host of one user.
 //!
-//! Compiled code is native code, so a file that was not written with this user's key is never loaded: it is counted as refused and the
-//! component is compiled again. See *Compiled code* in `docs/concepts/sandbox.md`.
+//! Compiled code is native code, so a file that was not written with this user's key is never loaded: it is counted as
+//! refused and the component is compiled again. See *Compiled code* in `docs/concepts/sandbox.md`.
 
 mod bundle;
 mod entry;
@@ -26,8 +26,8 @@ use wasmtime::{Engine, component::Component};
 /// Bytes of a SHA-256 digest.
 const DIGEST_BYTES: usize = 32;
 
-/// A folder of compiled components. An entry is keyed by a digest of what the component is made of and by the engine's configuration and version. Clones share
-/// the folder and the counters.
+/// A folder of compiled components. An entry is keyed by a digest of what the component is made of and by the engine's
+/// configuration and version. Clones share the folder and the counters.
 #[derive(Debug, Clone)]
 pub struct CodeCache {
     inner: Arc<Inner>,
@@ -56,7 +56,8 @@ pub struct CodeCacheStats {
 }
 
 impl CodeCache {
-    /// Opens the cache in `folder`, which is made with mode 0700 when it is missing. The key of its entries is made on first use.
+    /// Opens the cache in `folder`, which is made with mode 0700 when it is missing. The key of its entries is made on
+    /// first use.
     ///
     /// # Errors
     /// The folder cannot be used, or another user owns it or its key.
@@ -75,7 +76,8 @@ impl CodeCache {
         })
     }
 
-    /// The same cache, with the code that this program's file carries. Code for another engine or another processor is not used.
+    /// The same cache, with the code that this program's file carries. Code for another engine or another processor is
+    /// not used.
     #[must_use]
     pub fn with_embedded_code(mut self) -> Self {
         let bundle = std::env::current_exe()
@@ -90,7 +92,8 @@ impl CodeCache {
         self
     }
 
-    /// Puts the code of all entries into the file of a program, in place of what it carries; the file is exchanged at once.
+    /// Puts the code of all entries into the file of a program, in place of what it carries; the file is exchanged at
+    /// once.
     ///
     /// # Errors
     /// An entry or the program cannot be read, or the program's folder cannot be written.
@@ -140,8 +143,8 @@ impl CodeCache {
         }
     }
 
-    /// The component `bytes`, from the cache or compiled in this process on all processors. Blocks: compiling takes seconds.
-    /// `name` appears in logs and errors.
+    /// The component `bytes`, from the cache or compiled in this process on all processors. Blocks: compiling takes
+    /// seconds. `name` appears in logs and errors.
     ///
     /// # Errors
     /// `bytes` is not a component that `engine` accepts.
@@ -150,8 +153,8 @@ impl CodeCache {
         self.load_made(engine, name, &digest, || Ok(bytes.to_vec()))
     }
 
-    /// As [`CodeCache::load`] for the component that `make` returns. `digest` determines what that is, and that `make` succeeds: nothing is
-    /// made while the cache has the code.
+    /// As [`CodeCache::load`] for the component that `make` returns. `digest` determines what that is, and that `make`
+    /// succeeds: nothing is made while the cache has the code.
     ///
     /// # Errors
     /// That of `make`, or `engine` does not accept the component.
@@ -170,8 +173,9 @@ impl CodeCache {
         })
     }
 
-    /// The component `bytes`, from the cache or from the native code that `compile` returns. `compile` must return the output of
-    /// [`Engine::precompile_component`] for `bytes`, made by an engine configured as `engine`; its result is kept in the cache.
+    /// The component `bytes`, from the cache or from the native code that `compile` returns. `compile` must return the
+    /// output of [`Engine::precompile_component`] for `bytes`, made by an engine configured as `engine`; its result is
+    /// kept in the cache.
     ///
     /// # Errors
     /// `bytes` is not a component, or compiling it fails. Failing to keep the result is logged and is no error.
@@ -265,8 +269,8 @@ fn file_name(engine: &Engine, digest: &[u8; DIGEST_BYTES]) -> String {
     reason = "the bytes come from this program's compiler: from its result, from a file with a digest under this user's key, or from this program's own file"
 )]
 fn deserialize(engine: &Engine, code: &[u8]) -> Result<Component> {
-    // SAFETY: `code` is the output of `precompile_component`: `Entry::read` has checked its keyed digest, the compiler has just made it, or it
-    // is a part of this program.
+    // SAFETY: `code` is the output of `precompile_component`: `Entry::read` has checked its keyed digest, the compiler
+    // has just made it, or it is a part of this program.
     unsafe { Component::deserialize(engine, code) }
         .map_err(|error| anyhow!("compiled code cannot be loaded: {error:#}"))
 }

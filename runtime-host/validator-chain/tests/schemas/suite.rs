@@ -1,7 +1,8 @@
-//! The official test suite of JSON Schema (case S54). It is not part of this repository: `cargo xtask setup` puts it into the cache.
+//! The official test suite of JSON Schema. It is not part of this repository: `cargo xtask setup` puts it into the
+//! cache.
 //!
-//! `suite-refused.json` lists what does not come out as the suite wants it, by the reason. A case that starts to pass makes the test fail
-//! until it is taken off the list; `UPDATE_EXPECT=1` writes the list anew.
+//! `suite-refused.json` lists what does not come out as the suite wants it, by the reason. A case that starts to pass
+//! makes the test fail until it is taken off the list; `UPDATE_EXPECT=1` writes the list anew.
 
 use crate::{
     assert_calm, cache, definition, said, send, snapshot,
@@ -64,7 +65,8 @@ fn groups(folder: &Path, draft: &str) -> Vec<(String, Group)> {
         .collect()
 }
 
-/// Runs a draft through component and library; says what came out otherwise than the suite wants it, and how many cases there were.
+/// Runs a draft through component and library; says what came out otherwise than the suite wants it, and how many cases
+/// there were.
 fn run(draft: &str, found: &mut BTreeMap<String, Known>) -> usize {
     let factory = factory(Vec::new(), validator());
     let mut chain = factory.instance().expect("an instance");
@@ -123,7 +125,7 @@ mod foreign {
     use super::{BTreeMap, Known, Path, run};
 
     #[test]
-    fn s54_the_official_suite() {
+    fn the_official_suite() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemas/suite-refused.json");
         let mut found = BTreeMap::new();
         let count = run("draft2020-12", &mut found) + run("draft7", &mut found);

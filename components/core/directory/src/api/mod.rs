@@ -1,5 +1,5 @@
-//! The directory's interface over HTTP: every route, what it needs and what it answers. Dispatch in the component, permissions and the OpenAPI
-//! document come from this one table.
+//! The directory's interface over HTTP: every route, what it needs and what it answers. Dispatch in the component,
+//! permissions and the OpenAPI document come from this one table.
 
 mod document;
 

@@ -83,8 +83,8 @@ pub(crate) fn same(bytes: &[u8]) {
     taped(bytes, &ours, &shown);
 }
 
-/// A member that is read onto a tape on the way is the same member, and its tape is proven exactly when `serde_json` reads the value and
-/// finds no member twice.
+/// A member that is read onto a tape on the way is the same member, and its tape is proven exactly when `serde_json`
+/// reads the value and finds no member twice.
 fn taped(bytes: &[u8], ours: &Envelope<'_>, shown: &str) {
     let Some(kind) = ours.text("type") else {
         return;

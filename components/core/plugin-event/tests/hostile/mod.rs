@@ -9,6 +9,9 @@ use std::path::Path;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
+    #[allow(dead_code, reason = "metadata")]
+    id: String,
+    /// The test that runs it.
     case: String,
     name: String,
     schema: Value,
@@ -48,7 +51,7 @@ fn part(part: &Value) -> String {
 }
 
 /// The document of the first case of a row.
-#[allow(dead_code, reason = "natively nobody needs it")]
+#[allow(dead_code, reason = "used by the tests of the component")]
 pub(crate) fn first_schema(row: &str) -> String {
     assemble(
         &load()
@@ -70,7 +73,8 @@ fn load() -> Vec<Case> {
     serde_json::from_str(&text).expect("cases")
 }
 
-/// Runs every case of the named row through `ask(schema, payload)`, which answers `refused <code>`, `ok`, `violation` or `bad-json`.
+/// Runs every case of the named row through `ask(schema, payload)`, which answers `refused <code>`, `ok`, `violation`
+/// or `bad-json`.
 pub(crate) fn run(row: &str, mut ask: impl FnMut(&str, &str) -> String) {
     let cases = load();
     let mut count = 0;

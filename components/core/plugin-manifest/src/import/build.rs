@@ -74,8 +74,9 @@ pub(super) fn list(span: &Span, items: Vec<Node>) -> Node {
     Node::new(span.clone(), Kind::List(items))
 }
 
-/// Makes a canonical plugin id of a foreign name: lower case, `@scope/name` as `scope.name`, what is not admitted as `-`. A name too short or with
-/// ends that are not admitted gets `prefix` or a final `x`, so that none is refused for its form.
+/// Makes a canonical plugin id of a foreign name: lower case, `@scope/name` as `scope.name`, what is not admitted as
+/// `-`. A name too short or with ends that are not admitted gets `prefix` or a final `x`, so that none is refused for
+/// its form.
 pub(super) fn plugin_id(foreign: &str, prefix: &str) -> String {
     let plain = foreign
         .trim()

@@ -1,7 +1,7 @@
 //! `package.json`: the section that describes a plugin, and what the package says around it.
 //!
-//! The section `jackfield` holds canonical fields, unless it looks like the older sections; `jcode` and `pi` are read by `jcode`. What the section
-//! does not say is taken from the package.
+//! The section `jackfield` holds canonical fields, unless it looks like the older sections; `jcode` and `pi` are read
+//! by `jcode`. What the section does not say is taken from the package.
 
 use super::{
     build::{Object, list, one, origin, plugin_id},

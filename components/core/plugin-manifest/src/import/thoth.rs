@@ -93,7 +93,8 @@ fn either<'n>(node: &'n Node, kebab: &str) -> Option<&'n Node> {
         .or_else(|| node.get(&kebab.replace('-', "_")))
 }
 
-/// `[network]`: the policy itself, and the capabilities that its presence asks for. Data sources also open connections of their own.
+/// `[network]`: the policy itself, and the capabilities that its presence asks for. Data sources also open connections
+/// of their own.
 fn network(source: &Node, connects: bool, opening: &Span, manifest: &mut Object) {
     let Some(network) = source.get("network") else {
         return;

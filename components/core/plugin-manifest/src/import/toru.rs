@@ -1,7 +1,7 @@
 //! What a process plugin prints for `--metadata`: id, name, version, author, icon, route.
 //!
-//! Its ids (letters, digits and hyphens, upper case allowed, one character upwards) are never refused for being outside the canonical pattern: the
-//! canonical id is made from them, and the original stays as alias.
+//! Its ids (letters, digits and hyphens, upper case allowed, one character upwards) are never refused for being outside
+//! the canonical pattern: the canonical id is made from them, and the original stays as alias.
 
 use super::build::{Object, list, name_the_rest, one, origin, plugin_id};
 use crate::{
@@ -26,7 +26,8 @@ const FIELDS: [&str; 7] = [
     "route",
 ];
 
-/// Whether a JSON document is such metadata rather than a manifest: it has a name and a route, and nothing that only manifests have.
+/// Whether a JSON document is such metadata rather than a manifest: it has a name and a route, and nothing that only
+/// manifests have.
 pub(super) fn is_metadata(node: &Node) -> bool {
     let has = |key: &str| node.get(key).is_some();
     has("name")

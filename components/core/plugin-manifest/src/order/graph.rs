@@ -1,4 +1,5 @@
-//! A directed graph over indices: strongly connected groups and shortest cycles, without recursion, so that a chain of thousands is harmless.
+//! A directed graph over indices: strongly connected groups and shortest cycles, without recursion, so that a chain of
+//! thousands is harmless.
 
 use std::collections::VecDeque;
 

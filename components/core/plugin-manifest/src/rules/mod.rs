@@ -1,4 +1,5 @@
-//! Rules between fields of one manifest, and rules of settings. Each rule skips values that the tables have refused already.
+//! Rules between fields of one manifest, and rules of settings. Each rule skips values that the tables have refused
+//! already.
 
 mod capabilities;
 mod relations;

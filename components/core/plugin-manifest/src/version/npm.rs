@@ -1,7 +1,8 @@
 //! Rewrites ranges that npm accepts and `js-semver` does not into equal ranges that it accepts.
 //!
-//! The differences, from the recorded results in `tests/cases/semver`: behind `^` and `~` and at the ends of a hyphen range npm ignores
-//! everything after a wildcard, and it accepts the space in `~ > 1`. A text that npm refuses stays refused.
+//! The differences, from the recorded results in `tests/cases/semver`: behind `^` and `~` and at the ends of a hyphen
+//! range npm ignores everything after a wildcard, and it accepts the space in `~ > 1`. A text that npm refuses stays
+//! refused.
 
 /// The range in the common grammar.
 pub(super) fn common(range: &str) -> String {

@@ -1,7 +1,9 @@
-//! Runs the cases of `tests/cases/envelopes` against any validator, so that the native function and the component give the same verdicts.
+//! Runs the cases of `tests/cases/envelopes` against any validator, so that the native function and the component give
+//! the same verdicts.
 //!
-//! A file holds a context, snapshots to learn, and cases; a case overrides members of the context. `%x*70000%` in an envelope stands for
-//! 70,000 times `x`. `UPDATE_EXPECT=1` writes the verdicts into the files; look at the difference before committing it.
+//! A file holds a context, snapshots to learn, and cases; a case overrides members of the context. `%x*70000%` in an
+//! envelope stands for 70,000 times `x`. `UPDATE_EXPECT=1` writes the verdicts into the files; look at the difference
+//! before committing it.
 #![allow(clippy::disallowed_methods, reason = "cases are files")]
 
 use envelope::{
@@ -133,11 +135,11 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Validator>) -> usize {
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let snapshots: Vec<Snapshot> = file.learn.iter().map(|learn| snapshot(learn)).collect();
         for case in &mut file.cases {
-            let mut judge = fresh();
+            let mut validator = fresh();
             for snapshot in &snapshots {
-                judge.update_definitions(snapshot).expect("learns");
+                validator.update_definitions(snapshot).expect("learns");
             }
-            let said = say(&mut *judge, &file.context, case);
+            let said = say(&mut *validator, &file.context, case);
             count += 1;
             if said != case.expect {
                 failures.push(format!(
@@ -163,7 +165,7 @@ pub(crate) fn run(mut fresh: impl FnMut() -> Box<dyn Validator>) -> usize {
     count
 }
 
-fn say(judge: &mut dyn Validator, shared: &Map<String, Value>, case: &Case) -> Value {
+fn say(validator: &mut dyn Validator, shared: &Map<String, Value>, case: &Case) -> Value {
     let mut merged = shared.clone();
     merged.extend(case.context.clone());
     let situation: Situation = serde_json::from_value(Value::Object(merged))
@@ -187,7 +189,7 @@ fn say(judge: &mut dyn Validator, shared: &Map<String, Value>, case: &Case) -> V
     let text = serde_json::from_str::<String>(case.envelope.get())
         .unwrap_or_else(|_| case.envelope.get().to_owned());
     let bytes = expand(&text).into_bytes();
-    let verdict = judge
+    let verdict = validator
         .validate(&context, &bytes)
         .unwrap_or_else(|error| panic!("{}: {error}", case.name));
     describe(&verdict, &bytes)
