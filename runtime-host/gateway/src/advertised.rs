@@ -1,4 +1,4 @@
-//! The limits a client is told in `connected` and at `/limits`: those it can act on, as configured, units in the names.
+//! The limits that clients can act on, as configured. They are sent in `connected` and served at `/limits`.
 
 use crate::config::Config;
 use envelope::catalogue::{CATALOGUE, RateClass};

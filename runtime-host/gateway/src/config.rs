@@ -1,4 +1,4 @@
-//! What an operator may set about sockets. Defaults are the constants of `limits`; units are in the names.
+//! The configuration of the gateway. Defaults are the constants of `limits`; units are in the names.
 
 use crate::session::rates::RateLimits;
 use identity::Mode;
@@ -11,7 +11,7 @@ use limits::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Everything the gateway is told at start.
+/// The configuration of the gateway.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -47,10 +47,10 @@ pub struct Socket {
     pub queue_bytes_max: usize,
     /// Age of the oldest waiting byte at which a connection counts as slow.
     pub write_stall_max_ms: u64,
-    /// How long a server's messages may wait for more to go out with them: saves most of the work in busy servers, costs this much delay.
+    /// Time for which a server's messages may wait to be written together with later ones: saves work in busy servers, and delays messages.
     pub linger_ms: u64,
-    /// Time that plugins, or validators that answer `later`, have to decide about an envelope, while its connection waits; then it is refused. Never more than half of
-    /// `silence_max_ms`: a waiting connection is not read, and must not look silent because of that.
+    /// Time that plugins, or validators that answer `later`, have to decide about an envelope, while its connection waits; then it is refused.
+    /// Never more than half of `silence_max_ms`: a waiting connection is not read, and must not look silent because of that.
     pub decision_max_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
@@ -58,7 +58,7 @@ pub struct Socket {
     pub identify_timeout_ms: u64,
     /// Interval of pings.
     pub ping_interval_ms: u64,
-    /// Silence after which a connection is reaped.
+    /// Time without any frame from the client after which its connection is closed.
     pub silence_max_ms: u64,
     /// Servers one connection may have joined.
     pub joined_servers_max: usize,
@@ -66,21 +66,22 @@ pub struct Socket {
     pub viewed_servers_max: usize,
     /// Roster entries in one answer.
     pub roster_entries_max: usize,
-    /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin are no browser's.
+    /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not come from a
+    /// browser.
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// `error` and `plugin_error` go to everyone (`guarded`), or only to clients that announced the feature `errors` (`open`).
+    /// `error` and `plugin_error` are sent to all clients (`guarded`), or only to those that announced the feature `errors` (`open`).
     pub compat: Compat,
 }
 
-/// How much a client is assumed to understand.
+/// The clients that get refusals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compat {
-    /// Refusals only to clients that announced `errors`.
+    /// Those that announced `errors`.
     Open,
-    /// Refusals to everyone.
+    /// All.
     #[default]
     Guarded,
 }
@@ -239,7 +240,7 @@ impl Rates {
         .map(Rate::from)
     }
 
-    /// How many identities a connection may address for the first time.
+    /// The rate of users that a connection addresses for the first time.
     fn new_targets(&self) -> Rate {
         Rate {
             per_second: self.new_targets_per_minute.div_ceil(60),

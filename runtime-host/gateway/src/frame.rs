@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// Close codes this server uses. The last sentence of each says what a client does then; docs/reference/errors.md is made of them.
+/// The close codes of this server. The last sentence of each says what a client does then; docs/reference/errors.md is generated from them.
 pub mod close {
     /// The client ended the connection. Stop.
     pub const NORMAL: u16 = 1000;
@@ -28,12 +28,12 @@ pub mod close {
     pub const SLOW: u16 = 4013;
 }
 
-/// A frame that may not be.
+/// A breach of the RFC or of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
     /// Code to close with.
     pub code: u16,
-    /// What was wrong.
+    /// The text of the close frame.
     pub reason: &'static str,
 }
 
@@ -41,10 +41,10 @@ const fn violation(code: u16, reason: &'static str) -> Violation {
     Violation { code, reason }
 }
 
-/// What a frame carries.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
-    /// Goes on where the last data frame ended.
+    /// Continues the message of the data frame before it.
     Continuation,
     /// UTF-8 text.
     Text,
@@ -52,14 +52,14 @@ pub enum Opcode {
     Binary,
     /// End of the connection.
     Close,
-    /// Wants a pong.
+    /// Asks for a pong.
     Ping,
     /// Answers a ping.
     Pong,
 }
 
 impl Opcode {
-    /// Whether it is about the connection and not part of a message.
+    /// Whether the frame is about the connection and not part of a message.
     #[must_use]
     pub fn is_control(self) -> bool {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
@@ -71,7 +71,7 @@ impl Opcode {
 pub struct Header {
     /// Last frame of its message.
     pub fin: bool,
-    /// What it carries.
+    /// Its kind.
     pub opcode: Opcode,
     /// Masking key.
     pub mask: [u8; 4],
@@ -238,7 +238,7 @@ fn assemble(opcode: Opcode, pieces: &[&[u8]]) -> Bytes {
     frame.freeze()
 }
 
-/// What a frame of [`text`] carries, sharing its memory.
+/// The payload of a frame of [`text`], sharing its memory.
 #[must_use]
 pub fn payload(frame: &Bytes) -> Bytes {
     let header_bytes = match frame.get(1) {
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rfc_is_refused_by_its_header() {
+    fn a_frame_that_breaks_the_rfc_is_refused_by_its_header() {
         let cases: [(&[u8], u16); 9] = [
             (&[0xc1, 0x80], close::PROTOCOL),
             (&[0x83, 0x80], close::PROTOCOL),

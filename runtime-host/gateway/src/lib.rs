@@ -1,8 +1,11 @@
 //! The gateway owns every WebSocket: it speaks RFC 6455, passes each envelope to the validator chain, and performs the chain's effects.
 //!
-//! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The gateway decides
-//! nothing that a validator decides, stores nothing, and names no component engine. A few shard threads own the sockets in readiness loops;
-//! requests to the directory wait in [`directory`], on the caller's async runtime.
+//! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The gateway makes no
+//! decision that belongs to a validator, stores nothing, and depends on no WebAssembly engine. A few threads, the shards, own the sockets in
+//! readiness loops. Requests to the directory run on the caller's async runtime (see [`directory`]).
+//!
+//! The layers within, each knowing only those below: `shard` (sockets and their loop), `session` (envelopes), `room` and `hub` (what several
+//! connections and shards share).
 #![forbid(unsafe_code)]
 
 mod advertised;

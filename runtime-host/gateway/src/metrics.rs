@@ -24,7 +24,7 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Accepted WebSocket connections.
     pub accepted: Counter,
-    /// Pauses of the acceptor because connections came faster than the operator lets them.
+    /// Pauses of the acceptor because connections came faster than the configured rate.
     pub accepts_paced: Counter,
     /// Handshakes refused, by reason.
     pub handshakes_refused: Counters,
@@ -32,7 +32,7 @@ pub struct Metrics {
     pub closed: Counters,
     /// Envelopes received, by type.
     pub received: Counters,
-    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: looking one up by its label costs more than validating.
+    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: a lookup by label costs more than validating.
     received_by_type: Vec<Counter>,
     /// Envelopes refused, by code.
     pub refused: Counters,
@@ -44,15 +44,15 @@ pub struct Metrics {
     pub coalesced: Counter,
     /// Deliveries dropped because a shard's inbox was full.
     pub inbox_dropped: Counter,
-    /// Validator failures, by kind.
+    /// Failures of the validator chain, by kind.
     pub judge_failures: Counters,
-    /// Time of one validator call.
+    /// Time of one call of the validator chain.
     pub judge_seconds: Histogram,
     /// Open servers.
     pub rooms: Gauge,
-    /// Questions to the edge, by outcome.
+    /// Questions to the directory, by outcome.
     pub edge_questions: Counters,
-    /// 1 while the edge answers, 0 while it does not.
+    /// 1 while the directory answers, 0 while it does not.
     pub edge_up: Gauge,
     /// Forwards without a receiver, for any reason.
     pub unreachable: Counter,
@@ -60,11 +60,11 @@ pub struct Metrics {
     pub plugin_offers: Counters,
     /// Decisions of plugins, by outcome.
     pub plugin_decisions: Counters,
-    /// Time of decisions, from the question to its end.
+    /// Time of decisions, from the question to the end of the pause.
     pub plugin_decision_seconds: Histogram,
     /// Connections that wait for plugins.
     pub plugin_waiting: Gauge,
-    /// What plugins sent, by how it ended.
+    /// Envelopes sent by plugins, by outcome.
     pub plugin_publications: Counters,
 }
 
@@ -88,7 +88,7 @@ impl Default for Metrics {
             Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
         registry.register_with_unit(
             "judge",
-            "Time of one judgement; some are timed",
+            "Time of one call of the validator chain; some are timed",
             Unit::Seconds,
             judge_seconds.clone(),
         );
@@ -153,11 +153,11 @@ impl Default for Metrics {
             ),
             judge_failures: metric!(
                 "judge_failures",
-                "Failures of judge components by kind",
+                "Failures of the validator chain by kind",
                 Counters
             ),
             judge_seconds,
-            rooms: metric!("rooms", "Servers with somebody present", Gauge),
+            rooms: metric!("rooms", "Servers with at least one connection", Gauge),
             edge_questions: metric!(
                 "edge_questions",
                 "Questions to the edge by outcome",
@@ -166,7 +166,7 @@ impl Default for Metrics {
             edge_up: metric!("edge_up", "Whether the edge answers", Gauge),
             unreachable: metric!(
                 "forwards_unreachable",
-                "Forwards that reached nobody",
+                "Forwards without a receiver",
                 Counter
             ),
             plugin_offers: metric!(
@@ -196,7 +196,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Adds measurements that are read when they are asked for.
+    /// Adds measurements that are read at each request for `/metrics`.
     pub fn collect(&mut self, collector: Box<dyn prometheus_client::collector::Collector>) {
         self.registry.register_collector(collector);
     }
@@ -227,7 +227,7 @@ impl Metrics {
     }
 }
 
-/// A code as a label: codes of operators' components are foreign text and are not let into the label set.
+/// A code as a label. Codes of filters are free text and become `other`, so that the set of labels is bounded.
 #[must_use]
 pub(crate) fn code_label(code: &str) -> Cow<'static, str> {
     use envelope::reply::code as known;

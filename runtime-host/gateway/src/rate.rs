@@ -36,7 +36,7 @@ impl Bucket {
         self.take_many(rate, now_ms, 1)
     }
 
-    /// Takes `count` tokens; more than the bucket holds empties it, so that one large thing still passes once in a while.
+    /// Takes `count` tokens. More than the bucket can hold empties a full one, so that a large envelope still passes once in a while.
     ///
     /// # Errors
     /// Milliseconds until there are enough.
@@ -69,7 +69,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Full buckets for everyone.
+    /// A full bucket for each address.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Addresses {
     pub fn take(&self, address: IpAddr, now_ms: u32) -> Result<(), u32> {
         let mut buckets = self.buckets.lock();
         if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
-            // Forgetting everyone refills their buckets once; a flood of addresses cannot fill the memory.
+            // Dropping all buckets refills them once; a flood of addresses cannot fill the memory.
             buckets.clear();
         }
         buckets

@@ -21,10 +21,10 @@ use std::{
     time::Duration,
 };
 
-/// Listens at `address` (`host:port`) with a queue that a storm of reconnects fits.
+/// Listens at `address` (`host:port`), with an accept queue long enough for a storm of reconnects.
 ///
 /// # Errors
-/// The name has no address, or none of its addresses can be listened at.
+/// The name has no address, or no socket can be bound to any of them.
 pub fn bind(address: &str) -> io::Result<std::net::TcpListener> {
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for address in address.to_socket_addrs()? {
@@ -100,7 +100,7 @@ impl Gateway {
         })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -133,7 +133,7 @@ impl Gateway {
     }
 }
 
-/// Longest sleep of the acceptor, so that it hears of the end soon.
+/// Longest sleep of the acceptor, so that it notices the end of the process soon.
 const ACCEPT_PAUSE_MAX_MS: u64 = 50;
 
 /// Accepts connections and deals them out to the shards in turn.
@@ -155,7 +155,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
         }
         match accepted {
             Ok((stream, peer)) => {
-                // Frames are flushed once per turn already; waiting for more would only delay them.
+                // Frames are written once per turn already; Nagle's algorithm would only delay them.
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
                     continue;
                 }
@@ -166,14 +166,14 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                // Out of descriptors: the pause lets others end instead of spinning.
+                // Out of descriptors: the pause gives connections time to end.
                 std::thread::sleep(Duration::from_millis(50));
             }
         }
     }
 }
 
-/// How many connections fit the process: what was configured, or the limit of open files less what the host needs itself.
+/// The limit of connections: as configured (0: not), and never more than the open files that the host does not need for itself.
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
     let eighth = descriptors / 8;

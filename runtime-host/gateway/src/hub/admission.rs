@@ -130,7 +130,7 @@ impl Admission {
         self.heads.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A request head is complete, or its socket is gone.
+    /// A request head is complete, or its socket was closed.
     pub(crate) fn head_ended(&self) {
         self.heads.fetch_sub(1, Ordering::AcqRel);
     }

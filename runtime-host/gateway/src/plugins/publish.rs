@@ -1,7 +1,7 @@
 //! Envelopes that plugins send: events and chat messages in the plugin's own name.
 //!
 //! An envelope of a plugin passes the same validator chain as a client's, with the plugin's own user as its sender, and is bounded in rate,
-//! bytes, number and hops. Whether the plugin may send at all was decided before.
+//! bytes, number and hops. The plugin host has checked its grant before.
 
 use crate::{
     frame,
@@ -52,7 +52,7 @@ impl Hub {
     /// See [`PublishError`]; then nothing was sent.
     pub async fn send(&self, message: &OutgoingMessage) -> Result<(), PublishError> {
         let outcome = match self.enqueue(message) {
-            // A shard that ends with the process answers nothing more.
+            // A shard that ends with the process does not answer.
             Ok(answer) => answer.await.unwrap_or(Err(PublishError::Busy)),
             Err(error) => Err(error),
         };
@@ -94,7 +94,7 @@ impl Hub {
             OfferKind::Chat => ("messages", MESSAGES),
             OfferKind::PluginEvent { .. } => ("events", EVENTS),
         };
-        self.charge_speaker(&room, &sender.plugin_id, what, rate, envelope.len())?;
+        self.charge_plugin(&room, &sender.plugin_id, what, rate, envelope.len())?;
         let shards = self.shards();
         // One shard for all publications of a server: they are sent in the order in which they came.
         let shard = shards
@@ -123,7 +123,7 @@ impl Hub {
         Ok(waiting)
     }
 
-    fn charge_speaker(
+    fn charge_plugin(
         &self,
         room: &Room,
         plugin_id: &str,
@@ -132,7 +132,7 @@ impl Hub {
         bytes: usize,
     ) -> Result<(), PublishError> {
         let (now_ms, kib) = (self.monotonic_ms(), bytes.div_ceil(limits::KIB) as u32);
-        room.charge_speaker(plugin_id, now_ms, (what, rate), (self.rates.volume, kib))
+        room.charge_plugin(plugin_id, now_ms, (what, rate), (self.rates.volume, kib))
             .map_err(|(what, wait_ms)| PublishError::RateLimited {
                 what,
                 retry_after_ms: u64::from(wait_ms.max(1)),
@@ -151,7 +151,7 @@ impl Sessions {
             }
             Err(error) => Err(error),
         };
-        // The caller may have given up; the envelope is sent all the same.
+        // The caller may not wait any more; the envelope is sent all the same.
         let _ = publication.answer.send(outcome);
     }
 
@@ -239,7 +239,7 @@ fn user_id(sender: &PluginSender) -> Arc<str> {
     }
 }
 
-/// The message as an envelope, before validation.
+/// The kind of a message, and its envelope before validation.
 fn envelope_of(
     message: &OutgoingMessage,
     user_id: &str,

@@ -1,4 +1,4 @@
-//! The gateway as the plugin host sees it.
+//! The gateway as the plugin host calls it.
 
 use crate::{hub::Hub, room::Room};
 use bytes::Bytes;

@@ -30,8 +30,8 @@ pub(crate) struct LocalRoom {
     pub outbox: Outbox,
     /// Slots of the viewing connections.
     viewing: Vec<u32>,
-    /// Revision and digest of the plugins that these connections were told last.
-    told: (u64, u64),
+    /// Revision and plugins digest of the view that these connections were sent last.
+    sent: (u64, u64),
 }
 
 /// What a new revision of a server means for the connections in its room.
@@ -39,7 +39,7 @@ pub(crate) struct LocalRoom {
 pub(crate) struct Revision {
     /// Slots of the joined and viewing connections.
     pub slots: Vec<u32>,
-    /// The plugin requirements or event definitions differ from those that were told last.
+    /// The plugin requirements or event definitions differ from those that were sent last.
     pub plugins_changed: bool,
 }
 
@@ -69,7 +69,7 @@ impl Default for LocalRooms {
 impl LocalRooms {
     // ---- connections
 
-    /// Adds a connection that is told `view`. `since` is the last presence event in the roster of a joining connection; a viewing one has
+    /// Adds a connection, which is sent `view`. `since` is the last presence event in the roster of a joining connection; a viewing one has
     /// none.
     pub(crate) fn enter(
         &mut self,
@@ -79,8 +79,8 @@ impl LocalRooms {
         since: Option<u64>,
     ) -> RoomMembership {
         let local = self.rooms.entry(room.index).or_default();
-        if local.told.0 < view.revision {
-            local.told = (view.revision, view.plugins_digest);
+        if local.sent.0 < view.revision {
+            local.sent = (view.revision, view.plugins_digest);
         }
         let position = local.joined.len() as u32;
         match since {
@@ -98,7 +98,7 @@ impl LocalRooms {
         }
     }
 
-    /// Removes a connection. Returns the slot of the member that took its position and has to be told it, if there is one.
+    /// Removes a connection. Returns the slot of the member that was moved to its position, if one was; see [`RoomMembership::move_to`].
     pub(crate) fn leave(&mut self, membership: &RoomMembership, slot: u32) -> Option<u32> {
         let local = self.rooms.get_mut(&membership.room.index)?;
         let at = membership.position as usize;
@@ -130,11 +130,11 @@ impl LocalRooms {
     /// Takes a newer view of a server; `None` if no connection is concerned.
     pub(crate) fn revise(&mut self, room: u64, view: &ServerView) -> Option<Revision> {
         let local = self.rooms.get_mut(&room)?;
-        if view.revision <= local.told.0 && !view.gone {
+        if view.revision <= local.sent.0 && !view.gone {
             return None;
         }
-        let plugins_changed = local.told.1 != view.plugins_digest;
-        local.told = (view.revision, view.plugins_digest);
+        let plugins_changed = local.sent.1 != view.plugins_digest;
+        local.sent = (view.revision, view.plugins_digest);
         let joined = local.joined.iter().map(|member| member.slot);
         Some(Revision {
             slots: joined.chain(local.viewing.iter().copied()).collect(),

@@ -354,7 +354,7 @@ impl Room {
 
     // ---- traffic
 
-    /// Remembers a channel that a message named; the newest comes first.
+    /// Remembers a channel that a message named.
     pub(crate) fn note_channel(&self, channel_id: &str) {
         self.traffic.lock().note_channel(channel_id);
     }
@@ -364,11 +364,11 @@ impl Room {
         self.traffic.lock().channels.iter().cloned().collect()
     }
 
-    /// Takes one token of `rate` and `volume.1` KiB of `volume` from what a plugin may send here.
+    /// Takes one token of `rate`, and `volume.1` KiB of `volume.0`, from the buckets of a plugin.
     ///
     /// # Errors
-    /// What there was too much of, and milliseconds until there is more.
-    pub(crate) fn charge_speaker(
+    /// The exceeded rate, and milliseconds until the same can succeed.
+    pub(crate) fn charge_plugin(
         &self,
         plugin_id: &str,
         now_ms: u32,

@@ -1,7 +1,8 @@
 //! The frames of a room in one turn of the shard: collected, then written to every member once.
 //!
 //! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is behind, has just joined
-//! or is a sender itself is served frame by frame. A connection gets a room's frames in order, and before anything sent to it alone later.
+//! or is a sender itself is served frame by frame. A connection gets a room's frames in order, and before all frames that are sent to it
+//! alone later.
 
 use crate::shard::message::Delivery;
 use bytes::{Bytes, BytesMut};
@@ -12,7 +13,7 @@ pub(crate) struct Member {
     pub slot: u32,
     /// The last presence event that was part of the roster it got.
     pub since: u64,
-    /// Frames of the outbox before this one are not for it, or were given to it already.
+    /// The first frame of the outbox that it may get and has not got.
     pub from: u32,
 }
 
@@ -71,7 +72,7 @@ impl Outbox {
         });
     }
 
-    /// The entries that `member` has not got and may get.
+    /// The entries that `member` may get and has not got.
     pub(crate) fn due(&self, member: Member) -> impl Iterator<Item = &Entry> {
         let due = self.entries.get(member.from as usize..).unwrap_or_default();
         due.iter().filter(move |entry| {
@@ -101,7 +102,7 @@ impl Outbox {
         }
     }
 
-    /// Empties it, keeping its room for the next turn.
+    /// Drops all frames and keeps the memory for the next turn.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
         (self.bytes, self.oldest) = (0, None);

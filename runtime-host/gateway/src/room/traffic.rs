@@ -1,4 +1,4 @@
-//! Recent traffic of a server as far as plugins need it: channel names, and the rates of plugins' own messages.
+//! Recent traffic of a server: channel names for plugins, and the rates of messages that plugins send.
 
 use crate::rate::Bucket;
 use limits::{
@@ -8,16 +8,16 @@ use limits::{
 };
 use std::collections::{HashMap, VecDeque};
 
-/// One server's memory. Bounded: the oldest channels go, and too many speakers are all forgotten.
+/// The traffic of one server. Bounded: the oldest channels are dropped, and too many buckets of plugins all together.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     /// Newest first.
     pub channels: VecDeque<Box<str>>,
-    speakers: HashMap<(Box<str>, &'static str), Bucket>,
+    buckets: HashMap<(Box<str>, &'static str), Bucket>,
 }
 
 impl Traffic {
-    /// Remembers a channel; what is longer than a channel's id may be is none.
+    /// Remembers a channel, unless its name is longer than the id of a channel may be.
     pub(crate) fn note_channel(&mut self, channel_id: &str) {
         if self
             .channels
@@ -42,7 +42,7 @@ impl Traffic {
     /// Takes one token of `rate`, and `volume.1` of `volume`.
     ///
     /// # Errors
-    /// What there was too much of, and milliseconds until there is more.
+    /// The exceeded rate (`what` or `bytes`), and milliseconds until the same can succeed.
     pub(crate) fn charge(
         &mut self,
         plugin_id: &str,
@@ -51,12 +51,12 @@ impl Traffic {
         (volume, kib): (Rate, u32),
     ) -> Result<(), (&'static str, u32)> {
         // Three buckets for each plugin: events, messages, and the bytes of both.
-        if self.speakers.len() >= PLUGINS_PER_SERVER_MAX * 3 {
-            self.speakers.clear();
+        if self.buckets.len() >= PLUGINS_PER_SERVER_MAX * 3 {
+            self.buckets.clear();
         }
         for (what, rate, count) in [(what, rate, 1), ("bytes", volume, kib)] {
             let bucket = self
-                .speakers
+                .buckets
                 .entry((plugin_id.into(), what))
                 .or_insert_with(|| Bucket::full(rate, now_ms));
             bucket
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn each_plugin_pays_for_itself() {
+    fn each_plugin_has_buckets_of_its_own() {
         let (few, much) = (
             Rate {
                 per_second: 1,
@@ -140,6 +140,6 @@ mod tests {
                 Ok(())
             );
         }
-        assert!(traffic.speakers.len() <= PLUGINS_PER_SERVER_MAX * 3 + 1);
+        assert!(traffic.buckets.len() <= PLUGINS_PER_SERVER_MAX * 3 + 1);
     }
 }

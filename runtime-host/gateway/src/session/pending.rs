@@ -1,7 +1,8 @@
 //! Envelopes that wait for a reply: of the directory, of plugins, or of a validator that answered `later`.
 //!
 //! At most one envelope of a connection waits. Until its reply, its deadline or the end of the connection, nothing further is read from that
-//! connection and from that one alone, so its envelopes keep their order. The deadline is the gateway's, whoever is asked.
+//! connection and from that one alone, so its envelopes keep their order. The gateway owns the deadline of each wait. The pause of a
+//! connection that closes orderly ends before the close frame is read; a lost or expelled connection takes its envelope with it.
 
 use crate::{
     directory::{Answer, JoinQuestion, Question},

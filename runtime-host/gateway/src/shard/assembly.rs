@@ -8,17 +8,17 @@ use limits::socket::FRAGMENTS_MAX;
 /// A text message on its way in: in fragments, or in a frame that is not whole yet.
 #[derive(Debug, Default)]
 pub struct Assembly {
-    /// What has come of it, unmasked.
+    /// The bytes that have arrived, unmasked.
     pub bytes: Vec<u8>,
     /// Frames so far.
     pub fragments: usize,
-    /// How far the text is known to be UTF-8.
+    /// The number of bytes that are known to be UTF-8.
     checked: usize,
     /// The frame whose payload is still arriving.
     pub arriving: Option<Arriving>,
 }
 
-/// What is missing of a data frame whose header has been read.
+/// The missing part of a data frame whose header has been read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arriving {
     /// Last frame of its message.
@@ -30,8 +30,8 @@ pub struct Arriving {
 }
 
 impl Assembly {
-    /// Takes what `bytes` holds of the arriving frame's payload, unmasked in place; how many bytes that were. Nothing is collected of a
-    /// message that is not read (`keep`).
+    /// Takes the part of the arriving frame's payload that is in `bytes`, unmasked in place; returns its length. Without `keep` nothing is
+    /// collected.
     pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
         let Some(arriving) = &mut self.arriving else {
             return 0;
@@ -40,7 +40,7 @@ impl Assembly {
         if keep {
             let payload = &mut bytes[..taken];
             unmask(payload, arriving.mask);
-            // A header is only a claim: room is made for what came, doubled, and never for more than was claimed.
+            // A header is only a claim: memory grows with the bytes that arrive, and never beyond the claim.
             let room = self.bytes.len().max(taken).min(arriving.missing);
             if self.bytes.capacity() - self.bytes.len() < taken {
                 self.bytes.reserve_exact(room);
@@ -52,7 +52,7 @@ impl Assembly {
         taken
     }
 
-    /// Whether the arriving frame is whole; it is over then. `Some(true)` when its message is over as well.
+    /// Ends the arriving frame if it is whole: `Some(true)` if it is the last one of its message.
     #[must_use]
     pub fn finish(&mut self) -> Option<bool> {
         let fin = self.arriving.filter(|arriving| arriving.missing == 0)?.fin;
@@ -60,7 +60,7 @@ impl Assembly {
         Some(fin)
     }
 
-    /// Checks what has arrived so far (RFC 6455 section 8.1); false when it can never become UTF-8.
+    /// Checks the text that has arrived so far (RFC 6455 section 8.1); false if it can never become UTF-8.
     #[must_use]
     pub fn check(&mut self, last: bool) -> bool {
         match std::str::from_utf8(&self.bytes[self.checked..]) {
@@ -75,7 +75,7 @@ impl Assembly {
         }
     }
 
-    /// Forgets the message, and only knows where the arriving frame ends: what follows is still understood.
+    /// Drops the message; only the end of the arriving frame is remembered, so that the frames after it can be read.
     pub(crate) fn forget(assembly: &mut Option<Box<Self>>) {
         let arriving = assembly.take().and_then(|assembly| assembly.arriving);
         *assembly = arriving.map(|arriving| {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_is_counted_and_not_kept() {
+    fn a_dropped_message_is_counted_and_not_kept() {
         let arriving = Some(Arriving {
             fin: false,
             mask: [1; 4],

@@ -1,4 +1,5 @@
-//! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Content may be dropped at its bound, but never silently.
+//! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Beyond its bound content is dropped, and the receivers
+//! are closed so that they notice.
 
 use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
 use limits::socket::SHARD_INBOX_MAX;
@@ -13,7 +14,7 @@ pub(crate) struct ShardHandle {
     dropped: prometheus_client::metrics::counter::Counter,
 }
 
-/// What waits for a shard.
+/// The messages that wait for a shard.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub messages: Vec<Message>,
@@ -21,7 +22,7 @@ pub(crate) struct Inbox {
     pub lost: HashSet<Lost>,
 }
 
-/// Connections whose content was dropped because the inbox was full; they are closed, so that they do not miss it unknowingly.
+/// Connections whose content was dropped because the inbox was full; they are closed, so that their clients come back to the present state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lost {
     /// The joined connections of a room.
@@ -69,7 +70,7 @@ impl ShardHandle {
         self.send(message);
     }
 
-    /// Takes everything.
+    /// Swaps everything that waits with `into`, which is empty.
     pub(crate) fn take(&self, into: &mut Inbox) {
         std::mem::swap(&mut *self.inbox.lock(), into);
     }
@@ -83,7 +84,7 @@ mod tests {
     use limits::socket::SHARD_INBOX_MAX;
 
     #[test]
-    fn a_full_inbox_remembers_who_misses_something() {
+    fn a_full_inbox_records_the_receivers_of_dropped_content() {
         let poll = mio::Poll::new().expect("a poll");
         let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
         let handle = ShardHandle::new(waker.into(), &Metrics::default());
@@ -95,7 +96,7 @@ mod tests {
         let direct = |to| Message::Direct {
             to,
             frame: Bytes::new(),
-            from: ("somebody".into(), kept),
+            from: ("sender".into(), kept),
         };
         (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));
         handle.send_content(direct(missed));
@@ -105,7 +106,7 @@ mod tests {
         assert_eq!(
             inbox.messages.len(),
             SHARD_INBOX_MAX + 1,
-            "control goes in still"
+            "a control message is never dropped"
         );
         assert_eq!(
             inbox.lost.into_iter().collect::<Vec<_>>(),

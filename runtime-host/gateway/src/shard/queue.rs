@@ -16,12 +16,12 @@ struct Waiting {
     begun: bool,
 }
 
-/// What waits for a socket. Exists only while something waits.
+/// The frames that wait for a socket. Exists only while there are any.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     frames: VecDeque<Waiting>,
     pub bytes: usize,
-    /// When the socket last refused or took bytes, while it is behind.
+    /// When the socket last refused or took bytes; `None` while it takes all of them.
     pub blocked_ms: Option<u32>,
 }
 
@@ -33,13 +33,13 @@ pub(crate) enum Pushed {
     Overflow,
 }
 
-/// How many waiting frames are looked through for an older one of the same kind.
+/// The number of newest frames among which an older one with the same key is looked for.
 const COALESCE_WINDOW: usize = 64;
 /// Slices of one vectored write.
 const SLICES_MAX: usize = 64;
 
 impl Queue {
-    /// A queue for a socket that has just refused bytes: `frames` and their keys, of which `written` bytes are gone.
+    /// A queue for a socket that has just refused bytes: `frames` with their keys, of which `written` bytes were written.
     pub(crate) fn behind(
         frames: impl Iterator<Item = (Bytes, u64)>,
         written: usize,
@@ -148,7 +148,7 @@ mod tests {
     use bytes::Bytes;
 
     #[test]
-    fn a_queue_is_bounded_and_replaces_what_is_outdated() {
+    fn a_queue_is_bounded_and_replaces_older_frames() {
         let mut queue = Queue::default();
         assert_eq!(
             queue.push(Bytes::from_static(b"aaaa"), 7, 10),

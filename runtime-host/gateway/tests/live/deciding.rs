@@ -1,4 +1,4 @@
-//! Envelopes past plugins: nobody listens, somebody listens, somebody decides.
+//! Envelopes that no plugin, a listening plugin or a deciding plugin is interested in.
 
 use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, event};
 use plugin_bus::{Interest, OfferKind, Outcome, Topic};
@@ -26,7 +26,7 @@ fn without_interest_the_bytes_are_the_same() {
 }
 
 #[test]
-fn what_nobody_listens_to_is_not_looked_at() {
+fn a_topic_without_listeners_costs_no_question_of_interest() {
     let fixture = Fixture::start(2, Some(|_| Interest::Inform));
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let mut in_channel = chat("x");
@@ -54,7 +54,7 @@ fn what_nobody_listens_to_is_not_looked_at() {
 }
 
 #[test]
-fn whoever_listens_gets_a_copy_of_what_was_sent() {
+fn a_listening_plugin_gets_a_copy_of_the_sent_envelope() {
     let fixture = Fixture::start(2, Some(|_| Interest::Inform));
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     alice.send(chat("hello"));
@@ -86,7 +86,7 @@ fn whoever_listens_gets_a_copy_of_what_was_sent() {
         client_to_server: true,
     };
     assert_eq!(fixture.offered().kind, kind);
-    // What judges refuse is nobody's to hear.
+    // An envelope that the validator refuses is not offered.
     alice.send(event("vote:hint", 1));
     assert_eq!(
         alice.expect("plugin_error")["code"],
@@ -96,10 +96,10 @@ fn whoever_listens_gets_a_copy_of_what_was_sent() {
 }
 
 #[test]
-fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
+fn a_listening_plugin_delays_nothing_and_a_full_queue_costs_only_its_owner() {
     let fixture = Fixture::start(2, Some(|_| Interest::Inform));
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
-    // Nobody takes the offers: what is sent arrives all the same.
+    // The offers are not taken: the messages arrive all the same.
     (0..10).for_each(|at| alice.send(chat(&at.to_string())));
     assert_eq!(
         bob.chats(10),
@@ -113,13 +113,13 @@ fn whoever_listens_delays_nothing_and_a_full_queue_costs_only_its_owner() {
     assert_eq!(bob.chats(1), ["unheard too"]);
     assert!(
         fixture.metric("jackfield_plugin_offers_total{kind=\"dropped\"}") >= 1,
-        "what was lost is counted"
+        "a lost copy is counted"
     );
     assert!(fixture.nothing_offered());
 }
 
 #[test]
-fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
+fn waiting_envelopes_are_relayed_in_order_and_no_other_connection_waits() {
     for shards in [1, 2] {
         let fixture = Fixture::start(shards, Some(decide));
         let [mut alice, mut bob, mut carol] =
@@ -133,7 +133,7 @@ fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
         for text in ["second", "third"] {
             alice.send(chat(text));
         }
-        // A whole message of somebody else goes round meanwhile, on the same thread.
+        // A message of another connection is decided and sent meanwhile, on the same thread.
         bob.send(chat("bob's"));
         let (bobs, bobs_ask) = fixture.asked();
         assert_eq!(
@@ -149,7 +149,7 @@ fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
         for text in ["second", "third"] {
             let (next, next_ask) = fixture.asked();
             assert_eq!(next["message"], *text);
-            // An answer counts once, and not for what waits next.
+            // An answer counts once, and not for the next envelope.
             fixture.decide(ask, Outcome::Consume);
             fixture.decide(next_ask, Outcome::Relay);
         }
@@ -169,11 +169,11 @@ fn what_waits_is_relayed_in_order_and_nobody_else_waits() {
     }
 }
 
-/// What a plugin makes of an envelope.
+/// How a plugin changes an envelope.
 type Change = fn(&mut Value);
 
 #[test]
-fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
+fn a_plugin_may_rewrite_a_waiting_envelope_and_forge_nothing() {
     let fixture = Fixture::start(2, Some(decide));
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let rewrite = |alice: &mut Client, envelope: &Value, change: Change| {
@@ -233,7 +233,7 @@ fn a_plugin_may_rewrite_what_waits_and_forge_nothing() {
 }
 
 #[test]
-fn a_plugin_may_consume_or_refuse_what_waits() {
+fn a_plugin_may_consume_or_refuse_a_waiting_envelope() {
     let fixture = Fixture::start(2, Some(decide));
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     let settle = |alice: &mut Client, envelope: Value, outcome: Outcome| {
@@ -288,12 +288,12 @@ fn a_plugin_may_consume_or_refuse_what_waits() {
     assert_eq!(bob.chats(1), ["fine"]);
     assert!(
         !bob.has("plugin_event") && !alice.has("plugin_error"),
-        "what is consumed is told to nobody"
+        "a consumed envelope is not answered"
     );
 }
 
 #[test]
-fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
+fn an_envelope_without_a_decision_is_refused_and_a_late_answer_does_nothing() {
     let fixture = Fixture::with(1, Some(decide), |config| config.socket.decision_max_ms = 1);
     let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
     alice.send(event("vote:cast", 1));
@@ -304,7 +304,7 @@ fn what_is_not_decided_in_time_is_refused_and_a_late_answer_does_nothing() {
         (&json!("PLUGIN_UNAVAILABLE"), true)
     );
     fixture.decide(late, Outcome::Relay);
-    // The connection goes on; here nobody has to decide.
+    // The connection goes on; no plugin decides about this envelope.
     alice.send(event("vote:tally", 2));
     assert_eq!(
         bob.expect("plugin_event")["payload"],
@@ -341,9 +341,10 @@ fn where_plugins_have_no_room_the_sender_may_try_again() {
     assert_eq!(bob.chats(1), ["again"]);
 }
 
-/// Four people, thirty messages each, decided in any order and in every way: each connection keeps its order, and each message has one end.
+/// Four users send thirty messages each, decided in any order and in every way: each connection keeps its order, and each message has one
+/// end.
 #[test]
-fn whatever_is_decided_when_each_connection_keeps_its_order() {
+fn each_connection_keeps_its_order_under_any_decisions() {
     const PEOPLE: usize = 4;
     const MESSAGES: usize = 30;
     for seed in 1..=3_u64 {
@@ -370,7 +371,7 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
         let (mut open, mut relayed, mut refused) =
             (Vec::new(), vec![Vec::new(); PEOPLE], vec![0; PEOPLE]);
         for _ in 0..PEOPLE * MESSAGES {
-            // One question of a person is open at most: what has come is collected, and one of them, any, is answered.
+            // At most one question of each user is open: those that have come are collected, and any one of them is answered.
             if open.is_empty() || draw(2) == 0 {
                 open.extend(fixture.asked_by_now(open.is_empty()));
             }
@@ -429,7 +430,7 @@ fn whatever_is_decided_when_each_connection_keeps_its_order() {
                 })
                 .collect();
             assert!(told.is_sorted(), "seed {seed}: {told:?}");
-            // Whoever's event arrives waits for nothing any more.
+            // A connection whose event arrives is not paused any more.
             person.send(event("vote:tally", 1));
             witness.expect("plugin_event");
             assert_eq!(fixture.offered().decision, None);
@@ -455,7 +456,7 @@ fn a_connection_may_end_while_it_waits() {
     );
     assert_eq!(bob.expect("user_left")["oderId"], "alice");
     fixture.decide(ask, Outcome::Relay);
-    // The client is torn away; its place may be somebody else's when the decision comes.
+    // The connection is lost; its slot may be taken by another one when the decision comes.
     let mut eve = fixture.join("eve");
     eve.send(event("vote:cast", 1));
     let (_, ask) = fixture.asked();
@@ -473,7 +474,7 @@ fn a_connection_may_end_while_it_waits() {
     fred.send(event("vote:tally", 1));
     assert_eq!(dave.expect("plugin_event")["sourceUserId"], "fred");
     assert!(fixture.offered().decision.is_none() && !fred.has("plugin_error"));
-    // The server sends the sender away: what it sent goes no further.
+    // The sender is banned: its waiting envelope is not sent.
     carol.send(chat("too late"));
     let (_, ask) = fixture.asked();
     fixture.revise(2, &[], json!({"bans": ["carol"]}));
@@ -488,6 +489,6 @@ fn a_connection_may_end_while_it_waits() {
     assert_eq!(fixture.metric("jackfield_plugin_waiting"), 0);
     assert!(
         !dave.until_closed().contains(&"\"chat_message\"".to_owned()),
-        "what nobody decided about is not sent"
+        "an envelope without a decision is not sent"
     );
 }

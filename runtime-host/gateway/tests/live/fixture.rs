@@ -88,10 +88,10 @@ impl Transport for FakeDirectory {
     }
 }
 
-/// What the plugins of a test want.
+/// The interest of the plugins in a test.
 pub(crate) type InterestRule = fn(&Subject<'_>) -> Interest;
 
-/// Plugins that want what the test says and pass on to it whatever they are offered.
+/// Plugins with the interest that the test sets; they hand all offers to the test.
 #[derive(Debug)]
 struct Recorder {
     interest_rule: InterestRule,
@@ -100,7 +100,7 @@ struct Recorder {
     closed: Sender<Arc<str>>,
     /// There is room for offers.
     room: AtomicBool,
-    /// What is listened to, a bit for each topic.
+    /// The topics that are listened to, a bit for each.
     topics: AtomicU8,
     /// How often interest was asked for.
     interests: AtomicUsize,
@@ -129,7 +129,7 @@ impl PluginHost for Recorder {
     }
 }
 
-/// Wants to decide about chat and about what clients send to the server; to hear of everything else.
+/// Decides about chat and about events of clients to the server, and listens to all other events.
 pub(crate) fn decide(subject: &Subject<'_>) -> Interest {
     match subject.kind {
         SubjectKind::Chat
@@ -268,7 +268,7 @@ impl Fixture {
         (envelope, offered.decision.expect("a question").ticket)
     }
 
-    /// All questions that have come; waits for one where `needed`.
+    /// All questions that have come; waits for one if `needed`.
     pub(crate) fn asked_by_now(&self, needed: bool) -> Vec<(Value, Ticket)> {
         let first = needed.then(|| self.offered());
         let offers = first.into_iter().chain(self.offers.try_iter());
@@ -282,23 +282,23 @@ impl Fixture {
             .collect()
     }
 
-    /// Nothing was offered besides what was taken already.
+    /// Whether no offer waits.
     pub(crate) fn nothing_offered(&self) -> bool {
         self.offers.try_recv().is_err()
     }
 
-    /// The next snapshot that plugins were told.
+    /// The next `plugin_requirements` that plugins were sent.
     pub(crate) fn snapshot(&self) -> Value {
         let (server_id, snapshot) = self.snapshots.recv_timeout(PATIENCE).expect("a snapshot");
         assert_eq!(&*server_id, SERVER);
         serde_json::from_slice(&snapshot).expect("JSON")
     }
 
-    /// The next server that everybody has left.
+    /// The next server that the last connection has left.
     pub(crate) fn closed(&self) -> Arc<str> {
         self.closed
             .recv_timeout(PATIENCE)
-            .expect("a server without anybody")
+            .expect("a server without connections")
     }
 
     /// Decides.
@@ -306,12 +306,12 @@ impl Fixture {
         self.hub.decided(ticket, outcome);
     }
 
-    /// From now on there is, or is no, room for offers.
+    /// Sets whether there is room for offers.
     pub(crate) fn set_room(&self, room: bool) {
         self.recorder.room.store(room, Ordering::Release);
     }
 
-    /// From now on these topics are listened to.
+    /// Sets the topics that are listened to.
     pub(crate) fn set_topics(&self, topics: &[Topic]) {
         self.recorder.topics.store(
             topics.iter().fold(0, |bits, topic| bits | topic.bit()),
@@ -433,7 +433,7 @@ impl Client {
             .expect("sent");
     }
 
-    /// Says goodbye, and reads no answer.
+    /// Sends a close frame, and reads no answer.
     pub(crate) fn close(&mut self) {
         self.socket.close(None).expect("a close frame");
     }

@@ -1,4 +1,4 @@
-//! Identities that need an answer of the directory.
+//! `identify` with an answer of the directory.
 
 use crate::fixture::{Fixture, PROTECTED, SERVER, UNANSWERED};
 use identity::SigningKey;

@@ -1,4 +1,4 @@
-//! What plugins send in their own names, and what they may ask.
+//! Envelopes that plugins send in their own names, and what plugins can ask.
 
 use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, definition, event};
 use envelope::verdict::Status;
@@ -114,7 +114,7 @@ fn an_event_of_a_plugin_carries_its_own_identity() {
 }
 
 #[test]
-fn scopes_are_honoured() {
+fn an_event_reaches_the_receivers_in_its_scope() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     let (mut alice, mut bob) = two(&fixture);
     publish(
@@ -145,7 +145,7 @@ fn scopes_are_honoured() {
         assert_eq!(
             client.expect("plugin_event")["eventName"],
             "vote:app",
-            "nobody declared the plugin: everybody is meant"
+            "no connection declared the plugin: all are meant"
         );
     }
     let without =
@@ -154,7 +154,7 @@ fn scopes_are_honoured() {
 }
 
 #[test]
-fn what_a_client_may_not_send_a_plugin_may_not_either() {
+fn a_plugin_may_send_no_more_than_a_client() {
     let fixture = Fixture::start(2, Some(|_| Interest::Inform));
     let (mut alice, _bob) = two(&fixture);
     let refusal = |name: &str, payload: Value, further: &[(&str, &str)]| {
@@ -207,7 +207,7 @@ fn what_a_client_may_not_send_a_plugin_may_not_either() {
     assert_eq!(
         alice.expect("plugin_event")["payload"]["option"],
         7,
-        "nothing of all that was sent"
+        "none of them was sent"
     );
     assert_eq!(
         fixture.metric("jackfield_plugin_publications_total{kind=\"refused\"}"),
@@ -253,7 +253,7 @@ fn a_plugin_writes_as_itself() {
     assert_eq!(
         (offered.author.as_deref(), offered.decision, offered.hops),
         (Some(PLUGIN), None, 1),
-        "told, and nobody is waited for"
+        "a copy, without a question"
     );
     say(
         &fixture,
@@ -362,7 +362,7 @@ fn a_plugin_has_a_rate() {
 }
 
 #[test]
-fn plugins_may_ask_who_is_there() {
+fn plugins_can_ask_for_rosters_and_open_servers() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     assert_eq!(
         (
@@ -370,7 +370,7 @@ fn plugins_may_ask_who_is_there() {
             fixture.hub.open_server(SERVER)
         ),
         (None, None),
-        "nobody is there"
+        "the server has no connection"
     );
     let (mut alice, mut bob) = two(&fixture);
     alice.send(json!({"type": "status_update", "status": "away"}));
@@ -407,7 +407,7 @@ fn plugins_may_ask_who_is_there() {
 }
 
 #[test]
-fn channels_are_remembered_from_what_passes() {
+fn channels_are_remembered_from_chat_messages() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     let (mut alice, mut bob) = two(&fixture);
     for channel in [
@@ -429,7 +429,7 @@ fn channels_are_remembered_from_what_passes() {
 }
 
 #[test]
-fn plugins_hear_of_changed_requirements() {
+fn plugins_are_told_of_changed_requirements() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     let (mut alice, _bob) = two(&fixture);
     let text = fixture.hub.requirements(SERVER).expect("open");
@@ -438,7 +438,7 @@ fn plugins_hear_of_changed_requirements() {
         (&snapshot["type"], &snapshot["revision"]),
         (&json!("plugin_requirements"), &json!(1))
     );
-    // A ban changes the server's revision and nothing that plugins care for.
+    // A ban changes the server's revision, but neither requirements nor definitions.
     fixture.revise(2, &[], json!({"bans": ["mallory"]}));
     fixture.revise(
         3,

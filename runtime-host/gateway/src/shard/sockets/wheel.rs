@@ -1,10 +1,11 @@
-//! When a shard has to look at a connection: a wheel of coarse ticks, so that a shard with idle connections sleeps until the next one is due.
+//! The times at which deadlines of connections have to be checked: a wheel of coarse ticks. A shard with idle connections sleeps until the
+//! next one.
 //!
 //! Entries are never removed. A connection remembers the tick of its newest entry, and older entries are skipped when they come up.
 
 use limits::socket::TIMER_TICK_MS;
 
-/// Ticks that the wheel reaches ahead; what is due later comes up at its end and is entered again.
+/// Ticks that the wheel reaches ahead. An entry that is due later comes up at its end and is entered again.
 const TICKS: u32 = 256;
 const WORDS: usize = TICKS as usize / 64;
 
@@ -14,9 +15,9 @@ pub(crate) struct Wheel {
     buckets: Vec<Vec<u32>>,
     /// A bit for each bucket that is not empty.
     filled: [u64; WORDS],
-    /// The tick that is going on; wraps.
+    /// The present tick; wraps.
     tick: u32,
-    /// When it began, on the shard's clock.
+    /// When the present tick began, milliseconds of the shard's clock.
     began_ms: u32,
 }
 
@@ -31,7 +32,7 @@ impl Wheel {
         }
     }
 
-    /// The tick in which something is due that is due `wait_ms` after `now_ms`: never the tick that is going on.
+    /// The tick that ends `wait_ms` after `now_ms`, or soon after that; never the present one.
     pub(crate) fn tick_at(&self, now_ms: u32, wait_ms: u32) -> u32 {
         let ahead_ms = u64::from(now_ms.wrapping_sub(self.began_ms)) + u64::from(wait_ms);
         let ticks = ahead_ms
@@ -62,7 +63,7 @@ impl Wheel {
         Some(due_ms.saturating_sub(now_ms.wrapping_sub(self.began_ms)))
     }
 
-    /// Moves on to `now_ms`, one tick at a time: the next tick with entries that has begun, and its entries.
+    /// Moves on towards `now_ms`, and stops at the next tick with entries: returns it with its entries.
     pub(crate) fn expired(&mut self, now_ms: u32) -> Option<(u32, Vec<u32>)> {
         while u64::from(now_ms.wrapping_sub(self.began_ms)) >= TIMER_TICK_MS {
             if self.filled == [0; WORDS] {
@@ -117,7 +118,7 @@ mod tests {
                 (20, vec![2]),
                 (TICKS - 1, vec![4])
             ],
-            "what is due far ahead comes up at the wheel's end"
+            "an entry far ahead comes up at the wheel's end"
         );
     }
 
