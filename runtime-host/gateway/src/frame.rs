@@ -112,7 +112,6 @@ impl Header {
                 "a client's frame must be masked",
             ));
         }
-        let short = usize::from(second & 0x7f);
         if opcode.is_control() {
             if !fin {
                 return Err(violation(
@@ -120,47 +119,15 @@ impl Header {
                     "control frames must not be fragmented",
                 ));
             }
-            if short > 125 {
+            if second & 0x7f > 125 {
                 return Err(violation(
                     close::PROTOCOL,
                     "control frames carry at most 125 bytes",
                 ));
             }
         }
-        let (length, length_bytes) = match short {
-            126 => {
-                let Some(bytes) = rest.first_chunk::<2>() else {
-                    return Ok(None);
-                };
-                let length = u64::from(u16::from_be_bytes(*bytes));
-                if length < 126 {
-                    return Err(violation(
-                        close::PROTOCOL,
-                        "payload length is not in its shortest form",
-                    ));
-                }
-                (length, 2)
-            }
-            127 => {
-                let Some(bytes) = rest.first_chunk::<8>() else {
-                    return Ok(None);
-                };
-                let length = u64::from_be_bytes(*bytes);
-                if length >> 63 != 0 {
-                    return Err(violation(
-                        close::PROTOCOL,
-                        "the highest bit of a payload length must be 0",
-                    ));
-                }
-                if length < 65_536 {
-                    return Err(violation(
-                        close::PROTOCOL,
-                        "payload length is not in its shortest form",
-                    ));
-                }
-                (length, 8)
-            }
-            short => (short as u64, 0),
+        let Some((length, length_bytes)) = read_length(second & 0x7f, rest)? else {
+            return Ok(None);
         };
         if length > payload_bytes_max as u64 {
             return Err(violation(close::TOO_BIG, "message over the limit"));
@@ -175,6 +142,32 @@ impl Header {
             header_bytes: 2 + length_bytes + 4,
             payload_bytes: length as usize,
         }))
+    }
+}
+
+/// Reads the length of a payload, whose first 7 bits are `short`, and the number of further bytes that it takes; `None` when more bytes are
+/// needed.
+fn read_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
+    const NOT_SHORTEST: Violation = violation(
+        close::PROTOCOL,
+        "payload length is not in its shortest form",
+    );
+    match short {
+        126 => match rest.first_chunk::<2>().copied().map(u16::from_be_bytes) {
+            None => Ok(None),
+            Some(length) if length < 126 => Err(NOT_SHORTEST),
+            Some(length) => Ok(Some((u64::from(length), 2))),
+        },
+        127 => match rest.first_chunk::<8>().copied().map(u64::from_be_bytes) {
+            None => Ok(None),
+            Some(length) if length >> 63 != 0 => Err(violation(
+                close::PROTOCOL,
+                "the highest bit of a payload length must be 0",
+            )),
+            Some(length) if length < 65_536 => Err(NOT_SHORTEST),
+            Some(length) => Ok(Some((length, 8))),
+        },
+        short => Ok(Some((u64::from(short), 0))),
     }
 }
 

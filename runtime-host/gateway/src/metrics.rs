@@ -4,7 +4,7 @@ use envelope::catalogue::{CATALOGUE, EnvelopeType};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
-    registry::{Registry, Unit},
+    registry::{Metric, Registry, Unit},
 };
 use std::{borrow::Cow, fmt};
 
@@ -74,123 +74,80 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// A registry that is being filled.
+struct Builder(Registry);
+
+impl Builder {
+    /// A counter or gauge.
+    fn metric<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// A histogram of seconds.
+    fn seconds(&mut self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
+        let histogram = Histogram::new(bounds.iter().copied());
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, histogram.clone());
+        histogram
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("jackfield");
-        macro_rules! metric {
-            ($name:literal, $help:literal, $kind:ty) => {{
-                let metric = <$kind>::default();
-                registry.register($name, $help, metric.clone());
-                metric
-            }};
-        }
-        let judge_seconds =
-            Histogram::new([2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2]);
-        registry.register_with_unit(
-            "judge",
-            "Time of one call of the validator chain; some are timed",
-            Unit::Seconds,
-            judge_seconds.clone(),
-        );
-        let plugin_decision_seconds =
-            Histogram::new([1e-3, 5e-3, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0]);
-        let help = "Time that a connection waited for a decision of plugins";
-        registry.register_with_unit(
-            "plugin_decision",
-            help,
-            Unit::Seconds,
-            plugin_decision_seconds.clone(),
-        );
-        let received: Counters =
-            metric!("envelopes_received", "Envelopes received by type", Counters);
-        let names = CATALOGUE
-            .iter()
-            .map(|envelope| envelope.name)
-            .chain(["unknown"]);
+        let mut new = Builder(Registry::with_prefix("jackfield"));
+        let received: Counters = new.metric("envelopes_received", "Envelopes received by type");
+        let names = CATALOGUE.iter().map(|envelope| envelope.name);
         let received_by_type = names
+            .chain(["unknown"])
             .map(|kind| received.get_or_create(&Label { kind: kind.into() }).clone())
             .collect();
         Self {
-            connections: metric!("connections", "Open WebSocket connections", Gauge),
-            accepted: metric!(
-                "connections_accepted",
-                "Accepted WebSocket connections",
-                Counter
-            ),
-            accepts_paced: metric!(
-                "accepts_paced",
-                "Pauses of the acceptor at its rate",
-                Counter
-            ),
-            handshakes_refused: metric!(
-                "handshakes_refused",
-                "Refused handshakes by reason",
-                Counters
-            ),
-            closed: metric!(
-                "connections_closed",
-                "Closed connections by close code",
-                Counters
-            ),
             received,
             received_by_type,
-            refused: metric!("envelopes_refused", "Envelopes refused by code", Counters),
-            rate_limited: metric!(
-                "rate_limited",
-                "Messages over a rate by what was exceeded",
-                Counters
-            ),
-            delivered: metric!("frames_delivered", "Frames handed to sockets", Counter),
-            coalesced: metric!(
-                "frames_coalesced",
-                "Waiting frames replaced by newer ones",
-                Counter
-            ),
-            inbox_dropped: metric!(
+            connections: new.metric("connections", "Open WebSocket connections"),
+            accepted: new.metric("connections_accepted", "Accepted WebSocket connections"),
+            accepts_paced: new.metric("accepts_paced", "Pauses of the acceptor at its rate"),
+            handshakes_refused: new.metric("handshakes_refused", "Refused handshakes by reason"),
+            closed: new.metric("connections_closed", "Closed connections by close code"),
+            refused: new.metric("envelopes_refused", "Envelopes refused by code"),
+            rate_limited: new.metric("rate_limited", "Messages over a rate by what was exceeded"),
+            delivered: new.metric("frames_delivered", "Frames handed to sockets"),
+            coalesced: new.metric("frames_coalesced", "Waiting frames replaced by newer ones"),
+            inbox_dropped: new.metric(
                 "shard_inbox_dropped",
                 "Deliveries dropped at a full shard inbox",
-                Counter
             ),
-            judge_failures: metric!(
-                "judge_failures",
-                "Failures of the validator chain by kind",
-                Counters
-            ),
-            judge_seconds,
-            rooms: metric!("rooms", "Servers with at least one connection", Gauge),
-            edge_questions: metric!(
-                "edge_questions",
-                "Questions to the edge by outcome",
-                Counters
-            ),
-            edge_up: metric!("edge_up", "Whether the edge answers", Gauge),
-            unreachable: metric!(
-                "forwards_unreachable",
-                "Forwards without a receiver",
-                Counter
-            ),
-            plugin_offers: metric!(
+            judge_failures: new.metric("judge_failures", "Failures of the validator chain by kind"),
+            rooms: new.metric("rooms", "Servers with at least one connection"),
+            edge_questions: new.metric("edge_questions", "Questions to the edge by outcome"),
+            edge_up: new.metric("edge_up", "Whether the edge answers"),
+            unreachable: new.metric("forwards_unreachable", "Forwards without a receiver"),
+            plugin_offers: new.metric(
                 "plugin_offers",
                 "Envelopes offered to plugins by how: to inform, to decide, or dropped",
-                Counters
             ),
-            plugin_decisions: metric!(
-                "plugin_decisions",
-                "Decisions of plugins by outcome",
-                Counters
-            ),
-            plugin_decision_seconds,
-            plugin_waiting: metric!(
+            plugin_decisions: new.metric("plugin_decisions", "Decisions of plugins by outcome"),
+            plugin_waiting: new.metric(
                 "plugin_waiting",
                 "Connections that wait for a decision of plugins",
-                Gauge
             ),
-            plugin_publications: metric!(
+            plugin_publications: new.metric(
                 "plugin_publications",
                 "Events and messages of plugins by how they ended",
-                Counters
             ),
-            registry,
+            judge_seconds: new.seconds(
+                "judge",
+                "Time of one call of the validator chain; some are timed",
+                &[2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2],
+            ),
+            plugin_decision_seconds: new.seconds(
+                "plugin_decision",
+                "Time that a connection waited for a decision of plugins",
+                &[1e-3, 5e-3, 2e-2, 5e-2, 0.1, 0.5, 1.0, 5.0, 30.0],
+            ),
+            registry: new.0,
         }
     }
 }

@@ -2,8 +2,11 @@
 //!
 //! A test binary of its own: the shards are found by the names of this process's threads.
 
+#[path = "live/client.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod client;
 #[path = "live/fixture.rs"]
-#[allow(dead_code, reason = "the tests of plugins use the rest")]
+#[allow(dead_code, reason = "the other tests use the rest")]
 mod fixture;
 
 use fixture::Fixture;

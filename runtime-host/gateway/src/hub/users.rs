@@ -125,7 +125,7 @@ impl Users {
     }
 
     /// Takes the rooms that a connection is in.
-    pub(crate) fn note_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[u64]>) {
+    pub(crate) fn set_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[u64]>) {
         let mut users = self.stripe(user_id).lock();
         let Some(user) = users.get_mut(user_id) else {
             return;

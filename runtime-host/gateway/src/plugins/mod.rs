@@ -3,6 +3,7 @@
 pub(crate) mod bridge;
 pub(crate) mod offer;
 mod outcome;
+mod outgoing;
 pub(crate) mod publish;
 mod query;
 

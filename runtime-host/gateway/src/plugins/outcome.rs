@@ -30,7 +30,7 @@ impl Sessions {
     ) {
         Metrics::count(&self.hub().metrics.plugin_decisions, outcome.name());
         match outcome {
-            Outcome::Relay => self.pass_on(slot, held, request_id),
+            Outcome::Relay => self.relay(slot, held, request_id),
             Outcome::Rewrite(bytes) => self.rewrite(slot, held, request_id, &bytes),
             Outcome::Consume => {}
             Outcome::Refuse { code, message } => {
@@ -66,7 +66,7 @@ impl Sessions {
     }
 
     /// Sends the envelope, if its sender is still in the server.
-    fn pass_on(&mut self, slot: u32, held: HeldEnvelope, request_id: Option<&str>) {
+    fn relay(&mut self, slot: u32, held: HeldEnvelope, request_id: Option<&str>) {
         let is_joined = |server_id: &str| self.joined_room(slot, server_id).is_some();
         if !held.effects.iter().filter_map(sent_to).all(is_joined) {
             let message = "you have left the server while a plugin decided";
@@ -98,7 +98,7 @@ impl Sessions {
             && let Some(envelope) = verdict::apply(bytes, &decision.patches)
         {
             (held.envelope, held.effects) = (envelope.into(), decision.effects);
-            return self.pass_on(slot, held, request_id);
+            return self.relay(slot, held, request_id);
         }
         Metrics::count(&self.hub().metrics.plugin_decisions, "bad_rewrite");
         self.hub().alarm(|| {

@@ -173,7 +173,7 @@ impl Room {
     }
 
     /// Adds a viewing connection, which is told of revisions only; returns the roster. `None` if the room has just closed.
-    pub(crate) fn view_by(&self, conn: ConnRef, user_id: &str, page: Page) -> Option<Bytes> {
+    pub(crate) fn add_viewer(&self, conn: ConnRef, user_id: &str, page: Page) -> Option<Bytes> {
         let mut state = self.state.lock();
         if state.closed {
             return None;
@@ -183,7 +183,7 @@ impl Room {
     }
 
     /// Removes a viewing connection.
-    pub(crate) fn stop_viewing(&self, conn: ConnRef) {
+    pub(crate) fn remove_viewer(&self, conn: ConnRef) {
         release(&mut self.state.lock().shards, conn.shard);
     }
 

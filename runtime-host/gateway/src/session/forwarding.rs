@@ -87,11 +87,11 @@ impl Sessions {
             filter,
             coalesce,
         };
-        self.spread(&room, delivery);
+        self.send_to_room(&room, delivery);
     }
 
     /// Sends to the joined connections of a room on all shards. A plugin that no connection declared addresses all of them.
-    pub(crate) fn spread(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
+    pub(crate) fn send_to_room(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
         if let Filter::Plugin(plugin) = &delivery.filter
             && !room.declares(plugin)
         {
@@ -163,7 +163,7 @@ impl Sessions {
         if taken.is_ok() {
             contacts.add_target(target);
         }
-        self.charged(slot, "new targets", taken, scan)
+        self.check_charge(slot, "new targets", taken, scan)
     }
 
     fn send_direct(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {

@@ -59,7 +59,7 @@ impl Sessions {
             && (membership.joined || view_only)
         {
             let room = membership.room.clone();
-            return self.show_again(slot, &room, &access);
+            return self.resend_roster(slot, &room, &access);
         }
         let denied = denied.and_then(|()| self.check_entry(session, user, view, view_only));
         if let Err(Denied(code, message)) = denied {
@@ -67,7 +67,7 @@ impl Sessions {
             return self.deny(slot, server_id, request_id, reason);
         }
         if !view.guarded {
-            return self.go_in(slot, view, &access, view_only);
+            return self.enter_room(slot, view, &access, view_only);
         }
         let question = JoinQuestion {
             server_id: view.server_id.clone(),
@@ -105,7 +105,7 @@ impl Sessions {
         // The view may have changed while the directory decided; a ban since then holds.
         match self.hub.directory.known_server(server_id) {
             Some(view) if !view.gone && !view.bans.contains(&*question.user_id) => {
-                self.go_in(slot, &view, access, question.view_only)
+                self.enter_room(slot, &view, access, question.view_only)
             }
             _ => {
                 let reason = Reason {

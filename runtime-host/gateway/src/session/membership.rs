@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 impl Sessions {
     /// Enters the room and sends the roster, then the plugin requirements.
-    pub(super) fn go_in(
+    pub(super) fn enter_room(
         &mut self,
         slot: u32,
         view: &Arc<ServerView>,
@@ -31,7 +31,7 @@ impl Sessions {
         }
         let (room, (since, roster)) = if view_only {
             self.hub.enter(view, |room| {
-                let roster = room.view_by(conn, &user.profile.user_id, page)?;
+                let roster = room.add_viewer(conn, &user.profile.user_id, page)?;
                 Some((None, roster))
             })
         } else {
@@ -53,13 +53,13 @@ impl Sessions {
             session.memberships.reserve_exact(1);
             session.memberships.push(membership);
         }
-        self.note_rooms(slot);
+        self.set_rooms(slot);
         self.sockets.push(slot, roster, 0);
         self.sockets.push(slot, current.requirements.clone(), 0);
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
-    pub(super) fn show_again(&mut self, slot: u32, room: &Room, access: &Access) {
+    pub(super) fn resend_roster(&mut self, slot: u32, room: &Room, access: &Access) {
         let Some(user_id) = self.user_id(slot) else {
             return;
         };
@@ -73,7 +73,7 @@ impl Sessions {
 
     /// Leaves a server, or stops viewing it.
     pub(super) fn leave(&mut self, slot: u32, server_id: &str) {
-        self.sockets.settle(slot);
+        self.sockets.collect_room_frames(slot);
         let Some(session) = self.sockets.session_mut(slot) else {
             return;
         };
@@ -81,13 +81,13 @@ impl Sessions {
         let at = memberships.position(|one| *one.room.server_id == *server_id);
         let Some(at) = at else { return };
         let membership = session.memberships.remove(at);
-        self.note_rooms(slot);
+        self.set_rooms(slot);
         self.leave_room(slot, &membership);
     }
 
     /// Removes a connection that ends from its servers and its user.
     pub(super) fn end(&mut self, slot: u32) {
-        self.sockets.settle(slot);
+        self.sockets.collect_room_frames(slot);
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session_mut(slot) else {
             return;
@@ -144,7 +144,7 @@ impl Sessions {
             }
         }
         if !membership.joined {
-            membership.room.stop_viewing(conn);
+            membership.room.remove_viewer(conn);
         } else if let Some(user_id) = self.user_id(slot) {
             membership.room.leave(conn, &user_id, &self.shards);
         }
@@ -152,7 +152,7 @@ impl Sessions {
     }
 
     /// Tells the hub which rooms a connection is in, for forwarding.
-    fn note_rooms(&self, slot: u32) {
+    fn set_rooms(&self, slot: u32) {
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session(slot) else {
             return;
@@ -161,7 +161,7 @@ impl Sessions {
             let memberships = session.memberships.iter();
             let rooms = memberships.map(|one| one.room.index).collect();
             let users = &self.hub.users;
-            users.note_rooms(conn, &user.profile.user_id, rooms);
+            users.set_rooms(conn, &user.profile.user_id, rooms);
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod pending;
 pub(crate) mod rates;
 pub(crate) mod refusals;
 mod state;
+mod tickets;
 pub(crate) mod validation;
 
 pub(crate) use state::{Session, User};
@@ -23,8 +24,8 @@ use crate::{
 };
 use bytes::Bytes;
 use envelope::{Scan, Validator, catalogue::RateClass, reply};
-use pending::Tickets;
 use std::sync::Arc;
+use tickets::Tickets;
 use validation::ValidatorChain;
 
 /// The sessions of a shard, on top of its sockets.

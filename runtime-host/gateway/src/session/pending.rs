@@ -9,7 +9,12 @@ use crate::{
     hub::Hub,
     metrics::Metrics,
     plugins::offer::HeldEnvelope,
-    session::{Sessions, identify::Claim, refusals::Reason},
+    session::{
+        Sessions,
+        identify::Claim,
+        refusals::Reason,
+        tickets::{Paused, shard_of},
+    },
     shard::message::Message,
 };
 use bytes::Bytes;
@@ -20,10 +25,7 @@ use envelope::{
 };
 use limits::dispatch::RETRY_AFTER_MS;
 use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
-use std::collections::HashMap;
 
-/// Bits of a [`Ticket`] that count; the ones above them name the shard.
-const TICKET_COUNTER_BITS: u32 = 48;
 /// Milliseconds after which a client should retry when the directory did not answer.
 pub(super) const DIRECTORY_RETRY_MS: u64 = 2_000;
 
@@ -95,48 +97,6 @@ pub(crate) enum Unavailable {
     Deadline,
 }
 
-/// The paused connections of a shard by ticket.
-#[derive(Debug)]
-pub(super) struct Tickets {
-    next: Ticket,
-    paused: HashMap<Ticket, Paused>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Paused {
-    slot: u32,
-    since_ms: u32,
-    limit_ms: u32,
-    /// The validator chain is asked again at each tick.
-    asks_again: bool,
-}
-
-impl Tickets {
-    /// No tickets. A ticket names its shard.
-    pub(super) fn new(shard: u16) -> Self {
-        Self {
-            next: Ticket(u64::from(shard) << TICKET_COUNTER_BITS),
-            paused: HashMap::new(),
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.paused.is_empty()
-    }
-
-    fn issue(&mut self, paused: Paused) -> Ticket {
-        let ticket = self.next;
-        self.next.0 += 1;
-        self.paused.insert(ticket, paused);
-        ticket
-    }
-
-    fn select(&self, wanted: impl Fn(&Paused) -> bool) -> Vec<Ticket> {
-        let paused = self.paused.iter().filter(|(_, paused)| wanted(paused));
-        paused.map(|(ticket, _)| *ticket).collect()
-    }
-}
-
 impl Hub {
     /// Hands a decision of plugins to the shard that waits for it. Callable from any thread. A decision that comes too late, or for a
     /// connection that has closed, is counted and has no effect.
@@ -147,7 +107,7 @@ impl Hub {
     /// Hands a reply to the shard that waits for it.
     pub(crate) fn reply(&self, ticket: Ticket, reply: Result<Reply, Unavailable>) {
         let shards = self.shards();
-        match shards.get((ticket.0 >> TICKET_COUNTER_BITS) as usize) {
+        match shards.get(shard_of(ticket)) {
             Some(shard) => shard.send(Message::Reply(ticket, reply)),
             None => tracing::error!(?ticket, "a reply names a shard that does not exist"),
         }
@@ -244,7 +204,7 @@ impl Sessions {
 
     /// Takes the envelope that waits under a ticket.
     fn take_pending(&mut self, ticket: Ticket) -> Option<(u32, Pending)> {
-        let slot = self.tickets.paused.get(&ticket)?.slot;
+        let slot = self.tickets.slot(ticket)?;
         let pending = self.sockets.session_mut(slot)?.pending.take()?;
         debug_assert_eq!(pending.ticket, ticket, "one ticket for each connection");
         self.end_wait(&pending);
@@ -253,7 +213,7 @@ impl Sessions {
 
     /// Forgets the ticket of an envelope that waits no longer.
     pub(super) fn end_wait(&mut self, pending: &Pending) {
-        let Some(paused) = self.tickets.paused.remove(&pending.ticket) else {
+        let Some(paused) = self.tickets.remove(pending.ticket) else {
             return;
         };
         if matches!(pending.on, Wait::Plugins(_)) {
@@ -271,18 +231,16 @@ impl Sessions {
         if self.tickets.is_empty() {
             return;
         }
-        for ticket in self.tickets.select(|paused| paused.asks_again) {
+        for ticket in self.tickets.to_ask_again() {
             self.ask_validator_again(ticket);
         }
-        let now_ms = self.sockets.now_ms();
-        let is_late = |paused: &Paused| now_ms.wrapping_sub(paused.since_ms) >= paused.limit_ms;
-        for ticket in self.tickets.select(is_late) {
+        for ticket in self.tickets.overdue(self.sockets.now_ms()) {
             self.resolve(ticket, Err(Unavailable::Deadline));
         }
     }
 
     fn ask_validator_again(&mut self, ticket: Ticket) {
-        let Some(slot) = self.tickets.paused.get(&ticket).map(|paused| paused.slot) else {
+        let Some(slot) = self.tickets.slot(ticket) else {
             return;
         };
         let session = self.sockets.session(slot);

@@ -53,8 +53,8 @@ struct Used {
 enum Strike {
     /// It belongs to the burst of the last strike: no answer.
     Same,
-    /// The sender is told.
-    Told,
+    /// The sender gets an answer.
+    Answered,
     /// One too many: the connection is closed.
     Close,
 }
@@ -125,7 +125,7 @@ impl SessionRates {
         if used.strikes > strikes_max {
             Strike::Close
         } else {
-            Strike::Told
+            Strike::Answered
         }
     }
 
@@ -178,7 +178,7 @@ impl Sessions {
             return false;
         };
         let taken = session.rates.take(class, &self.hub.rates, now_ms);
-        self.charged(slot, class.name(), taken, about)
+        self.check_charge(slot, class.name(), taken, about)
     }
 
     /// Takes the bytes of an envelope that is sent on; false if they are too many.
@@ -188,11 +188,11 @@ impl Sessions {
             return false;
         };
         let taken = session.rates.take_volume(kib, &self.hub.rates, now_ms);
-        self.charged(slot, "bytes", taken, about)
+        self.check_charge(slot, "bytes", taken, about)
     }
 
     /// Refuses an envelope over a rate. Too many strikes close the connection.
-    pub(super) fn charged(
+    pub(super) fn check_charge(
         &mut self,
         slot: u32,
         what: &'static str,
@@ -212,7 +212,7 @@ impl Sessions {
                 let reason = format!("over the rate of '{what}' again and again");
                 self.sockets.close(slot, close::RATE, &reason);
             }
-            Strike::Told => {
+            Strike::Answered => {
                 let message =
                     format!("over the rate of '{what}'; see connected.protocol.limits.rates");
                 let reply = reply::error(
@@ -266,9 +266,9 @@ mod tests {
     fn one_burst_is_one_strike() {
         let mut rates = SessionRates::new(&LIMITS, 0);
         let mut strike = |now_ms| rates.strike(1, &LIMITS, now_ms);
-        assert_eq!((strike(0), strike(999)), (Strike::Told, Strike::Same));
+        assert_eq!((strike(0), strike(999)), (Strike::Answered, Strike::Same));
         assert_eq!(strike(1_000), Strike::Close, "the second burst");
         let later_ms = 1_000 + STRIKE_WINDOW_MS as u32;
-        assert_eq!(strike(later_ms), Strike::Told, "strikes are forgotten");
+        assert_eq!(strike(later_ms), Strike::Answered, "strikes are forgotten");
     }
 }

@@ -1,6 +1,9 @@
 //! Envelopes that no plugin, a listening plugin or a deciding plugin is interested in.
 
-use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, event};
+use crate::{
+    client::Client,
+    fixture::{Fixture, PLUGIN, SERVER, chat, decide, event},
+};
 use plugin_bus::{Interest, OfferKind, Outcome, Topic};
 use serde_json::{Value, json};
 

@@ -1,5 +1,6 @@
 //! A gateway with real sockets: connections that end, identities, and what plugins are offered, decide and send.
 
+mod client;
 mod deciding;
 mod fixture;
 mod identify;

@@ -1,6 +1,9 @@
 //! Envelopes that plugins send in their own names, and what plugins can ask.
 
-use crate::fixture::{Client, Fixture, PLUGIN, SERVER, chat, decide, definition, event};
+use crate::{
+    client::Client,
+    fixture::{Fixture, PLUGIN, SERVER, chat, decide, definition, event},
+};
 use envelope::verdict::Status;
 use plugin_bus::{Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
 use serde_json::{Value, json};

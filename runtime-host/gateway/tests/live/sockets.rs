@@ -1,6 +1,9 @@
 //! Connections that end: what their client and the other members are told.
 
-use crate::fixture::{Client, Fixture, SERVER, chat};
+use crate::{
+    client::Client,
+    fixture::{Fixture, SERVER, chat},
+};
 use gateway::frame::close;
 use serde_json::json;
 

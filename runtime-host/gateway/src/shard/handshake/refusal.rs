@@ -120,3 +120,29 @@ impl From<AdmissionError> for Refusal {
         Self::new(reason, status, code, &error.to_string(), &retry_after)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Refusal;
+    use crate::hub::AdmissionError;
+
+    #[test]
+    fn a_refusal_is_a_whole_http_answer() {
+        assert_eq!(
+            Refusal::version().response,
+            "HTTP/1.1 426 Upgrade Required\r\nContent-Type: application/json\r\nContent-Length: 68\r\nConnection: close\r\nSec-WebSocket-Version: 13\r\n\r\n{\"error\":\"only WebSocket version 13 is spoken\",\"code\":\"BAD_UPGRADE\"}"
+        );
+        let refused = Refusal::from(AdmissionError::HandshakeRate { wait_ms: 2_500 });
+        let (head, body) = refused.response.split_once("\r\n\r\n").expect("a head");
+        assert!(
+            head.starts_with("HTTP/1.1 429 Too Many Requests\r\n"),
+            "{head}"
+        );
+        let (_, seconds) = head.split_once("Retry-After: ").expect("a time to wait");
+        assert!((8..13).contains(&seconds.parse::<u64>().expect("seconds")));
+        assert_eq!(
+            body,
+            r#"{"error":"too many handshakes from this address","code":"RATE_LIMITED"}"#
+        );
+    }
+}

@@ -54,7 +54,7 @@ pub(crate) struct Conn {
     /// The socket failed: the connection is dropped as soon as it has left its rooms.
     pub(in crate::shard) lost: bool,
     /// The flush of rooms in which it last sent to one: it does not get its own frames back.
-    pub(in crate::shard) spoke: u32,
+    pub(in crate::shard) sent_in_flush: u32,
 }
 
 impl Conn {
@@ -78,7 +78,7 @@ impl Conn {
             ready: false,
             hung_up: false,
             lost: false,
-            spoke: 0,
+            sent_in_flush: 0,
         }
     }
 

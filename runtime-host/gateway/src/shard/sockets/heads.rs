@@ -19,7 +19,7 @@ impl RequestHeads {
 
 impl Sockets {
     /// Drops the oldest incomplete request heads while there are too many of them in the process.
-    pub(super) fn cut_request_heads(&mut self, newest: ConnRef) {
+    pub(super) fn drop_oldest_heads(&mut self, newest: ConnRef) {
         while let Some(oldest) = self.heads.0.front().copied() {
             let awaited = |slot: &u32| {
                 let conn = self.connections.get(*slot);

@@ -4,6 +4,7 @@
 //! A connection that ends here (it is too slow, its deadline has passed, its socket failed) is entered in a list, from which the
 //! [sessions](crate::session) take it out of its rooms.
 
+mod closing;
 pub(in crate::shard) mod connection;
 mod connections;
 mod deadlines;
@@ -13,12 +14,12 @@ mod wheel;
 mod writing;
 
 use crate::{
-    frame::{self, Violation, close},
+    frame::{self, close},
     hub::{ConnRef, Hub},
     metrics::Metrics,
     room::local::LocalRooms,
     session::Session,
-    shard::{assembly::Assembly, queue::Pushed},
+    shard::queue::Pushed,
 };
 use bytes::Bytes;
 use connection::{Conn, Phase};
@@ -137,7 +138,7 @@ impl Sockets {
         let newest = self.reference(slot);
         self.schedule(slot);
         self.heads.push(newest);
-        self.cut_request_heads(newest);
+        self.drop_oldest_heads(newest);
     }
 
     /// Ends the request head: the connection is open from now on, or closing.
@@ -177,25 +178,6 @@ impl Sockets {
             tracing::debug!(%error, "a socket could not be deregistered");
         }
         Some(conn.stream)
-    }
-
-    /// Whether the connection in a slot has to be removed.
-    pub(crate) fn is_lost(&self, slot: u32) -> bool {
-        self.connections.get(slot).is_some_and(|conn| conn.lost)
-    }
-
-    /// The connections that ended by themselves since the last call.
-    pub(crate) fn take_ended(&mut self) -> Vec<ConnRef> {
-        std::mem::take(&mut self.ended)
-    }
-
-    /// Gives up a connection without a close frame.
-    pub(in crate::shard) fn lose(&mut self, slot: u32) {
-        if let Some(conn) = self.connections.get_mut(slot) {
-            conn.lost = true;
-            let reference = self.reference(slot);
-            self.ended.push(reference);
-        }
     }
 
     // ---- reading
@@ -241,7 +223,7 @@ impl Sockets {
 
     /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other than 0 is replaced.
     pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
-        self.settle(slot);
+        self.collect_room_frames(slot);
         let bytes_max = self.hub.config.socket.queue_bytes_max;
         let Some(conn) = self.connections.get_mut(slot) else {
             return;
@@ -251,7 +233,7 @@ impl Sockets {
         }
         let queue = conn.queue.get_or_insert_default();
         let pushed = queue.push(frame, coalesce, bytes_max);
-        mark(&mut self.dirty, conn, slot);
+        mark_dirty(&mut self.dirty, conn, slot);
         if self.tally.count(pushed) {
             self.close(slot, close::SLOW, TOO_MUCH);
         }
@@ -267,79 +249,14 @@ impl Sockets {
         if let Some(conn) = self.connections.get_mut(slot) {
             let queue = conn.queue.get_or_insert_default();
             let _ = queue.push(response, 0, usize::MAX);
-            mark(&mut self.dirty, conn, slot);
+            mark_dirty(&mut self.dirty, conn, slot);
             self.end_head(slot, Phase::Closing { answered: true });
-        }
-    }
-
-    // ---- closing
-
-    /// Ends a connection with a close frame.
-    pub(crate) fn close(&mut self, slot: u32, code: u16, reason: &str) {
-        self.start_closing(slot, code, reason, false);
-    }
-
-    /// Ends a connection with a close frame; `answered`: the peer's close frame has come already.
-    pub(in crate::shard) fn start_closing(
-        &mut self,
-        slot: u32,
-        code: u16,
-        reason: &str,
-        answered: bool,
-    ) {
-        self.settle(slot);
-        let Some(conn) = self.connections.get_mut(slot) else {
-            return;
-        };
-        if conn.phase != Phase::Open {
-            return;
-        }
-        let queue = conn.queue.get_or_insert_default();
-        if code == close::SLOW {
-            // It did not read what waits; only a frame that is begun has to be completed before the close frame.
-            queue.clear();
-        }
-        let _ = queue.push(frame::closing(code, reason), 0, usize::MAX);
-        conn.phase = Phase::Closing { answered };
-        conn.since_ms = self.now_ms;
-        Assembly::forget(&mut conn.assembly);
-        mark(&mut self.dirty, conn, slot);
-        let reference = self.reference(slot);
-        self.ended.push(reference);
-        self.schedule(slot);
-        Metrics::count(&self.hub.metrics.closed, code.to_string());
-    }
-
-    /// Ends a connection whose frames break the RFC or a limit.
-    pub(in crate::shard) fn violated(&mut self, slot: u32, violation: Violation) {
-        match self.conn(slot).map(|conn| conn.phase) {
-            Some(Phase::Open) => {
-                self.close(slot, violation.code, violation.reason);
-                // The stream cannot be understood any more: nothing further is read, the peer's answer is not awaited.
-                if let Some(conn) = self.conn(slot) {
-                    conn.phase = Phase::Closing { answered: true };
-                }
-            }
-            Some(_) => self.lose(slot),
-            None => {}
-        }
-    }
-
-    /// The peer's close frame has come.
-    pub(in crate::shard) fn on_close(&mut self, slot: u32, payload: &[u8]) {
-        match self.conn(slot).map(|conn| conn.phase) {
-            Some(Phase::Open) => match frame::close_answer(payload) {
-                Ok(code) => self.start_closing(slot, code, "", true),
-                Err(violation) => self.start_closing(slot, violation.code, violation.reason, true),
-            },
-            Some(_) => self.lose(slot),
-            None => {}
         }
     }
 }
 
 /// Enters a connection in the list of those to write to.
-fn mark(dirty: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
+fn mark_dirty(dirty: &mut Vec<u32>, conn: &mut Conn, slot: u32) {
     if !conn.dirty {
         conn.dirty = true;
         dirty.push(slot);
@@ -361,7 +278,7 @@ impl Tally {
         pushed == Pushed::Overflow
     }
 
-    fn settle(&mut self, metrics: &Metrics) {
+    fn add_to(&mut self, metrics: &Metrics) {
         if self.delivered > 0 {
             let delivered = std::mem::take(&mut self.delivered);
             metrics.delivered.inc_by(delivered);

@@ -9,7 +9,7 @@ use crate::{
     shard::{
         message::{Delivery, Filter},
         queue::Queue,
-        sockets::{Sockets, TOO_MUCH, Tally, connection::Phase, mark},
+        sockets::{Sockets, TOO_MUCH, Tally, connection::Phase, mark_dirty},
     },
 };
 use limits::socket::OUTBOX_BYTES_MAX;
@@ -23,21 +23,21 @@ impl Sockets {
             .filter(|skip| skip.shard == self.index)
             .map(|skip| skip.slot);
         if delivery.filter != Filter::All {
-            return self.deliver_to_some(room, &delivery, skip);
+            return self.deliver_to_selected(room, &delivery, skip);
         }
         let Some(waiting_bytes) = self.rooms.push(room, delivery, skip, sequence, self.now_ms)
         else {
             return;
         };
         if let Some(conn) = skip.and_then(|skip| self.connections.get_mut(skip)) {
-            conn.spoke = self.rooms.flushes();
+            conn.sent_in_flush = self.rooms.flushes();
         }
         if waiting_bytes > OUTBOX_BYTES_MAX {
             self.flush_room(room);
         }
     }
 
-    fn deliver_to_some(&mut self, room: u64, delivery: &Delivery, skip: Option<u32>) {
+    fn deliver_to_selected(&mut self, room: u64, delivery: &Delivery, skip: Option<u32>) {
         for slot in self.rooms.joined(room) {
             let wanted = |user| delivery.filter.selects(user);
             let user = self.session(slot).and_then(|session| session.user());
@@ -48,7 +48,7 @@ impl Sockets {
     }
 
     /// Moves the frames that its rooms have for a connection into its own queue, so that frames for it alone come after them.
-    pub(crate) fn settle(&mut self, slot: u32) {
+    pub(crate) fn collect_room_frames(&mut self, slot: u32) {
         if !self.rooms.has_waiting() {
             return;
         }
@@ -67,7 +67,7 @@ impl Sockets {
             }
         }
         if conn.queue.is_some() {
-            mark(&mut self.dirty, conn, slot);
+            mark_dirty(&mut self.dirty, conn, slot);
         }
         if overflow {
             self.close(slot, close::SLOW, TOO_MUCH);
@@ -111,12 +111,12 @@ impl Sockets {
             if conn.phase != Phase::Open || conn.lost {
                 continue;
             }
-            if conn.queue.is_some() || conn.spoke == flushes || !outbox.all_due(mine) {
+            if conn.queue.is_some() || conn.sent_in_flush == flushes || !outbox.all_due(mine) {
                 if queue_due(&mut conn.queue, outbox, mine, bytes_max, &mut self.tally) {
                     slow.push(slot);
                 }
                 if conn.queue.is_some() {
-                    mark(&mut self.dirty, conn, slot);
+                    mark_dirty(&mut self.dirty, conn, slot);
                 }
                 continue;
             }

@@ -18,7 +18,7 @@ impl Sockets {
                 self.flush(slot);
             }
         }
-        self.tally.settle(&self.hub.metrics);
+        self.tally.add_to(&self.hub.metrics);
     }
 
     /// Writes the queue of one connection.
