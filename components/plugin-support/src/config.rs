@@ -1,7 +1,7 @@
 //! The component's variables, read once per instance. What cannot be used is named in the log and answered with
 //! `MISCONFIGURED`; nothing falls back to a weaker setting by itself.
 
-use crate::store::Place;
+use crate::store::StoreKind;
 use identity::{Expectations, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
 use limits::directory::{GATEWAYS_MAX, SERVERS_PER_OWNER_MAX};
 use rest::cors::Origins;
@@ -27,7 +27,7 @@ pub(crate) struct Config {
     pub(crate) jwks_url: Option<String>,
     pub(crate) service: Option<ServiceCredential>,
     pub(crate) gateways: Vec<String>,
-    pub(crate) place: Place,
+    pub(crate) store_kind: StoreKind,
     pub(crate) origins: Origins,
     pub(crate) creators: Creators,
     pub(crate) servers_per_owner: u64,
@@ -92,7 +92,7 @@ impl Config {
                 .into_iter()
                 .map(|url| url.trim_end_matches('/').to_owned())
                 .collect(),
-            place: place().await?,
+            store_kind: store_kind().await?,
             origins: Origins::parse(&variable("cors_origins").await?.unwrap_or_default()),
             creators: creators(variable("create_servers").await?)?,
             servers_per_owner: match variable("servers_per_owner").await? {
@@ -114,12 +114,12 @@ async fn variable(name: &str) -> Result<Option<String>, String> {
     }
 }
 
-async fn place() -> Result<Place, String> {
+async fn store_kind() -> Result<StoreKind, String> {
     match variable("store").await?.as_deref() {
-        None | Some("sqlite") => Ok(Place::Sqlite),
+        None | Some("sqlite") => Ok(StoreKind::Sqlite),
         Some("postgres") => variable("postgres_url")
             .await?
-            .map(Place::Postgres)
+            .map(StoreKind::Postgres)
             .ok_or_else(|| "postgres_url must be set with store postgres".to_owned()),
         Some(_) => Err("store must be sqlite or postgres".to_owned()),
     }

@@ -143,7 +143,7 @@ async fn handle(
     if route.operation == Operation::GetOpenApi {
         return Ok(openapi::DOCUMENT.answer(&headers));
     }
-    let store = Store::open(&config.place)
+    let store = Store::open(&config.store_kind)
         .await
         .map_err(|fault| handlers::refused(&fault))?;
     let call = Call {

@@ -215,7 +215,7 @@ impl PluginStore {
         } else {
             ConsentState::Denied
         };
-        let grant = decision.grant.map(Stored::of).transpose()?;
+        let grant = decision.grant.map(Stored::from_grant).transpose()?;
         let decide = move |connection: &Connection| {
             let waiting =
                 by_id(connection, &id)?.ok_or(StoreError::NotFound { what: "consent" })?;

@@ -63,7 +63,7 @@ impl PluginStore {
     /// # Errors
     /// A scope or name that is too long, more than [`GRANTS_PER_PLUGIN_MAX`], a database that fails.
     pub async fn put_grant(&self, grant: Grant) -> Result<(), StoreError> {
-        let row = Stored::of(grant)?;
+        let row = Stored::from_grant(grant)?;
         self.writer()
             .write(row.scope.len(), move |connection| {
                 Ok((row.put(connection)?, None))
@@ -99,7 +99,7 @@ impl PluginStore {
 }
 
 impl Stored {
-    pub(crate) fn of(grant: Grant) -> Result<Self, StoreError> {
+    pub(crate) fn from_grant(grant: Grant) -> Result<Self, StoreError> {
         text::plugin(&grant.plugin)?;
         let scope = stored(&grant.scope);
         text::at_most("scope", scope.len(), SCOPE_BYTES_MAX)?;

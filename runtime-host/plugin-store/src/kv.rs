@@ -83,11 +83,11 @@ impl PluginStore {
         text::at_most("changes", bytes, CHANGES_BYTES_MAX)?;
         let plugin: Arc<str> = plugin.into();
         let work = move |connection: &Connection| {
-            let mut space = Space::of(connection, &plugin)?;
+            let mut usage = Usage::read(connection, &plugin)?;
             for (key, value) in &changes {
-                space.put(key, value.as_deref())?;
+                usage.put(key, value.as_deref())?;
             }
-            space.settle()?;
+            usage.settle()?;
             Ok((
                 (),
                 Some(Effects {
@@ -107,9 +107,9 @@ impl PluginStore {
         check(plugin, key)?;
         let (plugin, key): (Arc<str>, String) = (plugin.into(), key.to_owned());
         let work = move |connection: &Connection| {
-            let mut space = Space::of(connection, &plugin)?;
-            let was_there = space.put(&key, None)?;
-            space.settle()?;
+            let mut usage = Usage::read(connection, &plugin)?;
+            let was_there = usage.put(&key, None)?;
+            usage.settle()?;
             Ok((
                 was_there,
                 Some(Effects {
@@ -144,9 +144,9 @@ impl PluginStore {
             if read(connection, &plugin, &key)? != expected {
                 return Ok((false, None));
             }
-            let mut space = Space::of(connection, &plugin)?;
-            space.put(&key, value.as_deref())?;
-            space.settle()?;
+            let mut usage = Usage::read(connection, &plugin)?;
+            usage.put(&key, value.as_deref())?;
+            usage.settle()?;
             Ok((
                 true,
                 Some(Effects {
@@ -175,9 +175,9 @@ impl PluginStore {
             };
             let sum: i64 = i64::checked_add(now, by).ok_or(StoreError::OutOfRange)?;
             let value = Bytes::from(sum.to_string());
-            let mut space = Space::of(connection, &plugin)?;
-            space.put(&key, Some(&value))?;
-            space.settle()?;
+            let mut usage = Usage::read(connection, &plugin)?;
+            usage.put(&key, Some(&value))?;
+            usage.settle()?;
             Ok((
                 sum,
                 Some(Effects {
@@ -242,7 +242,7 @@ impl PluginStore {
         text::plugin(plugin)?;
         let plugin = plugin.to_owned();
         self.readers()
-            .read(move |connection| Ok(uint(Space::of(connection, &plugin)?.bytes)))
+            .read(move |connection| Ok(uint(Usage::read(connection, &plugin)?.bytes)))
             .await
     }
 }
@@ -262,7 +262,7 @@ fn read(connection: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Op
 }
 
 /// What a plugin takes up, while it is being changed.
-struct Space<'a> {
+struct Usage<'a> {
     connection: &'a Connection,
     plugin: &'a str,
     bytes: i64,
@@ -270,8 +270,8 @@ struct Space<'a> {
     before: (i64, i64),
 }
 
-impl<'a> Space<'a> {
-    fn of(connection: &'a Connection, plugin: &'a str) -> rusqlite::Result<Self> {
+impl<'a> Usage<'a> {
+    fn read(connection: &'a Connection, plugin: &'a str) -> rusqlite::Result<Self> {
         let mut statement =
             connection.prepare_cached("SELECT kv_bytes, kv_values FROM usage WHERE plugin = ?1")?;
         let before = statement

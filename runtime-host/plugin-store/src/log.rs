@@ -58,7 +58,7 @@ impl Level {
             .find(|level| level.as_str().eq_ignore_ascii_case(text))
     }
 
-    fn of(number: i64) -> Self {
+    fn from_number(number: i64) -> Self {
         usize::try_from(number)
             .ok()
             .and_then(|at| Self::ALL.get(at).copied())
@@ -219,7 +219,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<LogEntry> {
     Ok(LogEntry {
         plugin: row.get(0)?,
         at_ms: uint(row.get(1)?),
-        level: Level::of(row.get(2)?),
+        level: Level::from_number(row.get(2)?),
         message: row.get(3)?,
         fields: row.get(4)?,
     })

@@ -220,7 +220,7 @@ pub fn invite(
     now_ms: u64,
 ) -> Transaction {
     let dead: Vec<_> = state
-        .of(Kind::Invite)
+        .entries(Kind::Invite)
         .filter(|entry| {
             entry
                 .read::<Invite>()
@@ -399,7 +399,9 @@ pub fn lock(
     if let Some(key) = key.map(ToString::to_string)
         && state.entry(Kind::Key, &key).is_none()
     {
-        if first_only && (state.of(Kind::Key).next().is_some() || User::from_state(state).locked) {
+        if first_only
+            && (state.entries(Kind::Key).next().is_some() || User::from_state(state).locked)
+        {
             return Err(Code::KeyConflict.into());
         }
         transaction = transaction
@@ -418,7 +420,7 @@ pub fn lock(
 #[must_use]
 pub fn unlock(transaction: Transaction, state: &State) -> Transaction {
     let keys: Vec<_> = state
-        .of(Kind::Key)
+        .entries(Kind::Key)
         .map(|entry| Edit::delete(Kind::Key, entry.key.clone()))
         .collect();
     let revision = state.head.as_ref().map_or(0, |head| head.revision);
@@ -462,7 +464,7 @@ pub fn set_blocks(
 ) -> Transaction {
     let wanted = |key: &str| users.iter().any(|user| user.as_str() == key);
     let gone: Vec<_> = state
-        .of(Kind::Block)
+        .entries(Kind::Block)
         .filter(|entry| !wanted(&entry.key))
         .map(|entry| Edit::delete(Kind::Block, entry.key.clone()))
         .collect();

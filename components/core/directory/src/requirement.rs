@@ -178,7 +178,7 @@ pub fn delete(
     if cascade {
         let prefix = format!("{plugin}/");
         let events: Vec<_> = state
-            .of(Kind::Event)
+            .entries(Kind::Event)
             .filter(|entry| entry.key.starts_with(&prefix))
             .map(|entry| Edit::delete(Kind::Event, entry.key.clone()))
             .collect();

@@ -131,7 +131,7 @@ pub fn delete(
     if state.entry(Kind::Role, id).is_none() {
         return Err(not_found("role"));
     }
-    for entry in state.of(Kind::Grant) {
+    for entry in state.entries(Kind::Grant) {
         let Some(mut grant) = entry
             .read::<Grant>()
             .filter(|grant| grant.roles.iter().any(|role| role == id))

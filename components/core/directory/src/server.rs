@@ -314,7 +314,7 @@ pub fn update(
 #[must_use]
 pub fn delete(transaction: Transaction, state: &State, server: &Server) -> Transaction {
     let holders: Vec<UserId> = state
-        .of(Kind::Grant)
+        .entries(Kind::Grant)
         .filter_map(|entry| UserId::new(entry.key.clone()).ok())
         .collect();
     let mut transaction = transaction.user(server.owner.clone());

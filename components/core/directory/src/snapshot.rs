@@ -31,19 +31,24 @@ pub fn for_gateways(server: &Server, state: &State) -> ServerState {
         password: server.stored.password_hash.is_some(),
         max_members: server.stored.max_members,
         owner_id: server.owner.to_string(),
-        bans: state.of(Kind::Ban).map(|entry| entry.key.clone()).collect(),
+        bans: state
+            .entries(Kind::Ban)
+            .map(|entry| entry.key.clone())
+            .collect(),
         requirements: requirements(state).collect(),
         event_definitions: event_definitions(state),
     }
 }
 
 fn requirements(state: &State) -> impl Iterator<Item = Requirement> {
-    state.of(Kind::Requirement).filter_map(|entry| entry.read())
+    state
+        .entries(Kind::Requirement)
+        .filter_map(|entry| entry.read())
 }
 
 fn event_definitions(state: &State) -> Vec<EventDefinition> {
     state
-        .of(Kind::Event)
+        .entries(Kind::Event)
         .filter_map(|entry| entry.read())
         .collect()
 }

@@ -161,7 +161,7 @@ impl State {
     }
 
     /// All entries of a kind.
-    pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Entry> {
+    pub fn entries(&self, kind: Kind) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.kind == kind)
     }
 

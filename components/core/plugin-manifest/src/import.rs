@@ -126,7 +126,7 @@ fn convert(form: Form, source: Node, options: Options, mut report: Report) -> Im
             Code::BadType,
             "",
             source.span.clone(),
-            &format!("the file must hold an object, not {}", source.what()),
+            &format!("the file must hold an object, not {}", source.kind_name()),
         );
     }
     let canonical = match form {

@@ -85,7 +85,7 @@ impl Node {
     }
 
     /// What it is, with its article, for messages.
-    pub(crate) fn what(&self) -> &'static str {
+    pub(crate) fn kind_name(&self) -> &'static str {
         match &self.kind {
             Kind::Null => "null",
             Kind::Bool(_) => "a boolean",

@@ -73,7 +73,7 @@ impl Walk<'_> {
         self.say(
             Code::BadType,
             node.span.clone(),
-            &format!("must be {wanted}, not {}", node.what()),
+            &format!("must be {wanted}, not {}", node.kind_name()),
             help,
         );
     }

@@ -10,7 +10,7 @@ use ::plugin_event::Violation;
 use envelope::{
     reply::code,
     tape::Tape,
-    verdict::{Decision, Effect, EventDirection, EventScope},
+    verdict::{Decision, Definition, Effect, EventDirection, EventScope, Requirement},
 };
 use identifiers::{EventName, PluginId};
 use limits::envelope::{CHANNEL_ID_CHARS_MAX, PLUGIN_EVENT_WRAPPER_BYTES_MAX};
@@ -39,36 +39,11 @@ pub(crate) fn decide(
     let definitions = known
         .server(&server_id, revision)
         .ok_or_else(|| Stop::NeedSnapshot(server_id.to_string()))?;
-    let event = definitions.event(&plugin_id, &event_name).ok_or_else(|| {
-        Stop::refuse(
-            code::EVENT_NOT_REGISTERED,
-            format!(
-                "event {} of plugin {} is not registered on this server",
-                word(&event_name),
-                word(&plugin_id)
-            ),
-        )
-    })?;
-    if event.definition.direction == EventDirection::P2pHint {
-        return Err(Stop::refuse(
-            code::DIRECTION_NOT_ALLOWED,
-            format!("event {} travels between peers only", word(&event_name)),
-        ));
-    }
+    let event = definitions
+        .event(&plugin_id, &event_name)
+        .ok_or_else(|| not_registered(&plugin_id, &event_name))?;
     let requirement = definitions.requirement(&plugin_id);
-    if requirement.is_some_and(|requirement| requirement.blocked) {
-        return Err(Stop::refuse(
-            code::PLUGIN_BLOCKED,
-            format!("plugin {} is blocked on this server", word(&plugin_id)),
-        ));
-    }
-    if requirement.is_some_and(|requirement| requirement.publishes == Some(false)) {
-        let message = format!(
-            "the manifest of plugin {} does not declare the capability events.server.publish",
-            word(&plugin_id)
-        );
-        return Err(Stop::refuse(code::CAPABILITY_DENIED, message));
-    }
+    may_publish(&event.definition, requirement)?;
     let scope = event.definition.scope;
     let payload_bytes_max = event.definition.payload_bytes_max as usize;
     let plugin_user_id = requirement.and_then(|requirement| requirement.plugin_user_id.clone());
@@ -78,15 +53,7 @@ pub(crate) fn decide(
     let payload = fields.0.member(PAYLOAD).map_or("null", |member| member.raw);
     within_limits(turn, payload, payload_bytes_max)?;
     if let Some(schema) = known.schema(&server_id, &plugin_id, &event_name) {
-        let schema = schema.map_err(|error| {
-            Stop::refuse(
-                code::INTERNAL,
-                format!(
-                    "the schema of event {} cannot be used: {error}",
-                    word(&event_name)
-                ),
-            )
-        })?;
+        let schema = schema.map_err(|error| unusable_schema(&event_name, &error.to_string()))?;
         let checked = if tape.is_empty() {
             schema.check(payload)
         } else {
@@ -104,8 +71,65 @@ pub(crate) fn decide(
     }
     stamp.text("sourceUserId", turn.user_id);
     stamp.json("emittedAt", &turn.context.now_ms.to_string());
+    let effect = receivers(scope, server_id, plugin_id, target);
+    Ok(Decision {
+        patches: stamp.patches(),
+        effects: vec![effect],
+    })
+}
+
+fn not_registered(plugin_id: &str, event_name: &str) -> Stop {
+    let message = format!(
+        "event {} of plugin {} is not registered on this server",
+        word(event_name),
+        word(plugin_id)
+    );
+    Stop::refuse(code::EVENT_NOT_REGISTERED, message)
+}
+
+fn unusable_schema(event_name: &str, error: &str) -> Stop {
+    let message = format!(
+        "the schema of event {} cannot be used: {error}",
+        word(event_name)
+    );
+    Stop::refuse(code::INTERNAL, message)
+}
+
+/// Whether the event may be published on this server at all.
+fn may_publish(event: &Definition, requirement: Option<&Requirement>) -> Result<(), Stop> {
+    if event.direction == EventDirection::P2pHint {
+        let message = format!(
+            "event {} travels between peers only",
+            word(event.event_name.as_str())
+        );
+        return Err(Stop::refuse(code::DIRECTION_NOT_ALLOWED, message));
+    }
+    let plugin = || word(event.plugin_id.as_str());
+    match requirement {
+        Some(requirement) if requirement.blocked => {
+            let message = format!("plugin {} is blocked on this server", plugin());
+            Err(Stop::refuse(code::PLUGIN_BLOCKED, message))
+        }
+        Some(requirement) if requirement.publishes == Some(false) => {
+            let message = format!(
+                "the manifest of plugin {} does not declare the capability events.server.publish",
+                plugin()
+            );
+            Err(Stop::refuse(code::CAPABILITY_DENIED, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The connections that get the event.
+fn receivers(
+    scope: EventScope,
+    server_id: Cow<'_, str>,
+    plugin_id: Cow<'_, str>,
+    target: Option<Cow<'_, str>>,
+) -> Effect {
     let server_id = server_id.into_owned();
-    let effect = match (scope, target) {
+    match (scope, target) {
         (EventScope::User, Some(user_id)) => Effect::SendToMember {
             server_id,
             user_id: user_id.into_owned(),
@@ -115,11 +139,7 @@ pub(crate) fn decide(
             plugin_id: plugin_id.into_owned(),
         },
         _ => Effect::Broadcast(server_id),
-    };
-    Ok(Decision {
-        patches: stamp.patches(),
-        effects: vec![effect],
-    })
+    }
 }
 
 fn name<'b>(

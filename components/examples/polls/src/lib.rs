@@ -16,15 +16,15 @@ use serde_json::json;
 /// One instance: for requests, or for one chat server.
 struct Polls;
 
-/// A question as it is asked.
+/// The body that makes a poll.
 #[derive(Deserialize)]
-struct Asked {
+struct NewPoll {
     server: String,
     question: String,
     choices: Vec<String>,
 }
 
-/// A vote as it is cast.
+/// The payload of a vote.
 #[derive(Deserialize)]
 struct Vote {
     poll: String,
@@ -95,12 +95,12 @@ impl Plugin for Polls {
 }
 
 fn ask(request: &Request) -> Result<Response> {
-    let asked: Asked = match request.json() {
-        Ok(asked) => asked,
+    let new: NewPoll = match request.json() {
+        Ok(new) => new,
         Err(error) => return Ok(Response::error(400, "BAD_POLL", &error.message)),
     };
     let number = plugin_sdk::kv::add("polls", 1)?;
-    let poll = match Poll::new(asked.server, asked.question, asked.choices) {
+    let poll = match Poll::new(new.server, new.question, new.choices) {
         Ok(poll) => poll,
         Err(rule) => return Ok(Response::error(400, "BAD_POLL", &rule)),
     };

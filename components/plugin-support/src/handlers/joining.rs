@@ -320,7 +320,7 @@ pub(crate) async fn invites(call: &Call) -> Result<Answer, Refusal> {
     .await?;
     let open = loaded
         .state
-        .of(Kind::Invite)
+        .entries(Kind::Invite)
         .filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
     let views: Vec<_> = open
         .filter(|(_, invite)| invite.is_open(call.now_ms))

@@ -21,10 +21,10 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
     .await?;
     let roles: Vec<_> = loaded
         .state
-        .of(Kind::Role)
+        .entries(Kind::Role)
         .filter_map(|entry| Some((&entry.key, entry.read::<Role>()?)))
         .map(|(id, role)| {
-            let holders = loaded.state.of(Kind::Grant).filter(|entry| {
+            let holders = loaded.state.entries(Kind::Grant).filter(|entry| {
                 entry
                     .read::<Grant>()
                     .is_some_and(|grant| grant.roles.contains(id))

@@ -23,8 +23,8 @@ pub(super) async fn about(call: &Call, user: &UserId) -> Result<Value, Refusal> 
         .user_facts(user.as_str())
         .await
         .map_err(|fault| refused(&fault))?;
-    let keys: Vec<_> = state.of(Kind::Key).map(|entry| &entry.key).collect();
-    let blocks: Vec<_> = state.of(Kind::Block).map(|entry| &entry.key).collect();
+    let keys: Vec<_> = state.entries(Kind::Key).map(|entry| &entry.key).collect();
+    let blocks: Vec<_> = state.entries(Kind::Block).map(|entry| &entry.key).collect();
     let locked = User::from_state(&state).locked;
     Ok(json!({
         "userId": user,
@@ -114,7 +114,7 @@ async fn change_blocks(
     let (state, transaction) = own(call, user, "user.blocks", Kind::Block).await?;
     let users = change(
         state
-            .of(Kind::Block)
+            .entries(Kind::Block)
             .filter_map(|entry| UserId::new(entry.key.clone()).ok())
             .collect(),
     );

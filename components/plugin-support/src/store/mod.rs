@@ -151,7 +151,7 @@ pub(crate) trait Database {
 
 /// Which database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum StoreKind {
     /// The platform's embedded database `default`.
     Sqlite,
     /// PostgreSQL at this address.
@@ -160,27 +160,27 @@ pub(crate) enum Place {
 
 /// The directory's store.
 pub(crate) struct Store {
-    place: Place,
+    store_kind: StoreKind,
 }
 
 impl Store {
     /// The store, with its schema brought up to date and found not to be newer than known.
-    pub(crate) async fn open(place: &Place) -> Result<Self, Fault> {
+    pub(crate) async fn open(store_kind: &StoreKind) -> Result<Self, Fault> {
         let store = Self {
-            place: place.clone(),
+            store_kind: store_kind.clone(),
         };
         migrate::ensure(&store).await?;
         Ok(store)
     }
 
     fn is_postgres(&self) -> bool {
-        matches!(self.place, Place::Postgres(_))
+        matches!(self.store_kind, StoreKind::Postgres(_))
     }
 
     async fn run(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault> {
-        match &self.place {
-            Place::Sqlite => sqlite::Sqlite.run(statement, parameters).await,
-            Place::Postgres(address) => {
+        match &self.store_kind {
+            StoreKind::Sqlite => sqlite::Sqlite.run(statement, parameters).await,
+            StoreKind::Postgres(address) => {
                 postgres::Postgres { address }
                     .run(statement, parameters)
                     .await

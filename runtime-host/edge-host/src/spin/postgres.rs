@@ -36,13 +36,13 @@ pub struct Builder {
 }
 
 /// What connecting needs, taken out of the store so that it can be awaited.
-struct Door {
+struct Connector {
     allowed: Arc<AllowedHosts>,
     pools: Arc<PostgresPools>,
 }
 
-impl Door {
-    async fn open(self, builder: Builder) -> Result<Lease, Error> {
+impl Connector {
+    async fn connect(self, builder: Builder) -> Result<Lease, Error> {
         let failed = |error: anyhow::Error| Error::ConnectionFailed(format!("{error:#}"));
         check_allowed(&self.allowed, &builder.address).map_err(failed)?;
         let pool = self
@@ -54,7 +54,7 @@ impl Door {
 }
 
 impl StoreData {
-    fn door(&self) -> Result<Door, Error> {
+    fn connector(&self) -> Result<Connector, Error> {
         if self.open_postgres >= bounds::CONNECTIONS_PER_INSTANCE_MAX {
             let text = format!(
                 "an instance may hold {} connections; close one first",
@@ -62,7 +62,7 @@ impl StoreData {
             );
             return Err(Error::ConnectionFailed(text));
         }
-        Ok(Door {
+        Ok(Connector {
             allowed: self.component.allowed_hosts.clone(),
             pools: self.shared.postgres.clone(),
         })
@@ -86,8 +86,8 @@ impl StoreData {
         &mut self,
         builder: Builder,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        let lease = match self.door() {
-            Ok(door) => door.open(builder).await,
+        let lease = match self.connector() {
+            Ok(connector) => connector.connect(builder).await,
             Err(error) => Err(error),
         };
         self.keep_postgres(lease)
@@ -98,8 +98,8 @@ async fn open_async<T: Send + 'static>(
     store: &Accessor<T, HasSelf<StoreData>>,
     builder: Builder,
 ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-    let lease = match store.with(|mut access| access.get().door()) {
-        Ok(door) => door.open(builder).await,
+    let lease = match store.with(|mut access| access.get().connector()) {
+        Ok(connector) => connector.connect(builder).await,
         Err(error) => Err(error),
     };
     store.with(|mut access| access.get().keep_postgres(lease))

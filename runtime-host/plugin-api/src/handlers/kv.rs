@@ -12,10 +12,10 @@ use limits::{plugin_api::KV_BODY_BYTES_MAX, plugin_store::KEYS_PAGE_MAX};
 use plugin_store::Change;
 use serde_json::{Map, Value, json};
 
-/// What is asked; every member is looked at by the action that needs it.
-struct Asked(Map<String, Value>);
+/// What is request; every member is looked at by the action that needs it.
+struct KvRequest(Map<String, Value>);
 
-impl Asked {
+impl KvRequest {
     fn text(&self, name: &str) -> Result<Option<&str>, Refusal> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
@@ -61,39 +61,39 @@ impl Asked {
 pub(crate) async fn act(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let id = call.id().to_owned();
     api.plugins.get(&id)?;
-    let asked = Asked(call.json(KV_BODY_BYTES_MAX).await?);
-    let action = asked
+    let request = KvRequest(call.json(KV_BODY_BYTES_MAX).await?);
+    let action = request
         .text("action")?
         .ok_or_else(|| Refusal::bad("Missing 'action' field"))?;
     let store = api.store();
     Ok(ok(&match action.to_ascii_lowercase().as_str() {
-        "get" => asked.shown(store.kv_get(&id, asked.key()?).await?.as_ref()),
+        "get" => request.shown(store.kv_get(&id, request.key()?).await?.as_ref()),
         "set" => {
-            let key = asked.key()?;
-            let value = asked
+            let key = request.key()?;
+            let value = request
                 .value("value")?
                 .ok_or_else(|| Refusal::bad("Missing 'value' field for set operation"))?;
             store
                 .kv_apply(&id, vec![Change::Set(key.to_owned(), value.clone())])
                 .await?;
             api.plugins.data_changed(&id, key, "rest", false);
-            asked.shown(Some(&value))
+            request.shown(Some(&value))
         }
         "delete" => {
-            let key = asked.key()?;
+            let key = request.key()?;
             if store.kv_delete(&id, key).await? {
                 api.plugins.data_changed(&id, key, "rest", true);
             }
             json!({"value": null})
         }
-        "list" => list(api, &id, &asked).await?,
-        "cas" => swap(api, &id, &asked).await?,
+        "list" => list(api, &id, &request).await?,
+        "cas" => swap(api, &id, &request).await?,
         _ => return Err(Refusal::bad(format!("Invalid action: {action}"))),
     }))
 }
 
-async fn list(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal> {
-    let limit = match asked.0.get("limit") {
+async fn list(api: &PluginApi, id: &str, request: &KvRequest) -> Result<Value, Refusal> {
+    let limit = match request.0.get("limit") {
         None | Some(Value::Null) => KEYS_PAGE_MAX,
         Some(limit) => {
             let limit = limit
@@ -107,22 +107,22 @@ async fn list(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal
             })?
         }
     };
-    let prefix = asked.text("prefix")?.unwrap_or_default();
+    let prefix = request.text("prefix")?.unwrap_or_default();
     let page = api
         .store()
-        .kv_keys(id, prefix, asked.text("cursor")?, limit)
+        .kv_keys(id, prefix, request.text("cursor")?, limit)
         .await?;
     Ok(json!({"keys": page.keys, "next": page.next}))
 }
 
-async fn swap(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal> {
-    let key = asked.key()?;
-    if !asked.0.contains_key("expected") {
+async fn swap(api: &PluginApi, id: &str, request: &KvRequest) -> Result<Value, Refusal> {
+    let key = request.key()?;
+    if !request.0.contains_key("expected") {
         return Err(Refusal::bad(
             "Missing 'expected' field for cas operation; null means absent",
         ));
     }
-    let (expected, value) = (asked.value("expected")?, asked.value("value")?);
+    let (expected, value) = (request.value("expected")?, request.value("value")?);
     let removed = value.is_none();
     let swapped = api
         .store()
@@ -132,7 +132,7 @@ async fn swap(api: &PluginApi, id: &str, asked: &Asked) -> Result<Value, Refusal
         api.plugins.data_changed(id, key, "rest", removed);
     }
     let now = api.store().kv_get(id, key).await?;
-    let mut shown = asked.shown(now.as_ref());
+    let mut shown = request.shown(now.as_ref());
     shown["swapped"] = swapped.into();
     Ok(shown)
 }

@@ -1,6 +1,6 @@
 //! Permissions, over every route of the document.
 
-use crate::{Ground, token};
+use crate::{Fixture, token};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -43,8 +43,8 @@ fn operations() -> Vec<(String, String, String)> {
 
 #[tokio::test]
 async fn every_route_needs_a_credential_and_the_right_one() {
-    let ground = Ground::new().await;
-    let own = ground
+    let fixture = Fixture::new().await;
+    let own = fixture
         .done("POST", "/api/plugins/first.plugin/token", Value::Null)
         .await["token"]
         .as_str()
@@ -55,20 +55,20 @@ async fn every_route_needs_a_credential_and_the_right_one() {
     assert!(all.len() > 30);
     for (method, path, permission) in all {
         for bad in [None, Some("nonsense"), Some("jfp_nonsense")] {
-            let status = ground
+            let status = fixture
                 .send(bad, &method, &path, Bytes::new())
                 .await
                 .status()
                 .as_u16();
             assert_eq!(status, 401, "{method} {path} {bad:?}");
         }
-        let (as_client, _) = ground.with(&client, &method, &path, Value::Null).await;
+        let (as_client, _) = fixture.with(&client, &method, &path, Value::Null).await;
         assert_eq!(
             as_client == 403,
             permission != "client",
             "{method} {path} as client: {as_client}"
         );
-        let (as_plugin, _) = ground.with(&own, &method, &path, Value::Null).await;
+        let (as_plugin, _) = fixture.with(&own, &method, &path, Value::Null).await;
         assert_eq!(
             as_plugin == 403,
             !path.ends_with("/kv"),
@@ -77,17 +77,23 @@ async fn every_route_needs_a_credential_and_the_right_one() {
     }
     let audit = "/api/plugins/audit?recent=5";
     assert_eq!(
-        ground.send(None, "GET", audit, Bytes::new()).await.status(),
+        fixture
+            .send(None, "GET", audit, Bytes::new())
+            .await
+            .status(),
         401
     );
-    assert_eq!(ground.with(&client, "GET", audit, Value::Null).await.0, 403);
+    assert_eq!(
+        fixture.with(&client, "GET", audit, Value::Null).await.0,
+        403
+    );
 }
 
 #[tokio::test]
 async fn a_plugins_token_opens_its_own_values_alone() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let make = async || {
-        ground
+        fixture
             .done("POST", "/api/plugins/first.plugin/token", Value::Null)
             .await["token"]
             .as_str()
@@ -97,13 +103,13 @@ async fn a_plugins_token_opens_its_own_values_alone() {
     let first = make().await;
     let set = json!({"action": "set", "key": "k", "value": "v"});
     assert_eq!(
-        ground
+        fixture
             .with(&first, "POST", "/api/plugins/first.plugin/kv", set.clone())
             .await,
         (200, json!({"value": "v"}))
     );
     for other in ["second.plugin", "un.known"] {
-        let (status, answer) = ground
+        let (status, answer) = fixture
             .with(
                 &first,
                 "POST",
@@ -119,16 +125,16 @@ async fn a_plugins_token_opens_its_own_values_alone() {
     }
     let second = make().await;
     assert_eq!(
-        ground
+        fixture
             .with(&first, "POST", "/api/plugins/first.plugin/kv", set.clone())
             .await
             .0,
         401,
         "a new token ends the former one"
     );
-    let ground = ground.again().await;
+    let fixture = fixture.again().await;
     assert_eq!(
-        ground
+        fixture
             .with(&second, "POST", "/api/plugins/first.plugin/kv", set.clone())
             .await
             .0,
@@ -136,13 +142,13 @@ async fn a_plugins_token_opens_its_own_values_alone() {
         "it survives a restart"
     );
     assert_eq!(
-        ground
+        fixture
             .done("DELETE", "/api/plugins/first.plugin/token", Value::Null)
             .await["removed"],
         1
     );
     assert_eq!(
-        ground
+        fixture
             .with(&second, "POST", "/api/plugins/first.plugin/kv", set)
             .await
             .0,
@@ -152,7 +158,7 @@ async fn a_plugins_token_opens_its_own_values_alone() {
 
 #[tokio::test]
 async fn expired_tokens_and_other_schemes_are_refused() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for credential in ["Basic b2xnYTp4", "Bearer", "Bearer ", "bearer x.y.z"] {
         let request = Request::get("/api/plugins").header("authorization", credential);
         let request = request
@@ -162,7 +168,7 @@ async fn expired_tokens_and_other_schemes_are_refused() {
                     .boxed_unsync(),
             )
             .expect("a request");
-        let response = ground.api.answer(request).await;
+        let response = fixture.api.answer(request).await;
         assert_eq!(
             (
                 response.status().as_u16(),
@@ -176,7 +182,7 @@ async fn expired_tokens_and_other_schemes_are_refused() {
 
 #[tokio::test]
 async fn pages_of_configured_origins_may_read_answers() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for (origin, admitted) in [
         ("https://app.example", true),
         ("https://evil.example", false),
@@ -191,7 +197,7 @@ async fn pages_of_configured_origins_may_read_answers() {
                     .boxed_unsync(),
             )
             .expect("a request");
-        let response = ground.api.answer(request).await;
+        let response = fixture.api.answer(request).await;
         assert_eq!(response.status(), 204);
         assert_eq!(
             response.headers()["allow"],

@@ -1,6 +1,6 @@
 //! Logs, lifecycle events and decisions.
 
-use crate::{Ground, token};
+use crate::{Fixture, token};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use identity::Role;
@@ -19,9 +19,9 @@ fn line(at_ms: u64, level: Level, message: &str) -> LogEntry {
 
 #[tokio::test]
 async fn pages_levels_and_times() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let logs = |query: &str| format!("/api/plugins/first.plugin/logs{query}");
-    let before = ground.done("GET", &logs(""), Value::Null).await["total"]
+    let before = fixture.done("GET", &logs(""), Value::Null).await["total"]
         .as_u64()
         .expect("a number");
     for at in 0..250 {
@@ -30,12 +30,12 @@ async fn pages_levels_and_times() {
         } else {
             Level::Debug
         };
-        ground
+        fixture
             .store()
             .log(line(1_600_000_000_000 + at, level, &at.to_string()));
     }
     for (page, count) in [(0, 100), (1, 100), (2, 50 + before.min(50))] {
-        let found = ground
+        let found = fixture
             .done("GET", &logs(&format!("?page={page}")), Value::Null)
             .await;
         assert_eq!(
@@ -47,10 +47,12 @@ async fn pages_levels_and_times() {
             (&json!(page), &json!(250 + before))
         );
     }
-    let first = ground.done("GET", &logs("?page_size=1"), Value::Null).await;
+    let first = fixture
+        .done("GET", &logs("?page_size=1"), Value::Null)
+        .await;
     let expected = json!({"timestamp": "2020-09-13T12:26:40.249Z", "level": "Debug", "message": "249", "plugin": "first.plugin"});
     assert_eq!(first["logs"], json!([expected]));
-    let warnings = ground
+    let warnings = fixture
         .done("GET", &logs("?level=WARN&since=1600000000200"), Value::Null)
         .await;
     assert_eq!(
@@ -64,7 +66,7 @@ async fn pages_levels_and_times() {
             .iter()
             .all(|line| line["level"] == "Warn" || line["level"] == "Error")
     );
-    let by_text = ground
+    let by_text = fixture
         .done(
             "GET",
             &logs("?level=warn&since=2020-09-13T12:26:40.2Z"),
@@ -81,19 +83,19 @@ async fn pages_levels_and_times() {
         "?follow=maybe",
     ] {
         assert_eq!(
-            ground.admin("GET", &logs(bad), Value::Null).await.0,
+            fixture.admin("GET", &logs(bad), Value::Null).await.0,
             400,
             "{bad}"
         );
     }
     assert_eq!(
-        ground
+        fixture
             .done("GET", &logs("?page_size=100000"), Value::Null)
             .await["page_size"],
         1_000
     );
     assert_eq!(
-        ground
+        fixture
             .admin("GET", "/api/plugins/un.known/logs", Value::Null)
             .await
             .0,
@@ -103,24 +105,24 @@ async fn pages_levels_and_times() {
 
 #[tokio::test]
 async fn a_log_is_followed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for at in 0..3 {
-        ground
+        fixture
             .store()
             .log(line(at, Level::Info, &format!("before {at}\nx")));
     }
     let path = "/api/plugins/first.plugin/logs?follow=true&lines=2&level=info";
-    let response = ground
+    let response = fixture
         .send(Some(&token("olga", Role::Admin)), "GET", path, Bytes::new())
         .await;
     assert_eq!(response.headers()["content-type"], "text/event-stream");
     let mut body = response.into_body();
-    ground.store().log(line(9, Level::Debug, "too quiet"));
-    ground.store().log(LogEntry {
+    fixture.store().log(line(9, Level::Debug, "too quiet"));
+    fixture.store().log(LogEntry {
         plugin: "second.plugin".into(),
         ..line(9, Level::Error, "of another")
     });
-    ground.store().log(LogEntry {
+    fixture.store().log(LogEntry {
         fields: Some(r#"{"error":"E1"}"#.into()),
         ..line(9, Level::Error, "after")
     });
@@ -150,19 +152,19 @@ async fn a_log_is_followed() {
 
 #[tokio::test]
 async fn too_many_followers_are_refused_and_leave_their_place() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let (admin, path) = (
         token("olga", Role::Admin),
         "/api/plugins/first.plugin/logs?follow=1",
     );
     let mut following = Vec::new();
     for _ in 0..limits::plugin_api::FOLLOWERS_MAX {
-        let response = ground.send(Some(&admin), "GET", path, Bytes::new()).await;
+        let response = fixture.send(Some(&admin), "GET", path, Bytes::new()).await;
         assert_eq!(response.status(), 200);
         following.push(response);
     }
     assert_eq!(
-        ground
+        fixture
             .send(Some(&admin), "GET", path, Bytes::new())
             .await
             .status(),
@@ -170,7 +172,7 @@ async fn too_many_followers_are_refused_and_leave_their_place() {
     );
     following.pop();
     assert_eq!(
-        ground
+        fixture
             .send(Some(&admin), "GET", path, Bytes::new())
             .await
             .status(),
@@ -180,7 +182,7 @@ async fn too_many_followers_are_refused_and_leave_their_place() {
 
 #[tokio::test]
 async fn events_are_listed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let details = json!({"reason": "max_restarts_exceeded", "restart_count": 10});
     let at_ms = crate::now_s() * 1_000 + 60_000;
     let event = LifecycleEvent {
@@ -189,8 +191,8 @@ async fn events_are_listed() {
         kind: "disabled_after_max_restarts".into(),
         details: details.clone(),
     };
-    ground.store().event(event).await.expect("an event");
-    let found = ground
+    fixture.store().event(event).await.expect("an event");
+    let found = fixture
         .done(
             "GET",
             "/api/plugins/first.plugin/events?page_size=1",
@@ -215,9 +217,9 @@ async fn events_are_listed() {
 
 #[tokio::test]
 async fn decisions_are_listed_newest_first() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for at in 0..30 {
-        ground.store().audit(AuditEntry {
+        fixture.store().audit(AuditEntry {
             at_ms: crate::now_s() * 1_000,
             plugin: if at % 3 == 0 {
                 "second.plugin"
@@ -234,7 +236,7 @@ async fn decisions_are_listed_newest_first() {
             duration_us: Some(1_500),
         });
     }
-    let recent = ground
+    let recent = fixture
         .done("GET", "/api/plugins/audit?recent=", Value::Null)
         .await;
     assert_eq!(recent["entries"].as_array().map(Vec::len), Some(20));
@@ -251,7 +253,7 @@ async fn decisions_are_listed_newest_first() {
             &json!(1.5)
         )
     );
-    let second = ground
+    let second = fixture
         .done(
             "GET",
             "/api/plugins/audit?plugin=second.plugin&recent=500",
@@ -259,7 +261,7 @@ async fn decisions_are_listed_newest_first() {
         )
         .await;
     assert_eq!(second["total"], 10);
-    let stored = ground
+    let stored = fixture
         .done(
             "GET",
             "/api/plugins/first.plugin/audit?page_size=5",

@@ -32,7 +32,7 @@ use std::{
 const SEED: [u8; 32] = [7; 32];
 
 /// An API with two plugins, `first.plugin` and `second.plugin`.
-struct Ground {
+struct Fixture {
     folder: tempfile::TempDir,
     api: PluginApi,
     plugins: Plugins,
@@ -77,7 +77,7 @@ fn install(directory: &Path, id: &str) {
     fs::write(folder.join("main.js"), format!("// {id}")).expect("a script");
 }
 
-impl Ground {
+impl Fixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         for id in ["first.plugin", "second.plugin"] {

@@ -1,6 +1,6 @@
 //! Listing, switching, routes, scripts, checks, kill switches.
 
-use crate::{Ground, manifest, token};
+use crate::{Fixture, manifest, token};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use identity::Role;
@@ -9,9 +9,9 @@ use std::fs;
 
 #[tokio::test]
 async fn plugins_are_listed_in_the_words_of_the_seed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let client = token("carla", Role::Client);
-    let (status, list) = ground
+    let (status, list) = fixture
         .with(&client, "GET", "/api/plugins", Value::Null)
         .await;
     let list = list.as_array().expect("a list").clone();
@@ -44,14 +44,14 @@ async fn plugins_are_listed_in_the_words_of_the_seed() {
             &json!("Ada")
         )
     );
-    let details = ground
+    let details = fixture
         .done("GET", "/api/plugins/first.plugin", Value::Null)
         .await;
     assert_eq!(
         (&details["manifest"], &details["runsHere"]),
         (&manifest("first.plugin"), &json!(false))
     );
-    let missing = ground
+    let missing = fixture
         .admin("GET", "/api/plugins/un.known", Value::Null)
         .await;
     assert_eq!(
@@ -59,7 +59,7 @@ async fn plugins_are_listed_in_the_words_of_the_seed() {
         (404, &json!("Plugin not found"))
     );
     assert_eq!(
-        ground
+        fixture
             .done("GET", "/api/plugins/first.plugin/health", Value::Null)
             .await["enabled"],
         true
@@ -68,13 +68,13 @@ async fn plugins_are_listed_in_the_words_of_the_seed() {
 
 #[tokio::test]
 async fn a_disabled_plugin_stays_disabled_and_is_listed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let (enable, disable) = (
         "/api/plugins/first.plugin/enable",
         "/api/plugins/first.plugin/disable",
     );
     for _ in 0..2 {
-        let answer = ground.done("POST", disable, Value::Null).await;
+        let answer = fixture.done("POST", disable, Value::Null).await;
         assert_eq!(
             (
                 &answer["success"],
@@ -84,21 +84,21 @@ async fn a_disabled_plugin_stays_disabled_and_is_listed() {
             (&json!(true), &json!(false), &json!("disabled"))
         );
     }
-    let ground = ground.again().await;
-    let list = ground.done("GET", "/api/plugins", Value::Null).await;
+    let fixture = fixture.again().await;
+    let list = fixture.done("GET", "/api/plugins", Value::Null).await;
     assert_eq!(
         (&list[0]["state"], &list[1]["enabled"]),
         (&json!("disabled"), &json!(true))
     );
     for _ in 0..2 {
         assert_eq!(
-            ground.done("POST", enable, Value::Null).await["plugin"]["enabled"],
+            fixture.done("POST", enable, Value::Null).await["plugin"]["enabled"],
             true
         );
     }
     for verb in ["enable", "disable", "reload"] {
         assert_eq!(
-            ground
+            fixture
                 .admin(
                     "POST",
                     &format!("/api/plugins/un.known/{verb}"),
@@ -114,7 +114,7 @@ async fn a_disabled_plugin_stays_disabled_and_is_listed() {
 
 #[tokio::test]
 async fn nothing_in_a_path_leads_out() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for path in [
         "/api/plugins/route/..%2Fx/",
         "/api/plugins/route/%2e%2e/x",
@@ -122,14 +122,14 @@ async fn nothing_in_a_path_leads_out() {
         "/api/plugins/route/a%5Cb",
     ] {
         assert_eq!(
-            ground.admin("GET", path, Value::Null).await.0,
+            fixture.admin("GET", path, Value::Null).await.0,
             400,
             "{path}"
         );
     }
     for id in ["..%2F..", "a%2Fb", "a%5Cb", "%00", "..", "%ff"] {
         assert_eq!(
-            ground
+            fixture
                 .admin("GET", &format!("/api/plugins/{id}/bundle.js"), Value::Null)
                 .await
                 .0,
@@ -137,12 +137,12 @@ async fn nothing_in_a_path_leads_out() {
             "{id}"
         );
     }
-    let (status, answer) = ground
+    let (status, answer) = fixture
         .admin("GET", "/api/plugins/route/unknown/x?y=%20", Value::Null)
         .await;
     assert_eq!((status, &answer["code"]), (404, &json!("ROUTE_NOT_FOUND")));
     assert_eq!(
-        ground
+        fixture
             .admin("GET", "/api/plugins/first.plugin/nothing", Value::Null)
             .await
             .0,
@@ -150,7 +150,7 @@ async fn nothing_in_a_path_leads_out() {
     );
     // Decoded once: what is left of a doubly encoded name is a name that no plugin has.
     assert_eq!(
-        ground
+        fixture
             .admin("GET", "/api/plugins/%252e%252e/bundle.js", Value::Null)
             .await
             .0,
@@ -160,10 +160,10 @@ async fn nothing_in_a_path_leads_out() {
 
 #[tokio::test]
 async fn scripts_are_served_while_a_plugin_is_enabled() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let path = "/api/plugins/first.plugin/bundle.js";
     let get = async || {
-        let response = ground
+        let response = fixture
             .send(
                 Some(&token("carla", Role::Client)),
                 "GET",
@@ -185,8 +185,8 @@ async fn scripts_are_served_while_a_plugin_is_enabled() {
         headers["cache-control"],
         "no-store, no-cache, must-revalidate"
     );
-    let folder = ground.folder.path().join("plugins/first.plugin");
-    let secret = ground.folder.path().join("secret");
+    let folder = fixture.folder.path().join("plugins/first.plugin");
+    let secret = fixture.folder.path().join("secret");
     fs::write(&secret, "not for pages").expect("a file");
     std::os::unix::fs::symlink(&secret, folder.join("bundle.js")).expect("a link");
     assert_eq!(
@@ -197,7 +197,7 @@ async fn scripts_are_served_while_a_plugin_is_enabled() {
     fs::remove_file(folder.join("bundle.js")).expect("a link");
     fs::write(folder.join("bundle.js"), "bundled").expect("a file");
     assert_eq!(&*get().await.2, b"bundled");
-    ground
+    fixture
         .done("POST", "/api/plugins/first.plugin/disable", Value::Null)
         .await;
     assert_eq!(get().await.0, 404);
@@ -205,8 +205,8 @@ async fn scripts_are_served_while_a_plugin_is_enabled() {
 
 #[tokio::test]
 async fn manifests_are_checked() {
-    let ground = Ground::new().await;
-    let good = ground
+    let fixture = Fixture::new().await;
+    let good = fixture
         .done("POST", "/api/plugins/check", manifest("some.plugin"))
         .await;
     assert_eq!(
@@ -214,7 +214,7 @@ async fn manifests_are_checked() {
         (&json!(true), &json!("some.plugin")),
         "{good}"
     );
-    let bad = ground
+    let bad = fixture
         .done("POST", "/api/plugins/check", json!({"id": "X"}))
         .await;
     assert!(
@@ -224,14 +224,14 @@ async fn manifests_are_checked() {
                 .is_some_and(|all| all.iter().any(|one| one["pointer"] == "/id")),
         "{bad}"
     );
-    let toml = ground
+    let toml = fixture
         .done("POST", "/api/plugins/check?name=plugin.toml", json!({}))
         .await;
     assert_eq!(
         (&toml["ok"], &toml["form"]),
         (&json!(false), &json!("thoth"))
     );
-    let large = ground
+    let large = fixture
         .done(
             "POST",
             "/api/plugins/check",
@@ -239,34 +239,35 @@ async fn manifests_are_checked() {
         )
         .await;
     assert_eq!(large["ok"], false);
-    fs::create_dir(ground.folder.path().join("plugins/broken")).expect("a folder");
+    fs::create_dir(fixture.folder.path().join("plugins/broken")).expect("a folder");
     fs::write(
-        ground.folder.path().join("plugins/broken/jackfield.json"),
+        fixture.folder.path().join("plugins/broken/jackfield.json"),
         "{",
     )
     .expect("a file");
-    ground.plugins.scan().await.expect("a look");
+    fixture.plugins.scan().await.expect("a look");
     assert!(
-        ground.done("GET", "/api/plugins/check", Value::Null).await["errors"]["broken"].is_string()
+        fixture.done("GET", "/api/plugins/check", Value::Null).await["errors"]["broken"]
+            .is_string()
     );
 }
 
 #[tokio::test]
 async fn kill_switches_act_at_once() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let (path, ask) = (
         "/api/plugins/kill-switch",
         json!({"plugin": "first.plugin", "capability": "storage.kv"}),
     );
     let reason = async || {
-        ground
+        fixture
             .done("POST", "/api/capabilities/check", ask.clone())
             .await["reason"]
             .as_str()
             .expect("text")
             .to_owned()
     };
-    ground
+    fixture
         .done(
             "PUT",
             "/api/plugins/first.plugin/grants",
@@ -275,18 +276,18 @@ async fn kill_switches_act_at_once() {
         .await;
     assert_eq!(reason().await, "allowed by plugin allow list");
     assert_eq!(
-        ground
+        fixture
             .done("POST", path, json!({"plugin": "first.plugin", "off": true}))
             .await["plugins"],
         json!(["first.plugin"])
     );
     assert_eq!(reason().await, "disabled (kill switch)");
-    let list = ground.done("GET", "/api/plugins", Value::Null).await;
+    let list = fixture.done("GET", "/api/plugins", Value::Null).await;
     assert_eq!(
         (&list[0]["state"], list[1]["state"] == list[0]["state"]),
         (&json!("blocked"), false)
     );
-    ground
+    fixture
         .done(
             "POST",
             path,
@@ -295,48 +296,48 @@ async fn kill_switches_act_at_once() {
         .await;
     assert_eq!(reason().await, "allowed by plugin allow list");
     assert_eq!(
-        ground.done("POST", path, json!({"off": true})).await["all"],
+        fixture.done("POST", path, json!({"off": true})).await["all"],
         "REST, by olga"
     );
     assert_eq!(reason().await, "disabled (kill switch)");
     assert_eq!(
-        ground.done("POST", path, json!({"off": false})).await["all"],
+        fixture.done("POST", path, json!({"off": false})).await["all"],
         Value::Null
     );
     assert_eq!(
-        ground
+        fixture
             .admin("POST", path, json!({"plugin": "un.known", "off": true}))
             .await
             .0,
         404
     );
-    ground
+    fixture
         .done(
             "POST",
             path,
             json!({"plugin": "second.plugin", "off": true}),
         )
         .await;
-    let ground = ground.again().await;
-    let kept = ground.done("GET", path, Value::Null).await;
+    let fixture = fixture.again().await;
+    let kept = fixture.done("GET", path, Value::Null).await;
     assert_eq!(
         (&kept["plugins"], &kept["all"]),
         (&json!(["second.plugin"]), &Value::Null),
         "what was switched off stays off"
     );
-    ground
+    fixture
         .done(
             "POST",
             path,
             json!({"plugin": "second.plugin", "off": false}),
         )
         .await;
-    let ground = ground.again().await;
+    let fixture = fixture.again().await;
     assert_eq!(
-        ground.done("GET", path, Value::Null).await["plugins"],
+        fixture.done("GET", path, Value::Null).await["plugins"],
         json!([])
     );
-    let audit = ground
+    let audit = fixture
         .done("GET", "/api/plugins/audit?recent=10", Value::Null)
         .await;
     assert_eq!(
@@ -350,8 +351,8 @@ async fn kill_switches_act_at_once() {
 
 #[tokio::test]
 async fn the_policy_is_shown_as_it_acts() {
-    let ground = Ground::new().await;
-    let policy = ground.done("GET", "/api/capabilities", Value::Null).await;
+    let fixture = Fixture::new().await;
+    let policy = fixture.done("GET", "/api/capabilities", Value::Null).await;
     assert_eq!(policy["mode"], "prompt");
     let about = |capability: &str| {
         let all = policy["decisions"].as_array().expect("a list");
@@ -372,10 +373,10 @@ async fn the_policy_is_shown_as_it_acts() {
         ),
         (&json!("ask"), &json!("prompt mode"))
     );
-    ground
+    fixture
         .done("POST", "/api/plugins/kill-switch", json!({"off": true}))
         .await;
-    let killed = ground.done("GET", "/api/capabilities", Value::Null).await;
+    let killed = fixture.done("GET", "/api/capabilities", Value::Null).await;
     assert_eq!(killed["decisions"].as_array().map(Vec::len), Some(1));
     assert_eq!(
         (
@@ -384,7 +385,7 @@ async fn the_policy_is_shown_as_it_acts() {
         ),
         (&json!("deny"), &json!("disabled (kill switch)"))
     );
-    let (status, _) = ground
+    let (status, _) = fixture
         .with(
             &token("mike", Role::Client),
             "GET",
@@ -397,9 +398,9 @@ async fn the_policy_is_shown_as_it_acts() {
 
 #[tokio::test]
 async fn questions_about_capabilities_say_what_is_meant() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let ask = |capability: &str| json!({"plugin": "first.plugin", "capability": capability});
-    let found = ground
+    let found = fixture
         .done("POST", "/api/capabilities/check", ask(" Storage.KV "))
         .await;
     assert_eq!(
@@ -411,7 +412,7 @@ async fn questions_about_capabilities_say_what_is_meant() {
         ),
         (&json!("ask"), &json!("storage.kv"), &json!(5), &json!("*"))
     );
-    let (status, answer) = ground
+    let (status, answer) = fixture
         .admin("POST", "/api/capabilities/check", ask("http.fetsh"))
         .await;
     assert!(
@@ -422,7 +423,7 @@ async fn questions_about_capabilities_say_what_is_meant() {
         "{answer}"
     );
     assert_eq!(
-        ground
+        fixture
             .done("POST", "/api/capabilities/check", ask("messages.send"))
             .await["reason"],
         "not declared"

@@ -1,6 +1,6 @@
 //! Grants, questions, settings.
 
-use crate::Ground;
+use crate::Fixture;
 use capability::CapabilityId;
 use plugin_store::NewConsent;
 use serde_json::{Value, json};
@@ -8,17 +8,17 @@ use serde_json::{Value, json};
 const GRANTS: &str = "/api/plugins/first.plugin/grants";
 
 /// What would be decided about a fetch from a host now.
-async fn fetch(ground: &Ground, host: &str) -> (String, String) {
+async fn fetch(fixture: &Fixture, host: &str) -> (String, String) {
     let ask = json!({"plugin": "first.plugin", "capability": "http.fetch", "target": {"host": host, "port": 443}});
-    let decision = ground.done("POST", "/api/capabilities/check", ask).await;
+    let decision = fixture.done("POST", "/api/capabilities/check", ask).await;
     let text = |name: &str| decision[name].as_str().expect("text").to_owned();
     (text("outcome"), text("reason"))
 }
 
 #[tokio::test]
 async fn only_what_is_declared_can_be_granted() {
-    let ground = Ground::new().await;
-    let (status, answer) = ground
+    let fixture = Fixture::new().await;
+    let (status, answer) = fixture
         .admin("PUT", GRANTS, json!({"capability": "messages.send"}))
         .await;
     assert_eq!((status, &answer["code"]), (409, &json!("NOT_DECLARED")));
@@ -46,7 +46,7 @@ async fn only_what_is_declared_can_be_granted() {
             "unknown field",
         ),
     ] {
-        let (status, answer) = ground.admin("PUT", GRANTS, bad.clone()).await;
+        let (status, answer) = fixture.admin("PUT", GRANTS, bad.clone()).await;
         assert!(
             status == 400
                 && answer["error"]
@@ -56,19 +56,19 @@ async fn only_what_is_declared_can_be_granted() {
         );
     }
     assert_eq!(
-        ground.done("GET", GRANTS, Value::Null).await["grants"],
+        fixture.done("GET", GRANTS, Value::Null).await["grants"],
         json!([])
     );
 }
 
 #[tokio::test]
 async fn grants_act_at_once_and_survive_a_restart() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     assert_eq!(
-        fetch(&ground, "a.example.org").await,
+        fetch(&fixture, "a.example.org").await,
         ("ask".into(), "prompt mode".into())
     );
-    let granted = ground
+    let granted = fixture
         .done(
             "PUT",
             GRANTS,
@@ -83,15 +83,15 @@ async fn grants_act_at_once_and_survive_a_restart() {
         (Some(1), &json!("olga"))
     );
     assert_eq!(granted["declared"].as_array().map(Vec::len), Some(2));
-    assert_eq!(fetch(&ground, "a.example.org").await.0, "allow");
-    assert_eq!(fetch(&ground, "b.example.org").await.0, "ask");
+    assert_eq!(fetch(&fixture, "a.example.org").await.0, "allow");
+    assert_eq!(fetch(&fixture, "b.example.org").await.0, "ask");
     assert_eq!(
-        fetch(&ground, "other.net").await,
+        fetch(&fixture, "other.net").await,
         ("deny".into(), "outside the declared scope".into())
     );
-    let ground = ground.again().await;
-    assert_eq!(fetch(&ground, "a.example.org").await.0, "allow");
-    ground
+    let fixture = fixture.again().await;
+    assert_eq!(fetch(&fixture, "a.example.org").await.0, "allow");
+    fixture
         .done(
             "PUT",
             GRANTS,
@@ -99,11 +99,11 @@ async fn grants_act_at_once_and_survive_a_restart() {
         )
         .await;
     assert_eq!(
-        fetch(&ground, "a.example.org").await,
+        fetch(&fixture, "a.example.org").await,
         ("deny".into(), "denied by plugin deny list".into())
     );
     assert_eq!(
-        ground
+        fixture
             .done(
                 "DELETE",
                 &format!("{GRANTS}?capability=http.fetch"),
@@ -112,16 +112,16 @@ async fn grants_act_at_once_and_survive_a_restart() {
             .await["removed"],
         2
     );
-    assert_eq!(fetch(&ground, "a.example.org").await.0, "ask");
-    ground
+    assert_eq!(fetch(&fixture, "a.example.org").await.0, "ask");
+    fixture
         .done("PUT", GRANTS, json!({"all": true, "expiresInMs": 60_000}))
         .await;
-    let all = ground.done("GET", GRANTS, Value::Null).await;
+    let all = fixture.done("GET", GRANTS, Value::Null).await;
     assert!(all["grants"].as_array().is_some_and(
         |all| all.len() == 2 && all.iter().all(|grant| grant["expiresAt"].is_string())
     ));
     let scope = json!({"hosts": ["x.example.org"]});
-    ground
+    fixture
         .done(
             "PUT",
             GRANTS,
@@ -129,18 +129,18 @@ async fn grants_act_at_once_and_survive_a_restart() {
         )
         .await;
     assert_eq!(
-        ground
+        fixture
             .done("DELETE", &format!("{GRANTS}?capability=http.fetch"), scope)
             .await["removed"],
         1,
         "a scope in the body"
     );
-    assert_eq!(ground.admin("DELETE", GRANTS, Value::Null).await.0, 400);
+    assert_eq!(fixture.admin("DELETE", GRANTS, Value::Null).await.0, 400);
 }
 
 #[tokio::test]
 async fn questions_are_answered() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let ask = async |host: &str| {
         let capability = CapabilityId::HttpFetch;
         let question = NewConsent {
@@ -149,7 +149,7 @@ async fn questions_are_answered() {
             target: format!("{host}:443"),
             reason: Some("to tell".into()),
         };
-        ground
+        fixture
             .store()
             .ask_consent(question)
             .await
@@ -157,7 +157,7 @@ async fn questions_are_answered() {
             .id
     };
     let (first, second) = (ask("a.example.org").await, ask("b.example.org").await);
-    let waiting = ground
+    let waiting = fixture
         .done(
             "GET",
             "/api/consents?state=pending&plugin=first.plugin",
@@ -166,7 +166,7 @@ async fn questions_are_answered() {
         .await;
     assert_eq!(waiting["consents"].as_array().map(Vec::len), Some(2));
     let decide = |id: &str| format!("/api/consents/{id}");
-    let answered = ground
+    let answered = fixture
         .done(
             "POST",
             &decide(&first),
@@ -182,22 +182,22 @@ async fn questions_are_answered() {
         )
     );
     assert_eq!(
-        fetch(&ground, "a.example.org").await,
+        fetch(&fixture, "a.example.org").await,
         ("allow".into(), "allowed by plugin allow list".into())
     );
     assert_eq!(
-        ground
+        fixture
             .admin("POST", &decide(&first), json!({"decision": "deny"}))
             .await
             .0,
         409,
         "answered is answered"
     );
-    ground
+    fixture
         .done("POST", &decide(&second), json!({"decision": "deny"}))
         .await;
-    assert_eq!(fetch(&ground, "b.example.org").await.0, "deny");
-    let grants = ground.done("GET", GRANTS, Value::Null).await["grants"].clone();
+    assert_eq!(fetch(&fixture, "b.example.org").await.0, "deny");
+    let grants = fixture.done("GET", GRANTS, Value::Null).await["grants"].clone();
     let of = |host: &str| {
         grants
             .as_array()
@@ -228,14 +228,14 @@ async fn questions_are_answered() {
         (decide(&first), json!({"decision": "perhaps"}), 400),
         (decide(&first), json!({}), 400),
     ] {
-        assert_eq!(ground.admin("POST", &path, body).await.0, status, "{path}");
+        assert_eq!(fixture.admin("POST", &path, body).await.0, status, "{path}");
     }
     assert_eq!(
-        ground.done("GET", &decide(&first), Value::Null).await["state"],
+        fixture.done("GET", &decide(&first), Value::Null).await["state"],
         "allowed"
     );
     assert_eq!(
-        ground
+        fixture
             .admin("GET", "/api/consents?state=open", Value::Null)
             .await
             .0,
@@ -245,9 +245,9 @@ async fn questions_are_answered() {
 
 #[tokio::test]
 async fn settings_are_checked_and_secrets_never_shown() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let path = "/api/plugins/first.plugin/settings";
-    let before = ground.done("GET", path, Value::Null).await["settings"].clone();
+    let before = fixture.done("GET", path, Value::Null).await["settings"].clone();
     assert_eq!(
         (
             &before["limit"]["value"],
@@ -256,7 +256,7 @@ async fn settings_are_checked_and_secrets_never_shown() {
         ),
         (&json!(3), &json!(false), &Value::Null)
     );
-    let after = ground
+    let after = fixture
         .done("PUT", path, json!({"limit": 7, "key": "hunter2"}))
         .await["settings"]
         .clone();
@@ -274,20 +274,24 @@ async fn settings_are_checked_and_secrets_never_shown() {
         json!({"other": 1}),
         json!([]),
     ] {
-        assert_eq!(ground.admin("PUT", path, bad.clone()).await.0, 400, "{bad}");
+        assert_eq!(
+            fixture.admin("PUT", path, bad.clone()).await.0,
+            400,
+            "{bad}"
+        );
     }
-    let ground = ground.again().await;
-    let shown = ground.done("GET", path, Value::Null).await;
+    let fixture = fixture.again().await;
+    let shown = fixture.done("GET", path, Value::Null).await;
     assert!(shown["settings"]["limit"]["value"] == 7 && !shown.to_string().contains("hunter2"));
     assert!(
-        !ground
+        !fixture
             .done("GET", "/api/plugins/first.plugin", Value::Null)
             .await
             .to_string()
             .contains("hunter2")
     );
     assert_eq!(
-        ground.done("PUT", path, json!({"limit": null})).await["settings"]["limit"]["value"],
+        fixture.done("PUT", path, json!({"limit": null})).await["settings"]["limit"]["value"],
         3,
         "null restores the default"
     );

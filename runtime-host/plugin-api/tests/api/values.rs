@@ -1,6 +1,6 @@
 //! A plugin's values.
 
-use crate::Ground;
+use crate::Fixture;
 use bytes::Bytes;
 use limits::plugin_store::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ const KV: &str = "/api/plugins/first.plugin/kv";
 
 #[tokio::test]
 async fn set_get_delete_as_the_seed_has_it() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for (body, answer) in [
         (json!({"action": "get", "key": "k"}), json!({"value": null})),
         (
@@ -35,12 +35,12 @@ async fn set_get_delete_as_the_seed_has_it() {
         ),
     ] {
         assert_eq!(
-            ground.admin("POST", KV, body.clone()).await,
+            fixture.admin("POST", KV, body.clone()).await,
             (200, answer),
             "{body}"
         );
     }
-    let other = ground
+    let other = fixture
         .admin(
             "POST",
             "/api/plugins/second.plugin/kv",
@@ -52,9 +52,9 @@ async fn set_get_delete_as_the_seed_has_it() {
         (200, json!({"value": null})),
         "the same key in two plugins is two values"
     );
-    let ground = ground.again().await;
+    let fixture = fixture.again().await;
     assert_eq!(
-        ground
+        fixture
             .admin("POST", KV, json!({"action": "get", "key": "k"}))
             .await,
         (200, json!({"value": ""}))
@@ -63,7 +63,7 @@ async fn set_get_delete_as_the_seed_has_it() {
 
 #[tokio::test]
 async fn what_is_wrong_is_said_in_the_words_of_the_seed() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let long = "x".repeat(KEY_BYTES_MAX + 1);
     for (body, status, error) in [
         (
@@ -119,14 +119,14 @@ async fn what_is_wrong_is_said_in_the_words_of_the_seed() {
             "value exceeds the limit of 1048576 bytes",
         ),
     ] {
-        let (found, answer) = ground.admin("POST", KV, body).await;
+        let (found, answer) = fixture.admin("POST", KV, body).await;
         assert_eq!((found, &answer["error"]), (status, &json!(error)));
         assert!(answer["code"].is_string());
     }
     let token = crate::token("olga", identity::Role::Admin);
     for (body, status) in [("{", 400), ("[]", 400), ("", 400)] {
         assert_eq!(
-            ground
+            fixture
                 .send(Some(&token), "POST", KV, Bytes::from(body))
                 .await
                 .status(),
@@ -135,13 +135,13 @@ async fn what_is_wrong_is_said_in_the_words_of_the_seed() {
         );
     }
     assert_eq!(
-        ground
+        fixture
             .send(Some(&token), "POST", KV, vec![b' '; 5 * limits::MIB].into())
             .await
             .status(),
         413
     );
-    let unknown = ground
+    let unknown = fixture
         .admin(
             "POST",
             "/api/plugins/un.known/kv",
@@ -152,14 +152,14 @@ async fn what_is_wrong_is_said_in_the_words_of_the_seed() {
         (unknown.0, &unknown.1["error"]),
         (404, &json!("Plugin not found"))
     );
-    assert_eq!(ground.admin("GET", KV, Value::Null).await.0, 405);
+    assert_eq!(fixture.admin("GET", KV, Value::Null).await.0, 405);
 }
 
 #[tokio::test]
 async fn lists_swaps_and_bytes() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for key in ["a/1", "a/2", "b"] {
-        ground
+        fixture
             .done(
                 "POST",
                 KV,
@@ -170,34 +170,36 @@ async fn lists_swaps_and_bytes() {
     let list =
         |cursor: Value| json!({"action": "list", "prefix": "a/", "limit": 1, "cursor": cursor});
     assert_eq!(
-        ground.done("POST", KV, list(Value::Null)).await,
+        fixture.done("POST", KV, list(Value::Null)).await,
         json!({"keys": ["a/1"], "next": "a/1"})
     );
     assert_eq!(
-        ground.done("POST", KV, list("a/1".into())).await,
+        fixture.done("POST", KV, list("a/1".into())).await,
         json!({"keys": ["a/2"], "next": null})
     );
     let swap = |expected: Value, value: Value| json!({"action": "cas", "key": "b", "expected": expected, "value": value});
     assert_eq!(
-        ground.done("POST", KV, swap(json!("2"), json!("3"))).await,
+        fixture.done("POST", KV, swap(json!("2"), json!("3"))).await,
         json!({"swapped": false, "value": "1"})
     );
     assert_eq!(
-        ground.done("POST", KV, swap(json!("1"), json!("3"))).await,
+        fixture.done("POST", KV, swap(json!("1"), json!("3"))).await,
         json!({"swapped": true, "value": "3"})
     );
     assert_eq!(
-        ground.done("POST", KV, swap(json!("3"), Value::Null)).await,
+        fixture
+            .done("POST", KV, swap(json!("3"), Value::Null))
+            .await,
         json!({"swapped": true, "value": null})
     );
     // What a component keeps need not be text.
     let bytes = json!({"action": "set", "key": "raw", "value": "AP8=", "encoding": "base64"});
     assert_eq!(
-        ground.done("POST", KV, bytes).await,
+        fixture.done("POST", KV, bytes).await,
         json!({"value": "AP8=", "encoding": "base64"})
     );
     assert_eq!(
-        ground
+        fixture
             .store()
             .kv_get("first.plugin", "raw")
             .await
@@ -206,7 +208,7 @@ async fn lists_swaps_and_bytes() {
         Some(&[0, 255][..])
     );
     assert_eq!(
-        ground
+        fixture
             .done("POST", KV, json!({"action": "get", "key": "raw"}))
             .await,
         json!({"value": "AP8=", "encoding": "base64"})

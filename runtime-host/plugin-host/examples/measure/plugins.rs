@@ -54,11 +54,11 @@ pub(crate) fn run(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ground = tempfile::tempdir()?;
-    install(folder, &ground.path().join("plugins"), count, None)?;
+    let fixture = tempfile::tempdir()?;
+    install(folder, &fixture.path().join("plugins"), count, None)?;
     runtime.block_on(async {
         let (decided, mut decisions) = mpsc::unbounded_channel();
-        let plugins = open(ground.path(), cache, NoGateway(decided))?;
+        let plugins = open(fixture.path(), cache, NoGateway(decided))?;
         plugins.scan().await?;
         let loaded = plugins
             .list()
@@ -117,16 +117,16 @@ fn renamed(component: &[u8], id: &str) -> Vec<u8> {
     bytes
 }
 
-fn open(ground: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
+fn open(fixture: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
     Plugins::new(Setup {
-        directory: ground.join("plugins"),
+        directory: fixture.join("plugins"),
         compiler: Compiler::new(std::env::current_exe()?, CodeCache::open(cache)?),
         policy: PolicySettings {
             profile: Profile::Permissive,
             ..PolicySettings::default()
         }
         .compile()?,
-        store: plugin_store::PluginStore::open(&ground.join(plugin_store::PLUGINS_FILE))?,
+        store: plugin_store::PluginStore::open(&fixture.join(plugin_store::PLUGINS_FILE))?,
         chat_host: Arc::new(gateway),
         client: outbound::Client::new(
             outbound::Config::default(),

@@ -190,16 +190,16 @@ mod tests {
         std::fs::read(log).expect("a log")
     }
 
-    fn of(bytes: &[u8]) -> Option<String> {
+    fn found_in(bytes: &[u8]) -> Option<String> {
         finding(&mut &*bytes).expect("readable")
     }
 
     #[test]
     fn a_sound_log_and_one_that_a_crash_cut_are_sound() {
         let log = log();
-        assert_eq!(of(&log), None);
+        assert_eq!(found_in(&log), None);
         for length in (32..log.len()).step_by(61) {
-            assert_eq!(of(&log[..length]), None, "cut at {length}");
+            assert_eq!(found_in(&log[..length]), None, "cut at {length}");
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             let mut log = log.clone();
             log[at] ^= 0x10;
             assert!(
-                of(&log).is_some(),
+                found_in(&log).is_some(),
                 "byte {at}, frame {}",
                 at.saturating_sub(32) / frame + 1
             );
@@ -226,7 +226,7 @@ mod tests {
         let mut last = log.clone();
         let end = last.len() - 100;
         last[end] ^= 0x10;
-        assert_eq!(of(&last), None);
+        assert_eq!(found_in(&last), None);
     }
 
     #[test]
@@ -242,6 +242,6 @@ mod tests {
             .expect("a row");
         let log = std::fs::read(log).expect("a log");
         assert!(log.len() > 6 * 4120, "the old frames are still there");
-        assert_eq!(of(&log), None);
+        assert_eq!(found_in(&log), None);
     }
 }

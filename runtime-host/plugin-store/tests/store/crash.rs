@@ -1,6 +1,6 @@
 //! Files that were killed in the middle of writing, are damaged, or are those of a newer program.
 
-use crate::{Ground, code, open};
+use crate::{Fixture, code, open};
 use bytes::Bytes;
 use plugin_store::{Change, Level, LogEntry, PluginStore};
 use std::{
@@ -67,12 +67,12 @@ async fn read(store: &PluginStore, key: &str) -> Option<u64> {
 
 #[tokio::test]
 async fn acknowledged_changes_survive_a_kill() {
-    let ground = Ground::new();
-    drop(ground.open());
+    let fixture = Fixture::new();
+    drop(fixture.open());
     for kill in 0..KILLS {
         let mut child = Command::new(env::current_exe().expect("a program"))
             .args(["--exact", "crash::writes_until_it_is_killed", "--nocapture"])
-            .env(CHILD, ground.file())
+            .env(CHILD, fixture.file())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a child");
@@ -102,7 +102,7 @@ async fn acknowledged_changes_survive_a_kill() {
         {
             note(&line);
         }
-        let store = ground.open();
+        let store = fixture.open();
         let mut used = 0;
         for (writer, number) in acknowledged.into_iter().enumerate() {
             let left = store
@@ -132,23 +132,23 @@ async fn acknowledged_changes_survive_a_kill() {
 
 #[test]
 fn a_database_of_a_newer_program_is_left_alone() {
-    let ground = Ground::new();
-    drop(ground.open());
+    let fixture = Fixture::new();
+    drop(fixture.open());
     for version in [3, -1] {
-        ground
+        fixture
             .sql()
             .execute_batch(&format!("PRAGMA user_version = {version}"))
             .expect("SQL");
-        let before = fs::read(ground.file()).expect("a file");
-        assert_eq!(code(PluginStore::open(&ground.file())), "DATABASE_NEWER");
-        assert!(fs::read(ground.file()).expect("a file") == before);
+        let before = fs::read(fixture.file()).expect("a file");
+        assert_eq!(code(PluginStore::open(&fixture.file())), "DATABASE_NEWER");
+        assert!(fs::read(fixture.file()).expect("a file") == before);
     }
 }
 
 #[tokio::test]
 async fn what_is_damaged_or_gone_is_refused() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..200 {
         store
             .kv_apply(
@@ -159,28 +159,28 @@ async fn what_is_damaged_or_gone_is_refused() {
             .expect("it writes");
     }
     drop(store);
-    let whole = fs::read(ground.file()).expect("a file");
+    let whole = fs::read(fixture.file()).expect("a file");
     let mut damaged = whole.clone();
     for byte in &mut damaged[8_192..40_000] {
         *byte ^= 0x5a;
     }
-    fs::write(ground.file(), &damaged).expect("a file");
-    assert_eq!(code(PluginStore::open(&ground.file())), "DATABASE_CORRUPT");
+    fs::write(fixture.file(), &damaged).expect("a file");
+    assert_eq!(code(PluginStore::open(&fixture.file())), "DATABASE_CORRUPT");
     assert!(
-        fs::read(ground.file()).expect("a file") == damaged,
+        fs::read(fixture.file()).expect("a file") == damaged,
         "it is left as it is"
     );
     fs::write(
-        ground.file(),
+        fixture.file(),
         "no database at all, and long enough to be looked at ".repeat(100),
     )
     .expect("a file");
-    assert_eq!(code(PluginStore::open(&ground.file())), "DATABASE_CORRUPT");
-    fs::remove_file(ground.file()).expect("a file");
-    assert_eq!(code(PluginStore::open(&ground.file())), "DATABASE_MISSING");
-    fs::write(ground.file(), whole).expect("a file");
+    assert_eq!(code(PluginStore::open(&fixture.file())), "DATABASE_CORRUPT");
+    fs::remove_file(fixture.file()).expect("a file");
+    assert_eq!(code(PluginStore::open(&fixture.file())), "DATABASE_MISSING");
+    fs::write(fixture.file(), whole).expect("a file");
     assert_eq!(
-        ground
+        fixture
             .open()
             .kv_keys("p", "", None, 1_000)
             .await
@@ -194,15 +194,15 @@ async fn what_is_damaged_or_gone_is_refused() {
 /// A byte within a text can be hit so that it is none any more; SQLite does not mind.
 #[tokio::test]
 async fn what_cannot_be_read_as_it_was_written_is_damage() {
-    let ground = Ground::new();
-    ground
+    let fixture = Fixture::new();
+    fixture
         .open()
         .switch(Some("p"), Some("olga"), 1)
         .await
         .expect("it writes");
-    ground
+    fixture
         .sql()
         .execute_batch("UPDATE switches SET thrown_by = CAST(x'6ffd' AS TEXT)")
         .expect("SQL");
-    assert_eq!(code(ground.open().switches().await), "DATABASE_CORRUPT");
+    assert_eq!(code(fixture.open().switches().await), "DATABASE_CORRUPT");
 }

@@ -1,6 +1,6 @@
 //! Logs, events and decisions: taken without waiting, bounded, inert.
 
-use crate::Ground;
+use crate::Fixture;
 use limits::plugin_store::{
     AUDIT_RING_MAX, EVENTS_PER_PLUGIN_MAX, JOURNAL_BYTES_PER_PLUGIN_MAX, KEPT_MS,
     LOG_BYTES_PER_PLUGIN_MAX, LOG_LINE_BYTES_MAX, LOG_LINES_PER_PLUGIN_MAX,
@@ -29,7 +29,7 @@ fn line(plugin: &str, level: Level, message: impl Into<String>) -> LogEntry {
     }
 }
 
-fn of(plugin: &str) -> LogQuery {
+fn logs_of(plugin: &str) -> LogQuery {
     LogQuery {
         plugin: Some(plugin.into()),
         ..LogQuery::default()
@@ -49,8 +49,8 @@ async fn settled(store: &PluginStore) {
 
 #[tokio::test]
 async fn pages_levels_and_times() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..250 {
         let level = if at % 10 == 0 {
             Level::Warn
@@ -64,7 +64,13 @@ async fn pages_levels_and_times() {
         store.log(line("q", Level::Error, "other"));
     }
     for (page, count) in [(0, 100), (1, 100), (2, 50), (3, 0)] {
-        let found = store.logs(LogQuery { page, ..of("p") }).await.unwrap();
+        let found = store
+            .logs(LogQuery {
+                page,
+                ..logs_of("p")
+            })
+            .await
+            .unwrap();
         assert_eq!(
             (found.logs.len(), found.total, found.page, found.page_size),
             (count, 250, page, 100)
@@ -81,7 +87,7 @@ async fn pages_levels_and_times() {
         .logs(LogQuery {
             level: Level::Warn,
             since_ms: Some(1_100),
-            ..of("p")
+            ..logs_of("p")
         })
         .await
         .unwrap();
@@ -89,7 +95,7 @@ async fn pages_levels_and_times() {
     assert_eq!(store.logs(LogQuery::default()).await.unwrap().total, 500);
     drop(store);
     assert_eq!(
-        ground.open().logs(of("p")).await.unwrap().total,
+        fixture.open().logs(logs_of("p")).await.unwrap().total,
         250,
         "a store that is closed stores what waited"
     );
@@ -97,15 +103,15 @@ async fn pages_levels_and_times() {
 
 #[tokio::test]
 async fn nothing_in_a_log_steers_a_terminal() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\r\n2026-01-01 ERROR fake\u{202e}\0";
     let fields = json!({"a\u{1b}": "b\u{9b}"}).to_string();
     store.log(LogEntry {
         fields: Some(fields.clone()),
         ..line("p", Level::Info, hostile)
     });
-    let mut found = store.logs(of("p")).await.unwrap().logs.remove(0);
+    let mut found = store.logs(logs_of("p")).await.unwrap().logs.remove(0);
     let stored = found.fields.take().expect("fields");
     assert!(
         ![found.message.as_str(), &stored]
@@ -125,11 +131,11 @@ async fn nothing_in_a_log_steers_a_terminal() {
 
 #[tokio::test]
 async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     store.log(line("flood", Level::Info, "x".repeat(100 * 1024 * 1024)));
     let cut = store
-        .logs(of("flood"))
+        .logs(logs_of("flood"))
         .await
         .unwrap()
         .logs
@@ -138,18 +144,18 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
     assert!(cut.len() < LOG_LINE_BYTES_MAX + 64 && cut.ends_with("bytes cut"));
     let full = "y".repeat(LOG_LINE_BYTES_MAX);
     // While another process holds the database nothing is written, however fast the writer is.
-    let holder = ground.sql();
+    let holder = fixture.sql();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     for _ in 0..2 * JOURNAL_BYTES_PER_PLUGIN_MAX / LOG_LINE_BYTES_MAX {
         store.log(line("flood", Level::Info, full.as_str()));
     }
     store.log(line("quiet", Level::Info, "heard"));
     holder.execute_batch("ROLLBACK").unwrap();
-    assert_eq!(store.logs(of("quiet")).await.unwrap().total, 1);
+    assert_eq!(store.logs(logs_of("quiet")).await.unwrap().total, 1);
     let notes: Vec<LogEntry> = store
         .logs(LogQuery {
             level: Level::Warn,
-            ..of("flood")
+            ..logs_of("flood")
         })
         .await
         .unwrap()
@@ -177,7 +183,7 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
         store.log(line("flood", Level::Error, "last"));
         settled(&store).await;
         let sql = "SELECT sum(bytes), count(*), (SELECT log_bytes FROM usage WHERE plugin = 'flood') FROM logs WHERE plugin = 'flood'";
-        let (bytes, lines, counted): (i64, i64, i64) = ground
+        let (bytes, lines, counted): (i64, i64, i64) = fixture
             .sql()
             .query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .expect("SQL");
@@ -192,16 +198,16 @@ async fn a_flood_of_lines_is_bounded_counted_and_costs_others_nothing() {
         }
     }
     assert_eq!(
-        store.logs(of("flood")).await.unwrap().logs[0].message,
+        store.logs(logs_of("flood")).await.unwrap().logs[0].message,
         "last"
     );
-    assert_eq!(store.logs(of("quiet")).await.unwrap().total, 1);
+    assert_eq!(store.logs(logs_of("quiet")).await.unwrap().total, 1);
 }
 
 #[tokio::test]
 async fn a_tail_has_neither_gap_nor_repetition() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..20 {
         store.log(line("p", Level::Info, at.to_string()));
     }
@@ -236,8 +242,8 @@ async fn a_tail_has_neither_gap_nor_repetition() {
 
 #[tokio::test]
 async fn events_are_kept_a_week() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let event = |plugin: &str, at_ms, kind: &str, details| LifecycleEvent {
         plugin: plugin.into(),
         at_ms,
@@ -283,7 +289,7 @@ async fn events_are_kept_a_week() {
         (found.events[0].kind.as_str(), &found.events[0].details),
         ("disabled_after_max_restarts", &details)
     );
-    let shown: String = ground
+    let shown: String = fixture
         .sql()
         .query_row(
             "SELECT timestamp FROM plugin_events WHERE at_ms = 0 OR event_type = 'crashed'",
@@ -296,11 +302,11 @@ async fn events_are_kept_a_week() {
         "RFC 3339: {shown}"
     );
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     settled(&store).await;
     // The first thing that is done after a start.
     let count = || -> i64 {
-        ground
+        fixture
             .sql()
             .query_row("SELECT count(*) FROM plugin_events", [], |row| row.get(0))
             .expect("SQL")
@@ -313,7 +319,7 @@ async fn events_are_kept_a_week() {
          INSERT INTO plugin_events (plugin_id, event_type, at_ms) SELECT 'p', 'started', {} FROM n",
         now_ms()
     );
-    ground.sql().execute(&rows, []).expect("SQL");
+    fixture.sql().execute(&rows, []).expect("SQL");
     store
         .event(event("p", now_ms(), "stopped", Value::Null))
         .await
@@ -348,8 +354,8 @@ fn decision(plugin: &str, at: u64) -> AuditEntry {
 
 #[tokio::test]
 async fn the_latest_thousand_decisions_are_in_memory_and_all_are_stored() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..AUDIT_RING_MAX as u64 + 5 {
         store.audit(decision(if at % 2 == 0 { "p" } else { "q" }, at));
     }
@@ -385,7 +391,7 @@ async fn the_latest_thousand_decisions_are_in_memory_and_all_are_stored() {
         (1_005, 5, Some("host-0\\n"))
     );
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     let again = store.recent_audits(None, usize::MAX);
     assert_eq!(again, recent, "the ring is as it was");
     assert_eq!(

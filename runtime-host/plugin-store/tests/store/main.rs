@@ -10,11 +10,11 @@ use plugin_store::{PLUGINS_FILE, PluginStore};
 use std::path::{Path, PathBuf};
 
 /// A folder with a store.
-struct Ground {
+struct Fixture {
     folder: tempfile::TempDir,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),

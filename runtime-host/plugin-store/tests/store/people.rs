@@ -1,6 +1,6 @@
 //! Records, grants, consents: what people said, kept.
 
-use crate::{Ground, code};
+use crate::{Fixture, code};
 use capability::{CapabilityId, Scope};
 use limits::plugin_store::{CONSENTS_WAITING_PER_PLUGIN_MAX, GRANTS_PER_PLUGIN_MAX};
 use plugin_store::{ConsentState, Decision, Grant, NewConsent, PluginRecord, Switch, token_digest};
@@ -24,8 +24,8 @@ fn grant(plugin: &str, capability: CapabilityId, hosts: Option<&[&str]>) -> Gran
 
 #[tokio::test]
 async fn records_survive_and_are_found_by_token() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     assert_eq!(store.record("a.b").await.unwrap(), None);
     let mut record = PluginRecord::new("a.b", true).unwrap();
     assert_ne!(
@@ -41,7 +41,7 @@ async fn records_survive_and_are_found_by_token() {
         .await
         .unwrap();
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     assert_eq!(store.record("a.b").await.unwrap(), Some(record.clone()));
     assert_eq!(
         store
@@ -101,8 +101,8 @@ async fn records_survive_and_are_found_by_token() {
 
 #[tokio::test]
 async fn grants_are_kept_replaced_taken_back_and_run_out() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let wide = grant("p", CapabilityId::HttpFetch, None);
     let narrow = grant("p", CapabilityId::HttpFetch, Some(&["a.example"]));
     for each in [
@@ -114,7 +114,7 @@ async fn grants_are_kept_replaced_taken_back_and_run_out() {
         store.put_grant(each).await.unwrap();
     }
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     assert_eq!(store.grants("p").await.unwrap().len(), 3);
     // The last word about the same thing counts.
     store
@@ -185,8 +185,8 @@ async fn grants_are_kept_replaced_taken_back_and_run_out() {
 
 #[tokio::test]
 async fn grants_are_bounded() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..GRANTS_PER_PLUGIN_MAX {
         store
             .put_grant(grant(
@@ -230,8 +230,8 @@ fn ask(plugin: &str, target: &str) -> NewConsent {
 
 #[tokio::test]
 async fn a_question_is_put_once_and_answered_once() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let first = store.ask_consent(ask("p", "a.example")).await.unwrap();
     assert_eq!(
         store.ask_consent(ask("p", "a.example")).await.unwrap(),
@@ -245,7 +245,7 @@ async fn a_question_is_put_once_and_answered_once() {
         first.id
     );
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     assert_eq!(
         store
             .consents(Some("p"), Some(ConsentState::Pending))
@@ -298,8 +298,8 @@ async fn a_question_is_put_once_and_answered_once() {
 
 #[tokio::test]
 async fn a_plugin_cannot_flood_people_with_questions() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for at in 0..CONSENTS_WAITING_PER_PLUGIN_MAX {
         store.ask_consent(ask("p", &at.to_string())).await.unwrap();
     }
@@ -328,8 +328,8 @@ async fn a_plugin_cannot_flood_people_with_questions() {
 
 #[tokio::test]
 async fn switches_stay_where_they_were() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     store
         .switch(Some("A_B"), Some("REST, by olga"), 5)
         .await
@@ -337,7 +337,7 @@ async fn switches_stay_where_they_were() {
     store.switch(None, Some("REST, by olga"), 6).await.unwrap();
     store.switch(None, Some("somebody else"), 7).await.unwrap();
     drop(store);
-    let store = ground.open();
+    let store = fixture.open();
     let on = |switches: Vec<Switch>| {
         switches
             .into_iter()

@@ -1,6 +1,6 @@
 //! Secrets: sealed on disk, bound to their place, useless without the key.
 
-use crate::{Ground, code};
+use crate::{Fixture, code};
 use limits::plugin_store::{SECRET_BYTES_MAX, SECRETS_PER_PLUGIN_MAX};
 use plugin_store::{PluginStore, SECRETS_KEY_FILE};
 use std::{fs, os::unix::fs::PermissionsExt};
@@ -9,8 +9,8 @@ const SECRET: &[u8] = b"correct horse battery staple";
 
 #[tokio::test]
 async fn a_secret_comes_back_to_its_plugin_alone_and_is_nowhere_on_disk() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     store.secret_set("a", "token", SECRET).await.unwrap();
     assert_eq!(
         store.secret_get("a", "token").await.unwrap().as_deref(),
@@ -24,7 +24,7 @@ async fn a_secret_comes_back_to_its_plugin_alone_and_is_nowhere_on_disk() {
         (None, None)
     );
     drop(store);
-    for entry in fs::read_dir(ground.folder.path()).expect("a folder") {
+    for entry in fs::read_dir(fixture.folder.path()).expect("a folder") {
         let path = entry.expect("an entry").path();
         let bytes = fs::read(&path).expect("a file");
         assert!(
@@ -33,12 +33,12 @@ async fn a_secret_comes_back_to_its_plugin_alone_and_is_nowhere_on_disk() {
             path.display()
         );
     }
-    let mode = fs::metadata(ground.folder.path().join(SECRETS_KEY_FILE))
+    let mode = fs::metadata(fixture.folder.path().join(SECRETS_KEY_FILE))
         .expect("the key")
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let store = ground.open();
+    let store = fixture.open();
     assert_eq!(
         store.secret_get("a", "token").await.unwrap().as_deref(),
         Some(SECRET)
@@ -51,13 +51,13 @@ async fn a_secret_comes_back_to_its_plugin_alone_and_is_nowhere_on_disk() {
 
 #[tokio::test]
 async fn a_row_moved_or_changed_in_the_database_opens_nowhere() {
-    let ground = Ground::new();
-    ground
+    let fixture = Fixture::new();
+    fixture
         .open()
         .secret_set("a", "token", SECRET)
         .await
         .unwrap();
-    let sql = ground.sql();
+    let sql = fixture.sql();
     sql.execute(
         "INSERT INTO secrets SELECT 'b', name, sealed FROM secrets",
         [],
@@ -71,7 +71,7 @@ async fn a_row_moved_or_changed_in_the_database_opens_nowhere() {
     sql.execute("INSERT INTO secrets VALUES ('a', 'short', x'00')", [])
         .expect("SQL");
     drop(sql);
-    let store = ground.open();
+    let store = fixture.open();
     for (plugin, name) in [("b", "token"), ("a", "other"), ("a", "short")] {
         assert_eq!(
             code(store.secret_get(plugin, name).await),
@@ -84,30 +84,36 @@ async fn a_row_moved_or_changed_in_the_database_opens_nowhere() {
 
 #[test]
 fn a_store_does_not_open_without_its_own_key() {
-    let ground = Ground::new();
-    drop(ground.open());
-    let key = ground.folder.path().join(SECRETS_KEY_FILE);
+    let fixture = Fixture::new();
+    drop(fixture.open());
+    let key = fixture.folder.path().join(SECRETS_KEY_FILE);
     let own = fs::read(&key).expect("the key");
     fs::remove_file(&key).expect("a file");
     assert_eq!(
-        code(PluginStore::open(&ground.file())),
+        code(PluginStore::open(&fixture.file())),
         "SECRETS_KEY_MISSING"
     );
     assert!(!key.exists(), "no new key takes its place");
-    let other = Ground::new();
+    let other = Fixture::new();
     drop(other.open());
     fs::copy(other.folder.path().join(SECRETS_KEY_FILE), &key).expect("a copy");
-    assert_eq!(code(PluginStore::open(&ground.file())), "SECRETS_KEY_WRONG");
+    assert_eq!(
+        code(PluginStore::open(&fixture.file())),
+        "SECRETS_KEY_WRONG"
+    );
     fs::write(&key, "AAAA").expect("a file");
-    assert_eq!(code(PluginStore::open(&ground.file())), "SECRETS_KEY_WRONG");
+    assert_eq!(
+        code(PluginStore::open(&fixture.file())),
+        "SECRETS_KEY_WRONG"
+    );
     fs::write(&key, own).expect("a file");
-    drop(ground.open());
+    drop(fixture.open());
 }
 
 #[tokio::test]
 async fn secrets_are_bounded() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     store
         .secret_set("p", "largest", &[1; SECRET_BYTES_MAX])
         .await

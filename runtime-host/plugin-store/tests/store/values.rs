@@ -1,6 +1,6 @@
 //! Values: isolation, shares, atomicity, order.
 
-use crate::{Ground, code};
+use crate::{Fixture, code};
 use bytes::Bytes;
 use limits::plugin_store::{
     BYTES_PER_PLUGIN_MAX, CHANGES_BYTES_MAX, CHANGES_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX,
@@ -28,8 +28,8 @@ async fn put(store: &PluginStore, plugin: &str, key: &str, value: &str) {
 
 #[tokio::test]
 async fn no_key_leads_out_of_a_plugins_own_namespace() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     put(&store, "b.plugin", "x", "of b").await;
     let keys = [
         "../b.plugin/x",
@@ -88,8 +88,8 @@ async fn no_key_leads_out_of_a_plugins_own_namespace() {
 
 #[tokio::test]
 async fn keys_and_values_have_limits() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for key in [
         "",
         "a\0b",
@@ -166,8 +166,8 @@ async fn keys_and_values_have_limits() {
 
 #[tokio::test]
 async fn a_share_is_used_up_to_its_end_and_given_back() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let value = Bytes::from(vec![1; VALUE_BYTES_MAX]);
     let key = |at: usize| format!("{at:04}");
     let fit = BYTES_PER_PLUGIN_MAX as usize / (VALUE_BYTES_MAX + 4);
@@ -213,14 +213,14 @@ async fn a_share_is_used_up_to_its_end_and_given_back() {
     // A share that became smaller than what is stored refuses no write that shrinks.
     drop(store);
     let more = BYTES_PER_PLUGIN_MAX * 2;
-    ground
+    fixture
         .sql()
         .execute(
             "UPDATE usage SET kv_bytes = ?1, kv_values = ?2",
             [more as i64, 2 * VALUES_PER_PLUGIN_MAX as i64],
         )
         .expect("SQL");
-    let store = ground.open();
+    let store = fixture.open();
     assert!(store.kv_delete("full", &key(1)).await.expect("it shrinks"));
     assert_eq!(
         code(store.kv_apply("full", vec![set("k", "v")]).await),
@@ -230,18 +230,18 @@ async fn a_share_is_used_up_to_its_end_and_given_back() {
 
 #[tokio::test]
 async fn the_number_of_values_is_bounded_too() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     put(&store, "tiny", "k", "").await;
     drop(store);
-    ground
+    fixture
         .sql()
         .execute(
             "UPDATE usage SET kv_values = ?1",
             [VALUES_PER_PLUGIN_MAX as i64 - 1],
         )
         .expect("SQL");
-    let store = ground.open();
+    let store = fixture.open();
     put(&store, "tiny", "last", "").await;
     assert_eq!(
         code(store.kv_apply("tiny", vec![set("more", "")]).await),
@@ -252,8 +252,8 @@ async fn the_number_of_values_is_bounded_too() {
 
 #[tokio::test]
 async fn compare_and_set_has_one_winner() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     assert!(
         !store
             .kv_compare_and_set("p", "k", Some(bytes("")), Some(bytes("1")))
@@ -297,8 +297,8 @@ async fn compare_and_set_has_one_winner() {
 
 #[tokio::test]
 async fn sums_lose_nothing_and_refuse_what_is_no_number() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     let adds: Vec<_> = (0..50)
         .map(|_| store.clone())
         .map(|store| tokio::spawn(async move { store.kv_add("p", "n", 3).await }))
@@ -316,8 +316,8 @@ async fn sums_lose_nothing_and_refuse_what_is_no_number() {
 
 #[tokio::test]
 async fn keys_are_listed_in_pages() {
-    let ground = Ground::new();
-    let store = ground.open();
+    let fixture = Fixture::new();
+    let store = fixture.open();
     for key in ["a", "a/1", "a/2", "a/3", "a%", "b", "ä/1", "\u{10ffff}"] {
         put(&store, "p", key, "").await;
     }
@@ -380,8 +380,8 @@ proptest! {
     #[test]
     fn the_store_is_a_map(steps in proptest::collection::vec(step(), 1..40)) {
         let runtime = Runtime::new().unwrap();
-        let ground = Ground::new();
-        let mut store = ground.open();
+        let fixture = Fixture::new();
+        let mut store = fixture.open();
         let mut model: BTreeMap<String, String> = BTreeMap::new();
         let name = |key: u8| format!("k{key}");
         for step in steps {
@@ -424,7 +424,7 @@ proptest! {
                 }
                 Step::Reopen => {
                     drop(store);
-                    store = ground.open();
+                    store = fixture.open();
                 }
             }
         }

@@ -6,6 +6,9 @@ use serde_json::Value;
 use std::{fs, path::Path};
 use tests::{host::token, http::Request, root};
 
+/// The table that holds the version of a schema; it exists before the first migration.
+const META: &str = "CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
+
 /// Creates a database from SQL text.
 fn database_of(data: &Path, sql: &str) {
     fs::create_dir_all(data).expect("a folder");
@@ -14,12 +17,28 @@ fn database_of(data: &Path, sql: &str) {
         .expect("SQL");
 }
 
+/// The statements of one migration.
+fn migration(version: usize) -> Vec<String> {
+    let folder = root().join("components/plugin-support/migrations/sqlite");
+    let sql = fs::read_to_string(folder.join(format!("{version:04}.sql"))).expect("a migration");
+    sql.split("\n--;\n").map(str::to_owned).collect()
+}
+
+/// The schema of a version.
+fn schema(version: usize) -> String {
+    let migrations = (1..=version).flat_map(migration);
+    std::iter::once(META.to_owned())
+        .chain(migrations)
+        .map(|statement| statement + ";\n")
+        .collect()
+}
+
 fn cases() -> std::path::PathBuf {
     root().join("tests/cases/crash")
 }
 
-/// `schema-N.sql` is a database as version N left it and never changes; `schema-N.json` has the
-/// expected answers by path.
+/// `rows-N.sql` holds the rows of a database as version N left it; `rows-N.json` has the expected
+/// answers by path.
 #[test]
 fn every_older_database_migrates_without_loss() {
     let mut versions = 0;
@@ -29,8 +48,13 @@ fn every_older_database_migrates_without_loss() {
             continue;
         }
         versions += 1;
+        let version = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.strip_prefix("rows-")?.parse().ok())
+            .expect("a version");
+        let rows = fs::read_to_string(&path).expect("SQL");
         let folder = tempfile::tempdir().expect("a folder");
-        database_of(folder.path(), &fs::read_to_string(&path).expect("SQL"));
+        database_of(folder.path(), &(schema(version) + &rows));
         let expected: Value = serde_json::from_str(
             &fs::read_to_string(path.with_extension("json")).expect("its answers"),
         )
@@ -65,20 +89,15 @@ fn every_older_database_migrates_without_loss() {
 /// A migration that was interrupted after any of its statements is finished by the next start.
 #[test]
 fn an_interrupted_migration_is_finished() {
-    let migrations = root().join("components/plugin-support/migrations/sqlite");
-    let sql = fs::read_to_string(migrations.join("0001.sql")).expect("the first migration");
-    let statements: Vec<&str> = sql.split("\n--;\n").collect();
+    let statements = migration(1);
     assert!(
         statements.len() > 5,
         "statements are separated by lines of `--;`"
     );
     for done in 0..=statements.len() {
         let folder = tempfile::tempdir().expect("a folder");
-        let begun = "CREATE TABLE meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
-        database_of(
-            folder.path(),
-            &[&[begun], &statements[..done]].concat().join(";\n"),
-        );
+        let begun = std::iter::once(META.to_owned()).chain(statements[..done].iter().cloned());
+        database_of(folder.path(), &begun.collect::<Vec<_>>().join(";\n"));
         let host = settings(folder.path()).start();
         host.create_server("olga", "durable");
         let _ = put(&host, &host.token("olga", "client"), "x.y", 1).expect(200);

@@ -91,12 +91,12 @@ pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut
     );
     manifest.put("compatibility", compatibility.done());
     entry(section, &mut manifest);
-    let asked = Asked::of(
+    let requested = Requested::from_node(
         section.get("capabilities"),
         &format!("/{name}/capabilities"),
         report,
     );
-    let role = |id: CapabilityId, role: &str| asked.has(id).then(|| Node::text(&opening, role));
+    let role = |id: CapabilityId, role: &str| requested.has(id).then(|| Node::text(&opening, role));
     let roles: Vec<Node> = [
         role(CapabilityId::ToolsRegister, "tools"),
         role(CapabilityId::HooksSubscribe, "hooks"),
@@ -107,10 +107,10 @@ pub(super) fn canonical(package: &Node, name: &str, section: &Node, report: &mut
     if !roles.is_empty() {
         manifest.put("roles", list(&opening, roles));
     }
-    if let Some(capabilities) = asked.list {
+    if let Some(capabilities) = requested.list {
         manifest.put("capabilities", capabilities);
     }
-    if let Some(hooks) = asked.hooks {
+    if let Some(hooks) = requested.hooks {
         manifest.put("hooks", hooks);
     }
     if let Some(settings) = section.get("settings") {
@@ -173,31 +173,31 @@ fn entry(section: &Node, manifest: &mut Object) {
 }
 
 /// Structured capabilities as a canonical list.
-struct Asked {
+struct Requested {
     list: Option<Node>,
     hooks: Option<Node>,
     ids: Vec<CapabilityId>,
 }
 
-impl Asked {
-    fn of(capabilities: Option<&Node>, pointer: &str, report: &mut Report) -> Self {
-        let mut asked = Self {
+impl Requested {
+    fn from_node(capabilities: Option<&Node>, pointer: &str, report: &mut Report) -> Self {
+        let mut requested = Self {
             list: None,
             hooks: None,
             ids: Vec::new(),
         };
         let Some(node) = capabilities else {
-            return asked;
+            return requested;
         };
         let mut entries = Vec::new();
         match &node.kind {
             Kind::Object(members) => members
                 .iter()
-                .for_each(|member| asked.structured(member, pointer, &mut entries, report)),
+                .for_each(|member| requested.structured(member, pointer, &mut entries, report)),
             // The short form of `pi`: names alone.
             Kind::List(names) => names.iter().for_each(|name| match name.as_text() {
                 Some(text) => {
-                    let known = asked.ids_of(text, pointer, name, report);
+                    let known = requested.ids_of(text, pointer, name, report);
                     known
                         .iter()
                         .for_each(|id| entries.push(Node::text(&name.span, id.as_str())));
@@ -205,12 +205,12 @@ impl Asked {
                 None => entries.push(name.clone()),
             }),
             _ => {
-                asked.list = Some(node.clone());
-                return asked;
+                requested.list = Some(node.clone());
+                return requested;
             }
         }
-        asked.list = Some(list(&node.span, entries));
-        asked
+        requested.list = Some(list(&node.span, entries));
+        requested
     }
 
     fn has(&self, id: CapabilityId) -> bool {
@@ -353,12 +353,12 @@ fn features_of(node: &Node, pointer: &str, report: &mut Report) -> Node {
                 canonical.put(&member.key, member.value.clone());
                 continue;
             }
-            let asked = Asked::of(
+            let requested = Requested::from_node(
                 Some(&member.value),
                 &format!("{pointer}/{}/additional_capabilities", feature.key),
                 report,
             );
-            if let Some(capabilities) = asked.list {
+            if let Some(capabilities) = requested.list {
                 canonical.put("additionalCapabilities", capabilities);
             }
         }

@@ -35,7 +35,7 @@ pub(super) fn canonical(package: &Node, report: &mut Report) -> Option<Node> {
             Code::BadType,
             &format!("/{name}"),
             section.span.clone(),
-            &format!("{name} must be an object, not {}", section.what()),
+            &format!("{name} must be an object, not {}", section.kind_name()),
         );
         return None;
     }
