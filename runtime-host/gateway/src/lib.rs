@@ -4,8 +4,8 @@
 //! decision that belongs to a validator, stores nothing, and depends on no WebAssembly engine. A few threads, the shards, own the sockets in
 //! readiness loops. Requests to the directory run on the caller's async runtime (see [`directory`]).
 //!
-//! The layers within, each knowing only those below: `shard` (sockets and their loop), `session` (envelopes), `room` and `hub` (what several
-//! connections and shards share).
+//! A shard has three parts, each of which knows only those after it: the loop with its inbox and the reading of bytes (`shard`), the sessions with
+//! their envelopes (`session`), the sockets with their queues and deadlines (`shard::sockets`). Shards share the `hub` and the rooms (`room`).
 #![forbid(unsafe_code)]
 
 mod advertised;

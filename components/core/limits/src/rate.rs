@@ -52,7 +52,9 @@ pub const NEW_TARGETS_PER_MINUTE: u32 = 30;
 pub const BYTES_PER_SECOND: usize = 2 * MIB;
 /// Rate refusals within [`STRIKE_WINDOW_MS`] before the connection closes with 4008.
 pub const STRIKES_MAX: u32 = 3;
-/// Window in which rate refusals are counted; at most one a second counts, so that one burst is one strike.
+/// Window in which rate refusals are counted.
 pub const STRIKE_WINDOW_MS: u64 = 10_000;
+/// Refusals by rate closer together than this count as one: one burst is one strike.
+pub const STRIKE_INTERVAL_MS: u64 = 1_000;
 /// Least time between two `UNKNOWN_TYPE` answers on one connection.
 pub const UNKNOWN_TYPE_ANSWER_INTERVAL_MS: u64 = 1_000;

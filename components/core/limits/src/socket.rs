@@ -81,6 +81,14 @@ pub const SHARD_INBOX_MAX: usize = 65_536;
 pub const READ_BYTES_PER_TURN: usize = 64 * KIB;
 /// Open requests to the edge (joins, snapshots, identities) per shard.
 pub const EDGE_QUESTIONS_MAX: usize = 4_096;
+/// Users that one connection may address again without a token for a first contact; the oldest are forgotten.
+pub const TARGETS_REMEMBERED_MAX: usize = 256;
+/// Partners of signalling whose connection one connection remembers; the oldest are forgotten.
+pub const PEERS_REMEMBERED_MAX: usize = 256;
+/// Pairs of users of whom one has written to the other, remembered by a gateway; the oldest are forgotten.
+pub const RELATIONS_MAX: usize = 100_000;
+/// Time for which such a contact allows calls and icon requests without a shared server.
+pub const RELATION_LIFETIME_SECONDS: u64 = 24 * 3_600;
 /// Roster entries in one `server_users`; longer rosters are cut and say so with `total`.
 pub const ROSTER_ENTRIES_MAX: usize = 5_000;
 

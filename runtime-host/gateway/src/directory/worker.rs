@@ -11,14 +11,12 @@ use crate::{
     metrics::Metrics,
     session::pending::{Reply, Unavailable},
 };
+use limits::directory::EDGE_REQUESTS_MAX;
 use parking_lot::Mutex;
 use plugin_bus::Ticket;
 use std::{collections::HashMap, fmt, sync::Arc};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
-
-/// Requests to the directory at once; further questions wait in their channel.
-const REQUESTS_MAX: usize = 64;
 
 /// The runtime's side of [`DirectoryClient`](crate::directory::DirectoryClient).
 pub struct DirectoryWorker {
@@ -53,7 +51,7 @@ impl DirectoryWorker {
     pub async fn run(mut self, hub: Arc<Hub>) {
         let follower = Follower::new(self.fetcher.clone(), hub.clone(), self.wake.clone());
         let follower = tokio::spawn(follower.run());
-        let requests = Arc::new(Semaphore::new(REQUESTS_MAX));
+        let requests = Arc::new(Semaphore::new(EDGE_REQUESTS_MAX));
         while let Some((ticket, question)) = self.questions.recv().await {
             if let Question::Server(server_id) = &question
                 && !self.is_first(server_id, ticket)

@@ -1,14 +1,12 @@
 //! Earlier contacts of users, which pass calls and icon requests without a shared server. In memory, bounded, for a day.
 
+use limits::socket::{RELATION_LIFETIME_SECONDS, RELATIONS_MAX};
 use parking_lot::Mutex;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
     time::Instant,
 };
-
-const RELATIONS_MAX: usize = 100_000;
-const LIFETIME_SECONDS: u64 = 24 * 3_600;
 
 type Pair = (Arc<str>, Arc<str>);
 
@@ -42,6 +40,6 @@ impl Relations {
     pub(super) fn contains(&self, from: &Arc<str>, to: &Arc<str>) -> bool {
         let state = self.0.lock();
         let last = state.seen.get(&(from.clone(), to.clone()));
-        last.is_some_and(|at| at.elapsed().as_secs() < LIFETIME_SECONDS)
+        last.is_some_and(|at| at.elapsed().as_secs() < RELATION_LIFETIME_SECONDS)
     }
 }

@@ -4,6 +4,7 @@
 //! Presence events are put into the inbox of every concerned shard while the room is locked, so all receivers see them in one order. Each
 //! event has a sequence number, and a connection that joined after an event never gets it.
 
+mod icons;
 pub(crate) mod local;
 mod members;
 pub(crate) mod outbox;
@@ -18,6 +19,7 @@ use crate::{
     frame,
     hub::ConnRef,
     room::{
+        icons::Icons,
         members::{Member, Members, Presence},
         traffic::Traffic,
     },
@@ -45,8 +47,7 @@ struct State {
     members: Members,
     /// The number of joined and viewing connections of each shard.
     shards: HashMap<u16, usize>,
-    /// The version of the server's icon that a user offers.
-    icons: HashMap<Arc<str>, u64>,
+    icons: Icons,
     /// The number of the last presence event.
     sequence: u64,
     /// Removed from the registry; the next connection opens a new room.
@@ -324,7 +325,7 @@ impl Room {
     pub(crate) fn offer_icon(&self, user_id: &Arc<str>, updated_at: u64) {
         let mut state = self.state.lock();
         if state.members.contains(user_id) {
-            state.icons.insert(user_id.clone(), updated_at);
+            state.icons.offer(user_id.clone(), updated_at);
         }
     }
 
@@ -336,16 +337,10 @@ impl Room {
         entries_max: usize,
     ) -> Vec<u8> {
         let state = self.state.lock();
-        let mut peers: Vec<_> = state
-            .icons
-            .iter()
-            .filter(|(user, at)| ***user != *receiver && **at > updated_at)
-            .collect();
-        peers.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
-        peers.truncate(entries_max);
+        let peers = state.icons.newer(updated_at, receiver, entries_max);
         let peers: Vec<_> = peers
             .into_iter()
-            .map(|(user, at)| json!({"oderId": &**user, "iconUpdatedAt": at}))
+            .map(|(user_id, at)| json!({"oderId": user_id, "iconUpdatedAt": at}))
             .collect();
         envelope::reply::bytes(
             &json!({"type": "server_icon_sync_peers", "serverId": &*self.server_id, "peers": peers}),

@@ -13,16 +13,12 @@ use envelope::{
     reply::code,
     verdict::ForwardClass,
 };
+use limits::socket::{PEERS_REMEMBERED_MAX, TARGETS_REMEMBERED_MAX};
 use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
-
-/// Users that one connection has addressed lately and may address again for free.
-const TARGETS_REMEMBERED: usize = 256;
-/// Signalling partners that one connection remembers.
-const PEERS_REMEMBERED: usize = 256;
 
 /// The users that a connection exchanges forwarded envelopes with.
 #[derive(Debug, Default)]
@@ -40,7 +36,7 @@ impl Contacts {
 
     fn add_target(&mut self, target: u64) {
         self.targets.push_back(target);
-        if self.targets.len() > TARGETS_REMEMBERED {
+        if self.targets.len() > TARGETS_REMEMBERED_MAX {
             self.targets.pop_front();
         }
     }
@@ -55,7 +51,7 @@ impl Contacts {
     fn set_peer(&mut self, user_id: Arc<str>, conn: ConnRef) {
         self.peers.retain(|(user, _)| *user != user_id);
         self.peers.push_back((user_id, conn));
-        if self.peers.len() > PEERS_REMEMBERED {
+        if self.peers.len() > PEERS_REMEMBERED_MAX {
             self.peers.pop_front();
         }
     }

@@ -7,10 +7,7 @@ use envelope::{
     reply::{self, code},
     verdict::Refusal,
 };
-use limits::rate::{Rate, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
-
-/// Strikes closer together than this count as one: one burst is one strike.
-const STRIKE_INTERVAL_MS: u32 = 1_000;
+use limits::rate::{Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
 
 /// The rates of one connection, as configured.
 #[derive(Debug, Clone, Copy)]
@@ -117,7 +114,7 @@ impl SessionRates {
         if since_ms >= STRIKE_WINDOW_MS as u32 {
             used.strikes = 0;
         }
-        if used.strikes > 0 && since_ms < STRIKE_INTERVAL_MS {
+        if used.strikes > 0 && since_ms < STRIKE_INTERVAL_MS as u32 {
             return Strike::Same;
         }
         used.strikes += 1;
