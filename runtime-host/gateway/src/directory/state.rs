@@ -26,7 +26,7 @@ pub(crate) struct ServerView {
     /// Digest of requirements and definitions: clients are not told of a revision that leaves them as they were.
     pub plugins_digest: u64,
     /// What the validator chain gets; ordered by plugin and event.
-    pub definitions: Snapshot,
+    pub snapshot: Snapshot,
 }
 
 /// The directory's answer could not be understood.
@@ -77,7 +77,7 @@ impl ServerView {
             required,
             requirements: crate::frame::text(&envelope),
             plugins_digest,
-            definitions: Snapshot {
+            snapshot: Snapshot {
                 server_id: server_id.to_owned(),
                 revision: state.revision,
                 requirements: state.requirements.iter().map(requirement).collect(),
@@ -89,7 +89,7 @@ impl ServerView {
 
     /// The direction of an event; `None` where no such event is registered.
     pub(crate) fn direction(&self, plugin_id: &str, event_name: &str) -> Option<EventDirection> {
-        let definitions = &self.definitions.definitions;
+        let definitions = &self.snapshot.definitions;
         let found = definitions
             .binary_search_by(|definition| names(definition).cmp(&(plugin_id, event_name)));
         found.ok().map(|at| definitions[at].direction)
@@ -106,7 +106,7 @@ impl ServerView {
             required: Vec::new(),
             requirements: Bytes::new(),
             plugins_digest: 0,
-            definitions: Snapshot::default(),
+            snapshot: Snapshot::default(),
         }
     }
 }

@@ -78,7 +78,7 @@ impl Hub {
         let room = self.rooms.get(server_id).ok_or(PublishError::NotOpen)?;
         let view = room.view();
         if view
-            .definitions
+            .snapshot
             .requirements
             .iter()
             .any(|known| known.blocked && known.plugin_id.as_str() == &*sender.plugin_id)

@@ -1,8 +1,8 @@
 //! Envelopes that wait for a reply: of the directory, of plugins, or of a validator that answered `later`.
 //!
 //! At most one envelope of a connection waits. Until its reply, its deadline or the end of the connection, nothing further is read from that
-//! connection and from that one alone, so its envelopes keep their order. The gateway owns the deadline of each wait. The pause of a
-//! connection that closes orderly ends before the close frame is read; a lost or expelled connection takes its envelope with it.
+//! connection and from that one alone, so its envelopes keep their order. The gateway owns the deadline of each wait. A lost connection
+//! takes its envelope with it; an orderly close is read after the envelope's end.
 
 use crate::{
     directory::{Answer, JoinQuestion, Question},

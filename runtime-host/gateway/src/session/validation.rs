@@ -50,7 +50,7 @@ impl ValidatorChain {
                         format!("it asked for a server that the connection is not in: {server_id}");
                     broken_contract(reason)
                 });
-                view.and_then(|view| self.chain.update_definitions(&view.definitions))
+                view.and_then(|view| self.chain.update_definitions(&view.snapshot))
                     .and_then(|()| self.chain.validate(context, envelope))
             }
             verdict => verdict,
