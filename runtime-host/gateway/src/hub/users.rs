@@ -216,3 +216,102 @@ impl Users {
         Some((user_id.clone(), user.connections.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Users;
+    use crate::{
+        config::{Config, Direct},
+        directory::state::UserView,
+        hub::ConnRef,
+    };
+    use envelope::verdict::ForwardClass;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    fn conn(slot: u32) -> ConnRef {
+        ConnRef {
+            shard: 0,
+            slot,
+            generation: 0,
+        }
+    }
+
+    /// Bob has connection 1 in the rooms 10 and 20, connection 2 in room 10, and connection 3, the newest one, in none.
+    fn bob(config: &Config, blocks: &[&str]) -> Users {
+        let users = Users::new(config);
+        let view = Arc::new(UserView {
+            blocks: blocks.iter().copied().map(Into::into).collect(),
+            ..UserView::default()
+        });
+        for (slot, rooms) in [(1, &[10, 20][..]), (2, &[10]), (3, &[])] {
+            let (conn, user_id) = (conn(slot), "bob".into());
+            assert!(users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None));
+            users.set_rooms(conn, "bob", rooms.into());
+        }
+        users
+    }
+
+    #[test]
+    fn one_connection_gets_a_call_and_all_get_a_direct_message() {
+        let users = bob(&Config::default(), &[]);
+        let alice = "alice".into();
+        let route = |rooms: &[u64], class, peer| users.route(&alice, rooms, "bob", class, peer);
+        assert_eq!(route(&[20], ForwardClass::Offer, None), [conn(1)]);
+        assert_eq!(
+            route(&[10], ForwardClass::Offer, None),
+            [conn(2)],
+            "the newest one that shares a server"
+        );
+        let peer = Some(conn(3));
+        assert_eq!(route(&[10], ForwardClass::Reply, peer), [conn(3)]);
+        let gone = Some(conn(9));
+        assert_eq!(route(&[10], ForwardClass::Reply, gone), [conn(2)]);
+        assert_eq!(route(&[30], ForwardClass::Icon, None), []);
+        assert_eq!(route(&[], ForwardClass::Direct, None).len(), 3);
+        assert_eq!(
+            users.route(&alice, &[10], "carol", ForwardClass::Direct, None),
+            []
+        );
+    }
+
+    #[test]
+    fn an_earlier_contact_allows_the_answer() {
+        let users = bob(&Config::default(), &[]);
+        let alice: Arc<str> = "alice".into();
+        let view = Arc::default();
+        assert!(users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None));
+        let call = |from: &str, to: &str| {
+            let receivers = users.route(&from.into(), &[], to, ForwardClass::Offer, None);
+            receivers.len()
+        };
+        assert_eq!((call("alice", "bob"), call("bob", "alice")), (0, 0));
+        users.route(&alice, &[], "bob", ForwardClass::Direct, None);
+        assert_eq!(
+            (call("alice", "bob"), call("bob", "alice")),
+            (0, 1),
+            "the user that was written to may call back"
+        );
+    }
+
+    #[test]
+    fn blocks_and_the_configured_rule_hold() {
+        let mut config = Config::default();
+        config.socket.connections_per_identity_max = 3;
+        config.forward.direct = Direct::SharedServer;
+        let users = bob(&config, &["mallory"]);
+        let direct = |from: &str, rooms: &[u64]| {
+            let receivers = users.route(&from.into(), rooms, "bob", ForwardClass::Direct, None);
+            receivers.len()
+        };
+        assert_eq!((direct("alice", &[]), direct("alice", &[20])), (0, 3));
+        assert_eq!(direct("mallory", &[10]), 0);
+        let (user_id, view) = ("bob".into(), Arc::default());
+        assert!(
+            !users.sign_in(conn(4), &user_id, view, Uuid::new_v4(), None),
+            "the user has as many connections as it may"
+        );
+        (1..=3).for_each(|slot| users.sign_out(conn(slot), "bob"));
+        assert!(!users.is_connected("bob") && users.list(10).is_empty());
+    }
+}

@@ -65,7 +65,7 @@ impl Hub {
         Some(
             self.rooms
                 .get(server_id)?
-                .people(offset, people_max.min(USERS_PER_PAGE_MAX)),
+                .roster_page(offset, people_max.min(USERS_PER_PAGE_MAX)),
         )
     }
 
@@ -104,6 +104,6 @@ fn summary(room: &Arc<Room>) -> OpenServer {
     OpenServer {
         server_id: room.server_id.clone(),
         revision: room.revision(),
-        people: room.people_count(),
+        people: room.member_count(),
     }
 }

@@ -201,3 +201,82 @@ fn append(text: &mut String, entry: &str) {
     }
     text.push_str(entry);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Members, Presence};
+    use crate::{
+        hub::ConnRef,
+        room::{Entrant, Page, profile::Profile},
+    };
+    use envelope::verdict::Status;
+    use serde_json::{Value, json};
+    use std::sync::Arc;
+
+    const PAGE: Page = Page {
+        offset: 0,
+        entries_max: 2,
+    };
+
+    fn entrant(user_id: &str, slot: u32, status: Status) -> Entrant {
+        Entrant {
+            conn: ConnRef {
+                shard: 0,
+                slot,
+                generation: 0,
+            },
+            profile: Arc::new(Profile {
+                user_id: user_id.into(),
+                display_name: user_id.to_uppercase().into(),
+                description: None,
+                profile_updated_at: None,
+                verified: false,
+            }),
+            status,
+            plugins: None,
+        }
+    }
+
+    #[test]
+    fn presence_is_that_of_the_user_and_not_of_a_connection() {
+        let mut members = Members::default();
+        let (desk, phone) = (
+            entrant("alice", 1, Status::Away),
+            entrant("alice", 2, Status::Online),
+        );
+        assert!(matches!(members.add(&desk, PAGE), Presence::Joined(_)));
+        let online = Presence::Status(Status::Online);
+        assert_eq!(members.add(&phone, PAGE), online);
+        let busy = members.update(desk.conn, &desk.profile, Status::Busy);
+        assert_eq!(busy, Some(Presence::Same), "the phone is still online");
+        let gone = members.remove(phone.conn, "alice");
+        assert_eq!(gone, Some(Presence::Status(Status::Busy)));
+        assert_eq!(members.remove(phone.conn, "alice"), None, "it has left");
+        let left = members.remove(desk.conn, "alice");
+        assert_eq!(left, Some(Presence::Left("ALICE".into())));
+        assert_eq!(members.len(), 0);
+    }
+
+    #[test]
+    fn a_roster_has_the_others_page_by_page() {
+        let mut members = Members::default();
+        let roster = |members: &mut Members, own: &str, offset| -> (Value, Value) {
+            let page = Page { offset, ..PAGE };
+            let frame = crate::frame::payload(&members.roster("lobby", own, page));
+            let roster: Value = serde_json::from_slice(&frame).expect("JSON");
+            let users = roster["users"].as_array().expect("a list").iter();
+            let ids = users.map(|user| user["oderId"].clone()).collect();
+            (ids, roster["total"].clone())
+        };
+        for (slot, user_id) in ["a", "b", "c"].iter().enumerate() {
+            // The first page is kept and grows with each joining user.
+            roster(&mut members, "new", 0);
+            members.add(&entrant(user_id, slot as u32, Status::Online), PAGE);
+        }
+        let mut page = |own, offset| roster(&mut members, own, offset);
+        assert_eq!(page("new", 0), (json!(["a", "b"]), json!(3)));
+        assert_eq!(page("new", 2), (json!(["c"]), json!(3)));
+        assert_eq!(page("c", 0), (json!(["a", "b"]), Value::Null));
+        assert_eq!(page("a", 0), (json!(["b", "c"]), Value::Null));
+    }
+}

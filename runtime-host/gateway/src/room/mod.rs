@@ -296,7 +296,7 @@ impl Room {
     }
 
     /// At most `people_max` members from `offset` on, and the number of all.
-    pub(crate) fn people(&self, offset: usize, people_max: usize) -> RosterPage {
+    pub(crate) fn roster_page(&self, offset: usize, people_max: usize) -> RosterPage {
         let person = |member: &Member| {
             let profile = member.profile();
             Person {
@@ -315,7 +315,7 @@ impl Room {
     }
 
     /// The number of users that have joined.
-    pub(crate) fn people_count(&self) -> usize {
+    pub(crate) fn member_count(&self) -> usize {
         self.state.lock().members.len()
     }
 

@@ -2,6 +2,10 @@
 
 use crate::client::{Client, PATIENCE};
 use bytes::Bytes;
+use envelope::{
+    Context, Validator, Verdict,
+    verdict::{Snapshot, ValidatorError},
+};
 use gateway::{
     Config, Gateway, HttpHandoff, Hub, Metrics, bind,
     directory::{Answering, DirectoryClient, Transport},
@@ -136,6 +140,35 @@ pub(crate) fn decide(subject: &Subject<'_>) -> Interest {
     }
 }
 
+/// The validator, except that it answers `later` so many times about a chat message `later <times>`.
+#[derive(Default)]
+struct Hesitant {
+    validator: NativeValidator,
+    answers: u64,
+}
+
+impl Validator for Hesitant {
+    fn validate(
+        &mut self,
+        context: &Context<'_>,
+        envelope: &[u8],
+    ) -> Result<Verdict, ValidatorError> {
+        let parsed: Value = serde_json::from_slice(envelope).unwrap_or_default();
+        let text = parsed["message"].as_str().unwrap_or_default();
+        let times = text.strip_prefix("later ").unwrap_or("0").parse();
+        if self.answers < times.expect("a number") {
+            self.answers += 1;
+            return Ok(Verdict::Later(self.answers));
+        }
+        self.answers = 0;
+        self.validator.validate(context, envelope)
+    }
+
+    fn update_definitions(&mut self, snapshot: &Snapshot) -> Result<(), ValidatorError> {
+        self.validator.update_definitions(snapshot)
+    }
+}
+
 /// A running gateway.
 pub(crate) struct Fixture {
     pub(crate) hub: Arc<Hub>,
@@ -207,7 +240,7 @@ impl Fixture {
         }
         runtime.spawn(worker.run(hub.clone()));
         let validators = (0..shards)
-            .map(|_| Box::new(NativeValidator::new()) as Box<dyn envelope::Validator>)
+            .map(|_| Box::new(Hesitant::default()) as Box<dyn Validator>)
             .collect();
         let (http_handoff, _) = HttpHandoff::channel();
         let listener = bind("127.0.0.1:0").expect("a listener");

@@ -6,3 +6,4 @@ mod fixture;
 mod identify;
 mod publishing;
 mod sockets;
+mod validating;
