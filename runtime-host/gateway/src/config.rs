@@ -47,10 +47,12 @@ pub struct Socket {
     pub queue_bytes_max: usize,
     /// Age of the oldest waiting byte at which a connection counts as slow.
     pub write_stall_max_ms: u64,
-    /// Time for which a server's messages may wait to be written together with later ones: saves work in busy servers, and delays messages.
+    /// Time for which a server's messages may wait to be written together with later ones: saves work in busy servers,
+    /// and delays messages.
     pub linger_ms: u64,
-    /// Time that plugins, or validators that answer `later`, have to decide about an envelope, while its connection waits; then it is refused.
-    /// Never more than half of `silence_max_ms`: a waiting connection is not read, and must not look silent because of that.
+    /// Time that plugins, or validators that answer `later`, have to decide about an envelope, while its connection
+    /// waits; then it is refused. Never more than half of `silence_max_ms`: a waiting connection is not read, and must
+    /// not look silent because of that.
     pub decision_max_ms: u64,
     /// Time for the request head.
     pub head_timeout_ms: u64,
@@ -66,12 +68,13 @@ pub struct Socket {
     pub viewed_servers_max: usize,
     /// Roster entries in one answer.
     pub roster_entries_max: usize,
-    /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not come from a
-    /// browser.
+    /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not
+    /// come from a browser.
     pub origins: Vec<String>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// `error` and `plugin_error` are sent to all clients (`guarded`), or only to those that announced the feature `errors` (`open`).
+    /// `error` and `plugin_error` are sent to all clients (`guarded`), or only to those that announced the feature
+    /// `errors` (`open`).
     pub compat: Compat,
 }
 
@@ -127,7 +130,8 @@ impl Config {
             .min(silence_max_ms / 2) as u32
     }
 
-    /// Milliseconds that a connection waits for the directory; no more than half of the silence after which it is closed.
+    /// Milliseconds that a connection waits for the directory; no more than half of the silence after which it is
+    /// closed.
     pub(crate) fn directory_answer_max_ms(&self) -> u32 {
         ANSWER_MAX_MS.min(self.socket.silence_max_ms / 2) as u32
     }

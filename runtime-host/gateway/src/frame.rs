@@ -1,10 +1,12 @@
 //! RFC 6455 framing: reads a client's frames, writes the server's.
 //!
-//! A frame that breaks the RFC or a limit is refused as soon as its header is read, so none of its payload is collected.
+//! A frame that breaks the RFC or a limit is refused as soon as its header is read, so none of its payload is
+//! collected.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// The close codes of this server. The last sentence of each says what a client does then; docs/reference/errors.md is generated from them.
+/// The close codes of this server. The last sentence of each says what a client does then; docs/reference/errors.md is
+/// generated from them.
 pub mod close {
     /// The client ended the connection. Stop.
     pub const NORMAL: u16 = 1000;
@@ -20,11 +22,13 @@ pub mod close {
     pub const POLICY: u16 = 1008;
     /// A message above the limit, or in too many fragments. Retry, without that message.
     pub const TOO_BIG: u16 = 1009;
-    /// The server was so far behind that something for this connection was lost. Retry after a random time of up to ten seconds.
+    /// The server was so far behind that something for this connection was lost. Retry after a random time of up to ten
+    /// seconds.
     pub const TRY_LATER: u16 = 1013;
     /// Over the rates again and again. Retry after ten seconds or more, and slower.
     pub const RATE: u16 = 4008;
-    /// The client read too slowly: more waited for it than the server keeps. Retry: joining again brings the present state.
+    /// The client read too slowly: more waited for it than the server keeps. Retry: joining again brings the present
+    /// state.
     pub const SLOW: u16 = 4013;
 }
 
@@ -145,8 +149,8 @@ impl Header {
     }
 }
 
-/// Reads the length of a payload, whose first 7 bits are `short`, and the number of further bytes that it takes; `None` when more bytes are
-/// needed.
+/// Reads the length of a payload, whose first 7 bits are `short`, and the number of further bytes that it takes; `None`
+/// when more bytes are needed.
 fn read_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> {
     const NOT_SHORTEST: Violation = violation(
         close::PROTOCOL,

@@ -1,4 +1,5 @@
-//! Ordinary HTTP requests arrive at the gateway's port as well: their sockets are handed to the HTTP server of the host.
+//! Ordinary HTTP requests arrive at the gateway's port as well: their sockets are handed to the HTTP server of the
+//! host.
 
 use limits::rest::IN_FLIGHT_MAX;
 use mio::net::TcpStream;

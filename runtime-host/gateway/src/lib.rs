@@ -1,11 +1,14 @@
-//! The gateway owns every WebSocket: it speaks RFC 6455, passes each envelope to the validator chain, and performs the chain's effects.
+//! The gateway owns every WebSocket: it speaks RFC 6455, passes each envelope to the validator chain, and performs the
+//! chain's effects.
 //!
-//! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The gateway makes no
-//! decision that belongs to a validator, stores nothing, and depends on no WebAssembly engine. A few threads, the shards, own the sockets in
-//! readiness loops. Requests to the directory run on the caller's async runtime (see [`directory`]).
+//! Data flows one way: bytes → [`frame`] → [`envelope::Validator`] → [`plugin_bus::PluginHost`] → effects → frames. The
+//! gateway makes no decision that belongs to a validator, stores nothing, and depends on no WebAssembly engine. A few
+//! threads, the shards, own the sockets in readiness loops. Requests to the directory run on the caller's async runtime
+//! (see [`directory`]).
 //!
-//! A shard has three parts, each of which knows only those after it: the loop with its inbox and the reading of bytes (`shard`), the sessions with
-//! their envelopes (`session`), the sockets with their queues and deadlines (`shard::sockets`). Shards share the `hub` and the rooms (`room`).
+//! A shard has three parts, each of which knows only those after it: the loop with its inbox and the reading of bytes
+//! (`shard`), the sessions with their envelopes (`session`), the sockets with their queues and deadlines
+//! (`shard::sockets`). Shards share the `hub` and the rooms (`room`).
 #![forbid(unsafe_code)]
 
 mod advertised;

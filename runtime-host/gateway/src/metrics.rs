@@ -32,7 +32,8 @@ pub struct Metrics {
     pub closed: Counters,
     /// Envelopes received, by type.
     pub received: Counters,
-    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: a lookup by label costs more than validating.
+    /// [`Metrics::received`] by position in the catalogue, the last for unknown types: a lookup by label costs more
+    /// than validating.
     received_by_type: Vec<Counter>,
     /// Envelopes refused, by code.
     pub refused: Counters,

@@ -36,7 +36,8 @@ impl Bucket {
         self.take_many(rate, now_ms, 1)
     }
 
-    /// Takes `count` tokens. More than the bucket can hold empties a full one, so that a large envelope still passes once in a while.
+    /// Takes `count` tokens. More than the bucket can hold empties a full one, so that a large envelope still passes
+    /// once in a while.
     ///
     /// # Errors
     /// Milliseconds until there are enough.

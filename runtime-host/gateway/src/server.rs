@@ -173,7 +173,8 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
     }
 }
 
-/// The limit of connections: as configured (0: not), and never more than the open files that the host does not need for itself.
+/// The limit of connections: as configured (0: not), and never more than the open files that the host does not need for
+/// itself.
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
     let eighth = descriptors / 8;

@@ -53,8 +53,8 @@ pub struct DirectoryClient {
 }
 
 impl DirectoryClient {
-    /// A client of the directory behind `transport`, the worker that answers it, and a notifier that starts the next poll of the feed of
-    /// changes early. `credential` is the bearer token of gateways.
+    /// A client of the directory behind `transport`, the worker that answers it, and a notifier that starts the next
+    /// poll of the feed of changes early. `credential` is the bearer token of gateways.
     #[must_use]
     pub fn connect(
         transport: Box<dyn Transport>,
@@ -90,7 +90,8 @@ impl DirectoryClient {
         self.cache.is_following()
     }
 
-    /// Asks for the connection that waits under `ticket`, whose shard gets the answer. False if too many questions wait already.
+    /// Asks for the connection that waits under `ticket`, whose shard gets the answer. False if too many questions wait
+    /// already.
     pub(crate) fn ask(&self, ticket: Ticket, question: Question) -> bool {
         self.questions.try_send((ticket, question)).is_ok()
     }

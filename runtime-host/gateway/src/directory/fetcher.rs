@@ -40,7 +40,8 @@ impl Fetcher {
         add: bool,
     ) -> Result<(), Unreachable> {
         self.api.bind_key(user_id, key, add).await?;
-        // The feed tells of the key as well, but later than the answer that a further connection of the user may follow.
+        // The feed tells of the key as well, but later than the answer that a further connection of the user may
+        // follow.
         self.cache.forget_user(user_id);
         Ok(())
     }

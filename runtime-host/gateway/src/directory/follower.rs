@@ -1,5 +1,5 @@
-//! Follows the directory's feed of changes. After a gap (start, an unreachable directory, a feed that was cut) everything cached is fetched
-//! again.
+//! Follows the directory's feed of changes. After a gap (start, an unreachable directory, a feed that was cut)
+//! everything cached is fetched again.
 
 use crate::{
     directory::{
@@ -116,8 +116,8 @@ impl Follower {
         Ok(())
     }
 
-    /// Hashes of the users for which the directory stores anything; `None` if they are too many. Changes during the reading are in the
-    /// feed, whose place was read before.
+    /// Hashes of the users for which the directory stores anything; `None` if they are too many. Changes during the
+    /// reading are in the feed, whose place was read before.
     async fn known_users(&self) -> Result<Option<HashSet<u64>>, Unreachable> {
         let (mut known, mut after) = (HashSet::new(), String::new());
         loop {

@@ -1,5 +1,6 @@
-//! How the gateway follows the server directory: shards ask without waiting, answers are cached, and the feed of changes keeps the cache
-//! current. The feed is polled; a notification only starts the next poll earlier. An older state never replaces a newer one.
+//! How the gateway follows the server directory: shards ask without waiting, answers are cached, and the feed of
+//! changes keeps the cache current. The feed is polled; a notification only starts the next poll earlier. An older
+//! state never replaces a newer one.
 
 mod api;
 mod cache;

@@ -1,4 +1,5 @@
-//! What all shards share: admission of connections, connected users, rooms, the clients of directory and plugins, and counters.
+//! What all shards share: admission of connections, connected users, rooms, the clients of directory and plugins, and
+//! counters.
 //!
 //! No lock is held while another one is taken, except a room's state around the inboxes of shards.
 

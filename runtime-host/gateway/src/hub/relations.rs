@@ -1,4 +1,5 @@
-//! Earlier contacts of users, which pass calls and icon requests without a shared server. In memory, bounded, for a day.
+//! Earlier contacts of users, which pass calls and icon requests without a shared server. In memory, bounded, for a
+//! day.
 
 use limits::socket::{RELATION_LIFETIME_SECONDS, RELATIONS_MAX};
 use parking_lot::Mutex;

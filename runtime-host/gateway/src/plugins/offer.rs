@@ -1,4 +1,5 @@
-//! Envelopes that plugins listen to: plugins that only listen get a copy, and an envelope about which plugins decide waits for the decision.
+//! Envelopes that plugins listen to: plugins that only listen get a copy, and an envelope about which plugins decide
+//! waits for the decision.
 
 use crate::{
     hub::Hub,

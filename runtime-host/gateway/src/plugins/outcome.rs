@@ -79,7 +79,8 @@ impl Sessions {
         }
     }
 
-    /// Validates a rewritten envelope as if its sender had sent it: a plugin can neither forge a sender nor avoid a schema.
+    /// Validates a rewritten envelope as if its sender had sent it: a plugin can neither forge a sender nor avoid a
+    /// schema.
     fn rewrite(
         &mut self,
         slot: u32,

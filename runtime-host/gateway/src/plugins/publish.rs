@@ -1,7 +1,7 @@
 //! Envelopes that plugins send: events and chat messages in the plugin's own name.
 //!
-//! An envelope of a plugin passes the same validator chain as a client's, with the plugin's own user as its sender, and is bounded in rate,
-//! bytes, number and hops. The plugin host has checked its grant before.
+//! An envelope of a plugin passes the same validator chain as a client's, with the plugin's own user as its sender, and
+//! is bounded in rate, bytes, number and hops. The plugin host has checked its grant before.
 
 use crate::{
     frame,
@@ -41,8 +41,8 @@ pub(crate) struct Publication {
 }
 
 impl Hub {
-    /// Sends an envelope in a plugin's name: validated like a client's, sent to the receivers in its scope, then offered to the plugins that
-    /// listen, one hop further. Completes when it is on its way.
+    /// Sends an envelope in a plugin's name: validated like a client's, sent to the receivers in its scope, then
+    /// offered to the plugins that listen, one hop further. Completes when it is on its way.
     ///
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.

@@ -9,8 +9,8 @@ use plugin_bus::{
 };
 use std::sync::{Arc, Weak};
 
-/// The hub for the plugin host. The reference is weak: hub and plugin host refer to each other, and one direction must not keep the other
-/// alive.
+/// The hub for the plugin host. The reference is weak: hub and plugin host refer to each other, and one direction must
+/// not keep the other alive.
 #[derive(Debug)]
 pub struct LiveChatHost(Weak<Hub>);
 
@@ -58,8 +58,8 @@ impl Hub {
         self.plugins.connect(plugins)
     }
 
-    /// Members of a server: `people_max`, at most [`USERS_PER_PAGE_MAX`], from `offset` on, in the order of joining, except that a member
-    /// that leaves is replaced by the last one. `None` when no connection is on the server.
+    /// Members of a server: `people_max`, at most [`USERS_PER_PAGE_MAX`], from `offset` on, in the order of joining,
+    /// except that a member that leaves is replaced by the last one. `None` when no connection is on the server.
     #[must_use]
     pub fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage> {
         Some(

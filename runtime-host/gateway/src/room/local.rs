@@ -69,8 +69,8 @@ impl Default for LocalRooms {
 impl LocalRooms {
     // ---- connections
 
-    /// Adds a connection, which is sent `view`. `since` is the last presence event in the roster of a joining connection; a viewing one has
-    /// none.
+    /// Adds a connection, which is sent `view`. `since` is the last presence event in the roster of a joining
+    /// connection; a viewing one has none.
     pub(crate) fn enter(
         &mut self,
         room: Arc<Room>,
@@ -98,7 +98,8 @@ impl LocalRooms {
         }
     }
 
-    /// Removes a connection. Returns the slot of the member that was moved to its position, if one was; see [`RoomMembership::move_to`].
+    /// Removes a connection. Returns the slot of the member that was moved to its position, if one was; see
+    /// [`RoomMembership::move_to`].
     pub(crate) fn leave(&mut self, membership: &RoomMembership, slot: u32) -> Option<u32> {
         let local = self.rooms.get_mut(&membership.room.index)?;
         let at = membership.position as usize;

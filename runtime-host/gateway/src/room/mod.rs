@@ -1,8 +1,8 @@
-//! The live state of chat servers: [`Room`] has the members of one server and the shards that serve them, [`registry`] all open rooms, and
-//! [`local`] a shard's own connections in each room with the frames that wait for them.
+//! The live state of chat servers: [`Room`] has the members of one server and the shards that serve them, [`registry`]
+//! all open rooms, and [`local`] a shard's own connections in each room with the frames that wait for them.
 //!
-//! Presence events are put into the inbox of every concerned shard while the room is locked, so all receivers see them in one order. Each
-//! event has a sequence number, and a connection that joined after an event never gets it.
+//! Presence events are put into the inbox of every concerned shard while the room is locked, so all receivers see them
+//! in one order. Each event has a sequence number, and a connection that joined after an event never gets it.
 
 mod icons;
 pub(crate) mod local;
@@ -123,7 +123,8 @@ impl Room {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Takes a newer view and tells every shard with a connection here. Returns whether requirements or definitions changed.
+    /// Takes a newer view and tells every shard with a connection here. Returns whether requirements or definitions
+    /// changed.
     pub(crate) fn revise(self: &Arc<Self>, view: &Arc<ServerView>, shards: &[ShardHandle]) -> bool {
         let mut current = self.view.write();
         if view.revision <= current.revision && !view.gone {
@@ -144,8 +145,8 @@ impl Room {
 
     // ---- connections
 
-    /// Adds a joining connection: it is in the roster from now on, and the others are told if its user was not there before. `None` if the
-    /// room has just closed.
+    /// Adds a joining connection: it is in the roster from now on, and the others are told if its user was not there
+    /// before. `None` if the room has just closed.
     pub(crate) fn join(
         self: &Arc<Self>,
         entrant: &Entrant,
@@ -158,7 +159,8 @@ impl Room {
         }
         *state.shards.entry(entrant.conn.shard).or_default() += 1;
         let user_id = &entrant.profile.user_id;
-        // A joining user is not in the roster that it gets, so the roster may be made before or after; before, it can be shared.
+        // A joining user is not in the roster that it gets, so the roster may be made before or after; before, it can
+        // be shared.
         let is_new = !state.members.contains(user_id);
         let shared = is_new.then(|| state.members.roster(&self.server_id, user_id, page));
         let presence = state.members.add(entrant, page);
@@ -173,7 +175,8 @@ impl Room {
         })
     }
 
-    /// Adds a viewing connection, which is told of revisions only; returns the roster. `None` if the room has just closed.
+    /// Adds a viewing connection, which is told of revisions only; returns the roster. `None` if the room has just
+    /// closed.
     pub(crate) fn add_viewer(&self, conn: ConnRef, user_id: &str, page: Page) -> Option<Bytes> {
         let mut state = self.state.lock();
         if state.closed {
@@ -201,7 +204,8 @@ impl Room {
         self.announce(&mut state, user_id, presence, shards);
     }
 
-    /// Changes the presence of a connection and the profile of its user; the others are told if the user's presence changed.
+    /// Changes the presence of a connection and the profile of its user; the others are told if the user's presence
+    /// changed.
     pub(crate) fn update(
         self: &Arc<Self>,
         conn: ConnRef,

@@ -1,8 +1,8 @@
 //! The frames of a room in one turn of the shard: collected, then written to every member once.
 //!
-//! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is behind, has just joined
-//! or is a sender itself is served frame by frame. A connection gets a room's frames in order, and before all frames that are sent to it
-//! alone later.
+//! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is
+//! behind, has just joined or is a sender itself is served frame by frame. A connection gets a room's frames in order,
+//! and before all frames that are sent to it alone later.
 
 use crate::shard::message::Delivery;
 use bytes::{Bytes, BytesMut};

@@ -1,4 +1,5 @@
-//! The registry of open rooms: a room opens with its first connection, follows the directory, and closes with its last connection.
+//! The registry of open rooms: a room opens with its first connection, follows the directory, and closes with its last
+//! connection.
 //!
 //! A removed room is marked closed; a connection that still holds it opens the room again.
 
@@ -79,7 +80,8 @@ impl Rooms {
 }
 
 impl Hub {
-    /// Enters the room of a server by `enter`, which returns `None` if the room closes at that moment: then it is opened anew.
+    /// Enters the room of a server by `enter`, which returns `None` if the room closes at that moment: then it is
+    /// opened anew.
     pub(crate) fn enter<T>(
         &self,
         view: &Arc<ServerView>,

@@ -29,7 +29,8 @@ impl Sessions {
         if !self.charge_volume(slot, outgoing.len(), scan) {
             return;
         }
-        // A filter's rewrite replaces the whole envelope; otherwise the members that plugins are chosen by are those of the first scan.
+        // A filter's rewrite replaces the whole envelope; otherwise the members that plugins are chosen by are those of
+        // the first scan.
         let is_rewritten = decision
             .patches
             .first()

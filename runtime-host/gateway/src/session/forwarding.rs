@@ -86,7 +86,8 @@ impl Sessions {
         self.send_to_room(&room, delivery);
     }
 
-    /// Sends to the joined connections of a room on all shards. A plugin that no connection declared addresses all of them.
+    /// Sends to the joined connections of a room on all shards. A plugin that no connection declared addresses all of
+    /// them.
     pub(crate) fn send_to_room(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
         if let Filter::Plugin(plugin) = &delivery.filter
             && !room.declares(plugin)
@@ -99,7 +100,8 @@ impl Sessions {
         self.sockets.deliver(room.index, delivery, None);
     }
 
-    /// Sends to one user if the forwarding rule allows it. The answer to a refusal is the same as to a user that is not connected.
+    /// Sends to one user if the forwarding rule allows it. The answer to a refusal is the same as to a user that is not
+    /// connected.
     pub(super) fn forward(
         &mut self,
         slot: u32,

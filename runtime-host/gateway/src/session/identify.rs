@@ -1,4 +1,5 @@
-//! The `identify` envelope: tokens, key proofs, the directory's view of the user, and the registration of the connection under its user.
+//! The `identify` envelope: tokens, key proofs, the directory's view of the user, and the registration of the
+//! connection under its user.
 
 use crate::{
     directory::{Question, state::UserView},
@@ -69,7 +70,8 @@ impl Sessions {
         self.answer_identify(slot, outcome, request_id);
     }
 
-    /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the key.
+    /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the
+    /// key.
     pub(super) fn key_bound(
         &mut self,
         slot: u32,

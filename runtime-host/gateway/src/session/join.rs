@@ -1,4 +1,5 @@
-//! `join_server` and `view_server`: decided from the cached view of the server, or by the directory if the server is guarded.
+//! `join_server` and `view_server`: decided from the cached view of the server, or by the directory if the server is
+//! guarded.
 
 use crate::{
     directory::{JoinAnswer, JoinQuestion, Question, state::ServerView},

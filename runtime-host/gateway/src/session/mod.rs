@@ -1,4 +1,5 @@
-//! The sessions of a shard's connections: each envelope is charged against rates and validated, and the effects of the verdict are performed.
+//! The sessions of a shard's connections: each envelope is charged against rates and validated, and the effects of the
+//! verdict are performed.
 //!
 //! A session has a user, the memberships of servers, and at most one envelope that waits for a reply.
 

@@ -1,8 +1,9 @@
 //! Envelopes that wait for a reply: of the directory, of plugins, or of a validator that answered `later`.
 //!
-//! At most one envelope of a connection waits. Until its reply, its deadline or the end of the connection, nothing further is read from that
-//! connection and from that one alone, so its envelopes keep their order. The gateway owns the deadline of each wait. A lost connection
-//! takes its envelope with it; an orderly close is read after the envelope's end.
+//! At most one envelope of a connection waits. Until its reply, its deadline or the end of the connection, nothing
+//! further is read from that connection and from that one alone, so its envelopes keep their order. The gateway owns
+//! the deadline of each wait. A lost connection takes its envelope with it; an orderly close is read after the
+//! envelope's end.
 
 use crate::{
     directory::{Answer, JoinQuestion, Question},
@@ -98,8 +99,8 @@ pub(crate) enum Unavailable {
 }
 
 impl Hub {
-    /// Hands a decision of plugins to the shard that waits for it. Callable from any thread. A decision that comes too late, or for a
-    /// connection that has closed, is counted and has no effect.
+    /// Hands a decision of plugins to the shard that waits for it. Callable from any thread. A decision that comes too
+    /// late, or for a connection that has closed, is counted and has no effect.
     pub fn decided(&self, ticket: Ticket, outcome: Outcome) {
         self.reply(ticket, Ok(Reply::Plugins(outcome)));
     }

@@ -22,7 +22,8 @@ pub(crate) struct RateLimits {
     pub keepalive_ms: u32,
 }
 
-/// The buckets of one connection. Those that a silent connection does not need exist only while one of them is not full.
+/// The buckets of one connection. Those that a silent connection does not need exist only while one of them is not
+/// full.
 #[derive(Debug)]
 pub(crate) struct SessionRates {
     /// The bucket of all messages, which pongs take from as well.

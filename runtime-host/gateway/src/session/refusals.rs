@@ -50,7 +50,8 @@ impl<'a> Reason<'a> {
 }
 
 impl Sessions {
-    /// Counts a refusal and sends it to the sender, if it asked for errors. Unknown types are answered at a bounded rate.
+    /// Counts a refusal and sends it to the sender, if it asked for errors. Unknown types are answered at a bounded
+    /// rate.
     pub(crate) fn refuse(&mut self, slot: u32, refusal: &Refusal) {
         Metrics::count(&self.hub.metrics.refused, code_label(&refusal.code));
         let is_guarded = self.hub.config.socket.compat == Compat::Guarded;

@@ -1,4 +1,5 @@
-//! The state of one open connection above its socket. What most connections never use is behind a pointer that is empty until then.
+//! The state of one open connection above its socket. What most connections never use is behind a pointer that is empty
+//! until then.
 
 use crate::{
     hub::Hub,

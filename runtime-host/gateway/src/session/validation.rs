@@ -14,7 +14,8 @@ use envelope::{
 use std::{sync::Arc, time::Instant};
 use uuid::fmt::Hyphenated;
 
-/// One of so many calls of the chain is timed for the histogram: reading a clock costs as much as the rest of the accounting.
+/// One of so many calls of the chain is timed for the histogram: reading a clock costs as much as the rest of the
+/// accounting.
 const CALLS_PER_SAMPLE: u32 = 16;
 
 /// The instances of the chain that serve one shard.
@@ -28,7 +29,8 @@ impl ValidatorChain {
         Self { chain, calls: 0 }
     }
 
-    /// The verdict about an envelope. The chain is sent the definitions of a server first if it asks for them; `view_of` finds them.
+    /// The verdict about an envelope. The chain is sent the definitions of a server first if it asks for them;
+    /// `view_of` finds them.
     ///
     /// # Errors
     /// A component failed, or asked for a server that it may not know.

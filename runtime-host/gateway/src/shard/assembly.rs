@@ -1,4 +1,5 @@
-//! Fragmented messages and frames that arrive in pieces: pieces are joined, and text is checked as UTF-8 while it arrives.
+//! Fragmented messages and frames that arrive in pieces: pieces are joined, and text is checked as UTF-8 while it
+//! arrives.
 //!
 //! No memory is reserved for bytes that a header only announces. Headers are read by [`crate::frame`].
 
@@ -30,8 +31,8 @@ pub struct Arriving {
 }
 
 impl Assembly {
-    /// Takes the part of the arriving frame's payload that is in `bytes`, unmasked in place; returns its length. Without `keep` nothing is
-    /// collected.
+    /// Takes the part of the arriving frame's payload that is in `bytes`, unmasked in place; returns its length.
+    /// Without `keep` nothing is collected.
     pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
         let Some(arriving) = &mut self.arriving else {
             return 0;

@@ -1,5 +1,5 @@
-//! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Beyond its bound content is dropped, and the receivers
-//! are closed so that they notice.
+//! The inbox of a shard, filled by other shards, the async runtime and the acceptor. Beyond its bound content is
+//! dropped, and the receivers are closed so that they notice.
 
 use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
 use limits::socket::SHARD_INBOX_MAX;
@@ -22,7 +22,8 @@ pub(crate) struct Inbox {
     pub lost: HashSet<Lost>,
 }
 
-/// Connections whose content was dropped because the inbox was full; they are closed, so that their clients come back to the present state.
+/// Connections whose content was dropped because the inbox was full; they are closed, so that their clients come back
+/// to the present state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Lost {
     /// The joined connections of a room.
@@ -41,7 +42,8 @@ impl ShardHandle {
         }
     }
 
-    /// Enqueues a message that must arrive: presence, answers, control. Their number is bounded by connections and rooms.
+    /// Enqueues a message that must arrive: presence, answers, control. Their number is bounded by connections and
+    /// rooms.
     pub(crate) fn send(&self, message: Message) {
         let mut inbox = self.inbox.lock();
         inbox.messages.push(message);
@@ -53,7 +55,8 @@ impl ShardHandle {
         }
     }
 
-    /// Enqueues content for the shard. If its inbox is full, the message is dropped and counted, and its receivers are recorded in `lost`.
+    /// Enqueues content for the shard. If its inbox is full, the message is dropped and counted, and its receivers are
+    /// recorded in `lost`.
     pub(crate) fn send_content(&self, message: Message) {
         {
             let mut inbox = self.inbox.lock();

@@ -1,7 +1,8 @@
 //! A shard: one thread that owns sockets in a readiness loop and has its own instances of the validator chain.
 //!
-//! One turn of the loop: take the inbox, read readable sockets, validate and perform, then write to each connection with pending output once.
-//! Nothing here blocks; requests to the directory and to plugins are answered through the inbox.
+//! One turn of the loop: take the inbox, read readable sockets, validate and perform, then write to each connection
+//! with pending output once. Nothing here blocks; requests to the directory and to plugins are answered through the
+//! inbox.
 
 pub mod assembly;
 pub(crate) mod handshake;
@@ -185,7 +186,8 @@ impl Shard {
 
     // ---- the end of the process
 
-    /// Closes a share of the connections with 1001 and advice when to come back, spread so that they do not come at once.
+    /// Closes a share of the connections with 1001 and advice when to come back, spread so that they do not come at
+    /// once.
     fn drain_batch(&mut self) {
         let sockets = &mut self.sessions.sockets;
         let open: Vec<u32> = sockets.in_phase(Phase::Open).take(DRAIN_BATCH).collect();

@@ -39,7 +39,8 @@ const COALESCE_WINDOW: usize = 64;
 const SLICES_MAX: usize = 64;
 
 impl Queue {
-    /// A queue for a socket that has just refused bytes: `frames` with their keys, of which `written` bytes were written.
+    /// A queue for a socket that has just refused bytes: `frames` with their keys, of which `written` bytes were
+    /// written.
     pub(crate) fn behind(
         frames: impl Iterator<Item = (Bytes, u64)>,
         written: usize,

@@ -134,9 +134,11 @@ impl Shard {
 
     // ---- frames
 
-    /// Handles one frame at the start of `bytes`, or the part of it that has come; how many bytes it took, `None` when more are needed.
+    /// Handles one frame at the start of `bytes`, or the part of it that has come; how many bytes it took, `None` when
+    /// more are needed.
     ///
-    /// A whole text message is read where it lies. Everything else is collected as it comes, and text is checked as it comes.
+    /// A whole text message is read where it lies. Everything else is collected as it comes, and text is checked as it
+    /// comes.
     fn read_frame(&mut self, slot: u32, bytes: &mut [u8]) -> Option<usize> {
         let bytes_max = self.hub.config.socket.message_bytes_max;
         let now_ms = self.sessions.sockets.now_ms();

@@ -344,8 +344,8 @@ fn where_plugins_have_no_room_the_sender_may_try_again() {
     assert_eq!(bob.chats(1), ["again"]);
 }
 
-/// Four users send thirty messages each, decided in any order and in every way: each connection keeps its order, and each message has one
-/// end.
+/// Four users send thirty messages each, decided in any order and in every way: each connection keeps its order, and
+/// each message has one end.
 #[test]
 fn each_connection_keeps_its_order_under_any_decisions() {
     const PEOPLE: usize = 4;
@@ -374,7 +374,8 @@ fn each_connection_keeps_its_order_under_any_decisions() {
         let (mut open, mut relayed, mut refused) =
             (Vec::new(), vec![Vec::new(); PEOPLE], vec![0; PEOPLE]);
         for _ in 0..PEOPLE * MESSAGES {
-            // At most one question of each user is open: those that have come are collected, and any one of them is answered.
+            // At most one question of each user is open: those that have come are collected, and any one of them is
+            // answered.
             if open.is_empty() || draw(2) == 0 {
                 open.extend(fixture.asked_by_now(open.is_empty()));
             }

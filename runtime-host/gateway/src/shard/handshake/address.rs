@@ -3,8 +3,9 @@
 use crate::config::Socket;
 use std::net::IpAddr;
 
-/// The last address in the lines of `X-Forwarded-For` that is not a trusted proxy's, if `peer` is a trusted proxy; `peer` otherwise. Several
-/// lines are one list (RFC 9110 section 5.3): a proxy may add a line of its own below the one that a client made up.
+/// The last address in the lines of `X-Forwarded-For` that is not a trusted proxy's, if `peer` is a trusted proxy;
+/// `peer` otherwise. Several lines are one list (RFC 9110 section 5.3): a proxy may add a line of its own below the one
+/// that a client made up.
 #[must_use]
 pub fn client_address<'l>(
     peer: IpAddr,

@@ -1,4 +1,5 @@
-//! The HTTP head at the start of a socket: an upgrade to WebSocket (RFC 6455 section 4), or a request for the HTTP server.
+//! The HTTP head at the start of a socket: an upgrade to WebSocket (RFC 6455 section 4), or a request for the HTTP
+//! server.
 
 mod address;
 mod refusal;

@@ -1,7 +1,7 @@
 //! Deadlines of connections: the request head, `identify`, pings, silence, a stalled writer, the close handshake.
 //!
-//! Each connection is entered in a wheel at its next deadline. A deadline that moves away costs nothing until the old one comes up; one that
-//! moves closer is entered by [`Sockets::schedule`].
+//! Each connection is entered in a wheel at its next deadline. A deadline that moves away costs nothing until the old
+//! one comes up; one that moves closer is entered by [`Sockets::schedule`].
 
 use crate::{
     config::Config,
@@ -116,7 +116,8 @@ impl Timeouts {
 }
 
 impl Sockets {
-    /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline may have moved closer.
+    /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline
+    /// may have moved closer.
     pub(in crate::shard) fn schedule(&mut self, slot: u32) {
         let crowded = self.hub.admission.heads_are_crowded();
         let Some(conn) = self.connections.get_mut(slot).filter(|conn| !conn.lost) else {

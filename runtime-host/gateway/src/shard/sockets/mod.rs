@@ -1,8 +1,8 @@
-//! The sockets of a shard: connections, their queues and deadlines, and the frames that wait for the members of rooms. It knows frames but no
-//! envelopes.
+//! The sockets of a shard: connections, their queues and deadlines, and the frames that wait for the members of rooms.
+//! It knows frames but no envelopes.
 //!
-//! A connection that ends here (it is too slow, its deadline has passed, its socket failed) is entered in a list, from which the
-//! [sessions](crate::session) take it out of its rooms.
+//! A connection that ends here (it is too slow, its deadline has passed, its socket failed) is entered in a list, from
+//! which the [sessions](crate::session) take it out of its rooms.
 
 mod closing;
 pub(in crate::shard) mod connection;
@@ -47,7 +47,7 @@ pub(crate) struct Sockets {
     /// Connections that ended by themselves and are still in their rooms.
     ended: Vec<ConnRef>,
     tally: Tally,
-    /// Milliseconds of the hub's clock at the begin of this turn.
+    /// Milliseconds of the hub's clock at the beginning of this turn.
     now_ms: u32,
 }
 
@@ -70,7 +70,7 @@ impl Sockets {
         }
     }
 
-    /// Milliseconds of the hub's clock at the begin of this turn.
+    /// Milliseconds of the hub's clock at the beginning of this turn.
     pub(crate) fn now_ms(&self) -> u32 {
         self.now_ms
     }
@@ -119,7 +119,7 @@ impl Sockets {
         self.connections.is_empty()
     }
 
-    /// The slots of the connections in one of two phases.
+    /// The slots of the connections in a phase.
     pub(in crate::shard) fn in_phase(&self, phase: Phase) -> impl Iterator<Item = u32> {
         self.connections.select(move |conn| conn.phase == phase)
     }
@@ -221,7 +221,8 @@ impl Sockets {
 
     // ---- sending to one connection
 
-    /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other than 0 is replaced.
+    /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other
+    /// than 0 is replaced.
     pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
         self.collect_room_frames(slot);
         let bytes_max = self.hub.config.socket.queue_bytes_max;

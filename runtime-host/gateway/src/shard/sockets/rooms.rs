@@ -47,7 +47,8 @@ impl Sockets {
         }
     }
 
-    /// Moves the frames that its rooms have for a connection into its own queue, so that frames for it alone come after them.
+    /// Moves the frames that its rooms have for a connection into its own queue, so that frames for it alone come after
+    /// them.
     pub(crate) fn collect_room_frames(&mut self, slot: u32) {
         if !self.rooms.has_waiting() {
             return;

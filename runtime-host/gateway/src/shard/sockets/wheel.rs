@@ -1,7 +1,8 @@
-//! The times at which deadlines of connections have to be checked: a wheel of coarse ticks. A shard with idle connections sleeps until the
-//! next one.
+//! The times at which deadlines of connections have to be checked: a wheel of coarse ticks. A shard with idle
+//! connections sleeps until the next one.
 //!
-//! Entries are never removed. A connection remembers the tick of its newest entry, and older entries are skipped when they come up.
+//! Entries are never removed. A connection remembers the tick of its newest entry, and older entries are skipped when
+//! they come up.
 
 use limits::socket::TIMER_TICK_MS;
 

@@ -35,8 +35,9 @@ impl Sockets {
             Ok(true) => {
                 conn.queue = None;
                 if conn.phase == (Phase::Closing { answered: true }) {
-                    // RFC 6455 section 7.1.1: the server closes first. The socket goes when the peer's end is read, or at the deadline:
-                    // closed with bytes unread, it would be reset, and the reset may overtake the close frame.
+                    // RFC 6455 section 7.1.1: the server closes first. The socket goes when the peer's end is read, or
+                    // at the deadline: closed with bytes unread, it would be reset, and the reset may overtake the
+                    // close frame.
                     let _ = conn.stream.shutdown(Shutdown::Write);
                     conn.readable = true;
                     self.make_ready(slot);
