@@ -5,8 +5,7 @@ use envelope::catalogue::{CATALOGUE, RateClass};
 use serde_json::{Map, Value, json};
 
 /// The limits as one object.
-#[must_use]
-pub fn limits(config: &Config) -> Value {
+pub(crate) fn limits(config: &Config) -> Value {
     let bytes: Map<String, Value> = CATALOGUE
         .iter()
         .filter(|envelope| envelope.direction.from_client())

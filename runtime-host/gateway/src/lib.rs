@@ -25,7 +25,6 @@ mod server;
 mod session;
 mod shard;
 
-pub use advertised::limits as advertised_limits;
 pub use config::Config;
 pub use http_handoff::{HttpHandoff, HttpSocket};
 pub use hub::{ConnectionInfo, Hub};

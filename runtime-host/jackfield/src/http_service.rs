@@ -151,7 +151,7 @@ impl HttpService {
                 response
             }
             (Method::GET | Method::HEAD, "/") => answer(StatusCode::OK, &index()),
-            (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, &self.hub.advertised),
+            (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, self.hub.limits()),
             (Method::GET | Method::HEAD, "/api/connections") => self.connections(&request),
             (_, path) if path.starts_with("/api/") => match self.in_flight.try_acquire() {
                 Ok(_permit) => match &self.plugins {
@@ -246,8 +246,7 @@ impl HttpService {
 
     /// The list of connections, for tokens with the role admin.
     fn connections(&self, request: &Request<Incoming>) -> Response<Body> {
-        let claims = bearer(request)
-            .map(|token| self.hub.verifier.read().verify(token, Hub::now_ms() / 1000));
+        let claims = bearer(request).map(|token| self.hub.verify(token));
         match claims {
             Some(Ok(claims)) if claims.role == Role::Admin => {
                 let list = self.hub.connection_list(PAGE_ITEMS_MAX);

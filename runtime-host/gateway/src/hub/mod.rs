@@ -20,6 +20,7 @@ use crate::{
     session::rates::RateLimits,
     shard::{inbox::ShardHandle, message::Message},
 };
+use identity::{Claims, TokenError, Verifier};
 use limits::dispatch::ALARMS;
 use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
@@ -49,12 +50,6 @@ pub struct Hub {
     pub metrics: Metrics,
     /// The client of the directory.
     pub directory: DirectoryClient,
-    /// Verifies tokens; replaced when keys change.
-    pub verifier: RwLock<Arc<identity::Verifier>>,
-    /// The value of `connected.protocol.limits`.
-    pub advertised: serde_json::Value,
-    /// The origin that key proofs name; known once the listener is bound.
-    pub origin: RwLock<Arc<str>>,
     /// The value of `connected.protocol`.
     pub(crate) protocol: Box<RawValue>,
     /// The rates of one connection.
@@ -63,6 +58,9 @@ pub struct Hub {
     pub(crate) users: Users,
     pub(crate) rooms: Rooms,
     pub(crate) plugins: PluginBridge,
+    verifier: RwLock<Arc<Verifier>>,
+    origin: RwLock<Arc<str>>,
+    limits: serde_json::Value,
     shards: RwLock<Arc<[ShardHandle]>>,
     alarms: Mutex<Bucket>,
     started: Instant,
@@ -75,13 +73,13 @@ impl Hub {
         config: Config,
         metrics: Metrics,
         directory: DirectoryClient,
-        verifier: identity::Verifier,
+        verifier: Verifier,
         connections_max: usize,
     ) -> Self {
-        let advertised = crate::advertised::limits(&config);
+        let limits = crate::advertised::limits(&config);
         Self {
-            protocol: envelope::reply::protocol(&advertised),
-            advertised,
+            protocol: envelope::reply::protocol(&limits),
+            limits,
             rates: config.rate_limits(),
             admission: Admission::new(&config.socket, &metrics, connections_max),
             users: Users::new(&config),
@@ -126,6 +124,41 @@ impl Hub {
             log();
         }
     }
+
+    /// The limits that clients can act on: the value of `connected.protocol.limits`.
+    #[must_use]
+    pub fn limits(&self) -> &serde_json::Value {
+        &self.limits
+    }
+
+    // ---- identities
+
+    /// Verifies a token.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+        let verifier = self.verifier.read().clone();
+        verifier.verify(token, Self::now_ms() / 1_000)
+    }
+
+    /// Takes the keys with which tokens are verified from now on.
+    pub fn set_verifier(&self, verifier: Verifier) {
+        *self.verifier.write() = Arc::new(verifier);
+    }
+
+    /// The origin that key proofs name; empty before [`Hub::set_origin`].
+    #[must_use]
+    pub fn origin(&self) -> Arc<str> {
+        self.origin.read().clone()
+    }
+
+    /// Sets the origin that key proofs name, once the listener is bound.
+    pub fn set_origin(&self, origin: &str) {
+        *self.origin.write() = origin.into();
+    }
+
+    // ---- connections
 
     /// Open WebSocket connections.
     #[must_use]

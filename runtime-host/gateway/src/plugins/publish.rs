@@ -46,7 +46,7 @@ impl Hub {
     ///
     /// # Errors
     /// See [`PublishError`]; then nothing was sent.
-    pub async fn send(&self, message: &OutgoingMessage) -> Result<(), PublishError> {
+    pub(super) async fn publish(&self, message: &OutgoingMessage) -> Result<(), PublishError> {
         let outcome = match self.enqueue(message) {
             // A shard that ends with the process does not answer.
             Ok(answer) => answer.await.unwrap_or(Err(PublishError::Busy)),

@@ -1,7 +1,6 @@
 //! The gateway as the plugin host calls it.
 
 use crate::{hub::Hub, room::Room};
-use bytes::Bytes;
 use limits::dispatch::{SERVERS_PER_PAGE_MAX, USERS_PER_PAGE_MAX};
 use plugin_bus::{
     ChatHost, OpenServer, Outcome, OutgoingMessage, PluginHost, PublishError, RosterPage, Sending,
@@ -20,13 +19,17 @@ impl LiveChatHost {
     pub fn new(hub: &Arc<Hub>) -> Self {
         Self(Arc::downgrade(hub))
     }
+
+    fn room(&self, server_id: &str) -> Option<Arc<Room>> {
+        self.0.upgrade()?.rooms.get(server_id)
+    }
 }
 
 impl ChatHost for LiveChatHost {
     fn send(&self, message: OutgoingMessage) -> Sending<'_> {
         Box::pin(async move {
             match self.0.upgrade() {
-                Some(hub) => hub.send(&message).await,
+                Some(hub) => hub.publish(&message).await,
                 None => Err(PublishError::Busy),
             }
         })
@@ -38,17 +41,27 @@ impl ChatHost for LiveChatHost {
         }
     }
 
+    /// In the order of joining, except that a member that leaves is replaced by the last one.
     fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage> {
-        self.0.upgrade()?.roster(server_id, offset, people_max)
+        let room = self.room(server_id)?;
+        Some(room.roster_page(offset, people_max.min(USERS_PER_PAGE_MAX)))
     }
 
     fn open_servers(&self) -> Vec<OpenServer> {
-        let hub = self.0.upgrade();
-        hub.map(|hub| hub.open_servers()).unwrap_or_default()
+        let Some(hub) = self.0.upgrade() else {
+            return Vec::new();
+        };
+        let rooms = hub.rooms.first(SERVERS_PER_PAGE_MAX);
+        let open_server = |room: &Arc<Room>| OpenServer {
+            server_id: room.server_id.clone(),
+            revision: room.revision(),
+            people: room.member_count(),
+        };
+        rooms.iter().map(open_server).collect()
     }
 
     fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>> {
-        self.0.upgrade()?.recent_channels(server_id)
+        Some(self.room(server_id)?.recent_channels())
     }
 }
 
@@ -56,54 +69,5 @@ impl Hub {
     /// Connects the plugin host; once, before the first socket. False if one was connected before.
     pub fn set_plugins(&self, plugins: Arc<dyn PluginHost>) -> bool {
         self.plugins.connect(plugins)
-    }
-
-    /// Members of a server: `people_max`, at most [`USERS_PER_PAGE_MAX`], from `offset` on, in the order of joining,
-    /// except that a member that leaves is replaced by the last one. `None` when no connection is on the server.
-    #[must_use]
-    pub fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage> {
-        Some(
-            self.rooms
-                .get(server_id)?
-                .roster_page(offset, people_max.min(USERS_PER_PAGE_MAX)),
-        )
-    }
-
-    /// A server with at least one connection.
-    #[must_use]
-    pub fn open_server(&self, server_id: &str) -> Option<OpenServer> {
-        self.rooms.get(server_id).map(|room| summary(&room))
-    }
-
-    /// Servers with at least one connection, at most [`SERVERS_PER_PAGE_MAX`], in no order.
-    #[must_use]
-    pub fn open_servers(&self) -> Vec<OpenServer> {
-        self.rooms
-            .first(SERVERS_PER_PAGE_MAX)
-            .iter()
-            .map(summary)
-            .collect()
-    }
-
-    /// Channels named by recent chat messages on a server, newest first; recorded while
-    /// [`Topic::Channels`](plugin_bus::Topic::Channels) has a listener. `None` when no connection is on the server.
-    #[must_use]
-    pub fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>> {
-        self.rooms.get(server_id).map(|room| room.recent_channels())
-    }
-
-    /// The `plugin_requirements` envelope of a server. `None` when no connection is on the server, or it was deleted.
-    #[must_use]
-    pub fn requirements(&self, server_id: &str) -> Option<Bytes> {
-        let view = self.rooms.get(server_id)?.view();
-        (!view.gone).then(|| crate::frame::payload(&view.requirements))
-    }
-}
-
-fn summary(room: &Arc<Room>) -> OpenServer {
-    OpenServer {
-        server_id: room.server_id.clone(),
-        revision: room.revision(),
-        people: room.member_count(),
     }
 }

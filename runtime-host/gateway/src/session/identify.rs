@@ -240,9 +240,8 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
 
 /// Verifies a token; returns its subject, which is the claimed user if one is claimed.
 fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String, Refused> {
-    let verifier = hub.verifier.read();
-    let claims = verifier
-        .verify(token, Hub::now_ms() / 1000)
+    let claims = hub
+        .verify(token)
         .map_err(|error| Refused::unproven(format!("token: {error} ({})", error.code())))?;
     let subject = claims.user_id.as_str();
     if claimed.is_some_and(|claimed| claimed != subject) {
@@ -262,7 +261,7 @@ fn verify_key(
     let user_id =
         UserId::new(user_id).map_err(|error| Refused(code::INVALID_FIELD, error.to_string()))?;
     let message = identity::proof::message(
-        &hub.origin.read(),
+        &hub.origin(),
         &user_id,
         &session.connection_id.to_string(),
         session.server_time_ms,

@@ -101,7 +101,7 @@ pub(crate) enum Unavailable {
 impl Hub {
     /// Hands a decision of plugins to the shard that waits for it. Callable from any thread. A decision that comes too
     /// late, or for a connection that has closed, is counted and has no effect.
-    pub fn decided(&self, ticket: Ticket, outcome: Outcome) {
+    pub(crate) fn decided(&self, ticket: Ticket, outcome: Outcome) {
         self.reply(ticket, Ok(Reply::Plugins(outcome)));
     }
 

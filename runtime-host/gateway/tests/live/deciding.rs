@@ -4,7 +4,7 @@ use crate::{
     client::Client,
     fixture::{Fixture, PLUGIN, SERVER, chat, decide, event},
 };
-use plugin_bus::{Interest, OfferKind, Outcome, Topic};
+use plugin_bus::{ChatHost, Interest, OfferKind, Outcome, Topic};
 use serde_json::{Value, json};
 
 #[test]
@@ -49,7 +49,10 @@ fn a_topic_without_listeners_costs_no_question_of_interest() {
         bob.expect("plugin_event");
         assert_eq!(fixture.interests() - before, interests, "{topics:?}");
         assert_eq!(
-            fixture.hub.recent_channels(SERVER).map(|known| known.len()),
+            fixture
+                .chat_host
+                .recent_channels(SERVER)
+                .map(|known| known.len()),
             Some(channels),
             "{topics:?}"
         );

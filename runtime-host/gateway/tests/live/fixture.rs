@@ -7,12 +7,14 @@ use envelope::{
     verdict::{Snapshot, ValidatorError},
 };
 use gateway::{
-    Config, Gateway, HttpHandoff, Hub, Metrics, bind,
+    Config, Gateway, HttpHandoff, Hub, LiveChatHost, Metrics, bind,
     directory::{Answering, DirectoryClient, Transport},
 };
 use http::{Request, Response};
 use parking_lot::Mutex;
-use plugin_bus::{Interest, Offer, Outcome, PluginHost, Subject, SubjectKind, Ticket, Topic};
+use plugin_bus::{
+    ChatHost, Interest, Offer, Outcome, PluginHost, Subject, SubjectKind, Ticket, Topic,
+};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -172,6 +174,7 @@ impl Validator for Hesitant {
 /// A running gateway.
 pub(crate) struct Fixture {
     pub(crate) hub: Arc<Hub>,
+    pub(crate) chat_host: LiveChatHost,
     pub(crate) runtime: Runtime,
     gateway: Option<Gateway>,
     directory: FakeDirectory,
@@ -247,6 +250,7 @@ impl Fixture {
         let gateway =
             Gateway::start(hub.clone(), listener, validators, &http_handoff).expect("a gateway");
         Self {
+            chat_host: LiveChatHost::new(&hub),
             hub,
             runtime,
             gateway: Some(gateway),
@@ -321,7 +325,7 @@ impl Fixture {
 
     /// Decides.
     pub(crate) fn decide(&self, ticket: Ticket, outcome: Outcome) {
-        self.hub.decided(ticket, outcome);
+        self.chat_host.decided(ticket, outcome);
     }
 
     /// Sets whether there is room for offers.

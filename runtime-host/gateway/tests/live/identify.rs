@@ -47,7 +47,7 @@ fn a_wait_for_the_directory_ends_at_the_gateways_deadline() {
 /// The proof of `key` for the connection that `connected` opened.
 fn proof(fixture: &Fixture, key: &SigningKey, user: &str, connected: &Value) -> String {
     let message = identity::proof::message(
-        &fixture.hub.origin.read(),
+        &fixture.hub.origin(),
         &identifiers::UserId::new(user).expect("a name"),
         connected["connectionId"].as_str().expect("an id"),
         connected["serverTime"].as_u64().expect("a time"),

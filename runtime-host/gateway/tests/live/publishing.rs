@@ -5,7 +5,8 @@ use crate::{
     fixture::{Fixture, PLUGIN, SERVER, chat, decide, definition, event},
 };
 use envelope::verdict::Status;
-use plugin_bus::{Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
+use gateway::LiveChatHost;
+use plugin_bus::{ChatHost, Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
 use serde_json::{Value, json};
 
 /// The plugin of these tests, acting by itself.
@@ -41,7 +42,7 @@ fn publish(
             target_user_id: find("target"),
         },
     };
-    fixture.runtime.block_on(fixture.hub.send(&message))
+    fixture.runtime.block_on(fixture.chat_host.send(message))
 }
 
 fn chat_message(sender: PluginSender, text: &str) -> OutgoingMessage {
@@ -58,7 +59,7 @@ fn chat_message(sender: PluginSender, text: &str) -> OutgoingMessage {
 fn say(fixture: &Fixture, sender: PluginSender, text: &str) -> Result<(), PublishError> {
     fixture
         .runtime
-        .block_on(fixture.hub.send(&chat_message(sender, text)))
+        .block_on(fixture.chat_host.send(chat_message(sender, text)))
 }
 
 fn two(fixture: &Fixture) -> (Client, Client) {
@@ -327,8 +328,8 @@ fn a_plugin_has_a_rate() {
     let outcomes = fixture.runtime.block_on(async {
         let mut saying = tokio::task::JoinSet::new();
         for _ in 0..burst * 4 {
-            let hub = fixture.hub.clone();
-            saying.spawn(async move { hub.send(&chat_message(polls(), "again")).await });
+            let host = LiveChatHost::new(&fixture.hub);
+            saying.spawn(async move { host.send(chat_message(polls(), "again")).await });
         }
         saying.join_all().await
     });
@@ -367,18 +368,16 @@ fn a_plugin_has_a_rate() {
 #[test]
 fn plugins_can_ask_for_rosters_and_open_servers() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let host = &fixture.chat_host;
     assert_eq!(
-        (
-            fixture.hub.roster(SERVER, 0, 10),
-            fixture.hub.open_server(SERVER)
-        ),
-        (None, None),
+        (host.roster(SERVER, 0, 10), host.open_servers()),
+        (None, vec![]),
         "the server has no connection"
     );
     let (mut alice, mut bob) = two(&fixture);
     alice.send(json!({"type": "status_update", "status": "away"}));
     bob.expect("status_update");
-    let roster = fixture.hub.roster(SERVER, 0, 1).expect("open");
+    let roster = host.roster(SERVER, 0, 1).expect("open");
     assert_eq!((roster.total, roster.people.len()), (2, 1));
     let person = &roster.people[0];
     assert_eq!(
@@ -391,22 +390,22 @@ fn plugins_can_ask_for_rosters_and_open_servers() {
         ("alice", "ALICE", Status::Away, false)
     );
     assert_eq!(
-        &*fixture.hub.roster(SERVER, 1, 10).expect("open").people[0].user_id,
+        &*host.roster(SERVER, 1, 10).expect("open").people[0].user_id,
         "bob"
     );
-    let server = fixture.hub.open_server(SERVER).expect("open");
+    let servers = host.open_servers();
+    let [server] = &servers[..] else {
+        panic!("{servers:?}")
+    };
     assert_eq!(
-        (server.people, server.revision, fixture.hub.open_servers()),
-        (2, 1, vec![server.clone()])
+        (&*server.server_id, server.people, server.revision),
+        (SERVER, 2, 1)
     );
     alice.send(json!({"type": "leave_server", "serverId": SERVER}));
     bob.expect("user_left");
-    assert_eq!(fixture.hub.roster(SERVER, 0, 10).expect("open").total, 1);
+    assert_eq!(host.roster(SERVER, 0, 10).expect("open").total, 1);
     bob.close();
-    assert_eq!(
-        (&*fixture.closed(), fixture.hub.open_server(SERVER)),
-        (SERVER, None)
-    );
+    assert_eq!((&*fixture.closed(), host.open_servers()), (SERVER, vec![]));
 }
 
 #[test]
@@ -425,22 +424,16 @@ fn channels_are_remembered_from_chat_messages() {
     }
     bob.chats(4);
     assert_eq!(
-        fixture.hub.recent_channels(SERVER),
+        fixture.chat_host.recent_channels(SERVER),
         Some(vec!["general".into(), "random".into()])
     );
-    assert_eq!(fixture.hub.recent_channels("elsewhere"), None);
+    assert_eq!(fixture.chat_host.recent_channels("elsewhere"), None);
 }
 
 #[test]
 fn plugins_are_told_of_changed_requirements() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     let (mut alice, _bob) = two(&fixture);
-    let text = fixture.hub.requirements(SERVER).expect("open");
-    let snapshot: Value = serde_json::from_slice(&text).expect("JSON");
-    assert_eq!(
-        (&snapshot["type"], &snapshot["revision"]),
-        (&json!("plugin_requirements"), &json!(1))
-    );
     // A ban changes the server's revision, but neither requirements nor definitions.
     fixture.revise(2, &[], json!({"bans": ["mallory"]}));
     fixture.revise(

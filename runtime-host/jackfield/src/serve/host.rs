@@ -69,10 +69,10 @@ impl Host {
             keys.verifier(None)?,
             connections_max,
         ));
-        *hub.origin.write() = match setup.config.identity.origin.as_str() {
-            "" => setup.url().as_str().into(),
-            origin => origin.into(),
-        };
+        match setup.config.identity.origin.as_str() {
+            "" => hub.set_origin(setup.url().as_str()),
+            origin => hub.set_origin(origin),
+        }
         tokio::spawn(directory_worker.run(hub.clone()));
         tokio::spawn(keys.follow(hub.clone()));
         let plugins = start_plugins(&setup, &hub).await?;
@@ -176,7 +176,6 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
 
 fn plugin_api(plugins: Plugins, setup: &Setup, hub: &Arc<Hub>) -> PluginApi {
     let hub = hub.clone();
-    let verify: plugin_api::Verify =
-        Box::new(move |token: &str| hub.verifier.read().verify(token, Hub::now_ms() / 1_000));
+    let verify: plugin_api::Verify = Box::new(move |token: &str| hub.verify(token));
     PluginApi::new(plugins, verify, setup.config.rest.cors_origins.clone())
 }

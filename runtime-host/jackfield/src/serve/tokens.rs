@@ -54,7 +54,7 @@ impl TokenKeys {
         loop {
             let wait = match self.fetch().await {
                 Ok(verifier) => {
-                    *hub.verifier.write() = Arc::new(verifier);
+                    hub.set_verifier(verifier);
                     Duration::from_secs(limits::identity::KEY_SET_LIFETIME_SECONDS)
                 }
                 Err(error) => {
