@@ -25,6 +25,7 @@ pub(crate) struct PluginInterest {
     room: Arc<Room>,
     user_id: Arc<str>,
     kind: OfferKind,
+    envelope_type: &'static EnvelopeType,
     /// Plugins decide about it.
     pub decides: bool,
 }
@@ -58,9 +59,9 @@ impl Sessions {
         slot: u32,
         decision: &Decision,
         scan: &Scan<'_>,
-        envelope_type: Option<&'static EnvelopeType>,
     ) -> Option<PluginInterest> {
-        let topic = topic_of(envelope_type?)?;
+        let envelope_type = scan.envelope_type()?;
+        let topic = topic_of(envelope_type)?;
         let plugins = &self.hub().plugins;
         let listens = plugins.listens(topic);
         let channels = topic == Topic::Chat && plugins.listens(Topic::Channels);
@@ -97,6 +98,7 @@ impl Sessions {
                 room,
                 user_id,
                 kind: kind.into(),
+                envelope_type,
                 decides: interest == Interest::Decide,
             }),
         }
@@ -117,7 +119,6 @@ impl Sessions {
         interest: &PluginInterest,
         envelope: Vec<u8>,
         effects: Vec<Effect>,
-        envelope_type: &'static EnvelopeType,
     ) {
         let envelope = Bytes::from(envelope);
         let Some(mut offer) = self.offer_of(slot, interest, envelope.clone()) else {
@@ -127,7 +128,7 @@ impl Sessions {
             kind: interest.kind.clone(),
             envelope,
             effects,
-            envelope_type,
+            envelope_type: interest.envelope_type,
         });
         let Some(ticket) = self.pause(slot, request_id, wait) else {
             return;

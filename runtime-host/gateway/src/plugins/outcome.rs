@@ -75,7 +75,7 @@ impl Sessions {
         }
         let (frame, scan) = (frame::text(&held.envelope), Scan::new(&held.envelope));
         for effect in &held.effects {
-            self.perform_one(slot, effect, Some(&frame), &scan, Some(held.envelope_type));
+            self.perform_one(slot, effect, Some(&frame), &scan);
         }
     }
 

@@ -8,17 +8,15 @@ use crate::{
 use bytes::Bytes;
 use envelope::{
     Scan,
-    catalogue::EnvelopeType,
     verdict::{self, Decision, Effect, Status},
 };
 
 impl Sessions {
     /// Performs a decision: at once, or after the plugins that decide about the envelope.
     pub(super) fn perform(&mut self, slot: u32, scan: &Scan<'_>, decision: &Decision) {
-        let envelope_type = scan.envelope_type();
         if !decision.effects.iter().any(sends) {
             for effect in &decision.effects {
-                self.perform_one(slot, effect, None, scan, envelope_type);
+                self.perform_one(slot, effect, None, scan);
             }
             return;
         }
@@ -36,23 +34,16 @@ impl Sessions {
             .first()
             .is_some_and(|patch| patch.offset == 0);
         let rewritten = is_rewritten.then(|| Scan::new(&outgoing));
-        let interest = self.plugin_interest(
-            slot,
-            decision,
-            rewritten.as_ref().unwrap_or(scan),
-            envelope_type,
-        );
-        if let (Some(interest), Some(kind)) = (
-            interest.as_ref().filter(|interest| interest.decides),
-            envelope_type,
-        ) {
-            let (effects, request_id) = (decision.effects.clone(), scan.request_id());
-            let request_id = request_id.as_deref();
-            return self.ask_plugins(slot, request_id, interest, outgoing, effects, kind);
+        let final_scan = rewritten.as_ref().unwrap_or(scan);
+        let interest = self.plugin_interest(slot, decision, final_scan);
+        if let Some(interest) = interest.as_ref().filter(|interest| interest.decides) {
+            let effects = decision.effects.clone();
+            let request_id = scan.request_id();
+            return self.ask_plugins(slot, request_id.as_deref(), interest, outgoing, effects);
         }
         let frame = frame::text(&outgoing);
         for effect in &decision.effects {
-            self.perform_one(slot, effect, Some(&frame), scan, envelope_type);
+            self.perform_one(slot, effect, Some(&frame), scan);
         }
         if let Some(interest) = interest {
             self.inform_plugins(slot, &interest, outgoing);
@@ -66,7 +57,6 @@ impl Sessions {
         effect: &Effect,
         frame: Option<&Bytes>,
         scan: &Scan<'_>,
-        envelope_type: Option<&'static EnvelopeType>,
     ) {
         match effect {
             Effect::Identify(identify) => {
@@ -104,21 +94,14 @@ impl Sessions {
             | Effect::SendToPlugin { .. }
             | Effect::Forward { .. } => {
                 if let Some(frame) = frame {
-                    self.send(slot, effect, frame, scan, envelope_type);
+                    self.send(slot, effect, frame, scan);
                 }
             }
         }
     }
 
     /// Performs an effect that sends the envelope on.
-    fn send(
-        &mut self,
-        slot: u32,
-        effect: &Effect,
-        frame: &Bytes,
-        scan: &Scan<'_>,
-        envelope_type: Option<&'static EnvelopeType>,
-    ) {
+    fn send(&mut self, slot: u32, effect: &Effect, frame: &Bytes, scan: &Scan<'_>) {
         let (server_id, filter) = match effect {
             Effect::Forward { user_id, class } => {
                 return self.forward(slot, user_id, *class, frame, scan);
@@ -133,7 +116,7 @@ impl Sessions {
             } => (server_id, Filter::Plugin(plugin_id.as_str().into())),
             _ => return,
         };
-        self.broadcast(slot, server_id, frame, filter, envelope_type);
+        self.broadcast(slot, server_id, frame, filter, scan.envelope_type());
     }
 
     /// Answers `keepalive`, at most once per ping interval.

@@ -284,7 +284,7 @@ fn a_plugin_may_consume_or_refuse_a_waiting_envelope() {
             &json!("r")
         )
     );
-    settle(&mut alice, chat("nobody knows"), Outcome::Failed);
+    settle(&mut alice, chat("undecided"), Outcome::Failed);
     let told = alice.expect("error");
     assert_eq!(
         (&told["code"], told["retryAfterMs"].is_u64()),
