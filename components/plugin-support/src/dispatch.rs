@@ -2,7 +2,9 @@
 
 use crate::{
     call::Call,
-    handlers::{internal, joining, members, plugins, roles, servers, users},
+    handlers::{
+        internal, invites, join_requests, joining, members, plugins, roles, servers, users,
+    },
     openapi,
 };
 use directory::{Refusal, api::Operation};
@@ -37,14 +39,14 @@ pub(crate) async fn run(operation: Operation, call: &Call) -> Result<Answer, Ref
         Operation::ListBans => members::bans(call).await,
         Operation::Ban => members::ban(call).await,
         Operation::Unban => members::unban(call).await,
-        Operation::ListInvites => joining::invites(call).await,
-        Operation::CreateInvite => joining::make_invite(call).await,
-        Operation::DeleteInvite => joining::delete_invite(call).await,
-        Operation::ListJoinRequests => joining::requests(call).await,
-        Operation::CreateJoinRequest => joining::make_request(call).await,
-        Operation::DeleteJoinRequest => joining::refuse(call).await,
-        Operation::ApproveJoinRequest => joining::approve(call).await,
-        Operation::RefuseJoinRequest => joining::refuse(call).await,
+        Operation::ListInvites => invites::list(call).await,
+        Operation::CreateInvite => invites::create(call).await,
+        Operation::DeleteInvite => invites::delete(call).await,
+        Operation::ListJoinRequests => join_requests::list(call).await,
+        Operation::CreateJoinRequest => join_requests::create(call).await,
+        Operation::DeleteJoinRequest => join_requests::refuse(call).await,
+        Operation::ApproveJoinRequest => join_requests::approve(call).await,
+        Operation::RefuseJoinRequest => join_requests::refuse(call).await,
         Operation::GetMe => users::me(call).await,
         Operation::LockIdentity => users::lock(call).await,
         Operation::UnlockIdentity => users::unlock(call).await,

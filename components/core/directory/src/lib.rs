@@ -10,7 +10,9 @@ pub mod api;
 pub mod body;
 pub mod etag;
 pub mod event;
+pub mod invite;
 pub mod join;
+pub mod join_request;
 pub mod permission;
 pub mod person;
 mod refusal;
@@ -19,6 +21,7 @@ pub mod role;
 pub mod server;
 pub mod snapshot;
 mod transaction;
+pub mod user;
 
 pub use refusal::{Code, Refusal, limit_reached, not_found};
 pub use rest::Violation;

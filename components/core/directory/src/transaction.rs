@@ -5,8 +5,11 @@
 //! checks, edits, the scope's new revision, the rows of the changes feed and the audit row.
 
 use crate::{
-    person::{Ban, BoundKey, Invite, JoinRequest, Member},
+    invite::Invite,
+    join_request::JoinRequest,
+    person::{Ban, Member},
     role::{Grant, Role},
+    user::BoundKey,
 };
 use identifiers::{ServerId, UserId};
 use serde::{

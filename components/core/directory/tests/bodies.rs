@@ -3,7 +3,7 @@
 use directory::{
     Code, Kind, State,
     body::Body,
-    event, person, requirement, role,
+    event, invite, requirement, role,
     server::{self, Form},
 };
 use identifiers::{EventName, PluginId, ServerId, UserId};
@@ -174,20 +174,20 @@ fn forms_of_a_server() {
 
 #[test]
 fn invites_last_ten_days_and_count_down() {
-    let invite = person::parse_invite(body(&json!({})), &me(), 1_000).unwrap();
+    let invite = invite::parse_invite(body(&json!({})), &me(), 1_000).unwrap();
     assert_eq!(
         (invite.expires_at, invite.uses_left),
         (1_000 + 10 * 24 * 3_600_000, None)
     );
     assert!(invite.is_open(invite.expires_at - 1) && !invite.is_open(invite.expires_at));
     assert!(
-        !person::Invite {
+        !invite::Invite {
             uses_left: Some(0),
             ..invite.clone()
         }
         .is_open(1_000)
     );
-    assert!(person::parse_invite(body(&json!({"expiresInMs": 0})), &me(), 1).is_err());
+    assert!(invite::parse_invite(body(&json!({"expiresInMs": 0})), &me(), 1).is_err());
 }
 
 #[test]

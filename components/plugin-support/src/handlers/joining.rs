@@ -1,18 +1,22 @@
-//! Joining and leaving, invites, requests to join; for clients, and for gateways on behalf of a connection.
+//! Joining and leaving, for clients, and for gateways on behalf of a connection.
 
-use super::{about, commit, load, read};
-use crate::{call::Call, password, random, store::Want};
+use crate::{
+    call::Call,
+    handlers::{about, commit, read},
+    password,
+    store::Want,
+};
 use directory::{
-    Code, Edit, Kind, Refusal, Scope, State, Transaction,
+    Code, Kind, Refusal, Scope, State, Transaction,
+    invite::{self, Invite},
     join::{self, JoinFacts, Verdict},
-    not_found,
-    permission::{Action, MemberRights},
-    person::{self, Invite, JoinMethod, JoinRequest},
+    permission::MemberRights,
+    person::{self, JoinMethod},
     server::Server,
 };
 use identifiers::{ServerId, UserId};
 use identity::Mode;
-use rest::{Answer, page};
+use rest::Answer;
 use serde_json::{Value, json};
 
 /// The credentials with which an identity asks to join.
@@ -139,7 +143,7 @@ fn membership(
         .filter(|_| way == JoinMethod::Invite)
     {
         Some(code) => match open_invite(&admission.state, code, call.now_ms) {
-            Some(invite) => person::use_invite(transaction, &admission.state, code, &invite),
+            Some(invite) => invite::use_invite(transaction, &admission.state, code, &invite),
             None => transaction,
         },
         None => transaction,
@@ -307,177 +311,4 @@ fn verdict_json(refusal: &Refusal) -> Value {
         view["retryAfterMs"] = wait.clone();
     }
     view
-}
-
-/// `GET /api/servers/{serverId}/invites`: those that still admit.
-pub(crate) async fn invites(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(
-        call,
-        &call.server_id()?,
-        Action::ManageMembers,
-        [Want::All(Kind::Invite)],
-    )
-    .await?;
-    let open = loaded
-        .state
-        .entries(Kind::Invite)
-        .filter_map(|entry| Some((&entry.key, entry.read::<Invite>()?)));
-    let views: Vec<_> = open
-        .filter(|(_, invite)| invite.is_open(call.now_ms))
-        .map(|(code, invite)| person::invite_json(code, &invite))
-        .collect();
-    Ok(Answer::ok(&json!({"invites": views})))
-}
-
-/// `POST /api/servers/{serverId}/invites`.
-pub(crate) async fn make_invite(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(
-        call,
-        &call.server_id()?,
-        Action::ManageMembers,
-        [Want::All(Kind::Invite)],
-    )
-    .await?;
-    let invite = person::parse_invite(call.body()?, call.actor.user()?, call.now_ms)?;
-    let code = random::word();
-    // The audit names an invite by its beginning: its whole is a credential.
-    let target = code.chars().take(4).collect::<String>();
-    let transaction = person::invite(
-        loaded.transaction(call, "invite.create", target)?,
-        &loaded.state,
-        &code,
-        &invite,
-        call.now_ms,
-    );
-    let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&person::invite_json(&code, &invite)).etag(revision))
-}
-
-/// `DELETE /api/servers/{serverId}/invites/{code}`.
-pub(crate) async fn delete_invite(call: &Call) -> Result<Answer, Refusal> {
-    let code = call.word(1).replace(char::is_control, "\u{fffd}");
-    let loaded = load(
-        call,
-        &call.server_id()?,
-        Action::ManageMembers,
-        [Want::One(Kind::Invite, code.clone())],
-    )
-    .await?;
-    if loaded.state.entry(Kind::Invite, &code).is_none() {
-        return Err(not_found("invite"));
-    }
-    let target = code.chars().take(4).collect::<String>();
-    let transaction = loaded
-        .transaction(call, "invite.delete", target)?
-        .edit(Edit::delete(Kind::Invite, code));
-    Ok(Answer::done(commit(call, &transaction).await?.revision))
-}
-
-/// `GET /api/servers/{serverId}/join-requests`.
-pub(crate) async fn requests(call: &Call) -> Result<Answer, Refusal> {
-    let limit = call.limit()?;
-    let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries = call
-        .store
-        .page(
-            &Scope::Server(loaded.server.id),
-            Kind::Request,
-            call.after()?,
-            limit,
-        )
-        .await;
-    let entries = entries.map_err(|fault| super::refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| {
-        Some((
-            entry.key.clone(),
-            person::request_json(&entry.key, &entry.read()?),
-        ))
-    });
-    Ok(Answer::ok(&page("requests", items.collect(), limit)))
-}
-
-/// `POST /api/servers/{serverId}/join-requests`.
-pub(crate) async fn make_request(call: &Call) -> Result<Answer, Refusal> {
-    let id = call.server_id()?;
-    let user = call.actor.user()?;
-    let mut wants = about(user);
-    wants.push(Want::One(Kind::Request, user.as_str().to_owned()));
-    let state = read(call, &Scope::Server(id.clone()), &wants).await?;
-    let server = Server::from_state(&id, &state)?;
-    let request = person::parse_request(call.body()?, call.now_ms)?;
-    let transaction = Transaction::new(
-        Scope::Server(id),
-        user.as_str(),
-        "request.create",
-        user.as_str(),
-    );
-    let transaction = person::request(transaction, &state, user, &request)?;
-    if !server.stored.private && server.stored.password_hash.is_none() {
-        return Err(Refusal::new(
-            Code::Exists,
-            "the server is open to everybody: join it",
-        ));
-    }
-    let revision = commit(call, &transaction).await?.revision;
-    Ok(Answer::ok(&person::request_json(user.as_str(), &request)).etag(revision))
-}
-
-/// `POST /api/servers/{serverId}/join-requests/{userId}/approve`.
-pub(crate) async fn approve(call: &Call) -> Result<Answer, Refusal> {
-    let (id, user) = (call.server_id()?, call.user_id(1)?);
-    let mut wants = about(&user);
-    wants.push(Want::One(Kind::Request, user.as_str().to_owned()));
-    let loaded = load(call, &id, Action::ManageMembers, wants).await?;
-    requested(&loaded.state, &user)?;
-    let transaction = loaded
-        .transaction(call, "request.approve", user.as_str())?
-        .check(loaded.state.unchanged(Kind::Request, user.as_str()));
-    let transaction = person::join(
-        transaction,
-        &loaded.state,
-        &loaded.server,
-        &user,
-        JoinMethod::Approved,
-        call.now_ms,
-    );
-    let revision = commit(call, &transaction).await?.revision;
-    Ok(
-        Answer::ok(&json!({"ok": true, "serverId": id, "userId": user, "revision": revision}))
-            .etag(revision),
-    )
-}
-
-/// `POST /api/servers/{serverId}/join-requests/{userId}/refuse`, and `DELETE` of the request, which its maker may do
-/// too.
-pub(crate) async fn refuse(call: &Call) -> Result<Answer, Refusal> {
-    let (id, user) = (call.server_id()?, call.user_id(1)?);
-    let want = Want::One(Kind::Request, user.as_str().to_owned());
-    let own = call.actor.user()? == &user;
-    let transaction = if own {
-        let state = read(call, &Scope::Server(id.clone()), &[want]).await?;
-        Server::from_state(&id, &state)?;
-        requested(&state, &user)?;
-        Transaction::new(
-            Scope::Server(id),
-            user.as_str(),
-            "request.withdraw",
-            user.as_str(),
-        )
-        .check(state.unchanged(Kind::Request, user.as_str()))
-    } else {
-        let loaded = load(call, &id, Action::ManageMembers, [want]).await?;
-        requested(&loaded.state, &user)?;
-        loaded
-            .transaction(call, "request.refuse", user.as_str())?
-            .check(loaded.state.unchanged(Kind::Request, user.as_str()))
-    };
-    let transaction = transaction.edit(Edit::delete(Kind::Request, user.as_str()));
-    Ok(Answer::done(commit(call, &transaction).await?.revision))
-}
-
-fn requested(state: &State, user: &UserId) -> Result<JoinRequest, Refusal> {
-    state
-        .entry(Kind::Request, user.as_str())
-        .and_then(|entry| entry.read())
-        .ok_or_else(|| not_found("request"))
 }

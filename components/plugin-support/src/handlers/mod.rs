@@ -2,6 +2,8 @@
 //! when what it decided on has changed by the commit, it is called again.
 
 pub(crate) mod internal;
+pub(crate) mod invites;
+pub(crate) mod join_requests;
 pub(crate) mod joining;
 pub(crate) mod members;
 pub(crate) mod plugins;

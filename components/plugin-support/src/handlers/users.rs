@@ -4,7 +4,7 @@ use super::{commit, read, refused};
 use crate::{call::Call, store::Want};
 use directory::{
     Kind, Refusal, Scope, State, Transaction, limit_reached,
-    person::{self, User},
+    user::{self, User},
 };
 use identifiers::UserId;
 use rest::Answer;
@@ -46,12 +46,12 @@ pub(crate) async fn me(call: &Call) -> Result<Answer, Refusal> {
 /// `PUT /api/users/me/lock`: from now on the identity needs proof, by token or by this key.
 pub(crate) async fn lock(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.proven()?;
-    let key = person::parse_key(call.body()?, false)?;
+    let key = user::parse_key(call.body()?, false)?;
     let (state, transaction) = own(call, user, "user.lock", Kind::Key).await?;
     answer(
         call,
         user,
-        person::lock(transaction, &state, key.as_ref(), false, call.now_ms)?,
+        user::lock(transaction, &state, key.as_ref(), false, call.now_ms)?,
     )
     .await
 }
@@ -60,7 +60,7 @@ pub(crate) async fn lock(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn unlock(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.proven()?;
     let (state, transaction) = own(call, user, "user.unlock", Kind::Key).await?;
-    let revision = commit(call, &person::unlock(transaction, &state))
+    let revision = commit(call, &user::unlock(transaction, &state))
         .await?
         .revision;
     Ok(Answer::done(revision))
@@ -75,7 +75,7 @@ pub(crate) async fn blocks(call: &Call) -> Result<Answer, Refusal> {
 /// `PUT /api/users/me/blocks`: replaces the list.
 pub(crate) async fn set_blocks(call: &Call) -> Result<Answer, Refusal> {
     let user = call.actor.user()?;
-    let users = person::parse_blocks(call.body()?)?;
+    let users = user::parse_blocks(call.body()?)?;
     change_blocks(call, user, |_| users.clone()).await
 }
 
@@ -123,7 +123,7 @@ async fn change_blocks(
     }
     let revision = commit(
         call,
-        &person::set_blocks(transaction, &state, &users, call.now_ms),
+        &user::set_blocks(transaction, &state, &users, call.now_ms),
     )
     .await?
     .revision;
@@ -160,14 +160,14 @@ pub(crate) async fn bind(call: &Call) -> Result<Answer, Refusal> {
     let user = call.user_id(0)?;
     let mut body = call.body()?;
     let add = body.flag("add").unwrap_or(false);
-    let key = person::parse_key(body, true)?;
+    let key = user::parse_key(body, true)?;
     let scope = Scope::User(user.clone());
     let state = read(call, &scope, &[Want::All(Kind::Key)]).await?;
     let transaction = Transaction::new(scope, "service", "user.bind", user.as_str());
     answer(
         call,
         &user,
-        person::lock(transaction, &state, key.as_ref(), !add, call.now_ms)?,
+        user::lock(transaction, &state, key.as_ref(), !add, call.now_ms)?,
     )
     .await
 }

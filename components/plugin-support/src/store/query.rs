@@ -2,7 +2,7 @@
 
 use super::{Cell, Fault, Row, Store};
 use directory::{
-    Entry, Head, HeadEdit, Kind, Scope, State, Transaction, person::User, requirement::bytes_max,
+    Entry, Head, HeadEdit, Kind, Scope, State, Transaction, requirement::bytes_max, user::User,
 };
 use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
 

@@ -51,7 +51,7 @@ fn every_older_database_migrates_without_loss() {
         let version = path
             .file_stem()
             .and_then(|stem| stem.to_str()?.strip_prefix("rows-")?.parse().ok())
-            .expect("a version");
+            .unwrap_or_else(|| panic!("{} is no rows-N.sql", path.display()));
         let rows = fs::read_to_string(&path).expect("SQL");
         let folder = tempfile::tempdir().expect("a folder");
         database_of(folder.path(), &(schema(version) + &rows));
