@@ -39,7 +39,7 @@ use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
 use dispatch::table::{Listener, Table};
 use instances::store_data::StoreData;
-use lifecycle::{catalog, plugin::Plugin, registry::Registry};
+use lifecycle::{files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore};
@@ -255,7 +255,7 @@ impl Plugins {
         name: &str,
         most: usize,
     ) -> Option<Vec<u8>> {
-        catalog::file_of(&self.host.directory, manifest.parent()?, name, most)
+        files::file_of(&self.host.directory, manifest.parent()?, name, most)
     }
 
     /// Errors of entries of the plugins directory, by name of the folder or file.

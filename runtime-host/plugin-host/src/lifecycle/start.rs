@@ -11,7 +11,8 @@ use crate::{
         pool::InstancePool,
     },
     lifecycle::{
-        catalog::{Package, component_bytes},
+        catalog::Package,
+        files::component_bytes,
         load::{Loaded, load},
         plugin::{Lifecycle, Plugin, Writes},
     },
