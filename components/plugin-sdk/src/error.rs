@@ -29,7 +29,7 @@ impl PluginError {
         Self::new(ErrorCode::NotFound, message)
     }
 
-    /// There is no such thing.
+    /// The plugin does not support it.
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Unsupported, message)
     }

@@ -1,4 +1,4 @@
-//! Between the world's exports and the trait: finds the instance's plugin and hands it what came.
+//! From the world's exports to the trait: each call is passed to the plugin of the instance.
 
 pub use crate::bindings;
 pub use crate::bindings::export_world;
@@ -24,7 +24,7 @@ pub trait Component {
     type Plugin: Plugin;
     /// The text of its manifest.
     const MANIFEST: &'static str;
-    /// Lends the plugin of this instance.
+    /// The plugin of this instance.
     fn with<T>(run: impl FnOnce(&mut Option<Self::Plugin>) -> T) -> T;
 }
 

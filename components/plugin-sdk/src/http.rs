@@ -21,11 +21,11 @@ pub struct Request {
     pub method: String,
     /// The path below the route; `/` when there is none.
     pub path: String,
-    /// What follows the question mark.
+    /// The text after the question mark.
     pub query: Option<String>,
     /// Header fields in order, names in lower case.
     pub headers: Vec<(String, Vec<u8>)>,
-    /// Who asks.
+    /// The user that sent it.
     pub user_id: String,
     /// `admin` or `client`.
     pub role: String,

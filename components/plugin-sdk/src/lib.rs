@@ -1,4 +1,4 @@
-//! What a plugin in Rust is written with: one trait, one macro, and the host's interfaces as modules.
+//! The SDK for plugins in Rust: one trait, one macro, and the host's interfaces as modules.
 //!
 //! ```ignore
 //! use plugin_sdk::{Context, Plugin, Request, Response, Result};
@@ -46,7 +46,7 @@ pub trait Plugin: Sized + 'static {
     /// The first call. An error keeps the plugin from being loaded.
     ///
     /// # Errors
-    /// Whatever makes it useless to go on.
+    /// The plugin cannot work.
     fn activate(context: Context) -> Result<Self>;
 
     /// All plugins are active.

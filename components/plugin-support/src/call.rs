@@ -12,7 +12,7 @@ use rest::{
 use spin_sdk::http::{HeaderMap, Request, body::IncomingBodyExt as _};
 use std::{cell::OnceCell, rc::Rc};
 
-/// What handlers get.
+/// One request with its caller.
 pub(crate) struct Call {
     pub(crate) config: Rc<Config>,
     pub(crate) store: Store,

@@ -1,5 +1,5 @@
-//! The component's variables, read once per instance. What cannot be used is named in the log and answered with
-//! `MISCONFIGURED`; nothing falls back to a weaker setting by itself.
+//! The component's variables, read once per instance. A variable that cannot be used is named in the log, and requests
+//! are answered with `MISCONFIGURED`; nothing falls back to a weaker setting.
 
 use crate::store::StoreKind;
 use identity::{Expectations, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};

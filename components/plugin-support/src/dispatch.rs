@@ -1,4 +1,4 @@
-//! Which handler does what an operation of the interface says.
+//! From operations of the interface to their handlers.
 
 use crate::{
     call::Call,
@@ -13,7 +13,7 @@ use rest::Answer;
 /// Runs the handler of an operation.
 ///
 /// # Errors
-/// The handler's refusal. [`directory::Code::Conflict`] asks for another try.
+/// The handler's refusal. [`directory::Code::Conflict`] means that the request is tried again.
 pub(crate) async fn run(operation: Operation, call: &Call) -> Result<Answer, Refusal> {
     match operation {
         Operation::ListServers => servers::list(call).await,

@@ -1,5 +1,4 @@
-//! What this component asks of others: bounded in time and bytes. And the wake-up of gateways, which nothing depends
-//! on.
+//! Requests of this component to other hosts, bounded in time and bytes; and the wake-up of gateways, which may fail.
 
 use crate::config::Config;
 use bytes::Bytes;

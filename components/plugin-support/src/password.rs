@@ -1,4 +1,4 @@
-//! Passwords of servers: argon2id, with parameters that a component can afford, and counted before anything is hashed.
+//! Passwords of servers: argon2id with parameters that fit a component. Attempts are counted before a hash is computed.
 
 use crate::call::Call;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
@@ -28,7 +28,7 @@ pub(crate) async fn hash(call: &Call, actor: &str, password: &str) -> Result<Str
     Ok(hash.to_string())
 }
 
-/// Counts an attempt to enter a server by password: of one identity there, and of everybody there.
+/// Counts an attempt to enter a server by password, for the identity and for the server.
 ///
 /// # Errors
 /// [`Code::RateLimited`].

@@ -77,7 +77,7 @@ impl Account {
             .parts
             .saturating_add(passed_ms.saturating_mul(per_minute))
             .min(per_minute * PARTS_PER_TOKEN);
-        // What is left of a millisecond counts next time, or else someone who asks all the time would never get a
+        // The rest of a millisecond counts next time. Otherwise a plugin that asks all the time would never get a
         // token.
         bucket.at += Duration::from_millis(passed_ms);
         bucket.parts = parts;

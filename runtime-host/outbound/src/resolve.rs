@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 /// A lookup on its way.
 pub type Resolving<'a> = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 
-/// Who resolves names. A hop asks once, and connects to nothing but what it was told.
+/// Resolves names. A hop resolves once, and connects to no address that is not in the answer.
 pub trait Resolve: Send + Sync {
     /// All addresses of `host`, in the order in which they are to be tried.
     fn resolve<'a>(&'a self, host: &'a str) -> Resolving<'a>;

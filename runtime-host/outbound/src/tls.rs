@@ -19,7 +19,7 @@ pub enum BadTls {
     Setup(#[from] rustls::Error),
 }
 
-/// Client configuration; `extra_root` is one more authority, in PEM.
+/// Client configuration; `extra_root` is an additional authority, in PEM.
 ///
 /// # Errors
 /// [`BadTls`].

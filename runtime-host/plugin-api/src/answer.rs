@@ -34,7 +34,7 @@ impl ErrorCode for Kind {
     }
 }
 
-/// Why a request is not done.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(crate) struct Refusal(rest::Error<Kind>);
 

@@ -51,7 +51,7 @@ impl Needs {
         }
     }
 
-    /// Whether `caller` may; `plugin` is the one that the path names.
+    /// Checks whether the caller may use the route; `plugin` is the one that the path names.
     ///
     /// # Errors
     /// 403.

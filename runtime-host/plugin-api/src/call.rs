@@ -20,7 +20,7 @@ pub(crate) struct Call {
     /// Values of the placeholders in the path, decoded.
     pub(crate) values: Vec<String>,
     query: Query,
-    /// Never locked: bodies may not be looked at from two threads, and the mutex makes sure that a whole call may.
+    /// Never locked: a body is not `Sync`, and the mutex makes the call `Sync` nevertheless.
     body: Mutex<Option<Body>>,
 }
 

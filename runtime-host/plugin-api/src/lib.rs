@@ -151,7 +151,7 @@ impl PluginApi {
         }
     }
 
-    /// Hands a request to the plugin whose route it is.
+    /// Passes a request to the plugin that has the route.
     async fn forward(
         &self,
         request: Request<Body>,
@@ -166,7 +166,7 @@ impl PluginApi {
         };
         let segment = segments.get(3).map_or("", String::as_str);
         call::name(segment)?;
-        // What follows the route goes on as it came: decoding it is the plugin's business.
+        // The path below the route is passed on undecoded; the plugin decodes it.
         let raw = request.uri().path().splitn(6, '/').nth(5);
         let path = format!("/{}", raw.unwrap_or_default());
         let role = if claims.role == Role::Admin {

@@ -101,7 +101,7 @@ routes! {
 /// What web pages may set on a request.
 pub(crate) const REQUEST_HEADERS: &str = "authorization, content-type";
 
-/// The answer to `OPTIONS`; nothing is said of paths that do not exist.
+/// The answer to `OPTIONS`: the methods of the path, or `OPTIONS` alone if there is no such path.
 pub(crate) fn preflight(segments: &[String]) -> Response<Body> {
     let methods = match ROUTES.find("OPTIONS", segments) {
         Ok(Found::Options(methods)) => methods,

@@ -82,7 +82,7 @@ impl Cache {
         }
         let mut all = self.0.write();
         if all.len() >= CACHED_PLUGINS_MAX {
-            // Who is being written stays: the end of that write has to be seen by those who read meanwhile.
+            // A plugin with a write in progress stays: reads that run meanwhile must see the end of that write.
             all.retain(|_, values| values.lock().writing > 0);
         }
         all.entry(plugin.into()).or_default().clone()

@@ -15,7 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0002.sql"),
 ];
 
-/// Opens the file for writing: checked, marked, and in the newest shape. Makes it where it is missing. Blocks.
+/// Opens the file for writing: checked, marked, and migrated to the newest schema. Creates it if it is missing. Blocks.
 ///
 /// # Errors
 /// The file cannot be used; it is left as it is.

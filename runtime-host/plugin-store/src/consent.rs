@@ -67,7 +67,7 @@ pub struct Consent {
     pub asked_at_ms: u64,
     /// Where it stands.
     pub state: ConsentState,
-    /// Who decided.
+    /// The user that decided.
     pub by: Option<String>,
     /// When it was decided, milliseconds since 1970.
     pub decided_at_ms: Option<u64>,
@@ -91,7 +91,7 @@ pub struct NewConsent {
 pub struct Decision {
     /// Whether it is allowed.
     pub allow: bool,
-    /// Who says so.
+    /// The user that answers.
     pub by: String,
     /// The grant or denial that follows from it; none: nothing but the answer is kept.
     pub grant: Option<Grant>,
@@ -140,7 +140,7 @@ impl PluginStore {
             .await
     }
 
-    /// Puts a question, or finds the one that waits already.
+    /// Stores a question, or finds the open one that is equal.
     ///
     /// # Errors
     /// A field that is too long, more than [`CONSENTS_WAITING_PER_PLUGIN_MAX`] questions that wait, a database that

@@ -3,7 +3,7 @@
 use crate::file::Unusable;
 use rusqlite::ErrorCode;
 
-/// Why the store did not do what it was asked to. Nothing of a refused write is there afterwards.
+/// Why a call of the store failed. A refused write leaves nothing behind.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Something is longer than it may be.
@@ -14,7 +14,7 @@ pub enum StoreError {
         /// The limit, bytes.
         max: usize,
     },
-    /// A plugin has used up its share.
+    /// A plugin has used up its quota.
     #[error("{field} are used up: the limit of a plugin is {max}")]
     QuotaExceeded {
         /// What is used up, with its unit.

@@ -24,7 +24,7 @@ pub struct Grant {
     /// Whether it is denied instead.
     #[serde(default)]
     pub deny: bool,
-    /// Who said so.
+    /// The user that granted or denied it.
     pub by: String,
     /// When, milliseconds since 1970.
     pub at_ms: u64,

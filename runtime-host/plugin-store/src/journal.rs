@@ -54,7 +54,7 @@ impl Item {
     }
 }
 
-/// What waits of one plugin.
+/// The queue of one plugin.
 #[derive(Default)]
 struct Share {
     bytes: usize,
@@ -126,8 +126,8 @@ impl Journal {
         self.wake.notify_one();
     }
 
-    /// Whether there is no room; then the line counts as dropped. Looked at before its text is gone through, which
-    /// costs more.
+    /// Whether the queue is full; then the line counts as dropped. Checked before the text is escaped, which costs
+    /// more.
     fn is_full(&self, plugin: &str, bytes: usize) -> bool {
         let mut queue = self.queue.lock();
         if queue.has_room(plugin) {

@@ -261,7 +261,7 @@ fn read(connection: &Connection, plugin: &str, key: &str) -> rusqlite::Result<Op
     Ok(value.map(Bytes::from))
 }
 
-/// What a plugin takes up, while it is being changed.
+/// The bytes and values of a plugin during a change.
 struct Usage<'a> {
     connection: &'a Connection,
     plugin: &'a str,
@@ -315,7 +315,7 @@ impl<'a> Usage<'a> {
         Ok(old.is_some())
     }
 
-    /// Writes down what the plugin takes up now. What shrinks is never refused, also above the share.
+    /// Stores the new usage. A change that shrinks it is never refused, even above the quota.
     fn settle(self) -> Result<(), StoreError> {
         if self.bytes > self.before.0 && uint(self.bytes) > BYTES_PER_PLUGIN_MAX {
             return Err(StoreError::QuotaExceeded {

@@ -69,7 +69,7 @@ impl fmt::Debug for PluginStore {
 }
 
 impl PluginStore {
-    /// Opens the file, makes it where it is missing, checks that it is whole and brings it into the newest shape.
+    /// Opens the file, creates it if it is missing, checks that it is whole and migrates it to the newest schema.
     /// Blocks. The caller owns the folder: no other process writes the file.
     ///
     /// # Errors

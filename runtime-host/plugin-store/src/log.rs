@@ -73,7 +73,7 @@ pub struct LogEntry {
     pub plugin: String,
     /// When, milliseconds since 1970.
     pub at_ms: u64,
-    /// How serious.
+    /// The severity.
     pub level: Level,
     /// The text. What is stored and shown is escaped and cut.
     pub message: String,
@@ -141,7 +141,7 @@ impl PluginStore {
             .await
     }
 
-    /// All lines that are taken from now on; who is too far behind is told how many were left out.
+    /// All lines from now on. A follower that is too slow gets the number of lines that it missed.
     #[must_use]
     pub fn follow(&self) -> broadcast::Receiver<Arc<LogEntry>> {
         self.journal().follow().0

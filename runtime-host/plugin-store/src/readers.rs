@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Hands reads to the threads; they end when this is dropped.
+/// The queue of the threads; they end when it is dropped.
 pub(crate) struct Readers(mpsc::Sender<Read>);
 
 impl Readers {
@@ -54,7 +54,7 @@ impl Readers {
                 .unchecked_transaction()
                 .map_err(StoreError::from)
                 .and_then(|transaction| work(&transaction));
-            // Who asked may have gone.
+            // The caller may be gone.
             let _ = reply.send(outcome);
         });
         self.0.send(read).await.map_err(|_| StoreError::Closed)?;

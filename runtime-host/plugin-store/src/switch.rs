@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 pub struct Switch {
     /// The plugin as switches name it; none for all plugins.
     pub plugin: Option<String>,
-    /// Who threw it.
+    /// The user that set it.
     pub by: String,
 }
 

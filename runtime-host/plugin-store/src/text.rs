@@ -84,7 +84,7 @@ pub(crate) fn at_most(field: &'static str, bytes: usize, max: usize) -> Result<(
     }
 }
 
-/// A plugin's id as a namespace: its form is the manifest's business, here it must only be one.
+/// A plugin's id as a namespace. Its form is checked with the manifest, its length and characters here.
 ///
 /// # Errors
 /// [`StoreError::InvalidKey`].

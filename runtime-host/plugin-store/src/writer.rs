@@ -17,7 +17,7 @@ use std::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-/// What a write returns, and what it does to the values of plugins.
+/// The result of a write, and how it changes the values of plugins.
 pub(crate) type Written<T> = Result<(T, Option<Effects>), StoreError>;
 
 /// Hands writes to the thread; it ends when the last of these is dropped and everything that waited is done.
@@ -99,7 +99,7 @@ trait Job: Send {
     fn run(&mut self, connection: &Connection);
     /// What it did to the values of a plugin.
     fn effects(&self) -> Option<&Effects>;
-    /// Tells its caller.
+    /// Sends the result to the caller.
     fn finish(self: Box<Self>, committed: Result<(), StoreError>);
 }
 
@@ -126,7 +126,7 @@ impl<T: Send, F: Fn(&Connection) -> Written<T> + Send> Job for Task<T, F> {
             (Some(Ok((value, _))), Ok(())) => Ok(value),
             (None, Ok(())) => Err(StoreError::Closed),
         };
-        // A caller that has gone does not undo its write.
+        // The write stands even if its caller is gone.
         let _ = self.reply.send(answer);
     }
 }

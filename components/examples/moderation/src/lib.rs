@@ -1,7 +1,7 @@
 //! Moderation of chat: masks words, refuses shouting and repetition, marks links.
 //!
-//! [`rules`] is the logic and compiles everywhere; the plugin around it hands messages over and says the outcome in the
-//! words of the host.
+//! [`rules`] is the logic and compiles everywhere; the plugin around it passes messages in and translates the outcome
+//! for the host.
 
 pub mod rules;
 

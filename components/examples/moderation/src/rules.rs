@@ -8,10 +8,10 @@ const SENDERS_MAX: usize = 1_000;
 /// A message with fewer letters never counts as shouting.
 const LETTERS_MIN: usize = 10;
 
-/// What becomes of a message.
+/// What happens to a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing against it.
+    /// It goes on unchanged.
     Pass,
     /// It goes on with this text.
     Rewrite(String),
@@ -58,7 +58,7 @@ impl Rules {
         })
     }
 
-    /// Judges one message.
+    /// Decides about one message.
     pub fn moderate(&mut self, sender: &str, text: &str) -> Outcome {
         if self.is_shouted(text) {
             return Outcome::Refuse(format!("more than {} % capitals", self.capitals_percent));

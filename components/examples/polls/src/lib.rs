@@ -1,8 +1,9 @@
-//! Polls: a question with up to twenty answers, votes by plugin event, results over a route and to everybody.
+//! Polls: a question with up to twenty answers, votes by plugin event, results over a route and as an event to all
+//! members.
 //!
 //! `POST /api/plugins/route/polls/` with `{"server","question","choices"}` asks; `GET …/<poll>` shows. A client votes
-//! with the plugin event `vote` of this plugin, `{"poll","choice"}`; the vote is consumed here, and everybody on the
-//! server hears `results`.
+//! with the plugin event `vote` of this plugin, `{"poll","choice"}`; the vote is consumed, and all members of the
+//! server get `results`.
 
 pub mod poll;
 

@@ -20,7 +20,7 @@ pub struct Poll {
     pub question: String,
     /// The answers.
     pub choices: Vec<String>,
-    /// Who chose what; the last vote counts.
+    /// The choice of each voter; the last vote counts.
     pub votes: BTreeMap<String, usize>,
 }
 
@@ -67,7 +67,7 @@ impl Poll {
         Ok(())
     }
 
-    /// The count, without who chose what.
+    /// The count, without the voters.
     #[must_use]
     pub fn results(&self, id: &str) -> Value {
         let mut counts = vec![0; self.choices.len()];

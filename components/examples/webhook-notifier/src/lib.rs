@@ -1,7 +1,7 @@
 //! Posts notifications to a URL: outbound HTTP with consent.
 //!
-//! The first post to a host waits until a person allows it; `submit` sends it then by itself. What became of it is in
-//! the plugin's log.
+//! The first post to a host waits until a person allows it; `submit` sends it then by itself. The result is in the
+//! plugin's log.
 
 use plugin_sdk::{
     BusMessage, Context, Disposition, Error, ErrorCode, Event, Plugin, Request, Response, Result,

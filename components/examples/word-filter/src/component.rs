@@ -1,5 +1,4 @@
-//! The world `filter`: hands the bytes of an envelope to [`crate::words`] and says the outcome in the words of the
-//! contract.
+//! The world `filter`: passes the bytes of an envelope to [`crate::words`], and translates the outcome.
 #![allow(unsafe_code, unreachable_pub, missing_docs, reason = "generated code")]
 
 use crate::words::{self, Outcome};

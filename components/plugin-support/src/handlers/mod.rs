@@ -1,5 +1,5 @@
-//! What the routes do: read, decide (`directory`), commit, answer. A handler may run several times for one request:
-//! when what it decided on has changed by the commit, it is called again.
+//! The handlers of the routes: read, decide (`directory`), commit, answer. A handler runs again if the facts that it
+//! decided on have changed by the time of its commit.
 
 pub(crate) mod internal;
 pub(crate) mod invites;

@@ -1,4 +1,4 @@
-//! `/api/servers/{serverId}/plugins…`: the seed's own surface.
+//! `/api/servers/{serverId}/plugins…`: plugin requirements and event definitions of a server.
 
 use super::{commit, extended, load};
 use crate::{call::Call, store::Want};
@@ -119,7 +119,7 @@ pub(crate) async fn delete_event(call: &Call) -> Result<Answer, Refusal> {
     Ok(Answer::done(commit(call, &transaction).await?.revision))
 }
 
-/// `…/plugins/{pluginId}/data/{key}`: gone, for every method and everybody.
+/// `…/plugins/{pluginId}/data/{key}`: gone, for every method and caller.
 pub(crate) fn data_is_gone() -> Refusal {
     Refusal::new(
         Code::PluginDataDisabled,

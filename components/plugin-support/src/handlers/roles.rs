@@ -1,4 +1,4 @@
-//! Roles, and who holds them.
+//! Roles and their holders.
 
 use super::{about, commit, load};
 use crate::{call::Call, store::Want};

@@ -1,4 +1,4 @@
-//! `/api/servers`: list, make, read, change and end servers; `/api/audit`.
+//! `/api/servers`: list, create, read, change and delete servers; `/api/audit`.
 
 use super::{Loaded, commit, load, read, refused};
 use crate::{
@@ -207,7 +207,7 @@ fn owned_max(call: &Call) -> u64 {
     }
 }
 
-/// `GET /api/audit`: of one server for those who manage it, of everything for operators.
+/// `GET /api/audit`: of one server for its managers, of everything for operators.
 pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(limits::rest::PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX)?;
     let before = call.number("before", i64::MAX as u64, i64::MAX as u64)?;

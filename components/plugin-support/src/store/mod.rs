@@ -1,10 +1,10 @@
-//! Where the directory lives: one small trait, [`Database`], that runs a statement; two implementations; and the
-//! queries, which they share.
+//! The store of the directory: a trait, [`Database`], that runs a statement, its two implementations, and the queries
+//! that they share.
 //!
 //! **One statement, one transaction.** Requests run side by side in one instance (up to 16) and in several instances,
 //! and a platform may hand the same connection to all of them or a new one for each statement. `BEGIN … COMMIT` over
-//! such a connection would mix the statements of strangers, so there is none: each change is a single statement, and
-//! the database makes it atomic. On SQLite it is an `INSERT` into the view `mutation`, whose `INSTEAD OF` trigger
+//! such a connection would mix the statements of other requests, so there is none: each change is a single statement,
+//! and the database makes it atomic. On SQLite it is an `INSERT` into the view `mutation`, whose `INSTEAD OF` trigger
 //! checks, edits, bumps the revision, writes the feed and the audit, or raises and leaves nothing behind; on PostgreSQL
 //! it is one call of a function that does the same. Each read of a scope is one statement too, so that it sees one
 //! moment. What was read may have changed by the commit: the transaction carries checks for that, and the caller
@@ -67,16 +67,16 @@ impl From<String> for Cell {
 /// A row.
 pub(crate) type Row = Vec<Cell>;
 
-/// What a statement came to, other than rows.
+/// Why a statement failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// What the transaction rests on has changed: read and decide anew.
     Changed,
     /// `If-Match` does not fit.
     Stale,
-    /// There are as many entries of a kind as there may be.
+    /// The limit on entries of a kind is reached.
     LimitReached,
-    /// The owner has as many servers as it may.
+    /// The limit on servers of one owner is reached.
     Owned,
     /// Requirements and event definitions have too many bytes together.
     Bytes,
@@ -84,14 +84,14 @@ pub(crate) enum Fault {
     Newer(u64),
     /// The file is damaged.
     Corrupt(String),
-    /// No room on the device.
+    /// The disk is full.
     NoSpace(String),
     /// Anything else: locked, unreachable, refused.
     Unavailable(String),
 }
 
 impl Fault {
-    /// Reads what a database says. The words of the triggers come first, then those of the engines.
+    /// Reads the error text of a database: first the codes of our triggers, then the messages of the engines.
     pub(crate) fn read(said: &str) -> Self {
         let rules = [
             ("jackfield:changed", Self::Changed),
@@ -113,7 +113,7 @@ impl Fault {
         }
     }
 
-    /// What the client is told. The database's own words go to the log, not to strangers.
+    /// The refusal for the client. The database's own text goes to the log only.
     pub(crate) fn refusal(&self) -> Refusal {
         match self {
             Self::Changed => Code::Conflict.into(),
@@ -149,7 +149,7 @@ pub(crate) trait Database {
     async fn run(&self, statement: &str, parameters: Vec<Cell>) -> Result<Vec<Row>, Fault>;
 }
 
-/// Which database.
+/// The kind of database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum StoreKind {
     /// The platform's embedded database `default`.

@@ -17,7 +17,7 @@ pub(crate) enum Want {
     Members,
 }
 
-/// What a commit came to.
+/// The result of a commit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Committed {
     /// The scope's new revision.
@@ -56,7 +56,7 @@ pub(crate) struct AuditRow {
 
 /// Which servers to list.
 pub(crate) struct Listing<'a> {
-    /// Whose private servers belong to the list; empty for strangers.
+    /// The user whose private servers belong to the list; empty for a caller without identity.
     pub(crate) viewer: &'a str,
     /// All servers, for operators.
     pub(crate) all: bool,
@@ -68,7 +68,7 @@ pub(crate) struct Listing<'a> {
     pub(crate) limit: u64,
 }
 
-/// What makes an identity worth proving.
+/// Why an identity may need proof.
 pub(crate) struct UserFacts {
     /// It owns a server.
     pub(crate) owns: bool,
@@ -180,7 +180,7 @@ impl Store {
             .collect())
     }
 
-    /// What makes an identity worth proving.
+    /// Why an identity may need proof.
     pub(crate) async fn user_facts(&self, user: &str) -> Result<UserFacts, Fault> {
         let statement = "SELECT (SELECT count(*) FROM scope WHERE owner = ?1), (SELECT count(*) FROM entry WHERE kind = 'grant' AND key = ?1)";
         let rows = self.run(statement, vec![user.into()]).await?;
@@ -408,8 +408,8 @@ fn head(cells: &[Cell]) -> Option<Head> {
     })
 }
 
-/// As [`head`]; the document of a user must be readable, because a lock that is not read is no lock. (`Server::of` sees
-/// to those of servers.)
+/// As [`head`]; the document of a user must be readable, because a lock that cannot be read would not protect. Those of
+/// servers are checked by `Server::from_state`.
 fn sound_head(scope: &Scope, cells: &[Cell]) -> Result<Option<Head>, Fault> {
     let head = head(cells);
     match (scope, &head) {

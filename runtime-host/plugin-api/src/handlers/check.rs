@@ -1,4 +1,4 @@
-//! Questions about what would be: a manifest checked, a capability decided, and what has been switched off.
+//! Dry runs: checking a manifest, deciding about a capability; and the kill switches.
 
 use crate::{
     PluginApi,
@@ -147,7 +147,7 @@ struct KillBody {
     off: bool,
 }
 
-/// `POST /api/plugins/kill-switch`. A switch that the environment has thrown cannot be undone here; one that is thrown
+/// `POST /api/plugins/kill-switch`. A switch that is on in the environment cannot be turned off here; one that is set
 /// here outlasts a restart of the host.
 pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX).await?;

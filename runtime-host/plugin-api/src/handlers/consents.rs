@@ -1,4 +1,4 @@
-//! Questions that plugins put to people, and their answers.
+//! Requests of plugins for consent, and the answers.
 
 use super::now_ms;
 use crate::{

@@ -1,4 +1,4 @@
-//! What happened in a plugin's life.
+//! Lifecycle events of plugins.
 
 use crate::{
     PluginApi,

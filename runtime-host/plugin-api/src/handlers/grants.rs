@@ -1,4 +1,4 @@
-//! Grants: what a plugin declares, and what people granted and denied of it.
+//! Grants: what a plugin declares, and what users have granted and denied.
 
 use super::now_ms;
 use crate::{

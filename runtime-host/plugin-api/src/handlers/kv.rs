@@ -1,4 +1,4 @@
-//! A plugin's values over REST, in the words of the seeds, with `list` and `cas` besides.
+//! A plugin's values over REST, with the actions of earlier plugin hosts, and `list` and `cas`.
 
 use crate::{
     PluginApi,
@@ -12,7 +12,7 @@ use limits::{plugin_api::KV_BODY_BYTES_MAX, plugin_store::KEYS_PAGE_MAX};
 use plugin_store::Change;
 use serde_json::{Map, Value, json};
 
-/// What is request; every member is looked at by the action that needs it.
+/// The body of a request. Each action reads the members that it needs.
 struct KvRequest(Map<String, Value>);
 
 impl KvRequest {
@@ -46,7 +46,7 @@ impl KvRequest {
         }
     }
 
-    /// A value on its way out. What is no text is base64, and says so.
+    /// A value as JSON. One that is not UTF-8 is sent as base64, with `"encoding": "base64"`.
     fn shown(&self, value: Option<&Bytes>) -> Value {
         let base64 = self.0.get("encoding").is_some();
         match value.map(|value| (value, std::str::from_utf8(value))) {

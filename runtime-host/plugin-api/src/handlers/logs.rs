@@ -66,7 +66,7 @@ fn since(call: &Call) -> Result<Option<u64>, Refusal> {
     })
 }
 
-/// A line in the words of the seeds; what else the plugin said stands under `fields`.
+/// A line with the members of earlier plugin hosts; the other data of the plugin is under `fields`.
 fn line(entry: &LogEntry) -> Value {
     let mut shown = json!({
         "timestamp": timestamp(entry.at_ms), "level": entry.level.as_str(), "message": entry.message, "plugin": entry.plugin,
@@ -91,7 +91,7 @@ struct Follower {
     /// What was logged before, oldest first.
     past: std::vec::IntoIter<LogEntry>,
     next: Receiver<Arc<LogEntry>>,
-    /// When the token that this was asked with ends.
+    /// When the token of the request expires.
     until_ms: u64,
     _place: OwnedSemaphorePermit,
 }

@@ -1,4 +1,4 @@
-//! Installed plugins, and what switches them on and off.
+//! Installed plugins: listing, enabling, disabling, reloading.
 
 use crate::{
     PluginApi,

@@ -1,4 +1,4 @@
-//! A plugin's own token: for what works for a plugin outside of the host. Only its digest is kept.
+//! A plugin's own token, for programs outside of the host that work for the plugin. Only its digest is stored.
 
 use crate::{
     PluginApi,

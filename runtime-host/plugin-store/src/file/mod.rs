@@ -70,8 +70,8 @@ impl Unusable {
     }
 }
 
-/// Looks at a file before SQLite sees it: what SQLite cannot read of its log it forgets, and a file that is gone it
-/// makes anew.
+/// Checks a file before SQLite opens it, because SQLite silently drops what it cannot read of the log, and creates a
+/// file that is gone.
 ///
 /// # Errors
 /// The file was in use and is gone or empty, or its log is damaged.
@@ -162,7 +162,7 @@ pub fn explain(path: &Path, error: &rusqlite::Error) -> Unusable {
 fn is_full(database: &Path) -> bool {
     let probe = database.with_extension("probe");
     let written = std::fs::write(&probe, [0x5a; 64 * limits::KIB]);
-    // What could not be written whole is there in part.
+    // A failed write may have left a part of the file.
     let _ = std::fs::remove_file(&probe);
     written.is_err_and(|error| {
         matches!(
