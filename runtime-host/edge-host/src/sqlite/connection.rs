@@ -70,6 +70,8 @@ impl Open {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.busy_timeout(Duration::from_millis(bounds::SQLITE_BUSY_TIMEOUT_MS))?;
         connection.set_prepared_statement_cache_capacity(bounds::SQLITE_STATEMENTS_MAX);
+        // Otherwise a kept statement is compiled again for each new value that a partial index could be compared with.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
         )?;
@@ -307,5 +309,27 @@ impl Drop for Lease {
         if clean && !open.marked.load(Ordering::Relaxed) {
             self.database.give_back(open);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Open;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_kept_statement_is_not_compiled_again_for_another_value() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = Open::new(&folder.path().join("test.db"), &Default::default()).expect("a file");
+        let schema = "CREATE TABLE entry (kind TEXT, key TEXT); \
+            CREATE INDEX members ON entry (key) WHERE kind = 'member';";
+        open.connection.execute_batch(schema).expect("a schema");
+        let sql = "SELECT key FROM entry WHERE kind = ?1 AND key = ?2";
+        let mut statement = open.connection.prepare(sql).expect("a statement");
+        for kind in ["member", "role", "member"] {
+            let mut rows = statement.query([kind, "k"]).expect("rows");
+            assert!(rows.next().expect("a step").is_none());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }
