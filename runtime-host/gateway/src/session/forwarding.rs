@@ -139,11 +139,14 @@ impl Sessions {
             }
             return;
         }
-        if let (ForwardClass::Offer | ForwardClass::Reply, [receiver]) = (class, &receivers[..]) {
+        // A direct message comes from any connection of its sender, which need not be the one that signals.
+        let is_signalling = matches!(class, ForwardClass::Offer | ForwardClass::Reply);
+        if let (true, [receiver]) = (is_signalling, &receivers[..]) {
             self.remember_peer(slot, user_id.into(), *receiver);
         }
         for to in receivers {
-            self.send_direct(to, frame.clone(), (from.clone(), own));
+            let peer = is_signalling.then(|| (from.clone(), own));
+            self.send_direct(to, frame.clone(), peer);
         }
     }
 
@@ -164,18 +167,25 @@ impl Sessions {
         self.check_charge(slot, "new targets", taken, scan)
     }
 
-    fn send_direct(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
+    fn send_direct(&mut self, to: ConnRef, frame: Bytes, peer: Option<(Arc<str>, ConnRef)>) {
         if to.shard == self.sockets.shard() {
-            self.receive_direct(to, frame, from);
+            self.receive_direct(to, frame, peer);
         } else {
-            self.shards[usize::from(to.shard)].send_content(Message::Direct { to, frame, from });
+            self.shards[usize::from(to.shard)].send_content(Message::Direct { to, frame, peer });
         }
     }
 
-    /// Sends a frame to one connection of this shard.
-    pub(crate) fn receive_direct(&mut self, to: ConnRef, frame: Bytes, from: (Arc<str>, ConnRef)) {
+    /// Sends a frame to one connection of this shard; `peer` is the sender if the frame is signalling.
+    pub(crate) fn receive_direct(
+        &mut self,
+        to: ConnRef,
+        frame: Bytes,
+        peer: Option<(Arc<str>, ConnRef)>,
+    ) {
         if let Some(slot) = self.sockets.resolve(to) {
-            self.remember_peer(slot, from.0, from.1);
+            if let Some((user_id, conn)) = peer {
+                self.remember_peer(slot, user_id, conn);
+            }
             self.sockets.push(slot, frame, 0);
         }
     }

@@ -99,7 +99,7 @@ mod tests {
         let direct = |to| Message::Direct {
             to,
             frame: Bytes::new(),
-            from: ("sender".into(), kept),
+            peer: None,
         };
         (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));
         handle.send_content(direct(missed));

@@ -26,8 +26,8 @@ pub(crate) enum Message {
         to: ConnRef,
         /// The frame.
         frame: Bytes,
-        /// The sender and its connection, for the answers of signalling.
-        from: (Arc<str>, ConnRef),
+        /// The sender and its connection if this is signalling: the receiver's answers go there.
+        peer: Option<(Arc<str>, ConnRef)>,
     },
     /// A frame for the joined connections of a room.
     Room {

@@ -3,6 +3,7 @@
 mod client;
 mod deciding;
 mod fixture;
+mod forwarding;
 mod identify;
 mod publishing;
 mod sockets;
