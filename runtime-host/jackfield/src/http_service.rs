@@ -210,7 +210,8 @@ impl HttpService {
         }
     }
 
-    /// Ready; degraded, if changes of the directory do not arrive (members stay, guarded joins wait); or not to receive new connections.
+    /// Ready; degraded, if changes of the directory do not arrive (connections stay, joins of guarded servers are
+    /// refused); or not to receive new connections.
     fn readiness(&self) -> Response<Body> {
         let open = self.hub.connections();
         if self.hub.is_draining() {

@@ -58,7 +58,7 @@ impl Follower {
             }
             Err(error) if was_following || self.after.is_none() => {
                 self.hub.metrics.edge_up.set(0);
-                tracing::warn!(%error, "the directory's changes cannot be followed; members stay, guarded joins wait");
+                tracing::warn!(%error, "the directory's changes cannot be followed; connections stay, joins of guarded servers are refused");
             }
             _ => {}
         }

@@ -47,10 +47,10 @@ impl DirectoryWorker {
         }
     }
 
-    /// Answers questions and follows changes until the hub is gone. Runs on the caller's runtime.
+    /// Answers questions and follows changes until the caller's runtime ends.
     pub async fn run(mut self, hub: Arc<Hub>) {
         let follower = Follower::new(self.fetcher.clone(), hub.clone(), self.wake.clone());
-        let follower = tokio::spawn(follower.run());
+        tokio::spawn(follower.run());
         let requests = Arc::new(Semaphore::new(EDGE_REQUESTS_MAX));
         while let Some((ticket, question)) = self.questions.recv().await {
             if let Question::Server(server_id) = &question
@@ -78,7 +78,6 @@ impl DirectoryWorker {
                 drop(permit);
             });
         }
-        follower.abort();
     }
 
     /// Adds a ticket to those that wait for a server; whether it is the first.
