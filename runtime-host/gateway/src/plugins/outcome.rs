@@ -40,7 +40,7 @@ impl Sessions {
                     code::PLUGIN_REFUSED
                 };
                 let message: String = message.chars().take(REASON_CHARS_MAX).collect();
-                let reason = Reason::new(code, &message);
+                let reason = Reason::new(code, message);
                 self.refuse_pending(slot, &Wait::Plugins(held), request_id, reason);
             }
             Outcome::Failed => {

@@ -10,7 +10,7 @@ use crate::{
 use envelope::{reply::code, verdict::Identify};
 use identifiers::UserId;
 use identity::Mode;
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// An identity that a client claims.
 #[derive(Debug)]
@@ -29,15 +29,6 @@ enum Proof {
     Key(String),
 }
 
-/// Why an identity is refused: the code and the text.
-struct Refused(&'static str, String);
-
-impl Refused {
-    fn unproven(message: impl Into<String>) -> Self {
-        Self(code::IDENTITY_PROOF_REQUIRED, message.into())
-    }
-}
-
 impl Sessions {
     /// The `identify` envelope: verifies the offered proof, then asks the directory about the user.
     pub(super) fn identify(&mut self, slot: u32, identify: Identify, request_id: Option<&str>) {
@@ -53,7 +44,7 @@ impl Sessions {
                     Ok(())
                 }
             },
-            Err(refused) => Err(refused),
+            Err(reason) => Err(reason),
         };
         self.answer_identify(slot, outcome, request_id);
     }
@@ -91,11 +82,11 @@ impl Sessions {
     fn answer_identify(
         &mut self,
         slot: u32,
-        outcome: Result<(), Refused>,
+        outcome: Result<(), Reason<'_>>,
         request_id: Option<&str>,
     ) {
-        if let Err(Refused(code, message)) = outcome {
-            self.refuse_identify(slot, request_id, Reason::new(code, &message));
+        if let Err(reason) = outcome {
+            self.refuse_identify(slot, request_id, reason);
         }
     }
 
@@ -106,7 +97,7 @@ impl Sessions {
         claim: Claim,
         view: &Arc<UserView>,
         request_id: Option<&str>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Reason<'static>> {
         let mode = self.hub.config.identity.mode;
         let verified = match &claim.proof {
             Some(Proof::Token) => true,
@@ -116,19 +107,19 @@ impl Sessions {
         if mode != Mode::Open && view.proof_required && !verified {
             let message =
                 "this oderId is protected: identify with a token, or with its key and proof";
-            return Err(Refused::unproven(message));
+            return Err(unproven(message));
         }
         // Before a key is bound: a first binding claims a name, it does not prove one.
         if mode == Mode::Required && !verified {
             let message = "this server asks for proof: identify with a token, or with a bound key";
-            return Err(Refused::unproven(message));
+            return Err(unproven(message));
         }
         let Some(key) = key_to_bind(&claim.identify, view) else {
             return self.sign_in(slot, claim, verified, view.clone());
         };
         if claim.proof.is_none() {
             let message = "lock: needs the proof of the key that is to be bound";
-            return Err(Refused::unproven(message));
+            return Err(unproven(message));
         }
         let question = Question::BindKey {
             user_id: claim.user_id.clone(),
@@ -147,7 +138,7 @@ impl Sessions {
         claim: Claim,
         verified: bool,
         view: Arc<UserView>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Reason<'static>> {
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session_mut(slot) else {
             return Ok(());
@@ -166,7 +157,7 @@ impl Sessions {
                     let most = self.hub.config.socket.connections_per_identity_max;
                     let message =
                         format!("this oderId has {most} connections, and no more are allowed");
-                    return Err(Refused(code::LIMIT_REACHED, message));
+                    return Err(Reason::new(code::LIMIT_REACHED, message));
                 }
             }
         }
@@ -205,8 +196,13 @@ impl Claim {
     }
 }
 
+/// The reason of a refusal because of a proof that is missing or wrong.
+fn unproven(message: impl Into<Cow<'static, str>>) -> Reason<'static> {
+    Reason::new(code::IDENTITY_PROOF_REQUIRED, message)
+}
+
 /// The identity that an `identify` claims, its proof verified.
-fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, Refused> {
+fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, Reason<'static>> {
     let proof = if let Some(token) = &identify.token {
         let user_id = verify_token(hub, token, identify.user_id.as_deref())?;
         identify.user_id = Some(user_id);
@@ -226,10 +222,8 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
         (None, None) => uuid::Uuid::new_v4().to_string().into(),
     };
     if current.is_some_and(|current| *current != user_id) && !session.memberships.is_empty() {
-        return Err(Refused(
-            code::IDENTITY_FIXED,
-            "oderId cannot change while a server is joined or viewed; leave them first".into(),
-        ));
+        let message = "oderId cannot change while a server is joined or viewed; leave them first";
+        return Err(Reason::new(code::IDENTITY_FIXED, message));
     }
     Ok(Claim {
         identify,
@@ -239,13 +233,13 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
 }
 
 /// Verifies a token; returns its subject, which is the claimed user if one is claimed.
-fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String, Refused> {
+fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String, Reason<'static>> {
     let claims = hub
         .verify(token)
-        .map_err(|error| Refused::unproven(format!("token: {error} ({})", error.code())))?;
+        .map_err(|error| unproven(format!("token: {error} ({})", error.code())))?;
     let subject = claims.user_id.as_str();
     if claimed.is_some_and(|claimed| claimed != subject) {
-        return Err(Refused::unproven("token: its subject is not the oderId"));
+        return Err(unproven("token: its subject is not the oderId"));
     }
     Ok(subject.to_owned())
 }
@@ -257,9 +251,9 @@ fn verify_key(
     key: &str,
     proof: &str,
     user_id: &str,
-) -> Result<(), Refused> {
-    let user_id =
-        UserId::new(user_id).map_err(|error| Refused(code::INVALID_FIELD, error.to_string()))?;
+) -> Result<(), Reason<'static>> {
+    let user_id = UserId::new(user_id)
+        .map_err(|error| Reason::new(code::INVALID_FIELD, error.to_string()))?;
     let message = identity::proof::message(
         &hub.origin(),
         &user_id,
@@ -267,7 +261,7 @@ fn verify_key(
         session.server_time_ms,
     );
     identity::proof::verify(key, proof, &message)
-        .map_err(|error| Refused::unproven(format!("proof: {error}")))?;
+        .map_err(|error| unproven(format!("proof: {error}")))?;
     Ok(())
 }
 

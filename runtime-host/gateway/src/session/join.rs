@@ -12,9 +12,6 @@ use crate::{
 use envelope::{reply::code, verdict::Access};
 use std::sync::Arc;
 
-/// Why a server is refused without a question to the directory: the code and the text.
-struct Denied(&'static str, String);
-
 pub(super) const NOT_FOUND: &str = "NOT_FOUND";
 pub(super) const BANNED: &str = "BANNED";
 pub(super) const BANNED_MESSAGE: &str = "you are banned from this server";
@@ -54,7 +51,7 @@ impl Sessions {
             return;
         };
         let server_id = access.server_id.as_str();
-        let denied = check_user(user, view);
+        let denied = check_user(&user.profile.user_id, view);
         if denied.is_ok()
             && let Some(membership) = session.membership(server_id)
             && (membership.joined || view_only)
@@ -63,8 +60,7 @@ impl Sessions {
             return self.resend_roster(slot, &room, &access);
         }
         let denied = denied.and_then(|()| self.check_entry(session, user, view, view_only));
-        if let Err(Denied(code, message)) = denied {
-            let reason = Reason::new(code, &message);
+        if let Err(reason) = denied {
             return self.deny(slot, server_id, request_id, reason);
         }
         if !view.guarded {
@@ -98,24 +94,23 @@ impl Sessions {
         if !answer.allowed {
             let reason = Reason {
                 code: &answer.code,
-                message: &answer.reason,
+                message: answer.reason.as_str().into(),
                 retry_after_ms: answer.retry_after_ms,
             };
             return self.deny(slot, server_id, request_id, reason);
         }
         // The view may have changed while the directory decided; a ban since then holds.
-        match self.hub.directory.known_server(server_id) {
-            Some(view) if !view.gone && !view.bans.contains(&*question.user_id) => {
-                self.enter_room(slot, &view, access, question.view_only)
+        let entered = match self.hub.directory.known_server(server_id) {
+            Some(view) => check_user(&question.user_id, &view).map(|()| view),
+            None => {
+                let message = "the server has just changed; try again";
+                let code = code::EDGE_UNAVAILABLE;
+                Err(Reason::retry(code, message, DIRECTORY_RETRY_MS))
             }
-            _ => {
-                let reason = Reason {
-                    code: NOT_FOUND,
-                    message: "the server has just changed; try again",
-                    retry_after_ms: Some(DIRECTORY_RETRY_MS),
-                };
-                self.deny(slot, server_id, request_id, reason);
-            }
+        };
+        match entered {
+            Ok(view) => self.enter_room(slot, &view, access, question.view_only),
+            Err(reason) => self.deny(slot, server_id, request_id, reason),
         }
     }
 
@@ -126,7 +121,7 @@ impl Sessions {
         user: &User,
         view: &ServerView,
         view_only: bool,
-    ) -> Result<(), Denied> {
+    ) -> Result<(), Reason<'static>> {
         let socket = &self.hub.config.socket;
         let (most, what) = if view_only {
             (socket.viewed_servers_max, "viewed")
@@ -136,13 +131,13 @@ impl Sessions {
         if session.count(!view_only) >= most {
             let message =
                 format!("this connection has {most} {what} servers, and no more are allowed");
-            return Err(Denied(code::LIMIT_REACHED, message));
+            return Err(Reason::new(code::LIMIT_REACHED, message));
         }
         if !view_only && user.plugins.is_some() {
             let mut required = view.required.iter();
             if let Some(missing) = required.find(|plugin_id| !user.has_plugin(plugin_id)) {
                 let message = format!("this server requires the plugin '{missing}'");
-                return Err(Denied("PLUGIN_REQUIRED", message));
+                return Err(Reason::new("PLUGIN_REQUIRED", message));
             }
         }
         Ok(())
@@ -150,12 +145,12 @@ impl Sessions {
 }
 
 /// Checks that the server exists and the user is not banned from it.
-fn check_user(user: &User, view: &ServerView) -> Result<(), Denied> {
+fn check_user(user_id: &str, view: &ServerView) -> Result<(), Reason<'static>> {
     if view.gone {
-        return Err(Denied(NOT_FOUND, "there is no such server".into()));
+        return Err(Reason::new(NOT_FOUND, "there is no such server"));
     }
-    if view.bans.contains(&*user.profile.user_id) {
-        return Err(Denied(BANNED, BANNED_MESSAGE.into()));
+    if view.bans.contains(user_id) {
+        return Err(Reason::new(BANNED, BANNED_MESSAGE));
     }
     Ok(())
 }

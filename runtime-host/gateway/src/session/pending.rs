@@ -281,15 +281,12 @@ impl Sessions {
                 let message = format!(
                     "a component did not decide within {limit_ms} ms; nothing was sent, try again"
                 );
-                let reason = Reason::new(code::INTERNAL, &message);
+                let reason = Reason::new(code::INTERNAL, message);
                 self.refuse_pending(slot, on, request_id, reason);
             }
             _ => {
-                let reason = Reason {
-                    code: code::EDGE_UNAVAILABLE,
-                    message: "the directory does not answer; try again",
-                    retry_after_ms: Some(DIRECTORY_RETRY_MS),
-                };
+                let message = "the directory does not answer; try again";
+                let reason = Reason::retry(code::EDGE_UNAVAILABLE, message, DIRECTORY_RETRY_MS);
                 self.refuse_pending(slot, on, request_id, reason);
             }
         }
@@ -298,11 +295,7 @@ impl Sessions {
     /// Refuses an envelope about which plugins did not decide.
     pub(crate) fn postpone(&mut self, slot: u32, on: &Wait, request_id: Option<&str>, why: &str) {
         let message = format!("{why}; nothing was sent, try again");
-        let reason = Reason {
-            code: code::PLUGIN_UNAVAILABLE,
-            message: &message,
-            retry_after_ms: Some(RETRY_AFTER_MS),
-        };
+        let reason = Reason::retry(code::PLUGIN_UNAVAILABLE, message, RETRY_AFTER_MS);
         self.refuse_pending(slot, on, request_id, reason);
     }
 }

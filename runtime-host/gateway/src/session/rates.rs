@@ -1,12 +1,12 @@
 //! How much a connection may send: token buckets, and strikes for what is over them.
 
-use crate::{frame::close, metrics::Metrics, rate::Bucket, session::Sessions};
-use envelope::{
-    Scan,
-    catalogue::RateClass,
-    reply::{self, code},
-    verdict::Refusal,
+use crate::{
+    frame::close,
+    metrics::Metrics,
+    rate::Bucket,
+    session::{Sessions, refusals::Reason},
 };
+use envelope::{Scan, catalogue::RateClass, reply::code};
 use limits::rate::{Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
 
 /// The rates of one connection, as configured.
@@ -213,15 +213,9 @@ impl Sessions {
             Strike::Answered => {
                 let message =
                     format!("over the rate of '{what}'; see connected.protocol.limits.rates");
-                let reply = reply::error(
-                    code::RATE_LIMITED,
-                    &message,
-                    about.type_name().as_deref(),
-                    about.request_id().as_deref(),
-                    Some(u64::from(wait_ms.max(1))),
-                );
-                let code = code::RATE_LIMITED.into();
-                self.refuse(slot, &Refusal { code, reply });
+                let wait_ms = u64::from(wait_ms.max(1));
+                let reason = Reason::retry(code::RATE_LIMITED, message, wait_ms);
+                self.refuse_scanned(slot, about, reason);
             }
         }
         false

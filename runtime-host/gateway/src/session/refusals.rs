@@ -13,25 +13,38 @@ use envelope::{
     reply::{self, EventNames, code},
     verdict::Refusal,
 };
+use std::borrow::Cow;
 
 /// A reason for which an envelope is refused.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reason<'a> {
     /// For programs.
     pub code: &'a str,
     /// For users.
-    pub message: &'a str,
+    pub message: Cow<'a, str>,
     /// Milliseconds until the same envelope may succeed.
     pub retry_after_ms: Option<u64>,
 }
 
 impl<'a> Reason<'a> {
     /// A reason that does not pass by itself.
-    pub(crate) fn new(code: &'a str, message: &'a str) -> Self {
+    pub(crate) fn new(code: &'a str, message: impl Into<Cow<'a, str>>) -> Self {
         Self {
             code,
-            message,
+            message: message.into(),
             retry_after_ms: None,
+        }
+    }
+
+    /// A reason that may have passed after `retry_after_ms`.
+    pub(crate) fn retry(
+        code: &'a str,
+        message: impl Into<Cow<'a, str>>,
+        retry_after_ms: u64,
+    ) -> Self {
+        Self {
+            retry_after_ms: Some(retry_after_ms),
+            ..Self::new(code, message)
         }
     }
 
@@ -44,7 +57,7 @@ impl<'a> Reason<'a> {
         } = self;
         Refusal {
             code: code.to_owned(),
-            reply: reply::error(code, message, kind, request_id, retry_after_ms),
+            reply: reply::error(code, &message, kind, request_id, retry_after_ms),
         }
     }
 }
@@ -99,7 +112,7 @@ impl Sessions {
             message,
             retry_after_ms,
         } = reason;
-        let denied = reply::access_denied(server_id, code, message, request_id, retry_after_ms);
+        let denied = reply::access_denied(server_id, code, &message, request_id, retry_after_ms);
         self.sockets.reply(slot, &denied);
     }
 
@@ -136,7 +149,7 @@ impl Sessions {
                     };
                     let refusal = reply::postpone_event(
                         reason.code,
-                        reason.message,
+                        &reason.message,
                         &names,
                         reason.retry_after_ms,
                     );

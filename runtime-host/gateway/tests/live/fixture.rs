@@ -43,6 +43,14 @@ struct Directory {
     changes: Vec<Value>,
     /// The keys that were bound to users; the feed does not tell of them.
     keys: HashMap<String, Value>,
+    joins: Arc<Joins>,
+}
+
+/// Questions about joins: all of them are allowed as soon as the test says so.
+#[derive(Debug, Default)]
+struct Joins {
+    asked: Notify,
+    allowed: Notify,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,6 +62,14 @@ impl Transport for FakeDirectory {
         let path = request.uri().path();
         if path.ends_with(UNANSWERED) {
             return Box::pin(std::future::pending());
+        }
+        if path.ends_with("/join") {
+            let joins = directory.joins.clone();
+            return Box::pin(async move {
+                joins.asked.notify_one();
+                joins.allowed.notified().await;
+                Ok(Response::new(Bytes::from(r#"{"allowed":true}"#)))
+            });
         }
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
@@ -353,14 +369,36 @@ impl Fixture {
             .expect("an object")
             .extend(further.as_object().expect("an object").clone());
         row["requirements"] = complete(&row["requirements"]);
+        self.change(Some(row));
+    }
+
+    /// Deletes the server in the directory.
+    pub(crate) fn delete(&self) {
+        self.change(None);
+    }
+
+    fn change(&self, row: Option<Value>) {
         let mut directory = self.directory.0.lock();
-        directory.servers.insert(SERVER.into(), row);
+        directory.servers.insert(SERVER.into(), row.into());
         let seq = directory.changes.len() + 1;
         directory
             .changes
             .push(json!({"seq": seq, "kind": "server", "id": SERVER}));
         drop(directory);
         self.wake.notify_one();
+    }
+
+    /// Waits until the directory is asked about a join.
+    pub(crate) fn join_asked(&self) {
+        let joins = self.directory.0.lock().joins.clone();
+        let asked = async { tokio::time::timeout(PATIENCE, joins.asked.notified()).await };
+        let asked = self.runtime.block_on(asked);
+        asked.expect("a question about a join");
+    }
+
+    /// Lets the directory allow the join that it was asked about.
+    pub(crate) fn allow_join(&self) {
+        self.directory.0.lock().joins.allowed.notify_one();
     }
 
     /// The value of a counter or gauge.

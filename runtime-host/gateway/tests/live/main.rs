@@ -5,6 +5,7 @@ mod deciding;
 mod fixture;
 mod forwarding;
 mod identify;
+mod joining;
 mod publishing;
 mod sockets;
 mod validating;

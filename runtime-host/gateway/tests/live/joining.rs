@@ -1,0 +1,47 @@
+//! Joins that the directory decides.
+
+use crate::fixture::{Fixture, SERVER};
+use serde_json::json;
+
+/// Asks to join a guarded server, changes the server by `change`, which a witness in it notices by an envelope of type
+/// `notice`, and then lets the directory allow the join. Returns the refusal.
+fn refused_after(change: impl FnOnce(&Fixture), notice: &str) -> serde_json::Value {
+    let fixture = Fixture::start(1, None);
+    let mut witness = fixture.join("witness");
+    let plugin = |id| json!([{"pluginId": id, "status": "optional"}]);
+    let guarded = json!({"private": true, "requirements": plugin("example.guarded")});
+    fixture.revise(2, &[], guarded);
+    witness.expect("plugin_requirements");
+    let mut bob = fixture.connect();
+    bob.send(json!({"type": "identify", "oderId": "bob", "displayName": "Bob"}));
+    bob.send(json!({"type": "join_server", "serverId": SERVER, "requestId": "r1"}));
+    fixture.join_asked();
+    change(&fixture);
+    witness.expect(notice);
+    fixture.allow_join();
+    bob.expect("access_denied")
+}
+
+#[test]
+fn a_ban_holds_that_came_while_the_directory_decided() {
+    let ban = |fixture: &Fixture| {
+        let banned = json!({"private": true, "bans": ["bob"]});
+        fixture.revise(3, &[], banned);
+    };
+    let refusal = refused_after(ban, "plugin_requirements");
+    assert_eq!(
+        (&refusal["code"], &refusal["requestId"]),
+        (&json!("BANNED"), &json!("r1"))
+    );
+    assert!(refusal["retryAfterMs"].is_null(), "a retry is of no use");
+}
+
+#[test]
+fn a_join_may_be_tried_again_if_the_server_changed_while_the_directory_decided() {
+    let refusal = refused_after(Fixture::delete, "access_denied");
+    assert_eq!(
+        (&refusal["code"], &refusal["requestId"]),
+        (&json!("EDGE_UNAVAILABLE"), &json!("r1"))
+    );
+    assert!(refusal["retryAfterMs"].is_u64());
+}
