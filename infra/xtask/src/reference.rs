@@ -75,7 +75,7 @@ pub(crate) fn errors(source: &str, frames: &str) -> Result<String> {
     let mut out = String::from(
         "# Refusals over the socket\n\n<!-- Generated from components/core/envelope by `cargo xtask gen`; do not edit. -->\n\n\
          A refused envelope costs nothing but itself: the connection stays open. `error` and `plugin_error` carry one of these codes,\n\
-         a `message` that names the member and the limit, and the envelope's `requestId`. Checks run in this order and the first failure\n\
+         a `message` that names the member and the limit, and the envelope's `requestId`. The checks have a fixed order and the first failure\n\
          decides. An operator's own components may add codes. Failed joins and views are told by `access_denied`.\n\n\
          | code | when |\n|---|---|\n",
     );

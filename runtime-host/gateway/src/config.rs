@@ -1,6 +1,7 @@
 //! The configuration of the gateway. Defaults are the constants of `limits`; units are in the names.
 
 use crate::session::rates::RateLimits;
+use envelope::catalogue::RateClass;
 use identity::Mode;
 use ipnet::IpNet;
 use limits::{
@@ -45,7 +46,7 @@ pub struct Socket {
     pub message_bytes_max: usize,
     /// Bytes that may wait for one slow connection.
     pub queue_bytes_max: usize,
-    /// Age of the oldest waiting byte at which a connection counts as slow.
+    /// Time in which a full socket takes no byte, after which its connection counts as slow.
     pub write_stall_max_ms: u64,
     /// Time for which a server's messages may wait to be written together with later ones: saves work in busy servers,
     /// and delays messages.
@@ -178,7 +179,7 @@ pub struct Rates {
     pub bytes_per_second: u32,
     /// Identities addressed for the first time, per minute.
     pub new_targets_per_minute: u32,
-    /// Refusals by rate in ten seconds before the connection closes with 4008.
+    /// Strikes, each less than ten seconds after the one before; one more closes the connection with 4008.
     pub strikes_max: u32,
 }
 
@@ -229,9 +230,9 @@ impl Default for Rates {
 }
 
 impl Rates {
-    /// The rates in the order of [`envelope::catalogue::RateClass::ALL`].
+    /// The rates in the order of [`RateClass::ALL`].
     #[must_use]
-    pub fn by_class(&self) -> [Rate; 7] {
+    pub fn by_class(&self) -> [Rate; RateClass::COUNT] {
         [
             self.all,
             self.typing,

@@ -6,9 +6,9 @@
 //! threads, the shards, own the sockets in readiness loops. Requests to the directory run on the caller's async runtime
 //! (see [`directory`]).
 //!
-//! A shard has three parts, each of which knows only those after it: the loop with its inbox and the reading of bytes
-//! (`shard`), the sessions with their envelopes (`session`), the sockets with their queues and deadlines
-//! (`shard::sockets`). Shards share the `hub` and the rooms (`room`).
+//! A shard has three parts: the loop with its inbox and the reading of bytes (`shard`), the sessions with their envelopes
+//! (`session`), the sockets with their queues and deadlines (`shard::sockets`). The sockets own the connections with
+//! their sessions but never act on an envelope; the sessions act through the sockets. Shards share the `hub` and the rooms (`room`).
 #![forbid(unsafe_code)]
 
 mod advertised;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use std::borrow::Cow;
 
-/// Codes of refusals, in the order of the checks (`docs/concepts/envelopes.md`, "The order of checks").
+/// Codes of refusals.
 pub mod code {
     /// The bytes are not an envelope.
     pub const BAD_JSON: &str = "BAD_JSON";
@@ -52,7 +52,7 @@ pub mod code {
     /// A plugin that decides about such envelopes did not answer in time; nothing was sent, a retry may succeed.
     pub const PLUGIN_UNAVAILABLE: &str = "PLUGIN_UNAVAILABLE";
 
-    /// All of them, in this order.
+    /// All of them.
     pub const ALL: &[&str] = &[
         BAD_JSON,
         UNKNOWN_TYPE,

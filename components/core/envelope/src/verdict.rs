@@ -136,11 +136,12 @@ pub enum Effect {
 pub enum ForwardClass {
     /// A call offer: to the newest connection that shares a server with the sender.
     Offer,
-    /// Answers and ICE candidates: back to the connection that the offer came from.
+    /// Answers and ICE candidates: back to the connection that the partner's last signalling came from.
     Reply,
-    /// Direct messages and calls: to any identity, within rates and block lists.
+    /// Direct messages and calls: to any identity, within rates and block lists; where the host is configured so, only
+    /// with a shared server or earlier contact.
     Direct,
-    /// Icon transfers: need a shared server.
+    /// Icon transfers: need a shared server or earlier contact.
     Icon,
 }
 

@@ -30,11 +30,11 @@ pub const MESSAGES: Rate = Rate {
 };
 /// Plugins whose rates one server tracks at once; beyond it all its buckets are reset.
 pub const PLUGINS_PER_SERVER_MAX: usize = 1_000;
-/// Channel ids that one server remembers from passing messages, for `channels.list` of plugins.
+/// Channel ids that one server remembers from passing messages, for `channels.active` of plugins.
 pub const CHANNELS_REMEMBERED_MAX: usize = 100;
 /// Users in one roster page given to a plugin.
 pub const USERS_PER_PAGE_MAX: usize = 500;
-/// Servers in one page of a user's servers given to a plugin.
+/// Open servers in one answer to the plugin host.
 pub const SERVERS_PER_PAGE_MAX: usize = 1_000;
 /// Characters of a plugin's reason for a refusal; the rest is cut.
 pub const REASON_CHARS_MAX: usize = 256;

@@ -50,9 +50,9 @@ pub const DIRECT: Rate = Rate {
 pub const NEW_TARGETS_PER_MINUTE: u32 = 30;
 /// Forwarded and broadcast bytes of one connection, per second.
 pub const BYTES_PER_SECOND: usize = 2 * MIB;
-/// Rate refusals within [`STRIKE_WINDOW_MS`] before the connection closes with 4008.
+/// Strikes, each less than [`STRIKE_WINDOW_MS`] after the one before; one more closes the connection with 4008.
 pub const STRIKES_MAX: u32 = 3;
-/// Window in which rate refusals are counted.
+/// Time after which a strike is forgotten if no other one follows.
 pub const STRIKE_WINDOW_MS: u64 = 10_000;
 /// Refusals by rate closer together than this count as one: one burst is one strike.
 pub const STRIKE_INTERVAL_MS: u64 = 1_000;

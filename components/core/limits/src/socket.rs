@@ -24,7 +24,7 @@ pub const SILENCE_MAX_MS: u64 = 45_000;
 pub const TIMER_TICK_MS: u64 = 250;
 /// Bytes queued for one connection whose socket is full; above it the connection closes with 4013.
 pub const QUEUE_BYTES_MAX: usize = MIB;
-/// Age of the oldest waiting byte after which a connection counts as slow (close 4013).
+/// Time in which a full socket takes no byte, after which its connection counts as slow (close 4013).
 pub const WRITE_STALL_MAX_MS: u64 = 5_000;
 /// Time a server's messages wait to be written together with later ones. 0: they are written at the end of the turn.
 pub const LINGER_MS: u64 = 0;
@@ -69,7 +69,8 @@ pub const DESCRIPTORS_RESERVED: usize = 256;
 pub const JOINED_SERVERS_MAX: usize = 256;
 /// Servers one connection may be viewing.
 pub const VIEWED_SERVERS_MAX: usize = 256;
-/// `Retry-After` of a handshake that is refused because the connection cap is reached.
+/// Least `Retry-After` of a handshake that is not admitted. Up to as much is added at random, so that refused clients do
+/// not return all at once.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 /// Time for sockets and requests to finish after SIGTERM.
 pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
@@ -79,7 +80,7 @@ pub const RECONNECT_SPREAD_MS: u64 = 10_000;
 pub const SHARD_INBOX_MAX: usize = 65_536;
 /// Bytes read from one socket before the next one gets its turn.
 pub const READ_BYTES_PER_TURN: usize = 64 * KIB;
-/// Open requests to the edge (joins, snapshots, identities) per shard.
+/// Questions to the edge (joins, snapshots, identities) that wait in a gateway, from all its shards together.
 pub const EDGE_QUESTIONS_MAX: usize = 4_096;
 /// Users that one connection may address again without a token for a first contact; the oldest are forgotten.
 pub const TARGETS_REMEMBERED_MAX: usize = 256;

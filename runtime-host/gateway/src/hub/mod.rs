@@ -1,7 +1,8 @@
 //! What all shards share: admission of connections, connected users, rooms, the clients of directory and plugins, and
 //! counters.
 //!
-//! No lock is held while another one is taken, except a room's state around the inboxes of shards.
+//! Locks are taken in the order: registry of rooms, state of a room, inbox of a shard. Apart from these, no lock is held
+//! while another one is taken.
 
 pub(crate) mod admission;
 mod relations;

@@ -169,7 +169,7 @@ impl Users {
         list
     }
 
-    /// The connections that get an envelope from `from`, which is in the rooms `from_rooms`, to `to`. None if the
+    /// The connections that get an envelope from `from`, which is in the rooms `from_rooms`, to `to`. Empty if the
     /// forwarding rule does not allow it or `to` is not connected. `peer` is the connection through which `to` took
     /// part in signalling last.
     pub(crate) fn route(

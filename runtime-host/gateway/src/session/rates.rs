@@ -13,7 +13,7 @@ use limits::rate::{Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSW
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimits {
     /// Messages, by class.
-    pub classes: [Rate; 7],
+    pub classes: [Rate; RateClass::COUNT],
     /// KiB that may be sent on.
     pub volume: Rate,
     /// Users that may be addressed for the first time.
@@ -34,7 +34,7 @@ pub(crate) struct SessionRates {
 #[derive(Debug)]
 struct Used {
     /// By class; the first one is not used.
-    classes: [Bucket; 7],
+    classes: [Bucket; RateClass::COUNT],
     volume: Bucket,
     new_targets: Bucket,
     strikes: u32,
@@ -233,7 +233,7 @@ mod tests {
         burst: 2,
     };
     const LIMITS: RateLimits = RateLimits {
-        classes: [RATE; 7],
+        classes: [RATE; RateClass::COUNT],
         volume: RATE,
         new_targets: RATE,
         keepalive_ms: 1_000,

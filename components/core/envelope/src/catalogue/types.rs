@@ -79,8 +79,10 @@ pub enum RateClass {
 }
 
 impl RateClass {
+    /// The number of classes.
+    pub const COUNT: usize = 7;
     /// All classes; the position is the bucket's index.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Other,
         Self::Typing,
         Self::Chat,

@@ -1,5 +1,5 @@
 //! The sockets of a shard: connections, their queues and deadlines, and the frames that wait for the members of rooms.
-//! It knows frames but no envelopes.
+//! They own the connections with their sessions but never act on an envelope; the sessions act through [`Sockets`].
 //!
 //! A connection that ends here (it is too slow, its deadline has passed, its socket failed) is entered in a list, from
 //! which the [sessions](crate::session) take it out of its rooms.
