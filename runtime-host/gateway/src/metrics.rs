@@ -1,6 +1,9 @@
 //! Counters and gauges in the Prometheus format. Users and servers are never labels.
 
-use envelope::catalogue::{CATALOGUE, EnvelopeType};
+use envelope::{
+    catalogue::{CATALOGUE, EnvelopeType},
+    reply,
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -188,36 +191,6 @@ impl Metrics {
 /// A code as a label. Codes of filters are free text and become `other`, so that the set of labels is bounded.
 #[must_use]
 pub(crate) fn code_label(code: &str) -> Cow<'static, str> {
-    use envelope::reply::code as known;
-    const KNOWN: &[&str] = &[
-        known::BAD_JSON,
-        known::UNKNOWN_TYPE,
-        known::INVALID_FIELD,
-        known::NOT_IDENTIFIED,
-        known::NOT_A_MEMBER,
-        known::INVALID_PLUGIN_ID,
-        known::INVALID_EVENT_NAME,
-        known::EVENT_NOT_REGISTERED,
-        known::DIRECTION_NOT_ALLOWED,
-        known::PLUGIN_BLOCKED,
-        known::CAPABILITY_DENIED,
-        known::PAYLOAD_TOO_LARGE,
-        known::SCHEMA_VIOLATION,
-        known::RATE_LIMITED,
-        known::INTERNAL,
-        known::NOT_REACHABLE,
-        known::IDENTITY_PROOF_REQUIRED,
-        known::IDENTITY_FIXED,
-        known::LIMIT_REACHED,
-        known::EDGE_UNAVAILABLE,
-        known::PLUGIN_REFUSED,
-        known::PLUGIN_UNAVAILABLE,
-    ];
-    Cow::Borrowed(
-        KNOWN
-            .iter()
-            .find(|known| **known == code)
-            .copied()
-            .unwrap_or("other"),
-    )
+    let known = reply::code::ALL.iter().find(|known| **known == code);
+    Cow::Borrowed(known.copied().unwrap_or("other"))
 }

@@ -9,7 +9,10 @@ use crate::{
 use envelope::Validator;
 use limits::{
     rest::IN_FLIGHT_MAX,
-    socket::{BACKLOG, DESCRIPTORS_RESERVED, HALF_OPEN_MAX},
+    socket::{
+        ACCEPT_ERROR_PAUSE_MS, ACCEPT_PAUSE_MAX_MS, ACCEPTOR_WAKE_TIMEOUT_MS, BACKLOG,
+        DESCRIPTORS_RESERVED, HALF_OPEN_MAX,
+    },
 };
 use mio::{Poll, Waker, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -110,7 +113,8 @@ impl Gateway {
     pub fn drain(mut self) {
         self.hub.drain();
         // The acceptor waits in `accept`; one last connection lets it see the flag.
-        let _ = std::net::TcpStream::connect_timeout(&self.address, Duration::from_millis(200));
+        let timeout = Duration::from_millis(ACCEPTOR_WAKE_TIMEOUT_MS);
+        let _ = std::net::TcpStream::connect_timeout(&self.address, timeout);
         for shard in self.shards.drain(..) {
             match shard.join() {
                 Ok(Ok(())) => {}
@@ -132,9 +136,6 @@ impl Gateway {
         self.shards.iter().all(|shard| !shard.is_finished())
     }
 }
-
-/// Longest sleep of the acceptor, so that it notices the end of the process soon.
-const ACCEPT_PAUSE_MAX_MS: u64 = 50;
 
 /// Accepts connections and deals them out to the shards in turn.
 fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
@@ -166,8 +167,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
-                // Out of descriptors: the pause gives connections time to end.
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(ACCEPT_ERROR_PAUSE_MS));
             }
         }
     }

@@ -51,6 +51,8 @@ pub const KNOWN_USERS_MAX: usize = 1_000_000;
 pub const EDGE_TIMEOUT_MS: u64 = 5_000;
 /// Time a connection is paused for an answer of the edge: its question may wait behind others that are not answered.
 pub const ANSWER_MAX_MS: u64 = 3 * EDGE_TIMEOUT_MS;
+/// Advised wait (`retryAfterMs`) after the edge did not answer a connection's question.
+pub const EDGE_RETRY_AFTER_MS: u64 = 2_000;
 /// Requests of one gateway to the edge at once; further questions wait in their queue.
 pub const EDGE_REQUESTS_MAX: usize = 64;
 /// Role grants of one server.

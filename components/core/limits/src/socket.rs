@@ -5,6 +5,8 @@ use crate::{KIB, MIB, rate::Rate};
 /// Largest assembled message; above it the connection closes with 1009. Clients send icons and message syncs in one
 /// frame.
 pub const MESSAGE_BYTES_MAX: usize = MIB;
+/// Smallest configurable [`MESSAGE_BYTES_MAX`]: a refusal fits.
+pub const MESSAGE_BYTES_MIN: usize = 1_024;
 /// Fragments of one message; more close the connection with 1009.
 pub const FRAGMENTS_MAX: usize = 1024;
 /// Request line and headers of a handshake or HTTP request; more is `431`.
@@ -47,6 +49,10 @@ pub const ACCEPTS: Rate = Rate {
     per_second: 2_000,
     burst: 2_000,
 };
+/// Longest pause of the acceptor at its rate, so that it notices the end of the process soon.
+pub const ACCEPT_PAUSE_MAX_MS: u64 = 50;
+/// Pause after a connection could not be accepted: descriptors are used up, and connections get time to end.
+pub const ACCEPT_ERROR_PAUSE_MS: u64 = 50;
 /// Handshakes of one address; more are answered 429 with `Retry-After`.
 pub const HANDSHAKES_PER_ADDRESS: Rate = Rate {
     per_second: 20,
@@ -74,10 +80,18 @@ pub const VIEWED_SERVERS_MAX: usize = 256;
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 /// Time for sockets and requests to finish after SIGTERM.
 pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
+/// Time for the connection that the gateway makes to itself at shutdown, by which the acceptor sees the end.
+pub const ACCEPTOR_WAKE_TIMEOUT_MS: u64 = 200;
 /// Range over which reconnects are spread at shutdown: advice in the close reason.
 pub const RECONNECT_SPREAD_MS: u64 = 10_000;
+/// Connections that a shard closes in one tick at shutdown.
+pub const DRAIN_BATCH_MAX: usize = 1_000;
 /// Messages from other shards and from the runtime queued for one shard.
 pub const SHARD_INBOX_MAX: usize = 65_536;
+/// Threads that own sockets where the configuration leaves their number to the host: one for each processor.
+pub const SHARDS_DEFAULT_MAX: usize = 8;
+/// Configurable threads that own sockets.
+pub const SHARDS_MAX: usize = 64;
 /// Bytes read from one socket before the next one gets its turn.
 pub const READ_BYTES_PER_TURN: usize = 64 * KIB;
 /// Questions to the edge (joins, snapshots, identities) that wait in a gateway, from all its shards together.

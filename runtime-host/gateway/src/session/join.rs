@@ -3,13 +3,10 @@
 
 use crate::{
     directory::{JoinAnswer, JoinQuestion, Question, state::ServerView},
-    session::{
-        Session, Sessions, User,
-        pending::{DIRECTORY_RETRY_MS, Wait},
-        refusals::Reason,
-    },
+    session::{Session, Sessions, User, pending::Wait, refusals::Reason},
 };
 use envelope::{reply::code, verdict::Access};
+use limits::directory::EDGE_RETRY_AFTER_MS;
 use std::sync::Arc;
 
 pub(super) const NOT_FOUND: &str = "NOT_FOUND";
@@ -105,7 +102,7 @@ impl Sessions {
             None => {
                 let message = "the server has just changed; try again";
                 let code = code::EDGE_UNAVAILABLE;
-                Err(Reason::retry(code, message, DIRECTORY_RETRY_MS))
+                Err(Reason::retry(code, message, EDGE_RETRY_AFTER_MS))
             }
         };
         match entered {

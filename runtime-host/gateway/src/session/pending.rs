@@ -24,11 +24,8 @@ use envelope::{
     reply::code,
     verdict::{Access, ValidatorError, Verdict},
 };
-use limits::dispatch::RETRY_AFTER_MS;
+use limits::{directory::EDGE_RETRY_AFTER_MS, dispatch::RETRY_AFTER_MS};
 use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
-
-/// Milliseconds after which a client should retry when the directory did not answer.
-pub(super) const DIRECTORY_RETRY_MS: u64 = 2_000;
 
 /// An envelope that waits.
 #[derive(Debug)]
@@ -286,7 +283,7 @@ impl Sessions {
             }
             _ => {
                 let message = "the directory does not answer; try again";
-                let reason = Reason::retry(code::EDGE_UNAVAILABLE, message, DIRECTORY_RETRY_MS);
+                let reason = Reason::retry(code::EDGE_UNAVAILABLE, message, EDGE_RETRY_AFTER_MS);
                 self.refuse_pending(slot, on, request_id, reason);
             }
         }

@@ -25,15 +25,14 @@ use crate::{
 };
 use envelope::Validator;
 use limits::socket::{
-    DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS, TIMER_TICK_MS,
+    DRAIN_BATCH_MAX, DRAIN_TIMEOUT_MS, HEAD_BYTES_MAX, READ_BYTES_PER_TURN, RECONNECT_SPREAD_MS,
+    TIMER_TICK_MS,
 };
 use mio::{Events, Poll, Token};
 use std::{io, sync::Arc, time::Duration};
 
 /// The token of the event that announces messages in the inbox.
 pub(crate) const WAKER: Token = Token(usize::MAX);
-/// Connections that are sent away in one tick while the process ends.
-const DRAIN_BATCH: usize = 1_000;
 
 /// One thread's sockets, with the sessions on top of them.
 pub(crate) struct Shard {
@@ -190,7 +189,10 @@ impl Shard {
     /// once.
     fn drain_batch(&mut self) {
         let sockets = &mut self.sessions.sockets;
-        let open: Vec<u32> = sockets.in_phase(Phase::Open).take(DRAIN_BATCH).collect();
+        let open: Vec<u32> = sockets
+            .in_phase(Phase::Open)
+            .take(DRAIN_BATCH_MAX)
+            .collect();
         for slot in open {
             let spread_ms = u64::from(slot.wrapping_mul(2_654_435_761)) % RECONNECT_SPREAD_MS;
             let reason = format!("{{\"reconnectAfterMs\":{spread_ms}}}");

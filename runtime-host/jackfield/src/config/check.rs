@@ -12,11 +12,6 @@ use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 use validator_chain::FilterConfig;
 
-/// Smallest limit of a message, in bytes: a refusal fits.
-const MESSAGE_BYTES_MIN: usize = 1_024;
-/// Most threads that own sockets.
-const SHARDS_MAX: usize = 64;
-
 impl Config {
     /// Checks every rule; `variables` are those of the environment.
     ///
@@ -42,7 +37,7 @@ impl Config {
         within(
             "socket.message_bytes_max",
             socket.message_bytes_max,
-            MESSAGE_BYTES_MIN..=bounds::MESSAGE_BYTES_MAX,
+            bounds::MESSAGE_BYTES_MIN..=bounds::MESSAGE_BYTES_MAX,
         )?;
         within(
             "socket.linger_ms",
@@ -54,7 +49,7 @@ impl Config {
             socket.decision_max_ms,
             1..=dispatch::DECISION_LIMIT_MS,
         )?;
-        within("socket.shards", socket.shards, 0..=SHARDS_MAX)
+        within("socket.shards", socket.shards, 0..=bounds::SHARDS_MAX)
     }
 
     fn check_secrets(&self) -> Result<()> {

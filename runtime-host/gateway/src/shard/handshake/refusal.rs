@@ -2,7 +2,7 @@
 
 use crate::hub::AdmissionError;
 use http::StatusCode;
-use limits::socket::RETRY_AFTER_SECONDS;
+use limits::socket::{HEAD_BYTES_MAX, HEADERS_MAX, RETRY_AFTER_SECONDS};
 use rest::ErrorBody;
 
 /// A refused upgrade.
@@ -33,13 +33,11 @@ impl Refusal {
     }
 
     pub(super) fn head_too_large() -> Self {
-        Self::new(
-            "head",
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "HEAD_TOO_LARGE",
-            "the request head is limited to 8192 bytes and 64 headers",
-            "",
-        )
+        let message = format!(
+            "the request head is limited to {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} headers"
+        );
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Self::new("head", status, "HEAD_TOO_LARGE", &message, "")
     }
 
     pub(super) fn not_http() -> Self {
