@@ -168,7 +168,7 @@ impl Sessions {
                 frame: frame.clone(),
                 skip: None,
                 filter,
-                coalesce: 0,
+                coalesce: None,
             };
             self.send_to_room(&publication.room, delivery);
         }

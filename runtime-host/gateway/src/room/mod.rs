@@ -275,7 +275,7 @@ impl Room {
             frame: frame::text(envelope),
             skip: None,
             filter: Filter::All,
-            coalesce: 0,
+            coalesce: None,
         };
         for shard in state.shards.keys() {
             shards[usize::from(*shard)].send(Message::Room {

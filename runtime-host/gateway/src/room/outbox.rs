@@ -4,7 +4,7 @@
 //! behind, has just joined or is a sender itself is served frame by frame. A connection gets a room's frames in order,
 //! and before all frames that are sent to it alone later.
 
-use crate::shard::message::Delivery;
+use crate::shard::{coalesce::CoalesceKey, message::Delivery};
 use bytes::{Bytes, BytesMut};
 
 /// A joined connection.
@@ -39,8 +39,8 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub frame: Bytes,
-    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
-    pub coalesce: u64,
+    /// A queued frame with the same key is replaced.
+    pub coalesce: Option<CoalesceKey>,
     /// The sending connection's slot, when it is on this shard.
     skip: Option<u32>,
     /// Place in the room's order of presence events.
@@ -122,7 +122,7 @@ mod tests {
             frame: Bytes::from_static(text.as_bytes()),
             skip: None,
             filter: Filter::All,
-            coalesce: 0,
+            coalesce: None,
         };
         outbox.push(delivery("a"), Some(1), None);
         outbox.push(delivery("b"), None, Some(5));

@@ -4,7 +4,10 @@ use crate::{
     hub::ConnRef,
     room::Room,
     session::{Sessions, refusals::Reason},
-    shard::message::{Delivery, Filter, Message},
+    shard::{
+        coalesce::CoalesceKey,
+        message::{Delivery, Filter, Message},
+    },
 };
 use bytes::Bytes;
 use envelope::{
@@ -73,9 +76,9 @@ impl Sessions {
         };
         let coalesce = match envelope_type {
             Some(kind) if kind.coalesce && kind.routing == Routing::Server => {
-                key(&(kind.name, &*user_id, slot, room.index))
+                Some(CoalesceKey::state(kind, &user_id, slot, room.index))
             }
-            _ => 0,
+            _ => None,
         };
         let delivery = Delivery {
             frame: frame.clone(),
@@ -152,7 +155,7 @@ impl Sessions {
 
     /// Takes a token for a user that is addressed for the first time; false if there was none.
     fn charge_target(&mut self, slot: u32, user_id: &str, scan: &Scan<'_>) -> bool {
-        let (target, now_ms) = (key(&user_id), self.sockets.now_ms());
+        let (target, now_ms) = (hash(user_id), self.sockets.now_ms());
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
@@ -186,7 +189,7 @@ impl Sessions {
             if let Some((user_id, conn)) = peer {
                 self.remember_peer(slot, user_id, conn);
             }
-            self.sockets.push(slot, frame, 0);
+            self.sockets.push(slot, frame, None);
         }
     }
 
@@ -199,9 +202,8 @@ impl Sessions {
     }
 }
 
-/// A key for what is only compared within this process; never 0.
-fn key(what: &impl Hash) -> u64 {
+fn hash(user_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish().max(1)
+    user_id.hash(&mut hasher);
+    hasher.finish()
 }

@@ -8,6 +8,7 @@ use crate::{
         join::{BANNED, BANNED_MESSAGE, NOT_FOUND},
         refusals::Reason,
     },
+    shard::coalesce::CoalesceKey,
 };
 use envelope::verdict::Access;
 use std::sync::Arc;
@@ -54,8 +55,8 @@ impl Sessions {
             session.memberships.push(membership);
         }
         self.set_rooms(slot);
-        self.sockets.push(slot, roster, 0);
-        self.sockets.push(slot, current.requirements.clone(), 0);
+        self.sockets.push(slot, roster, None);
+        self.sockets.push(slot, current.requirements.clone(), None);
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
@@ -64,10 +65,10 @@ impl Sessions {
             return;
         };
         let roster = room.roster(&user_id, self.page(access));
-        self.sockets.push(slot, roster, 0);
+        self.sockets.push(slot, roster, None);
         if access.roster_offset == 0 {
             let requirements = room.view().requirements.clone();
-            self.sockets.push(slot, requirements, 0);
+            self.sockets.push(slot, requirements, None);
         }
     }
 
@@ -120,7 +121,7 @@ impl Sessions {
             } else if view.bans.contains(&*user_id) {
                 self.expel(slot, room, Reason::new(BANNED, BANNED_MESSAGE));
             } else if revision.plugins_changed {
-                let coalesce = 1 | room.index << 1;
+                let coalesce = Some(CoalesceKey::requirements(room.index));
                 self.sockets.push(slot, view.requirements.clone(), coalesce);
             }
         }

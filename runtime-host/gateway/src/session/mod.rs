@@ -69,7 +69,7 @@ impl Sessions {
             &self.hub.protocol,
         );
         self.sockets.open(slot, session);
-        self.sockets.push(slot, Bytes::from(answer), 0);
+        self.sockets.push(slot, Bytes::from(answer), None);
         self.sockets.reply(slot, &connected);
     }
 
@@ -92,7 +92,7 @@ impl Sessions {
     pub(crate) fn on_ping(&mut self, slot: u32, payload: &[u8]) {
         if self.charge(slot, RateClass::Other, &Scan::new(b"")) {
             let pong = frame::encode(Opcode::Pong, payload);
-            self.sockets.push(slot, pong, 0);
+            self.sockets.push(slot, pong, None);
         }
     }
 

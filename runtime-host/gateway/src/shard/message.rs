@@ -9,6 +9,7 @@ use crate::{
         User,
         pending::{Reply, Unavailable},
     },
+    shard::coalesce::CoalesceKey,
 };
 use bytes::Bytes;
 use mio::net::TcpStream;
@@ -62,8 +63,8 @@ pub(crate) struct Delivery {
     pub skip: Option<ConnRef>,
     /// The joined connections that get it.
     pub filter: Filter,
-    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
-    pub coalesce: u64,
+    /// A queued frame with the same key is replaced.
+    pub coalesce: Option<CoalesceKey>,
 }
 
 /// Selects joined connections of a room.

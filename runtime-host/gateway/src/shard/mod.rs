@@ -5,6 +5,7 @@
 //! inbox.
 
 pub mod assembly;
+pub(crate) mod coalesce;
 pub(crate) mod handshake;
 pub(crate) mod inbox;
 pub(crate) mod message;

@@ -1,5 +1,6 @@
 //! Frames that wait for one socket; the first may be partly written.
 
+use crate::shard::coalesce::CoalesceKey;
 use bytes::{Buf, Bytes};
 use mio::net::TcpStream;
 use std::{
@@ -11,8 +12,8 @@ use std::{
 #[derive(Debug)]
 struct Waiting {
     bytes: Bytes,
-    /// Coalescing key: a queued frame with the same key is replaced. 0 means never.
-    coalesce: u64,
+    /// A newer frame with the same key replaces this one.
+    coalesce: Option<CoalesceKey>,
     begun: bool,
 }
 
@@ -42,7 +43,7 @@ impl Queue {
     /// A queue for a socket that has just refused bytes: `frames` with their keys, of which `written` bytes were
     /// written.
     pub(crate) fn behind(
-        frames: impl Iterator<Item = (Bytes, u64)>,
+        frames: impl Iterator<Item = (Bytes, Option<CoalesceKey>)>,
         written: usize,
         now_ms: u32,
     ) -> Self {
@@ -64,8 +65,13 @@ impl Queue {
     }
 
     /// Adds a frame; while the socket is behind, an older one with the same key is replaced.
-    pub(crate) fn push(&mut self, frame: Bytes, coalesce: u64, bytes_max: usize) -> Pushed {
-        if coalesce != 0 && self.blocked_ms.is_some() {
+    pub(crate) fn push(
+        &mut self,
+        frame: Bytes,
+        coalesce: Option<CoalesceKey>,
+        bytes_max: usize,
+    ) -> Pushed {
+        if coalesce.is_some() && self.blocked_ms.is_some() {
             let older = self
                 .frames
                 .iter_mut()
@@ -146,33 +152,35 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::{Pushed, Queue};
+    use crate::shard::coalesce::CoalesceKey;
     use bytes::Bytes;
 
     #[test]
     fn a_queue_is_bounded_and_replaces_older_frames() {
         let mut queue = Queue::default();
+        let key = Some(CoalesceKey::requirements(7));
         assert_eq!(
-            queue.push(Bytes::from_static(b"aaaa"), 7, 10),
+            queue.push(Bytes::from_static(b"aaaa"), key, 10),
             Pushed::Added
         );
         assert_eq!(
-            queue.push(Bytes::from_static(b"bbbb"), 7, 10),
+            queue.push(Bytes::from_static(b"bbbb"), key, 10),
             Pushed::Added,
             "nothing is replaced while the socket keeps up"
         );
         queue.blocked_ms = Some(1);
         assert_eq!(
-            queue.push(Bytes::from_static(b"cc"), 7, 10),
+            queue.push(Bytes::from_static(b"cc"), key, 10),
             Pushed::Replaced
         );
         assert_eq!(queue.bytes, 6);
         assert_eq!(
-            queue.push(Bytes::from_static(b"ddddd"), 0, 10),
+            queue.push(Bytes::from_static(b"ddddd"), None, 10),
             Pushed::Overflow
         );
         queue.advance(2);
         queue.clear();
         assert_eq!(queue.bytes, 2, "the begun frame stays");
-        assert_eq!(queue.push(Bytes::from_static(b"e"), 7, 10), Pushed::Added);
+        assert_eq!(queue.push(Bytes::from_static(b"e"), key, 10), Pushed::Added);
     }
 }

@@ -185,7 +185,7 @@ impl Sockets {
                 if let Some(session) = &mut conn.session {
                     session.release_idle(&self.hub, self.now_ms);
                 }
-                self.push(slot, frame::encode(Opcode::Ping, b""), 0);
+                self.push(slot, frame::encode(Opcode::Ping, b""), None);
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     metrics::Metrics,
     room::local::LocalRooms,
     session::Session,
-    shard::queue::Pushed,
+    shard::{coalesce::CoalesceKey, queue::Pushed},
 };
 use bytes::Bytes;
 use connection::{Conn, Phase};
@@ -223,7 +223,7 @@ impl Sockets {
 
     /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other
     /// than 0 is replaced.
-    pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: u64) {
+    pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: Option<CoalesceKey>) {
         self.collect_room_frames(slot);
         let bytes_max = self.hub.config.socket.queue_bytes_max;
         let Some(conn) = self.connections.get_mut(slot) else {
@@ -242,14 +242,14 @@ impl Sockets {
 
     /// Sends one envelope to one connection.
     pub(crate) fn reply(&mut self, slot: u32, envelope: &[u8]) {
-        self.push(slot, frame::text(envelope), 0);
+        self.push(slot, frame::text(envelope), None);
     }
 
     /// Sends the answer to a request head, and closes the connection once it is written.
     pub(in crate::shard) fn end_with(&mut self, slot: u32, response: Bytes) {
         if let Some(conn) = self.connections.get_mut(slot) {
             let queue = conn.queue.get_or_insert_default();
-            let _ = queue.push(response, 0, usize::MAX);
+            let _ = queue.push(response, None, usize::MAX);
             mark_dirty(&mut self.dirty, conn, slot);
             self.end_head(slot, Phase::Closing { answered: true });
         }
