@@ -203,7 +203,7 @@ pub fn text(json: &[u8]) -> Bytes {
 
 /// A text frame of several pieces.
 #[must_use]
-pub fn joined(pieces: &[&[u8]]) -> Bytes {
+pub fn text_of_pieces(pieces: &[&[u8]]) -> Bytes {
     assemble(Opcode::Text, pieces)
 }
 

@@ -21,14 +21,14 @@ mod metrics;
 mod plugins;
 pub mod rate;
 mod room;
-mod server;
 mod session;
 mod shard;
+mod start;
 
 pub use config::Config;
 pub use http_handoff::{HttpHandoff, HttpSocket};
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
-pub use server::{Gateway, bind, connections_max};
 pub use shard::{assembly, handshake::client_address};
+pub use start::{Gateway, bind, connections_max};

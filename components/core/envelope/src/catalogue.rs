@@ -97,7 +97,8 @@ const SERVER_ID: Field = field!(Client required "serverId": ServerId, "The chat 
 const SERVER_ID_IMPLIED: Field = field!(Client optional "serverId": ServerId,
     "The chat server; when missing, the sole joined (else viewed) one.");
 
-const SERVER_ID_SAID: Field = field!(Server required "serverId": ServerId, "The chat server.");
+const SERVER_ID_FROM_SERVER: Field =
+    field!(Server required "serverId": ServerId, "The chat server.");
 
 const REQUEST_ID: Field = field!(Client optional "requestId": TextMax(REQUEST_ID_CHARS_MAX),
     "Chosen by the client; repeated in a refusal of this envelope.");
@@ -159,7 +160,7 @@ const DEFINITION: &[Field] = &[
 ];
 
 const SNAPSHOT: &[Field] = &[
-    SERVER_ID_SAID,
+    SERVER_ID_FROM_SERVER,
     field!(Server required "revision": Count, "Grows with every change of the server."),
     field!(Server required "requirements": ListOf(REQUIREMENT),
         "Required, optional and blocked plugins."),
@@ -215,7 +216,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("access_denied" ToClient Answer, SIGNAL_BYTES_MAX, Other queued,
         "A join or view was refused; the connection stays open.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "reason": Text, "A sentence for people."),
         CODE,
         field!(Server optional "retryAfterMs": Count, "Wait before a retry, in milliseconds."),
@@ -232,7 +233,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("server_users" ToClient Answer, MESSAGE_BYTES_MAX, Other queued,
         "The roster of a server, without the receiver's own identity.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "users": ListOf(USER), "The other users."),
         field!(Server optional "total": Count, "Number of all users, when the list is cut."),
         field!(Server optional "offset": Count,
@@ -240,7 +241,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("plugin_requirements" ToClient Answer, MESSAGE_BYTES_MAX, Other coalesced,
         "A server's plugins and plugin events; sent after a join or view, and after each change.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "revision": Count, "Grows with every change of the server."),
         field!(Server required "requirements": ListOf(REQUIREMENT),
             "Required, optional and blocked plugins."),
@@ -250,7 +251,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("user_joined" ToClient Answer, SIGNAL_BYTES_MAX, Other queued,
         "An identity became present; sent once per identity, whatever its number of devices.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "oderId": UserId, "The identity."),
         field!(Server required "displayName": Text, "Its display name."),
         field!(Server optional "description": Text, "Its profile text."),
@@ -260,7 +261,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("user_left" ToClient Answer, SIGNAL_BYTES_MAX, Other queued,
         "The last connection of an identity left or closed.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "oderId": UserId, "The identity."),
         field!(Server required "displayName": Text, "Its display name."),
     ]),
@@ -322,7 +323,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
     ]),
     envelope!("server_icon_sync_peers" ToClient Answer, SIGNALLING_BYTES_MAX, Other queued,
         "Members with a newer icon.", &[
-        SERVER_ID_SAID,
+        SERVER_ID_FROM_SERVER,
         field!(Server required "peers": ListOf(&[
             field!(Server required "oderId": UserId, "The identity."),
             field!(Server required "iconUpdatedAt": Millis, "The version it has."),

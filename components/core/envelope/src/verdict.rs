@@ -51,8 +51,8 @@ pub enum Verdict {
     Refuse(Refusal),
     /// The definitions of this server in the wanted revision are missing: deliver them and ask again.
     NeedSnapshot(String),
-    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The number is a ticket
-    /// for the log.
+    /// Undecided: the connection pauses, and the chain is asked about the same envelope again. The component numbers its
+    /// pending decisions for the log.
     Later(u64),
 }
 

@@ -1,6 +1,6 @@
 //! The directory's internal REST interface: one method for each request, within [`EDGE_TIMEOUT_MS`].
 
-use crate::directory::state::{ServerView, UserView};
+use crate::directory::views::{ServerView, UserView};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use limits::directory::EDGE_TIMEOUT_MS;

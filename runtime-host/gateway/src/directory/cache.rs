@@ -1,6 +1,6 @@
 //! What the gateway knows of servers and users. Bounded: a full map is emptied, and what it held is asked for again.
 
-use crate::directory::state::{ServerView, UserView};
+use crate::directory::views::{ServerView, UserView};
 use limits::directory::SNAPSHOTS_CACHED_MAX;
 use parking_lot::{Mutex, RwLock};
 use std::{

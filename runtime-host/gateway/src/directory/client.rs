@@ -4,7 +4,7 @@ use crate::directory::{
     api::{DirectoryApi, JoinAnswer, JoinQuestion, Transport},
     cache::Cache,
     fetcher::Fetcher,
-    state::{ServerView, UserView},
+    views::{ServerView, UserView},
     worker::DirectoryWorker,
 };
 use limits::socket::EDGE_QUESTIONS_MAX;

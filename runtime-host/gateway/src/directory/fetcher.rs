@@ -3,7 +3,7 @@
 use crate::directory::{
     api::{DirectoryApi, JoinAnswer, JoinQuestion, Unreachable},
     cache::Cache,
-    state::{ServerView, UserView},
+    views::{ServerView, UserView},
 };
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ mod cache;
 mod client;
 mod fetcher;
 mod follower;
-pub(crate) mod state;
+pub(crate) mod views;
 mod worker;
 
 pub use api::{Answering, Transport, Unreachable};

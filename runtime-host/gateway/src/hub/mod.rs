@@ -5,7 +5,7 @@
 //! while another one is taken.
 
 pub(crate) mod admission;
-mod relations;
+mod earlier_contacts;
 pub(crate) mod users;
 
 pub(crate) use admission::{Admission, AdmissionError};

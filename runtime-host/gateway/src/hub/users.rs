@@ -2,8 +2,8 @@
 
 use crate::{
     config::{Config, Direct},
-    directory::state::UserView,
-    hub::{ConnRef, Hub, relations::Relations},
+    directory::views::UserView,
+    hub::{ConnRef, Hub, earlier_contacts::EarlierContacts},
 };
 use envelope::verdict::ForwardClass;
 use parking_lot::Mutex;
@@ -61,7 +61,7 @@ type Stripe = Mutex<HashMap<Arc<str>, ConnectedUser>>;
 pub(crate) struct Users {
     stripes: [Stripe; 64],
     hasher: RandomState,
-    relations: Relations,
+    earlier_contacts: EarlierContacts,
     ages: AtomicU64,
     connections_max: usize,
     direct: Direct,
@@ -72,7 +72,7 @@ impl Users {
         Self {
             stripes: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            relations: Relations::default(),
+            earlier_contacts: EarlierContacts::default(),
             ages: AtomicU64::new(0),
             connections_max: config.socket.connections_per_identity_max,
             direct: config.forward.direct,
@@ -186,12 +186,12 @@ impl Users {
         let shares = |one: &UserConnection| one.rooms.iter().any(|room| from_rooms.contains(room));
         let is_allowed = (class == ForwardClass::Direct && self.direct == Direct::Anyone)
             || connections.iter().any(shares)
-            || self.relations.contains(&to, from);
+            || self.earlier_contacts.contains(&to, from);
         if !is_allowed {
             return Vec::new();
         }
         if class == ForwardClass::Direct {
-            self.relations.insert(from, &to);
+            self.earlier_contacts.insert(from, &to);
             return connections.into_iter().map(|one| one.conn).collect();
         }
         if class == ForwardClass::Reply
@@ -223,7 +223,7 @@ mod tests {
     use super::Users;
     use crate::{
         config::{Config, Direct},
-        directory::state::UserView,
+        directory::views::UserView,
         hub::ConnRef,
     };
     use envelope::verdict::ForwardClass;

@@ -2,10 +2,10 @@
 //! and what plugins ask.
 
 pub(crate) mod bridge;
+mod chat_host;
 pub(crate) mod offer;
 mod outcome;
 mod outgoing;
 pub(crate) mod publish;
-mod query;
 
-pub use query::LiveChatHost;
+pub use chat_host::LiveChatHost;

@@ -13,7 +13,7 @@ use crate::{
         Sessions,
         validation::{count_failure, no_decision},
     },
-    shard::message::{Delivery, Filter, Message},
+    shard::message::{Delivery, Message, Receivers},
 };
 use envelope::{
     reply::code,
@@ -158,16 +158,18 @@ impl Sessions {
             .ok_or(PublishError::Internal)?;
         let frame = frame::text(&envelope);
         for effect in &decision.effects {
-            let filter = match effect {
-                Effect::Broadcast(_) => Filter::All,
-                Effect::SendToMember { user_id, .. } => Filter::User(user_id.as_str().into()),
-                Effect::SendToPlugin { plugin_id, .. } => Filter::Plugin(plugin_id.as_str().into()),
+            let receivers = match effect {
+                Effect::Broadcast(_) => Receivers::All,
+                Effect::SendToMember { user_id, .. } => Receivers::User(user_id.as_str().into()),
+                Effect::SendToPlugin { plugin_id, .. } => {
+                    Receivers::Plugin(plugin_id.as_str().into())
+                }
                 _ => continue,
             };
             let delivery = Delivery {
                 frame: frame.clone(),
                 skip: None,
-                filter,
+                receivers,
                 coalesce: None,
             };
             self.send_to_room(&publication.room, delivery);

@@ -1,10 +1,10 @@
 //! The rooms of one shard: its connections in each room, and the frames that wait for them.
 
 use crate::{
-    directory::state::ServerView,
+    directory::views::ServerView,
     room::{
         Room,
-        outbox::{Member, Outbox},
+        outbox::{Outbox, Receiver},
     },
     shard::message::Delivery,
 };
@@ -25,7 +25,7 @@ pub(crate) struct RoomMembership {
 #[derive(Debug, Default)]
 pub(crate) struct LocalRoom {
     /// The joined connections.
-    pub joined: Vec<Member>,
+    pub joined: Vec<Receiver>,
     /// The frames that wait for them.
     pub outbox: Outbox,
     /// Slots of the viewing connections.
@@ -84,7 +84,7 @@ impl LocalRooms {
         }
         let position = local.joined.len() as u32;
         match since {
-            Some(since) => local.joined.push(Member {
+            Some(since) => local.joined.push(Receiver {
                 slot,
                 since,
                 from: local.outbox.len(),
@@ -98,7 +98,7 @@ impl LocalRooms {
         }
     }
 
-    /// Removes a connection. Returns the slot of the member that was moved to its position, if one was; see
+    /// Removes a connection. Returns the slot of the receiver that was moved to its position, if one was; see
     /// [`RoomMembership::move_to`].
     pub(crate) fn leave(&mut self, membership: &RoomMembership, slot: u32) -> Option<u32> {
         let local = self.rooms.get_mut(&membership.room.index)?;
@@ -109,10 +109,10 @@ impl LocalRooms {
         } else if local
             .joined
             .get(at)
-            .is_some_and(|member| member.slot == slot)
+            .is_some_and(|receiver| receiver.slot == slot)
         {
             local.joined.swap_remove(at);
-            moved = local.joined.get(at).map(|member| member.slot);
+            moved = local.joined.get(at).map(|receiver| receiver.slot);
         }
         if local.joined.is_empty() && local.viewing.is_empty() {
             self.rooms.remove(&membership.room.index);
@@ -124,7 +124,7 @@ impl LocalRooms {
     pub(crate) fn joined(&self, room: u64) -> Vec<u32> {
         let local = self.rooms.get(&room);
         local.map_or_else(Vec::new, |local| {
-            local.joined.iter().map(|member| member.slot).collect()
+            local.joined.iter().map(|receiver| receiver.slot).collect()
         })
     }
 
@@ -136,7 +136,7 @@ impl LocalRooms {
         }
         let plugins_changed = local.sent.1 != view.plugins_digest;
         local.sent = (view.revision, view.plugins_digest);
-        let joined = local.joined.iter().map(|member| member.slot);
+        let joined = local.joined.iter().map(|receiver| receiver.slot);
         Some(Revision {
             slots: joined.chain(local.viewing.iter().copied()).collect(),
             plugins_changed,
@@ -167,11 +167,11 @@ impl LocalRooms {
         Some(local.outbox.bytes())
     }
 
-    /// A member with the outbox of its room, if frames wait there.
+    /// A receiver with the outbox of its room, if frames wait there.
     pub(crate) fn waiting(
         &mut self,
         membership: &RoomMembership,
-    ) -> Option<(&mut Member, &Outbox)> {
+    ) -> Option<(&mut Receiver, &Outbox)> {
         let LocalRoom { joined, outbox, .. } = self.rooms.get_mut(&membership.room.index)?;
         if outbox.is_empty() {
             return None;
@@ -207,7 +207,7 @@ impl LocalRooms {
 }
 
 impl RoomMembership {
-    /// Takes the position of a member that has left.
+    /// Takes the position of a receiver that has left.
     pub(crate) fn move_to(&mut self, vacated: &Self) {
         self.position = vacated.position;
     }

@@ -3,7 +3,7 @@
 use crate::{
     frame,
     hub::ConnRef,
-    room::{Entrant, Page, profile::Profile},
+    room::{Page, profile::Profile},
 };
 use bytes::Bytes;
 use envelope::verdict::Status;
@@ -23,17 +23,20 @@ pub(super) struct Members {
 #[derive(Debug)]
 pub(super) struct Member {
     profile: Arc<Profile>,
-    devices: Vec<Device>,
+    connections: Vec<MemberConnection>,
     /// The roster entry; rebuilt when profile or status change.
     entry: Arc<str>,
 }
 
 /// A joined connection of a user.
-#[derive(Debug)]
-struct Device {
-    conn: ConnRef,
-    status: Status,
-    plugins: Option<Arc<[Box<str>]>>,
+#[derive(Debug, Clone)]
+pub(crate) struct MemberConnection {
+    /// The connection.
+    pub conn: ConnRef,
+    /// Its presence.
+    pub status: Status,
+    /// The plugins that its client declared.
+    pub plugins: Option<Arc<[Box<str>]>>,
 }
 
 /// What a change of a member means for the others.
@@ -56,13 +59,13 @@ impl Member {
 
     /// The most available status of the user's connections.
     pub(super) fn status(&self) -> Status {
-        let statuses = self.devices.iter().map(|device| device.status);
+        let statuses = self.connections.iter().map(|one| one.status);
         statuses.max().unwrap_or_default()
     }
 
     fn declares(&self, plugin_id: &str) -> bool {
-        self.devices.iter().any(|device| {
-            let plugins = device.plugins.as_deref().unwrap_or_default();
+        self.connections.iter().any(|one| {
+            let plugins = one.plugins.as_deref().unwrap_or_default();
             plugins.iter().any(|declared| **declared == *plugin_id)
         })
     }
@@ -102,28 +105,28 @@ impl Members {
     }
 
     /// Adds a connection.
-    pub(super) fn add(&mut self, entrant: &Entrant, page: Page) -> Presence {
-        let device = Device {
-            conn: entrant.conn,
-            status: entrant.status,
-            plugins: entrant.plugins.clone(),
-        };
-        let user_id = &entrant.profile.user_id;
+    pub(super) fn add(
+        &mut self,
+        profile: &Arc<Profile>,
+        connection: &MemberConnection,
+        page: Page,
+    ) -> Presence {
+        let user_id = &profile.user_id;
         if let Some(member) = self.members.get_mut(user_id) {
             self.first_page = None;
             return member.update(|member| {
-                member.devices.push(device);
-                member.profile = entrant.profile.clone();
+                member.connections.push(connection.clone());
+                member.profile = profile.clone();
             });
         }
-        let entry = entrant.profile.entry(device.status);
+        let entry = profile.entry(connection.status);
         let has_place = self.members.len() < page.entries_max;
         if let Some(text) = self.first_page.as_mut().filter(|_| has_place) {
             append(text, &entry);
         }
         let member = Member {
-            profile: entrant.profile.clone(),
-            devices: vec![device],
+            profile: profile.clone(),
+            connections: vec![connection.clone()],
             entry: entry.clone(),
         };
         self.members.insert(user_id.clone(), member);
@@ -133,13 +136,13 @@ impl Members {
     /// Removes a connection; `None` if it was not here.
     pub(super) fn remove(&mut self, conn: ConnRef, user_id: &str) -> Option<Presence> {
         let member = self.members.get_mut(user_id)?;
-        let at = member.devices.iter().position(|one| one.conn == conn)?;
+        let at = member.connections.iter().position(|one| one.conn == conn)?;
         self.first_page = None;
-        if member.devices.len() == 1 {
+        if member.connections.len() == 1 {
             let member = self.members.swap_remove(user_id)?;
             return Some(Presence::Left(member.profile.display_name.clone()));
         }
-        Some(member.update(|member| drop(member.devices.remove(at))))
+        Some(member.update(|member| drop(member.connections.remove(at))))
     }
 
     /// Changes the profile of a user and the status of one of its connections; `None` if the user is not here.
@@ -152,9 +155,9 @@ impl Members {
         let member = self.members.get_mut(&profile.user_id)?;
         self.first_page = None;
         Some(member.update(|member| {
-            let mut devices = member.devices.iter_mut();
-            if let Some(device) = devices.find(|one| one.conn == conn) {
-                device.status = status;
+            let mut connections = member.connections.iter_mut();
+            if let Some(connection) = connections.find(|one| one.conn == conn) {
+                connection.status = status;
             }
             member.profile = profile.clone();
         }))
@@ -178,12 +181,12 @@ impl Members {
             let text = self
                 .first_page
                 .get_or_insert_with(|| entries(members.values().take(page.entries_max)));
-            return frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
+            return frame::text_of_pieces(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
         }
         let others = members.iter().filter(|(user_id, _)| ***user_id != *own);
         let others = others.map(|(_, member)| member);
         let text = entries(others.skip(page.offset).take(page.entries_max));
-        frame::joined(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
+        frame::text_of_pieces(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
     }
 }
 
@@ -204,10 +207,10 @@ fn append(text: &mut String, entry: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Members, Presence};
+    use super::{MemberConnection, Members, Presence};
     use crate::{
         hub::ConnRef,
-        room::{Entrant, Page, profile::Profile},
+        room::{Page, profile::Profile},
     };
     use envelope::verdict::Status;
     use serde_json::{Value, json};
@@ -218,20 +221,23 @@ mod tests {
         entries_max: 2,
     };
 
-    fn entrant(user_id: &str, slot: u32, status: Status) -> Entrant {
-        Entrant {
+    fn profile(user_id: &str) -> Arc<Profile> {
+        Arc::new(Profile {
+            user_id: user_id.into(),
+            display_name: user_id.to_uppercase().into(),
+            description: None,
+            profile_updated_at: None,
+            verified: false,
+        })
+    }
+
+    fn connection(slot: u32, status: Status) -> MemberConnection {
+        MemberConnection {
             conn: ConnRef {
                 shard: 0,
                 slot,
                 generation: 0,
             },
-            profile: Arc::new(Profile {
-                user_id: user_id.into(),
-                display_name: user_id.to_uppercase().into(),
-                description: None,
-                profile_updated_at: None,
-                verified: false,
-            }),
             status,
             plugins: None,
         }
@@ -240,14 +246,13 @@ mod tests {
     #[test]
     fn presence_is_that_of_the_user_and_not_of_a_connection() {
         let mut members = Members::default();
-        let (desk, phone) = (
-            entrant("alice", 1, Status::Away),
-            entrant("alice", 2, Status::Online),
-        );
-        assert!(matches!(members.add(&desk, PAGE), Presence::Joined(_)));
+        let alice = profile("alice");
+        let (desk, phone) = (connection(1, Status::Away), connection(2, Status::Online));
+        let joined = members.add(&alice, &desk, PAGE);
+        assert!(matches!(joined, Presence::Joined(_)));
         let online = Presence::Status(Status::Online);
-        assert_eq!(members.add(&phone, PAGE), online);
-        let busy = members.update(desk.conn, &desk.profile, Status::Busy);
+        assert_eq!(members.add(&alice, &phone, PAGE), online);
+        let busy = members.update(desk.conn, &alice, Status::Busy);
         assert_eq!(busy, Some(Presence::Same), "the phone is still online");
         let gone = members.remove(phone.conn, "alice");
         assert_eq!(gone, Some(Presence::Status(Status::Busy)));
@@ -271,7 +276,8 @@ mod tests {
         for (slot, user_id) in ["a", "b", "c"].iter().enumerate() {
             // The first page is kept and grows with each joining user.
             roster(&mut members, "new", 0);
-            members.add(&entrant(user_id, slot as u32, Status::Online), PAGE);
+            let connection = connection(slot as u32, Status::Online);
+            members.add(&profile(user_id), &connection, PAGE);
         }
         let mut page = |own, offset| roster(&mut members, own, offset);
         assert_eq!(page("new", 0), (json!(["a", "b"]), json!(3)));

@@ -12,10 +12,11 @@ mod profile;
 pub(crate) mod registry;
 mod traffic;
 
+pub(crate) use members::MemberConnection;
 pub(crate) use profile::Profile;
 
 use crate::{
-    directory::state::ServerView,
+    directory::views::ServerView,
     frame,
     hub::ConnRef,
     room::{
@@ -25,7 +26,7 @@ use crate::{
     },
     shard::{
         inbox::ShardHandle,
-        message::{Delivery, Filter, Message},
+        message::{Delivery, Message, Receivers},
     },
 };
 use bytes::Bytes;
@@ -61,19 +62,6 @@ pub(crate) struct Entered {
     pub sequence: u64,
     /// The `server_users` envelope.
     pub roster: Bytes,
-}
-
-/// A connection that joins.
-#[derive(Debug, Clone)]
-pub(crate) struct Entrant {
-    /// The connection.
-    pub conn: ConnRef,
-    /// The user.
-    pub profile: Arc<Profile>,
-    /// The presence of this connection.
-    pub status: Status,
-    /// The declared plugins.
-    pub plugins: Option<Arc<[Box<str>]>>,
 }
 
 /// One page of a roster.
@@ -149,7 +137,8 @@ impl Room {
     /// before. `None` if the room has just closed.
     pub(crate) fn join(
         self: &Arc<Self>,
-        entrant: &Entrant,
+        profile: &Arc<Profile>,
+        connection: &MemberConnection,
         page: Page,
         shards: &[ShardHandle],
     ) -> Option<Entered> {
@@ -157,13 +146,13 @@ impl Room {
         if state.closed {
             return None;
         }
-        *state.shards.entry(entrant.conn.shard).or_default() += 1;
-        let user_id = &entrant.profile.user_id;
+        *state.shards.entry(connection.conn.shard).or_default() += 1;
+        let user_id = &profile.user_id;
         // A joining user is not in the roster that it gets, so the roster may be made before or after; before, it can
         // be shared.
         let is_new = !state.members.contains(user_id);
         let shared = is_new.then(|| state.members.roster(&self.server_id, user_id, page));
-        let presence = state.members.add(entrant, page);
+        let presence = state.members.add(profile, connection, page);
         self.announce(&mut state, user_id, presence, shards);
         let roster = match shared {
             Some(roster) => roster,
@@ -229,7 +218,12 @@ impl Room {
     // ---- sending
 
     /// Sends content to the joined connections on all shards but `own`, which delivers directly.
-    pub(crate) fn publish(self: &Arc<Self>, delivery: &Delivery, own: u16, shards: &[ShardHandle]) {
+    pub(crate) fn send_to_other_shards(
+        self: &Arc<Self>,
+        delivery: &Delivery,
+        own: u16,
+        shards: &[ShardHandle],
+    ) {
         let state = self.state.lock();
         for shard in state.shards.keys().filter(|shard| **shard != own) {
             shards[usize::from(*shard)].send_content(Message::Room {
@@ -274,7 +268,7 @@ impl Room {
         let delivery = Delivery {
             frame: frame::text(envelope),
             skip: None,
-            filter: Filter::All,
+            receivers: Receivers::All,
             coalesce: None,
         };
         for shard in state.shards.keys() {

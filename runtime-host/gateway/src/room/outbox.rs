@@ -1,6 +1,6 @@
-//! The frames of a room in one turn of the shard: collected, then written to every member once.
+//! The frames of a room in one turn of the shard: collected, then written to every receiver once.
 //!
-//! A member that keeps up gets all of a turn's frames in one write of bytes that all members share. A member that is
+//! A receiver that keeps up gets all of a turn's frames in one write of bytes that all receivers share. A receiver that is
 //! behind, has just joined or is a sender itself is served frame by frame. A connection gets a room's frames in order,
 //! and before all frames that are sent to it alone later.
 
@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 /// A joined connection.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Member {
+pub(crate) struct Receiver {
     pub slot: u32,
     /// The last presence event that was part of the roster it got.
     pub since: u64,
@@ -17,8 +17,8 @@ pub(crate) struct Member {
     pub from: u32,
 }
 
-impl Member {
-    /// A member that gets every frame.
+impl Receiver {
+    /// A receiver that gets every frame.
     pub(crate) const ANY: Self = Self {
         slot: u32::MAX,
         since: 0,
@@ -26,7 +26,7 @@ impl Member {
     };
 }
 
-/// Frames for all members, in order.
+/// Frames for all receivers, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     entries: Vec<Entry>,
@@ -72,20 +72,23 @@ impl Outbox {
         });
     }
 
-    /// The entries that `member` may get and has not got.
-    pub(crate) fn due(&self, member: Member) -> impl Iterator<Item = &Entry> {
-        let due = self.entries.get(member.from as usize..).unwrap_or_default();
+    /// The entries that `receiver` may get and has not got.
+    pub(crate) fn due(&self, receiver: Receiver) -> impl Iterator<Item = &Entry> {
+        let due = self
+            .entries
+            .get(receiver.from as usize..)
+            .unwrap_or_default();
         due.iter().filter(move |entry| {
-            entry.skip != Some(member.slot)
+            entry.skip != Some(receiver.slot)
                 && entry
                     .sequence
-                    .is_none_or(|sequence| sequence > member.since)
+                    .is_none_or(|sequence| sequence > receiver.since)
         })
     }
 
-    /// Whether `member`, unless it is a sender, gets every entry.
-    pub(crate) fn all_due(&self, member: Member) -> bool {
-        member.from == 0 && self.oldest.is_none_or(|oldest| oldest > member.since)
+    /// Whether `receiver`, unless it is a sender, gets every entry.
+    pub(crate) fn all_due(&self, receiver: Receiver) -> bool {
+        receiver.from == 0 && self.oldest.is_none_or(|oldest| oldest > receiver.since)
     }
 
     /// All frames as they go over the wire.
@@ -111,17 +114,17 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use super::{Member, Outbox};
-    use crate::shard::message::{Delivery, Filter};
+    use super::{Outbox, Receiver};
+    use crate::shard::message::{Delivery, Receivers};
     use bytes::Bytes;
 
     #[test]
-    fn members_get_what_is_due_to_them() {
+    fn receivers_get_what_is_due_to_them() {
         let mut outbox = Outbox::default();
         let delivery = |text: &'static str| Delivery {
             frame: Bytes::from_static(text.as_bytes()),
             skip: None,
-            filter: Filter::All,
+            receivers: Receivers::All,
             coalesce: None,
         };
         outbox.push(delivery("a"), Some(1), None);
@@ -129,7 +132,7 @@ mod tests {
         outbox.push(delivery("c"), None, Some(6));
         let due = |slot, since, from| -> String {
             outbox
-                .due(Member { slot, since, from })
+                .due(Receiver { slot, since, from })
                 .map(|entry| std::str::from_utf8(&entry.frame).expect("text"))
                 .collect()
         };
@@ -146,12 +149,12 @@ mod tests {
             "what was given already is not given again"
         );
         assert_eq!(due(0, 0, 9), "");
-        assert!(outbox.all_due(Member {
+        assert!(outbox.all_due(Receiver {
             slot: 0,
             since: 4,
             from: 0
         }));
-        assert!(!outbox.all_due(Member {
+        assert!(!outbox.all_due(Receiver {
             slot: 0,
             since: 5,
             from: 0
@@ -163,7 +166,7 @@ mod tests {
         outbox.clear();
         assert!(
             outbox.is_empty()
-                && outbox.all_due(Member {
+                && outbox.all_due(Receiver {
                     slot: 0,
                     since: 9,
                     from: 0

@@ -3,7 +3,7 @@
 //!
 //! A removed room is marked closed; a connection that still holds it opens the room again.
 
-use crate::{directory::state::ServerView, frame, hub::Hub, room::Room};
+use crate::{directory::views::ServerView, frame, hub::Hub, room::Room};
 use parking_lot::Mutex;
 use prometheus_client::metrics::gauge::Gauge;
 use std::{

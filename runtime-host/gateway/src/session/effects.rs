@@ -3,7 +3,7 @@
 use crate::{
     frame,
     session::{Sessions, validation::broken_contract},
-    shard::message::Filter,
+    shard::message::Receivers,
 };
 use bytes::Bytes;
 use envelope::{
@@ -86,7 +86,7 @@ impl Sessions {
                 if let Some((room, user_id)) = self.joined_room(slot, server_id) {
                     let entries_max = self.hub.config.socket.roster_entries_max;
                     let peers = room.icon_peers(&user_id, *updated_at, entries_max);
-                    self.sockets.reply(slot, &peers);
+                    self.sockets.send_envelope(slot, &peers);
                 }
             }
             Effect::Broadcast(_)
@@ -102,21 +102,21 @@ impl Sessions {
 
     /// Performs an effect that sends the envelope on.
     fn send(&mut self, slot: u32, effect: &Effect, frame: &Bytes, scan: &Scan<'_>) {
-        let (server_id, filter) = match effect {
+        let (server_id, receivers) = match effect {
             Effect::Forward { user_id, class } => {
                 return self.forward(slot, user_id, *class, frame, scan);
             }
-            Effect::Broadcast(server_id) => (server_id, Filter::All),
+            Effect::Broadcast(server_id) => (server_id, Receivers::All),
             Effect::SendToMember { server_id, user_id } => {
-                (server_id, Filter::User(user_id.as_str().into()))
+                (server_id, Receivers::User(user_id.as_str().into()))
             }
             Effect::SendToPlugin {
                 server_id,
                 plugin_id,
-            } => (server_id, Filter::Plugin(plugin_id.as_str().into())),
+            } => (server_id, Receivers::Plugin(plugin_id.as_str().into())),
             _ => return,
         };
-        self.broadcast(slot, server_id, frame, filter, scan.envelope_type());
+        self.broadcast(slot, server_id, frame, receivers, scan.envelope_type());
     }
 
     /// Answers `keepalive`, at most once per ping interval.
@@ -126,7 +126,7 @@ impl Sessions {
             return;
         };
         if session.rates.answers_keepalive(&self.hub.rates, now_ms) {
-            self.sockets.reply(slot, br#"{"type":"keepalive"}"#);
+            self.sockets.send_envelope(slot, br#"{"type":"keepalive"}"#);
         }
     }
 

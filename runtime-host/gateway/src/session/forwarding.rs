@@ -6,7 +6,7 @@ use crate::{
     session::{Sessions, refusals::Reason},
     shard::{
         coalesce::CoalesceKey,
-        message::{Delivery, Filter, Message},
+        message::{Delivery, Message, Receivers},
     },
 };
 use bytes::Bytes;
@@ -25,14 +25,14 @@ use std::{
 
 /// The users that a connection exchanges forwarded envelopes with.
 #[derive(Debug, Default)]
-pub(crate) struct Contacts {
+pub(crate) struct ForwardingMemory {
     /// Hashes of users addressed lately, oldest first.
     targets: VecDeque<u64>,
     /// The connection of each signalling partner, oldest first.
     peers: VecDeque<(Arc<str>, ConnRef)>,
 }
 
-impl Contacts {
+impl ForwardingMemory {
     fn has_target(&self, target: u64) -> bool {
         self.targets.contains(&target)
     }
@@ -67,7 +67,7 @@ impl Sessions {
         slot: u32,
         server_id: &str,
         frame: &Bytes,
-        filter: Filter,
+        receivers: Receivers,
         envelope_type: Option<&'static EnvelopeType>,
     ) {
         let Some((room, user_id)) = self.joined_room(slot, server_id) else {
@@ -83,7 +83,7 @@ impl Sessions {
         let delivery = Delivery {
             frame: frame.clone(),
             skip: Some(self.sockets.reference(slot)),
-            filter,
+            receivers,
             coalesce,
         };
         self.send_to_room(&room, delivery);
@@ -92,13 +92,13 @@ impl Sessions {
     /// Sends to the joined connections of a room on all shards. A plugin that no connection declared addresses all of
     /// them.
     pub(crate) fn send_to_room(&mut self, room: &Arc<Room>, mut delivery: Delivery) {
-        if let Filter::Plugin(plugin) = &delivery.filter
+        if let Receivers::Plugin(plugin) = &delivery.receivers
             && !room.declares(plugin)
         {
-            delivery.filter = Filter::All;
+            delivery.receivers = Receivers::All;
         }
         if self.shards.len() > 1 {
-            room.publish(&delivery, self.sockets.shard(), &self.shards);
+            room.send_to_other_shards(&delivery, self.sockets.shard(), &self.shards);
         }
         self.sockets.deliver(room.index, delivery, None);
     }
@@ -129,9 +129,9 @@ impl Sessions {
         let memberships = session.memberships.iter();
         let rooms: Vec<u64> = memberships.map(|one| one.room.index).collect();
         let peer = session
-            .contacts
+            .forwarding
             .as_ref()
-            .and_then(|contacts| contacts.peer(user_id));
+            .and_then(|memory| memory.peer(user_id));
         let mut receivers = self.hub.users.route(&from, &rooms, user_id, class, peer);
         receivers.retain(|receiver| *receiver != own);
         if receivers.is_empty() {
@@ -159,13 +159,13 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let contacts = session.contacts.get_or_insert_default();
-        if contacts.has_target(target) {
+        let memory = session.forwarding.get_or_insert_default();
+        if memory.has_target(target) {
             return true;
         }
         let taken = session.rates.take_new_target(&self.hub.rates, now_ms);
         if taken.is_ok() {
-            contacts.add_target(target);
+            memory.add_target(target);
         }
         self.check_charge(slot, "new targets", taken, scan)
     }
@@ -196,8 +196,8 @@ impl Sessions {
     /// Records the connection through which a user takes part in signalling with this one.
     fn remember_peer(&mut self, slot: u32, user_id: Arc<str>, conn: ConnRef) {
         if let Some(session) = self.sockets.session_mut(slot) {
-            let contacts = session.contacts.get_or_insert_default();
-            contacts.set_peer(user_id, conn);
+            let memory = session.forwarding.get_or_insert_default();
+            memory.set_peer(user_id, conn);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! connection under its user.
 
 use crate::{
-    directory::{Question, state::UserView},
+    directory::{Question, views::UserView},
     hub::Hub,
     room::Profile,
     session::{Session, Sessions, User, pending::Wait, refusals::Reason},

@@ -2,7 +2,7 @@
 //! guarded.
 
 use crate::{
-    directory::{JoinAnswer, JoinQuestion, Question, state::ServerView},
+    directory::{JoinAnswer, JoinQuestion, Question, views::ServerView},
     session::{Session, Sessions, User, pending::Wait, refusals::Reason},
 };
 use envelope::{reply::code, verdict::Access};

@@ -1,8 +1,8 @@
 //! The servers that a connection has joined or views: entering and leaving them, and the consequences of changed rules.
 
 use crate::{
-    directory::state::ServerView,
-    room::{Entrant, Page, Room, local::RoomMembership},
+    directory::views::ServerView,
+    room::{MemberConnection, Page, Room, local::RoomMembership},
     session::{
         Sessions,
         join::{BANNED, BANNED_MESSAGE, NOT_FOUND},
@@ -36,14 +36,13 @@ impl Sessions {
                 Some((None, roster))
             })
         } else {
-            let entrant = Entrant {
+            let connection = MemberConnection {
                 conn,
-                profile: user.profile,
                 status: user.status,
                 plugins: user.plugins,
             };
             self.hub.enter(view, |room| {
-                let entered = room.join(&entrant, page, &self.shards)?;
+                let entered = room.join(&user.profile, &connection, page, &self.shards)?;
                 Some((Some(entered.sequence), entered.roster))
             })
         };

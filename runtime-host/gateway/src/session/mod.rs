@@ -27,7 +27,7 @@ use bytes::Bytes;
 use envelope::{Scan, Validator, catalogue::RateClass, reply};
 use std::sync::Arc;
 use tickets::Tickets;
-use validation::ValidatorChain;
+use validation::TimedChain;
 
 /// The sessions of a shard, on top of its sockets.
 pub(crate) struct Sessions {
@@ -35,7 +35,7 @@ pub(crate) struct Sessions {
     pub sockets: Sockets,
     hub: Arc<Hub>,
     shards: Arc<[ShardHandle]>,
-    validator: ValidatorChain,
+    validator: TimedChain,
     tickets: Tickets,
 }
 
@@ -48,7 +48,7 @@ impl Sessions {
     ) -> Self {
         Self {
             tickets: Tickets::new(sockets.shard()),
-            validator: ValidatorChain::new(validator),
+            validator: TimedChain::new(validator),
             hub,
             shards,
             sockets,
@@ -70,7 +70,7 @@ impl Sessions {
         );
         self.sockets.open(slot, session);
         self.sockets.push(slot, Bytes::from(answer), None);
-        self.sockets.reply(slot, &connected);
+        self.sockets.send_envelope(slot, &connected);
     }
 
     /// One whole text message: charged before anything but its type is read, then validated.

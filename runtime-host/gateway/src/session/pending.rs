@@ -270,7 +270,7 @@ impl Sessions {
                 Metrics::count(&self.hub.metrics.judge_failures, "undecided");
                 self.hub.alarm(|| {
                     tracing::warn!(
-                        ticket = number,
+                        number,
                         "a validator did not decide in time; the envelope was refused"
                     )
                 });

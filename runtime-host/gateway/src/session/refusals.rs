@@ -78,7 +78,7 @@ impl Sessions {
             return;
         }
         if is_guarded || session.user.as_ref().is_some_and(|user| user.wants_errors) {
-            self.sockets.reply(slot, &refusal.reply);
+            self.sockets.send_envelope(slot, &refusal.reply);
         }
     }
 
@@ -113,7 +113,7 @@ impl Sessions {
             retry_after_ms,
         } = reason;
         let denied = reply::access_denied(server_id, code, &message, request_id, retry_after_ms);
-        self.sockets.reply(slot, &denied);
+        self.sockets.send_envelope(slot, &denied);
     }
 
     /// Refuses an envelope that has waited, in the form that its type calls for.

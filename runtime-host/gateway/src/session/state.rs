@@ -4,7 +4,7 @@
 use crate::{
     hub::Hub,
     room::{Profile, local::RoomMembership},
-    session::{forwarding::Contacts, pending::Pending, rates::SessionRates},
+    session::{forwarding::ForwardingMemory, pending::Pending, rates::SessionRates},
 };
 use envelope::{
     Context,
@@ -23,7 +23,7 @@ pub(crate) struct Session {
     pub(super) memberships: Vec<RoomMembership>,
     pub(super) pending: Option<Box<Pending>>,
     pub(super) rates: SessionRates,
-    pub(super) contacts: Option<Box<Contacts>>,
+    pub(super) forwarding: Option<Box<ForwardingMemory>>,
 }
 
 /// The user of a connection, as it identified.
@@ -56,7 +56,7 @@ impl Session {
             memberships: Vec::new(),
             pending: None,
             rates: SessionRates::new(&hub.rates, now_ms),
-            contacts: None,
+            forwarding: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The validator chain of a shard, and what follows from its verdicts.
 
 use crate::{
-    directory::state::ServerView,
+    directory::views::ServerView,
     metrics::Metrics,
     session::{Sessions, pending::Wait, refusals::Reason},
 };
@@ -19,12 +19,12 @@ use uuid::fmt::Hyphenated;
 const CALLS_PER_SAMPLE: u32 = 16;
 
 /// The instances of the chain that serve one shard.
-pub(super) struct ValidatorChain {
+pub(super) struct TimedChain {
     chain: Box<dyn Validator>,
     calls: u32,
 }
 
-impl ValidatorChain {
+impl TimedChain {
     pub(super) fn new(chain: Box<dyn Validator>) -> Self {
         Self { chain, calls: 0 }
     }
@@ -105,7 +105,7 @@ impl Sessions {
             Ok(Verdict::Route(decision)) => self.perform(slot, scan, &decision),
             Ok(Verdict::Refuse(refusal)) => self.refuse(slot, &refusal),
             Ok(Verdict::Later(number)) => {
-                tracing::debug!(ticket = number, "a validator decides later");
+                tracing::debug!(number, "a validator decides later");
                 let envelope = Bytes::copy_from_slice(scan.bytes());
                 let wait = Wait::Validator { envelope, number };
                 self.pause(slot, scan.request_id().as_deref(), wait);

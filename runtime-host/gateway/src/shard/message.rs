@@ -1,7 +1,7 @@
 //! What arrives in a shard's inbox.
 
 use crate::{
-    directory::state::ServerView,
+    directory::views::ServerView,
     hub::ConnRef,
     plugins::publish::Publication,
     room::Room,
@@ -62,14 +62,14 @@ pub(crate) struct Delivery {
     /// The sending connection, which does not get it.
     pub skip: Option<ConnRef>,
     /// The joined connections that get it.
-    pub filter: Filter,
+    pub receivers: Receivers,
     /// A queued frame with the same key is replaced.
     pub coalesce: Option<CoalesceKey>,
 }
 
 /// Selects joined connections of a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Filter {
+pub(crate) enum Receivers {
     /// All.
     All,
     /// Those of one user.
@@ -78,7 +78,7 @@ pub(crate) enum Filter {
     Plugin(Arc<str>),
 }
 
-impl Filter {
+impl Receivers {
     /// Whether the connection of a user gets the frame.
     pub(crate) fn selects(&self, user: &User) -> bool {
         match self {

@@ -241,7 +241,7 @@ impl Sockets {
     }
 
     /// Sends one envelope to one connection.
-    pub(crate) fn reply(&mut self, slot: u32, envelope: &[u8]) {
+    pub(crate) fn send_envelope(&mut self, slot: u32, envelope: &[u8]) {
         self.push(slot, frame::text(envelope), None);
     }
 

@@ -4,10 +4,10 @@ use crate::{
     frame::close,
     room::{
         local::LocalRoom,
-        outbox::{Member, Outbox},
+        outbox::{Outbox, Receiver},
     },
     shard::{
-        message::{Delivery, Filter},
+        message::{Delivery, Receivers},
         queue::Queue,
         sockets::{Sockets, TOO_MUCH, Tally, connection::Phase, mark_dirty},
     },
@@ -22,7 +22,7 @@ impl Sockets {
             .skip
             .filter(|skip| skip.shard == self.index)
             .map(|skip| skip.slot);
-        if delivery.filter != Filter::All {
+        if delivery.receivers != Receivers::All {
             return self.deliver_to_selected(room, &delivery, skip);
         }
         let Some(waiting_bytes) = self.rooms.push(room, delivery, skip, sequence, self.now_ms)
@@ -39,7 +39,7 @@ impl Sockets {
 
     fn deliver_to_selected(&mut self, room: u64, delivery: &Delivery, skip: Option<u32>) {
         for slot in self.rooms.joined(room) {
-            let wanted = |user| delivery.filter.selects(user);
+            let wanted = |user| delivery.receivers.selects(user);
             let user = self.session(slot).and_then(|session| session.user());
             if Some(slot) != skip && user.is_some_and(wanted) {
                 self.push(slot, delivery.frame.clone(), delivery.coalesce);
@@ -62,9 +62,15 @@ impl Sockets {
         };
         let mut overflow = false;
         for membership in session.memberships().iter().filter(|room| room.joined) {
-            if let Some((member, outbox)) = self.rooms.waiting(membership) {
-                overflow |= queue_due(&mut conn.queue, outbox, *member, bytes_max, &mut self.tally);
-                member.from = outbox.len();
+            if let Some((receiver, outbox)) = self.rooms.waiting(membership) {
+                overflow |= queue_due(
+                    &mut conn.queue,
+                    outbox,
+                    *receiver,
+                    bytes_max,
+                    &mut self.tally,
+                );
+                receiver.from = outbox.len();
             }
         }
         if conn.queue.is_some() {
@@ -103,9 +109,9 @@ impl Sockets {
         }
         let wire = outbox.wire();
         let (mut slow, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
-        for member in joined.iter_mut() {
-            let (mine, slot) = (*member, member.slot);
-            member.from = 0;
+        for receiver in joined.iter_mut() {
+            let (mine, slot) = (*receiver, receiver.slot);
+            receiver.from = 0;
             let Some(conn) = self.connections.get_mut(slot) else {
                 continue;
             };
@@ -157,16 +163,16 @@ fn is_temporary(error: &io::Error) -> bool {
     )
 }
 
-/// Moves the frames that are due to `member` into its connection's queue; whether the queue has overflown.
+/// Moves the frames that are due to `receiver` into its connection's queue; whether the queue has overflown.
 fn queue_due(
     queue: &mut Option<Box<Queue>>,
     outbox: &Outbox,
-    member: Member,
+    receiver: Receiver,
     bytes_max: usize,
     tally: &mut Tally,
 ) -> bool {
     let mut overflow = false;
-    for entry in outbox.due(member) {
+    for entry in outbox.due(receiver) {
         let queue = queue.get_or_insert_default();
         let pushed = queue.push(entry.frame.clone(), entry.coalesce, bytes_max);
         overflow |= tally.count(pushed);
@@ -176,7 +182,7 @@ fn queue_due(
 
 /// The frames of a room's outbox that a socket did not take; it took `written` bytes.
 fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
-    let frames = outbox.due(Member::ANY);
+    let frames = outbox.due(Receiver::ANY);
     let frames = frames.map(|entry| (entry.frame.clone(), entry.coalesce));
     Box::new(Queue::behind(frames, written, now_ms))
 }

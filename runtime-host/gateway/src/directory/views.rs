@@ -1,4 +1,5 @@
-//! A chat server as the directory last described it: access rules, requirements, event definitions.
+//! The views of the directory: [`ServerView`], a chat server with its access rules and plugins, and [`UserView`], what is
+//! stored about a user.
 
 use bytes::Bytes;
 use envelope::verdict::{Definition, EventDirection, EventScope, Requirement, Snapshot};

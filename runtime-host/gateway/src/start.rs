@@ -178,14 +178,14 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
     let eighth = descriptors / 8;
-    let room = descriptors
+    let available = descriptors
         .saturating_sub(
             DESCRIPTORS_RESERVED + HALF_OPEN_MAX.min(eighth) + IN_FLIGHT_MAX.min(eighth),
         )
         .max(1);
     if configured == 0 {
-        room
+        available
     } else {
-        configured.min(room)
+        configured.min(available)
     }
 }

@@ -13,7 +13,7 @@ type Pair = (Arc<str>, Arc<str>);
 
 /// Pairs of a user and another one that it has written to or called.
 #[derive(Debug, Default)]
-pub(super) struct Relations(Mutex<State>);
+pub(super) struct EarlierContacts(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,7 +22,7 @@ struct State {
     order: VecDeque<Pair>,
 }
 
-impl Relations {
+impl EarlierContacts {
     /// Records that `from` has written to `to`.
     pub(super) fn insert(&self, from: &Arc<str>, to: &Arc<str>) {
         let State { seen, order } = &mut *self.0.lock();
