@@ -125,7 +125,7 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return;
         };
-        if session.rates.answers_keepalive(&self.hub.rates, now_ms) {
+        if session.rates().answers_keepalive(&self.hub.rates, now_ms) {
             self.sockets.send_envelope(slot, br#"{"type":"keepalive"}"#);
         }
     }
@@ -133,8 +133,7 @@ impl Sessions {
     /// Sets the connection's presence; each joined server is told if the user's presence changed there.
     fn set_status(&mut self, slot: u32, status: Status) {
         let session = self.sockets.session_mut(slot);
-        if let Some(user) = session.and_then(|session| session.user.as_mut()) {
-            user.status = status;
+        if session.is_some_and(|session| session.set_status(status)) {
             self.update_rooms(slot);
         }
     }
@@ -146,7 +145,7 @@ impl Sessions {
             return;
         };
         if let Some(user) = session.user() {
-            for membership in session.memberships.iter().filter(|one| one.joined) {
+            for membership in session.memberships().iter().filter(|one| one.joined) {
                 let room = &membership.room;
                 room.update(conn, &user.profile, user.status, &self.shards);
             }

@@ -16,49 +16,7 @@ use envelope::{
     reply::code,
     verdict::ForwardClass,
 };
-use limits::socket::{PEERS_REMEMBERED_MAX, TARGETS_REMEMBERED_MAX};
-use std::{
-    collections::VecDeque,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
-
-/// The users that a connection exchanges forwarded envelopes with.
-#[derive(Debug, Default)]
-pub(crate) struct ForwardingMemory {
-    /// Hashes of users addressed lately, oldest first.
-    targets: VecDeque<u64>,
-    /// The connection of each signalling partner, oldest first.
-    peers: VecDeque<(Arc<str>, ConnRef)>,
-}
-
-impl ForwardingMemory {
-    fn has_target(&self, target: u64) -> bool {
-        self.targets.contains(&target)
-    }
-
-    fn add_target(&mut self, target: u64) {
-        self.targets.push_back(target);
-        if self.targets.len() > TARGETS_REMEMBERED_MAX {
-            self.targets.pop_front();
-        }
-    }
-
-    /// The connection through which a user took part in signalling last.
-    fn peer(&self, user_id: &str) -> Option<ConnRef> {
-        let mut peers = self.peers.iter().rev();
-        let (_, conn) = peers.find(|(user, _)| **user == *user_id)?;
-        Some(*conn)
-    }
-
-    fn set_peer(&mut self, user_id: Arc<str>, conn: ConnRef) {
-        self.peers.retain(|(user, _)| *user != user_id);
-        self.peers.push_back((user_id, conn));
-        if self.peers.len() > PEERS_REMEMBERED_MAX {
-            self.peers.pop_front();
-        }
-    }
-}
+use std::sync::Arc;
 
 impl Sessions {
     /// Sends to each connection that joined the server, except the sending one.
@@ -126,12 +84,7 @@ impl Sessions {
         let Some(session) = self.sockets.session(slot) else {
             return;
         };
-        let memberships = session.memberships.iter();
-        let rooms: Vec<u64> = memberships.map(|one| one.room.index).collect();
-        let peer = session
-            .forwarding
-            .as_ref()
-            .and_then(|memory| memory.peer(user_id));
+        let (rooms, peer) = (session.rooms(), session.peer(user_id));
         let mut receivers = self.hub.users.route(&from, &rooms, user_id, class, peer);
         receivers.retain(|receiver| *receiver != own);
         if receivers.is_empty() {
@@ -155,18 +108,11 @@ impl Sessions {
 
     /// Takes a token for a user that is addressed for the first time; false if there was none.
     fn charge_target(&mut self, slot: u32, user_id: &str, scan: &Scan<'_>) -> bool {
-        let (target, now_ms) = (hash(user_id), self.sockets.now_ms());
+        let now_ms = self.sockets.now_ms();
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let memory = session.forwarding.get_or_insert_default();
-        if memory.has_target(target) {
-            return true;
-        }
-        let taken = session.rates.take_new_target(&self.hub.rates, now_ms);
-        if taken.is_ok() {
-            memory.add_target(target);
-        }
+        let taken = session.charge_target(user_id, &self.hub.rates, now_ms);
         self.check_charge(slot, "new targets", taken, scan)
     }
 
@@ -193,17 +139,9 @@ impl Sessions {
         }
     }
 
-    /// Records the connection through which a user takes part in signalling with this one.
     fn remember_peer(&mut self, slot: u32, user_id: Arc<str>, conn: ConnRef) {
         if let Some(session) = self.sockets.session_mut(slot) {
-            let memory = session.forwarding.get_or_insert_default();
-            memory.set_peer(user_id, conn);
+            session.remember_peer(user_id, conn);
         }
     }
-}
-
-fn hash(user_id: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    user_id.hash(&mut hasher);
-    hasher.finish()
 }

@@ -146,14 +146,14 @@ impl Sessions {
         let users = &self.hub.users;
         let user_id = &claim.user_id;
         let mut status = Default::default();
-        match session.user.take() {
+        match session.take_user() {
             Some(user) if user.profile.user_id == *user_id => status = user.status,
             before => {
                 if let Some(before) = before {
                     users.sign_out(conn, &before.profile.user_id);
                 }
                 let scope = claim.identify.connection_scope.as_deref();
-                if !users.sign_in(conn, user_id, view, session.connection_id, scope) {
+                if !users.sign_in(conn, user_id, view, session.connection_id(), scope) {
                     let most = self.hub.config.socket.connections_per_identity_max;
                     let message =
                         format!("this oderId has {most} connections, and no more are allowed");
@@ -161,7 +161,7 @@ impl Sessions {
                 }
             }
         }
-        session.user = Some(claim.into_user(verified, status));
+        session.set_user(claim.into_user(verified, status));
         self.update_rooms(slot);
         Ok(())
     }
@@ -221,7 +221,7 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
         (None, Some(current)) => current.clone(),
         (None, None) => uuid::Uuid::new_v4().to_string().into(),
     };
-    if current.is_some_and(|current| *current != user_id) && !session.memberships.is_empty() {
+    if current.is_some_and(|current| *current != user_id) && !session.memberships().is_empty() {
         let message = "oderId cannot change while a server is joined or viewed; leave them first";
         return Err(Reason::new(code::IDENTITY_FIXED, message));
     }
@@ -257,8 +257,8 @@ fn verify_key(
     let message = identity::proof::message(
         &hub.origin(),
         &user_id,
-        &session.connection_id.to_string(),
-        session.server_time_ms,
+        &session.connection_id().to_string(),
+        session.server_time_ms(),
     );
     identity::proof::verify(key, proof, &message)
         .map_err(|error| unproven(format!("proof: {error}")))?;

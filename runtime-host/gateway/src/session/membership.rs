@@ -49,9 +49,7 @@ impl Sessions {
         let current = room.view();
         let membership = self.sockets.rooms().enter(room, &current, slot, since);
         if let Some(session) = self.sockets.session_mut(slot) {
-            // Most connections have one server; a vector's first growth would reserve memory for four.
-            session.memberships.reserve_exact(1);
-            session.memberships.push(membership);
+            session.add_membership(membership);
         }
         self.set_rooms(slot);
         self.sockets.push(slot, roster, None);
@@ -74,13 +72,11 @@ impl Sessions {
     /// Leaves a server, or stops viewing it.
     pub(super) fn leave(&mut self, slot: u32, server_id: &str) {
         self.sockets.collect_room_frames(slot);
-        let Some(session) = self.sockets.session_mut(slot) else {
+        let session = self.sockets.session_mut(slot);
+        let Some(membership) = session.and_then(|session| session.remove_membership(server_id))
+        else {
             return;
         };
-        let mut memberships = session.memberships.iter();
-        let at = memberships.position(|one| *one.room.server_id == *server_id);
-        let Some(at) = at else { return };
-        let membership = session.memberships.remove(at);
         self.set_rooms(slot);
         self.leave_room(slot, &membership);
     }
@@ -92,8 +88,7 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return;
         };
-        let pending = session.pending.take();
-        let memberships = std::mem::take(&mut session.memberships);
+        let (pending, memberships) = (session.take_pending(), session.take_memberships());
         if let Some(pending) = pending {
             self.end_wait(&pending);
         }
@@ -101,7 +96,7 @@ impl Sessions {
             self.leave_room(slot, membership);
         }
         let session = self.sockets.session_mut(slot);
-        if let Some(user) = session.and_then(|session| session.user.take()) {
+        if let Some(user) = session.and_then(|session| session.take_user()) {
             self.hub.users.sign_out(conn, &user.profile.user_id);
         }
     }
@@ -137,11 +132,7 @@ impl Sessions {
         if let Some(moved) = self.sockets.rooms().leave(membership, slot)
             && let Some(session) = self.sockets.session_mut(moved)
         {
-            let mut memberships = session.memberships.iter_mut();
-            let index = membership.room.index;
-            if let Some(its) = memberships.find(|its| its.room.index == index) {
-                its.move_to(membership);
-            }
+            session.move_to(membership);
         }
         if !membership.joined {
             membership.room.remove_viewer(conn);
@@ -158,10 +149,8 @@ impl Sessions {
             return;
         };
         if let Some(user) = session.user() {
-            let memberships = session.memberships.iter();
-            let rooms = memberships.map(|one| one.room.index).collect();
             let users = &self.hub.users;
-            users.set_rooms(conn, &user.profile.user_id, rooms);
+            users.set_rooms(conn, &user.profile.user_id, session.rooms());
         }
     }
 

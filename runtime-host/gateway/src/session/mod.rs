@@ -4,7 +4,8 @@
 //! A session has a user, the memberships of servers, and at most one envelope that waits for a reply.
 
 mod effects;
-pub(crate) mod forwarding;
+mod forwarding;
+mod forwarding_memory;
 mod identify;
 mod join;
 mod membership;
@@ -64,8 +65,8 @@ impl Sessions {
     pub(crate) fn open(&mut self, slot: u32, answer: String) {
         let session = Session::new(&self.hub, self.sockets.now_ms());
         let connected = reply::connected(
-            &session.connection_id.to_string(),
-            session.server_time_ms,
+            &session.connection_id().to_string(),
+            session.server_time_ms(),
             &self.hub.protocol,
         );
         self.sockets.open(slot, session);

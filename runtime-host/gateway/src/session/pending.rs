@@ -136,12 +136,12 @@ impl Sessions {
             limit_ms,
             asks_again,
         });
-        let pending = Box::new(Pending {
+        let pending = Pending {
             ticket,
             request_id: request_id.map(Into::into),
             on,
-        });
-        let before = self.sockets.session_mut(slot)?.pending.replace(pending);
+        };
+        let before = self.sockets.session_mut(slot)?.set_pending(pending);
         if let Some(before) = before {
             self.end_wait(&before);
         }
@@ -203,7 +203,7 @@ impl Sessions {
     /// Takes the envelope that waits under a ticket.
     fn take_pending(&mut self, ticket: Ticket) -> Option<(u32, Pending)> {
         let slot = self.tickets.slot(ticket)?;
-        let pending = self.sockets.session_mut(slot)?.pending.take()?;
+        let pending = self.sockets.session_mut(slot)?.take_pending()?;
         debug_assert_eq!(pending.ticket, ticket, "one ticket for each connection");
         self.end_wait(&pending);
         Some((slot, *pending))
@@ -242,7 +242,7 @@ impl Sessions {
             return;
         };
         let session = self.sockets.session(slot);
-        let pending = session.and_then(|session| session.pending.as_deref());
+        let pending = session.and_then(|session| session.pending());
         let Some(Wait::Validator { envelope, .. }) = pending.map(|pending| &pending.on) else {
             return;
         };

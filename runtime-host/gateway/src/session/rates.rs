@@ -175,7 +175,7 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let taken = session.rates.take(class, &self.hub.rates, now_ms);
+        let taken = session.rates().take(class, &self.hub.rates, now_ms);
         self.check_charge(slot, class.name(), taken, about)
     }
 
@@ -185,7 +185,7 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let taken = session.rates.take_volume(kib, &self.hub.rates, now_ms);
+        let taken = session.rates().take_volume(kib, &self.hub.rates, now_ms);
         self.check_charge(slot, "bytes", taken, about)
     }
 
@@ -204,7 +204,7 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        match session.rates.strike(strikes_max, &self.hub.rates, now_ms) {
+        match session.rates().strike(strikes_max, &self.hub.rates, now_ms) {
             Strike::Same => Metrics::count(&metrics.refused, code::RATE_LIMITED),
             Strike::Close => {
                 let reason = format!("over the rate of '{what}' again and again");

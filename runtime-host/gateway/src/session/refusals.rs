@@ -73,11 +73,13 @@ impl Sessions {
             return;
         };
         if refusal.code == code::UNKNOWN_TYPE
-            && !session.rates.answers_unknown_type(&self.hub.rates, now_ms)
+            && !session
+                .rates()
+                .answers_unknown_type(&self.hub.rates, now_ms)
         {
             return;
         }
-        if is_guarded || session.user.as_ref().is_some_and(|user| user.wants_errors) {
+        if is_guarded || session.wants_errors() {
             self.sockets.send_envelope(slot, &refusal.reply);
         }
     }

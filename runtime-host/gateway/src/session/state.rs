@@ -2,9 +2,13 @@
 //! until then.
 
 use crate::{
-    hub::Hub,
+    hub::{ConnRef, Hub},
     room::{Profile, local::RoomMembership},
-    session::{forwarding::ForwardingMemory, pending::Pending, rates::SessionRates},
+    session::{
+        forwarding_memory::ForwardingMemory,
+        pending::Pending,
+        rates::{RateLimits, SessionRates},
+    },
 };
 use envelope::{
     Context,
@@ -16,14 +20,13 @@ use uuid::{Uuid, fmt::Hyphenated};
 /// The session of an open WebSocket.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(super) connection_id: Uuid,
-    /// `serverTime` of `connected`, milliseconds since 1970: a part of what a key proof signs.
-    pub(super) server_time_ms: u64,
-    pub(super) user: Option<User>,
-    pub(super) memberships: Vec<RoomMembership>,
-    pub(super) pending: Option<Box<Pending>>,
-    pub(super) rates: SessionRates,
-    pub(super) forwarding: Option<Box<ForwardingMemory>>,
+    connection_id: Uuid,
+    server_time_ms: u64,
+    user: Option<User>,
+    memberships: Vec<RoomMembership>,
+    pending: Option<Box<Pending>>,
+    rates: SessionRates,
+    forwarding: Option<Box<ForwardingMemory>>,
 }
 
 /// The user of a connection, as it identified.
@@ -60,24 +63,145 @@ impl Session {
         }
     }
 
+    /// The `connectionId` of `connected`.
+    pub(super) fn connection_id(&self) -> Uuid {
+        self.connection_id
+    }
+
+    /// `serverTime` of `connected`, milliseconds since 1970: a part of what a key proof signs.
+    pub(super) fn server_time_ms(&self) -> u64 {
+        self.server_time_ms
+    }
+
+    // ---- the user
+
     /// The user; `None` before `identify`.
     pub(crate) fn user(&self) -> Option<&User> {
         self.user.as_ref()
     }
 
-    /// The rooms that are joined or viewed.
-    pub(crate) fn memberships(&self) -> &[RoomMembership] {
-        &self.memberships
+    /// Takes the user that the connection identified as.
+    pub(super) fn set_user(&mut self, user: User) {
+        self.user = Some(user);
     }
+
+    /// Removes the user.
+    pub(super) fn take_user(&mut self) -> Option<User> {
+        self.user.take()
+    }
+
+    /// Sets the presence of the connection; false before `identify`.
+    pub(super) fn set_status(&mut self, status: Status) -> bool {
+        let user = self.user.as_mut();
+        user.map(|user| user.status = status).is_some()
+    }
+
+    /// Whether the client announced the feature `errors`.
+    pub(super) fn wants_errors(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.wants_errors)
+    }
+
+    // ---- envelopes
 
     /// Whether an envelope of this connection waits for a reply.
     pub(crate) fn is_paused(&self) -> bool {
         self.pending.is_some()
     }
 
+    /// The envelope that waits.
+    pub(super) fn pending(&self) -> Option<&Pending> {
+        self.pending.as_deref()
+    }
+
+    /// Lets an envelope wait; returns one that waited before.
+    pub(super) fn set_pending(&mut self, pending: Pending) -> Option<Box<Pending>> {
+        self.pending.replace(Box::new(pending))
+    }
+
+    /// Takes the envelope that waits.
+    pub(super) fn take_pending(&mut self) -> Option<Box<Pending>> {
+        self.pending.take()
+    }
+
+    /// The buckets and strikes of the connection.
+    pub(super) fn rates(&mut self) -> &mut SessionRates {
+        &mut self.rates
+    }
+
     /// Gives back memory that an idle connection does not need.
     pub(crate) fn release_idle(&mut self, hub: &Hub, now_ms: u32) {
         self.rates.release_idle(&hub.rates, now_ms);
+    }
+
+    // ---- forwarding
+
+    /// Takes a token for a user, unless it was addressed lately.
+    ///
+    /// # Errors
+    /// Milliseconds until another user may be addressed.
+    pub(super) fn charge_target(
+        &mut self,
+        user_id: &str,
+        limits: &RateLimits,
+        now_ms: u32,
+    ) -> Result<(), u32> {
+        let memory = self.forwarding.get_or_insert_default();
+        if !memory.has_target(user_id) {
+            self.rates.take_new_target(limits, now_ms)?;
+            memory.add_target(user_id);
+        }
+        Ok(())
+    }
+
+    /// The connection through which a user took part in signalling last.
+    pub(super) fn peer(&self, user_id: &str) -> Option<ConnRef> {
+        self.forwarding.as_ref()?.peer(user_id)
+    }
+
+    /// Records the connection through which a user takes part in signalling.
+    pub(super) fn remember_peer(&mut self, user_id: Arc<str>, conn: ConnRef) {
+        let memory = self.forwarding.get_or_insert_default();
+        memory.set_peer(user_id, conn);
+    }
+
+    // ---- rooms
+
+    /// The rooms that are joined or viewed.
+    pub(crate) fn memberships(&self) -> &[RoomMembership] {
+        &self.memberships
+    }
+
+    /// The [indices](crate::room::Room::index) of these rooms.
+    pub(super) fn rooms(&self) -> Box<[u64]> {
+        let memberships = self.memberships.iter();
+        memberships.map(|one| one.room.index).collect()
+    }
+
+    /// Adds a room.
+    pub(super) fn add_membership(&mut self, membership: RoomMembership) {
+        // Most connections have one server; a vector's first growth would reserve memory for four.
+        self.memberships.reserve_exact(1);
+        self.memberships.push(membership);
+    }
+
+    /// Removes the room of a server.
+    pub(super) fn remove_membership(&mut self, server_id: &str) -> Option<RoomMembership> {
+        let mut memberships = self.memberships.iter();
+        let at = memberships.position(|one| *one.room.server_id == *server_id)?;
+        Some(self.memberships.remove(at))
+    }
+
+    /// Removes all rooms.
+    pub(super) fn take_memberships(&mut self) -> Vec<RoomMembership> {
+        std::mem::take(&mut self.memberships)
+    }
+
+    /// Takes the position of a connection that has left the same room of the shard.
+    pub(super) fn move_to(&mut self, vacated: &RoomMembership) {
+        let mut memberships = self.memberships.iter_mut();
+        if let Some(own) = memberships.find(|own| own.room.index == vacated.room.index) {
+            own.move_to(vacated);
+        }
     }
 
     /// The membership of the server named `server_id`.
@@ -87,7 +211,7 @@ impl Session {
     }
 
     /// The server of an envelope without `serverId`: the sole joined one, else the sole viewed one.
-    pub(super) fn implied_membership(&self) -> Option<&RoomMembership> {
+    fn implied_membership(&self) -> Option<&RoomMembership> {
         let any_joined = self.memberships.iter().any(|membership| membership.joined);
         let mut candidates = self.memberships.iter();
         let mut candidates = candidates.by_ref().filter(|one| one.joined == any_joined);
