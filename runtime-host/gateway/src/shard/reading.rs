@@ -12,7 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use limits::socket::READ_BYTES_PER_TURN;
-use std::io::{self, Read};
+use std::io;
 
 impl Shard {
     fn conn(&mut self, slot: u32) -> Option<&mut Conn> {
@@ -22,22 +22,20 @@ impl Shard {
     /// Reads and handles up to a turn's share of one connection's bytes.
     pub(super) fn read_turn(&mut self, slot: u32) {
         let Some(conn) = self.conn(slot) else { return };
-        conn.ready = false;
-        if !conn.unread.is_empty() && !conn.is_paused() {
-            let unread = std::mem::take(&mut conn.unread);
+        conn.begin_turn();
+        if !conn.is_paused()
+            && let Some(unread) = conn.take_unread()
+        {
             self.consume(slot, unread);
         }
         let mut budget = READ_BYTES_PER_TURN;
-        while self
-            .conn(slot)
-            .is_some_and(|conn| conn.readable && !conn.lost && !conn.is_paused())
-        {
+        while self.conn(slot).is_some_and(|conn| conn.may_read()) {
             if budget == 0 {
                 self.sessions.sockets.make_ready(slot);
                 break;
             }
             let mut buffer = std::mem::take(&mut self.buffer);
-            let read = self.conn(slot).map(|conn| conn.stream.read(&mut buffer));
+            let read = self.conn(slot).map(|conn| conn.read(&mut buffer));
             if let Some(read) = read {
                 budget = budget.saturating_sub(self.on_read(slot, &mut buffer, read));
             }
@@ -49,37 +47,29 @@ impl Shard {
 
     /// Handles the result of one read into `buffer`; how many bytes were read.
     fn on_read(&mut self, slot: u32, buffer: &mut [u8], read: io::Result<usize>) -> usize {
-        let buffer_bytes = buffer.len();
         let Some(conn) = self.conn(slot) else {
             return 0;
         };
         match read {
             Ok(0) => {
-                // It has ended its side and may still read; the end is read again once everything is written.
-                let wants_the_rest =
-                    conn.phase == (Phase::Closing { answered: true }) && conn.queue.is_some();
-                conn.readable = !wants_the_rest;
-                if !wants_the_rest {
+                if !conn.is_finishing() {
                     self.sessions.sockets.lose(slot);
                 }
                 0
             }
             Ok(length) => {
-                // A short read has emptied the socket: what comes later raises a new event (epoll(7), edge-triggered).
-                conn.readable = length == buffer_bytes || conn.hung_up;
-                if conn.unread.is_empty() {
-                    self.consume_from(slot, &mut buffer[..length]);
-                } else {
-                    conn.unread.extend_from_slice(&buffer[..length]);
-                    let unread = std::mem::take(&mut conn.unread);
-                    self.consume(slot, unread);
+                match conn.take_unread() {
+                    None => self.consume_from(slot, &mut buffer[..length]),
+                    Some(mut unread) => {
+                        unread.extend_from_slice(&buffer[..length]);
+                        self.consume(slot, unread);
+                    }
                 }
                 length
             }
             Err(error) => {
                 match error.kind() {
-                    io::ErrorKind::WouldBlock => conn.readable = false,
-                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
                     _ => self.sessions.sockets.lose(slot),
                 }
                 0
@@ -93,7 +83,7 @@ impl Shard {
         if used < bytes.len()
             && let Some(conn) = self.conn(slot)
         {
-            conn.unread.extend_from_slice(&bytes[used..]);
+            conn.keep_unread(bytes[used..].to_vec());
         }
     }
 
@@ -104,7 +94,7 @@ impl Shard {
             && let Some(conn) = self.conn(slot)
         {
             bytes.drain(..used);
-            conn.unread = bytes;
+            conn.keep_unread(bytes);
         }
     }
 
@@ -112,13 +102,13 @@ impl Shard {
     fn consume_slice(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
         let mut used = 0;
         loop {
-            let Some(conn) = self.conn(slot).filter(|conn| !conn.lost) else {
+            let Some(conn) = self.conn(slot).filter(|conn| !conn.is_lost()) else {
                 return bytes.len();
             };
             if conn.is_paused() {
                 return used;
             }
-            let step = match conn.phase {
+            let step = match conn.phase() {
                 Phase::Head => self.read_head(slot, &bytes[used..]),
                 Phase::Open => self.read_frame(slot, &mut bytes[used..]),
                 Phase::Closing { answered: true } => return bytes.len(),
@@ -159,11 +149,11 @@ impl Shard {
         if header.opcode.is_control() {
             let payload = bytes.get_mut(header.header_bytes..whole)?;
             frame::unmask(payload, header.mask);
-            conn.seen_ms = now_ms;
+            conn.seen(now_ms);
             self.on_control(slot, header.opcode, payload);
             return Some(whole);
         }
-        if conn.phase == Phase::Open
+        if conn.phase() == Phase::Open
             && let Some(violation) = misplaced(header.opcode, assembly)
         {
             self.sessions.sockets.violated(slot, violation);
@@ -179,10 +169,10 @@ impl Shard {
         let conn = self.conn(slot)?;
         if header.opcode == Opcode::Text
             && header.fin
-            && conn.phase == Phase::Open
+            && conn.phase() == Phase::Open
             && let Some(payload) = bytes.get_mut(header.header_bytes..whole)
         {
-            conn.seen_ms = now_ms;
+            conn.seen(now_ms);
             frame::unmask(payload, header.mask);
             match std::str::from_utf8(payload) {
                 Ok(_) => self.sessions.on_message(slot, payload),
@@ -203,7 +193,7 @@ impl Shard {
     fn on_control(&mut self, slot: u32, opcode: Opcode, payload: &[u8]) {
         let is_open = self
             .conn(slot)
-            .is_some_and(|conn| conn.phase == Phase::Open);
+            .is_some_and(|conn| conn.phase() == Phase::Open);
         match opcode {
             Opcode::Close => self.sessions.sockets.on_close(slot, payload),
             Opcode::Ping if is_open => self.sessions.on_ping(slot, payload),
@@ -218,8 +208,8 @@ impl Shard {
         let Some(conn) = self.conn(slot) else {
             return bytes.len();
         };
-        conn.seen_ms = now_ms;
-        let is_open = conn.phase == Phase::Open;
+        conn.seen(now_ms);
+        let is_open = conn.phase() == Phase::Open;
         let Some(assembly) = &mut conn.assembly else {
             return bytes.len();
         };
@@ -244,10 +234,10 @@ impl Shard {
     fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
         let hub = self.hub.clone();
         let conn = self.conn(slot)?;
-        match handshake::read(bytes, conn.address, &hub.config.socket) {
+        match handshake::read(bytes, conn.address(), &hub.config.socket) {
             handshake::Request::Partial => {}
             handshake::Request::Http => {
-                let address = conn.address;
+                let address = conn.address();
                 if let Some(stream) = self.sessions.sockets.remove(slot) {
                     self.http_handoff.send(stream, bytes.to_vec(), address);
                 }
@@ -262,8 +252,7 @@ impl Shard {
                     self.refuse_head(slot, &error.into());
                     return None;
                 }
-                conn.admitted = true;
-                conn.address = address;
+                conn.admit(address);
                 self.sessions.open(slot, answer);
                 return Some(head_bytes);
             }

@@ -5,7 +5,10 @@ use crate::{
     shard::{assembly::Assembly, queue::Queue},
 };
 use mio::net::TcpStream;
-use std::net::IpAddr;
+use std::{
+    io::{self, Read},
+    net::IpAddr,
+};
 
 /// The phase of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,42 +27,42 @@ pub(crate) enum Phase {
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
-    pub(in crate::shard) stream: TcpStream,
-    pub(in crate::shard) phase: Phase,
+    pub(super) stream: TcpStream,
+    pub(super) phase: Phase,
     /// The client's address as far as trusted proxies tell; the peer's until the head is read.
-    pub(in crate::shard) address: IpAddr,
+    pub(super) address: IpAddr,
     /// It is counted by [`Admission`](crate::hub::Admission).
-    pub(in crate::shard) admitted: bool,
+    pub(super) admitted: bool,
     /// Bytes read that are not a whole head or frame yet.
-    pub(in crate::shard) unread: Vec<u8>,
+    unread: Vec<u8>,
     pub(in crate::shard) assembly: Option<Box<Assembly>>,
     /// Exists only while frames wait for the socket.
-    pub(in crate::shard) queue: Option<Box<Queue>>,
-    pub(in crate::shard) session: Option<Box<Session>>,
+    pub(super) queue: Option<Box<Queue>>,
+    pub(super) session: Option<Box<Session>>,
     /// Start of the present phase. This and the times below are milliseconds of the shard's clock.
-    pub(in crate::shard) since_ms: u32,
+    pub(super) since_ms: u32,
     /// The last frame from the peer.
-    pub(in crate::shard) seen_ms: u32,
-    pub(in crate::shard) pinged_ms: u32,
+    pub(super) seen_ms: u32,
+    pub(super) pinged_ms: u32,
     /// The tick at which its deadlines are checked.
-    pub(in crate::shard) due_tick: Option<u32>,
+    pub(super) due_tick: Option<u32>,
     /// The kernel may have bytes to read.
-    pub(in crate::shard) readable: bool,
+    pub(super) readable: bool,
     /// On the list of connections to write to.
-    pub(in crate::shard) dirty: bool,
+    pub(super) dirty: bool,
     /// On the list of connections to read from.
-    pub(in crate::shard) ready: bool,
+    pub(super) ready: bool,
     /// The peer has closed its side: reading goes on until the kernel reports the end.
-    pub(in crate::shard) hung_up: bool,
+    hung_up: bool,
     /// The socket failed: the connection is dropped as soon as it has left its rooms.
-    pub(in crate::shard) lost: bool,
+    pub(super) lost: bool,
     /// The flush of rooms in which it last sent to one: it does not get its own frames back.
-    pub(in crate::shard) sent_in_flush: u32,
+    pub(super) sent_in_flush: u32,
 }
 
 impl Conn {
     /// A connection whose request head is awaited.
-    pub(in crate::shard) fn new(stream: TcpStream, address: IpAddr, now_ms: u32) -> Self {
+    pub(super) fn new(stream: TcpStream, address: IpAddr, now_ms: u32) -> Self {
         Self {
             stream,
             phase: Phase::Head,
@@ -82,6 +85,79 @@ impl Conn {
         }
     }
 
+    pub(in crate::shard) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    pub(in crate::shard) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Marks it as counted by [`Admission`](crate::hub::Admission), under the address that trusted proxies told.
+    pub(in crate::shard) fn admit(&mut self, address: IpAddr) {
+        (self.admitted, self.address) = (true, address);
+    }
+
+    // ---- reading
+
+    /// Takes it from the list of connections to read from.
+    pub(in crate::shard) fn begin_turn(&mut self) {
+        self.ready = false;
+    }
+
+    /// The kernel may have bytes; `hung_up`: the peer has closed its side.
+    pub(super) fn set_readable(&mut self, hung_up: bool) {
+        self.readable = true;
+        self.hung_up |= hung_up;
+    }
+
+    /// Whether its socket may be read now.
+    pub(in crate::shard) fn may_read(&self) -> bool {
+        self.readable && !self.lost && !self.is_paused()
+    }
+
+    /// Reads from the socket.
+    ///
+    /// # Errors
+    /// The socket failed; or it has no bytes, and is not readable until the kernel says so.
+    pub(in crate::shard) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer);
+        match &read {
+            // It may still read what is queued: the end is read again once everything is written.
+            Ok(0) => self.readable = !self.is_finishing(),
+            // A short read has emptied the socket: what comes later raises a new event (epoll(7), edge-triggered).
+            Ok(length) => self.readable = *length == buffer.len() || self.hung_up,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(_) => {}
+        }
+        read
+    }
+
+    /// Whether the peer has ended its side and may still read what is queued.
+    pub(in crate::shard) fn is_finishing(&self) -> bool {
+        self.phase == (Phase::Closing { answered: true }) && self.queue.is_some()
+    }
+
+    /// Takes the bytes that are no whole head or frame yet, if there are any.
+    pub(in crate::shard) fn take_unread(&mut self) -> Option<Vec<u8>> {
+        (!self.unread.is_empty()).then(|| std::mem::take(&mut self.unread))
+    }
+
+    /// Keeps bytes for which more are needed.
+    pub(in crate::shard) fn keep_unread(&mut self, bytes: Vec<u8>) {
+        self.unread = bytes;
+    }
+
+    /// Records a frame from the peer.
+    pub(in crate::shard) fn seen(&mut self, now_ms: u32) {
+        self.seen_ms = now_ms;
+    }
+
+    /// Whether the socket failed.
+    pub(in crate::shard) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Whether nothing may be read because an envelope waits for a reply.
     pub(in crate::shard) fn is_paused(&self) -> bool {
         let session = self.session.as_ref();
@@ -89,7 +165,7 @@ impl Conn {
     }
 
     /// Whether the client has not identified.
-    pub(in crate::shard) fn is_anonymous(&self) -> bool {
+    pub(super) fn is_anonymous(&self) -> bool {
         let session = self.session.as_ref();
         session.is_none_or(|session| session.user().is_none())
     }

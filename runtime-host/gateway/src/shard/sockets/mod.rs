@@ -191,8 +191,7 @@ impl Sockets {
         let hung_up = event.is_read_closed() || event.is_error();
         let is_behind = conn.queue.is_some();
         if event.is_readable() || hung_up {
-            conn.readable = true;
-            conn.hung_up |= hung_up;
+            conn.set_readable(hung_up);
             self.make_ready(slot);
         }
         if event.is_writable() && is_behind {
@@ -221,8 +220,8 @@ impl Sockets {
 
     // ---- sending to one connection
 
-    /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key other
-    /// than 0 is replaced.
+    /// Queues a frame for one connection; it is written at the end of this turn. A queued frame with the same key is
+    /// replaced.
     pub(crate) fn push(&mut self, slot: u32, frame: Bytes, coalesce: Option<CoalesceKey>) {
         self.collect_room_frames(slot);
         let bytes_max = self.hub.config.socket.queue_bytes_max;
