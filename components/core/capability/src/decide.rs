@@ -3,6 +3,8 @@
 //! Six layers are asked in order, and the first that applies decides: 0 kill switches and the manifest, 1 the plugin's
 //! deny list, 2 the operator's deny list, 3 grants and remembered consents, 4 the operator's default, 5 the mode
 //! (`docs/concepts/capabilities.md`, "The decision"). A capability that the manifest does not declare is never allowed.
+//! The exception is a capability that every plugin holds ([`Reason::Always`]): right after the kill switches it is
+//! allowed, with layer 4 in the audit.
 
 use crate::{CapabilityId, CapabilityUse, Mode, PluginRules, Policy, Target, Terminal};
 use serde::Serialize;
