@@ -477,7 +477,7 @@ export interface ServerPluginRequirements {
     pluginId: string;
     /** The event. */
     eventName: string;
-    /** Who may send it. */
+    /** Which side may send it. */
     direction: "clientToServer" | "serverRelay" | "p2pHint";
     /** Its receivers. */
     scope: "server" | "channel" | "user" | "plugin";
@@ -513,7 +513,7 @@ export interface ServerPluginRequirements {
       pluginId: string;
       /** The event. */
       eventName: string;
-      /** Who may send it. */
+      /** Which side may send it. */
       direction: "clientToServer" | "serverRelay" | "p2pHint";
       /** Its receivers. */
       scope: "server" | "channel" | "user" | "plugin";

@@ -121,7 +121,7 @@ fn forwarded(method: &'static str, verb: &str) -> Operation {
         body: None,
         responses: vec![
             Response::empty("default", "The plugin's answer."),
-            error(400, "The route is none."),
+            error(400, "The route is not valid."),
             error(401, "No credential, or one that does not verify."),
             error(404, "No running plugin has this route."),
             error(502, "The plugin failed."),

@@ -16,7 +16,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Invite {
-    /// Who made it.
+    /// The user that created it.
     pub created_by: String,
     /// Milliseconds since 1970.
     pub created_at: u64,

@@ -1,4 +1,4 @@
-//! Who may do what on a server: one function decides, and what it was decided on becomes checks of the transaction.
+//! What an actor may do on a server: one function decides, and what it was decided on becomes checks of the transaction.
 
 use crate::{
     refusal::{Code, Refusal},
@@ -8,7 +8,7 @@ use crate::{
 };
 use identifiers::UserId;
 
-/// Who asks.
+/// The actor: the user that sent a request, and how it was authenticated.
 #[derive(Debug, Clone, Default)]
 pub struct Actor {
     /// The identity; none for anonymous requests.

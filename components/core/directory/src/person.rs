@@ -112,7 +112,7 @@ pub struct Ban {
     /// For people.
     #[serde(default)]
     pub reason: Option<String>,
-    /// Who.
+    /// The user that banned.
     pub banned_by: String,
     /// Milliseconds since 1970.
     pub banned_at: u64,

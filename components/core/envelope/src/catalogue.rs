@@ -152,7 +152,7 @@ const DEFINITION: &[Field] = &[
     field!(Server required "pluginId": PluginId, "The plugin."),
     field!(Server required "eventName": EventName, "The event."),
     field!(Server required "direction": OneOf(&["clientToServer", "serverRelay", "p2pHint"]),
-        "Who may send it."),
+        "Which side may send it."),
     field!(Server required "scope": OneOf(&["server", "channel", "user", "plugin"]),
         "Its receivers."),
     field!(Server required "schema": Any, "JSON Schema of the payload, or null."),

@@ -9,7 +9,7 @@ use limits::envelope::JSON_DEPTH_MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Unexpected byte at this position.
-    #[error("something else is expected at byte {0}")]
+    #[error("unexpected byte at offset {0}")]
     Syntax(usize),
     /// Nested deeper than [`JSON_DEPTH_MAX`].
     #[error("nested deeper than {JSON_DEPTH_MAX} levels")]

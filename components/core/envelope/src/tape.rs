@@ -61,7 +61,7 @@ pub enum Flaw {
     #[error("has an object with a member twice")]
     Duplicate,
     /// A lone surrogate.
-    #[error("has a text with half a character")]
+    #[error("has a string with a lone surrogate")]
     Surrogate,
 }
 

@@ -262,7 +262,7 @@ pub struct Definition {
     pub plugin_id: PluginId,
     /// The event.
     pub event_name: EventName,
-    /// Who may send it.
+    /// Which side may send it.
     pub direction: EventDirection,
     /// Its receivers.
     pub scope: EventScope,

@@ -16,7 +16,7 @@ pub const MAX_RESTARTS_EXCEEDED: &str = "max_restarts_exceeded";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Illegal {
     /// [`TRANSITIONS`] has no such row.
-    #[error("a plugin that is {state} cannot {event}")]
+    #[error("event {event} is not allowed in state {state}")]
     Transition {
         /// The current state.
         state: State,

@@ -260,7 +260,7 @@ fn reasons_are_kept_where_they_matter_and_cut() {
     assert_eq!(
         (&*error.to_string(), error.code()),
         (
-            "a plugin that is disabled cannot load",
+            "event load is not allowed in state disabled",
             "illegal-transition"
         )
     );
