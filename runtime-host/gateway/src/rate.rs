@@ -54,6 +54,10 @@ impl Bucket {
 
     fn refill(&mut self, rate: Rate, now_ms: u32) {
         let elapsed_ms = now_ms.wrapping_sub(self.at_ms);
+        // Threads that share a bucket read the clock before they lock it: a time just before the last one is no time at all.
+        if elapsed_ms > u32::MAX / 2 {
+            return;
+        }
         self.millitokens = self
             .millitokens
             .saturating_add(elapsed_ms.saturating_mul(rate.per_second))
@@ -124,6 +128,21 @@ mod tests {
             "larger than the bucket empties it"
         );
     }
+
+    #[test]
+    fn a_time_before_the_last_one_refills_nothing() {
+        let rate = Rate {
+            per_second: 1,
+            burst: 2,
+        };
+        for last in [101, 0] {
+            let mut bucket = Bucket::full(rate, last);
+            assert_eq!(bucket.take_many(rate, last, 2), Ok(()));
+            assert_eq!(bucket.take(rate, last.wrapping_sub(1)), Err(1_000));
+            assert_eq!(bucket.take(rate, last + 1_000), Ok(()));
+        }
+    }
+
     #[test]
     fn addresses_do_not_share_their_buckets() {
         let addresses = Addresses::new(Rate {
