@@ -68,13 +68,13 @@ impl Sessions {
         slot: u32,
         claim: Claim,
         verified: bool,
+        before: &UserView,
         request_id: Option<&str>,
     ) {
-        let view = Arc::new(UserView {
-            proof_required: true,
-            keys: claim.identify.key.iter().cloned().collect(),
-            blocks: Default::default(),
-        });
+        let mut view = before.clone();
+        view.proof_required = true;
+        view.keys.extend(claim.identify.key.clone());
+        let view = Arc::new(view);
         let outcome = self.sign_in(slot, claim, verified, view);
         self.answer_identify(slot, outcome, request_id);
     }
@@ -126,7 +126,11 @@ impl Sessions {
             key,
             add: verified,
         };
-        let wait = Wait::KeyBinding { claim, verified };
+        let wait = Wait::KeyBinding {
+            claim,
+            verified,
+            view: view.clone(),
+        };
         self.ask_directory(slot, request_id, wait, question);
         Ok(())
     }

@@ -6,7 +6,7 @@
 //! envelope's end.
 
 use crate::{
-    directory::{Answer, JoinQuestion, Question},
+    directory::{Answer, JoinQuestion, Question, views::UserView},
     hub::Hub,
     metrics::Metrics,
     plugins::offer::HeldEnvelope,
@@ -26,6 +26,7 @@ use envelope::{
 };
 use limits::{directory::EDGE_RETRY_AFTER_MS, dispatch::RETRY_AFTER_MS};
 use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
+use std::sync::Arc;
 
 /// An envelope that waits.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) enum Wait {
         claim: Claim,
         /// The user was proven before.
         verified: bool,
+        /// What the directory had stored about the user before.
+        view: Arc<UserView>,
     },
     /// The directory's view of a server.
     Server {
@@ -178,8 +181,15 @@ impl Sessions {
             (Wait::User(claim), Ok(Reply::Directory(Answer::User(view)))) => {
                 self.user_answered(slot, claim, &view, request_id);
             }
-            (Wait::KeyBinding { claim, verified }, Ok(Reply::Directory(Answer::Bound))) => {
-                self.key_bound(slot, claim, verified, request_id);
+            (
+                Wait::KeyBinding {
+                    claim,
+                    verified,
+                    view,
+                },
+                Ok(Reply::Directory(Answer::Bound)),
+            ) => {
+                self.key_bound(slot, claim, verified, &view, request_id);
             }
             (Wait::Server { access, view_only }, Ok(Reply::Directory(Answer::Server(view)))) => {
                 self.enter_known(slot, access, view_only, request_id, &view);

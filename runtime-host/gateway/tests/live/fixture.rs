@@ -33,6 +33,8 @@ pub(crate) const PLUGIN: &str = "example.polls";
 pub(crate) const PROTECTED: &str = "protected";
 /// A user about which the directory never answers.
 pub(crate) const UNANSWERED: &str = "unanswered";
+/// A user that blocks the user `witness`.
+pub(crate) const SHY: &str = "shy";
 /// The server of these tests.
 pub(crate) const SERVER: &str = "lobby";
 
@@ -73,7 +75,7 @@ impl Transport for FakeDirectory {
         }
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
             "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
-            "users" => json!({"users": [PROTECTED, UNANSWERED], "next": null}),
+            "users" => json!({"users": [PROTECTED, UNANSWERED, SHY], "next": null}),
             key if key.ends_with("/key") => {
                 let user = key
                     .trim_start_matches("users/")
@@ -88,6 +90,7 @@ impl Transport for FakeDirectory {
                 json!({
                     "proofRequired": user.ends_with(PROTECTED) || keys.is_some(),
                     "keys": keys.into_iter().collect::<Vec<_>>(),
+                    "blocks": if user.ends_with(SHY) { vec!["witness"] } else { vec![] },
                 })
             }
             server => directory

@@ -1,6 +1,6 @@
 //! `identify` with an answer of the directory.
 
-use crate::fixture::{Fixture, PROTECTED, SERVER, UNANSWERED};
+use crate::fixture::{Fixture, PROTECTED, SERVER, SHY, UNANSWERED};
 use identity::SigningKey;
 use serde_json::{Value, json};
 
@@ -78,4 +78,30 @@ fn a_bound_key_proves_the_name_before_the_feed_tells_of_it() {
         witness.expect("user_left");
         connected_before.push(client);
     }
+}
+
+#[test]
+fn a_user_that_binds_a_key_keeps_its_blocks() {
+    let fixture = Fixture::start(1, None);
+    let mut witness = fixture.join("witness");
+    let mut friend = fixture.join("friend");
+    let mut shy = fixture.connect();
+    let connected = shy.expect("connected");
+    let key = SigningKey::from_seed(&[7; 32]);
+    shy.send(json!({
+        "type": "identify",
+        "oderId": SHY,
+        "key": key.public_key().to_string(),
+        "proof": proof(&fixture, &key, SHY, &connected),
+        "lock": true,
+    }));
+    shy.send(json!({"type": "join_server", "serverId": SERVER}));
+    shy.expect("plugin_requirements");
+    for sender in [&mut witness, &mut friend] {
+        sender.send(json!({"type": "direct-message", "targetUserId": SHY}));
+        sender.send(json!({"type": "keepalive"}));
+        sender.expect("keepalive");
+    }
+    let first = shy.expect("direct-message");
+    assert_eq!(first["fromUserId"], "friend", "{first}");
 }
