@@ -149,6 +149,8 @@ impl CodeCache {
     /// # Errors
     /// `bytes` is not a component that `engine` accepts.
     pub fn load(&self, engine: &Engine, name: &str, bytes: &[u8]) -> Result<Component> {
+        crate::check_preamble(bytes)
+            .with_context(|| format!("component `{name}` is not a valid component"))?;
         let digest = Sha256::digest(bytes).into();
         self.load_made(engine, name, &digest, || Ok(bytes.to_vec()))
     }
