@@ -85,10 +85,7 @@ pub(super) async fn load(
         all.extend(about(user));
     }
     for want in wants {
-        if !all
-            .iter()
-            .any(|known| format!("{known:?}") == format!("{want:?}"))
-        {
+        if !all.contains(&want) {
             all.push(want);
         }
     }

@@ -7,7 +7,7 @@ use directory::{
 use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
 
 /// What to read of a scope besides its head.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Want {
     /// One entry.
     One(Kind, String),
