@@ -1,6 +1,6 @@
 //! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
 
-use crate::directory_client::DirectoryClient;
+use crate::{directory_client::DirectoryClient, documents};
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
@@ -16,7 +16,7 @@ use limits::{
 };
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
-use rest::ErrorBody;
+use rest::{Document, ErrorBody, cors::Origins};
 use serde_json::{Value, json};
 use std::{convert::Infallible, io::Cursor, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -38,6 +38,8 @@ pub(crate) struct HttpService {
     pub credential: ServiceCredential,
     /// The REST API of plugins, if this host runs plugins.
     pub plugins: Option<PluginApi>,
+    /// Origins whose pages may read documents.
+    pub origins: Origins,
     /// Rate of one address.
     pub per_address: Addresses,
     /// Requests below `/api` handled at once.
@@ -153,6 +155,9 @@ impl HttpService {
             (Method::GET | Method::HEAD, "/") => answer(StatusCode::OK, &index()),
             (Method::GET | Method::HEAD, "/limits") => answer(StatusCode::OK, self.hub.limits()),
             (Method::GET | Method::HEAD, "/api/connections") => self.connections(&request),
+            (Method::GET | Method::HEAD, path) if let Some(document) = documents::find(path) => {
+                self.document(document, &request)
+            }
             (_, path) if path.starts_with("/api/") => match self.in_flight.try_acquire() {
                 Ok(_permit) => match &self.plugins {
                     Some(plugins) if PluginApi::takes(request.uri()) => {
@@ -194,6 +199,20 @@ impl HttpService {
                 error(StatusCode::NOT_FOUND, "NOT_FOUND", &message)
             }
         }
+    }
+
+    /// A document about envelopes, with the headers that a component's answer has.
+    fn document(&self, document: &Document, request: &Request<Incoming>) -> Response<Body> {
+        let origin = request.headers().get(header::ORIGIN);
+        document
+            .answer(request.headers())
+            .headers(&self.origins.headers(origin, "allow, etag"))
+            .into_response()
+            .map(|body| {
+                Full::new(body)
+                    .map_err(|never: Infallible| match never {})
+                    .boxed_unsync()
+            })
     }
 
     fn health(&self) -> Response<Body> {

@@ -10,6 +10,7 @@ mod config;
 mod config_command;
 mod data;
 mod directory_client;
+mod documents;
 mod failure;
 mod http_service;
 mod keys;

@@ -35,15 +35,14 @@ fn an_application_that_is_named_replaces_the_embedded_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let text = fs::read_to_string(root().join("spin.toml")).expect("the product's manifest");
     let from_here = format!("source = \"{}/", root().display());
-    let text = text.replace("source = \"", &from_here).replace(
-        "route = \"/api/asyncapi.json\"",
-        "route = \"/api/renamed.json\"",
-    );
+    let text = text
+        .replace("source = \"", &from_here)
+        .replace("route = \"/api/audit\"", "route = \"/api/renamed.json\"");
     let manifest = folder.path().join("spin.toml");
     fs::write(&manifest, text).expect("a manifest");
     let settings = || Settings::new().arguments(&["--app", manifest.to_str().expect("UTF-8")]);
     let host = settings().start();
-    assert_eq!(host.get("/api/asyncapi.json").status, 404);
+    assert_eq!(host.get("/api/audit").status, 404);
     assert_eq!(host.get("/api/servers").status, 200);
     drop(host);
     fs::write(&manifest, "spin_manifest_version = 2\n").expect("a manifest");

@@ -5,18 +5,21 @@
 #![forbid(unsafe_code)]
 
 mod asyncapi;
+mod catalogue;
+mod documents;
 mod markdown;
 mod schema;
 mod typescript;
 
 pub use asyncapi::asyncapi;
+pub use documents::documents;
 pub use markdown::markdown;
 pub use schema::{schema, schemas};
 pub use typescript::typescript;
 
 use envelope::{
     EnvelopeType,
-    catalogue::{self, Field, Routing, Side},
+    catalogue::{Direction as Sides, Field, Routing, Side},
 };
 
 /// The direction of a frame: a type has other members as a client sends it than as a client receives it.
@@ -53,8 +56,8 @@ impl Direction {
     #[must_use]
     pub fn carries(self, envelope: &EnvelopeType) -> bool {
         match self {
-            Self::ClientToServer => envelope.direction != catalogue::Direction::ToClient,
-            Self::ServerToClient => envelope.direction != catalogue::Direction::ToServer,
+            Self::ClientToServer => envelope.direction != Sides::ToClient,
+            Self::ServerToClient => envelope.direction != Sides::ToServer,
         }
     }
 

@@ -15,6 +15,7 @@ use identity::ServiceCredential;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use plugin_host::Plugins;
+use rest::cors::Origins;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
@@ -89,6 +90,7 @@ impl Host {
                 .map(|plugins| plugin_api(plugins, &setup, &hub)),
             wake,
             credential,
+            origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
             per_address: Addresses::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
             gateway: gateway.clone(),

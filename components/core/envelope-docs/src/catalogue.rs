@@ -1,10 +1,10 @@
 //! The catalogue of envelopes as JSON, and the list of their schemas.
 
+use crate::Direction as FrameDirection;
 use envelope::{
     CATALOGUE, EnvelopeType,
     catalogue::{Direction, FEATURES, Field, PROTOCOL_VERSION, PROTOCOL_VERSION_MIN, Side},
 };
-use envelope_docs::Direction as FrameDirection;
 use serde_json::{Value, json};
 
 /// `GET /api/envelopes/catalogue`
@@ -17,7 +17,7 @@ pub(crate) fn catalogue() -> Value {
 
 /// `GET /api/schemas/envelopes`
 pub(crate) fn schemas() -> Value {
-    let paths = envelope_docs::schemas().map(|(path, _)| format!("/api/schemas/envelopes/{path}"));
+    let paths = crate::schemas().map(|(path, _)| format!("/api/schemas/envelopes/{path}"));
     json!({"schemas": paths.collect::<Vec<_>>()})
 }
 
