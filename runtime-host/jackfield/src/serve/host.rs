@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use envelope::Validator;
 use gateway::{Gateway, HttpHandoff, Hub, Metrics, rate::Addresses};
 use identity::ServiceCredential;
+use limits::socket::SHARDS_DEFAULT_MAX;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use plugin_host::Plugins;
@@ -19,9 +20,6 @@ use rest::cors::Origins;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
-
-/// Shards when the configuration leaves their number to the host: one for each processor, at most this many.
-const SHARDS_DEFAULT_MAX: usize = 8;
 
 /// A running host.
 pub(super) struct Host {
