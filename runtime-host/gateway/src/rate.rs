@@ -68,12 +68,12 @@ impl Bucket {
 
 /// One bucket for each address, [`ADDRESSES_MAX`] of them at most.
 #[derive(Debug)]
-pub struct Addresses {
+pub struct AddressRates {
     rate: Rate,
     buckets: Mutex<HashMap<IpAddr, Bucket>>,
 }
 
-impl Addresses {
+impl AddressRates {
     /// A full bucket for each address.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
@@ -102,7 +102,7 @@ impl Addresses {
 
 #[cfg(test)]
 mod tests {
-    use super::{Addresses, Bucket};
+    use super::{AddressRates, Bucket};
     use limits::rate::Rate;
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn addresses_do_not_share_their_buckets() {
-        let addresses = Addresses::new(Rate {
+        let addresses = AddressRates::new(Rate {
             per_second: 1,
             burst: 1,
         });

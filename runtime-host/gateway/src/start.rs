@@ -132,7 +132,7 @@ impl Gateway {
 
     /// Whether every shard is alive.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub fn shards_are_alive(&self) -> bool {
         self.shards.iter().all(|shard| !shard.is_finished())
     }
 }

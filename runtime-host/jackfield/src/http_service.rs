@@ -1,10 +1,10 @@
 //! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
 
-use crate::{directory_client::DirectoryClient, documents};
+use crate::{directory_transport::DirectoryTransport, documents};
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
-use gateway::{Gateway, HttpSocket, Hub, rate::Addresses};
+use gateway::{Gateway, HttpSocket, Hub, rate::AddressRates};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
@@ -31,7 +31,7 @@ pub(crate) struct HttpService {
     /// Live state of the gateway.
     pub hub: Arc<Hub>,
     /// Answers `/api`.
-    pub directory: DirectoryClient,
+    pub directory: DirectoryTransport,
     /// Starts a poll of the directory's changes at once.
     pub wake: Arc<Notify>,
     /// Credential of a notification of changes.
@@ -41,7 +41,7 @@ pub(crate) struct HttpService {
     /// Origins whose pages may read documents.
     pub origins: Origins,
     /// Rate of one address.
-    pub per_address: Addresses,
+    pub per_address: AddressRates,
     /// Requests below `/api` handled at once.
     pub in_flight: Semaphore,
     /// The gateway, while it runs.
@@ -216,8 +216,12 @@ impl HttpService {
     }
 
     fn health(&self) -> Response<Body> {
-        let sound = self.gateway.lock().as_ref().is_none_or(Gateway::is_sound);
-        match sound {
+        let is_alive = self
+            .gateway
+            .lock()
+            .as_ref()
+            .is_none_or(Gateway::shards_are_alive);
+        match is_alive {
             true => answer(
                 StatusCode::OK,
                 &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),

@@ -9,7 +9,7 @@ mod component_metrics;
 mod config;
 mod config_command;
 mod data;
-mod directory_client;
+mod directory_transport;
 mod documents;
 mod failure;
 mod http_service;

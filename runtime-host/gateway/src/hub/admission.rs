@@ -1,6 +1,6 @@
 //! Which connections are admitted: limits on all, on those of one address, and on incomplete request heads.
 
-use crate::{config::Socket, metrics::Metrics, rate::Addresses};
+use crate::{config::Socket, metrics::Metrics, rate::AddressRates};
 use limits::socket::{HALF_OPEN_MAX, HALF_OPEN_MIN};
 use parking_lot::Mutex;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
@@ -37,7 +37,7 @@ pub(crate) struct Admission {
     connections_max: usize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     by_address_max: usize,
-    handshakes: Addresses,
+    handshakes: AddressRates,
     /// Sockets whose request head is not complete.
     heads: AtomicUsize,
     heads_max: usize,
@@ -53,7 +53,7 @@ impl Admission {
             connections_max,
             by_address: Mutex::default(),
             by_address_max: socket.connections_per_address_max,
-            handshakes: Addresses::new(socket.handshakes_per_address.into()),
+            handshakes: AddressRates::new(socket.handshakes_per_address.into()),
             heads: AtomicUsize::new(0),
             heads_max: (connections_max / 7).clamp(HALF_OPEN_MIN, HALF_OPEN_MAX),
             draining: AtomicBool::new(false),

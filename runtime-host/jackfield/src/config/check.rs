@@ -2,7 +2,7 @@
 //! alone decides: files and ports are not touched.
 
 use super::Config;
-use crate::directory_client::HttpUrl;
+use crate::directory_transport::HttpUrl;
 use anyhow::{Context as _, Result, bail, ensure};
 use capability::Environment;
 use egress::Guard;

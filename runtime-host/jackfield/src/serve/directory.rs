@@ -3,7 +3,7 @@
 use super::setup::Setup;
 use crate::{
     config::{Config, Edge},
-    directory_client::DirectoryClient,
+    directory_transport::DirectoryTransport,
     failure::Coded,
     keys,
 };
@@ -26,10 +26,10 @@ const CHANGES_TABLE: &str = "change";
 ///
 /// # Errors
 /// The application does not load, or its database cannot be used.
-pub(super) async fn open(setup: &Setup) -> Result<DirectoryClient> {
+pub(super) async fn open(setup: &Setup) -> Result<DirectoryTransport> {
     let edge = &setup.config.edge;
     if !edge.url.is_empty() {
-        return DirectoryClient::remote(&edge.url);
+        return DirectoryTransport::remote(&edge.url);
     }
     tracing::info!(
         app = setup.application.origin,
@@ -44,22 +44,22 @@ pub(super) async fn open(setup: &Setup) -> Result<DirectoryClient> {
         requests_per_instance_max: edge.requests_per_instance_max,
     })
     .await?;
-    let client = DirectoryClient::Local(host);
+    let client = DirectoryTransport::Local(host);
     probe(&client, &setup.credential).await?;
     Ok(client)
 }
 
 /// Wakes the gateway after each change that is committed to the directory's SQLite file, without a request. Changes of a directory
 /// elsewhere or in PostgreSQL are announced by `POST /internal/wake`.
-pub(super) fn wake_on_change(directory: &DirectoryClient, wake: &Arc<Notify>) {
-    if let DirectoryClient::Local(host) = directory {
+pub(super) fn wake_on_change(directory: &DirectoryTransport, wake: &Arc<Notify>) {
+    if let DirectoryTransport::Local(host) = directory {
         let wake = wake.clone();
         host.watch(CHANGES_TABLE, move || wake.notify_one());
     }
 }
 
 /// Reads one change: an application in this process that cannot do that is a reason not to start.
-async fn probe(directory: &DirectoryClient, credential: &str) -> Result<()> {
+async fn probe(directory: &DirectoryTransport, credential: &str) -> Result<()> {
     let request = Request::get("/api/internal/changes?after=0&limit=1")
         .header(header::HOST, "edge.internal")
         .header(header::AUTHORIZATION, format!("Bearer {credential}"))

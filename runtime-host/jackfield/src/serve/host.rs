@@ -4,13 +4,13 @@ use super::{directory, process, setup::Setup, tokens::TokenKeys};
 use crate::{
     code_cache::CacheMetrics,
     component_metrics::{ChainMetrics, PluginMetrics},
-    directory_client::DirectoryClient,
+    directory_transport::DirectoryTransport,
     http_service::{self, HttpService},
     plugins,
 };
 use anyhow::{Context as _, Result};
 use envelope::Validator;
-use gateway::{Gateway, HttpHandoff, Hub, Metrics, rate::Addresses};
+use gateway::{Gateway, HttpHandoff, Hub, Metrics, rate::AddressRates};
 use identity::ServiceCredential;
 use limits::socket::SHARDS_DEFAULT_MAX;
 use parking_lot::Mutex;
@@ -25,7 +25,7 @@ use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
 pub(super) struct Host {
     gateway: Arc<Mutex<Option<Gateway>>>,
     plugins: Option<Plugins>,
-    directory: DirectoryClient,
+    directory: DirectoryTransport,
 }
 
 impl Host {
@@ -89,7 +89,7 @@ impl Host {
             wake,
             credential,
             origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
-            per_address: Addresses::new(setup.config.rest.per_address.into()),
+            per_address: AddressRates::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
             gateway: gateway.clone(),
         };
@@ -115,7 +115,7 @@ impl Host {
         if let Some(plugins) = self.plugins {
             plugins.stop().await;
         }
-        if let DirectoryClient::Local(edge) = &self.directory {
+        if let DirectoryTransport::Local(edge) = &self.directory {
             edge.end();
         }
     }

@@ -1,6 +1,6 @@
 //! Verification of tokens: with the keys of the data directory, a shared secret, and a key set that is fetched again and again.
 
-use crate::{config::Config, directory_client, keys};
+use crate::{config::Config, directory_transport, keys};
 use anyhow::{Context as _, Result};
 use gateway::Hub;
 use identity::{Expectations, KeySet, PublicKey, SharedSecret, Verifier};
@@ -71,7 +71,7 @@ impl TokenKeys {
 
     async fn fetch(&self) -> Result<Verifier> {
         let url = &self.config.identity.jwks_url;
-        let bytes = directory_client::fetch(url, limits::identity::KEY_SET_BYTES_MAX).await?;
+        let bytes = directory_transport::fetch(url, limits::identity::KEY_SET_BYTES_MAX).await?;
         self.verifier(Some(&KeySet::parse(&bytes)?))
     }
 }

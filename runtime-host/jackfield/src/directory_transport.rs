@@ -1,4 +1,4 @@
-//! The client of the directory: an application in this process, or one elsewhere. Requests of clients and of the gateway take the same way.
+//! The way to the directory: an application in this process, or one elsewhere. Requests of clients and of the gateway take the same way.
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use std::{net::SocketAddr, time::Duration};
 
 /// The application that holds the directory.
 #[derive(Clone)]
-pub(crate) enum DirectoryClient {
+pub(crate) enum DirectoryTransport {
     /// In this process.
     Local(EdgeHost),
     /// Elsewhere.
@@ -70,7 +70,7 @@ impl HttpUrl {
     }
 }
 
-impl DirectoryClient {
+impl DirectoryTransport {
     /// A client of the application at `url`.
     ///
     /// # Errors
@@ -149,7 +149,7 @@ impl Remote {
     }
 }
 
-impl Transport for DirectoryClient {
+impl Transport for DirectoryTransport {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         Box::pin(async move {
             let request =
