@@ -9,7 +9,7 @@ use identifiers::{EventName, PluginId};
 use limits::plugin_event::{DEFINITIONS_PER_SERVER_MAX, PAYLOAD_BYTES_DEFAULT, PAYLOAD_BYTES_MAX};
 use rest::Violation;
 use serde_json::{json, value::RawValue};
-use server_state::{Direction, EventDefinition, EventScope};
+use server_state::{EventDefinition, EventDirection, EventScope};
 
 /// The key of an event definition.
 #[must_use]
@@ -29,7 +29,7 @@ pub fn parse(
     let direction = one_of(
         &mut body,
         "direction",
-        Direction::NAMES,
+        EventDirection::NAMES,
         Code::InvalidDirection,
     );
     let scope = one_of(&mut body, "scope", EventScope::NAMES, Code::InvalidScope);
@@ -42,7 +42,7 @@ pub fn parse(
     Ok(EventDefinition {
         plugin_id: plugin.clone(),
         event_name: event.clone(),
-        direction: Direction::parse(&direction).ok_or(Code::InvalidDirection)?,
+        direction: EventDirection::parse(&direction).ok_or(Code::InvalidDirection)?,
         scope: EventScope::parse(&scope).ok_or(Code::InvalidScope)?,
         schema,
         max_payload_bytes,

@@ -3,6 +3,7 @@
 //! The chain decides, the gateway acts: it checks every effect against limits and live state before it performs it.
 
 use identifiers::{EventName, PluginId, ServerId, UserId};
+pub use server_state::{EventDirection, EventScope};
 
 /// What a component of the chain gets to know besides the envelope. Built by the gateway for each envelope.
 #[derive(Debug, Clone, Copy)]
@@ -270,30 +271,6 @@ pub struct Definition {
     pub schema: Option<String>,
     /// Largest payload, bytes of compact JSON.
     pub payload_bytes_max: u32,
-}
-
-/// `direction` of an event definition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventDirection {
-    /// From clients; a plugin on this host decides about it first.
-    ClientToServer,
-    /// Relayed between clients.
-    ServerRelay,
-    /// Peer to peer only: refused over the WebSocket.
-    P2pHint,
-}
-
-/// `scope` of an event definition (`docs/concepts/envelopes.md`, "Plugin events").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventScope {
-    /// All joined members.
-    Server,
-    /// All joined members; `channelId` is required.
-    Channel,
-    /// The connections of `targetUserId`, where it is named.
-    User,
-    /// Connections that declared the plugin, or all.
-    Plugin,
 }
 
 /// Decides about envelopes: a chain of sandboxed components, or the native function in tests.

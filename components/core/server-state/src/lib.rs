@@ -48,21 +48,21 @@ words! {
 }
 
 words! {
-    /// The way of a plugin event.
-    Direction {
-        ClientToServer "clientToServer" "From clients to the plugin on the server.",
+    /// The way of a plugin event (`docs/concepts/envelopes.md`, "Plugin events").
+    EventDirection {
+        ClientToServer "clientToServer" "From clients; a plugin on this host decides about it first.",
         ServerRelay "serverRelay" "Relayed between clients.",
-        P2pHint "p2pHint" "Peer to peer only; never relayed.",
+        P2pHint "p2pHint" "Peer to peer only: refused over the WebSocket.",
     }
 }
 
 words! {
-    /// The receivers of a plugin event.
+    /// The receivers of a plugin event (`docs/concepts/envelopes.md`, "Plugin events").
     EventScope {
-        Server "server" "All members of the server.",
-        Channel "channel" "The members of a channel.",
-        User "user" "One user.",
-        Plugin "plugin" "The plugin.",
+        Server "server" "All joined members.",
+        Channel "channel" "All joined members; `channelId` is required.",
+        User "user" "The connections of `targetUserId`, where it is named.",
+        Plugin "plugin" "Connections that declared the plugin, or all.",
     }
 }
 
@@ -117,7 +117,7 @@ pub struct EventDefinition {
     /// The event.
     pub event_name: EventName,
     /// The way of the event.
-    pub direction: Direction,
+    pub direction: EventDirection,
     /// The receivers of the event.
     pub scope: EventScope,
     /// JSON Schema of the payload as it was sent; a schema sent as JSON text stands here as the value it holds. None:
@@ -189,7 +189,7 @@ impl ServerState {
 
 #[cfg(test)]
 mod tests {
-    use super::{Direction, ServerState, Status};
+    use super::{EventDirection, ServerState, Status};
     use serde_json::{Value, json};
 
     fn state() -> Value {
@@ -229,7 +229,7 @@ mod tests {
         bad["eventDefinitions"][0]["direction"] = json!("sideways");
         assert!(serde_json::from_value::<ServerState>(bad).is_err());
         assert_eq!(Status::parse("blocked"), Some(Status::Blocked));
-        assert_eq!(Direction::P2pHint.as_str(), "p2pHint");
+        assert_eq!(EventDirection::P2pHint.as_str(), "p2pHint");
         assert_eq!(Status::NAMES.len(), 5);
     }
 }

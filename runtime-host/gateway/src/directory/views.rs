@@ -2,9 +2,9 @@
 //! stored about a user.
 
 use bytes::Bytes;
-use envelope::verdict::{Definition, EventDirection, EventScope, Requirement, Snapshot};
+use envelope::verdict::{Definition, EventDirection, Requirement, Snapshot};
 use serde::{Deserialize, Serialize};
-use server_state::{Direction, EventDefinition, ServerState, Status};
+use server_state::{EventDefinition, ServerState, Status};
 use std::{collections::HashSet, sync::Arc};
 
 /// One server at one revision.
@@ -140,17 +140,8 @@ fn definition(definition: &EventDefinition) -> Definition {
     Definition {
         plugin_id: definition.plugin_id.clone(),
         event_name: definition.event_name.clone(),
-        direction: match definition.direction {
-            Direction::ClientToServer => EventDirection::ClientToServer,
-            Direction::ServerRelay => EventDirection::ServerRelay,
-            Direction::P2pHint => EventDirection::P2pHint,
-        },
-        scope: match definition.scope {
-            server_state::EventScope::Server => EventScope::Server,
-            server_state::EventScope::Channel => EventScope::Channel,
-            server_state::EventScope::User => EventScope::User,
-            server_state::EventScope::Plugin => EventScope::Plugin,
-        },
+        direction: definition.direction,
+        scope: definition.scope,
         schema: definition
             .schema
             .as_ref()
