@@ -81,7 +81,7 @@ pub(crate) fn verdict(verdict: core::Verdict) -> wit::Verdict {
             reply: refusal.reply,
         }),
         core::Verdict::NeedSnapshot(server_id) => wit::Verdict::NeedSnapshot(server_id),
-        core::Verdict::Later(ticket) => wit::Verdict::Later(ticket),
+        core::Verdict::Later(number) => wit::Verdict::Later(number),
     }
 }
 

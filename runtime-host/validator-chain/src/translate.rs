@@ -91,7 +91,7 @@ pub(crate) fn verdict(verdict: wit::Verdict) -> core::Verdict {
             reply: refusal.reply,
         }),
         wit::Verdict::NeedSnapshot(server_id) => core::Verdict::NeedSnapshot(server_id),
-        wit::Verdict::Later(ticket) => core::Verdict::Later(ticket),
+        wit::Verdict::Later(number) => core::Verdict::Later(number),
     }
 }
 
