@@ -35,7 +35,7 @@ pub const PLUGIN_BYTES_MAX: usize = crate::identity::NAME_CHARS_MAX;
 /// Bytes of a plugin's settings, and of its approved manifest.
 pub const DOCUMENT_BYTES_MAX: usize = 256 * KIB;
 /// Bytes of short texts: reasons, user names, subjects of consents and decisions.
-pub const TEXT_BYTES_MAX: usize = 2 * KIB;
+pub const TEXT_BYTES_MAX: usize = 4 * KIB;
 /// Grants of one plugin; each remembered consent is one.
 pub const GRANTS_PER_PLUGIN_MAX: usize = 1_000;
 /// Bytes of one grant's scope.
@@ -100,6 +100,10 @@ pub const STATEMENTS_MAX: usize = 64;
 const _: () = assert!(
     CHANGES_BYTES_MAX + KIB <= WRITES_WAITING_BYTES_MAX,
     "every legal write fits the queue"
+);
+const _: () = assert!(
+    4 * crate::manifest::TEXT_CHARS_MAX <= TEXT_BYTES_MAX,
+    "the reason of a declared capability fits a consent"
 );
 const _: () = assert!(VALUE_BYTES_MAX + KEY_BYTES_MAX <= CHANGES_BYTES_MAX);
 const _: () = assert!(CACHED_BYTES_MAX + CACHED_OVERHEAD_BYTES <= CACHE_BYTES_PER_PLUGIN_MAX);

@@ -142,6 +142,15 @@ impl Manifest {
         id.entry().always || self.capabilities.iter().any(|request| request.id == id)
     }
 
+    /// Why the plugin needs a capability, where the manifest says so.
+    #[must_use]
+    pub fn reason_for(&self, id: CapabilityId) -> Option<&str> {
+        self.capabilities
+            .iter()
+            .filter(|request| request.id == id)
+            .find_map(|request| request.reason.as_deref())
+    }
+
     /// The identity under which the plugin posts: the one it names, else `plugin:<id>`.
     #[must_use]
     pub fn plugin_user_id(&self) -> String {

@@ -1,8 +1,10 @@
 //! What one plugin may do now: manifest, grants and the operator's policy, evaluated at every call that needs a
 //! capability.
 //!
-//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Every decision is
-//! in the audit log, where equal allowed ones of a minute are one entry with a count.
+//! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Decisions about
+//! calls of the plugin and about requests on its route are in the audit log, where equal allowed ones of an instance
+//! within a minute are one entry with a count. Whether an envelope, a hook or a tool is delivered to the plugin is
+//! decided without an entry.
 
 pub(crate) mod quota;
 pub(crate) mod rules;
@@ -14,13 +16,14 @@ use capability::{
 };
 use limits::plugin as bounds;
 use parking_lot::Mutex;
+use plugin_manifest::Manifest;
 use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The rules of one plugin and the record of its decisions.
 pub(crate) struct Authority {
-    plugin: Arc<str>,
+    manifest: Arc<Manifest>,
     /// Replaced when a grant changes.
     rules: ArcSwap<PluginRules>,
     /// Replaced when a kill switch or the operator's policy changes.
@@ -34,13 +37,13 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(
-        plugin: Arc<str>,
+        manifest: Arc<Manifest>,
         rules: PluginRules,
         policy: Arc<ArcSwap<Policy>>,
         store: PluginStore,
     ) -> Self {
         Self {
-            plugin,
+            manifest,
             rules: ArcSwap::from_pointee(rules),
             policy,
             store,
@@ -108,19 +111,35 @@ impl Authority {
     /// Decides and records the decision.
     fn noted(&self, audit: &mut AuditAggregator, asked: &CapabilityUse<'_>) -> Decision {
         let decision = self.decide(asked);
-        let entry = match decision.outcome {
+        match decision.outcome {
             Outcome::Allow => audit.allowed(self, asked, decision),
-            Outcome::Deny | Outcome::Ask => Some(self.entry(asked, decision, 1)),
-        };
-        if let Some(entry) = entry {
-            self.store.audit(entry);
+            Outcome::Deny | Outcome::Ask => self.note(asked, decision),
         }
         decision
     }
 
+    /// Records the decisions that are counted and not recorded yet; called when their instance ends.
+    pub(crate) fn flush(&self, audit: &mut AuditAggregator) {
+        for group in audit.0.drain(..) {
+            self.note_group(&group);
+        }
+    }
+
+    fn note_group(&self, group: &AuditGroup) {
+        if group.count > 0 {
+            let target = Target {
+                host: group.host.as_deref(),
+                ..Target::ANY
+            };
+            let asked = CapabilityUse::new(group.id, target);
+            self.store
+                .audit(self.entry(&asked, group.decision, group.count));
+        }
+    }
+
     async fn refusal(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
         let code = match decision.refusal() {
-            Some(Refusal::ConsentPending) => return self.ask(asked, decision).await,
+            Some(Refusal::ConsentPending) => return self.ask(asked).await,
             Some(Refusal::NotDeclared) => ErrorCode::NotDeclared,
             Some(Refusal::Denied) => ErrorCode::Denied,
             Some(Refusal::NotGranted) | None => ErrorCode::NotGranted,
@@ -136,8 +155,8 @@ impl Authority {
         )
     }
 
-    /// Requests consent; equal requests are one.
-    pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>, decision: Decision) -> PluginError {
+    /// Requests consent, with the reason of the manifest's declaration; equal requests are one.
+    pub(crate) async fn ask(&self, asked: &CapabilityUse<'_>) -> PluginError {
         // Consent is requested for a host by name, and for any other target as a whole: one request for each key would
         // be too many.
         let target = match (asked.target.host, asked.target.port) {
@@ -146,10 +165,10 @@ impl Authority {
             (None, _) => String::new(),
         };
         let question = NewConsent {
-            plugin: self.plugin.to_string(),
+            plugin: self.manifest.id.to_string(),
             capability: asked.id,
             target: target.clone(),
-            reason: Some(decision.reason.text().to_owned()),
+            reason: self.manifest.reason_for(asked.id).map(str::to_owned),
         };
         match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => crate::imports::error(
@@ -168,7 +187,7 @@ impl Authority {
     fn entry(&self, asked: &CapabilityUse<'_>, decision: Decision, count: u64) -> AuditEntry {
         AuditEntry {
             at_ms: crate::now_ms(),
-            plugin: self.plugin.to_string(),
+            plugin: self.manifest.id.to_string(),
             capability: asked.id.as_str().to_owned(),
             target: (asked.target != Target::ANY).then(|| asked.target.to_string()),
             action: if count > 1 {
@@ -188,6 +207,13 @@ impl Authority {
     }
 }
 
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let mut audit = std::mem::take(&mut *self.audit.lock());
+        self.flush(&mut audit);
+    }
+}
+
 /// Aggregates equal allowed decisions of one instance within a minute into one audit entry with a count.
 #[derive(Default)]
 pub(crate) struct AuditAggregator(Vec<AuditGroup>);
@@ -196,18 +222,15 @@ struct AuditGroup {
     id: CapabilityId,
     /// The target host. Keys and names are not distinguished; otherwise each would be an entry of its own.
     host: Option<Box<str>>,
+    decision: Decision,
     since_ms: u64,
+    /// Decisions that are not recorded yet.
     count: u64,
 }
 
 impl AuditAggregator {
-    /// Counts an allowed decision; the entry that is due, if one is.
-    fn allowed(
-        &mut self,
-        authority: &Authority,
-        asked: &CapabilityUse<'_>,
-        decision: Decision,
-    ) -> Option<AuditEntry> {
+    /// Counts an allowed decision, and records it if it is the first of its group or the group's minute is over.
+    fn allowed(&mut self, authority: &Authority, asked: &CapabilityUse<'_>, decision: Decision) {
         let now_ms = crate::now_ms();
         let known = self
             .0
@@ -215,22 +238,24 @@ impl AuditAggregator {
             .find(|group| group.id == asked.id && group.host.as_deref() == asked.target.host);
         if let Some(group) = known {
             group.count += 1;
-            if now_ms.saturating_sub(group.since_ms) < bounds::AUDIT_WINDOW_MS {
-                return None;
+            group.decision = decision;
+            if now_ms.saturating_sub(group.since_ms) >= bounds::AUDIT_WINDOW_MS {
+                authority.note_group(group);
+                group.count = 0;
+                group.since_ms = now_ms;
             }
-            let count = std::mem::take(&mut group.count);
-            group.since_ms = now_ms;
-            return Some(authority.entry(asked, decision, count));
+            return;
         }
         if self.0.len() == bounds::AUDIT_AGGREGATES_MAX {
-            self.0.remove(0);
+            authority.note_group(&self.0.remove(0));
         }
         self.0.push(AuditGroup {
             id: asked.id,
             host: asked.target.host.map(Into::into),
+            decision,
             since_ms: now_ms,
             count: 0,
         });
-        Some(authority.entry(asked, decision, 1))
+        authority.note(asked, decision);
     }
 }

@@ -151,7 +151,7 @@ impl Fetcher {
             (Err(Failed::Capability { decision, .. }), Some(hop))
                 if decision.outcome == Outcome::Ask =>
             {
-                Err(shared.authority.ask(&hop.asked(), decision).await)
+                Err(shared.authority.ask(&hop.asked()).await)
             }
             (Err(failed), _) => Err(refused(&failed)),
         }

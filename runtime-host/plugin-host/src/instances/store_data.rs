@@ -99,6 +99,12 @@ impl StoreData {
     }
 }
 
+impl Drop for StoreData {
+    fn drop(&mut self) {
+        self.shared.authority.flush(&mut self.audit);
+    }
+}
+
 impl WasiView for StoreData {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {

@@ -40,6 +40,30 @@ pub struct Catalog {
     pub errors: BTreeMap<String, String>,
 }
 
+impl Catalog {
+    /// The packages by the plugin's id, and all errors. Of two packages with one id the higher version counts, then the
+    /// first name.
+    pub(crate) fn by_id(self) -> (BTreeMap<Arc<str>, Package>, BTreeMap<String, String>) {
+        let mut errors = self.errors;
+        let mut found: BTreeMap<Arc<str>, Package> = BTreeMap::new();
+        for (name, package) in self.packages {
+            if found.len() >= bounds::PLUGINS_MAX {
+                errors.insert(name, format!("more than {} plugins", bounds::PLUGINS_MAX));
+                continue;
+            }
+            let id: Arc<str> = package.manifest.id.as_str().into();
+            match found.get(&id) {
+                Some(other) if other.manifest.version >= package.manifest.version => {
+                    let used = other.manifest_path.display();
+                    errors.insert(name, format!("{id} is there twice; {used} counts"));
+                }
+                _ => drop(found.insert(id, package)),
+            }
+        }
+        (found, errors)
+    }
+}
+
 /// Scans `directory`, which is created if it is missing.
 ///
 /// # Errors

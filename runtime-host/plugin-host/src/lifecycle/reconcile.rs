@@ -31,31 +31,16 @@ impl Plugins {
     /// The directory or the store cannot be used.
     pub async fn scan(&self) -> Result<()> {
         let _one = self.scanning.lock().await;
-        let directory = self.host.directory.clone();
-        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
-        let mut errors = catalog.errors;
-        let mut found: BTreeMap<Arc<str>, Package> = BTreeMap::new();
-        for (name, package) in catalog.packages {
-            if found.len() >= bounds::PLUGINS_MAX {
-                errors.insert(name, format!("more than {} plugins", bounds::PLUGINS_MAX));
-                continue;
-            }
-            let id: Arc<str> = package.manifest.id.as_str().into();
-            match found.get(&id) {
-                Some(other) if other.manifest.version >= package.manifest.version => {
-                    errors.insert(
-                        name,
-                        format!(
-                            "{id} is there twice; {} counts",
-                            other.manifest_path.display()
-                        ),
-                    );
-                }
-                _ => drop(found.insert(id, package)),
-            }
-        }
+        let (found, errors) = self.discover().await?;
         self.errors.store(Arc::new(errors));
         self.reconcile(found).await
+    }
+
+    /// The packages in the directory by the plugin's id, and the errors of its other entries.
+    async fn discover(&self) -> Result<(BTreeMap<Arc<str>, Package>, BTreeMap<String, String>)> {
+        let directory = self.host.directory.clone();
+        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
+        Ok(catalog.by_id())
     }
 
     /// Brings the running plugins in line with the packages that were found.
@@ -241,8 +226,7 @@ impl Plugins {
 
     /// Scans, and reconciles only if something differs.
     async fn scan_if_changed(&self) -> Result<()> {
-        let directory = self.host.directory.clone();
-        let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
+        let (found, errors) = self.discover().await?;
         let known: BTreeMap<_, _> = self
             .host
             .plugins
@@ -250,12 +234,11 @@ impl Plugins {
             .iter()
             .map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint))
             .collect();
-        let seen: BTreeMap<Arc<str>, [u8; 32]> = catalog
-            .packages
-            .values()
-            .map(|package| (package.manifest.id.as_str().into(), package.fingerprint))
+        let seen: BTreeMap<_, _> = found
+            .into_iter()
+            .map(|(id, package)| (id, package.fingerprint))
             .collect();
-        if known == seen && **self.errors.load() == catalog.errors {
+        if known == seen && **self.errors.load() == errors {
             Ok(())
         } else {
             self.scan().await

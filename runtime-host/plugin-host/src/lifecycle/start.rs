@@ -154,7 +154,7 @@ impl Plugin {
                 instance_id: record.instance_id.clone(),
                 quota: Quota::new(&manifest.limits, &host.limits),
                 authority: Authority::new(
-                    self.id.clone(),
+                    manifest.clone(),
                     rules,
                     host.policy.clone(),
                     host.store.clone(),

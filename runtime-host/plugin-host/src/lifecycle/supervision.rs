@@ -51,7 +51,7 @@ impl Plugin {
                 let asked = CapabilityUse::any(id);
                 let decision = pool.shared.authority.decide(&asked);
                 if pool.shared.manifest.declares(id) && decision.outcome == Outcome::Ask {
-                    pool.shared.authority.ask(&asked, decision).await;
+                    pool.shared.authority.ask(&asked).await;
                 }
             }
         });

@@ -13,7 +13,13 @@ fn probe(directory: &Directory) -> Host {
 #[test]
 fn an_ungranted_capability_waits_for_consent_and_then_acts_at_once() {
     let directory = Directory::default();
-    let host = probe(&directory);
+    directory.install("plugin-probe", |manifest| {
+        let capabilities = manifest["capabilities"].as_array_mut().expect("a list");
+        capabilities.retain(|id| id != "storage.kv");
+        capabilities.push(json!({"id": "storage.kv", "reason": "keeps the scores"}));
+    });
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
     let refused = host
         .ask_plugin("POST", "/probe/kv-set/a", b"1")
         .expect(200)
@@ -38,6 +44,10 @@ fn an_ungranted_capability_waits_for_consent_and_then_acts_at_once() {
         .expect(200)
         .text();
     assert!(consents.contains(&id), "{consents}");
+    assert!(
+        consents.contains("keeps the scores"),
+        "the request must say what the manifest gives as reason: {consents}"
+    );
     let _ = host
         .admin(
             "POST",
