@@ -142,7 +142,7 @@ enum ConsentAnswer {
 struct Answer {
     /// Id of the consent
     id: String,
-    /// Apply the answer until it is revoked, not only once
+    /// Keep the answer until it is revoked; without this flag it holds ten minutes
     #[arg(long)]
     remember: bool,
 }

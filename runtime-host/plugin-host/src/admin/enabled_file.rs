@@ -1,9 +1,9 @@
 //! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}`: which plugins are enabled,
 //! for editing by hand and for older tools.
 //!
-//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole, and
-//! one that cannot be parsed changes nothing. A plugin that was disabled after repeated crashes is not enabled by an
-//! older entry.
+//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole; one
+//! that cannot be read or parsed changes no plugin and is overwritten. A plugin that was disabled after repeated crashes
+//! is not enabled by an older entry.
 
 use crate::Plugins;
 use anyhow::{Context, Result, ensure};
@@ -59,7 +59,7 @@ impl EnabledFile {
         match serde_json::from_str::<Content>(&text) {
             Ok(content) => Some(content.plugins),
             Err(error) => {
-                tracing::warn!(file = %self.path.display(), "is not understood, and is made anew: {error}");
+                tracing::warn!(file = %self.path.display(), "the file of enabled plugins cannot be parsed and is overwritten: {error}");
                 None
             }
         }
@@ -89,7 +89,7 @@ impl EnabledFile {
             {
                 tracing::warn!(
                     file = %self.path.display(),
-                    "cannot be written; what is enabled is kept in the store alone: {error:#}"
+                    "the file of enabled plugins cannot be written; the store alone has them: {error:#}"
                 );
             }
             last.cannot_write = written.is_err();
@@ -104,7 +104,7 @@ impl EnabledFile {
             .map_err(anyhow::Error::from)
             .flatten();
         text.unwrap_or_else(|error| {
-            tracing::warn!(file = %self.path.display(), "cannot be read, and is made anew: {error:#}");
+            tracing::warn!(file = %self.path.display(), "the file of enabled plugins cannot be read and is overwritten: {error:#}");
             String::new()
         })
     }

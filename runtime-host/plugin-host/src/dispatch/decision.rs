@@ -72,7 +72,7 @@ pub(super) async fn await_answer<T>(answer: Answer<T>, within: Duration) -> Resu
     match timeout(within, answer).await {
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(error))) => Err(error.message),
-        Ok(Err(_)) => Err("it ended in the middle".to_owned()),
+        Ok(Err(_)) => Err("the instance ended during the call".to_owned()),
         Err(_) => Err("it did not answer in time".to_owned()),
     }
 }

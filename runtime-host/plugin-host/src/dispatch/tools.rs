@@ -49,7 +49,10 @@ pub(super) async fn ask<T>(
         .map_err(busy)?;
     match timeout(Duration::from_millis(limit_ms), answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(error(ErrorCode::Internal, "the plugin ended in the middle")),
+        Ok(Err(_)) => Err(error(
+            ErrorCode::Internal,
+            "the instance ended during the call",
+        )),
         Err(_) => Err(error(
             ErrorCode::Timeout,
             format!("the plugin did not answer within {limit_ms} ms"),

@@ -77,7 +77,7 @@ impl Fetcher {
     fn request(&self, request: GuestRequest) -> Result<Request, PluginError> {
         let bad = |what: String| error(ErrorCode::InvalidArgument, what);
         let method = Method::try_from(request.method.as_str())
-            .map_err(|_| bad(format!("method {:?} is none", request.method)))?;
+            .map_err(|_| bad(format!("method {:?} is not an HTTP method", request.method)))?;
         let mut headers = HeaderMap::with_capacity(request.headers.len());
         for (name, value) in request.headers {
             let known = HeaderName::try_from(name.as_str())

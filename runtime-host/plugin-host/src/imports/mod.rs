@@ -75,7 +75,7 @@ fn not_open(server_id: &str) -> PluginError {
 }
 
 impl StoreData {
-    /// Asks whether the plugin may; notes the answer.
+    /// Decides and records whether the plugin may use a capability.
     async fn authorize(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
         let shared = self.shared.clone();
         shared.quota.call(now_ms())?;
