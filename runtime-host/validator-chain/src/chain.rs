@@ -13,7 +13,7 @@ use envelope::{
     Context, Envelope, Verdict,
     verdict::{self, Decision, Patch, Snapshot, Validator, ValidatorError},
 };
-use limits::validator::{CHAIN_LENGTH_MAX, TRAPS_IN_A_ROW_MAX};
+use limits::validator::{CHAIN_LENGTH_MAX, FILTER_FAILURES_IN_A_ROW_MAX};
 use std::sync::Arc;
 
 /// Compiled components in their order; makes a [`Chain`] for each shard. Clones share everything.
@@ -150,7 +150,8 @@ pub struct Chain {
 /// One filter of a chain, with its instance.
 struct FilterSlot {
     slot: Slot,
-    /// At [`TRAPS_IN_A_ROW_MAX`] a filter with the policy `skip` is left out until the next snapshot.
+    /// At [`FILTER_FAILURES_IN_A_ROW_MAX`] a filter with the policy `skip` is left out. Definitions of any server that
+    /// are delivered reset it.
     failures_in_a_row: u32,
 }
 
@@ -242,7 +243,7 @@ impl Chain {
                     .iter()
                     .any(|name| Some(name.as_str()) == kind.as_deref());
             let is_left_out = filter.on_failure == OnFailure::Skip
-                && filter_slot.failures_in_a_row >= TRAPS_IN_A_ROW_MAX;
+                && filter_slot.failures_in_a_row >= FILTER_FAILURES_IN_A_ROW_MAX;
             if !is_asked || is_left_out {
                 continue;
             }
@@ -288,11 +289,11 @@ impl FilterSlot {
 
     fn count_failure(&mut self) {
         self.failures_in_a_row += 1;
-        if self.failures_in_a_row == TRAPS_IN_A_ROW_MAX {
+        if self.failures_in_a_row == FILTER_FAILURES_IN_A_ROW_MAX {
             let component = self.slot.counters().name();
             tracing::error!(
                 component,
-                "filter failed {TRAPS_IN_A_ROW_MAX} times in a row; it is left out until the next snapshot"
+                "filter failed {FILTER_FAILURES_IN_A_ROW_MAX} times in a row; it is left out until definitions are delivered again"
             );
         }
     }

@@ -11,7 +11,7 @@ use envelope::{
     },
 };
 use identifiers::{EventName, PluginId};
-use limits::validator::TRAPS_IN_A_ROW_MAX;
+use limits::validator::FILTER_FAILURES_IN_A_ROW_MAX;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::{ALICE, chain, engine, factory, filter, validator};
@@ -136,18 +136,18 @@ fn a_trap_costs_one_call() {
 fn a_filter_that_may_be_skipped_is_left_out_after_failures_in_a_row() {
     let factory = factory(vec![filter("filter-probe", OnFailure::Skip)], validator());
     let mut chain = factory.instance().expect("instances");
-    for _ in 0..TRAPS_IN_A_ROW_MAX + 5 {
+    for _ in 0..FILTER_FAILURES_IN_A_ROW_MAX + 5 {
         assert_eq!(broadcast(&mut chain, "probe:trap"), "probe:trap");
     }
     assert_eq!(
         stats(&factory, "filter-probe").traps,
-        u64::from(TRAPS_IN_A_ROW_MAX)
+        u64::from(FILTER_FAILURES_IN_A_ROW_MAX)
     );
     chain.update_definitions(&snapshot(1)).expect("learns");
     assert_eq!(broadcast(&mut chain, "probe:trap"), "probe:trap");
     assert_eq!(
         stats(&factory, "filter-probe").traps,
-        u64::from(TRAPS_IN_A_ROW_MAX) + 1,
+        u64::from(FILTER_FAILURES_IN_A_ROW_MAX) + 1,
         "a snapshot gives it another chance"
     );
 }

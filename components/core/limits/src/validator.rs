@@ -17,8 +17,9 @@ pub const MEMORY_BYTES_MAX: usize = 64 * MIB;
 pub const MEMORY_RECYCLE_BYTES: usize = 48 * MIB;
 /// Elements of one table.
 pub const TABLE_ELEMENTS_MAX: usize = 10_000;
-/// Traps in a row after which a filter with `on_failure = "skip"` is left out until the next snapshot.
-pub const TRAPS_IN_A_ROW_MAX: u32 = 10;
+/// Failed calls in a row after which a filter with `on_failure = "skip"` is left out until definitions are delivered to
+/// the chain again.
+pub const FILTER_FAILURES_IN_A_ROW_MAX: u32 = 10;
 /// Components in the chain.
 pub const CHAIN_LENGTH_MAX: usize = 16;
 /// Effects of one verdict.

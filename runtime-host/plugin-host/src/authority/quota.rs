@@ -24,8 +24,8 @@ pub struct HostLimits {
     pub response_timeout_ms: u64,
     /// Instances at once: one for requests, one for each chat server it works for.
     pub instances: usize,
-    /// Calls into the host each second that need a capability; those beyond it are refused as `rate-limited`. 0 = as
-    /// many as it can make.
+    /// Calls into the host each second that need a capability, except `http-client`, which has the rate of the
+    /// manifest's `network`; those beyond it are refused as `rate-limited`. 0 = as many as it can make.
     pub host_calls_per_second: u32,
 }
 

@@ -27,7 +27,7 @@ pub struct Package {
     pub manifest_path: PathBuf,
     /// The component; none for a plugin that only clients run.
     pub component: Option<PathBuf>,
-    /// Changes when the manifest or the component changes.
+    /// Digest of the manifest's bytes and of the component's size and time of change.
     pub fingerprint: [u8; 32],
 }
 

@@ -107,7 +107,7 @@ pub struct ResourceLimits {
     pub memory_mib: Option<u32>,
     /// Time for one answer.
     pub response_timeout_ms: Option<u64>,
-    /// Calls of the host each second.
+    /// Calls of the host each second that need a capability, without those of `http-client`.
     pub max_hostcalls_per_sec: Option<u32>,
     /// Bytes written in all.
     pub max_bytes_written: Option<u64>,
