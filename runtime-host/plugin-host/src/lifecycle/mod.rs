@@ -9,7 +9,6 @@ pub(crate) mod catalog;
 pub(crate) mod compile;
 pub(crate) mod files;
 pub(crate) mod load;
-#[allow(clippy::module_inception, reason = "the module is about one plugin")]
 pub(crate) mod plugin;
 mod preflight;
 mod reconcile;

@@ -9,7 +9,7 @@ use crate::{
 use anyhow::Result;
 use capability::{CapabilityId, CapabilityUse, Outcome};
 use futures::StreamExt;
-use plugin_lifecycle::{Event, State, Step};
+use plugin_lifecycle::{Event, State};
 use plugin_store::PluginRecord;
 use std::{sync::Arc, time::Duration};
 
@@ -71,7 +71,7 @@ impl Plugin {
         }
         let mut writes = Writes::new();
         // The status changes before the route disappears, so that a request in between is answered with "restarting".
-        let step = self.begin_step(
+        self.begin_step(
             host,
             lifecycle,
             Event::Crash,
@@ -87,12 +87,13 @@ impl Plugin {
         );
         tracing::warn!(plugin = &*self.id, %crash, "plugin crashed");
         writes.collect::<()>().await;
-        self.persist_disabled(host, &step).await
+        self.persist_if_disabled(host, lifecycle.machine.state())
+            .await
     }
 
-    /// Stores that the plugin is disabled, so that it stays so after a restart of the host.
-    async fn persist_disabled(&self, host: &Host, step: &Step) -> Result<()> {
-        if step.to != State::Disabled {
+    /// Stores that the plugin is disabled, if it is, so that it stays so after a restart of the host.
+    async fn persist_if_disabled(&self, host: &Host, state: State) -> Result<()> {
+        if state != State::Disabled {
             return Ok(());
         }
         host.record(&self.id).await?;
@@ -130,26 +131,15 @@ impl Plugin {
             self.step(host, lifecycle, Event::Retry, None).await?;
             let record = host.record(&self.id).await?;
             self.instantiate(host, lifecycle, &record).await?;
-            if lifecycle.machine.state() != State::Ready {
-                let disabled = Step {
-                    from: State::Loading,
-                    via: None,
-                    to: lifecycle.machine.state(),
-                    effects: Vec::new(),
-                };
-                return self.persist_disabled(host, &disabled).await;
+            let state = lifecycle.machine.state();
+            if state != State::Ready {
+                return self.persist_if_disabled(host, state).await;
             }
         }
         let mut writes = Writes::new();
         self.activate(host, &mut writes).await?;
         writes.collect::<()>().await;
         self.notify_ready();
-        let now = Step {
-            from: State::Ready,
-            via: None,
-            to: self.state(),
-            effects: Vec::new(),
-        };
-        self.persist_disabled(host, &now).await
+        self.persist_if_disabled(host, self.state()).await
     }
 }
