@@ -170,7 +170,7 @@ impl Plugins {
         if let Ok(plugin) = self.plugin(id)
             && let Some(pool) = plugin.pool.load_full()
         {
-            pool.data_changed(None, key, by, removed);
+            pool.data_changed(None, key, by, removed, 0);
         }
     }
 

@@ -184,6 +184,7 @@ impl Fetcher {
         shared: &Arc<PluginContext>,
         scope: Scope,
         number: u64,
+        hops: u8,
         request: GuestRequest,
     ) -> Result<String, PluginError> {
         let request = self.request(request)?;
@@ -202,6 +203,7 @@ impl Fetcher {
             shared: shared.clone(),
             scope,
             number,
+            hops,
             id: id.clone(),
             _place: place,
         };
@@ -224,6 +226,8 @@ struct Submitted {
     shared: Arc<PluginContext>,
     scope: Scope,
     number: u64,
+    /// Those of the call that submitted it.
+    hops: u8,
     id: String,
     _place: OwnedSemaphorePermit,
 }
@@ -243,7 +247,7 @@ impl Submitted {
             .and_then(consent_id);
         self.tell(first);
         let Some(consent) = consent else { return };
-        // A request for consent expires, and the submitted request with it.
+        // The submitted request gives up long before the request for consent expires.
         let decided = timeout(Duration::from_millis(bounds::CONSENT_WAIT_MS), async {
             loop {
                 match self.shared.store.consent(&consent).await {
@@ -303,7 +307,7 @@ impl Submitted {
             payload: payload.to_string().into(),
             published_ms: crate::now_ms(),
             replayed: false,
-            hops: 0,
+            hops: self.hops,
         };
         pool.message(&self.scope, self.number, message);
     }

@@ -84,9 +84,12 @@ impl http_client::Host for StoreData {
         &mut self,
         request: http_client::Request,
     ) -> wasmtime::Result<Result<String, PluginError>> {
-        Ok(self
-            .shared
-            .fetcher
-            .submit(&self.shared, self.scope.clone(), self.number, request))
+        Ok(self.shared.fetcher.submit(
+            &self.shared,
+            self.scope.clone(),
+            self.number,
+            self.hops,
+            request,
+        ))
     }
 }

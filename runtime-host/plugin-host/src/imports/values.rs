@@ -18,6 +18,13 @@ impl StoreData {
         };
         self.authorize(id, Target::name(key)).await
     }
+
+    /// Notifies the plugin's other instances that a value has changed.
+    fn changed(&self, key: &str, removed: bool) {
+        if let Some(pool) = self.shared.pool.upgrade() {
+            pool.data_changed(Some(self.number), key, "instance", removed, self.hops);
+        }
+    }
 }
 
 impl kv::Host for StoreData {
@@ -45,7 +52,7 @@ impl kv::Host for StoreData {
         }
         let removed = self.shared.store.kv_delete(&self.shared.id, &key).await;
         if matches!(removed, Ok(true)) {
-            self.shared.changed(self.number, &key, true);
+            self.changed(&key, true);
         }
         Ok(removed.map_err(|failed| store_error(&failed)))
     }
@@ -70,7 +77,7 @@ impl kv::Host for StoreData {
             .kv_compare_and_set(&self.shared.id, &key, expected, value)
             .await;
         if matches!(done, Ok(true)) {
-            self.shared.changed(self.number, &key, removed);
+            self.changed(&key, removed);
         }
         Ok(done.map_err(|failed| store_error(&failed)))
     }
@@ -111,7 +118,7 @@ impl kv::Host for StoreData {
         let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
         if done.is_ok() {
             keys.iter()
-                .for_each(|(key, removed)| self.shared.changed(self.number, key, *removed));
+                .for_each(|(key, removed)| self.changed(key, *removed));
         }
         Ok(done.map_err(|failed| store_error(&failed)))
     }
@@ -122,7 +129,7 @@ impl kv::Host for StoreData {
         }
         let sum = self.shared.store.kv_add(&self.shared.id, &key, by).await;
         if sum.is_ok() {
-            self.shared.changed(self.number, &key, false);
+            self.changed(&key, false);
         }
         Ok(sum.map_err(|failed| store_error(&failed)))
     }

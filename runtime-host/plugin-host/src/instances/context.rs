@@ -39,11 +39,4 @@ impl PluginContext {
     pub(crate) fn settings_text(&self) -> String {
         serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())
     }
-
-    /// Notifies the plugin's other instances that a value has changed.
-    pub(crate) fn changed(&self, by: u64, key: &str, removed: bool) {
-        if let Some(pool) = self.pool.upgrade() {
-            pool.data_changed(Some(by), key, "instance", removed);
-        }
-    }
 }

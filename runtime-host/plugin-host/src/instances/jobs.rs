@@ -86,7 +86,10 @@ pub(crate) enum Job {
         server_id: String,
         snapshot: String,
     },
-    Data(DataChange),
+    Data {
+        change: DataChange,
+        hops: u8,
+    },
 }
 
 impl Job {
@@ -142,7 +145,7 @@ impl Job {
                 server_id,
                 snapshot,
             } => instance.on_requirements(&server_id, &snapshot).await,
-            Self::Data(change) => instance.on_data(&change).await,
+            Self::Data { change, hops } => instance.on_data(&change, hops).await,
         }
     }
 }
@@ -267,8 +270,8 @@ impl Instance {
         budget.run("on-requirements-changed", call).await
     }
 
-    async fn on_data(&mut self, change: &DataChange) -> Result<(), Crash> {
-        let budget = self.arm(bounds::EVENT_DEADLINE_MS, 0);
+    async fn on_data(&mut self, change: &DataChange, hops: u8) -> Result<(), Crash> {
+        let budget = self.arm(bounds::EVENT_DEADLINE_MS, hops);
         let call = self.lifecycle.call_on_data_changed(&mut self.store, change);
         budget.run("on-data-changed", call).await
     }

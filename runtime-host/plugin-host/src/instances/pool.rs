@@ -177,20 +177,23 @@ impl InstancePool {
         }
     }
 
-    /// Notifies the instances that a value has changed.
+    /// Notifies the instances, except the one that did it, that a value has changed; `hops` are those of the call that
+    /// changed it.
     pub(crate) fn data_changed(
         &self,
         by_instance: Option<u64>,
         key: &str,
         by: &str,
         removed: bool,
+        hops: u8,
     ) {
-        self.notify_all(by_instance, || {
-            Job::Data(DataChange {
+        self.notify_all(by_instance, || Job::Data {
+            change: DataChange {
                 key: key.to_owned(),
                 by: by.to_owned(),
                 removed,
-            })
+            },
+            hops,
         });
     }
 
