@@ -100,6 +100,30 @@ fn an_ungranted_capability_waits_for_consent_and_then_acts_at_once() {
 }
 
 #[test]
+fn counted_calls_are_in_the_audit_when_their_instance_has_ended() {
+    let directory = Directory::default();
+    let host = probe(&directory);
+    host.grant_all("tests.probe");
+    for _ in 0..4 {
+        let _ = host.ask_plugin("POST", "/probe/kv-set/a", b"1").expect(200);
+    }
+    let _ = host
+        .admin("POST", "/api/plugins/tests.probe/disable", &Value::Null)
+        .expect(200);
+    tests::until("the calls after the first one to be recorded", || {
+        let audit = host
+            .admin(
+                "GET",
+                "/api/plugins/audit?recent=100&plugin=tests.probe",
+                &Value::Null,
+            )
+            .expect(200)
+            .text();
+        audit.contains("3 calls").then_some(())
+    });
+}
+
+#[test]
 fn not_declared_and_not_granted_are_different_refusals() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});
