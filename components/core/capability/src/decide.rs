@@ -6,7 +6,7 @@
 //! The exception is a capability that every plugin holds ([`Reason::Always`]): right after the kill switches it is
 //! allowed, with layer 4 in the audit.
 
-use crate::{CapabilityId, CapabilityUse, Mode, PluginRules, Policy, Target, Terminal};
+use crate::{CapabilityUse, Mode, PluginRules, Policy, Terminal};
 use serde::Serialize;
 
 /// What was decided.
@@ -52,10 +52,6 @@ impl Refusal {
 pub enum Reason {
     /// A kill switch, or the mode `disabled`.
     Killed,
-    /// The capability's name is empty.
-    EmptyCapability,
-    /// There is no capability of this name.
-    UnknownCapability,
     /// The manifest does not declare the capability.
     NotDeclared,
     /// The manifest declares the capability, but its scope does not cover the target.
@@ -82,16 +78,12 @@ pub enum Reason {
     Prompt,
     /// Mode `permissive`.
     Permissive,
-    /// Consent would be needed where it cannot be requested.
-    CannotAsk,
 }
 
 impl Reason {
     /// All of them, by layer.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 14] = [
         Self::Killed,
-        Self::EmptyCapability,
-        Self::UnknownCapability,
         Self::NotDeclared,
         Self::OutsideDeclaration,
         Self::PluginDeny,
@@ -105,7 +97,6 @@ impl Reason {
         Self::Strict,
         Self::Prompt,
         Self::Permissive,
-        Self::CannotAsk,
     ];
 
     /// Its layer, its outcome, and its text in the audit and in answers.
@@ -113,8 +104,6 @@ impl Reason {
         use Outcome::{Allow, Ask, Deny};
         match self {
             Self::Killed => (0, Deny, "disabled (kill switch)"),
-            Self::EmptyCapability => (0, Deny, "empty_capability"),
-            Self::UnknownCapability => (0, Deny, "unknown capability"),
             Self::NotDeclared => (0, Deny, "not declared"),
             Self::OutsideDeclaration => (0, Deny, "outside the declared scope"),
             Self::PluginDeny => (1, Deny, "denied by plugin deny list"),
@@ -128,7 +117,6 @@ impl Reason {
             Self::Strict => (5, Deny, "strict mode"),
             Self::Prompt => (5, Ask, "prompt mode"),
             Self::Permissive => (5, Allow, "permissive mode"),
-            Self::CannotAsk => (5, Deny, "requires approval"),
         }
     }
 
@@ -137,9 +125,6 @@ impl Reason {
         match self {
             Self::Killed => {
                 "A kill switch is on, or the mode is `disabled`: the operator has stopped all plugins or this one."
-            }
-            Self::EmptyCapability | Self::UnknownCapability => {
-                "There is no capability of this name."
             }
             Self::NotDeclared => "Declare the capability in the manifest; then it can be granted.",
             Self::OutsideDeclaration => {
@@ -160,9 +145,6 @@ impl Reason {
             Self::Strict => "In this mode only what is granted is allowed; a grant allows it.",
             Self::Prompt => "Consent was requested: `jackfield plugin consents`.",
             Self::Permissive => "In this mode what is declared is allowed.",
-            Self::CannotAsk => {
-                "It needs consent, and consent cannot be requested here; a grant allows it."
-            }
         }
     }
 
@@ -176,12 +158,9 @@ impl Reason {
     #[must_use]
     pub const fn refusal(self) -> Option<Refusal> {
         match self {
-            Self::EmptyCapability
-            | Self::UnknownCapability
-            | Self::NotDeclared
-            | Self::OutsideDeclaration => Some(Refusal::NotDeclared),
+            Self::NotDeclared | Self::OutsideDeclaration => Some(Refusal::NotDeclared),
             Self::Killed | Self::PluginDeny | Self::GlobalDeny => Some(Refusal::Denied),
-            Self::DefaultDeny | Self::Strict | Self::CannotAsk => Some(Refusal::NotGranted),
+            Self::DefaultDeny | Self::Strict => Some(Refusal::NotGranted),
             Self::DefaultAsk | Self::Prompt => Some(Refusal::ConsentPending),
             Self::Granted
             | Self::Always
@@ -226,41 +205,12 @@ impl Decision {
     pub const fn refusal(self) -> Option<Refusal> {
         self.reason.refusal()
     }
-
-    /// The decision where consent cannot be requested: `Ask` becomes `Deny`.
-    #[must_use]
-    pub const fn without_asking(self) -> Self {
-        if matches!(self.outcome, Outcome::Ask) {
-            Self::because(Reason::CannotAsk)
-        } else {
-            self
-        }
-    }
 }
 
 /// Decides about one use of a capability.
 #[must_use]
 pub fn decide(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> Decision {
     Decision::because(reason(asked, plugin, policy))
-}
-
-/// Decides about a capability given by name, as over REST and in `capabilities.check`. Case and surrounding white space
-/// are ignored.
-#[must_use]
-pub fn decide_named(
-    capability: &str,
-    target: Target<'_>,
-    plugin: &PluginRules,
-    policy: &Policy,
-) -> Decision {
-    let name = capability.trim();
-    if name.is_empty() {
-        return Decision::because(Reason::EmptyCapability);
-    }
-    match CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name)) {
-        Some(id) => decide(&CapabilityUse::new(id, target), plugin, policy),
-        None => Decision::because(Reason::UnknownCapability),
-    }
 }
 
 fn reason(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> Reason {

@@ -33,44 +33,6 @@ impl Grant {
             scope: Scope::default(),
         }
     }
-
-    /// The grant that a remembered consent to `asked` becomes. For an HTTP request it covers the host and port with
-    /// every method and path, so that consent is not requested for each page. `None` when the target contains a star:
-    /// as a rule it would cover more than the consent named.
-    #[must_use]
-    pub fn from_use(asked: &CapabilityUse<'_>) -> Option<Self> {
-        let one = |text: Option<&str>| text.map(|text| vec![text.to_owned()]);
-        let Target {
-            host,
-            port,
-            method,
-            path,
-            name,
-        } = asked.target;
-        let (method, path) = if host.is_some() {
-            (None, None)
-        } else {
-            (method, path)
-        };
-        if [host, method, path, name]
-            .into_iter()
-            .flatten()
-            .any(|text| text.contains('*'))
-        {
-            return None;
-        }
-        let scope = Scope {
-            hosts: one(host),
-            methods: one(method),
-            ports: port.map(|port| vec![port]),
-            paths: one(path),
-            names: one(name),
-        };
-        Some(Self {
-            capability: asked.id,
-            scope,
-        })
-    }
 }
 
 /// Why a rule list is refused. A rule that can never match is an error, because in a deny list it would deny nothing.

@@ -1,9 +1,8 @@
-//! Kill switches, modes from several sources, approval of tools, the effective host list.
+//! Kill switches, modes from several sources.
 
 use capability::{
-    CapabilityId, CapabilityUse, Decision, Environment, HostPattern, Mode, Outcome, PluginRules,
-    Policy, Reason, Rules, SessionMode, Target, Tier, approve, decide, effective_hosts,
-    switch_name,
+    CapabilityId, CapabilityUse, Environment, Mode, PluginRules, Policy, Reason, Rules, Target,
+    decide, switch_name,
 };
 
 fn read(variables: &[(&str, &str)]) -> Environment {
@@ -204,106 +203,4 @@ fn denied_words_are_programs_tools_or_capabilities() {
     );
     assert!(denied(CapabilityId::HttpFetch, Target::host("a.org", 443)));
     assert!(!denied(CapabilityId::ShellExec, Target::name("ls")));
-}
-
-#[test]
-fn a_tool_passes_the_word_the_chain_and_the_session() {
-    use Outcome::{Allow, Ask, Deny};
-    let allowed = Decision::because(Reason::Granted);
-    for (mode, outcomes) in [
-        (SessionMode::Plan, [Ask, Ask, Ask]),
-        (SessionMode::AcceptEdits, [Allow, Allow, Ask]),
-        (SessionMode::Default, [Allow, Ask, Ask]),
-        (SessionMode::DontAsk, [Allow, Deny, Deny]),
-        (SessionMode::Bypass, [Allow, Allow, Allow]),
-        (SessionMode::Auto, [Ask, Ask, Ask]),
-    ] {
-        for (tier, outcome) in [Tier::Read, Tier::Write, Tier::Exec]
-            .into_iter()
-            .zip(outcomes)
-        {
-            assert_eq!(
-                approve(None, allowed, mode, tier),
-                outcome,
-                "{mode:?} {tier:?}"
-            );
-            assert_eq!(
-                approve(None, Decision::because(Reason::Strict), mode, tier),
-                Deny,
-                "{mode:?} {tier:?}"
-            );
-            assert_eq!(
-                approve(Some(Allow), Decision::because(Reason::Killed), mode, tier),
-                Deny,
-                "{mode:?} {tier:?}"
-            );
-            assert_eq!(
-                approve(
-                    Some(Allow),
-                    Decision::because(Reason::NotDeclared),
-                    mode,
-                    tier
-                ),
-                Deny,
-                "{mode:?} {tier:?}"
-            );
-            assert_eq!(
-                approve(Some(Deny), allowed, mode, tier),
-                Deny,
-                "{mode:?} {tier:?}"
-            );
-        }
-    }
-    assert_eq!(
-        Tier::default(),
-        Tier::Exec,
-        "a tool that does not say counts as the worst"
-    );
-}
-
-#[test]
-fn the_effective_list_is_what_both_want_and_nobody_blocks() {
-    let patterns = |texts: &[&str]| {
-        texts
-            .iter()
-            .map(|text| HostPattern::parse(text).unwrap())
-            .collect::<Vec<_>>()
-    };
-    for (user, plugin, blocked, host, allowed) in [
-        (&[][..], &["a.org"][..], &[][..], "a.org", false),
-        (&["a.org"], &[], &[], "a.org", true),
-        (&["a.org"], &["*"], &[], "a.org", true),
-        (&["a.org"], &["*"], &[], "b.org", false),
-        (&["*"], &["a.org"], &[], "a.org", true),
-        (&["*"], &["a.org"], &[], "b.org", false),
-        (&["a.org", "b.org"], &["b.org", "c.org"], &[], "b.org", true),
-        (
-            &["a.org", "b.org"],
-            &["b.org", "c.org"],
-            &[],
-            "a.org",
-            false,
-        ),
-        (&["*"], &["*"], &["a.org"], "a.org", false),
-        (&[" A.org "], &["a.ORG"], &[], " a.org", true),
-        (&["*.a.org"], &["x.a.org", "b.org"], &[], "x.a.org", true),
-        (&["*.a.org"], &["x.a.org", "b.org"], &[], "y.a.org", false),
-        (&["x.a.org"], &["*.a.org"], &[], "x.a.org", true),
-        (&["*.x.a.org"], &["*.a.org"], &[], "y.a.org", false),
-        (
-            &["*.x.a.org"],
-            &["*.a.org"],
-            &["z.x.a.org"],
-            "z.x.a.org",
-            false,
-        ),
-        (&["a.org"], &["b.org"], &[], "a.org", false),
-    ] {
-        let effective = effective_hosts(&patterns(user), &patterns(plugin), &patterns(blocked));
-        assert_eq!(
-            effective.allows(host),
-            allowed,
-            "{user:?} {plugin:?} {blocked:?} {host}"
-        );
-    }
 }
