@@ -17,7 +17,7 @@ use limits::plugin_store::{
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
-/// Where a question stands.
+/// The state of a consent request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ConsentState {
@@ -49,7 +49,7 @@ impl ConsentState {
     }
 }
 
-/// A question, and its answer when there is one.
+/// A consent request, and its answer if there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Consent {
@@ -65,7 +65,7 @@ pub struct Consent {
     pub reason: Option<String>,
     /// When it was asked first, milliseconds since 1970.
     pub asked_at_ms: u64,
-    /// Where it stands.
+    /// Its state.
     pub state: ConsentState,
     /// The user that decided.
     pub by: Option<String>,
@@ -73,7 +73,7 @@ pub struct Consent {
     pub decided_at_ms: Option<u64>,
 }
 
-/// A question to be put.
+/// A consent request to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewConsent {
     /// The plugin that asks.
@@ -86,7 +86,7 @@ pub struct NewConsent {
     pub reason: Option<String>,
 }
 
-/// An answer to a question.
+/// An answer to a consent request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
     /// Whether it is allowed.
@@ -100,7 +100,7 @@ pub struct Decision {
 const COLUMNS: &str = "SELECT id, plugin, capability, target, reason, asked_at_ms, state, by, decided_at_ms FROM consents";
 
 impl PluginStore {
-    /// The questions of a plugin, or of all, in one state or in any; newest first, at most [`CONSENTS_PAGE_MAX`].
+    /// The consent requests of a plugin, or of all, in one state or in any; newest first, at most [`CONSENTS_PAGE_MAX`].
     ///
     /// # Errors
     /// A database that fails.
@@ -129,7 +129,7 @@ impl PluginStore {
         self.readers().read(list).await
     }
 
-    /// One question.
+    /// One consent request.
     ///
     /// # Errors
     /// A database that fails.
@@ -140,10 +140,10 @@ impl PluginStore {
             .await
     }
 
-    /// Stores a question, or finds the open one that is equal.
+    /// Stores a consent request, or finds the open one that is equal.
     ///
     /// # Errors
-    /// A field that is too long, more than [`CONSENTS_WAITING_PER_PLUGIN_MAX`] questions that wait, a database that
+    /// A field that is too long, more than [`CONSENTS_WAITING_PER_PLUGIN_MAX`] open requests, a database that
     /// fails.
     pub async fn ask_consent(&self, ask: NewConsent) -> Result<Consent, StoreError> {
         text::plugin(&ask.plugin)?;
@@ -200,7 +200,7 @@ impl PluginStore {
         self.writer().write(0, put).await
     }
 
-    /// Answers a question that waits, and keeps the grant that follows.
+    /// Answers an open consent request, and keeps the grant that follows.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Conflict`] when it is answered already, as [`PluginStore::put_grant`].
@@ -248,7 +248,7 @@ impl PluginStore {
     }
 }
 
-/// Questions asked before this are not put any more.
+/// Consent requests from before this time have expired.
 fn oldest() -> u64 {
     now_ms().saturating_sub(CONSENT_WAIT_MAX_MS)
 }
