@@ -42,25 +42,13 @@ use instances::store_data::StoreData;
 use lifecycle::{files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
-use plugin_store::{PluginRecord, PluginStore};
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use plugin_store::{PluginRecord, PluginStore, StoreError, now_ms};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, Semaphore},
 };
 use wasmtime::component::Linker;
-
-/// Wall clock, milliseconds since 1970.
-fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_millis() as u64)
-}
 
 /// What the plugin host is built from.
 pub struct Setup {
@@ -91,8 +79,8 @@ pub(crate) struct Host {
     compiler: Compiler,
     directory: PathBuf,
     policy: Arc<ArcSwap<Policy>>,
-    /// Kill switches of the environment; they cannot be switched on here.
-    switched_off: KillSwitches,
+    /// Kill switches that the environment sets; they cannot be released while the host runs.
+    environment_switches: KillSwitches,
     store: PluginStore,
     chat_host: Arc<dyn ChatHost>,
     client: outbound::Client,
@@ -146,6 +134,12 @@ pub enum AdminError {
     /// Something failed.
     #[error("{0:#}")]
     Failed(#[from] anyhow::Error),
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 /// A plugin as the API shows it.
@@ -206,7 +200,7 @@ impl Plugins {
             engine,
             compiler,
             directory,
-            switched_off: policy.kill.clone(),
+            environment_switches: policy.kill.clone(),
             policy: Arc::new(ArcSwap::from_pointee(policy)),
             store,
             chat_host,

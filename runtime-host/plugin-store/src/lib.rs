@@ -35,6 +35,7 @@ pub use log::{Level, LogEntry, LogPage, LogQuery, Tail};
 pub use record::PluginRecord;
 pub use secret::SECRETS_KEY_FILE;
 pub use switch::Switch;
+pub use text::now_ms;
 
 use cache::Cache;
 use journal::{Journal, Storing};

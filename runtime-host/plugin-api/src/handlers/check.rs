@@ -170,7 +170,7 @@ pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Bod
         "kill switch"
     );
     api.store().audit(plugin_store::AuditEntry {
-        at_ms: super::now_ms(),
+        at_ms: plugin_store::now_ms(),
         plugin: body.plugin.clone().unwrap_or_else(|| "all".to_owned()),
         capability: "kill-switch".to_owned(),
         target: None,

@@ -1,6 +1,5 @@
 //! Requests of plugins for consent, and the answers.
 
-use super::now_ms;
 use crate::{
     PluginApi,
     answer::{Body, Refusal, ok, timestamp},
@@ -9,7 +8,7 @@ use crate::{
 use capability::{CapabilityId, Scope, ScopeKey};
 use http::{Response, StatusCode};
 use limits::{plugin_api::BODY_BYTES_MAX, plugin_store::CONSENT_ONCE_MS};
-use plugin_store::{Consent, ConsentState, Decision, Grant};
+use plugin_store::{Consent, ConsentState, Decision, Grant, now_ms};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,6 +1,5 @@
 //! Grants: what a plugin declares, and what users have granted and denied.
 
-use super::now_ms;
 use crate::{
     PluginApi,
     answer::{Body, Refusal, ok, timestamp},
@@ -10,7 +9,7 @@ use capability::{CapabilityId, Request, Scope};
 use http::Response;
 use limits::plugin_api::{BODY_BYTES_MAX, GRANT_LIFETIME_MAX_MS};
 use plugin_manifest::Manifest;
-use plugin_store::Grant;
+use plugin_store::{Grant, now_ms};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -1,6 +1,5 @@
 //! Logs: in pages, or followed as server-sent events.
 
-use super::now_ms;
 use crate::{
     PluginApi,
     answer::{Body, Refusal, ok, timestamp},
@@ -15,7 +14,7 @@ use limits::{
     identity::TOKEN_LEEWAY_SECONDS,
     plugin_api::{FOLLOW_LINES_DEFAULT, FOLLOW_PING_MS},
 };
-use plugin_store::{Level, LogEntry, LogQuery};
+use plugin_store::{Level, LogEntry, LogQuery, now_ms};
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{

@@ -36,11 +36,7 @@ impl Plugins {
             record.reason = None;
             record.approved = Some(approved.clone());
         };
-        self.host
-            .store
-            .change_record(id, change)
-            .await
-            .map_err(anyhow::Error::from)?;
+        self.host.store.change_record(id, change).await?;
         if plugin.state() == State::Disabled {
             plugin.enable(&self.host).await?;
         }
@@ -71,11 +67,7 @@ impl Plugins {
             record.enabled = false;
             record.reason = None;
         };
-        self.host
-            .store
-            .change_record(id, change)
-            .await
-            .map_err(anyhow::Error::from)?;
+        self.host.store.change_record(id, change).await?;
         plugin.disable(&self.host, None).await?;
         self.write_file().await;
         let _one = self.scanning.lock().await;
@@ -128,8 +120,7 @@ impl Plugins {
     }
 
     async fn grants(&self, id: &str) -> Result<Vec<plugin_store::Grant>, AdminError> {
-        let grants = self.host.store.grants(id).await;
-        Ok(grants.map_err(anyhow::Error::from)?)
+        Ok(self.host.store.grants(id).await?)
     }
 
     /// Applies a plugin's stored grants; they take effect at its next call.
