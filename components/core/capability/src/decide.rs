@@ -6,7 +6,7 @@
 //! The exception is a capability that every plugin holds ([`Reason::Always`]): right after the kill switches it is
 //! allowed, with layer 4 in the audit.
 
-use crate::{CapabilityUse, Mode, PluginRules, Policy, Terminal};
+use crate::{CapabilityUse, DefaultOutcome, Mode, PluginRules, Policy};
 use serde::Serialize;
 
 /// What was decided.
@@ -244,10 +244,10 @@ fn reason(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> R
     if policy.allow.covers(asked) {
         return Reason::DefaultList;
     }
-    match (policy.terminal, mode) {
-        (Some(Terminal::Allow), _) => Reason::DefaultAllow,
-        (Some(Terminal::Deny), _) => Reason::DefaultDeny,
-        (Some(Terminal::Ask), _) => Reason::DefaultAsk,
+    match (policy.default, mode) {
+        (Some(DefaultOutcome::Allow), _) => Reason::DefaultAllow,
+        (Some(DefaultOutcome::Deny), _) => Reason::DefaultDeny,
+        (Some(DefaultOutcome::Ask), _) => Reason::DefaultAsk,
         (None, Mode::Permissive) => Reason::Permissive,
         (None, Mode::Prompt) => Reason::Prompt,
         (None, Mode::Strict) => Reason::Strict,

@@ -21,7 +21,7 @@ pub use decide::{Decision, Outcome, Reason, Refusal, decide};
 pub use host::{BadHostPattern, HostPattern};
 pub use kill::{BadVariable, Environment, Kill, KillSwitches, TooManyKilled, switch_name};
 pub use nearest::nearest;
-pub use policy::{Mode, PluginRules, Policy, PolicySettings, Profile, Terminal, UnknownMode};
+pub use policy::{DefaultOutcome, Mode, PluginRules, Policy, PolicySettings, Profile, UnknownMode};
 pub use reference::decisions_markdown;
 pub use ruleset::{BadRule, Grant, Rules};
 pub use scope::{BadScope, Request, Scope, ScopeKey};

@@ -89,7 +89,7 @@ impl FromStr for Mode {
 /// Layer 4: the operator's one answer for every capability that no list names. It replaces the mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Terminal {
+pub enum DefaultOutcome {
     /// Allowed.
     Allow,
     /// Denied.
@@ -109,7 +109,7 @@ pub struct Policy {
     /// Layer 4: allowed to every plugin that declares it. Revoking a grant does not change this list.
     pub allow: Rules,
     /// Layer 4, for capabilities that no list names.
-    pub terminal: Option<Terminal>,
+    pub default: Option<DefaultOutcome>,
     /// Layer 5.
     pub mode: Mode,
 }
@@ -166,7 +166,7 @@ pub struct PolicySettings {
     pub allow: Vec<Request>,
     /// Layer 4, for capabilities that no list names.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub default: Option<Terminal>,
+    pub default: Option<DefaultOutcome>,
 }
 
 impl PolicySettings {
@@ -183,7 +183,7 @@ impl PolicySettings {
                 .as_deref()
                 .map_or(Ok(profile.deny), Rules::from_requests)?,
             allow: Rules::from_requests(&self.allow)?,
-            terminal: self.default,
+            default: self.default,
             mode: self.mode.unwrap_or(profile.mode),
         })
     }

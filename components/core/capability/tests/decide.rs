@@ -1,8 +1,8 @@
 //! Decisions by layer, mode and scope.
 
 use capability::{
-    CapabilityId, CapabilityUse, Decision, Grant, Mode, Outcome, PluginRules, Policy,
-    PolicySettings, Profile, Reason, Refusal, Request, Rules, Scope, Target, Terminal, decide,
+    CapabilityId, CapabilityUse, Decision, DefaultOutcome, Grant, Mode, Outcome, PluginRules,
+    Policy, PolicySettings, Profile, Reason, Refusal, Request, Rules, Scope, Target, decide,
 };
 use serde::Deserialize;
 
@@ -145,17 +145,25 @@ fn the_operators_default_and_the_plugins_mode() {
     let reason = |plugin: &PluginRules, policy: &Policy| {
         decide(&CapabilityUse::any(ID), plugin, policy).reason
     };
-    for (terminal, expected, text) in [
-        (Terminal::Allow, Reason::DefaultAllow, "allowed by default"),
-        (Terminal::Deny, Reason::DefaultDeny, "denied by default"),
-        (Terminal::Ask, Reason::DefaultAsk, "requires approval"),
+    for (default, expected, text) in [
+        (
+            DefaultOutcome::Allow,
+            Reason::DefaultAllow,
+            "allowed by default",
+        ),
+        (
+            DefaultOutcome::Deny,
+            Reason::DefaultDeny,
+            "denied by default",
+        ),
+        (DefaultOutcome::Ask, Reason::DefaultAsk, "requires approval"),
     ] {
         for mode in [Mode::Permissive, Mode::Prompt, Mode::Strict] {
             let decision = decide(
                 &CapabilityUse::any(ID),
                 &declared,
                 &Policy {
-                    terminal: Some(terminal),
+                    default: Some(default),
                     mode,
                     ..Policy::default()
                 },

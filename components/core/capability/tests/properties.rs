@@ -1,8 +1,8 @@
 //! What holds for every policy: a denial never widens, a grant never narrows, what is not declared is never allowed.
 
 use capability::{
-    CapabilityId, CapabilityUse, HostPattern, KillSwitches, Mode, Outcome, PluginRules, Policy,
-    Rules, Scope, Target, Terminal, decide,
+    CapabilityId, CapabilityUse, DefaultOutcome, HostPattern, KillSwitches, Mode, Outcome,
+    PluginRules, Policy, Rules, Scope, Target, decide,
 };
 use proptest::{prelude::*, sample::select};
 
@@ -60,7 +60,7 @@ struct World {
     granted: Vec<Entry>,
     global: Vec<Entry>,
     allow: Vec<Entry>,
-    terminal: Option<Terminal>,
+    default: Option<DefaultOutcome>,
     mode: Mode,
     own_mode: Option<Mode>,
     skip_hooks: bool,
@@ -81,7 +81,7 @@ impl World {
             kill,
             deny: compiled(&self.global),
             allow: compiled(&self.allow),
-            terminal: self.terminal,
+            default: self.default,
             mode: self.mode,
         };
         decide(asked, &plugin, &policy).outcome
@@ -89,26 +89,30 @@ impl World {
 }
 
 fn world() -> impl Strategy<Value = World> {
-    let terminal = prop::option::of(select(
-        &[Terminal::Allow, Terminal::Deny, Terminal::Ask][..],
+    let default = prop::option::of(select(
+        &[
+            DefaultOutcome::Allow,
+            DefaultOutcome::Deny,
+            DefaultOutcome::Ask,
+        ][..],
     ));
     let lists = (entries(), entries(), entries(), entries(), entries());
     (
         lists,
-        terminal,
+        default,
         select(&Mode::ALL[..]),
         prop::option::of(select(&Mode::ALL[..])),
         any::<bool>(),
     )
         .prop_map(
-            |((declared, denied, granted, global, allow), terminal, mode, own_mode, skip_hooks)| {
+            |((declared, denied, granted, global, allow), default, mode, own_mode, skip_hooks)| {
                 World {
                     declared,
                     denied,
                     granted,
                     global,
                     allow,
-                    terminal,
+                    default,
                     mode,
                     own_mode,
                     skip_hooks,
