@@ -2,7 +2,7 @@
 
 use crate::{
     call::Call,
-    handlers::{commit, load},
+    handlers::{Loaded, commit, load},
     random,
     store::Want,
 };
@@ -15,15 +15,15 @@ use directory::{
 use rest::Answer;
 use serde_json::json;
 
+/// The server with all of its invites, for an actor that manages its members.
+async fn load_invites(call: &Call) -> Result<Loaded, Refusal> {
+    let wants = [Want::All(Kind::Invite)];
+    load(call, &call.server_id()?, Action::ManageMembers, wants).await
+}
+
 /// `GET /api/servers/{serverId}/invites`: those that still admit.
 pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(
-        call,
-        &call.server_id()?,
-        Action::ManageMembers,
-        [Want::All(Kind::Invite)],
-    )
-    .await?;
+    let loaded = load_invites(call).await?;
     let open = loaded
         .state
         .entries(Kind::Invite)
@@ -37,13 +37,7 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
 
 /// `POST /api/servers/{serverId}/invites`.
 pub(crate) async fn create(call: &Call) -> Result<Answer, Refusal> {
-    let loaded = load(
-        call,
-        &call.server_id()?,
-        Action::ManageMembers,
-        [Want::All(Kind::Invite)],
-    )
-    .await?;
+    let loaded = load_invites(call).await?;
     let invite = invite::parse_invite(call.body()?, call.actor.user()?, call.now_ms)?;
     let code = random::word();
     // The audit names an invite by its beginning: its whole is a credential.

@@ -2,11 +2,11 @@
 
 use crate::{
     call::Call,
-    handlers::{about, commit, load, read},
+    handlers::{about, commit, entries_page, load, read},
     store::Want,
 };
 use directory::{
-    Code, Edit, Kind, Refusal, Scope, State, Transaction,
+    Code, Edit, Entry, Kind, Refusal, Scope, State, Transaction,
     join_request::{self, JoinRequest},
     not_found,
     permission::Action,
@@ -14,30 +14,17 @@ use directory::{
     server::Server,
 };
 use identifiers::UserId;
-use rest::{Answer, page};
+use rest::Answer;
 use serde_json::json;
 
 /// `GET /api/servers/{serverId}/join-requests`.
 pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries = call
-        .store
-        .page(
-            &Scope::Server(loaded.server.id),
-            Kind::Request,
-            call.after()?,
-            limit,
-        )
-        .await;
-    let entries = entries.map_err(|fault| super::refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| {
-        Some((
-            entry.key.clone(),
-            join_request::request_json(&entry.key, &entry.read()?),
-        ))
-    });
-    Ok(Answer::ok(&page("requests", items.collect(), limit)))
+    let view = |entry: &Entry| Some(join_request::request_json(&entry.key, &entry.read()?));
+    let id = &loaded.server.id;
+    let requests = entries_page(call, id, Kind::Request, "requests", limit, view).await?;
+    Ok(Answer::ok(&requests))
 }
 
 /// `POST /api/servers/{serverId}/join-requests`.

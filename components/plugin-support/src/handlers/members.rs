@@ -1,15 +1,15 @@
 //! Members and bans.
 
-use super::{Loaded, about, commit, load, refused};
+use super::{Loaded, about, commit, entries_page, load};
 use crate::{call::Call, store::Want};
 use directory::{
-    Edit, Kind, Refusal, Scope, not_found,
+    Edit, Entry, Kind, Refusal, not_found,
     permission::{self, Action, MemberRights},
     person::{self, Ban},
     role::Grant,
 };
 use identifiers::{ServerId, UserId};
-use rest::{Answer, page};
+use rest::Answer;
 
 /// `GET /api/servers/{serverId}/members`.
 pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
@@ -21,26 +21,19 @@ pub(crate) async fn list(call: &Call) -> Result<Answer, Refusal> {
         [Want::All(Kind::Grant), Want::Members],
     )
     .await?;
-    let entries = call
-        .store
-        .page(
-            &Scope::Server(server.id.clone()),
-            Kind::Member,
-            call.after()?,
-            limit,
-        )
-        .await
-        .map_err(|fault| refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| {
+    let view = |entry: &Entry| {
         let grant = state
             .entry(Kind::Grant, &entry.key)
             .and_then(|entry| entry.read::<Grant>());
-        Some((
-            entry.key.clone(),
-            person::member_json(&server, &entry.key, &entry.read()?, grant.as_ref()),
+        let member = entry.read()?;
+        Some(person::member_json(
+            &server,
+            &entry.key,
+            &member,
+            grant.as_ref(),
         ))
-    });
-    let mut body = page("members", items.collect(), limit);
+    };
+    let mut body = entries_page(call, &server.id, Kind::Member, "members", limit, view).await?;
     body["total"] = state.members.into();
     Ok(Answer::ok(&body).etag(server.revision))
 }
@@ -73,23 +66,9 @@ pub(crate) async fn remove(call: &Call) -> Result<Answer, Refusal> {
 pub(crate) async fn bans(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit()?;
     let loaded = load(call, &call.server_id()?, Action::ManageMembers, []).await?;
-    let entries = call
-        .store
-        .page(
-            &Scope::Server(loaded.server.id),
-            Kind::Ban,
-            call.after()?,
-            limit,
-        )
-        .await
-        .map_err(|fault| refused(&fault))?;
-    let items = entries.into_iter().filter_map(|entry| {
-        Some((
-            entry.key.clone(),
-            person::ban_json(&entry.key, &entry.read()?),
-        ))
-    });
-    Ok(Answer::ok(&page("bans", items.collect(), limit)))
+    let view = |entry: &Entry| Some(person::ban_json(&entry.key, &entry.read()?));
+    let bans = entries_page(call, &loaded.server.id, Kind::Ban, "bans", limit, view).await?;
+    Ok(Answer::ok(&bans))
 }
 
 /// `PUT /api/servers/{serverId}/bans/{userId}`.

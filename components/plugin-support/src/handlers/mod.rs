@@ -17,11 +17,12 @@ use crate::{
     store::{Committed, Fault, Want},
 };
 use directory::{
-    Check, Code, Kind, Refusal, Scope, State, Transaction, etag, limit_reached,
+    Check, Code, Entry, Kind, Refusal, Scope, State, Transaction, etag, limit_reached,
     permission::{self, Action, MemberRights},
     server::Server,
 };
 use identifiers::{ServerId, UserId};
+use rest::page;
 use serde_json::Value;
 
 /// A server that the actor may act on.
@@ -97,6 +98,27 @@ pub(super) async fn load(
         state,
         rights,
     })
+}
+
+/// One page of a server's entries of a kind, as [`page`] makes it; an entry for which `view` has nothing is left out.
+pub(super) async fn entries_page(
+    call: &Call,
+    server: &ServerId,
+    kind: Kind,
+    name: &str,
+    limit: u64,
+    view: impl Fn(&Entry) -> Option<Value>,
+) -> Result<Value, Refusal> {
+    let scope = Scope::Server(server.clone());
+    let entries = call
+        .store
+        .page(&scope, kind, call.after()?, limit)
+        .await
+        .map_err(|fault| refused(&fault))?;
+    let items = entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone(), view(entry)?)));
+    Ok(page(name, items.collect(), limit))
 }
 
 /// Commits, and wakes the gateways.
