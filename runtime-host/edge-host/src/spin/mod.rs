@@ -12,7 +12,8 @@ pub(crate) use key_value::KeyValueStore;
 pub(crate) use postgres_pool::PostgresPools;
 
 use crate::store_data::StoreData;
-use wasmtime::component::{HasSelf, Linker};
+use std::sync::Arc;
+use wasmtime::component::{Accessor, HasSelf, Linker, Resource};
 
 /// Bindings of the vendored WIT in `wit/deps`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated")]
@@ -42,6 +43,24 @@ pub(crate) mod bindings {
             "spin:sqlite/sqlite.connection": super::sqlite::Connection,
         },
     });
+}
+
+/// What a component's handle holds, by `part`: to be used while the component's other calls go on.
+///
+/// # Errors
+/// The handle is not valid any more.
+fn held<T: Send + 'static, H: Send + 'static, P>(
+    store: &Accessor<T, HasSelf<StoreData>>,
+    handle: &Resource<H>,
+    part: impl FnOnce(&H) -> &Arc<P>,
+) -> wasmtime::Result<Arc<P>> {
+    Ok(store.with(|mut access| {
+        access
+            .get()
+            .table
+            .get(handle)
+            .map(|held| part(held).clone())
+    })?)
 }
 
 /// Adds all Spin interfaces to a linker.

@@ -8,6 +8,7 @@ use super::{
         HostConnectionBuilderWithStore, HostConnectionWithStore, ParameterValue, QueryError, Row,
         RowSet,
     },
+    held,
     postgres_pool::{Lease, PostgresPools, check_allowed},
     postgres_values::{data_type, parameter, size, value},
     stream::FromChannel,
@@ -232,7 +233,7 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<Streamed, Error>> {
-        let lease = lease_of(store, &connection)?;
+        let lease = held(store, &connection, |connection| &connection.0)?;
         let (columns_to, columns) = oneshot::channel();
         let (rows_to, rows) = mpsc::unbounded_channel();
         let running = tokio::spawn(async move {
@@ -267,22 +268,9 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
         statement: String,
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
-        let lease = lease_of(store, &connection)?;
+        let lease = held(store, &connection, |connection| &connection.0)?;
         Ok(execute(&lease, &statement, &parameters).await)
     }
-}
-
-fn lease_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<StoreData>>,
-    connection: &Resource<Connection>,
-) -> wasmtime::Result<Arc<Lease>> {
-    Ok(store.with(|mut access| {
-        access
-            .get()
-            .table
-            .get(connection)
-            .map(|connection| connection.0.clone())
-    })?)
 }
 
 async fn execute(

@@ -9,6 +9,7 @@ use super::{
         Error, Host, HostConnection, HostConnectionWithStore, QueryResult, RowResult,
         Value as WitValue,
     },
+    held,
     stream::FromChannel,
 };
 use crate::{
@@ -80,19 +81,6 @@ async fn changes(lease: Arc<Lease>) -> wasmtime::Result<u64> {
         Some(changes) => Ok(changes),
         None => Ok(blocking(move || lease.changes()).await?),
     }
-}
-
-fn lease_of<T: Send + 'static>(
-    store: &Accessor<T, HasSelf<StoreData>>,
-    connection: &Resource<Connection>,
-) -> wasmtime::Result<Arc<Lease>> {
-    Ok(store.with(|mut access| {
-        access
-            .get()
-            .table
-            .get(connection)
-            .map(|connection| connection.0.clone())
-    })?)
 }
 
 impl Host for StoreData {}
@@ -220,14 +208,14 @@ impl<T: Send + 'static> HostConnectionWithStore<T> for HasSelf<StoreData> {
         store: &Accessor<T, Self>,
         connection: Resource<Connection>,
     ) -> wasmtime::Result<i64> {
-        last_insert_rowid(lease_of(store, &connection)?).await
+        last_insert_rowid(held(store, &connection, |connection| &connection.0)?).await
     }
 
     async fn changes_async(
         store: &Accessor<T, Self>,
         connection: Resource<Connection>,
     ) -> wasmtime::Result<u64> {
-        changes(lease_of(store, &connection)?).await
+        changes(held(store, &connection, |connection| &connection.0)?).await
     }
 }
 
