@@ -40,9 +40,6 @@ const RULES: &[u8] = b"composition 1";
 impl Assembly {
     /// Determines the outcome of [`Assembly::compose`].
     pub(crate) fn digest(&self) -> [u8; 32] {
-        if self.parts.is_empty() {
-            return Sha256::digest(&self.bytes).into();
-        }
         let mut digest = Sha256::new_with_prefix(RULES);
         digest.update([u8::from(self.no_environment)]);
         let mut add = |bytes: &[u8]| {
@@ -65,9 +62,6 @@ impl Assembly {
     /// When a part matches no import, two match the same one, an export is missing or of another type, or a part
     /// imports what a dependency may not have.
     pub(crate) fn compose(&self) -> Result<Vec<u8>> {
-        if self.parts.is_empty() {
-            return Ok(self.bytes.to_vec());
-        }
         self.link()
             .with_context(|| format!("component `{}`", self.id))
     }

@@ -73,9 +73,12 @@ impl Runtime {
     /// When it is no component, is no HTTP component, or imports what this host does not offer; the text names it.
     pub(crate) fn prepare(&self, assembly: &Assembly) -> Result<InstancePre<StoreData>> {
         let id = &assembly.id;
-        let component = self
-            .cache
-            .load_made(&self.engine, id, &assembly.digest(), || assembly.compose())?;
+        let component = if assembly.parts.is_empty() {
+            self.cache.load(&self.engine, id, &assembly.bytes)
+        } else {
+            self.cache
+                .load_made(&self.engine, id, &assembly.digest(), || assembly.compose())
+        }?;
         let ty = component.component_type();
         for (name, _) in ty.imports(&self.engine) {
             if !OFFERED.iter().any(|offered| name.starts_with(offered)) {
