@@ -43,11 +43,12 @@ impl events::Host for StoreData {
         channel_id: Option<String>,
         target_user_id: Option<String>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.own_server(&server_id) {
-            return Ok(Err(refused));
-        }
         if let Err(refused) = self
-            .authorize(CapabilityId::EventsServerPublish, Target::name(&event_name))
+            .authorize_on(
+                &server_id,
+                CapabilityId::EventsServerPublish,
+                Target::name(&event_name),
+            )
             .await
         {
             return Ok(Err(refused));
@@ -119,11 +120,8 @@ impl messages::Host for StoreData {
         channel_id: Option<String>,
         text: String,
     ) -> wasmtime::Result<Result<(), PluginError>> {
-        if let Err(refused) = self.own_server(&server_id) {
-            return Ok(Err(refused));
-        }
         if let Err(refused) = self
-            .authorize(CapabilityId::MessagesSend, Target::ANY)
+            .authorize_on(&server_id, CapabilityId::MessagesSend, Target::ANY)
             .await
         {
             return Ok(Err(refused));
@@ -141,11 +139,8 @@ impl channels::Host for StoreData {
         &mut self,
         server_id: String,
     ) -> wasmtime::Result<Result<Vec<String>, PluginError>> {
-        if let Err(refused) = self.own_server(&server_id) {
-            return Ok(Err(refused));
-        }
         if let Err(refused) = self
-            .authorize(CapabilityId::ChannelsRead, Target::ANY)
+            .authorize_on(&server_id, CapabilityId::ChannelsRead, Target::ANY)
             .await
         {
             return Ok(Err(refused));
@@ -164,10 +159,10 @@ impl users::Host for StoreData {
         offset: u32,
         users_max: u32,
     ) -> wasmtime::Result<Result<users::Page, PluginError>> {
-        if let Err(refused) = self.own_server(&server_id) {
-            return Ok(Err(refused));
-        }
-        if let Err(refused) = self.authorize(CapabilityId::UsersRead, Target::ANY).await {
+        if let Err(refused) = self
+            .authorize_on(&server_id, CapabilityId::UsersRead, Target::ANY)
+            .await
+        {
             return Ok(Err(refused));
         }
         let most = (users_max as usize).min(bounds::ROSTER_USERS_MAX);

@@ -85,14 +85,19 @@ impl StoreData {
             .await
     }
 
-    /// An instance of one chat server acts on that server alone.
-    fn own_server(&self, server_id: &str) -> Result<(), PluginError> {
+    /// As [`StoreData::authorize`] for an action on a server: an instance of one chat server acts on that server alone.
+    async fn authorize_on(
+        &mut self,
+        server_id: &str,
+        id: CapabilityId,
+        target: Target<'_>,
+    ) -> Result<(), PluginError> {
         match self.scope.server_id() {
             Some(own) if own != server_id => Err(error(
                 ErrorCode::Denied,
                 format!("this instance works for server {own} and may not act on another one"),
             )),
-            _ => Ok(()),
+            _ => self.authorize(id, target).await,
         }
     }
 }
