@@ -3,7 +3,7 @@
 use crate::{budget, two_parts};
 use jsonschema::{Draft, PatternOptions, Validator};
 use limits::plugin_event::{
-    SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX, VIOLATIONS_MAX,
+    SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX, VIOLATIONS_MAX,
 };
 use plugin_event::Schema;
 use serde_json::Value;
@@ -69,7 +69,7 @@ fn plain(document: &str) -> Option<Validator> {
         Draft::Draft202012
     };
     let patterns = PatternOptions::regex()
-        .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
+        .size_limit(SCHEMA_PATTERNS_COMPILED_BYTES_MAX)
         .dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
     let options = jsonschema::options()
         .with_draft(draft)

@@ -2,7 +2,8 @@
 
 use limits::plugin_event::{
     SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX,
-    SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX, SCHEMA_REF_FANOUT_MAX,
+    SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX, SCHEMA_PATTERNS_MAX,
+    SCHEMA_REF_FANOUT_MAX,
 };
 
 /// A refusal at registration. `Display` names the rule and its limit; [`SchemaError::code`] is for programs.
@@ -42,7 +43,9 @@ pub enum SchemaError {
     TooManyPatterns,
     /// A pattern needs backtracking, compiles to too much, or is no regular expression.
     #[error(
-        "pattern at {pointer} is not supported: only regular expressions without look-around and back references are"
+        "pattern at {pointer} is not supported: only regular expressions without look-around and back references are, \
+         and all patterns of a schema together compile to at most {SCHEMA_PATTERNS_COMPILED_BYTES_MAX} bytes, of which \
+         each gets an equal share"
     )]
     PatternUnsupported {
         /// Where it stands.

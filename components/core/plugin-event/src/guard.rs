@@ -16,8 +16,17 @@ use limits::plugin_event::{
 };
 use serde_json::Value;
 
+/// A document within every bound.
+pub(crate) struct Inspected {
+    pub(crate) document: Value,
+    pub(crate) draft: Draft,
+    pub(crate) shape: Shape,
+    /// How many patterns it has.
+    pub(crate) patterns: usize,
+}
+
 /// Reads `text` and checks it against every bound.
-pub(crate) fn inspect(text: &str) -> Result<(Value, Draft, Shape), SchemaError> {
+pub(crate) fn inspect(text: &str) -> Result<Inspected, SchemaError> {
     let document = read(text)?;
     let draft = dialect(&document)?;
     let mut walk = Walk {
@@ -27,8 +36,12 @@ pub(crate) fn inspect(text: &str) -> Result<(Value, Draft, Shape), SchemaError> 
         pointer: String::new(),
     };
     walk.value(&document)?;
-    let shape = fanout::check(&document)?;
-    Ok((document, draft, shape))
+    Ok(Inspected {
+        shape: fanout::check(&document)?,
+        patterns: walk.patterns,
+        document,
+        draft,
+    })
 }
 
 /// Parses the document; a JSON text that holds the document as a string is unwrapped once.

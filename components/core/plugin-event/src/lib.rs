@@ -21,6 +21,7 @@ use envelope::{
     json::{Fault, space},
     tape::Tape,
 };
+use guard::Inspected;
 use jsonschema::{ValidationError, Validator, error::ValidationErrorKind};
 use limits::plugin_event::{VIOLATION_CHARS_MAX, VIOLATIONS_MAX};
 use serde::Serialize;
@@ -59,8 +60,13 @@ impl Schema {
     /// # Errors
     /// The first bound or rule that the document breaks; see [`SchemaError`].
     pub fn compile(text: &str) -> Result<Self, SchemaError> {
-        let (document, draft, shape) = guard::inspect(text)?;
-        let rules = rules::compile(&document, draft).map_err(|error| refusal(&error))?;
+        let Inspected {
+            document,
+            draft,
+            shape,
+            patterns,
+        } = guard::inspect(text)?;
+        let rules = rules::compile(&document, draft, patterns).map_err(|error| refusal(&error))?;
         Ok(Self {
             rules,
             branches: shape.branches(),

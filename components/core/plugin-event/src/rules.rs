@@ -10,7 +10,7 @@ use jsonschema::{
     Draft, PatternOptions, Registry, Retrieve, ValidationError, ValidationOptions, Validator,
     meta::MetaValidator,
 };
-use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERN_COMPILED_BYTES_MAX};
+use limits::plugin_event::{SCHEMA_PATTERN_CACHE_BYTES_MAX, SCHEMA_PATTERNS_COMPILED_BYTES_MAX};
 use serde_json::{Value, json};
 use std::sync::{Arc, OnceLock};
 
@@ -19,17 +19,18 @@ const OWN_SCHEME: &str = "json-schema:";
 const ROOT: &str = "json-schema:///root";
 const DOCUMENT: &str = "json-schema:///document";
 
-/// Compiles `document`, which is of `draft`, where that is 2020-12 or draft-07.
+/// Compiles `document`, which is of `draft`, where that is 2020-12 or draft-07, and has so many `patterns`.
 pub(crate) fn compile(
     document: &Value,
     draft: Draft,
+    patterns: usize,
 ) -> Result<Validator<Borrowed>, ValidationError<'static>> {
     let takes_our_name = document
         .get("$id")
         .and_then(Value::as_str)
         .is_some_and(|id| id.starts_with(OWN_SCHEME));
     if document.is_boolean() || takes_our_name {
-        return options().with_draft(draft).build(document);
+        return options(patterns).with_draft(draft).build(document);
     }
     // One dialect is enough: the guard refuses documents that change it on the way.
     meta(draft)
@@ -39,19 +40,19 @@ pub(crate) fn compile(
         .draft(draft)
         .add(DOCUMENT, draft.create_resource_ref(document))?
         .prepare()?;
-    options()
+    options(patterns)
         .with_draft(Draft::Draft4)
         .with_base_uri(ROOT)
         .with_registry(&registry)
         .build(&json!({"$ref": DOCUMENT}))
 }
 
-fn options<'r>() -> ValidationOptions<'r, Arc<dyn Retrieve>, Borrowed> {
-    let patterns = PatternOptions::regex()
-        .size_limit(SCHEMA_PATTERN_COMPILED_BYTES_MAX)
+fn options<'r>(patterns: usize) -> ValidationOptions<'r, Arc<dyn Retrieve>, Borrowed> {
+    let regex = PatternOptions::regex()
+        .size_limit(SCHEMA_PATTERNS_COMPILED_BYTES_MAX / patterns.max(1))
         .dfa_size_limit(SCHEMA_PATTERN_CACHE_BYTES_MAX);
     jsonschema::options_for::<Borrowed>()
-        .with_pattern_options(patterns)
+        .with_pattern_options(regex)
         .should_validate_formats(false)
         .offline()
 }

@@ -2,7 +2,7 @@
 
 use limits::plugin_event::{
     SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX, SCHEMA_ENUM_MAX, SCHEMA_NODES_MAX,
-    SCHEMA_PATTERN_CHARS_MAX, VIOLATIONS_MAX,
+    SCHEMA_PATTERN_CHARS_MAX, SCHEMA_PATTERNS_MAX, VIOLATIONS_MAX,
 };
 use plugin_event::Schema;
 use proptest::prelude::*;
@@ -53,6 +53,15 @@ fn both_sides_of_every_bound() {
             code(&pattern(SCHEMA_PATTERN_CHARS_MAX + 1))
         ),
         ("ok", "SCHEMA_PATTERN_TOO_LONG")
+    );
+    // Some 80 kB each, which the patterns of one schema share.
+    let wide = |count: usize| json!({"allOf": vec![json!({"pattern": r"^\p{L}{1,4}$"}); count]});
+    assert_eq!(
+        (
+            code(&wide(1).to_string()),
+            code(&wide(SCHEMA_PATTERNS_MAX).to_string())
+        ),
+        ("ok", "SCHEMA_PATTERN_UNSUPPORTED")
     );
     let key = |chars: usize| json!({"patternProperties": {"a".repeat(chars): true}}).to_string();
     assert_eq!(

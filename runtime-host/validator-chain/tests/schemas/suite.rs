@@ -5,15 +5,18 @@
 //! makes the test fail until it is taken off the list; `UPDATE_EXPECT=1` writes the list anew.
 
 use crate::{
-    assert_calm, cache, definition, said, send, snapshot,
+    cache, definition, said, send, snapshot, stats,
     support::{factory, validator},
 };
-use envelope::Validator as _;
+use envelope::verdict::{Validator as _, ValidatorError};
 use limits::plugin_event::DEFINITIONS_PER_SERVER_MAX;
 use plugin_event::Schema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
+
+/// Calls of a draft's thousands that may run out of processor time.
+const LATE_MAX: u64 = 3;
 
 #[derive(Deserialize)]
 struct Group {
@@ -70,7 +73,7 @@ fn groups(folder: &Path, draft: &str) -> Vec<(String, Group)> {
 fn run(draft: &str, found: &mut BTreeMap<String, Known>) -> usize {
     let factory = factory(Vec::new(), validator());
     let mut chain = factory.instance().expect("an instance");
-    let mut count = 0;
+    let (mut count, mut late) = (0, 0);
     let mut groups = groups(&cache::schema_suite().expect("a folder"), draft);
     if draft == "draft7" {
         for (_, group) in &mut groups {
@@ -88,15 +91,20 @@ fn run(draft: &str, found: &mut BTreeMap<String, Known>) -> usize {
             .enumerate()
             .map(|(at, (_, group))| definition(&event(at), &group.schema.to_string()))
             .collect();
-        chain
-            .update_definitions(&snapshot(definitions))
-            .expect("learns");
+        let definitions = snapshot(definitions);
+        chain.update_definitions(&definitions).expect("learns");
         for (at, (file, group)) in part.iter().enumerate() {
             let native = Schema::compile(&group.schema.to_string());
             for test in &group.tests {
                 let payload = test.data.to_string();
-                let (verdict, message) =
-                    said(send(&mut chain, &event(at), &payload).expect("an answer"));
+                let mut answer = send(&mut chain, &event(at), &payload);
+                // Processor time that the hypervisor takes away counts as the call's: once may be chance.
+                if matches!(answer, Err(ValidatorError::Deadline { .. })) && late < LATE_MAX {
+                    late += 1;
+                    chain.update_definitions(&definitions).expect("learns");
+                    answer = send(&mut chain, &event(at), &payload);
+                }
+                let (verdict, message) = said(answer.expect("an answer"));
                 let case = format!("{file}: {}: {}", group.description, test.description);
                 let expected = match &native {
                     Ok(schema) if schema.check(&payload).is_ok() => "ok",
@@ -117,7 +125,12 @@ fn run(draft: &str, found: &mut BTreeMap<String, Known>) -> usize {
             }
         }
     }
-    assert_calm(&factory);
+    let stats = stats(&factory);
+    assert_eq!(
+        (stats.traps, stats.deadlines, stats.recycled),
+        (0, late, 0),
+        "{stats:?}"
+    );
     count
 }
 
