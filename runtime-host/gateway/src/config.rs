@@ -59,9 +59,11 @@ pub struct Socket {
     pub head_timeout_ms: u64,
     /// Time to `identify`, in identity mode `required`.
     pub identify_timeout_ms: u64,
-    /// Interval of pings.
+    /// Interval of pings; that of a connection which does nothing but answer them is
+    /// [longer](limits::socket::PING_INTERVAL_IDLE_PERCENT).
     pub ping_interval_ms: u64,
-    /// Time without any frame from the client after which its connection is closed.
+    /// Time without any frame from the client after which its connection is closed. A ping has the difference to
+    /// `ping_interval_ms` to be answered, always.
     pub silence_max_ms: u64,
     /// Servers one connection may have joined.
     pub joined_servers_max: usize,

@@ -189,6 +189,9 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     }
 }
 
+/// A ping without payload.
+pub const PING: [u8; 2] = [0x89, 0];
+
 /// A whole unfragmented frame as the server sends it: one allocation, shared by all receivers.
 #[must_use]
 pub fn encode(opcode: Opcode, payload: &[u8]) -> Bytes {

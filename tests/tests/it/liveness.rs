@@ -35,16 +35,31 @@ fn the_server_pings() {
 fn a_silent_connection_is_reaped_and_leaves_its_servers() {
     let host = host();
     let mut witness = Client::joined(&host, "witness", "alive");
-    let mut silent = Raw::connect(&host);
-    silent.text(
-        &json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string(),
-    );
-    silent.text(&json!({"type": "join_server", "serverId": "alive"}).to_string());
-    // The witness answers pings by reading; the silent client never reads.
-    assert_eq!(witness.expect("user_joined")["oderId"], "silent");
-    assert_eq!(witness.expect("user_left")["oderId"], "silent");
-    while let Some(frame) = silent.next_frame() {
-        assert_ne!(frame.opcode, 10, "it was never pinged");
+    // After an answered ping the connection is idle, and its deadlines are others.
+    for answers in [0, 2] {
+        let mut silent = Raw::connect(&host);
+        silent.text(
+            &json!({"type": "identify", "oderId": "silent", "displayName": "Silent"}).to_string(),
+        );
+        silent.text(&json!({"type": "join_server", "serverId": "alive"}).to_string());
+        assert_eq!(witness.expect("user_joined")["oderId"], "silent");
+        let mut answered = 0;
+        until("the pings", || {
+            if answered == answers {
+                return Some(());
+            }
+            let frame = silent.next_frame().expect("an open connection");
+            if frame.opcode == 9 {
+                silent.frame(0x8a, &frame.payload);
+                answered += 1;
+            }
+            None
+        });
+        // The witness answers pings by reading; the silent client reads no more.
+        assert_eq!(witness.expect("user_left")["oderId"], "silent");
+        while let Some(frame) = silent.next_frame() {
+            assert_ne!(frame.opcode, 10, "it was never pinged");
+        }
     }
 }
 

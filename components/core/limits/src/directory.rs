@@ -40,6 +40,9 @@ pub const PUSH_TIMEOUT_MS: u64 = 250;
 pub const GATEWAYS_MAX: usize = 64;
 /// Interval at which a gateway polls the changes feed.
 pub const POLL_INTERVAL_MS: u64 = 1_000;
+/// The same where the directory is in the gateway's process and announces each change: the poll then only finds what
+/// another process wrote into the database.
+pub const POLL_INTERVAL_ANNOUNCED_MS: u64 = 10_000;
 /// Servers whose state a gateway caches, and as many users; a full cache is emptied.
 pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
 /// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or

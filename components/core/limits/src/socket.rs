@@ -20,6 +20,9 @@ pub const HEAD_TIMEOUT_MS: u64 = 10_000;
 pub const IDENTIFY_TIMEOUT_MS: u64 = 10_000;
 /// Interval of the server's pings.
 pub const PING_INTERVAL_MS: u64 = 30_000;
+/// The interval in percent of [`PING_INTERVAL_MS`] for a connection that does nothing but answer pings, and there are
+/// many of them. With the default interval it stays below the 60 seconds after which proxies cut a silent connection.
+pub const PING_INTERVAL_IDLE_PERCENT: u64 = 166;
 /// Time without any frame from the client after which its connection is closed.
 pub const SILENCE_MAX_MS: u64 = 45_000;
 /// Grain of connections' deadlines: each is noticed at most this long after it has passed.
@@ -112,6 +115,10 @@ const _: () = assert!(
     "a ping must have time to be answered"
 );
 const _: () = assert!(TIMER_TICK_MS < SILENCE_MAX_MS - PING_INTERVAL_MS);
+const _: () = assert!(
+    PING_INTERVAL_MS * PING_INTERVAL_IDLE_PERCENT / 100 + TIMER_TICK_MS < 60_000,
+    "proxies cut what is silent for a minute"
+);
 const _: () = assert!(
     QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
     "one whole message must fit the queue"

@@ -9,6 +9,7 @@ use crate::{
     swarm::{ENTERING_MAX, Swarm},
 };
 use anyhow::{Context as _, Result, ensure};
+use limits::socket::{PING_INTERVAL_IDLE_PERCENT, PING_INTERVAL_MS};
 use std::time::{Duration, Instant};
 
 /// The server that is read and changed.
@@ -217,7 +218,7 @@ pub(crate) fn idle(bench: &Bench) -> Result<Vec<Figure>> {
     swarm.enter(clients(&rooms, MEMBERS), ENTERING_MAX)?;
     swarm.settle(QUIET)?;
     // Connections that came in together are pinged together: only whole intervals tell what an average second costs.
-    let interval = Duration::from_millis(limits::socket::PING_INTERVAL_MS);
+    let interval = Duration::from_millis(PING_INTERVAL_MS * PING_INTERVAL_IDLE_PERCENT / 100);
     let turns = if bench.quick { 1 } else { 3 };
     let mut costs = Vec::new();
     for turn in 1..=turns {

@@ -9,7 +9,7 @@ use crate::directory::{
 };
 use limits::socket::EDGE_QUESTIONS_MAX;
 use plugin_bus::Ticket;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{Notify, mpsc};
 
 /// A question of a shard.
@@ -54,11 +54,12 @@ pub struct DirectoryClient {
 
 impl DirectoryClient {
     /// A client of the directory behind `transport`, the worker that answers it, and a notifier that starts the next
-    /// poll of the feed of changes early. `credential` is the bearer token of gateways.
+    /// poll of the feed of changes before `poll_interval` has passed. `credential` is the bearer token of gateways.
     #[must_use]
     pub fn connect(
         transport: Box<dyn Transport>,
         credential: String,
+        poll_interval: Duration,
     ) -> (Self, DirectoryWorker, Arc<Notify>) {
         let (sender, questions) = mpsc::channel(EDGE_QUESTIONS_MAX);
         let (cache, wake) = (Arc::<Cache>::default(), Arc::new(Notify::new()));
@@ -66,7 +67,7 @@ impl DirectoryClient {
             api: DirectoryApi::new(transport, credential),
             cache: cache.clone(),
         };
-        let worker = DirectoryWorker::new(fetcher, questions, wake.clone());
+        let worker = DirectoryWorker::new(fetcher, questions, wake.clone(), poll_interval);
         let client = Self {
             questions: sender,
             cache,

@@ -20,16 +20,24 @@ pub(super) struct Follower {
     fetcher: Arc<Fetcher>,
     hub: Arc<Hub>,
     wake: Arc<Notify>,
+    /// Time between two polls while the directory answers.
+    poll_interval: Duration,
     /// The number of the last change that was applied; `None` before the first answer.
     after: Option<u64>,
 }
 
 impl Follower {
-    pub(super) fn new(fetcher: Arc<Fetcher>, hub: Arc<Hub>, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(
+        fetcher: Arc<Fetcher>,
+        hub: Arc<Hub>,
+        wake: Arc<Notify>,
+        poll_interval: Duration,
+    ) -> Self {
         Self {
             fetcher,
             hub,
             wake,
+            poll_interval,
             after: None,
         }
     }
@@ -39,11 +47,14 @@ impl Follower {
         loop {
             let polled = self.poll().await;
             self.record(&polled);
-            if !polled.unwrap_or(false) {
-                tokio::select! {
-                    () = self.wake.notified() => {}
-                    () = tokio::time::sleep(Duration::from_millis(POLL_INTERVAL_MS)) => {}
-                }
+            let pause = match polled {
+                Ok(true) => continue,
+                Ok(false) => self.poll_interval,
+                Err(_) => Duration::from_millis(POLL_INTERVAL_MS),
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::{
 use limits::directory::EDGE_REQUESTS_MAX;
 use parking_lot::Mutex;
 use plugin_bus::Ticket;
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
@@ -23,6 +23,7 @@ pub struct DirectoryWorker {
     fetcher: Arc<Fetcher>,
     questions: mpsc::Receiver<(Ticket, Question)>,
     wake: Arc<Notify>,
+    poll_interval: Duration,
     /// The tickets that wait for each server that is being fetched.
     fetching: Arc<Mutex<HashMap<Arc<str>, Vec<Ticket>>>>,
 }
@@ -38,18 +39,25 @@ impl DirectoryWorker {
         fetcher: Fetcher,
         questions: mpsc::Receiver<(Ticket, Question)>,
         wake: Arc<Notify>,
+        poll_interval: Duration,
     ) -> Self {
         Self {
             fetcher: Arc::new(fetcher),
             questions,
             wake,
+            poll_interval,
             fetching: Arc::default(),
         }
     }
 
     /// Answers questions and follows changes until the caller's runtime ends.
     pub async fn run(mut self, hub: Arc<Hub>) {
-        let follower = Follower::new(self.fetcher.clone(), hub.clone(), self.wake.clone());
+        let follower = Follower::new(
+            self.fetcher.clone(),
+            hub.clone(),
+            self.wake.clone(),
+            self.poll_interval,
+        );
         tokio::spawn(follower.run());
         let requests = Arc::new(Semaphore::new(EDGE_REQUESTS_MAX));
         while let Some((ticket, question)) = self.questions.recv().await {

@@ -97,7 +97,7 @@ impl Sessions {
         }
     }
 
-    /// A pong of the client: charged.
+    /// A pong that answers no ping: charged.
     pub(crate) fn on_pong(&mut self, slot: u32) {
         self.charge(slot, RateClass::Other, &Scan::new(b""));
     }

@@ -149,8 +149,9 @@ impl Shard {
         if header.opcode.is_control() {
             let payload = bytes.get_mut(header.header_bytes..whole)?;
             frame::unmask(payload, header.mask);
-            conn.seen(now_ms);
-            self.on_control(slot, header.opcode, payload);
+            if !conn.take_control(header.opcode, now_ms) {
+                self.on_control(slot, header.opcode, payload);
+            }
             return Some(whole);
         }
         if conn.phase() == Phase::Open
@@ -172,7 +173,7 @@ impl Shard {
             && conn.phase() == Phase::Open
             && let Some(payload) = bytes.get_mut(header.header_bytes..whole)
         {
-            conn.seen(now_ms);
+            self.sessions.sockets.note_message(slot);
             frame::unmask(payload, header.mask);
             match std::str::from_utf8(payload) {
                 Ok(_) => self.sessions.on_message(slot, payload),
@@ -190,6 +191,7 @@ impl Shard {
         Some(header.header_bytes + self.read_payload(slot, &mut bytes[header.header_bytes..]))
     }
 
+    /// Handles a control frame other than the answer to a ping.
     fn on_control(&mut self, slot: u32, opcode: Opcode, payload: &[u8]) {
         let is_open = self
             .conn(slot)
@@ -204,11 +206,10 @@ impl Shard {
 
     /// Takes the part of the arriving frame's payload that has come.
     fn read_payload(&mut self, slot: u32, bytes: &mut [u8]) -> usize {
-        let now_ms = self.sessions.sockets.now_ms();
+        self.sessions.sockets.note_message(slot);
         let Some(conn) = self.conn(slot) else {
             return bytes.len();
         };
-        conn.seen(now_ms);
         let is_open = conn.phase() == Phase::Open;
         let Some(assembly) = &mut conn.assembly else {
             return bytes.len();

@@ -11,6 +11,7 @@ use gateway::{
     directory::{Answering, DirectoryClient, Transport},
 };
 use http::{Request, Response};
+use limits::directory::POLL_INTERVAL_MS;
 use parking_lot::Mutex;
 use plugin_bus::{
     ChatHost, Interest, Offer, Outcome, PluginHost, Subject, SubjectKind, Ticket, Topic,
@@ -23,6 +24,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
+    time::Duration,
 };
 use tokio::{runtime::Runtime, sync::Notify};
 use validation::NativeValidator;
@@ -229,8 +231,11 @@ impl Fixture {
             .lock()
             .servers
             .insert(SERVER.into(), server(1, &[]));
-        let (client, worker, wake) =
-            DirectoryClient::connect(Box::new(directory.clone()), "credential".into());
+        let (client, worker, wake) = DirectoryClient::connect(
+            Box::new(directory.clone()),
+            "credential".into(),
+            Duration::from_millis(POLL_INTERVAL_MS),
+        );
         let verifier = identity::Verifier::new(identity::Expectations {
             audience: None,
             issuer: None,

@@ -12,10 +12,12 @@ use bytes::Bytes;
 use edge_host::{EdgeHost, Options};
 use gateway::directory::Transport as _;
 use http::{Request, StatusCode, header};
+use limits::directory::{POLL_INTERVAL_ANNOUNCED_MS, POLL_INTERVAL_MS};
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -56,6 +58,15 @@ pub(super) fn wake_on_change(directory: &DirectoryTransport, wake: &Arc<Notify>)
         let wake = wake.clone();
         host.watch(CHANGES_TABLE, move || wake.notify_one());
     }
+}
+
+/// How often the feed of changes is polled: seldom where [`wake_on_change`] sees each commit.
+pub(super) fn poll_interval(directory: &DirectoryTransport, edge: &Edge) -> Duration {
+    let announced = matches!(directory, DirectoryTransport::Local(_)) && !uses_postgres(edge);
+    Duration::from_millis(match announced {
+        true => POLL_INTERVAL_ANNOUNCED_MS,
+        false => POLL_INTERVAL_MS,
+    })
 }
 
 /// Reads one change: an application in this process that cannot do that is a reason not to start.

@@ -51,6 +51,7 @@ impl Host {
             gateway::directory::DirectoryClient::connect(
                 Box::new(directory.clone()),
                 setup.credential.clone(),
+                directory::poll_interval(&directory, &setup.config.edge),
             );
         directory::wake_on_change(&directory, &wake);
         let keys = TokenKeys {

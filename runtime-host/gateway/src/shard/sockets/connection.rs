@@ -1,6 +1,7 @@
 //! One connection: its socket, the bytes not yet read or written, and its session. An idle connection holds no buffer.
 
 use crate::{
+    frame::Opcode,
     session::Session,
     shard::{assembly::Assembly, queue::Queue},
 };
@@ -44,6 +45,8 @@ pub(crate) struct Conn {
     /// The last frame from the peer.
     pub(super) seen_ms: u32,
     pub(super) pinged_ms: u32,
+    /// It has answered a ping and sent no message since then.
+    pub(super) idle: bool,
     /// The tick at which its deadlines are checked.
     pub(super) due_tick: Option<u32>,
     /// The kernel may have bytes to read.
@@ -75,6 +78,7 @@ impl Conn {
             since_ms: now_ms,
             seen_ms: now_ms,
             pinged_ms: now_ms,
+            idle: false,
             due_tick: None,
             readable: false,
             dirty: false,
@@ -148,9 +152,19 @@ impl Conn {
         self.unread = bytes;
     }
 
-    /// Records a frame from the peer.
-    pub(in crate::shard) fn seen(&mut self, now_ms: u32) {
+    /// Records a control frame; whether it is a pong, and the first frame since the last ping.
+    pub(in crate::shard) fn take_control(&mut self, opcode: Opcode, now_ms: u32) -> bool {
+        let since = |then_ms: u32| now_ms.wrapping_sub(then_ms);
+        let answers = opcode == Opcode::Pong && since(self.seen_ms) > since(self.pinged_ms);
+        self.idle |= answers;
         self.seen_ms = now_ms;
+        answers
+    }
+
+    /// Records a part of a message; whether the connection was idle, so that its deadlines are closer now.
+    pub(super) fn take_message(&mut self, now_ms: u32) -> bool {
+        self.seen_ms = now_ms;
+        std::mem::take(&mut self.idle)
     }
 
     /// Whether the socket failed.
@@ -172,4 +186,4 @@ impl Conn {
 }
 
 // An idle connection costs these, its profile and its entries in users and rooms: about 2 KB altogether.
-const _: () = assert!(size_of::<Conn>() <= 112 && size_of::<Session>() <= 112);
+const _: () = assert!(size_of::<Conn>() <= 120 && size_of::<Session>() <= 112);

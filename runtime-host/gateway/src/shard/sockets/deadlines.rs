@@ -5,7 +5,7 @@
 
 use crate::{
     config::Config,
-    frame::{self, Opcode, close},
+    frame::close,
     metrics::Metrics,
     shard::sockets::{
         Sockets,
@@ -13,7 +13,7 @@ use crate::{
         wheel::Wheel,
     },
 };
-use limits::socket::{CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS};
+use limits::socket::{CLOSE_TIMEOUT_MAX_MS, CLOSE_TIMEOUT_MS, PING_INTERVAL_IDLE_PERCENT};
 
 /// The time limits, and the connections at their next deadline.
 #[derive(Debug)]
@@ -38,7 +38,11 @@ struct Timeouts {
     /// Set where identity is required.
     identify_ms: Option<u32>,
     ping_ms: u32,
+    /// Interval of pings of a connection that does nothing but answer them.
+    idle_ping_ms: u32,
     silence_ms: u32,
+    /// Time to answer a ping.
+    answer_ms: u32,
     stall_ms: u32,
 }
 
@@ -58,12 +62,15 @@ enum Due {
 impl Timeouts {
     fn new(config: &Config) -> Self {
         let socket = &config.socket;
+        let (ping_ms, silence_ms) = (socket.ping_interval_ms, socket.silence_max_ms);
         let required = config.identity.mode == identity::Mode::Required;
         Self {
             head_ms: socket.head_timeout_ms as u32,
             identify_ms: required.then_some(socket.identify_timeout_ms as u32),
-            ping_ms: socket.ping_interval_ms as u32,
-            silence_ms: socket.silence_max_ms as u32,
+            ping_ms: ping_ms as u32,
+            idle_ping_ms: (ping_ms * PING_INTERVAL_IDLE_PERCENT / 100) as u32,
+            silence_ms: silence_ms as u32,
+            answer_ms: silence_ms.saturating_sub(ping_ms) as u32,
             stall_ms: socket.write_stall_max_ms as u32,
         }
     }
@@ -94,13 +101,18 @@ impl Timeouts {
                 }
             }
             Phase::Open => {
+                // An idle connection gets as long for its answer as another one.
+                let (ping_ms, silence_ms) = match conn.idle {
+                    true => (self.idle_ping_ms, self.idle_ping_ms + self.answer_ms),
+                    false => (self.ping_ms, self.silence_ms),
+                };
                 let deadlines = [
-                    Some((self.silence_ms, since(conn.seen_ms), Due::Silent)),
+                    Some((silence_ms, since(conn.seen_ms), Due::Silent)),
                     blocked.map(|then_ms| (self.stall_ms, since(then_ms), Due::Stalled)),
                     self.identify_ms
                         .filter(|_| conn.is_anonymous())
                         .map(|limit_ms| (limit_ms, age, Due::IdentifyTimeout)),
-                    Some((self.ping_ms, since(conn.pinged_ms), Due::Ping)),
+                    Some((ping_ms, since(conn.pinged_ms), Due::Ping)),
                 ];
                 let mut wait_ms = u32::MAX;
                 for (limit_ms, passed_ms, due) in deadlines.into_iter().flatten() {
@@ -135,6 +147,16 @@ impl Sockets {
         {
             conn.due_tick = Some(tick);
             wheel.enter(tick, slot);
+        }
+    }
+
+    /// Records a part of a message. After it an idle connection is pinged as often as others.
+    pub(in crate::shard) fn note_message(&mut self, slot: u32) {
+        let now_ms = self.now_ms;
+        if let Some(conn) = self.connections.get_mut(slot)
+            && conn.take_message(now_ms)
+        {
+            self.schedule(slot);
         }
     }
 
@@ -181,11 +203,10 @@ impl Sockets {
                 self.close(slot, close::POLICY, "identify did not come in time");
             }
             Due::Ping => {
-                conn.pinged_ms = self.now_ms;
                 if let Some(session) = &mut conn.session {
                     session.release_idle(&self.hub, self.now_ms);
                 }
-                self.push(slot, frame::encode(Opcode::Ping, b""), None);
+                self.ping(slot);
             }
         }
     }

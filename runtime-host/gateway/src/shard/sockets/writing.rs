@@ -1,7 +1,14 @@
 //! Writes the queues of connections. Frames are collected during a turn of the shard and written at its end.
 
-use crate::shard::sockets::{Sockets, connection::Phase};
-use std::net::Shutdown;
+use crate::{
+    frame,
+    shard::{
+        queue::Queue,
+        sockets::{Sockets, connection::Phase, rooms::is_temporary},
+    },
+};
+use bytes::Bytes;
+use std::{io::Write as _, iter, net::Shutdown};
 
 impl Sockets {
     /// Writes everything that was collected; rooms wait for the time that the operator set.
@@ -19,6 +26,26 @@ impl Sockets {
             }
         }
         self.tally.add_to(&self.hub.metrics);
+    }
+
+    /// Sends a ping: at once, because most connections that are pinged have nothing else to write.
+    pub(super) fn ping(&mut self, slot: u32) {
+        let Some(conn) = self.connections.get_mut(slot) else {
+            return;
+        };
+        conn.pinged_ms = self.now_ms;
+        if conn.queue.is_some() {
+            return self.push(slot, Bytes::from_static(&frame::PING), None);
+        }
+        let written = match conn.stream.write(&frame::PING) {
+            Ok(written) => written,
+            Err(error) if is_temporary(&error) => 0,
+            Err(_) => return self.lose(slot),
+        };
+        if written < frame::PING.len() {
+            let rest = iter::once((Bytes::from_static(&frame::PING), None));
+            conn.queue = Some(Box::new(Queue::behind(rest, written, self.now_ms)));
+        }
     }
 
     /// Writes the queue of one connection.
