@@ -31,8 +31,8 @@ pub(crate) struct Target {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
-    /// Unit tests of the library or the binary.
-    Unit,
+    /// Unit tests of the library, if there is one, and of the binaries.
+    Unit { has_library: bool },
     /// A file or folder of `tests/`.
     Integration(String),
 }
@@ -52,9 +52,12 @@ impl Target {
     /// compiled a second time with fewer of them.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match &self.kind {
-            Kind::Unit => ["-p", &self.package, "--lib", "--bins"]
-                .map(str::to_owned)
-                .to_vec(),
+            // Cargo refuses `--lib` for a package that has no library.
+            Kind::Unit { has_library } => {
+                let mut arguments = ["-p", &self.package, "--bins"].map(str::to_owned).to_vec();
+                arguments.extend(has_library.then(|| "--lib".to_owned()));
+                arguments
+            }
             Kind::Integration(name) => ["--test", name].map(str::to_owned).to_vec(),
         }
     }
@@ -63,7 +66,7 @@ impl Target {
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Unit => write!(formatter, "{} (units)", self.package),
+            Kind::Unit { .. } => write!(formatter, "{} (units)", self.package),
             Kind::Integration(name) => write!(formatter, "{} ({name})", self.package),
         }
     }
@@ -133,7 +136,9 @@ fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
 fn target(package: &Package, file: &Path) -> Option<Target> {
     let mut parts = file.strip_prefix(&package.folder).ok()?.iter();
     let kind = match parts.next()?.to_str()? {
-        "src" => Kind::Unit,
+        "src" => Kind::Unit {
+            has_library: package.folder.join("src/lib.rs").is_file(),
+        },
         _ => Kind::Integration(Path::new(parts.next()?).file_stem()?.to_str()?.to_owned()),
     };
     Some(Target {
