@@ -10,39 +10,41 @@ use identity::{KeySet, Mode, Role, TokenError, Verifier};
 use limits::identity::{
     KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
 };
-use rest::query::Query;
+use rest::{bearer, query::Query};
 use spin_sdk::http::HeaderMap;
 use std::{cell::RefCell, time::Duration};
 
-/// The credential of an `Authorization: Bearer` header.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, credential) = header(headers, "authorization")?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| credential.trim())
-}
-
-/// The actor of a request.
+/// The actor that the head of a request proves; none if it presents no credential.
 ///
 /// # Errors
-/// [`Code::InvalidToken`], [`Code::NoKeys`], [`Code::KeySetUnavailable`], and [`Code::InvalidUserId`] for a claimed
-/// name that is none.
-pub(crate) async fn actor(
+/// [`Code::InvalidToken`], [`Code::NoKeys`], [`Code::KeySetUnavailable`].
+pub(crate) async fn proven_actor(
+    config: &Config,
+    headers: &HeaderMap,
+    now_ms: u64,
+) -> Result<Option<Actor>, Refusal> {
+    if !headers.contains_key("authorization") {
+        return Ok(None);
+    }
+    let token = bearer(headers).ok_or_else(|| {
+        Refusal::new(
+            Code::InvalidToken,
+            "the authorization header presents no bearer token",
+        )
+    })?;
+    proven(config, token, now_ms).await.map(Some)
+}
+
+/// The actor that a request without a credential claims to be, which counts in the mode `open` alone.
+///
+/// # Errors
+/// [`Code::InvalidUserId`] for a name that is none.
+pub(crate) fn claimed_actor(
     config: &Config,
     headers: &HeaderMap,
     query: &Query,
     body: &[u8],
-    now_ms: u64,
 ) -> Result<Actor, Refusal> {
-    if headers.contains_key("authorization") {
-        let token = bearer(headers).ok_or_else(|| {
-            Refusal::new(
-                Code::InvalidToken,
-                "the authorization header presents no bearer token",
-            )
-        })?;
-        return proven(config, token, now_ms).await;
-    }
     if config.mode != Mode::Open {
         return Ok(Actor::default());
     }

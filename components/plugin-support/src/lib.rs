@@ -25,7 +25,9 @@ use config::Config;
 use directory::{
     Code, Refusal,
     api::{Needs, Operation, ROUTES, Route},
+    permission::Actor,
 };
+use identity::Mode;
 use limits::directory::COMMIT_ATTEMPTS_MAX;
 use rest::{
     Answer, Found, NoRoute,
@@ -124,14 +126,22 @@ async fn handle(
     let query = Query::parse(request.uri().query().unwrap_or_default())
         .map_err(|_| Refusal::new(Code::InvalidQuery, "the query is not percent-encoded UTF-8"))?;
     let headers = request.headers().clone();
+    let proven = match route.needs {
+        Needs::Service => Some(Actor::default()),
+        _ => auth::proven_actor(config, &headers, now_ms).await?,
+    };
+    if route.needs.an_identity() && config.mode != Mode::Open {
+        // Before the body is read: a caller without an identity is not waited for.
+        proven.clone().unwrap_or_default().user()?;
+    }
     let body = if route.body.is_some() {
         call::body(request).await?
     } else {
         Vec::new()
     };
-    let actor = match route.needs {
-        Needs::Service => directory::permission::Actor::default(),
-        _ => auth::actor(config, &headers, &query, &body, now_ms).await?,
+    let actor = match proven {
+        Some(actor) => actor,
+        None => auth::claimed_actor(config, &headers, &query, &body)?,
     };
     if route.needs.an_identity() {
         // Before anything is read: a caller without an identity does not learn whether a server exists.

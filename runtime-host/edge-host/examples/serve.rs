@@ -5,10 +5,12 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use edge_host::{Application, Body, ClientAddress, EdgeHost, Options};
 use http::{Request, Response};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use limits::edge_host::REQUEST_BYTES_MAX;
 use sandbox::CodeCache;
-use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Serves the components of a spin.toml.
@@ -82,7 +84,13 @@ async fn serve(host: EdgeHost, socket: TcpStream, client: SocketAddr) {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ClientAddress(client));
         let host = host.clone();
-        async move { Ok::<Response<Body>, Infallible>(host.handle(request).await) }
+        async move {
+            let (head, body) = request.into_parts();
+            let collected = Limited::new(body, REQUEST_BYTES_MAX).collect().await;
+            let body = collected.map_err(anyhow::Error::from_boxed)?;
+            let request = Request::from_parts(head, body.to_bytes());
+            Ok::<Response<Body>, anyhow::Error>(host.handle(request).await)
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

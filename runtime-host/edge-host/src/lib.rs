@@ -43,6 +43,7 @@ pub use application::{Application, EmbeddedFile};
 pub use load::{Options, precompile};
 pub use lock::{DataLock, InUse, LOCK_FILE, lock};
 pub use request::ClientAddress;
+pub use response::HostAnswer;
 pub use sqlite::{Unusable, backup, database_file, key_value_file};
 
 use worker::Handler;
@@ -59,7 +60,10 @@ struct Inner {
     handlers: Vec<Handler>,
     databases: Vec<PathBuf>,
     shared: Arc<store_data::AppContext>,
-    in_flight: Semaphore,
+    /// Places of clients' requests in components.
+    clients: Semaphore,
+    /// Places of the host's own requests.
+    own: Semaphore,
 }
 
 /// Why a request has no answer from its component.
@@ -83,7 +87,6 @@ impl EdgeHost {
         let loaded = tokio::task::spawn_blocking(move || load::load(&options))
             .await
             .context("loading was cancelled")??;
-        let in_flight = Semaphore::new(bounds::IN_FLIGHT_MAX);
         let load::Loaded {
             router,
             handlers,
@@ -95,7 +98,8 @@ impl EdgeHost {
             handlers,
             databases,
             shared,
-            in_flight,
+            clients: Semaphore::new(bounds::IN_FLIGHT_MAX),
+            own: Semaphore::new(bounds::OWN_IN_FLIGHT_MAX),
         })))
     }
 
@@ -129,16 +133,21 @@ impl EdgeHost {
         &self.0.databases
     }
 
-    /// Answers a request. Never fails: what goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404
-    /// (`NOT_FOUND`), 408 (`REQUEST_TIMEOUT`: the body did not arrive in time), 413 (`PAYLOAD_TOO_LARGE`), 502
-    /// (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
+    /// Answers a client's request. Its body is complete, so that no place in here waits for a client. Never fails: what
+    /// goes wrong is an answer `{"error","code"}` with 400 (`BAD_REQUEST`), 404 (`NOT_FOUND`), 413
+    /// (`PAYLOAD_TOO_LARGE`), 502 (`INTERNAL`: the component trapped or broke off), 503 (`BUSY`) or 504 (`TIMEOUT`).
     ///
     /// Put [`ClientAddress`] into the request's extensions so that components see the client's address.
-    pub async fn handle<B>(&self, request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<anyhow::Error>,
-    {
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Body> {
+        self.answer(request, &self.0.clients).await
+    }
+
+    /// Answers a request of the host itself, as [`EdgeHost::handle`] does, in places that clients cannot fill.
+    pub async fn handle_own(&self, request: Request<Bytes>) -> Response<Body> {
+        self.answer(request, &self.0.own).await
+    }
+
+    async fn answer(&self, request: Request<Bytes>, places: &Semaphore) -> Response<Body> {
         let path = request.uri().path().to_owned();
         let Some(found) = self.0.router.find(&path) else {
             return response::error(
@@ -147,7 +156,7 @@ impl EdgeHost {
                 &format!("no component serves {path}"),
             );
         };
-        let (request, watch) = match request::prepare(request, &found) {
+        let request = match request::prepare(request, &found) {
             Ok(prepared) => prepared,
             Err(request::Refused::TooLarge) => return too_large(),
             Err(request::Refused::BadHost(text)) => {
@@ -155,39 +164,29 @@ impl EdgeHost {
             }
         };
         let handler = &self.0.handlers[found.component];
-        let answer = self.call(handler, request).await;
-        if watch.too_large() {
-            return too_large();
-        }
-        if watch.timed_out() {
-            return body_timeout();
-        }
+        let answer = call(handler, request, places).await;
         answer.unwrap_or_else(|failure| failure.answer(&handler.state().grants.id))
     }
+}
 
-    async fn call(
-        &self,
-        handler: &Handler,
-        request: Request<WasiBody>,
-    ) -> Result<Response<Body>, Failure> {
-        let began = Instant::now();
-        let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
-        let work = async {
-            let _permit = self
-                .0
-                .in_flight
-                .acquire()
-                .await
-                .map_err(|_| Failure::Busy)?;
-            let answer = dispatch(handler, request, began).await?;
-            response::finish(answer).await.map_err(Failure::Component)
-        };
-        match tokio::time::timeout(allowed, work).await {
-            // An instance that is late is dropped by its supervisor; its requests then fail with another error.
-            Ok(Err(Failure::Component(_))) if began.elapsed() >= allowed => Err(Failure::Timeout),
-            Ok(answer) => answer,
-            Err(_) => Err(Failure::Timeout),
-        }
+/// Calls the component in one of the `places`, within the time of a request.
+async fn call(
+    handler: &Handler,
+    request: Request<WasiBody>,
+    places: &Semaphore,
+) -> Result<Response<Body>, Failure> {
+    let began = Instant::now();
+    let allowed = Duration::from_millis(bounds::REQUEST_TIMEOUT_MS);
+    let work = async {
+        let _place = places.acquire().await.map_err(|_| Failure::Busy)?;
+        let answer = dispatch(handler, request, began).await?;
+        response::finish(answer).await.map_err(Failure::Component)
+    };
+    match tokio::time::timeout(allowed, work).await {
+        // An instance that is late is dropped by its supervisor; its requests then fail with another error.
+        Ok(Err(Failure::Component(_))) if began.elapsed() >= allowed => Err(Failure::Timeout),
+        Ok(answer) => answer,
+        Err(_) => Err(Failure::Timeout),
     }
 }
 
@@ -261,12 +260,4 @@ fn too_large() -> Response<Body> {
         bounds::REQUEST_BYTES_MAX
     );
     response::error(StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", &text)
-}
-
-fn body_timeout() -> Response<Body> {
-    let text = format!(
-        "the request body did not arrive within {} ms",
-        bounds::BODY_TIMEOUT_MS
-    );
-    response::error(StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", &text)
 }

@@ -1,5 +1,5 @@
 //! From the client's request to the one that a component sees: Spin's headers added, hop-by-hop headers removed, the
-//! body bounded.
+//! body bounded. The body is whole: a component's instance never waits for a client.
 //!
 //! Every `spin-*` header that a component sees was set here: those of the client are removed.
 
@@ -10,21 +10,10 @@ use http::{
     header::{HOST, HeaderName, HeaderValue, InvalidHeaderValue},
     uri::{Authority, PathAndQuery, Scheme},
 };
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Empty};
-use limits::edge_host::{BODY_TIMEOUT_MS, REQUEST_BYTES_MAX};
-use std::{
-    net::SocketAddr,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-    time::Duration,
-};
-use tokio::time::Sleep;
-use wasmtime_wasi_http::{Error, WasiBody};
+use http_body_util::{BodyExt, Full};
+use limits::edge_host::REQUEST_BYTES_MAX;
+use std::net::SocketAddr;
+use wasmtime_wasi_http::WasiBody;
 
 /// Number of headers that are set on every request.
 const SPIN_HEADERS: usize = 7;
@@ -36,48 +25,22 @@ pub struct ClientAddress(pub SocketAddr);
 /// Why a request does not reach its component.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The body is announced to be too long.
+    /// The body is too long.
     TooLarge,
     /// No usable authority.
     BadHost(&'static str),
-}
-
-/// What is known about the body while it streams.
-#[derive(Clone, Default)]
-pub(crate) struct BodyWatch(Arc<Seen>);
-
-#[derive(Default)]
-struct Seen {
-    too_large: AtomicBool,
-    timed_out: AtomicBool,
-}
-
-impl BodyWatch {
-    /// The body turned out longer than allowed.
-    pub(crate) fn too_large(&self) -> bool {
-        self.0.too_large.load(Ordering::Relaxed)
-    }
-
-    /// The body did not arrive in time.
-    pub(crate) fn timed_out(&self) -> bool {
-        self.0.timed_out.load(Ordering::Relaxed)
-    }
 }
 
 /// Makes the component's request.
 ///
 /// # Errors
 /// [`Refused`].
-pub(crate) fn prepare<B>(
-    request: Request<B>,
+pub(crate) fn prepare(
+    request: Request<Bytes>,
     found: &Match<'_>,
-) -> Result<(Request<WasiBody>, BodyWatch), Refused>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<anyhow::Error>,
-{
+) -> Result<Request<WasiBody>, Refused> {
     let (mut head, body) = request.into_parts();
-    if body.size_hint().lower() > REQUEST_BYTES_MAX as u64 {
+    if body.len() > REQUEST_BYTES_MAX {
         return Err(Refused::TooLarge);
     }
     head.uri = absolute(head.uri, &head.headers)?;
@@ -96,21 +59,8 @@ where
         .get::<ClientAddress>()
         .map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |client| client.0);
     add_spin_headers(&mut head.headers, &head.uri, found, client);
-    let watch = BodyWatch::default();
-    let body = match body.is_end_stream() {
-        true => Empty::new().map_err(|never| match never {}).boxed_unsync(),
-        false => {
-            let end = Box::pin(tokio::time::sleep(Duration::from_millis(BODY_TIMEOUT_MS)));
-            Bounded {
-                body: Box::pin(body),
-                left: REQUEST_BYTES_MAX,
-                end,
-                watch: watch.clone(),
-            }
-            .boxed_unsync()
-        }
-    };
-    Ok((Request::from_parts(head, body), watch))
+    let body = Full::new(body).map_err(|never| match never {});
+    Ok(Request::from_parts(head, body.boxed_unsync()))
 }
 
 /// Scheme and authority belong into the URI; the `Host` header and the URI must not contradict each other.
@@ -200,64 +150,4 @@ fn full_url(uri: &Uri) -> String {
         path,
     ]
     .concat()
-}
-
-struct Bounded<B> {
-    body: B,
-    left: usize,
-    end: Pin<Box<Sleep>>,
-    watch: BodyWatch,
-}
-
-impl<B> Body for Bounded<B>
-where
-    B: Body<Data = Bytes> + Unpin,
-    B::Error: Into<anyhow::Error>,
-{
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let frame = match Pin::new(&mut self.body).poll_frame(context) {
-            Poll::Ready(Some(Ok(frame))) => frame,
-            Poll::Ready(Some(Err(error))) => {
-                let error: anyhow::Error = error.into();
-                tracing::debug!("request body ended early: {error:#}");
-                return Poll::Ready(Some(Err(Error::ConnectionTerminated)));
-            }
-            Poll::Ready(None) => return Poll::Ready(None),
-            // The deadline counts only while the client is waited for: data that has arrived is never late.
-            Poll::Pending => {
-                std::task::ready!(self.end.as_mut().poll(context));
-                self.watch.0.timed_out.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
-            }
-        };
-        match self
-            .left
-            .checked_sub(frame.data_ref().map_or(0, Bytes::len))
-        {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(Some(Ok(frame)))
-            }
-            None => {
-                self.watch.0.too_large.store(true, Ordering::Relaxed);
-                Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(
-                    REQUEST_BYTES_MAX as u64,
-                )))))
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -8,7 +8,7 @@ use crate::Body;
 use bytes::{Bytes, BytesMut};
 use http::{
     Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
 };
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -16,7 +16,7 @@ use limits::{
     edge_host::{RESPONSE_BUFFER_BYTES, RESPONSE_BUFFER_WAIT_MS},
     rest::RESPONSE_BYTES_MAX,
 };
-use rest::ErrorBody;
+use rest::{Answer, HostError};
 use std::{
     collections::VecDeque,
     pin::Pin,
@@ -25,24 +25,28 @@ use std::{
 };
 use wasmtime_wasi_http::WasiBody;
 
+/// Marks an answer, in its extensions, as made by the host and not by a component: it has no headers for web pages of
+/// other origins yet.
+#[derive(Debug, Clone, Copy)]
+pub struct HostAnswer;
+
+impl HostAnswer {
+    /// The HTTP form of an answer of the host.
+    #[must_use]
+    pub fn response(answer: Answer) -> Response<Body> {
+        let mut response = answer.into_response().map(|body| {
+            Full::from(body)
+                .map_err(|never| match never {})
+                .boxed_unsync()
+        });
+        response.extensions_mut().insert(Self);
+        response
+    }
+}
+
 /// An error answer: `{"error": text, "code": CODE}`.
 pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Response<Body> {
-    let body = ErrorBody::new(code, text);
-    let mut response = Response::new(
-        Full::from(body.to_string())
-            .map_err(|never| match never {})
-            .boxed_unsync(),
-    );
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(http::header::RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    HostAnswer::response(HostError::of_host(status, code, text).answer())
 }
 
 /// Finishes a component's answer. Waits for as much of it as decides its form.

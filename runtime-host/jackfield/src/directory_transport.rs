@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use edge_host::{
-    Body, ClientAddress, EdgeHost,
+    Body, ClientAddress, EdgeHost, HostAnswer,
     network::outbound::{Connector, connector},
 };
 use gateway::directory::{Answering, Transport, Unreachable};
@@ -15,7 +15,11 @@ use hyper_util::{
 };
 use limits::rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX};
 use outbound::strip_hop_by_hop;
+use rest::HostError;
 use std::{net::SocketAddr, time::Duration};
+
+/// Advice to a client when the directory elsewhere does not answer.
+const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The application that holds the directory.
 #[derive(Clone)]
@@ -83,34 +87,26 @@ impl DirectoryTransport {
         Ok(Self::Remote(Box::new(Remote { client, base })))
     }
 
-    /// Answers a client's request. A failure is answered with 502.
-    pub(crate) async fn answer<B>(
+    /// Answers a client's request, whose body is complete. A failure is answered with 502.
+    pub(crate) async fn answer(
         &self,
-        mut request: Request<B>,
+        mut request: Request<Bytes>,
         client: SocketAddr,
-    ) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<anyhow::Error>,
-    {
+    ) -> Response<Body> {
         match self {
             Self::Local(edge) => {
                 request.extensions_mut().insert(ClientAddress(client));
                 edge.handle(request).await
             }
             Self::Remote(remote) => {
-                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                remote
-                    .send(request, Some(client))
-                    .await
-                    .unwrap_or_else(|error| {
-                        tracing::warn!(%error, "the directory cannot be reached");
-                        crate::http_service::error(
-                            StatusCode::BAD_GATEWAY,
-                            "EDGE_UNAVAILABLE",
-                            "the directory does not answer; try again",
-                        )
-                    })
+                let sent = remote.send(request, Some(client)).await;
+                sent.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "the directory cannot be reached");
+                    let message = "the directory does not answer; try again";
+                    let status = StatusCode::BAD_GATEWAY;
+                    let error = HostError::of_host(status, "EDGE_UNAVAILABLE", message);
+                    HostAnswer::response(error.with("retryAfterMs", RETRY_AFTER_MS).answer())
+                })
             }
         }
     }
@@ -119,9 +115,11 @@ impl DirectoryTransport {
 impl Remote {
     async fn send(
         &self,
-        mut request: Request<Body>,
+        request: Request<Bytes>,
         client: Option<SocketAddr>,
     ) -> Result<Response<Body>> {
+        let mut request =
+            request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
         let path = request
             .uri()
             .path_and_query()
@@ -152,10 +150,8 @@ impl Remote {
 impl Transport for DirectoryTransport {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         Box::pin(async move {
-            let request =
-                request.map(|body| Full::new(body).map_err(anyhow::Error::from).boxed_unsync());
             let response = match self {
-                Self::Local(edge) => edge.handle(request).await,
+                Self::Local(edge) => edge.handle_own(request).await,
                 Self::Remote(remote) => remote
                     .send(request, None)
                     .await

@@ -12,7 +12,7 @@ mod data;
 mod directory_transport;
 mod documents;
 mod failure;
-mod http_service;
+mod http;
 mod keys;
 mod new_command;
 mod plugin_command;

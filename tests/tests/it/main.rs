@@ -11,6 +11,7 @@ mod directory;
 mod documents;
 mod edge;
 mod embedded;
+mod host_answers;
 mod hostile;
 mod hostile_frames;
 mod hostile_identity;

@@ -140,7 +140,7 @@ fn an_endless_body_is_refused_and_not_held() {
     // These paths read no body; the answer comes without waiting for the rest.
     let unread = [
         ("GET", "/api/servers", 200),
-        ("DELETE", "/api/nowhere", 404),
+        ("OPTIONS", "/api/servers", 204),
         ("POST", "/healthz", 405),
         ("GET", "/metrics", 200),
     ];
@@ -203,6 +203,37 @@ fn a_dripping_body_times_out() {
             .expect("an answer, and then the end");
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
         assert!(answer.contains(r#""code":"REQUEST_TIMEOUT""#), "{answer}");
+    }
+}
+
+/// A request whose body does not arrive holds no place: with a single place for all of them, others are answered, and so
+/// are the gateway's questions. A caller without an identity is refused all the same.
+#[test]
+fn a_body_that_is_waited_for_holds_no_place() {
+    let settings = tests::host::Settings::new().config("[rest]\nin_flight_max = 1\n");
+    let host = settings.start();
+    host.create_server("olga", "contested");
+    let waiting: Vec<TcpStream> = (0..150)
+        .map(|_| {
+            let mut stream = TcpStream::connect(host.address()).expect("the host listens");
+            let head = "POST /api/servers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{";
+            stream.write_all(head.as_bytes()).expect("a head and a byte");
+            stream
+        })
+        .collect();
+    let _ = host.get("/api/servers").expect(200);
+    let _ = host.act("olga", "PUT", PATH, &installed(1)).expect(200);
+    for mut stream in waiting {
+        stream
+            .write_all(b"        }")
+            .expect("the rest of the body");
+        let mut start = [0; 12];
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes a timeout");
+        stream.read_exact(&mut start).expect("an answer");
+        assert!(start == *b"HTTP/1.1 401" || start == *b"HTTP/1.1 503");
+        break;
     }
 }
 

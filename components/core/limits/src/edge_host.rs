@@ -14,9 +14,6 @@ pub const MEMORY_BYTES_MAX: usize = 128 * MIB;
 pub const INSTANCES_MAX: u32 = 256;
 /// Wall time of one request in a component.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
-/// Time in which a request's body has to arrive: shorter than [`REQUEST_TIMEOUT_MS`], so that the host answers a slow
-/// client itself and the component's instance, which serves other requests as well, is kept.
-pub const BODY_TIMEOUT_MS: u64 = 20_000;
 /// Time a component may compute without yielding before it is interrupted.
 pub const BUSY_TIMEOUT_MS: u64 = 5_000;
 /// Rows one query may return to a component.
@@ -59,8 +56,12 @@ pub const INSTANCE_BYTES_MAX: usize = 10 * MIB;
 pub const MEMORY_KEPT_BYTES: usize = 512 * KIB;
 /// Table of a freed slot that stays resident.
 pub const TABLE_KEPT_BYTES: usize = 64 * KIB;
-/// Concurrent requests in components; others wait. Half the pool, so that idle instances never block a busy component.
+/// Concurrent requests of clients in components; others wait. Half the pool, so that idle instances never block a busy
+/// component.
 pub const IN_FLIGHT_MAX: usize = INSTANCES_MAX as usize / 2;
+/// Concurrent requests of the host itself (the gateway's questions to the directory), in addition to
+/// [`IN_FLIGHT_MAX`]: clients cannot take these places.
+pub const OWN_IN_FLIGHT_MAX: usize = INSTANCES_MAX as usize / 8;
 /// How long a request waits between two tries when the pool of instances is exhausted.
 pub const POOL_RETRY_MS: u64 = 10;
 /// Request body; an envelope to validate is [`crate::socket::MESSAGE_BYTES_MAX`] and may be wrapped in JSON.
@@ -91,13 +92,10 @@ const _: () = assert!(
     "a busy component must be interrupted before its requests time out"
 );
 const _: () = assert!(
-    BODY_TIMEOUT_MS < REQUEST_TIMEOUT_MS,
-    "a slow client must be answered before its request times out"
-);
-const _: () = assert!(
     REQUEST_BYTES_MAX >= 2 * crate::socket::MESSAGE_BYTES_MAX,
     "an envelope escaped in JSON must fit"
 );
+const _: () = assert!(IN_FLIGHT_MAX + OWN_IN_FLIGHT_MAX < INSTANCES_MAX as usize);
 const _: () = assert!(
     REQUEST_TIMEOUT_MS >= crate::rest::REQUEST_TIMEOUT_MS && BUSY_TIMEOUT_MS > EPOCH_TICK_MS
 );

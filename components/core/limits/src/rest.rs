@@ -8,7 +8,15 @@ pub const BODY_BYTES_MAX: usize = 256 * KIB;
 pub const RESPONSE_BYTES_MAX: usize = 8 * MIB;
 /// Nesting of a request body; it leaves room for what surrounds the body in an answer or envelope.
 pub const BODY_DEPTH_MAX: usize = 64;
-/// Time for one request, body included.
+/// Time in which the body of a request has to arrive. It is collected before the request takes any place that requests
+/// share.
+pub const BODY_TIMEOUT_MS: u64 = 20_000;
+/// Bytes of the bodies that the native host holds at once: a few dozen of the largest, thousands of usual ones. A body
+/// beyond it is answered 503.
+pub const BODIES_BYTES_MAX: usize = 128 * MIB;
+/// Part of [`BODIES_BYTES_MAX`] that the bodies of one address may take, so that no address takes all of it.
+pub const BODIES_PER_ADDRESS_BYTES_MAX: usize = BODIES_BYTES_MAX / 8;
+/// Time for the answer to one request.
 pub const REQUEST_TIMEOUT_MS: u64 = 30_000;
 /// Requests of one address; more are answered 429.
 pub const PER_ADDRESS: Rate = Rate {
@@ -28,4 +36,8 @@ const _: () = assert!(
     BODY_BYTES_MAX <= crate::edge_host::REQUEST_BYTES_MAX
         && RESPONSE_BYTES_MAX >= crate::directory::PLUGIN_BYTES_PER_SERVER_MAX,
     "a server's snapshot must fit a response"
+);
+const _: () = assert!(
+    BODIES_PER_ADDRESS_BYTES_MAX >= crate::edge_host::REQUEST_BYTES_MAX,
+    "the largest body must fit"
 );

@@ -68,6 +68,42 @@ pub trait ErrorCode: Copy {
     }
 }
 
+/// A status with a code: the errors that a host answers itself, before or instead of an interface with codes of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostCode {
+    status: StatusCode,
+    code: &'static str,
+}
+
+impl ErrorCode for HostCode {
+    fn as_str(self) -> &'static str {
+        self.code
+    }
+
+    fn status(self) -> u16 {
+        self.status.as_u16()
+    }
+
+    fn retry_after_seconds(self) -> Option<u64> {
+        let passes = matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        passes.then_some(1)
+    }
+}
+
+/// An error that a host answers itself.
+pub type HostError = Error<HostCode>;
+
+impl Error<HostCode> {
+    /// An error with a status, a code and a text.
+    #[must_use]
+    pub fn of_host(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(HostCode { status, code }, message)
+    }
+}
+
 /// An error of a request: what went wrong, and what its answer says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error<C> {

@@ -10,6 +10,7 @@ pub mod cors;
 mod document;
 mod error;
 pub mod etag;
+mod headers;
 pub mod openapi;
 mod path;
 pub mod query;
@@ -20,6 +21,7 @@ pub use body::{BodyError, BodyReader, is_json};
 #[cfg(feature = "compress")]
 pub use document::Compressed;
 pub use document::Document;
-pub use error::{Error, ErrorBody, ErrorCode, Violation};
+pub use error::{Error, ErrorBody, ErrorCode, HostCode, HostError, Violation};
+pub use headers::bearer;
 pub use path::{InvalidPath, segments};
 pub use route::{Endpoint, Found, NoRoute, Routes};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use edge_host::{Application, EdgeHost, Options};
 use http::{HeaderMap, Method, Request, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use sandbox::CodeCache;
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path, sync::Mutex};
@@ -129,7 +129,7 @@ pub(crate) async fn send(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.body(Full::new(body.into())).expect("request");
+    let request = request.body(body.into()).expect("request");
     let (head, body) = host.handle(request).await.into_parts();
     let body = body.collect().await.expect("body").to_bytes();
     Answer {

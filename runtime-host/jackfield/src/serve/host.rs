@@ -5,7 +5,7 @@ use crate::{
     code_cache::CacheMetrics,
     component_metrics::{ChainMetrics, PluginMetrics},
     directory_transport::DirectoryTransport,
-    http_service::{self, HttpService},
+    http::{self, HttpService},
     plugins,
 };
 use anyhow::{Context as _, Result};
@@ -92,9 +92,10 @@ impl Host {
             origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
             per_address: AddressRates::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
+            bodies: http::Bodies::default(),
             gateway: gateway.clone(),
         };
-        tokio::spawn(http_service::serve(Arc::new(service), http_sockets));
+        tokio::spawn(http::serve(Arc::new(service), http_sockets));
         tracing::info!(url = setup.url(), data = %setup.data.display(), shards, connections_max, mode = setup.config.identity.mode.as_str(), "starting the gateway");
         *gateway.lock() = Some(
             Gateway::start(hub, setup.listener, validators, &http_handoff)

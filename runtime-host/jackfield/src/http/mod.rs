@@ -1,0 +1,299 @@
+//! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
+
+mod bodies;
+mod own;
+
+use crate::{directory_transport::DirectoryTransport, documents};
+use anyhow::Result;
+pub(crate) use bodies::Bodies;
+use bytes::Bytes;
+use edge_host::{Body, HostAnswer};
+use gateway::{Gateway, HttpSocket, Hub, rate::AddressRates};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use identity::{Role, ServiceCredential};
+use limits::{
+    rest::PAGE_ITEMS_MAX,
+    socket::{HEAD_TIMEOUT_MS, READY_BELOW_PERCENT},
+};
+use own::RequestOrigin;
+use parking_lot::Mutex;
+use plugin_api::PluginApi;
+use rest::{Answer, HostError, bearer, cors::Origins};
+use serde_json::json;
+use std::{
+    convert::Infallible,
+    io::Cursor,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    sync::{Notify, Semaphore, mpsc},
+};
+use tracing::Instrument;
+
+/// Paths that are asked at a rate of the operator's choice: no rate of an address counts them.
+const FOR_OPERATORS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/internal/wake"];
+
+/// Answers the requests that are not WebSocket handshakes.
+pub(crate) struct HttpService {
+    /// Live state of the gateway.
+    pub hub: Arc<Hub>,
+    /// Answers `/api`.
+    pub directory: DirectoryTransport,
+    /// Starts a poll of the directory's changes at once.
+    pub wake: Arc<Notify>,
+    /// Credential of a notification of changes.
+    pub credential: ServiceCredential,
+    /// The REST API of plugins, if this host runs plugins.
+    pub plugins: Option<PluginApi>,
+    /// Origins whose pages may read documents.
+    pub origins: Origins,
+    /// Rate of one address.
+    pub per_address: AddressRates,
+    /// Requests below `/api` handled at once.
+    pub in_flight: Semaphore,
+    /// Bodies that are collected.
+    pub bodies: Bodies,
+    /// The gateway, while it runs.
+    pub gateway: Arc<Mutex<Option<Gateway>>>,
+}
+
+/// Serves sockets until their channel closes.
+pub(crate) async fn serve(service: Arc<HttpService>, mut sockets: mpsc::Receiver<HttpSocket>) {
+    while let Some(socket) = sockets.recv().await {
+        let service = service.clone();
+        tokio::spawn(async move {
+            if let Err(error) = connection(service, socket).await {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+        });
+    }
+}
+
+async fn connection(service: Arc<HttpService>, socket: HttpSocket) -> Result<()> {
+    let peer = socket.stream.peer_addr()?;
+    let (reader, writer) = TcpStream::from_std(socket.stream)?.into_split();
+    let io = tokio::io::join(Cursor::new(socket.read).chain(reader), writer);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service.handle(request, peer).await) }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
+        .half_close(true);
+    Ok(server.serve_connection(TokioIo::new(io), service).await?)
+}
+
+impl HttpService {
+    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+        let head = request.method() == Method::HEAD;
+        let origin = RequestOrigin::new(request.method(), request.headers());
+        let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
+        let answer = self.route(request, peer).instrument(span.clone()).await;
+        let response = answer.unwrap_or_else(|error| own::response(error.answer()));
+        let mut response = own::finish(response, &self.origins, &origin);
+        span.record("status", response.status().as_u16());
+        if head {
+            *response.body_mut() = full(Bytes::new());
+        }
+        response
+    }
+
+    async fn route(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, HostError> {
+        if request.headers().get_all(header::HOST).iter().count() > 1 {
+            let message = "a request has one header host";
+            return Err(HostError::of_host(
+                StatusCode::BAD_REQUEST,
+                "BAD_REQUEST",
+                message,
+            ));
+        }
+        let forwarded = request.headers().get_all("x-forwarded-for");
+        let forwarded = forwarded.iter().map(HeaderValue::as_bytes);
+        let client = gateway::client_address(peer.ip(), forwarded, &self.hub.config.socket);
+        let path = request.uri().path();
+        let (methods, is_read) = (own::methods(path), is_read(request.method()));
+        if !FOR_OPERATORS.contains(&path) {
+            self.admit(client)?;
+        }
+        if let Some(methods) = methods {
+            return match own::check_method(request.method(), methods)? {
+                Some(preflight) => Ok(own::response(preflight)),
+                None => self.own(&request),
+            };
+        }
+        if is_read && let Some(document) = documents::find(path) {
+            return Ok(HostAnswer::response(document.answer(request.headers())));
+        }
+        if path.starts_with("/api/") {
+            return self
+                .api(request, SocketAddr::new(client, peer.port()))
+                .await;
+        }
+        let message = format!(
+            "there is nothing at {}; REST is below /api, WebSockets are at /ws",
+            envelope::decode::shorten(path)
+        );
+        Err(HostError::of_host(
+            StatusCode::NOT_FOUND,
+            "NOT_FOUND",
+            message,
+        ))
+    }
+
+    /// Charges the rate of an address.
+    fn admit(&self, client: IpAddr) -> Result<(), HostError> {
+        let taken = self.per_address.take(client, self.hub.monotonic_ms());
+        taken.map_err(|wait_ms| {
+            let message = "too many requests from this address";
+            HostError::of_host(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
+                .with("retryAfterMs", wait_ms)
+        })
+    }
+
+    /// A path of the host itself, with one of its methods.
+    fn own(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {
+        match request.uri().path() {
+            "/healthz" => Ok(self.health()),
+            "/readyz" => Ok(self.readiness()),
+            "/metrics" => Ok(self.metrics()),
+            "/internal/wake" => self.wake(request),
+            "/limits" => Ok(own::json(StatusCode::OK, self.hub.limits())),
+            "/api/connections" => self.connections(request),
+            "/ws" => Ok(own::upgrade_required()),
+            _ => Ok(own::json(StatusCode::OK, &own::index())),
+        }
+    }
+
+    /// The REST interfaces: of plugins, and of the directory. The body is collected first; only then does the request
+    /// take a place.
+    async fn api(
+        &self,
+        request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> Result<Response<Body>, HostError> {
+        let plugins = self.plugins.as_ref();
+        let plugins = plugins.filter(|_| PluginApi::takes(request.uri()));
+        let bytes_max = match plugins {
+            Some(_) => limits::plugin::REQUEST_BYTES_MAX,
+            None => limits::edge_host::REQUEST_BYTES_MAX,
+        };
+        let (head, body) = request.into_parts();
+        let body = match is_read(&head.method) || head.method == Method::OPTIONS {
+            true => None,
+            false => Some(self.bodies.collect(body, client.ip(), bytes_max).await?),
+        };
+        let bytes = body.as_ref().map(|body| body.bytes.clone());
+        let request = Request::from_parts(head, bytes.unwrap_or_default());
+        let Ok(_place) = self.in_flight.try_acquire() else {
+            let message = "too many requests are being handled";
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(HostError::of_host(status, "OVERLOADED", message));
+        };
+        Ok(match plugins {
+            Some(plugins) => plugins.answer(request.map(full)).await,
+            None => self.directory.answer(request, client).await,
+        })
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        let text = Bytes::from(self.hub.metrics.render());
+        own::response(Answer::bytes(StatusCode::OK, kind, text))
+    }
+
+    fn health(&self) -> Response<Body> {
+        let is_alive = self
+            .gateway
+            .lock()
+            .as_ref()
+            .is_none_or(Gateway::shards_are_alive);
+        match is_alive {
+            true => own::json(
+                StatusCode::OK,
+                &json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}),
+            ),
+            false => own::json(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &json!({"status": "broken", "reason": "a shard has ended"}),
+            ),
+        }
+    }
+
+    /// Ready; degraded, if changes of the directory do not arrive (connections stay, joins of guarded servers are
+    /// refused); or not to receive new connections.
+    fn readiness(&self) -> Response<Body> {
+        let open = self.hub.connections();
+        if self.hub.is_draining() {
+            return own::json(
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!({"status": "draining"}),
+            );
+        }
+        if open * 100 >= self.hub.connections_max() * READY_BELOW_PERCENT {
+            let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max()});
+            return own::json(StatusCode::SERVICE_UNAVAILABLE, &body);
+        }
+        match self.hub.directory.is_following() {
+            true => own::json(StatusCode::OK, &json!({"status": "ready"})),
+            false => own::json(
+                StatusCode::OK,
+                &json!({"status": "degraded", "reason": "changes of the directory do not arrive"}),
+            ),
+        }
+    }
+
+    fn wake(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {
+        if !bearer(request.headers()).is_some_and(|presented| self.credential.admits(presented)) {
+            return Err(unauthorized("the service credential is required"));
+        }
+        self.wake.notify_one();
+        Ok(own::json(StatusCode::OK, &json!({"ok": true})))
+    }
+
+    /// The list of connections, for tokens with the role admin.
+    fn connections(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {
+        let token = bearer(request.headers())
+            .ok_or_else(|| unauthorized("a token with the role admin is required"))?;
+        let claims = self.hub.verify(token);
+        let claims = claims.map_err(|failed| unauthorized(failed.to_string()))?;
+        if claims.role != Role::Admin {
+            let message = "the role admin is required";
+            return Err(HostError::of_host(
+                StatusCode::FORBIDDEN,
+                "FORBIDDEN",
+                message,
+            ));
+        }
+        let list = self.hub.connection_list(PAGE_ITEMS_MAX);
+        let body = json!({"connections": list, "total": self.hub.connections()});
+        Ok(own::json(StatusCode::OK, &body))
+    }
+}
+
+fn unauthorized(message: impl Into<String>) -> HostError {
+    HostError::of_host(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message)
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// A body in one piece.
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes)
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
+}
