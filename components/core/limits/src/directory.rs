@@ -58,6 +58,8 @@ pub const ANSWER_MAX_MS: u64 = 3 * EDGE_TIMEOUT_MS;
 pub const EDGE_RETRY_AFTER_MS: u64 = 2_000;
 /// Requests of one gateway to the edge at once; further questions wait in their queue.
 pub const EDGE_REQUESTS_MAX: usize = 64;
+/// Questions about one user whose state changes while it is asked for; then the question counts as not answered.
+pub const USER_QUESTIONS_MAX: usize = 8;
 /// Role grants of one server.
 pub const GRANTS_PER_SERVER_MAX: usize = 1_000;
 /// Characters of a role id.

@@ -15,51 +15,104 @@ use std::{
 /// The views of servers and users, shared by shards, worker and follower.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    servers: Mutex<HashMap<Arc<str>, Arc<ServerView>>>,
+    servers: Mutex<Servers>,
     users: Mutex<HashMap<Arc<str>, Arc<UserView>>>,
     /// Hashes of the users for which the directory stores anything; `None` while they are not read, or are too many.
     known_users: RwLock<Option<HashSet<u64>>>,
     hasher: RandomState,
     /// The view of all other users.
     default_user: Arc<UserView>,
-    /// Counts changes of users, so that an answer that was under way during a change is not kept.
-    user_epoch: AtomicU64,
+    /// Counts changes of users, by their hash, so that an answer that was under way during a change is not used.
+    user_epochs: UserEpochs,
     /// Changes are followed: the cache is current.
     following: AtomicBool,
+}
+
+/// Two users that share a counter cost a question more.
+const USER_EPOCHS: usize = 256;
+
+#[derive(Debug)]
+struct UserEpochs([AtomicU64; USER_EPOCHS]);
+
+impl Default for UserEpochs {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Servers {
+    /// The newest views. A deleted server is kept only while an older answer about it may be under way.
+    views: HashMap<Arc<str>, Arc<ServerView>>,
+    /// The number of questions about each server that are under way.
+    asked: HashMap<Arc<str>, usize>,
+}
+
+/// A question about a server that is under way.
+pub(super) struct Asked<'a> {
+    cache: &'a Cache,
+    server_id: &'a Arc<str>,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        let Servers { views, asked } = &mut *self.cache.servers.lock();
+        let left = asked.get_mut(self.server_id).map_or(0, |count| {
+            *count -= 1;
+            *count
+        });
+        if left == 0 {
+            asked.remove(self.server_id);
+            if views.get(self.server_id).is_some_and(|view| view.gone) {
+                views.remove(self.server_id);
+            }
+        }
+    }
 }
 
 impl Cache {
     /// The server, if it is cached.
     pub(super) fn server(&self, server_id: &str) -> Option<Arc<ServerView>> {
-        self.servers.lock().get(server_id).cloned()
+        self.servers.lock().views.get(server_id).cloned()
     }
 
     /// The ids of all cached servers.
     pub(super) fn server_ids(&self) -> Vec<Arc<str>> {
-        self.servers.lock().keys().cloned().collect()
+        self.servers.lock().views.keys().cloned().collect()
     }
 
-    /// Keeps a server, unless a newer view is cached already. Returns the view that is kept; a deleted server is not.
-    pub(super) fn keep_server(&self, view: ServerView) -> Arc<ServerView> {
-        if view.gone {
-            return Arc::new(view);
-        }
+    /// Whether a change of a server concerns the cache: it is cached, or an answer about it is under way that may be
+    /// older than the change.
+    pub(super) fn holds_server(&self, server_id: &str) -> bool {
+        let servers = self.servers.lock();
+        servers.views.contains_key(server_id) || servers.asked.contains_key(server_id)
+    }
+
+    /// Notes a question about a server until its answer is kept.
+    pub(super) fn ask_server<'a>(&'a self, server_id: &'a Arc<str>) -> Asked<'a> {
         let mut servers = self.servers.lock();
-        if servers.len() >= SNAPSHOTS_CACHED_MAX {
-            servers.clear();
+        *servers.asked.entry(server_id.clone()).or_default() += 1;
+        Asked {
+            cache: self,
+            server_id,
         }
-        let kept = servers
-            .entry(view.server_id.clone())
-            .or_insert_with(|| Arc::new(ServerView::gone("")));
-        if kept.gone || kept.revision < view.revision {
-            *kept = Arc::new(view);
-        }
-        kept.clone()
     }
 
-    /// Drops a server.
-    pub(super) fn forget_server(&self, server_id: &str) {
-        self.servers.lock().remove(server_id);
+    /// Keeps the answer to a question that is under way, unless a newer view is cached already. Returns the newest view.
+    pub(super) fn keep_server(&self, view: ServerView) -> Arc<ServerView> {
+        let Servers { views, .. } = &mut *self.servers.lock();
+        if views.len() >= SNAPSHOTS_CACHED_MAX {
+            views.clear();
+        }
+        // The revision of a deleted server is above all others.
+        match views.get(&view.server_id) {
+            Some(kept) if kept.revision >= view.revision => kept.clone(),
+            _ => {
+                let view = Arc::new(view);
+                views.insert(view.server_id.clone(), view.clone());
+                view
+            }
+        }
     }
 
     /// The user, if its view is cached, or is the default because the directory stores nothing about it.
@@ -76,25 +129,31 @@ impl Cache {
         (is_unknown && self.is_following()).then(|| self.default_user.clone())
     }
 
-    /// The count of changes of users, for [`Cache::keep_user`].
-    pub(super) fn user_epoch(&self) -> u64 {
-        self.user_epoch.load(Ordering::Acquire)
+    /// The count of changes of a user, for [`Cache::keep_user`].
+    pub(super) fn user_epoch(&self, user_id: &str) -> u64 {
+        self.epoch_of(user_id).load(Ordering::Acquire)
     }
 
-    /// Keeps a user's view that was asked for at `epoch`, unless a user has changed since then.
-    pub(super) fn keep_user(&self, user_id: &Arc<str>, view: &Arc<UserView>, epoch: u64) {
+    fn epoch_of(&self, user_id: &str) -> &AtomicU64 {
+        &self.user_epochs.0[self.hash(user_id) as usize % USER_EPOCHS]
+    }
+
+    /// Keeps a user's view that was asked for at `epoch`; false if the user may have changed since then.
+    pub(super) fn keep_user(&self, user_id: &Arc<str>, view: &Arc<UserView>, epoch: u64) -> bool {
         let mut users = self.users.lock();
         if users.len() >= SNAPSHOTS_CACHED_MAX {
             users.clear();
         }
-        if self.user_epoch() == epoch {
+        let is_current = self.user_epoch(user_id) == epoch;
+        if is_current {
             users.insert(user_id.clone(), view.clone());
         }
+        is_current
     }
 
     /// Drops what is cached of a user whose state has changed; the directory stores something about it from now on.
     pub(super) fn forget_user(&self, user_id: &str) {
-        self.user_epoch.fetch_add(1, Ordering::AcqRel);
+        self.epoch_of(user_id).fetch_add(1, Ordering::AcqRel);
         if let Some(known) = self.known_users.write().as_mut() {
             known.insert(self.hash(user_id));
         }
@@ -103,7 +162,9 @@ impl Cache {
 
     /// Drops what is cached of all users.
     pub(super) fn forget_users(&self) {
-        self.user_epoch.fetch_add(1, Ordering::AcqRel);
+        for epoch in &self.user_epochs.0 {
+            epoch.fetch_add(1, Ordering::AcqRel);
+        }
         *self.known_users.write() = None;
         self.users.lock().clear();
     }
@@ -126,5 +187,50 @@ impl Cache {
     /// Records whether changes are followed; returns what was recorded before.
     pub(super) fn set_following(&self, following: bool) -> bool {
         self.following.swap(following, Ordering::AcqRel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cache;
+    use crate::directory::views::{ServerView, UserView};
+    use std::sync::Arc;
+
+    fn view(revision: u64) -> ServerView {
+        ServerView {
+            revision,
+            gone: false,
+            ..ServerView::gone("s1")
+        }
+    }
+
+    #[test]
+    fn an_answer_that_a_change_has_overtaken_is_not_kept() {
+        let (cache, id) = (Cache::default(), Arc::from("s1"));
+        assert!(!cache.holds_server(&id));
+        let older = cache.ask_server(&id);
+        assert!(cache.holds_server(&id), "a change concerns the question");
+        // The change, fetched by the follower, comes first.
+        let newer = cache.ask_server(&id);
+        assert_eq!(cache.keep_server(view(2)).revision, 2);
+        drop(newer);
+        assert_eq!(cache.keep_server(view(1)).revision, 2);
+        // The same for a deletion, which is kept only until the older answer is there.
+        let newer = cache.ask_server(&id);
+        cache.keep_server(ServerView::gone("s1"));
+        drop(newer);
+        assert!(cache.keep_server(view(2)).gone);
+        drop(older);
+        assert!(!cache.holds_server(&id));
+    }
+
+    #[test]
+    fn a_user_that_changes_while_it_is_asked_for_is_asked_for_again() {
+        let (cache, id) = (Cache::default(), Arc::from("bob"));
+        let view = Arc::new(UserView::default());
+        let epoch = cache.user_epoch(&id);
+        cache.forget_user(&id);
+        assert!(!cache.keep_user(&id, &view, epoch));
+        assert!(cache.keep_user(&id, &view, cache.user_epoch(&id)));
     }
 }

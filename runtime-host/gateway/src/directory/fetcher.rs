@@ -5,6 +5,7 @@ use crate::directory::{
     cache::Cache,
     views::{ServerView, UserView},
 };
+use limits::directory::USER_QUESTIONS_MAX;
 use std::sync::Arc;
 
 /// The directory's REST interface with the cache in front of the shards.
@@ -15,16 +16,26 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     /// Fetches a server. Returns the cached view if that is newer.
-    pub(super) async fn server(&self, server_id: &str) -> Result<Arc<ServerView>, Unreachable> {
+    pub(super) async fn server(
+        &self,
+        server_id: &Arc<str>,
+    ) -> Result<Arc<ServerView>, Unreachable> {
+        let _asked = self.cache.ask_server(server_id);
         Ok(self.cache.keep_server(self.api.server(server_id).await?))
     }
 
-    /// Fetches a user.
+    /// Fetches a user; again if it changes meanwhile.
     pub(super) async fn user(&self, user_id: &Arc<str>) -> Result<Arc<UserView>, Unreachable> {
-        let epoch = self.cache.user_epoch();
-        let view = Arc::new(self.api.user(user_id).await?);
-        self.cache.keep_user(user_id, &view, epoch);
-        Ok(view)
+        for _ in 0..USER_QUESTIONS_MAX {
+            let epoch = self.cache.user_epoch(user_id);
+            let view = Arc::new(self.api.user(user_id).await?);
+            if self.cache.keep_user(user_id, &view, epoch) {
+                return Ok(view);
+            }
+        }
+        Err(Unreachable(format!(
+            "the user changed during each of {USER_QUESTIONS_MAX} questions"
+        )))
     }
 
     /// Asks for the decision about a join.

@@ -94,9 +94,9 @@ impl Follower {
     async fn apply(&self, change: &Change) -> Result<(), Unreachable> {
         match change.kind.as_str() {
             "server" => {
-                let is_cached = self.fetcher.cache.server(&change.id).is_some();
-                if is_cached || self.hub.rooms.is_open(&change.id) {
-                    self.refresh_server(&change.id).await?;
+                let is_held = self.fetcher.cache.holds_server(&change.id);
+                if is_held || self.hub.rooms.is_open(&change.id) {
+                    self.refresh_server(&change.id.as_str().into()).await?;
                 }
             }
             "user" => {
@@ -148,11 +148,8 @@ impl Follower {
         }
     }
 
-    async fn refresh_server(&self, server_id: &str) -> Result<(), Unreachable> {
+    async fn refresh_server(&self, server_id: &Arc<str>) -> Result<(), Unreachable> {
         let view = self.fetcher.server(server_id).await?;
-        if view.gone {
-            self.fetcher.cache.forget_server(server_id);
-        }
         self.hub.revise(&view);
         Ok(())
     }

@@ -30,7 +30,7 @@ pub(crate) struct LocalRoom {
     pub outbox: Outbox,
     /// Slots of the viewing connections.
     viewing: Vec<u32>,
-    /// Revision and plugins digest of the view that these connections were sent last.
+    /// Revision and plugins digest of the view that all of these connections were sent.
     sent: (u64, u64),
 }
 
@@ -79,7 +79,8 @@ impl LocalRooms {
         since: Option<u64>,
     ) -> RoomMembership {
         let local = self.rooms.entry(room.index).or_default();
-        if local.sent.0 < view.revision {
+        // What one connection is sent says nothing about those that are here: for them the revision has to come still.
+        if local.joined.is_empty() && local.viewing.is_empty() {
             local.sent = (view.revision, view.plugins_digest);
         }
         let position = local.joined.len() as u32;
@@ -210,5 +211,32 @@ impl RoomMembership {
     /// Takes the position of a receiver that has left.
     pub(crate) fn move_to(&mut self, vacated: &Self) {
         self.position = vacated.position;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LocalRooms;
+    use crate::{directory::views::ServerView, room::Room};
+    use std::sync::Arc;
+
+    fn view(revision: u64) -> ServerView {
+        ServerView {
+            revision,
+            gone: false,
+            ..ServerView::gone("s1")
+        }
+    }
+
+    #[test]
+    fn a_revision_that_one_connection_was_sent_still_reaches_the_others() {
+        let mut rooms = LocalRooms::default();
+        let room = Arc::new(Room::new(1, Arc::new(view(1))));
+        let _ = rooms.enter(room.clone(), &view(1), 10, Some(0));
+        // It comes between the room's new view and the shard's message about it.
+        let _ = rooms.enter(room, &view(2), 11, Some(0));
+        let revision = rooms.revise(1, &view(2)).expect("a revision");
+        assert_eq!(revision.slots, [10, 11]);
+        assert!(rooms.revise(1, &view(2)).is_none(), "it was applied");
     }
 }

@@ -165,6 +165,10 @@ impl Sessions {
                 }
             }
         }
+        // What changed since the view was asked for.
+        if let Some(known) = self.hub.directory.known_user(user_id) {
+            users.update_view(user_id, &known);
+        }
         session.set_user(claim.into_user(verified, status));
         self.update_rooms(slot);
         Ok(())

@@ -9,9 +9,9 @@ use envelope::{reply::code, verdict::Access};
 use limits::directory::EDGE_RETRY_AFTER_MS;
 use std::sync::Arc;
 
-pub(super) const NOT_FOUND: &str = "NOT_FOUND";
-pub(super) const BANNED: &str = "BANNED";
-pub(super) const BANNED_MESSAGE: &str = "you are banned from this server";
+const NOT_FOUND: &str = "NOT_FOUND";
+const BANNED: &str = "BANNED";
+const BANNED_MESSAGE: &str = "you are banned from this server";
 
 impl Sessions {
     /// `join_server`, or `view_server` if `view_only`.
@@ -142,7 +142,7 @@ impl Sessions {
 }
 
 /// Checks that the server exists and the user is not banned from it.
-fn check_user(user_id: &str, view: &ServerView) -> Result<(), Reason<'static>> {
+pub(super) fn check_user(user_id: &str, view: &ServerView) -> Result<(), Reason<'static>> {
     if view.gone {
         return Err(Reason::new(NOT_FOUND, "there is no such server"));
     }

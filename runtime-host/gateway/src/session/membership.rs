@@ -3,11 +3,7 @@
 use crate::{
     directory::views::ServerView,
     room::{MemberConnection, Page, Room, local::RoomMembership},
-    session::{
-        Sessions,
-        join::{BANNED, BANNED_MESSAGE, NOT_FOUND},
-        refusals::Reason,
-    },
+    session::{Sessions, join::check_user, refusals::Reason},
     shard::coalesce::CoalesceKey,
 };
 use envelope::verdict::Access;
@@ -46,14 +42,22 @@ impl Sessions {
                 Some((Some(entered.sequence), entered.roster))
             })
         };
+        // A change that came before the room was open did not reach the room.
+        if let Some(known) = self.hub.directory.known_server(&access.server_id) {
+            self.hub.revise(&known);
+        }
         let current = room.view();
-        let membership = self.sockets.rooms().enter(room, &current, slot, since);
+        let membership = self
+            .sockets
+            .rooms()
+            .enter(room.clone(), &current, slot, since);
         if let Some(session) = self.sockets.session_mut(slot) {
             session.add_membership(membership);
         }
         self.set_rooms(slot);
         self.sockets.push(slot, roster, None);
         self.sockets.push(slot, current.requirements.clone(), None);
+        self.check_presence(slot, &room, &current);
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
@@ -107,16 +111,23 @@ impl Sessions {
             return;
         };
         for slot in revision.slots {
-            let Some(user_id) = self.user_id(slot) else {
-                continue;
-            };
-            if view.gone {
-                self.expel(slot, room, Reason::new(NOT_FOUND, "the server was deleted"));
-            } else if view.bans.contains(&*user_id) {
-                self.expel(slot, room, Reason::new(BANNED, BANNED_MESSAGE));
-            } else if revision.plugins_changed {
+            if self.check_presence(slot, room, view) && revision.plugins_changed {
                 let coalesce = Some(CoalesceKey::requirements(room.index));
                 self.sockets.push(slot, view.requirements.clone(), coalesce);
+            }
+        }
+    }
+
+    /// Whether a connection in a room may be there by the view; otherwise it leaves.
+    fn check_presence(&mut self, slot: u32, room: &Room, view: &ServerView) -> bool {
+        let Some(user_id) = self.user_id(slot) else {
+            return false;
+        };
+        match check_user(&user_id, view) {
+            Ok(()) => true,
+            Err(reason) => {
+                self.expel(slot, room, reason);
+                false
             }
         }
     }
