@@ -83,7 +83,7 @@ impl From<StoreError> for Refusal {
         let status = match &error {
             StoreError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             StoreError::QuotaExceeded { .. } => StatusCode::INSUFFICIENT_STORAGE,
-            StoreError::InvalidKey { .. } => StatusCode::BAD_REQUEST,
+            StoreError::InvalidKey { .. } | StoreError::BadScope(_) => StatusCode::BAD_REQUEST,
             StoreError::NotFound { .. } => StatusCode::NOT_FOUND,
             StoreError::Conflict { .. } | StoreError::NotANumber | StoreError::OutOfRange => {
                 StatusCode::CONFLICT

@@ -43,7 +43,11 @@ use lifecycle::{files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore, StoreError, now_ms};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, Semaphore},
@@ -90,14 +94,17 @@ pub(crate) struct Host {
     plugins: Registry,
     limits: HostLimits,
     restart_ms: u64,
+    /// Held from reading which plugins run to publishing it, so that the table published last is the newest.
+    committing: parking_lot::Mutex<()>,
 }
 
 impl Host {
-    /// Publishes a new table of running plugins.
+    /// Publishes a new table of running plugins, without those that a kill switch has ended.
     fn commit(&self) {
+        let _one = self.committing.lock();
         let running = self.plugins.in_order().into_iter().filter_map(|plugin| {
             let pool = plugin.pool.load_full()?;
-            Some(Listener {
+            (!pool.shared.is_ended()).then(|| Listener {
                 id: plugin.id.clone(),
                 pool,
             })
@@ -163,6 +170,8 @@ pub struct Plugins {
     errors: Arc<ArcSwap<BTreeMap<String, String>>>,
     /// Held during a scan, so that scans do not overlap.
     scanning: Arc<Mutex<()>>,
+    /// Whether the last reconciliation failed for a plugin; it is then repeated.
+    unsettled: Arc<AtomicBool>,
     /// Held during a change of a kill switch.
     switching: Arc<Mutex<()>>,
     enabled_file: Arc<EnabledFile>,
@@ -211,12 +220,14 @@ impl Plugins {
             plugins: Registry::default(),
             limits,
             restart_ms,
+            committing: parking_lot::Mutex::default(),
         };
         let enabled_file = Arc::new(EnabledFile::new(&host.directory));
         Ok(Self {
             host: Arc::new(host),
             errors: Arc::default(),
             scanning: Arc::default(),
+            unsettled: Arc::default(),
             switching: Arc::default(),
             enabled_file,
         })

@@ -30,6 +30,9 @@ pub enum StoreError {
         /// The rule, to be read after the field.
         rule: &'static str,
     },
+    /// A scope that a rule cannot have; it is refused before it is stored.
+    #[error("the scope: {0}")]
+    BadScope(capability::BadScope),
     /// What is named is not there.
     #[error("the {what} is not known")]
     NotFound {
@@ -79,6 +82,7 @@ impl StoreError {
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::QuotaExceeded { .. } => "QUOTA_EXCEEDED",
             Self::InvalidKey { .. } => "INVALID_KEY",
+            Self::BadScope(_) => "BAD_SCOPE",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::Conflict { .. } => "CONFLICT",
             Self::NotANumber => "NOT_A_NUMBER",

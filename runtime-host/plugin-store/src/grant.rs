@@ -61,7 +61,8 @@ impl PluginStore {
     /// counts.
     ///
     /// # Errors
-    /// A scope or name that is too long, more than [`GRANTS_PER_PLUGIN_MAX`], a database that fails.
+    /// A scope that the capability does not take or that could never match, a scope or name that is too long, more than
+    /// [`GRANTS_PER_PLUGIN_MAX`], a database that fails.
     pub async fn put_grant(&self, grant: Grant) -> Result<(), StoreError> {
         let row = Stored::from_grant(grant)?;
         self.writer()
@@ -101,6 +102,9 @@ impl PluginStore {
 impl Stored {
     pub(crate) fn from_grant(grant: Grant) -> Result<Self, StoreError> {
         text::plugin(&grant.plugin)?;
+        if let Some(bad) = grant.scope.check(grant.capability).into_iter().next() {
+            return Err(StoreError::BadScope(bad));
+        }
         let scope = stored(&grant.scope);
         text::at_most("scope", scope.len(), SCOPE_BYTES_MAX)?;
         let by = text::short("by", &grant.by)?;

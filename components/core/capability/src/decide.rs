@@ -219,7 +219,8 @@ fn reason(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> R
     } else {
         plugin.mode.unwrap_or(policy.mode)
     };
-    if plugin.killed || mode == Mode::Disabled || policy.kill.stops(asked.id).is_some() {
+    let killed = policy.kill.kills(&plugin.id) || policy.kill.stops(asked.id).is_some();
+    if killed || mode == Mode::Disabled {
         return Reason::Killed;
     }
     if asked.id.entry().always {

@@ -4,7 +4,7 @@
 //! a bit test.
 
 use crate::{
-    BadHostPattern, CapabilityId, CapabilityUse, HostPattern, Request, Scope, ScopeKey, Target,
+    BadScope, CapabilityId, CapabilityUse, HostPattern, Request, Scope, ScopeKey, Target,
     VOCABULARY,
     sets::{HostSet, NameSet, PathKind, PathSet},
 };
@@ -35,24 +35,16 @@ impl Grant {
     }
 }
 
-/// Why a rule list is refused. A rule that can never match is an error, because in a deny list it would deny nothing.
+/// Why a rule list is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
-    /// A host pattern breaks a rule.
+    /// A rule's scope breaks a rule of [`Scope::check`].
     #[error("{capability}: {source}")]
-    Host {
+    Scope {
         /// The rule's capability.
         capability: CapabilityId,
-        /// What is wrong with the pattern.
-        source: BadHostPattern,
-    },
-    /// A star that is not at the end.
-    #[error("{capability}: {text:?} may hold a star only at its end")]
-    Star {
-        /// The rule's capability.
-        capability: CapabilityId,
-        /// The path or name.
-        text: String,
+        /// What is wrong with its scope.
+        source: BadScope,
     },
     /// More rules than [`RULES_MAX`].
     #[error("more than {RULES_MAX} rules")]
@@ -64,8 +56,7 @@ impl BadRule {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Host { .. } => "bad-host-pattern",
-            Self::Star { .. } => "bad-star",
+            Self::Scope { source, .. } => source.code(),
             Self::TooMany => "too-many-rules",
         }
     }
@@ -97,7 +88,7 @@ impl Rules {
     /// Compiles a list.
     ///
     /// # Errors
-    /// [`BadRule`] for the first rule that could never match, and for a list that is too long.
+    /// [`BadRule`] for the first scope that [`Scope::check`] refuses, and for a list that is too long.
     pub fn new<'a>(
         entries: impl IntoIterator<Item = (CapabilityId, &'a Scope)>,
     ) -> Result<Self, BadRule> {
@@ -107,6 +98,10 @@ impl Rules {
             if at == RULES_MAX {
                 return Err(BadRule::TooMany);
             }
+            if let Some(source) = scope.check(id).into_iter().next() {
+                let capability = id;
+                return Err(BadRule::Scope { capability, source });
+            }
             rules.mentioned |= bit(id);
             if scope.is_everything() {
                 rules.whole |= bit(id);
@@ -115,11 +110,10 @@ impl Rules {
             }
         }
         scopes.retain(|(id, _)| rules.whole & bit(*id) == 0);
-        let scoped: Result<_, _> = merged(scopes)
+        rules.scoped = merged(scopes)
             .iter()
             .map(|((id, _, rest), wide)| ScopedRule::compile(*id, rest, wide))
             .collect();
-        rules.scoped = scoped?;
         Ok(rules)
     }
 
@@ -216,40 +210,25 @@ fn join(to: &mut Option<Vec<String>>, from: Option<Vec<String>>) {
 }
 
 impl ScopedRule {
-    /// Compiles one entry of [`merged`].
-    fn compile(id: CapabilityId, rest: &Scope, wide: &Scope) -> Result<Self, BadRule> {
+    /// Compiles one entry of [`merged`], whose scopes have passed [`Scope::check`].
+    fn compile(id: CapabilityId, rest: &Scope, wide: &Scope) -> Self {
         let names = rest.names.as_ref().or(wide.names.as_ref());
         let paths = rest.paths.as_ref().or(wide.paths.as_ref());
         let hosts = wide.hosts.as_ref().map(|hosts| {
-            let patterns: Result<Vec<_>, _> =
-                hosts.iter().map(|host| HostPattern::parse(host)).collect();
-            patterns.map(HostSet::new).map_err(|source| BadRule::Host {
-                capability: id,
-                source,
-            })
+            HostSet::new(
+                hosts
+                    .iter()
+                    .filter_map(|host| HostPattern::parse(host).ok()),
+            )
         });
-        let bad_name = names
-            .into_iter()
-            .flatten()
-            .find(|name| name.strip_suffix('*').unwrap_or(name).contains('*'));
-        let bad_path = paths
-            .into_iter()
-            .flatten()
-            .find(|path| PathSet::root(path).is_some_and(|root| root.contains('*')));
-        if let Some(text) = bad_name.or(bad_path) {
-            return Err(BadRule::Star {
-                capability: id,
-                text: text.chars().take(128).collect(),
-            });
-        }
         let kind = if matches!(id, CapabilityId::FsRead | CapabilityId::FsWrite) {
             PathKind::File
         } else {
             PathKind::Url
         };
-        Ok(Self {
+        Self {
             id,
-            hosts: hosts.transpose()?,
+            hosts,
             methods: rest
                 .methods
                 .as_ref()
@@ -257,7 +236,7 @@ impl ScopedRule {
             ports: rest.ports.as_ref().map(|ports| ports.as_slice().into()),
             paths: paths.map(|paths| PathSet::new(kind, paths.iter().map(String::as_str))),
             names: names.map(|names| NameSet::new(names.iter().map(String::as_str))),
-        })
+        }
     }
 
     fn covers(&self, target: &Target<'_>) -> bool {

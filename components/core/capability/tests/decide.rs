@@ -204,11 +204,15 @@ fn the_operators_default_and_the_plugins_mode() {
     assert_eq!(
         reason(
             &PluginRules {
-                killed: true,
+                id: "a.b".into(),
                 granted: rules(true),
                 ..declared
             },
-            &permissive
+            &{
+                let mut switched = permissive;
+                switched.kill.kill("a.b").unwrap();
+                switched
+            }
         ),
         Reason::Killed
     );
@@ -350,12 +354,57 @@ fn profiles_and_configuration_make_a_policy() {
 }
 
 #[test]
+fn a_misspelt_key_is_refused_and_not_taken_for_every_target() {
+    let refused = |text: &str| {
+        let error = serde_json::from_str::<PolicySettings>(text).unwrap_err();
+        error.to_string()
+    };
+    let error = refused(r#"{"allow":[{"id":"http.fetch","host":["a.org"]}]}"#);
+    assert!(
+        error.starts_with("unknown key \"host\" of a capability; did you mean \"hosts\"?"),
+        "{error}"
+    );
+    assert!(refused(r#"{"allow":["http.fetsh"]}"#).contains("http.fetch"));
+    assert!(refused(r#"{"allow":[{"hosts":["a.org"]}]}"#).contains("id"));
+    assert!(serde_json::from_str::<Scope>(r#"{"host":["a.org"]}"#).is_err());
+    let free = r#"{"allow":[{"id":"http.fetch","x-why":["a"],"hosts":["a.org"]}]}"#;
+    let settings: PolicySettings = serde_json::from_str(free).unwrap();
+    assert!(settings.allow[0].scope.hosts.is_some());
+}
+
+#[test]
 fn rules_that_could_never_match_are_refused() {
     let compile = |scope: Scope| {
         Rules::new([(ID, &scope)]).map_err(|error| (error.code(), error.to_string()))
     };
     let text = |text: &str| Some(vec![text.to_owned()]);
+    let kv = Scope {
+        names: text("a*b"),
+        ..Scope::default()
+    };
+    let error = Rules::new([(CapabilityId::StorageKv, &kv)]).unwrap_err();
+    assert_eq!(
+        (error.code(), &*error.to_string()),
+        (
+            "bad-star",
+            "storage.kv: names[0]: \"a*b\" may hold a star only at its end"
+        )
+    );
     for (scope, code) in [
+        (
+            Scope {
+                hosts: Some(Vec::new()),
+                ..Scope::default()
+            },
+            "empty-list",
+        ),
+        (
+            Scope {
+                ports: Some(vec![443, 0]),
+                ..Scope::default()
+            },
+            "bad-port",
+        ),
         (
             Scope {
                 hosts: text("https://a.org"),
@@ -379,10 +428,10 @@ fn rules_that_could_never_match_are_refused() {
         ),
         (
             Scope {
-                names: text("a*b"),
+                names: text("a"),
                 ..Scope::default()
             },
-            "bad-star",
+            "bad-scope-key",
         ),
     ] {
         assert_eq!(compile(scope).unwrap_err().0, code);

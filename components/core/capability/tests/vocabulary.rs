@@ -78,7 +78,7 @@ fn a_scope_key_has_to_fit_its_capability() {
         r#"{"id":"http.fetch","hosts":["*.a.org","https://x"],"names":["n"]}"#,
     )
     .unwrap();
-    let faults = request.check();
+    let faults = request.scope.check(request.id);
     assert!(
         matches!(
             faults[0],
@@ -98,7 +98,7 @@ fn a_scope_key_has_to_fit_its_capability() {
         "capability http.fetch takes no scope \"names\""
     );
     let bare: Request = serde_json::from_str(r#""log.write""#).unwrap();
-    assert!(bare.check().is_empty() && bare.scope.is_everything() && !bare.optional);
+    assert!(bare.scope.check(bare.id).is_empty() && bare.scope.is_everything() && !bare.optional);
     assert_eq!(
         serde_json::to_value(&bare).unwrap(),
         serde_json::json!({"id": "log.write"})

@@ -12,6 +12,9 @@ pub const PERMISSION_DEADLINE_MS: u64 = 3_600_000;
 pub const HTTP_DEADLINE_MS: u64 = 30_000;
 /// Deadline of `activate`, `ready` and `deactivate`.
 pub const LIFECYCLE_DEADLINE_MS: u64 = 5_000;
+/// Time that a plugin that is stopped has to finish its calls and to deactivate; its instances are then ended. A kill
+/// switch gives none.
+pub const STOP_GRACE_MS: u64 = LIFECYCLE_DEADLINE_MS * 2;
 /// Deadline of instantiating a component; its start function runs within it.
 pub const START_DEADLINE_MS: u64 = 5_000;
 /// Time that enabling a plugin waits for it to become active.

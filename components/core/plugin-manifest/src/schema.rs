@@ -96,6 +96,10 @@ fn record(of: &Record, defs: &mut Map<String, Value>) -> Value {
         .map(|field| field.name)
         .collect();
     let mut schema = json!({"type": "object", "description": of.about, "properties": properties});
+    if of.closed {
+        schema["patternProperties"] = json!({"^x-": true});
+        schema["additionalProperties"] = json!(false);
+    }
     if !required.is_empty() {
         schema["required"] = json!(required);
     }

@@ -43,6 +43,9 @@ pub(crate) enum Shape {
 pub(crate) struct Record {
     /// Name in the reference and in the schema's `$defs`.
     pub(crate) name: &'static str,
+    /// Whether an unknown key is refused, because ignoring it would widen what the object admits. Keys that start with
+    /// `x-` are free in every record.
+    pub(crate) closed: bool,
     pub(crate) about: &'static str,
     pub(crate) fields: &'static [Field],
     /// Fields of which one is the canonical spelling of the others; first the canonical one.

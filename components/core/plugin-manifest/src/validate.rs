@@ -230,7 +230,7 @@ impl Walk<'_> {
             Some(name) => format!("did you mean {name:?}?"),
             None => "own fields start with \"x-\"".to_owned(),
         };
-        let severity = if self.strict {
+        let severity = if self.strict || record.closed {
             Severity::Error
         } else {
             Code::UnknownKey.severity()

@@ -67,7 +67,7 @@ codes! {
     DuplicateKey "DUPLICATE_KEY" Error "An object names a key twice; readers would disagree about which one counts.";
     BadType "BAD_TYPE" Error "The value is of another JSON type than the field takes.";
     MissingField "MISSING_FIELD" Error "A required field is absent.";
-    UnknownKey "UNKNOWN_KEY" Warning "The field is not known; it is kept. Keys that start with `x-` are free for own use. An error when checking strictly.";
+    UnknownKey "UNKNOWN_KEY" Warning "The field is not known; it is kept. Keys that start with `x-` are free for own use. An error when checking strictly, and in an entry of `capabilities`.";
     SchemaVersion "SCHEMA_VERSION" Error "`schemaVersion` is not the number 1.";
     BadId "BAD_ID" Error "The text is not a plugin id.";
     OddId "ODD_ID" Warning "The plugin id is legal but invites confusion.";

@@ -5,7 +5,7 @@ use crate::{
     answer::{Body, Refusal, ok, timestamp},
     call::Call,
 };
-use capability::{CapabilityId, Request, Scope};
+use capability::{CapabilityId, Scope};
 use http::Response;
 use limits::plugin_api::{BODY_BYTES_MAX, GRANT_LIFETIME_MAX_MS};
 use plugin_manifest::Manifest;
@@ -64,7 +64,6 @@ pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body
         }
     };
     for capability in wanted {
-        check(capability, &body.scope)?;
         let (at_ms, plugin) = (now_ms(), manifest.id.to_string());
         let expires_at_ms = body.expires_in_ms.map(|lifetime| at_ms + lifetime);
         let grant = Grant {
@@ -118,19 +117,6 @@ fn declared(manifest: &Manifest, name: &str) -> Result<CapabilityId, Refusal> {
             manifest.id
         ),
     ))
-}
-
-fn check(capability: CapabilityId, scope: &Scope) -> Result<(), Refusal> {
-    let request = Request {
-        id: capability,
-        optional: false,
-        reason: None,
-        scope: scope.clone(),
-    };
-    match request.check().first() {
-        None => Ok(()),
-        Some(bad) => Err(Refusal::bad(format!("the scope: {bad}"))),
-    }
 }
 
 async fn shown(api: &PluginApi, manifest: &Manifest) -> Result<Response<Body>, Refusal> {

@@ -7,11 +7,11 @@ pub(crate) mod kill_switch;
 
 use crate::{
     AdminError, Body, Caller, Plugins, State, Summary,
-    authority::rules,
+    authority::rules::{self, CurrentRules},
     dispatch::route,
     instances::jobs,
     lifecycle::{catalog::discover, plugin::Plugin},
-    summary,
+    now_ms, summary,
 };
 use anyhow::{Context, Result};
 use capability::{CapabilityUse, Policy};
@@ -40,20 +40,28 @@ impl Plugins {
         if plugin.state() == State::Disabled {
             plugin.enable(&self.host).await?;
         }
+        self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
+        self.write_file().await;
+        Ok(summary(&plugin))
+    }
+
+    /// Starts and stops what has to be, in the background; waits for it at most `wait_ms`, because another plugin may
+    /// take its time to start or stop. A failure concerns one plugin, perhaps another one: it is logged, and
+    /// [`Plugins::watch`] tries it again.
+    pub(super) async fn reconcile_within(&self, wait_ms: u64) {
         let this = self.clone();
         let starting = tokio::spawn(async move {
             let _one = this.scanning.lock().await;
             this.start_all().await
         });
-        match timeout(Duration::from_millis(bounds::ENABLE_WAIT_MS), starting).await {
-            Ok(started) => started.context("starting was cancelled")??,
-            Err(_) => tracing::info!(
-                plugin = id,
-                "plugin takes longer to start; it goes on in the background"
-            ),
+        match timeout(Duration::from_millis(wait_ms), starting).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!("plugins are not as they should be: {error:#}"),
+            Ok(Err(error)) => tracing::error!("starting plugins broke off: {error}"),
+            Err(_) => {
+                tracing::info!("plugins take longer to start or stop; it goes on in the background")
+            }
         }
-        self.write_file().await;
-        Ok(summary(&plugin))
     }
 
     /// Disables a plugin; its routes and handlers are gone when this returns.
@@ -70,8 +78,7 @@ impl Plugins {
         self.host.store.change_record(id, change).await?;
         plugin.disable(&self.host, None).await?;
         self.write_file().await;
-        let _one = self.scanning.lock().await;
-        self.start_all().await?;
+        self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         Ok(summary(&plugin))
     }
 
@@ -81,7 +88,6 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn reload(&self, id: &str) -> Result<Summary, AdminError> {
         let plugin = self.plugin(id)?;
-        let _one = self.scanning.lock().await;
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory))
             .await
@@ -104,7 +110,7 @@ impl Plugins {
             _ => {
                 plugin.unload(&self.host).await?;
                 plugin.change(&self.host, package).await?;
-                self.start_all().await?;
+                self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
             }
         }
         Ok(summary(&plugin))
@@ -123,19 +129,38 @@ impl Plugins {
         Ok(self.host.store.grants(id).await?)
     }
 
-    /// Applies a plugin's stored grants; they take effect at its next call.
+    /// Applies a plugin's stored grants to every generation of it; they take effect at its next call. A plugin whose
+    /// grants cannot be read or compiled is denied every call; in the second case it is blocked too.
     ///
     /// # Errors
     /// [`AdminError`].
     pub async fn refresh_grants(&self, id: &str) -> Result<(), AdminError> {
         let plugin = self.plugin(id)?;
-        let grants = self.grants(id).await?;
-        if let Some(pool) = plugin.pool.load_full() {
-            let rules =
-                rules::plugin_rules(&pool.shared.manifest, &grants, &self.host.policy.load())?;
+        let applying = plugin.applying().await;
+        let stored = self.grants(id).await;
+        let grants: Arc<[plugin_store::Grant]> = match &stored {
+            Ok(grants) => grants.as_slice().into(),
+            Err(_) => Arc::default(),
+        };
+        let mut is_broken = false;
+        for pool in plugin.generations() {
+            let manifest = &pool.shared.manifest;
+            let rules = match CurrentRules::compile(manifest, grants.clone(), now_ms()) {
+                Ok(rules) if stored.is_ok() => rules,
+                Ok(_) => CurrentRules::nothing(),
+                Err(error) => {
+                    tracing::warn!(plugin = id, "its rules do not compile: {error:#}");
+                    is_broken = true;
+                    CurrentRules::nothing()
+                }
+            };
             pool.shared.authority.replace(rules);
         }
-        Ok(())
+        drop(applying);
+        if is_broken {
+            self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
+        }
+        stored.map(drop)
     }
 
     /// Applies a plugin's stored settings and notifies its instances.
@@ -144,8 +169,9 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn refresh_settings(&self, id: &str) -> Result<(), AdminError> {
         let plugin = self.plugin(id)?;
+        let _applying = plugin.applying().await;
         let record = self.host.record(id).await?;
-        if let Some(pool) = plugin.pool.load_full() {
+        for pool in plugin.generations() {
             pool.shared.settings.store(Arc::new(rules::settings(
                 &pool.shared.manifest,
                 &record.settings,
@@ -191,25 +217,8 @@ impl Plugins {
         let plugin = self.plugin(id)?;
         let grants = self.grants(id).await?;
         let policy = self.host.policy.load();
-        let rules = rules::plugin_rules(&plugin.package.load().manifest, &grants, &policy)?;
+        let rules = rules::plugin_rules(&plugin.package.load().manifest, &grants, now_ms())?;
         Ok(capability::decide(asked, &rules, &policy))
-    }
-
-    /// Replaces the operator's policy, for example after a change of a kill switch; takes effect at the next call.
-    ///
-    /// # Errors
-    /// The store cannot be used.
-    pub async fn set_policy(&self, policy: Policy) -> Result<()> {
-        self.host.policy.store(Arc::new(policy));
-        let ids: Vec<Arc<str>> = self.host.plugins.all().into_keys().collect();
-        for id in ids {
-            match self.refresh_grants(&id).await {
-                Ok(()) | Err(AdminError::NotFound) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let _one = self.scanning.lock().await;
-        self.start_all().await
     }
 
     /// The operator's policy.

@@ -11,21 +11,20 @@ pub(crate) mod rules;
 
 use crate::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
 use arc_swap::ArcSwap;
-use capability::{
-    CapabilityId, CapabilityUse, Decision, Outcome, PluginRules, Policy, Refusal, Target,
-};
+use capability::{CapabilityId, CapabilityUse, Decision, Outcome, Policy, Refusal, Target};
 use limits::plugin as bounds;
 use parking_lot::Mutex;
 use plugin_manifest::Manifest;
 use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
+use rules::CurrentRules;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The rules of one plugin and the record of its decisions.
 pub(crate) struct Authority {
     manifest: Arc<Manifest>,
-    /// Replaced when a grant changes.
-    rules: ArcSwap<PluginRules>,
+    /// Replaced when a grant changes or expires.
+    rules: ArcSwap<CurrentRules>,
     /// Replaced when a kill switch or the operator's policy changes.
     policy: Arc<ArcSwap<Policy>>,
     store: PluginStore,
@@ -33,12 +32,14 @@ pub(crate) struct Authority {
     audit: Mutex<AuditAggregator>,
     /// Counts changes of the rules, for what waits for one.
     changes: watch::Sender<u64>,
+    /// Set once, when the instances are to end; the rules then stay those that deny everything.
+    closed: Mutex<bool>,
 }
 
 impl Authority {
     pub(crate) fn new(
         manifest: Arc<Manifest>,
-        rules: PluginRules,
+        rules: CurrentRules,
         policy: Arc<ArcSwap<Policy>>,
         store: PluginStore,
     ) -> Self {
@@ -49,12 +50,24 @@ impl Authority {
             store,
             audit: Mutex::default(),
             changes: watch::Sender::new(0),
+            closed: Mutex::new(false),
         }
     }
 
-    /// Replaces the rules; they take effect at the next call.
-    pub(crate) fn replace(&self, rules: PluginRules) {
-        self.rules.store(Arc::new(rules));
+    /// Replaces the rules; they take effect at the next call. Rules of a closed authority stay as they are.
+    pub(crate) fn replace(&self, rules: CurrentRules) {
+        let closed = self.closed.lock();
+        if !*closed {
+            self.rules.store(Arc::new(rules));
+            self.changes.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Denies every call from now on, for good.
+    pub(crate) fn close(&self) {
+        let mut closed = self.closed.lock();
+        *closed = true;
+        self.rules.store(Arc::new(CurrentRules::nothing()));
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -70,7 +83,15 @@ impl Authority {
 
     /// The decision now, without recording it.
     pub(crate) fn decide(&self, asked: &CapabilityUse<'_>) -> Decision {
-        capability::decide(asked, &self.rules.load(), &self.policy.load())
+        let mut current = self.rules.load();
+        let now_ms = crate::now_ms();
+        if now_ms >= current.expires_at_ms {
+            // A concurrent replacement has rules that are newer, and stays.
+            let fresh = Arc::new(current.at(&self.manifest, now_ms));
+            self.rules.compare_and_swap(&*current, fresh);
+            current = self.rules.load();
+        }
+        capability::decide(asked, &current.rules, &self.policy.load())
     }
 
     /// Decides about a call and records the decision. If it needs consent, consent is requested.

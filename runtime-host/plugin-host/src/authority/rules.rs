@@ -1,21 +1,24 @@
 //! A plugin's rules from manifest, grants and policy, its settings, and what its approval covers.
 
 use anyhow::{Context, Result};
-use capability::{Grant, PluginRules, Policy, Rules};
+use capability::{Grant, Mode, PluginRules, Rules};
 use plugin_manifest::Manifest;
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
-/// The rules of one plugin.
+/// The rules of one plugin at `now_ms`, milliseconds since 1970. A grant or denial that has expired is left out.
 ///
 /// # Errors
-/// A stored grant cannot be understood; nothing is granted then.
+/// The manifest or a stored grant has a rule that [`capability::Scope::check`] refuses.
 pub(crate) fn plugin_rules(
     manifest: &Manifest,
     grants: &[plugin_store::Grant],
-    policy: &Policy,
+    now_ms: u64,
 ) -> Result<PluginRules> {
     let some = |deny: bool| -> Vec<Grant> {
-        let wanted = grants.iter().filter(|grant| grant.deny == deny);
+        let wanted = grants.iter().filter(|grant| {
+            grant.deny == deny && grant.expires_at_ms.is_none_or(|end| end > now_ms)
+        });
         wanted
             .map(|grant| Grant {
                 capability: grant.capability,
@@ -24,13 +27,61 @@ pub(crate) fn plugin_rules(
             .collect()
     };
     Ok(PluginRules {
-        killed: policy.kill.kills(manifest.id.as_str()),
+        id: manifest.id.as_str().into(),
         declared: Rules::from_requests(&manifest.capabilities)
             .context("the manifest's capabilities")?,
         denied: Rules::from_grants(&some(true)).context("a stored denial")?,
         granted: Rules::from_grants(&some(false)).context("a stored grant")?,
         mode: None,
     })
+}
+
+/// The rules of one plugin as they were compiled, and the time from which they have to be compiled again.
+pub(crate) struct CurrentRules {
+    pub(super) rules: PluginRules,
+    /// Grants and denials as stored, for compiling without those that have expired.
+    grants: Arc<[plugin_store::Grant]>,
+    /// When the next of them expires, milliseconds since 1970; `u64::MAX`: never.
+    pub(super) expires_at_ms: u64,
+}
+
+impl CurrentRules {
+    /// Compiles the rules at `now_ms`.
+    ///
+    /// # Errors
+    /// As [`plugin_rules`].
+    pub(crate) fn compile(
+        manifest: &Manifest,
+        grants: Arc<[plugin_store::Grant]>,
+        now_ms: u64,
+    ) -> Result<Self> {
+        let ends = grants.iter().filter_map(|grant| grant.expires_at_ms);
+        Ok(Self {
+            rules: plugin_rules(manifest, &grants, now_ms)?,
+            expires_at_ms: ends.filter(|end| *end > now_ms).min().unwrap_or(u64::MAX),
+            grants,
+        })
+    }
+
+    /// Rules that deny every call, as a kill switch does.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            rules: PluginRules {
+                mode: Some(Mode::Disabled),
+                ..PluginRules::default()
+            },
+            grants: Arc::default(),
+            expires_at_ms: u64::MAX,
+        }
+    }
+
+    /// The same grants and denials at `now_ms`; nothing where they no longer compile.
+    pub(super) fn at(&self, manifest: &Manifest, now_ms: u64) -> Self {
+        Self::compile(manifest, self.grants.clone(), now_ms).unwrap_or_else(|error| {
+            tracing::error!(plugin = manifest.id.as_str(), "rules: {error:#}");
+            Self::nothing()
+        })
+    }
 }
 
 /// The values of all settings: what was set, else the manifest's default.

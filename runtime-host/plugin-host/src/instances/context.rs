@@ -11,6 +11,7 @@ use plugin_manifest::Manifest;
 use plugin_store::PluginStore;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Weak};
+use tokio::sync::watch;
 
 /// One plugin, as its instances see it.
 pub(crate) struct PluginContext {
@@ -32,9 +33,23 @@ pub(crate) struct PluginContext {
     pub(crate) metrics: Arc<Metrics>,
     /// The running instances; none once the plugin is gone.
     pub(crate) pool: Weak<InstancePool>,
+    /// Becomes true once, when the running calls are to end.
+    pub(crate) ended: watch::Sender<bool>,
 }
 
 impl PluginContext {
+    /// Ends this generation: every call into the host is denied from now on, and each running call of the plugin ends at
+    /// its next tick or wait, with its store.
+    pub(crate) fn end(&self) {
+        self.authority.close();
+        self.ended.send_replace(true);
+    }
+
+    /// Whether this generation has been ended.
+    pub(crate) fn is_ended(&self) -> bool {
+        *self.ended.borrow()
+    }
+
     /// All settings as a JSON object.
     pub(crate) fn settings_text(&self) -> String {
         serde_json::to_string(&**self.settings.load()).unwrap_or_else(|_| "{}".to_owned())

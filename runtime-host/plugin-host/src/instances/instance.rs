@@ -15,6 +15,7 @@ use crate::{
 use limits::plugin as bounds;
 use sandbox::Scheduler;
 use std::{future::Future, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use wasmtime::{Store, Trap};
 
 /// Why an instance ended.
@@ -52,6 +53,13 @@ pub enum Crash {
         /// What the plugin says.
         reason: String,
     },
+    /// The plugin was stopped during the call: by a kill switch, at the end of the grace time, or because another of its
+    /// instances crashed.
+    #[error("stopped in {during}")]
+    Ended {
+        /// The call.
+        during: &'static str,
+    },
 }
 
 impl Crash {
@@ -63,6 +71,7 @@ impl Crash {
             Self::Deadline { .. } => "deadline",
             Self::Fuel { .. } => "fuel",
             Self::Refused { .. } => "refused",
+            Self::Ended { .. } => "ended",
         }
     }
 }
@@ -83,6 +92,7 @@ pub(crate) struct CallBudget {
     deadline_ms: u64,
     fuel: u64,
     scheduler: Arc<Scheduler>,
+    ended: watch::Receiver<bool>,
 }
 
 impl CallBudget {
@@ -92,12 +102,15 @@ impl CallBudget {
         during: &'static str,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> Result<T, Crash> {
-        match tokio::time::timeout(
-            Duration::from_millis(self.deadline_ms),
-            self.scheduler.run(call),
-        )
-        .await
-        {
+        let limit = Duration::from_millis(self.deadline_ms);
+        let mut ended = self.ended.clone();
+        let finished = tokio::select! {
+            biased;
+            finished = tokio::time::timeout(limit, self.scheduler.run(call)) => finished,
+            // The sender lives as long as the store, so that an error cannot come.
+            _ = ended.wait_for(|ended| *ended) => return Err(Crash::Ended { during }),
+        };
+        match finished {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(self.crash(&error, during)),
             Err(_) => Err(Crash::Deadline {
@@ -109,6 +122,7 @@ impl CallBudget {
 
     fn crash(&self, error: &wasmtime::Error, during: &'static str) -> Crash {
         match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) if *self.ended.borrow() => Crash::Ended { during },
             Some(Trap::Interrupt) => Crash::Deadline {
                 during,
                 limit_ms: self.deadline_ms,
@@ -244,6 +258,7 @@ fn arm(store: &mut Store<StoreData>, deadline_ms: u64, hops: u8) -> CallBudget {
         deadline_ms,
         fuel,
         scheduler: store.data().scheduler.clone(),
+        ended: store.data().shared.ended.subscribe(),
     }
 }
 

@@ -31,8 +31,13 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn call(&self, busy: Duration) {
+    /// An instance has taken up a job.
+    pub(crate) fn begin(&self) {
         self.calls.fetch_add(1, Relaxed);
+    }
+
+    /// The job took `busy`.
+    pub(crate) fn end(&self, busy: Duration) {
         self.busy_ns
             .fetch_add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }

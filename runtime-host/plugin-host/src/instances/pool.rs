@@ -263,24 +263,30 @@ impl InstancePool {
         }
     }
 
-    /// Ends all instances: no new jobs, those that wait are done, then `deactivate`. Returns when the last one has
-    /// ended, or after the limit.
+    /// Stops all instances: no new jobs, those that wait are done, then `deactivate`. Calls that are not finished after
+    /// [`bounds::STOP_GRACE_MS`] are ended with their stores. Nothing of this generation runs when this returns.
     pub(crate) async fn stop(&self) {
         // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
         self.instances.lock().take();
-        let ended = self.alive.acquire_many(self.shared.quota.instances as u32);
-        if timeout(
-            Duration::from_millis(bounds::LIFECYCLE_DEADLINE_MS * 2),
-            ended,
-        )
-        .await
-        .is_err()
-        {
+        let all = self.shared.quota.instances as u32;
+        let grace = Duration::from_millis(bounds::STOP_GRACE_MS);
+        let in_time = timeout(grace, self.alive.acquire_many(all)).await.is_ok();
+        self.shared.end();
+        if !in_time {
             tracing::warn!(
                 plugin = &*self.shared.id,
-                "instances are still at work and are left behind"
+                "instances are still at work after {} ms and are ended",
+                bounds::STOP_GRACE_MS
             );
+            // The semaphore is never closed.
+            drop(self.alive.acquire_many(all).await);
         }
+    }
+
+    /// Ends all instances at once, without grace: no call of them has an effect from now on.
+    pub(crate) fn end(&self) {
+        self.shared.end();
+        self.instances.lock().take();
     }
 
     fn spawn(
@@ -315,7 +321,10 @@ impl InstancePool {
         if let Err(crash) = outcome {
             // The reply channels of waiting jobs are dropped, which answers them.
             drop(mailbox);
-            self.instances.lock().take();
+            if let Crash::Ended { .. } = crash {
+                return;
+            }
+            self.end();
             self.crashed.send_if_modified(|first| match first {
                 Some(_) => false,
                 None => {
@@ -349,9 +358,10 @@ impl InstancePool {
         loop {
             match timeout(idle, mailbox.recv()).await {
                 Ok(Some(job)) => {
+                    self.shared.metrics.begin();
                     let started = Instant::now();
                     let outcome = job.run(&mut instance).await;
-                    self.shared.metrics.call(started.elapsed());
+                    self.shared.metrics.end(started.elapsed());
                     outcome?;
                 }
                 Ok(None) => break,

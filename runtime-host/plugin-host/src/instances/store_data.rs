@@ -114,10 +114,12 @@ impl WasiView for StoreData {
     }
 }
 
-/// Runs at ticks while a plugin computes: others get their turn, and a call whose time is over ends.
+/// Runs at ticks while a plugin computes: others get their turn, and a call whose time is over or whose generation was
+/// ended is interrupted.
 pub(crate) fn tick(context: StoreContextMut<'_, StoreData>) -> wasmtime::Result<UpdateDeadline> {
-    match Instant::now() >= context.data().ends {
+    let data = context.data();
+    match Instant::now() >= data.ends || data.shared.is_ended() {
         true => Ok(UpdateDeadline::Interrupt),
-        false => Ok(context.data().scheduler.tick()),
+        false => Ok(data.scheduler.tick()),
     }
 }

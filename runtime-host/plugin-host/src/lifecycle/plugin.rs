@@ -17,7 +17,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use plugin_store::LifecycleEvent;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// What is on its way into the database.
@@ -31,6 +31,10 @@ pub(crate) struct Plugin {
     /// The running instances; none while the plugin does not run.
     pub(crate) pool: ArcSwapOption<InstancePool>,
     pub(super) metrics: Arc<Metrics>,
+    /// Every generation that is alive: the running one, one that starts, and those that are stopping.
+    generations: parking_lot::Mutex<Vec<Weak<InstancePool>>>,
+    /// Held from reading grants and settings to applying them, so that those applied last are the newest.
+    applying: Mutex<()>,
     /// Locked during a transition.
     lifecycle: Mutex<Lifecycle>,
 }
@@ -60,6 +64,8 @@ impl Plugin {
             status: ArcSwap::from_pointee(machine.status(now_ms())),
             pool: ArcSwapOption::empty(),
             metrics: Arc::default(),
+            generations: parking_lot::Mutex::default(),
+            applying: Mutex::default(),
             lifecycle: Mutex::new(Lifecycle {
                 machine,
                 loaded: None,
@@ -79,6 +85,24 @@ impl Plugin {
             &self.id,
             self.pool.load().as_ref().map_or(0, |pool| pool.alive()),
         )
+    }
+
+    /// Held while stored grants or settings are read and applied.
+    pub(crate) async fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().await
+    }
+
+    /// Every generation that is alive, whether it serves or not.
+    pub(crate) fn generations(&self) -> Vec<Arc<InstancePool>> {
+        let generations = self.generations.lock();
+        generations.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Adds a generation, which grants, settings and kill switches reach from now on.
+    pub(super) fn add_generation(&self, pool: &Arc<InstancePool>) {
+        let mut generations = self.generations.lock();
+        generations.retain(|pool| pool.strong_count() > 0);
+        generations.push(Arc::downgrade(pool));
     }
 
     pub(crate) async fn lifecycle(&self) -> MutexGuard<'_, Lifecycle> {

@@ -9,6 +9,7 @@ use crate::{
         catalog::{Package, discover},
         plugin::{Plugin, Writes},
     },
+    now_ms,
 };
 use anyhow::Result;
 use futures::StreamExt;
@@ -19,7 +20,11 @@ use plugin_manifest::{
     order::{Candidate, resolve},
     parse_version,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// The host API that manifests speak of with `apiVersion`.
 const API_VERSION: &str = "1.0.0";
@@ -44,26 +49,37 @@ impl Plugins {
     }
 
     /// Brings the running plugins in line with the packages that were found.
+    ///
+    /// # Errors
+    /// As [`Plugins::start_all`].
     async fn reconcile(&self, found: BTreeMap<Arc<str>, Package>) -> Result<()> {
         let host = &self.host;
         let known = host.plugins.all();
+        let mut failures = Failures::default();
         for (id, plugin) in &known {
-            if !found.contains_key(id) {
-                plugin.unload(host).await?;
+            if !found.contains_key(id) && failures.none(id, plugin.unload(host).await).is_some() {
                 host.plugins.remove(id);
                 tracing::info!(plugin = &**id, "plugin is gone");
             }
         }
         for (id, package) in found {
-            match known.get(&id) {
-                None => self.discovered(id, package).await?,
+            let done = match known.get(&id) {
+                None => self.discovered(id.clone(), package).await,
                 Some(plugin) if plugin.package.load().fingerprint != package.fingerprint => {
-                    self.changed(plugin, package).await?
+                    self.changed(plugin, package).await
                 }
-                Some(_) => {}
-            }
+                Some(_) => Ok(()),
+            };
+            failures.none(&id, done);
         }
-        self.start_all().await
+        let started = self.start_all().await;
+        self.settle(failures.result().and(started))
+    }
+
+    /// Notes whether the plugins are as they should be; if not, [`Plugins::watch`] reconciles them again.
+    fn settle(&self, outcome: Result<()>) -> Result<()> {
+        self.unsettled.store(outcome.is_err(), Ordering::Relaxed);
+        outcome
     }
 
     async fn discovered(&self, id: Arc<str>, package: Package) -> Result<()> {
@@ -100,49 +116,66 @@ impl Plugins {
 
     /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load
     /// order, and told `ready` at the end.
+    ///
+    /// # Errors
+    /// The first failure; it concerns one plugin, and the others are started all the same.
     pub(crate) async fn start_all(&self) -> Result<()> {
         let host = &self.host;
-        self.resolve_order().await?;
+        let mut failures = Failures::default();
+        self.resolve_order(&mut failures).await;
         let mut preparing = Vec::new();
         let mut routes = BTreeMap::new();
         for plugin in host.plugins.in_order() {
-            if let Some(reason) = self.blocking_reason(&plugin, &mut routes).await? {
-                self.block(&plugin, &reason).await?;
-                continue;
-            }
-            if plugin.state() == State::Blocked {
-                // The reason may no longer hold.
-                plugin
-                    .change(host, Package::clone(&plugin.package.load()))
-                    .await?;
-            }
-            if matches!(plugin.state(), State::Discovered | State::Unloaded) {
-                let host = host.clone();
-                preparing.push(tokio::spawn(async move {
-                    let record = host.record(&plugin.id).await?;
-                    plugin.prepare(&host, &record).await?;
+            let turn = self.has_turn(&plugin, &mut routes).await;
+            if failures.none(&plugin.id, turn) == Some(true) {
+                let (host, id) = (host.clone(), plugin.id.clone());
+                let preparing_one = tokio::spawn(async move {
+                    plugin.prepare(&host).await?;
                     anyhow::Ok(plugin)
-                }));
+                });
+                preparing.push((id, preparing_one));
             }
         }
         let mut prepared = Vec::new();
-        for preparing in preparing {
-            prepared.push(preparing.await??);
+        for (id, preparing) in preparing {
+            let outcome = preparing.await.map_err(anyhow::Error::from).flatten();
+            prepared.extend(failures.none(&id, outcome));
         }
         // One after the other, in load order; written down together.
         let mut writes = Writes::new();
         for plugin in &prepared {
-            plugin.activate(host, &mut writes).await?;
+            failures.none(&plugin.id, plugin.activate(host, &mut writes).await);
         }
         writes.collect::<()>().await;
         prepared.iter().for_each(|plugin| plugin.notify_ready());
         host.commit();
-        Ok(())
+        self.settle(failures.result())
+    }
+
+    /// Whether the plugin is to be started now; one that must not run is blocked.
+    async fn has_turn(
+        &self,
+        plugin: &Arc<Plugin>,
+        routes: &mut BTreeMap<String, Arc<str>>,
+    ) -> Result<bool> {
+        if let Some(reason) = self.blocking_reason(plugin, routes).await? {
+            self.block(plugin, &reason).await?;
+            return Ok(false);
+        }
+        if plugin.state() == State::Blocked {
+            // The reason may no longer hold.
+            let package = Package::clone(&plugin.package.load());
+            plugin.change(&self.host, package).await?;
+        }
+        Ok(matches!(
+            plugin.state(),
+            State::Discovered | State::Unloaded
+        ))
     }
 
     /// Computes the load order of the plugins that are not disabled, and blocks those whose relations to others cannot
     /// be satisfied.
-    async fn resolve_order(&self) -> Result<()> {
+    async fn resolve_order(&self, failures: &mut Failures) {
         let plugins = self.host.plugins.all();
         let manifests: Vec<Arc<Manifest>> = plugins
             .values()
@@ -159,10 +192,9 @@ impl Plugins {
                 .map(|block| format!("{}: {block}", block.code()))
                 .collect();
             if let Some(plugin) = plugins.get(id.as_str()) {
-                self.block(plugin, &reasons.join("; ")).await?;
+                failures.none(&plugin.id, self.block(plugin, &reasons.join("; ")).await);
             }
         }
-        Ok(())
     }
 
     /// The reason why a plugin must not run, besides its dependencies.
@@ -172,13 +204,21 @@ impl Plugins {
         routes: &mut BTreeMap<String, Arc<str>>,
     ) -> Result<Option<String>> {
         let manifest = plugin.package.load().manifest.clone();
-        if self.host.policy.load().kill.kills(manifest.id.as_str()) {
+        let policy = self.host.policy.load_full();
+        if let Some(by) = &policy.kill.disable {
+            return Ok(Some(format!("kill_switch: plugins are disabled via {by}")));
+        }
+        if policy.kill.kills(manifest.id.as_str()) {
             return Ok(Some(
                 "kill_switch: the operator has switched it off".to_owned(),
             ));
         }
         if let Some(reasons) = incompatible(plugin, &manifest)? {
             return Ok(Some(reasons));
+        }
+        let grants = self.host.store.grants(&plugin.id).await?;
+        if let Err(error) = rules::plugin_rules(&manifest, &grants, now_ms()) {
+            return Ok(Some(format!("bad_rule: {error:#}")));
         }
         if !self.is_approved(&manifest).await? {
             return Ok(Some(
@@ -238,11 +278,30 @@ impl Plugins {
             .into_iter()
             .map(|(id, package)| (id, package.fingerprint))
             .collect();
-        if known == seen && **self.errors.load() == errors {
+        let settled = !self.unsettled.load(Ordering::Relaxed);
+        if settled && known == seen && **self.errors.load() == errors {
             Ok(())
         } else {
             self.scan().await
         }
+    }
+}
+
+/// What failed while the plugins were reconciled. A failure concerns one plugin and never ends the loop over all.
+#[derive(Default)]
+struct Failures(Option<anyhow::Error>);
+
+impl Failures {
+    /// The outcome for one plugin; an error is logged and kept.
+    fn none<T>(&mut self, id: &str, outcome: Result<T>) -> Option<T> {
+        outcome
+            .inspect_err(|error| tracing::warn!(plugin = id, "{error:#}"))
+            .map_err(|error| self.0.get_or_insert(error.context(id.to_owned())))
+            .ok()
+    }
+
+    fn result(self) -> Result<()> {
+        self.0.map_or(Ok(()), Err)
     }
 }
 

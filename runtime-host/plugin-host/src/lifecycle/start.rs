@@ -2,7 +2,11 @@
 
 use crate::{
     Host,
-    authority::{Authority, quota::Quota, rules},
+    authority::{
+        Authority,
+        quota::Quota,
+        rules::{self, CurrentRules},
+    },
     imports::fetch::Fetcher,
     instances::{
         bus::Bus,
@@ -16,22 +20,26 @@ use crate::{
         load::{Loaded, load},
         plugin::{Lifecycle, Plugin, Writes},
     },
+    now_ms,
 };
 use anyhow::{Context, Result, bail, ensure};
 use arc_swap::ArcSwap;
 use plugin_lifecycle::{Event, State};
-use plugin_store::PluginRecord;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 impl Plugin {
     /// Compiles and instantiates it: from discovered or unloaded to ready, or to blocked or failed. A plugin without a
     /// component stays validated.
-    pub(crate) async fn prepare(
-        self: &Arc<Self>,
-        host: &Arc<Host>,
-        record: &PluginRecord,
-    ) -> Result<()> {
+    pub(crate) async fn prepare(self: &Arc<Self>, host: &Arc<Host>) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
+        if !matches!(
+            lifecycle.machine.state(),
+            State::Discovered | State::Unloaded
+        ) {
+            // It was disabled or stopped since its turn was noted.
+            return Ok(());
+        }
         if lifecycle.machine.state() == State::Discovered {
             self.step(host, lifecycle, Event::Accept, None).await?;
         }
@@ -52,7 +60,7 @@ impl Plugin {
             }
         };
         lifecycle.loaded = Some(loaded);
-        self.instantiate(host, lifecycle, record).await
+        self.instantiate(host, lifecycle).await
     }
 
     async fn compile(&self, host: &Arc<Host>, package: &Arc<Package>) -> Result<Arc<Loaded>> {
@@ -77,16 +85,28 @@ impl Plugin {
         loaded.await.context("loading was cancelled")?
     }
 
-    /// From loading to ready.
+    /// From loading to ready, or to failed or blocked: no failure leaves it in loading.
     pub(super) async fn instantiate(
         self: &Arc<Self>,
         host: &Arc<Host>,
         lifecycle: &mut Lifecycle,
-        record: &PluginRecord,
     ) -> Result<()> {
-        let loaded = lifecycle.loaded.clone().context("nothing is loaded")?;
-        let pool = self.new_pool(host, loaded.clone(), record).await?;
-        match self.checked(&loaded, &pool).await {
+        let prepared = async {
+            let loaded = lifecycle.loaded.clone().context("nothing is loaded")?;
+            let pool = self.new_pool(host, loaded.clone()).await?;
+            anyhow::Ok((self.checked(&loaded, &pool).await, pool))
+        };
+        let (checked, pool) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                // The supervision tries it again.
+                let reason = format!("it cannot be started: {error:#}");
+                self.step(host, lifecycle, Event::Crash, Some(&reason))
+                    .await?;
+                return Ok(());
+            }
+        };
+        match checked {
             Ok(instance) => {
                 lifecycle.prepared = Some((pool, instance));
                 self.step(host, lifecycle, Event::Prepare, None)
@@ -95,6 +115,10 @@ impl Plugin {
             }
             Err(StartError::Blocked(reason)) => self
                 .step(host, lifecycle, Event::Block, Some(&reason))
+                .await
+                .map(drop),
+            Err(StartError::Crashed(crash @ Crash::Ended { .. })) => self
+                .step(host, lifecycle, Event::Block, Some(&crash.to_string()))
                 .await
                 .map(drop),
             Err(StartError::Crashed(crash)) => self
@@ -126,18 +150,13 @@ impl Plugin {
         pool.prepare().await.map_err(StartError::Crashed)
     }
 
-    async fn new_pool(
-        &self,
-        host: &Arc<Host>,
-        loaded: Arc<Loaded>,
-        record: &PluginRecord,
-    ) -> Result<Arc<InstancePool>> {
+    async fn new_pool(&self, host: &Arc<Host>, loaded: Arc<Loaded>) -> Result<Arc<InstancePool>> {
         let manifest = self.package.load().manifest.clone();
-        let rules = rules::plugin_rules(
-            &manifest,
-            &host.store.grants(&self.id).await?,
-            &host.policy.load(),
-        )?;
+        // What is granted, revoked or set from here on reaches the new generation.
+        let _applying = self.applying().await;
+        let record = host.record(&self.id).await?;
+        let grants = host.store.grants(&self.id).await?;
+        let rules = CurrentRules::compile(&manifest, grants.into(), now_ms())?;
         let settings = rules::settings(&manifest, &record.settings);
         let display_name = manifest
             .plugin_user
@@ -145,30 +164,31 @@ impl Plugin {
             .map(|user| user.display_name())
             .filter(|name| !name.is_empty());
         let display_name = display_name.unwrap_or(&manifest.title).into();
-        Ok(InstancePool::new(loaded, host.runtime.clone(), |pool| {
-            PluginContext {
-                id: self.id.clone(),
-                manifest_text: manifest.text().into(),
-                plugin_user_id: manifest.plugin_user_id().into(),
-                display_name,
-                instance_id: record.instance_id.clone(),
-                quota: Quota::new(&manifest.limits, &host.limits),
-                authority: Authority::new(
-                    manifest.clone(),
-                    rules,
-                    host.policy.clone(),
-                    host.store.clone(),
-                ),
-                settings: ArcSwap::from_pointee(settings),
-                store: host.store.clone(),
-                chat_host: host.chat_host.clone(),
-                fetcher: Fetcher::new(host.client.clone(), &manifest),
-                bus: Bus::new(pool.clone()),
-                metrics: self.metrics.clone(),
-                pool,
-                manifest,
-            }
-        }))
+        let pool = InstancePool::new(loaded, host.runtime.clone(), |pool| PluginContext {
+            id: self.id.clone(),
+            manifest_text: manifest.text().into(),
+            plugin_user_id: manifest.plugin_user_id().into(),
+            display_name,
+            instance_id: record.instance_id.clone(),
+            quota: Quota::new(&manifest.limits, &host.limits),
+            authority: Authority::new(
+                manifest.clone(),
+                rules,
+                host.policy.clone(),
+                host.store.clone(),
+            ),
+            settings: ArcSwap::from_pointee(settings),
+            store: host.store.clone(),
+            chat_host: host.chat_host.clone(),
+            fetcher: Fetcher::new(host.client.clone(), &manifest),
+            bus: Bus::new(pool.clone()),
+            metrics: self.metrics.clone(),
+            pool,
+            ended: watch::Sender::new(false),
+            manifest,
+        });
+        self.add_generation(&pool);
+        Ok(pool)
     }
 
     /// From ready to loaded, or to failed. When this returns the plugin serves; that this is written down is left to
@@ -187,6 +207,11 @@ impl Plugin {
                 // The plugin serves before its status says so.
                 self.install(host, pool);
                 self.begin_step(host, lifecycle, Event::Activate, None, writes)
+                    .map(drop)
+            }
+            Err(Crash::Ended { .. }) => {
+                self.begin_step(host, lifecycle, Event::Unload, None, writes)?;
+                self.begin_step(host, lifecycle, Event::Gone, None, writes)
                     .map(drop)
             }
             Err(crash) => self
@@ -213,8 +238,7 @@ impl Plugin {
         let before = self.package.swap(Arc::new(package));
         let started = async {
             let loaded = self.compile(host, &self.package.load_full()).await?;
-            let record = host.record(&self.id).await?;
-            let pool = self.new_pool(host, loaded.clone(), &record).await?;
+            let pool = self.new_pool(host, loaded.clone()).await?;
             let instance = match self.checked(&loaded, &pool).await {
                 Ok(instance) => instance,
                 Err(StartError::Blocked(reason)) => bail!("{reason}"),

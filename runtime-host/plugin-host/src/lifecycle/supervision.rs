@@ -30,12 +30,15 @@ impl Plugin {
         Self::request_subscription_consents(host, &pool);
         let (plugin, host) = (self.clone(), host.clone());
         let mut crashed = pool.crashed();
+        // The watch ends with the pool, and must not keep it.
+        let pool = Arc::downgrade(&pool);
         host.runtime.clone().spawn(async move {
             let crash = match crashed.wait_for(Option::is_some).await {
                 Ok(crash) => crash.clone(),
                 Err(_) => return,
             };
             if let Some(crash) = crash
+                && let Some(pool) = pool.upgrade()
                 && let Err(error) = plugin.crashed(&host, &pool, &crash).await
             {
                 tracing::error!(plugin = &*plugin.id, "after a crash: {error:#}");
@@ -129,8 +132,7 @@ impl Plugin {
                 return Ok(());
             }
             self.step(host, lifecycle, Event::Retry, None).await?;
-            let record = host.record(&self.id).await?;
-            self.instantiate(host, lifecycle, &record).await?;
+            self.instantiate(host, lifecycle).await?;
             let state = lifecycle.machine.state();
             if state != State::Ready {
                 return self.persist_if_disabled(host, state).await;

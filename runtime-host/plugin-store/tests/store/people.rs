@@ -205,18 +205,12 @@ async fn grants_are_bounded() {
         ),
         "QUOTA_EXCEEDED"
     );
-    assert_eq!(
-        code(
-            store
-                .put_grant(grant(
-                    "q",
-                    CapabilityId::HttpFetch,
-                    Some(&[&"x".repeat(20_000)])
-                ))
-                .await
-        ),
-        "TOO_LARGE"
-    );
+    let hosts: Vec<String> = (0..2_000).map(|at| format!("h{at}.example")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    let large = grant("q", CapabilityId::HttpFetch, Some(&hosts));
+    assert_eq!(code(store.put_grant(large).await), "TOO_LARGE");
+    let illegal = grant("q", CapabilityId::HttpFetch, Some(&["-x.example"]));
+    assert_eq!(code(store.put_grant(illegal).await), "BAD_SCOPE");
 }
 
 fn ask(plugin: &str, target: &str) -> NewConsent {

@@ -1,6 +1,7 @@
 //! Plugins: real components in the real host.
 
 mod author;
+mod authority;
 mod compiling;
 mod crashes;
 mod events;

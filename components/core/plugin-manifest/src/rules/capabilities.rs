@@ -1,23 +1,28 @@
 //! Rules about capabilities: their scopes, and what needs one.
 
 use crate::{node::Node, validate::Walk, violation::Code};
-use capability::{BadScope, CapabilityId, Request};
+use capability::{BadScope, CapabilityId, Request, ScopeKey};
 use std::collections::HashSet;
 
-/// The requests of a list of capabilities that are well formed, with their places.
-fn requests(list: Option<&Node>) -> impl Iterator<Item = (usize, &Node, Request)> {
+/// The entries of a list of capabilities that name one, with their places.
+fn entries(list: Option<&Node>) -> impl Iterator<Item = (usize, &Node, CapabilityId)> {
     let items = list.and_then(Node::as_list).unwrap_or_default();
     items
         .iter()
         .enumerate()
         .take(limits::manifest::LIST_ENTRIES_MAX)
         .filter_map(|(index, node)| {
-            node.as_text()
-                .or_else(|| node.text_at("id"))
-                .and_then(CapabilityId::find)?;
-            let request = serde_json::from_value(node.to_value()).ok()?;
-            Some((index, node, request))
+            let name = node.as_text().or_else(|| node.text_at("id"))?;
+            Some((index, node, CapabilityId::find(name)?))
         })
+}
+
+/// The requests of a list of capabilities that are well formed, with their places.
+fn requests(list: Option<&Node>) -> impl Iterator<Item = (usize, &Node, Request)> {
+    entries(list).filter_map(|(index, node, _)| {
+        let request = serde_json::from_value(node.to_value()).ok()?;
+        Some((index, node, request))
+    })
 }
 
 pub(super) fn scopes(manifest: &Node, walk: &mut Walk<'_>) {
@@ -52,38 +57,57 @@ fn scopes_of(list: Option<&Node>, walk: &mut Walk<'_>) {
                 )
             });
         }
-        for fault in request.check() {
-            let BadScope::Key { capability, key } = fault else {
-                continue;
-            };
-            let taken = capability
-                .entry()
-                .scope
-                .iter()
-                .map(|key| key.as_str())
-                .collect::<Vec<_>>()
-                .join(", ");
+        for fault in request.scope.check(request.id) {
+            // The walk over the tables has reported hosts and ports already.
+            if !matches!(fault, BadScope::Host { .. } | BadScope::Port { .. }) {
+                walk.at(&index.to_string(), |walk| say(&fault, node, walk));
+            }
+        }
+    }
+}
+
+/// Reports a scope that [`capability::Scope::check`] refuses, at the key or entry of `node` that it names.
+fn say(fault: &BadScope, node: &Node, walk: &mut Walk<'_>) {
+    let (key, index) = fault.place();
+    let list = node.get(key.as_str());
+    let (code, rule, help) = match fault {
+        BadScope::Key { capability, .. } => {
+            let taken = capability.entry().scope.iter().map(|key| key.as_str());
+            let taken = taken.collect::<Vec<_>>().join(", ");
             let help = if taken.is_empty() {
                 "it cannot be narrowed".to_owned()
             } else {
                 format!("it takes {taken}")
             };
-            let span = node
-                .get(key.as_str())
-                .map_or(node.span.clone(), |value| value.span.clone());
             let rule = format!("does not narrow {capability}");
-            walk.at(&index.to_string(), |walk| {
-                walk.at(key.as_str(), |walk| {
-                    walk.say(Code::BadScope, span, &rule, Some(help))
-                })
-            });
+            (Code::BadScope, rule, help)
         }
-    }
+        BadScope::Empty { .. } => {
+            let help = "leave it out to cover every target".to_owned();
+            (Code::Empty, "must not be empty".to_owned(), help)
+        }
+        _ => {
+            let help = match key {
+                ScopeKey::Paths => "end it with \"/*\", or leave the star out",
+                _ => "write it as a beginning and a star",
+            };
+            let rule = "may hold a star only at its end".to_owned();
+            (Code::BadScope, rule, help.to_owned())
+        }
+    };
+    let entry = index.and_then(|index| list?.as_list()?.get(index));
+    let span = entry.or(list).unwrap_or(node).span.clone();
+    walk.at(key.as_str(), |walk| match index {
+        Some(index) => walk.at(&index.to_string(), |walk| {
+            walk.say(code, span, &rule, Some(help))
+        }),
+        None => walk.say(code, span, &rule, Some(help)),
+    });
 }
 
 pub(super) fn undeclared(manifest: &Node, walk: &mut Walk<'_>) {
-    let mut declared: HashSet<CapabilityId> = requests(manifest.get("capabilities"))
-        .map(|(_, _, request)| request.id)
+    let mut declared: HashSet<CapabilityId> = entries(manifest.get("capabilities"))
+        .map(|(_, _, id)| id)
         .collect();
     let mut need = |name: &str, node: &Node, id: CapabilityId, what: &str| {
         if declared.insert(id) {

@@ -9,6 +9,7 @@ use limits::manifest::TEXT_CHARS_MAX;
 
 pub(super) static CAPABILITY_RECORD: Record = Record {
     name: "capability",
+    closed: true,
     about: "A capability with its scope; a bare id stands for an unscoped, required one. Which scope keys a capability takes is listed below.",
     fields: &[
         must("id", Shape::Format(Format::Capability), "The capability."),
@@ -40,6 +41,7 @@ pub(super) static CAPABILITY_RECORD: Record = Record {
 
 pub(super) static NETWORK: Record = Record {
     name: "network",
+    closed: false,
     about: "Bounds of outbound requests, intersected with the operator's.",
     fields: &[
         may("allowed_domains", Shape::List(&HOST), "Hosts it may ask."),
@@ -55,6 +57,7 @@ pub(super) static NETWORK: Record = Record {
 
 pub(super) static LIMITS: Record = Record {
     name: "limits",
+    closed: false,
     about: "Resources.",
     fields: &[
         may(

@@ -13,6 +13,7 @@ use limits::{
 
 pub(super) static EVENT: Record = Record {
     name: "event",
+    closed: false,
     about: "A plugin event.",
     fields: &[
         must("eventName", Shape::Format(Format::EventName), "Its name."),
@@ -42,6 +43,7 @@ pub(super) static EVENT: Record = Record {
 
 pub(super) static TOOL: Record = Record {
     name: "tool",
+    closed: false,
     about: "A tool.",
     fields: &[
         must("name", Shape::Format(Format::ToolName), "Its name."),
@@ -69,6 +71,7 @@ pub(super) static TOOL: Record = Record {
 
 pub(super) static DATA: Record = Record {
     name: "data",
+    closed: false,
     about: "A value the plugin keeps.",
     fields: &[
         must(
@@ -100,6 +103,7 @@ pub(super) static DATA: Record = Record {
 
 pub(super) static PLUGIN_USER: Record = Record {
     name: "pluginUser",
+    closed: false,
     about: "A plugin's own identity, `plugin:<id>` unless it names one.",
     fields: &[
         may(
@@ -137,6 +141,7 @@ pub(super) static PLUGIN_USER: Record = Record {
 
 pub(super) static FILE_LOADER: Record = Record {
     name: "fileLoader",
+    closed: false,
     about: "A kind of file.",
     fields: &[
         must(
@@ -158,6 +163,7 @@ pub(super) static FILE_LOADER: Record = Record {
 
 pub(super) static DATA_SOURCE: Record = Record {
     name: "dataSource",
+    closed: false,
     about: "A source of data.",
     fields: &[must(
         "displayName",
@@ -172,6 +178,7 @@ pub(super) static DATA_SOURCE: Record = Record {
 
 pub(super) static EXPORTER: Record = Record {
     name: "exporter",
+    closed: false,
     about: "An exporter.",
     fields: &[must(
         "outputExtension",
@@ -183,6 +190,7 @@ pub(super) static EXPORTER: Record = Record {
 
 pub(super) static THEME: Record = Record {
     name: "theme",
+    closed: false,
     about: "A theme and its variants.",
     fields: &[
         must(

@@ -88,6 +88,7 @@ static AUTHOR: Shape = Shape::TextOr(
 /// The whole manifest.
 pub(crate) static MANIFEST: Record = Record {
     name: "manifest",
+    closed: false,
     about: "The manifest of a plugin, `jackfield.json`.",
     fields: &[
         must(

@@ -10,6 +10,7 @@ use limits::manifest::TEXT_CHARS_MAX;
 
 pub(super) static COMPATIBILITY: Record = Record {
     name: "compatibility",
+    closed: false,
     about: "Versions of the host. A minimum is required; above the verified version there is only a warning.",
     fields: &[
         may(
@@ -64,6 +65,7 @@ pub(super) static COMPATIBILITY: Record = Record {
 
 pub(super) static ENTRY: Record = Record {
     name: "entry",
+    closed: false,
     about: "Entrypoints by place.",
     fields: &[
         may(
@@ -83,6 +85,7 @@ pub(super) static ENTRY: Record = Record {
 
 pub(super) static BUNDLE: Record = Record {
     name: "bundle",
+    closed: false,
     about: "A package that is fetched. Only https; plain http from this machine is for development and warned about.",
     fields: &[
         must(
@@ -123,6 +126,7 @@ pub(super) static BUNDLE: Record = Record {
 
 pub(super) static AUTHOR_RECORD: Record = Record {
     name: "author",
+    closed: false,
     about: "A person or group; a bare name will do.",
     fields: &[
         must(
@@ -148,6 +152,7 @@ pub(super) static AUTHOR_RECORD: Record = Record {
 
 pub(super) static PUBLISHER: Record = Record {
     name: "publisher",
+    closed: false,
     about: "Who signs the package.",
     fields: &[
         must(
@@ -172,6 +177,7 @@ pub(super) static PUBLISHER: Record = Record {
 
 pub(super) static ORIGIN: Record = Record {
     name: "origin",
+    closed: false,
     about: "What the manifest was imported from.",
     fields: &[
         must("form", Shape::Choice(Form::NAMES), "The foreign form."),

@@ -9,6 +9,7 @@ use crate::{
 
 pub(super) static RELATIONSHIPS: Record = Record {
     name: "relationships",
+    closed: false,
     about: "Other plugins, each by bare id or as an object with a range.",
     fields: &[
         may(
@@ -42,6 +43,7 @@ pub(super) static RELATIONSHIPS: Record = Record {
 
 pub(super) static RELATION_RECORD: Record = Record {
     name: "relation",
+    closed: false,
     about: "Another plugin.",
     fields: &[
         may("pluginId", Shape::Format(Format::PluginId), "Its id."),
@@ -65,6 +67,7 @@ pub(super) static RELATION_RECORD: Record = Record {
 
 pub(super) static LOAD: Record = Record {
     name: "load",
+    closed: false,
     about: "Activation.",
     fields: &[may(
         "priority",

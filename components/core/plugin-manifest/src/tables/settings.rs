@@ -11,6 +11,7 @@ use limits::manifest::{DESCRIPTION_CHARS_MAX, TITLE_CHARS_MAX};
 /// One setting.
 pub(crate) static SETTING: Record = Record {
     name: "setting",
+    closed: false,
     about: "A setting. Secrets are written, never read back.",
     fields: &[
         must("type", Shape::Choice(SettingType::NAMES), "Its type."),
@@ -93,6 +94,7 @@ pub(crate) static SETTING: Record = Record {
 
 pub(super) static FEATURE: Record = Record {
     name: "feature",
+    closed: false,
     about: "A part that can be switched on.",
     fields: &[
         must(

@@ -1,0 +1,100 @@
+//! What an operator says about a plugin acts at once, whatever the plugin or another one does, and what cannot be
+//! understood is refused where it enters.
+
+use serde_json::{Value, json};
+use tests::{host::Host, http::Response, plugins::Directory, until};
+
+fn host(directory: &Directory, limits: Value) -> Host {
+    directory.install("plugin-probe", |manifest| manifest["limits"] = limits);
+    directory.install("polls", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.plugin_in("jackfield.polls", "loaded");
+    host
+}
+
+fn put_grant(host: &Host, body: &Value) -> Response {
+    host.admin("PUT", "/api/plugins/tests.probe/grants", body)
+}
+
+fn kill(host: &Host, plugin: &str, off: bool) -> Response {
+    let body = json!({"plugin": plugin, "off": off});
+    host.admin("POST", "/api/plugins/kill-switch", &body)
+}
+
+/// The jobs that instances of the plugin have started.
+fn calls(host: &Host) -> u64 {
+    let metrics = host.get("/metrics").expect(200).text();
+    let mut lines = metrics.lines();
+    let line = lines.find(|line| line.contains("plugin_calls_total{plugin=\"tests.probe\"}"));
+    let count = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    count.expect("a counter")
+}
+
+#[test]
+fn a_rule_that_could_never_match_is_refused_and_stops_nothing() {
+    let directory = Directory::default();
+    let host = host(&directory, json!({}));
+    for (scope, named) in [
+        (json!({"names": ["a*b"]}), "names[0]"),
+        (json!({"name": ["a"]}), "name"),
+        (json!({"names": []}), "names"),
+        (json!({"hosts": ["a.example"]}), "hosts"),
+    ] {
+        for deny in [false, true] {
+            let body = json!({"capability": "storage.kv", "scope": scope, "deny": deny});
+            let refused = put_grant(&host, &body).expect(400);
+            assert!(refused.text().contains(named), "{}", refused.text());
+        }
+    }
+    let grants = host.admin("GET", "/api/plugins/tests.probe/grants", &Value::Null);
+    assert_eq!(grants.expect(200).json()["grants"], json!([]));
+    let _ = kill(&host, "jackfield.polls", true).expect(200);
+    assert_ne!(host.ask_plugin("GET", "/polls/", b"").status, 200);
+    let _ = kill(&host, "jackfield.polls", false).expect(200);
+    host.plugin_in("jackfield.polls", "loaded");
+}
+
+#[test]
+fn a_kill_switch_ends_a_running_call() {
+    let directory = Directory::default();
+    let host = host(&directory, json!({"responseTimeoutMs": 30_000}));
+    let before = calls(&host);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| host.ask_plugin("GET", "/probe/sleep", b""));
+        until("the call to run", || (calls(&host) > before).then_some(()));
+        let _ = kill(&host, "tests.probe", true).expect(200);
+        let ended = running.join().expect("an answer");
+        assert_eq!(ended.expect(502).json()["code"], "PLUGIN_FAILED");
+    });
+    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null);
+    let events = events.expect(200).text();
+    assert!(events.contains("stopped"), "{events}");
+    assert!(
+        !events.contains("crashed"),
+        "its deadline did not end it: {events}"
+    );
+}
+
+#[test]
+fn a_grant_ends_when_it_expires() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory
+        .settings()
+        .config("[plugins.policy]\nprofile = \"safe\"\n")
+        .start();
+    host.plugin_in("tests.probe", "loaded");
+    let value = || {
+        let answer = host.ask_plugin("GET", "/probe/kv-get/a", b"");
+        answer.expect(200).json()
+    };
+    let grant = json!({"capability": "storage.kv", "expiresInMs": 3_600_000});
+    let _ = put_grant(&host, &grant).expect(200);
+    assert!(value()["error"].is_null(), "the grant acts");
+    let grant = json!({"capability": "storage.kv", "expiresInMs": 1_000});
+    let _ = put_grant(&host, &grant).expect(200);
+    until("the grant to expire", || {
+        (value()["error"] == "ErrorCode::NotGranted").then_some(())
+    });
+}
