@@ -219,7 +219,7 @@ fn reason(asked: &CapabilityUse<'_>, plugin: &PluginRules, policy: &Policy) -> R
     } else {
         plugin.mode.unwrap_or(policy.mode)
     };
-    let killed = policy.kill.kills(&plugin.id) || policy.kill.stops(asked.id).is_some();
+    let killed = policy.kill.names(&plugin.switch_name) || policy.kill.stops(asked.id).is_some();
     if killed || mode == Mode::Disabled {
         return Reason::Killed;
     }

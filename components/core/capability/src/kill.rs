@@ -62,7 +62,12 @@ impl KillSwitches {
     /// Whether a plugin is switched off by name.
     #[must_use]
     pub fn kills(&self, plugin_id: &str) -> bool {
-        !self.plugins.is_empty() && self.plugins.contains(&*switch_name(plugin_id))
+        !self.plugins.is_empty() && self.names(&switch_name(plugin_id))
+    }
+
+    /// [`KillSwitches::kills`] by the plugin's [`switch_name`].
+    pub(crate) fn names(&self, switch_name: &str) -> bool {
+        self.plugins.contains(switch_name)
     }
 
     /// Switches one plugin off.

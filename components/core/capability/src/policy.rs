@@ -192,9 +192,9 @@ impl PolicySettings {
 /// The rules of one plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PluginRules {
-    /// Layer 0: the plugin's id, which a kill switch may name. The switches are read at each decision, so that one acts
-    /// at the next call of a plugin that runs, is starting or is stopping.
-    pub id: Box<str>,
+    /// Layer 0: the plugin's [`switch_name`](crate::switch_name), by which a kill switch may name it. The switches are
+    /// read at each decision, so that one acts at the next call of a plugin that runs, is starting or is stopping.
+    pub switch_name: Box<str>,
     /// What its manifest declares. Nothing else can be granted, and its scopes bound every grant.
     pub declared: Rules,
     /// Layer 1: denials of users, and blocks of servers.

@@ -90,9 +90,7 @@ impl Scope {
             ScopeKey::Names => self.names.is_some(),
         })
     }
-}
 
-impl Scope {
     /// Checks that `capability` takes these keys, that no list is empty, and that every entry can match; returns all
     /// errors in the order of the keys.
     #[must_use]

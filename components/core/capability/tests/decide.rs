@@ -3,6 +3,7 @@
 use capability::{
     CapabilityId, CapabilityUse, Decision, DefaultOutcome, Grant, Mode, Outcome, PluginRules,
     Policy, PolicySettings, Profile, Reason, Refusal, Request, Rules, Scope, Target, decide,
+    switch_name,
 };
 use serde::Deserialize;
 
@@ -204,7 +205,7 @@ fn the_operators_default_and_the_plugins_mode() {
     assert_eq!(
         reason(
             &PluginRules {
-                id: "a.b".into(),
+                switch_name: switch_name("a.b").into(),
                 granted: rules(true),
                 ..declared
             },

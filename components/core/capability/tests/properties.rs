@@ -84,7 +84,7 @@ struct World {
 impl World {
     fn decide(&self, asked: &CapabilityUse<'_>) -> Outcome {
         let plugin = PluginRules {
-            id: "".into(),
+            switch_name: "".into(),
             declared: compiled(&self.declared),
             denied: compiled(&self.denied),
             granted: compiled(&self.granted),

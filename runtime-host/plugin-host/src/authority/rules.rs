@@ -1,7 +1,7 @@
 //! A plugin's rules from manifest, grants and policy, its settings, and what its approval covers.
 
 use anyhow::{Context, Result};
-use capability::{Grant, Mode, PluginRules, Rules};
+use capability::{Grant, Mode, PluginRules, Rules, switch_name};
 use plugin_manifest::Manifest;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(crate) fn plugin_rules(
             .collect()
     };
     Ok(PluginRules {
-        id: manifest.id.as_str().into(),
+        switch_name: switch_name(manifest.id.as_str()).into(),
         declared: Rules::from_requests(&manifest.capabilities)
             .context("the manifest's capabilities")?,
         denied: Rules::from_grants(&some(true)).context("a stored denial")?,
@@ -41,8 +41,8 @@ pub(crate) struct CurrentRules {
     pub(super) rules: PluginRules,
     /// Grants and denials as stored, for compiling without those that have expired.
     grants: Arc<[plugin_store::Grant]>,
-    /// When the next of them expires, milliseconds since 1970; `u64::MAX`: never.
-    pub(super) expires_at_ms: u64,
+    /// When the next of them expires, milliseconds since 1970, if one does.
+    pub(super) expires_at_ms: Option<u64>,
 }
 
 impl CurrentRules {
@@ -58,7 +58,7 @@ impl CurrentRules {
         let ends = grants.iter().filter_map(|grant| grant.expires_at_ms);
         Ok(Self {
             rules: plugin_rules(manifest, &grants, now_ms)?,
-            expires_at_ms: ends.filter(|end| *end > now_ms).min().unwrap_or(u64::MAX),
+            expires_at_ms: ends.filter(|end| *end > now_ms).min(),
             grants,
         })
     }
@@ -71,7 +71,7 @@ impl CurrentRules {
                 ..PluginRules::default()
             },
             grants: Arc::default(),
-            expires_at_ms: u64::MAX,
+            expires_at_ms: None,
         }
     }
 
