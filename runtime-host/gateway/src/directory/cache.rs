@@ -196,14 +196,6 @@ mod tests {
     use crate::directory::views::{ServerView, UserView};
     use std::sync::Arc;
 
-    fn view(revision: u64) -> ServerView {
-        ServerView {
-            revision,
-            gone: false,
-            ..ServerView::gone("s1")
-        }
-    }
-
     #[test]
     fn an_answer_that_a_change_has_overtaken_is_not_kept() {
         let (cache, id) = (Cache::default(), Arc::from("s1"));
@@ -212,14 +204,14 @@ mod tests {
         assert!(cache.holds_server(&id), "a change concerns the question");
         // The change, fetched by the follower, comes first.
         let newer = cache.ask_server(&id);
-        assert_eq!(cache.keep_server(view(2)).revision, 2);
+        assert_eq!(cache.keep_server(ServerView::at_revision(2)).revision, 2);
         drop(newer);
-        assert_eq!(cache.keep_server(view(1)).revision, 2);
+        assert_eq!(cache.keep_server(ServerView::at_revision(1)).revision, 2);
         // The same for a deletion, which is kept only until the older answer is there.
         let newer = cache.ask_server(&id);
         cache.keep_server(ServerView::gone("s1"));
         drop(newer);
-        assert!(cache.keep_server(view(2)).gone);
+        assert!(cache.keep_server(ServerView::at_revision(2)).gone);
         drop(older);
         assert!(!cache.holds_server(&id));
     }

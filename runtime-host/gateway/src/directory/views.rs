@@ -96,6 +96,16 @@ impl ServerView {
         found.ok().map(|at| definitions[at].direction)
     }
 
+    /// A server without rules, `s1`.
+    #[cfg(test)]
+    pub(crate) fn at_revision(revision: u64) -> Self {
+        Self {
+            revision,
+            gone: false,
+            ..Self::gone("s1")
+        }
+    }
+
     /// The view of a deleted server.
     pub(crate) fn gone(server_id: &str) -> Self {
         Self {

@@ -220,23 +220,20 @@ mod tests {
     use crate::{directory::views::ServerView, room::Room};
     use std::sync::Arc;
 
-    fn view(revision: u64) -> ServerView {
-        ServerView {
-            revision,
-            gone: false,
-            ..ServerView::gone("s1")
-        }
-    }
-
     #[test]
     fn a_revision_that_one_connection_was_sent_still_reaches_the_others() {
         let mut rooms = LocalRooms::default();
-        let room = Arc::new(Room::new(1, Arc::new(view(1))));
-        let _ = rooms.enter(room.clone(), &view(1), 10, Some(0));
+        let room = Arc::new(Room::new(1, Arc::new(ServerView::at_revision(1))));
+        let _ = rooms.enter(room.clone(), &ServerView::at_revision(1), 10, Some(0));
         // It comes between the room's new view and the shard's message about it.
-        let _ = rooms.enter(room, &view(2), 11, Some(0));
-        let revision = rooms.revise(1, &view(2)).expect("a revision");
+        let _ = rooms.enter(room, &ServerView::at_revision(2), 11, Some(0));
+        let revision = rooms
+            .revise(1, &ServerView::at_revision(2))
+            .expect("a revision");
         assert_eq!(revision.slots, [10, 11]);
-        assert!(rooms.revise(1, &view(2)).is_none(), "it was applied");
+        assert!(
+            rooms.revise(1, &ServerView::at_revision(2)).is_none(),
+            "it was applied"
+        );
     }
 }

@@ -43,7 +43,9 @@ impl Sessions {
             })
         };
         // A change that came before the room was open did not reach the room.
-        if let Some(known) = self.hub.directory.known_server(&access.server_id) {
+        if let Some(known) = self.hub.directory.known_server(&access.server_id)
+            && known.revision > room.revision()
+        {
             self.hub.revise(&known);
         }
         let current = room.view();
