@@ -50,8 +50,37 @@ impl Bodies {
     where
         B: Body<Data = Bytes>,
     {
+        let reading = async {
+            if body.size_hint().lower() > bytes_max as u64 {
+                return Err(too_large(bytes_max));
+            }
+            let mut share = Share {
+                bodies: self,
+                address,
+                bytes: 0,
+            };
+            let (mut body, mut bytes) = (pin!(body), BytesMut::new());
+            while let Some(frame) = body.frame().await {
+                let frame = frame.map_err(|_| {
+                    let message = "the request body broke off";
+                    HostError::of_host(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
+                })?;
+                let Ok(data) = frame.into_data() else {
+                    continue;
+                };
+                if bytes.len() + data.len() > bytes_max {
+                    return Err(too_large(bytes_max));
+                }
+                share.grow(data.len())?;
+                bytes.extend_from_slice(&data);
+            }
+            Ok(Collected {
+                bytes: bytes.freeze(),
+                _share: share,
+            })
+        };
         let time = Duration::from_millis(BODY_TIMEOUT_MS);
-        tokio::time::timeout(time, self.read(body, address, bytes_max))
+        tokio::time::timeout(time, reading)
             .await
             .unwrap_or_else(|_| {
                 let message =
@@ -59,44 +88,6 @@ impl Bodies {
                 let status = StatusCode::REQUEST_TIMEOUT;
                 Err(HostError::of_host(status, "REQUEST_TIMEOUT", message))
             })
-    }
-
-    async fn read<B>(
-        &self,
-        body: B,
-        address: IpAddr,
-        bytes_max: usize,
-    ) -> Result<Collected<'_>, HostError>
-    where
-        B: Body<Data = Bytes>,
-    {
-        if body.size_hint().lower() > bytes_max as u64 {
-            return Err(too_large(bytes_max));
-        }
-        let mut share = Share {
-            bodies: self,
-            address,
-            bytes: 0,
-        };
-        let (mut body, mut bytes) = (pin!(body), BytesMut::new());
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| {
-                let message = "the request body broke off";
-                HostError::of_host(StatusCode::BAD_REQUEST, "BAD_REQUEST", message)
-            })?;
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            if bytes.len() + data.len() > bytes_max {
-                return Err(too_large(bytes_max));
-            }
-            share.grow(data.len())?;
-            bytes.extend_from_slice(&data);
-        }
-        Ok(Collected {
-            bytes: bytes.freeze(),
-            _share: share,
-        })
     }
 }
 

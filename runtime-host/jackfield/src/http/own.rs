@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const REQUEST_HEADERS: &str =
     "authorization, content-type, if-match, if-none-match, x-actor-user-id";
 /// Headers of answers that they may read.
-pub(super) const ANSWER_HEADERS: &str = "allow, etag, location, retry-after";
+const ANSWER_HEADERS: &str = "allow, etag, location, retry-after";
 /// Methods that a preflight is told which the host answers in place of the interface that it asks about.
 const ANY_METHOD: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
