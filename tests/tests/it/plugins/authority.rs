@@ -79,12 +79,7 @@ fn a_kill_switch_ends_a_running_call() {
 #[test]
 fn a_grant_ends_when_it_expires() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |_| {});
-    let host = directory
-        .settings()
-        .config("[plugins.policy]\nprofile = \"safe\"\n")
-        .start();
-    host.plugin_in("tests.probe", "loaded");
+    let host = super::strict(&directory);
     let value = || {
         let answer = host.ask_plugin("GET", "/probe/kv-get/a", b"");
         answer.expect(200).json()

@@ -126,12 +126,7 @@ fn counted_calls_are_in_the_audit_when_their_instance_has_ended() {
 #[test]
 fn not_declared_and_not_granted_are_different_refusals() {
     let directory = Directory::default();
-    directory.install("plugin-probe", |_| {});
-    let host = directory
-        .settings()
-        .config("[plugins.policy]\nprofile = \"safe\"\n")
-        .start();
-    host.plugin_in("tests.probe", "loaded");
+    let host = super::strict(&directory);
     let asked = host
         .ask_plugin("GET", "/probe/kv-get/a", b"")
         .expect(200)
