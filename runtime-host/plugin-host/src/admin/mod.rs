@@ -251,12 +251,7 @@ impl Plugins {
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
             // It became loaded after the table was read.
             Some((plugin, State::Failed | State::Loading | State::Ready | State::Loaded)) => {
-                route::refused(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "PLUGIN_RESTARTING",
-                    "the plugin is being started again",
-                    Some(&plugin.id),
-                )
+                route::restarting(&plugin.id)
             }
             _ => route::refused(
                 StatusCode::NOT_FOUND,

@@ -64,8 +64,18 @@ pub(crate) fn refused(
     response
 }
 
+/// The answer for a plugin between two generations.
+pub(crate) fn restarting(plugin: &str) -> Response<Body> {
+    refused(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "PLUGIN_RESTARTING",
+        "the plugin is being started again",
+        Some(plugin),
+    )
+}
+
 /// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502
-/// (`PLUGIN_FAILED`), 503 (`PLUGIN_BUSY`) or 504 (`PLUGIN_TIMEOUT`).
+/// (`PLUGIN_FAILED`), 503 (`PLUGIN_BUSY`, `PLUGIN_RESTARTING`) or 504 (`PLUGIN_TIMEOUT`).
 pub(crate) async fn forward(
     listener: &Listener,
     path: &str,
@@ -74,8 +84,17 @@ pub(crate) async fn forward(
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = if path.is_empty() { "/" } else { path };
+    let shared = &listener.pool.shared;
+    if shared.is_ended() {
+        return restarting(&listener.id);
+    }
     if let Err(denied) = authorize(listener, path, &head.method).await {
-        return denied;
+        // A generation that has ended in between is denied everything, which says nothing about the plugin's grants.
+        return if shared.is_ended() {
+            restarting(&listener.id)
+        } else {
+            denied
+        };
     }
     let request = GuestRequest {
         method: head.method.as_str().to_owned(),
@@ -95,14 +114,11 @@ pub(crate) async fn forward(
     };
     match listener.pool.enqueue(&Scope::Host, job) {
         Ok(()) => await_head(listener, out, done).await,
+        Err(EnqueueError::Gone) => restarting(&listener.id),
         Err(error) => {
-            let code = match error {
-                EnqueueError::Gone => "PLUGIN_RESTARTING",
-                _ => "PLUGIN_BUSY",
-            };
             let text = format!("the plugin cannot take the request: {error}");
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            refused(status, code, &text, Some(&listener.id))
+            refused(status, "PLUGIN_BUSY", &text, Some(&listener.id))
         }
     }
 }

@@ -41,8 +41,9 @@ impl PluginContext {
     /// Ends this generation: every call into the host is denied from now on, and each running call of the plugin ends at
     /// its next tick or wait, with its store.
     pub(crate) fn end(&self) {
-        self.authority.close();
+        // What is denied because of the end finds that there is an end.
         self.ended.send_replace(true);
+        self.authority.close();
     }
 
     /// Whether this generation has been ended.

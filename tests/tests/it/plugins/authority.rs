@@ -67,9 +67,11 @@ fn a_kill_switch_ends_a_running_call() {
         let ended = running.join().expect("an answer");
         assert_eq!(ended.expect(502).json()["code"], "PLUGIN_FAILED");
     });
-    let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null);
-    let events = events.expect(200).text();
-    assert!(events.contains("stopped"), "{events}");
+    let events = until("the record of the stop", || {
+        let events = host.admin("GET", "/api/plugins/tests.probe/events", &Value::Null);
+        let events = events.expect(200).text();
+        events.contains("stopped").then_some(events)
+    });
     assert!(
         !events.contains("crashed"),
         "its deadline did not end it: {events}"

@@ -14,6 +14,7 @@ use tests::{
     bystander::{Bystander, RATES},
     host::Host,
     plugins::Directory,
+    until,
 };
 
 fn fixture(directory: &Directory) -> (Host, Bystander) {
@@ -297,14 +298,14 @@ fn a_failed_activation_is_retried_after_a_second() {
         failed["retryAt"].is_string() || failed["retryAt"].is_u64(),
         "{failed}"
     );
-    let events = host
-        .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
-        .expect(200)
-        .text();
-    assert!(
-        events.contains("restarting") && events.contains("\"delay_ms\":1000"),
-        "the first restart must be scheduled after a second: {events}"
-    );
+    // The state is known before its record is stored.
+    until("a restart that is scheduled after a second", || {
+        let events = host
+            .admin("GET", "/api/plugins/tests.probe/events", &Value::Null)
+            .expect(200)
+            .text();
+        (events.contains("restarting") && events.contains("\"delay_ms\":1000")).then_some(())
+    });
 }
 
 /// A local server that redirects every request to `elsewhere` and counts requests.
