@@ -59,6 +59,7 @@ pub(crate) async fn run(operation: Operation, call: &Call) -> Result<Answer, Ref
         Operation::GetOpenApi => Ok(openapi::DOCUMENT.answer(&call.headers)),
         Operation::InternalServer => internal::server(call).await,
         Operation::InternalJoin => joining::ask(call).await,
+        Operation::InternalMembers => internal::members(call).await,
         Operation::InternalUsers => internal::users(call).await,
         Operation::InternalUser => internal::user(call).await,
         Operation::InternalBindKey => users::bind(call).await,

@@ -58,6 +58,10 @@ pub struct Metrics {
     pub edge_questions: Counters,
     /// 1 while the directory answers, 0 while it does not.
     pub edge_up: Gauge,
+    /// Seconds for which there have been changes that are not applied.
+    pub edge_lag: Gauge,
+    /// Changed servers and users that could not be fetched.
+    pub edge_overdue: Gauge,
     /// Forwards without a receiver, for any reason.
     pub unreachable: Counter,
     /// Envelopes offered to plugins, by how.
@@ -127,6 +131,14 @@ impl Default for Metrics {
             rooms: new.metric("rooms", "Servers with at least one connection"),
             edge_questions: new.metric("edge_questions", "Questions to the edge by outcome"),
             edge_up: new.metric("edge_up", "Whether the edge answers"),
+            edge_lag: new.metric(
+                "edge_lag_seconds",
+                "Time for which there have been changes of the edge that are not applied",
+            ),
+            edge_overdue: new.metric(
+                "edge_overdue",
+                "Changed servers and users that could not be fetched from the edge",
+            ),
             unreachable: new.metric("forwards_unreachable", "Forwards without a receiver"),
             plugin_offers: new.metric(
                 "plugin_offers",

@@ -29,4 +29,5 @@ mod roles;
 mod session;
 mod soak;
 mod socket;
+mod staying;
 mod validators;

@@ -4,6 +4,7 @@
 //! Values keep their text, so that they are stored and given back as they were sent.
 
 use crate::refusal::{Code, Refusal};
+use identifiers::UserId;
 use limits::rest::BODY_DEPTH_MAX;
 use rest::Violation;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
@@ -198,6 +199,26 @@ impl Body {
             return None;
         }
         Some(texts)
+    }
+
+    /// A required array of identities, without those that come again.
+    pub fn user_ids(&mut self, name: &str, entries_max: usize) -> Vec<UserId> {
+        if self.given(name).is_none() {
+            self.violation(Code::InvalidBody, name, "is required");
+        }
+        let mut users = Vec::new();
+        for text in self.texts(name, entries_max).unwrap_or_default() {
+            match UserId::new(text) {
+                Ok(user) if !users.contains(&user) => users.push(user),
+                Ok(_) => {}
+                Err(error) => self.violation(
+                    Code::InvalidUserId,
+                    name,
+                    format!("names no identity: it {}", error.rule),
+                ),
+            }
+        }
+        users
     }
 
     /// A member where `null` has a meaning of its own: `None` absent, `Some(None)` null, `Some(Some(_))` given.

@@ -28,6 +28,9 @@ pub struct Stored {
     /// argon2id in PHC form. Never leaves the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
+    /// Counts the changes of `private` and of the password.
+    #[serde(default)]
+    pub access: u64,
     /// Where clients find the icon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icon_url: Option<String>,
@@ -232,6 +235,7 @@ pub fn create(
         description: patch.description.flatten(),
         private: patch.private.unwrap_or(false),
         password_hash,
+        access: 0,
         icon_url: patch.icon_url.flatten(),
         max_members: patch.max_members.flatten(),
     };
@@ -285,6 +289,11 @@ pub fn update(
     }
     if patch.password.is_some() {
         stored.password_hash = password_hash;
+    }
+    if (stored.private, &stored.password_hash)
+        != (server.stored.private, &server.stored.password_hash)
+    {
+        stored.access += 1;
     }
     let transaction = transaction
         .check(state.head_unchanged())

@@ -29,6 +29,7 @@ pub fn for_gateways(server: &Server, state: &State) -> ServerState {
         plugins_revision: server.plugins_revision,
         private: server.stored.private,
         password: server.stored.password_hash.is_some(),
+        access: server.stored.access,
         max_members: server.stored.max_members,
         owner_id: server.owner.to_string(),
         bans: state

@@ -111,21 +111,7 @@ pub fn unlock(transaction: Transaction, state: &State) -> Transaction {
 /// # Errors
 /// All violations.
 pub fn parse_blocks(mut body: Body) -> Result<Vec<UserId>, Refusal> {
-    if body.given("blocks").is_none() {
-        body.violation(Code::InvalidBody, "blocks", "is required");
-    }
-    let mut users = Vec::new();
-    for text in body.texts("blocks", BLOCKS_MAX).unwrap_or_default() {
-        match UserId::new(text) {
-            Ok(user) if !users.contains(&user) => users.push(user),
-            Ok(_) => {}
-            Err(error) => body.violation(
-                Code::InvalidUserId,
-                "blocks",
-                format!("names no identity: it {}", error.rule),
-            ),
-        }
-    }
+    let users = body.user_ids("blocks", BLOCKS_MAX);
     body.finish()?;
     Ok(users)
 }

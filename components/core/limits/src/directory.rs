@@ -20,6 +20,9 @@ pub const INVITES_PER_SERVER_MAX: usize = 200;
 pub const ROLES_PER_SERVER_MAX: usize = 50;
 /// Members with a stored membership in one server.
 pub const MEMBERS_PER_SERVER_MAX: usize = 100_000;
+/// Identities in one question of a gateway about memberships: such a question fits a request's body whatever the
+/// identities are.
+pub const MEMBERS_ASKED_MAX: usize = 100;
 /// Open join requests of one server.
 pub const JOIN_REQUESTS_PER_SERVER_MAX: usize = 1_000;
 /// Lifetime of an invite when its creator names none: ten days.
@@ -60,6 +63,15 @@ pub const EDGE_RETRY_AFTER_MS: u64 = 2_000;
 pub const EDGE_REQUESTS_MAX: usize = 64;
 /// Questions about one user whose state changes while it is asked for; then the question counts as not answered.
 pub const USER_QUESTIONS_MAX: usize = 8;
+/// Changed servers and users that are fetched at one time: they leave most of [`EDGE_REQUESTS_MAX`] to connections that
+/// wait.
+pub const REFRESHES_MAX: usize = 8;
+/// First pause before a changed server or user that could not be fetched is fetched again; it doubles with each failure.
+pub const REFRESH_RETRY_MS: u64 = 1_000;
+/// Longest pause of this kind.
+pub const REFRESH_RETRY_MAX_MS: u64 = 60_000;
+/// A gateway that has not applied a change for this long says that it is degraded.
+pub const LAG_DEGRADED_MS: u64 = 10_000;
 /// Role grants of one server.
 pub const GRANTS_PER_SERVER_MAX: usize = 1_000;
 /// Characters of a role id.
@@ -93,6 +105,10 @@ const _: () = assert!(INVITE_LIFETIME_MS <= INVITE_LIFETIME_MAX_MS);
 const _: () = assert!(
     PASSWORD_ATTEMPTS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
     "one identity must not use up the attempts of a whole server"
+);
+const _: () = assert!(
+    // A character has up to four bytes; escaped as JSON it has up to six for one byte.
+    MEMBERS_ASKED_MAX * (crate::identity::USER_ID_CHARS_MAX * 6 + 3) < crate::rest::BODY_BYTES_MAX
 );
 const _: () = assert!(CHANGES_PAGE_MAX as u64 <= CHANGES_KEPT_MAX);
 const _: () = assert!(

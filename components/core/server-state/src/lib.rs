@@ -158,6 +158,9 @@ pub struct ServerState {
     pub private: bool,
     /// There is a password.
     pub password: bool,
+    /// Grows when `private` or the password changes: users that came in before may stay only as members.
+    #[serde(default)]
+    pub access: u64,
     /// How many members are admitted, where the server says.
     pub max_members: Option<u64>,
     /// The owner.
@@ -194,7 +197,7 @@ mod tests {
 
     fn state() -> Value {
         json!({
-            "serverId": "s", "name": "S", "revision": 7, "pluginsRevision": 5, "private": false, "password": true,
+            "serverId": "s", "name": "S", "revision": 7, "pluginsRevision": 5, "private": false, "password": true, "access": 3,
             "maxMembers": null, "ownerId": "olga", "bans": ["eve"],
             "requirements": [{
                 "pluginId": "x.y", "serverId": "s", "status": "required", "installUrl": null, "sourceUrl": null,

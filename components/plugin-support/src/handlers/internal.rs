@@ -4,7 +4,7 @@ use super::{read, refused};
 use crate::{call::Call, store::Want};
 use directory::{Code, Kind, Refusal, Scope, server::Server, snapshot};
 use http::StatusCode;
-use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX};
+use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX, MEMBERS_ASKED_MAX};
 use rest::Answer;
 use serde_json::json;
 
@@ -24,6 +24,21 @@ pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
     let text = serde_json::to_string(&snapshot::for_gateways(&server, &state))
         .map_err(|_| Code::Internal)?;
     Ok(Answer::text(StatusCode::OK, text).etag(server.revision))
+}
+
+/// `POST /api/internal/servers/{serverId}/members`: which of some identities are members; none of them where there is
+/// no such server.
+pub(crate) async fn members(call: &Call) -> Result<Answer, Refusal> {
+    let id = call.server_id()?;
+    let mut body = call.body()?;
+    let asked = body.user_ids("userIds", MEMBERS_ASKED_MAX);
+    body.finish()?;
+    let members = call
+        .store
+        .members_among(&Scope::Server(id), &asked)
+        .await
+        .map_err(|fault| refused(&fault))?;
+    Ok(Answer::ok(&json!({"members": members})))
 }
 
 /// `GET /api/internal/users/{userId}`; unknown ones need no proof.

@@ -250,37 +250,34 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
         invite: lenient("invite"),
     };
     match asked(call, &id, &credentials, view).await {
-        Ok(()) => Ok(Answer::ok(&json!({"allowed": true}))),
+        Ok(member) => Ok(Answer::ok(&json!({"allowed": true, "member": member}))),
         Err(refusal) if is_verdict(refusal.code) => Ok(Answer::ok(&verdict_json(&refusal))),
         Err(refusal) => Err(refusal),
     }
 }
 
+/// Admits an identity; whether it is a member from now on.
 async fn asked(
     call: &Call,
     id: &ServerId,
     credentials: &Credentials,
     view: bool,
-) -> Result<(), Refusal> {
+) -> Result<bool, Refusal> {
     let admission = admission(call, id, credentials).await?;
+    let stored = admission
+        .state
+        .entry(Kind::Member, credentials.user.as_str());
     match admission.verdict {
-        Verdict::Inside | Verdict::Admit(JoinMethod::Open) => Ok(()),
-        Verdict::Admit(_) if view => Ok(()),
         // An unproven name with rights to lose is admitted by password or invite, but its membership is not touched.
-        Verdict::Admit(_)
-            if admission
-                .state
-                .entry(Kind::Member, credentials.user.as_str())
-                .is_some() =>
-        {
-            Ok(())
-        }
+        Verdict::Inside | Verdict::Admit(_) if stored.is_some() => Ok(true),
+        Verdict::Inside | Verdict::Admit(JoinMethod::Open) => Ok(false),
+        Verdict::Admit(_) if view => Ok(false),
         Verdict::Admit(way) => commit(
             call,
             &membership(call, &admission, credentials, "service", way),
         )
         .await
-        .map(drop),
+        .map(|_| true),
         Verdict::Refuse(code) => Err(code.into()),
         Verdict::ComparePassword => Err(Code::Internal.into()),
     }

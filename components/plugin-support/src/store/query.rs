@@ -4,6 +4,7 @@ use super::{Cell, Fault, Row, Store};
 use directory::{
     Entry, Head, HeadEdit, Kind, Scope, State, Transaction, requirement::bytes_max, user::User,
 };
+use identifiers::UserId;
 use limits::directory::{ATTEMPT_WINDOW_MS, AUDIT_KEPT_MAX, CHANGES_KEPT_MAX};
 
 /// What to read of a scope besides its head.
@@ -177,6 +178,29 @@ impl Store {
         Ok(rows
             .iter()
             .filter_map(|row| Some((row.first()?.text(), head(&row[1..])?)))
+            .collect())
+    }
+
+    /// Which of some identities are members of a server.
+    pub(crate) async fn members_among(
+        &self,
+        scope: &Scope,
+        users: &[UserId],
+    ) -> Result<Vec<String>, Fault> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut parameters: Vec<Cell> = vec![scope.kind().into(), scope.id().into()];
+        parameters.extend(users.iter().map(|user| user.as_str().into()));
+        let places: Vec<_> = (3..=parameters.len()).map(|at| format!("?{at}")).collect();
+        let statement = format!(
+            "SELECT key FROM entry WHERE scope_kind = ?1 AND scope_id = ?2 AND kind = 'member' AND key IN ({})",
+            places.join(", ")
+        );
+        let rows = self.run(&statement, parameters).await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| Some(row.first()?.text()))
             .collect())
     }
 

@@ -44,6 +44,18 @@ pub(crate) struct JoinQuestion {
     /// The server is only viewed: no membership is stored.
     #[serde(rename = "view")]
     pub view_only: bool,
+    /// What the gateway knew when it asked: the answer says nothing about a change since then.
+    #[serde(skip)]
+    pub asked_at: AskedAt,
+}
+
+/// The point in the history of a server's access and of a user at which a question was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AskedAt {
+    /// [`ServerView::access`].
+    pub access: u64,
+    /// The count of the user's changes.
+    pub user_epoch: u64,
 }
 
 fn as_text<S: serde::Serializer>(text: &Arc<str>, out: S) -> Result<S::Ok, S::Error> {
@@ -56,6 +68,9 @@ fn as_text<S: serde::Serializer>(text: &Arc<str>, out: S) -> Result<S::Ok, S::Er
 pub(crate) struct JoinAnswer {
     /// The user may enter.
     pub allowed: bool,
+    /// The user is a stored member, and may stay only as long as it is.
+    #[serde(default)]
+    pub member: bool,
     /// The code of the refusal.
     #[serde(default)]
     pub code: String,
@@ -65,6 +80,12 @@ pub(crate) struct JoinAnswer {
     /// Milliseconds until the same request may succeed.
     #[serde(default)]
     pub retry_after_ms: Option<u64>,
+}
+
+/// Which of some users are members of a server.
+#[derive(Deserialize)]
+struct Members {
+    members: Vec<String>,
 }
 
 /// One answer of the feed of changes.
@@ -135,6 +156,19 @@ impl DirectoryApi {
         let path = format!("/api/internal/servers/{}/join", segment(&join.server_id));
         let body = envelope::reply::bytes(join);
         read(&self.call(Method::POST, &path, Some(body)).await?)
+    }
+
+    /// Which of at most [`MEMBERS_ASKED_MAX`](limits::directory::MEMBERS_ASKED_MAX) users are members of a server.
+    pub(super) async fn members(
+        &self,
+        server_id: &str,
+        users: &[Arc<str>],
+    ) -> Result<Vec<String>, Unreachable> {
+        let path = format!("/api/internal/servers/{}/members", segment(server_id));
+        let users: Vec<&str> = users.iter().map(|user| &**user).collect();
+        let body = envelope::reply::bytes(&serde_json::json!({"userIds": users}));
+        let answer: Members = read(&self.call(Method::POST, &path, Some(body)).await?)?;
+        Ok(answer.members)
     }
 
     /// Binds a key to a user.

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 /// The views of servers and users, shared by shards, worker and follower.
@@ -26,6 +27,8 @@ pub(super) struct Cache {
     user_epochs: UserEpochs,
     /// Changes are followed: the cache is current.
     following: AtomicBool,
+    /// Since when there are changes that are not applied, if there are.
+    behind_since: Mutex<Option<Instant>>,
 }
 
 /// Two users that share a counter cost a question more.
@@ -46,17 +49,20 @@ struct Servers {
     views: HashMap<Arc<str>, Arc<ServerView>>,
     /// The number of questions about each server that are under way.
     asked: HashMap<Arc<str>, usize>,
+    /// Counts the calls of [`Cache::forget_servers`].
+    resets: u64,
 }
 
 /// A question about a server that is under way.
 pub(super) struct Asked<'a> {
     cache: &'a Cache,
     server_id: &'a Arc<str>,
+    resets: u64,
 }
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        let Servers { views, asked } = &mut *self.cache.servers.lock();
+        let Servers { views, asked, .. } = &mut *self.cache.servers.lock();
         let left = asked.get_mut(self.server_id).map_or(0, |count| {
             *count -= 1;
             *count
@@ -76,9 +82,16 @@ impl Cache {
         self.servers.lock().views.get(server_id).cloned()
     }
 
-    /// The ids of all cached servers.
-    pub(super) fn server_ids(&self) -> Vec<Arc<str>> {
-        self.servers.lock().views.keys().cloned().collect()
+    /// Drops a server whose changes could not be fetched: it is asked for again before anybody enters it.
+    pub(super) fn forget_server(&self, server_id: &str) {
+        self.servers.lock().views.remove(server_id);
+    }
+
+    /// Drops all servers. An answer that is under way is not kept: it may be about another database.
+    pub(super) fn forget_servers(&self) {
+        let mut servers = self.servers.lock();
+        servers.views.clear();
+        servers.resets += 1;
     }
 
     /// Whether a change of a server concerns the cache: it is cached, or an answer about it is under way that may be
@@ -95,12 +108,16 @@ impl Cache {
         Asked {
             cache: self,
             server_id,
+            resets: servers.resets,
         }
     }
 
     /// Keeps the answer to a question that is under way, unless a newer view is cached already. Returns the newest view.
-    pub(super) fn keep_server(&self, view: ServerView) -> Arc<ServerView> {
-        let Servers { views, .. } = &mut *self.servers.lock();
+    pub(super) fn keep_server(&self, asked: &Asked<'_>, view: ServerView) -> Arc<ServerView> {
+        let Servers { views, resets, .. } = &mut *self.servers.lock();
+        if asked.resets != *resets {
+            return Arc::new(view);
+        }
         if views.len() >= SNAPSHOTS_CACHED_MAX {
             views.clear();
         }
@@ -129,7 +146,7 @@ impl Cache {
         (is_unknown && self.is_following()).then(|| self.default_user.clone())
     }
 
-    /// The count of changes of a user, for [`Cache::keep_user`].
+    /// The count of changes of a user, for [`Cache::keep_user`] and for answers about its memberships.
     pub(super) fn user_epoch(&self, user_id: &str) -> u64 {
         self.epoch_of(user_id).load(Ordering::Acquire)
     }
@@ -184,6 +201,19 @@ impl Cache {
         self.following.load(Ordering::Acquire)
     }
 
+    /// The time for which there have been changes that are not applied.
+    pub(super) fn lag(&self) -> Duration {
+        self.behind_since
+            .lock()
+            .map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Records whether there are changes that are not applied.
+    pub(super) fn set_behind(&self, behind: bool) {
+        let mut since = self.behind_since.lock();
+        *since = behind.then(|| since.unwrap_or_else(Instant::now));
+    }
+
     /// Records whether changes are followed; returns what was recorded before.
     pub(super) fn set_following(&self, following: bool) -> bool {
         self.following.swap(following, Ordering::AcqRel)
@@ -204,16 +234,31 @@ mod tests {
         assert!(cache.holds_server(&id), "a change concerns the question");
         // The change, fetched by the follower, comes first.
         let newer = cache.ask_server(&id);
-        assert_eq!(cache.keep_server(ServerView::at_revision(2)).revision, 2);
+        let kept = cache.keep_server(&newer, ServerView::at_revision(2));
+        assert_eq!(kept.revision, 2);
         drop(newer);
-        assert_eq!(cache.keep_server(ServerView::at_revision(1)).revision, 2);
+        let kept = cache.keep_server(&older, ServerView::at_revision(1));
+        assert_eq!(kept.revision, 2);
         // The same for a deletion, which is kept only until the older answer is there.
         let newer = cache.ask_server(&id);
-        cache.keep_server(ServerView::gone("s1"));
+        cache.keep_server(&newer, ServerView::gone("s1"));
         drop(newer);
-        assert!(cache.keep_server(ServerView::at_revision(2)).gone);
+        assert!(cache.keep_server(&older, ServerView::at_revision(2)).gone);
         drop(older);
         assert!(!cache.holds_server(&id));
+    }
+
+    #[test]
+    fn an_answer_from_before_a_reset_is_not_kept() {
+        let (cache, id) = (Cache::default(), Arc::from("s1"));
+        let before = cache.ask_server(&id);
+        cache.forget_servers();
+        cache.keep_server(&before, ServerView::at_revision(7));
+        assert!(cache.server(&id).is_none());
+        // Of a database that was restored from a backup.
+        let restored = cache.ask_server(&id);
+        cache.keep_server(&restored, ServerView::at_revision(3));
+        assert_eq!(cache.server(&id).map(|view| view.revision), Some(3));
     }
 
     #[test]

@@ -85,10 +85,21 @@ impl DirectoryClient {
         self.cache.user(user_id)
     }
 
+    /// The count of changes of a user.
+    pub(crate) fn user_epoch(&self, user_id: &str) -> u64 {
+        self.cache.user_epoch(user_id)
+    }
+
     /// Whether the directory answers and its changes are followed.
     #[must_use]
     pub fn is_following(&self) -> bool {
         self.cache.is_following()
+    }
+
+    /// The time for which there have been changes of the directory that are not applied.
+    #[must_use]
+    pub fn lag(&self) -> Duration {
+        self.cache.lag()
     }
 
     /// Asks for the connection that waits under `ticket`, whose shard gets the answer. False if too many questions wait

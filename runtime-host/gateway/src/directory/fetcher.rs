@@ -5,8 +5,8 @@ use crate::directory::{
     cache::Cache,
     views::{ServerView, UserView},
 };
-use limits::directory::USER_QUESTIONS_MAX;
-use std::sync::Arc;
+use limits::directory::{MEMBERS_ASKED_MAX, USER_QUESTIONS_MAX};
+use std::{collections::HashMap, sync::Arc};
 
 /// The directory's REST interface with the cache in front of the shards.
 pub(super) struct Fetcher {
@@ -20,8 +20,9 @@ impl Fetcher {
         &self,
         server_id: &Arc<str>,
     ) -> Result<Arc<ServerView>, Unreachable> {
-        let _asked = self.cache.ask_server(server_id);
-        Ok(self.cache.keep_server(self.api.server(server_id).await?))
+        let asked = self.cache.ask_server(server_id);
+        let view = self.api.server(server_id).await?;
+        Ok(self.cache.keep_server(&asked, view))
     }
 
     /// Fetches a user; again if it changes meanwhile.
@@ -41,6 +42,21 @@ impl Fetcher {
     /// Asks for the decision about a join.
     pub(super) async fn join(&self, join: &JoinQuestion) -> Result<JoinAnswer, Unreachable> {
         self.api.join(join).await
+    }
+
+    /// Which of some users are members of a server: each user with the answer.
+    pub(super) async fn members(
+        &self,
+        server_id: &str,
+        users: &[Arc<str>],
+    ) -> Result<HashMap<Arc<str>, bool>, Unreachable> {
+        let mut known: HashMap<_, _> = users.iter().map(|user| (user.clone(), false)).collect();
+        for page in users.chunks(MEMBERS_ASKED_MAX) {
+            for member in self.api.members(server_id, page).await? {
+                known.insert(member.into(), true);
+            }
+        }
+        Ok(known)
     }
 
     /// Binds a key to a user.

@@ -1,16 +1,41 @@
-//! Follows the directory's feed of changes. After a gap (start, an unreachable directory, a feed that was cut)
-//! everything cached is fetched again.
+//! Follows the directory's feed of changes. After a gap (start, a feed that was cut, a database that was restored) all
+//! that connections are concerned with is fetched again.
+//!
+//! The changes of a page are applied once for each server and user, several at a time. One that cannot be fetched keeps
+//! no other waiting: it is fetched again after a pause, and until then no connection enters that server.
 
 use crate::{
     directory::{
-        api::{Change, Unreachable},
+        api::{Changes, Unreachable},
         fetcher::Fetcher,
     },
     hub::Hub,
+    room::Room,
+    session::authority::KnownMembers,
 };
-use limits::directory::{KNOWN_USERS_MAX, POLL_INTERVAL_MS};
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use futures::StreamExt as _;
+use limits::directory::{
+    KNOWN_USERS_MAX, POLL_INTERVAL_MS, REFRESH_RETRY_MAX_MS, REFRESH_RETRY_MS, REFRESHES_MAX,
+};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::Notify;
+
+/// What a change is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Subject {
+    Server(Arc<str>),
+    User(Arc<str>),
+}
+
+/// A changed server or user that could not be fetched.
+struct Overdue {
+    pause: Duration,
+    again_at: Instant,
+}
 
 /// Any number that no feed has reached: the answer then says only where the feed is.
 const BEYOND_THE_FEED: u64 = u64::MAX >> 1;
@@ -24,6 +49,8 @@ pub(super) struct Follower {
     poll_interval: Duration,
     /// The number of the last change that was applied; `None` before the first answer.
     after: Option<u64>,
+    /// At most one for each open server and connected user.
+    overdue: HashMap<Subject, Overdue>,
 }
 
 impl Follower {
@@ -39,6 +66,7 @@ impl Follower {
             wake,
             poll_interval,
             after: None,
+            overdue: HashMap::new(),
         }
     }
 
@@ -49,7 +77,7 @@ impl Follower {
             self.record(&polled);
             let pause = match polled {
                 Ok(true) => continue,
-                Ok(false) => self.poll_interval,
+                Ok(false) => self.next_retry().min(self.poll_interval),
                 Err(_) => Duration::from_millis(POLL_INTERVAL_MS),
             };
             tokio::select! {
@@ -75,55 +103,173 @@ impl Follower {
         }
     }
 
-    /// Reads and applies one page of the feed; whether there is more at once.
+    /// Reads and applies one page of the feed, and what is overdue; whether there is more at once.
     async fn poll(&mut self) -> Result<bool, Unreachable> {
         let from = self.after.unwrap_or(BEYOND_THE_FEED);
         let feed = self.fetcher.api.changes(from).await?;
+        let cache = self.fetcher.cache.clone();
         if feed.reset || self.after.is_none() {
+            cache.set_behind(true);
             self.fetch_everything().await?;
             self.after = Some(feed.latest);
+            cache.set_behind(!self.overdue.is_empty());
             return Ok(false);
         }
-        for change in &feed.changes {
-            self.apply(change).await?;
-            self.after = Some(change.seq);
+        if !feed.changes.is_empty() {
+            cache.set_behind(true);
         }
-        Ok(self.after.is_some_and(|after| after < feed.latest) && !feed.changes.is_empty())
+        let mut subjects = self.subjects(&feed);
+        let now = Instant::now();
+        let overdue = self.overdue.iter();
+        let again = overdue.filter(|(_, overdue)| overdue.again_at <= now);
+        subjects.extend(again.map(|(subject, _)| subject.clone()));
+        self.refresh(subjects, false).await;
+        if let Some(last) = feed.changes.last() {
+            self.after = Some(last.seq);
+        }
+        let is_more = !feed.changes.is_empty() && self.after.is_some_and(|at| at < feed.latest);
+        cache.set_behind(is_more || !self.overdue.is_empty());
+        Ok(is_more)
     }
 
-    async fn apply(&self, change: &Change) -> Result<(), Unreachable> {
-        match change.kind.as_str() {
-            "server" => {
-                let is_held = self.fetcher.cache.holds_server(&change.id);
-                if is_held || self.hub.rooms.is_open(&change.id) {
-                    self.refresh_server(&change.id.as_str().into()).await?;
+    /// The servers and users that a page of the feed names, each once.
+    fn subjects(&self, feed: &Changes) -> HashSet<Subject> {
+        let mut subjects = HashSet::new();
+        for change in &feed.changes {
+            let id = change.id.as_str().into();
+            match change.kind.as_str() {
+                "server" => subjects.insert(Subject::Server(id)),
+                "user" => {
+                    // Before any is fetched: an answer that is under way may be older than the change.
+                    self.fetcher.cache.forget_user(&change.id);
+                    subjects.insert(Subject::User(id))
                 }
-            }
-            "user" => {
-                self.fetcher.cache.forget_user(&change.id);
-                if self.hub.users.is_connected(&change.id) {
-                    let view = self.fetcher.user(&change.id.as_str().into()).await?;
-                    self.hub.users.update_view(&change.id, &view);
+                other => {
+                    tracing::debug!(kind = other, "the feed of changes names an unknown kind");
+                    false
                 }
+            };
+        }
+        subjects
+    }
+
+    /// Fetches what has changed, and applies it. What cannot be fetched is overdue.
+    async fn refresh(&mut self, subjects: HashSet<Subject>, is_restated: bool) {
+        let this = &*self;
+        let refreshed = futures::stream::iter(subjects).map(|subject| async move {
+            let outcome = match &subject {
+                Subject::Server(server_id) => this.refresh_server(server_id, is_restated).await,
+                Subject::User(user_id) => this.refresh_user(user_id).await,
+            };
+            (subject, outcome)
+        });
+        let refreshed: Vec<_> = refreshed.buffer_unordered(REFRESHES_MAX).collect().await;
+        for (subject, outcome) in refreshed {
+            match outcome {
+                Ok(()) => {
+                    self.overdue.remove(&subject);
+                }
+                Err(error) => self.postpone(subject, &error),
             }
-            other => {
-                tracing::debug!(kind = other, "the feed of changes names an unknown kind");
+        }
+        self.hub.metrics.edge_overdue.set(self.overdue.len() as i64);
+    }
+
+    fn postpone(&mut self, subject: Subject, error: &Unreachable) {
+        let before = self.overdue.get(&subject);
+        let pause = before.map_or(Duration::from_millis(REFRESH_RETRY_MS), |overdue| {
+            (overdue.pause * 2).min(Duration::from_millis(REFRESH_RETRY_MAX_MS))
+        });
+        if before.is_none() {
+            tracing::warn!(?subject, %error, "a change cannot be fetched; it is tried again, connections stay as they are");
+        }
+        if let Subject::Server(server_id) = &subject {
+            self.fetcher.cache.forget_server(server_id);
+        }
+        let again_at = Instant::now() + pause;
+        self.overdue.insert(subject, Overdue { pause, again_at });
+    }
+
+    /// Time until something that is overdue is fetched again.
+    fn next_retry(&self) -> Duration {
+        let next = self.overdue.values().map(|overdue| overdue.again_at).min();
+        next.map_or(Duration::MAX, |at| {
+            at.saturating_duration_since(Instant::now())
+        })
+    }
+
+    /// Fetches a server that connections are concerned with. Where it is guarded otherwise than before, its members are
+    /// asked for.
+    async fn refresh_server(
+        &self,
+        server_id: &Arc<str>,
+        is_restated: bool,
+    ) -> Result<(), Unreachable> {
+        let is_held = self.fetcher.cache.holds_server(server_id);
+        if !is_held && !self.hub.rooms.is_open(server_id) {
+            return Ok(());
+        }
+        let view = self.fetcher.server(server_id).await?;
+        let Some(room) = self.hub.revise(&view, is_restated) else {
+            return Ok(());
+        };
+        if room.has_unchecked(&view) || (is_restated && view.guarded && !view.gone) {
+            let users = self.hub.users.in_room(&room);
+            self.check_members(&room, view.access, &users, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Fetches a user that is connected, and its memberships in the guarded servers where it is: a membership that ends
+    /// is a change of both.
+    async fn refresh_user(&self, user_id: &Arc<str>) -> Result<(), Unreachable> {
+        if !self.hub.users.is_connected(user_id) {
+            return Ok(());
+        }
+        let view = self.fetcher.user(user_id).await?;
+        self.hub.user_changed(user_id, &view);
+        for room in self.hub.users.rooms(user_id) {
+            let view = room.view();
+            if view.guarded && !view.gone {
+                let user = std::slice::from_ref(user_id);
+                self.check_members(&room, view.access, user, false).await?;
             }
         }
         Ok(())
     }
 
-    async fn fetch_everything(&self) -> Result<(), Unreachable> {
-        self.fetcher.cache.forget_users();
+    /// Asks which of some users, or of all users in a room, are members.
+    async fn check_members(
+        &self,
+        room: &Arc<Room>,
+        access: u64,
+        users: &[Arc<str>],
+        all: bool,
+    ) -> Result<(), Unreachable> {
+        let users = self.fetcher.members(&room.server_id, users).await?;
+        room.members_known(KnownMembers { access, users }, all, &self.hub.shards());
+        Ok(())
+    }
+
+    async fn fetch_everything(&mut self) -> Result<(), Unreachable> {
+        let cache = &self.fetcher.cache;
+        cache.forget_users();
+        cache.forget_servers();
         let known = self.known_users().await?;
-        self.fetcher.cache.set_known_users(known);
-        let mut servers = self.hub.rooms.server_ids();
-        servers.extend(self.fetcher.cache.server_ids());
-        servers.sort_unstable();
-        servers.dedup();
-        for server_id in servers {
-            self.refresh_server(&server_id).await?;
+        let is_known = |user: &Arc<str>| match &known {
+            Some(known) => known.contains(&cache.hash(user)),
+            None => true,
+        };
+        let (known_users, others): (Vec<_>, Vec<_>) =
+            self.hub.users.connected().into_iter().partition(is_known);
+        cache.set_known_users(known);
+        for user_id in others {
+            self.hub.user_changed(&user_id, &Arc::default());
         }
+        let servers = self.hub.rooms.server_ids().into_iter();
+        let subjects = servers.map(Subject::Server);
+        let subjects = subjects.chain(known_users.into_iter().map(Subject::User));
+        self.refresh(subjects.collect(), true).await;
         Ok(())
     }
 
@@ -146,11 +292,5 @@ impl Follower {
                 None => return Ok(Some(known)),
             }
         }
-    }
-
-    async fn refresh_server(&self, server_id: &Arc<str>) -> Result<(), Unreachable> {
-        let view = self.fetcher.server(server_id).await?;
-        self.hub.revise(&view);
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ pub(crate) mod views;
 mod worker;
 
 pub use api::{Answering, Transport, Unreachable};
-pub(crate) use api::{JoinAnswer, JoinQuestion};
+pub(crate) use api::{AskedAt, JoinAnswer, JoinQuestion};
 pub use client::DirectoryClient;
 pub(crate) use client::{Answer, Question};
 pub use worker::DirectoryWorker;

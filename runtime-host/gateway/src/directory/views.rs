@@ -18,6 +18,8 @@ pub(crate) struct ServerView {
     pub gone: bool,
     /// Private, or behind a password: the directory decides about each join.
     pub guarded: bool,
+    /// Changes with the privacy and the password of the server: who came in before may stay only as a member.
+    pub access: u64,
     /// Banned users.
     pub bans: HashSet<Box<str>>,
     /// Plugins with the status `required`.
@@ -75,6 +77,7 @@ impl ServerView {
             revision: state.revision,
             gone: false,
             guarded: state.private || state.password,
+            access: state.access,
             required,
             requirements: crate::frame::text(&envelope),
             plugins_digest,
@@ -113,6 +116,7 @@ impl ServerView {
             revision: u64::MAX,
             gone: true,
             guarded: true,
+            access: 0,
             bans: HashSet::new(),
             required: Vec::new(),
             requirements: Bytes::new(),

@@ -13,7 +13,7 @@ pub use users::ConnectionInfo;
 
 use crate::{
     config::Config,
-    directory::DirectoryClient,
+    directory::{DirectoryClient, views::UserView},
     metrics::Metrics,
     plugins::bridge::PluginBridge,
     rate::Bucket,
@@ -132,6 +132,15 @@ impl Hub {
         &self.limits
     }
 
+    /// The text that `/metrics` serves (OpenMetrics).
+    #[must_use]
+    pub fn render_metrics(&self) -> String {
+        self.metrics
+            .edge_lag
+            .set(self.directory.lag().as_secs() as i64);
+        self.metrics.render()
+    }
+
     // ---- identities
 
     /// Verifies a token.
@@ -157,6 +166,18 @@ impl Hub {
     /// Sets the origin that key proofs name, once the listener is bound.
     pub fn set_origin(&self, origin: &str) {
         *self.origin.write() = origin.into();
+    }
+
+    /// Takes a newer view of a user: it counts for what is sent to the user from now on, and its connections are told.
+    pub(crate) fn user_changed(&self, user_id: &Arc<str>, view: &Arc<UserView>) {
+        let shards = self.shards();
+        for to in self.users.update_view(user_id, view) {
+            shards[usize::from(to.shard)].send(Message::UserChanged {
+                to,
+                user_id: user_id.clone(),
+                view: view.clone(),
+            });
+        }
     }
 
     // ---- connections

@@ -4,6 +4,7 @@ use crate::{
     config::{Config, Direct},
     directory::views::UserView,
     hub::{ConnRef, Hub, earlier_contacts::EarlierContacts},
+    room::Room,
 };
 use envelope::verdict::ForwardClass;
 use parking_lot::Mutex;
@@ -41,8 +42,8 @@ struct UserConnection {
     conn: ConnRef,
     /// Grows with every connection: the newest has the greatest.
     age: u64,
-    /// [Indices](crate::room::Room::index) of joined and viewed rooms.
-    rooms: Box<[u64]>,
+    /// Joined and viewed rooms.
+    rooms: Box<[Arc<Room>]>,
     connection_id: Uuid,
     scope: Option<Box<str>>,
     identified_at_ms: u64,
@@ -125,7 +126,7 @@ impl Users {
     }
 
     /// Takes the rooms that a connection is in.
-    pub(crate) fn set_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[u64]>) {
+    pub(crate) fn set_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[Arc<Room>]>) {
         let mut users = self.stripe(user_id).lock();
         let Some(user) = users.get_mut(user_id) else {
             return;
@@ -136,11 +137,49 @@ impl Users {
         }
     }
 
-    /// Takes a newer view of a user from the directory.
-    pub(crate) fn update_view(&self, user_id: &str, view: &Arc<UserView>) {
-        if let Some(user) = self.stripe(user_id).lock().get_mut(user_id) {
-            user.view = view.clone();
+    /// Takes a newer view of a user from the directory. Returns the connections of the user.
+    pub(crate) fn update_view(&self, user_id: &str, view: &Arc<UserView>) -> Vec<ConnRef> {
+        let mut users = self.stripe(user_id).lock();
+        let Some(user) = users.get_mut(user_id) else {
+            return Vec::new();
+        };
+        user.view = view.clone();
+        user.connections.iter().map(|one| one.conn).collect()
+    }
+
+    /// The users with a connection in a room.
+    pub(crate) fn in_room(&self, room: &Room) -> Vec<Arc<str>> {
+        let mut found = Vec::new();
+        for stripe in &self.stripes {
+            let users = stripe.lock();
+            let inside = users.iter().filter(|(_, user)| {
+                let mut rooms = user.connections.iter().flat_map(|one| one.rooms.iter());
+                rooms.any(|one| one.index == room.index)
+            });
+            found.extend(inside.map(|(user_id, _)| user_id.clone()));
         }
+        found
+    }
+
+    /// The rooms that the connections of a user have joined or view.
+    pub(crate) fn rooms(&self, user_id: &str) -> Vec<Arc<Room>> {
+        let users = self.stripe(user_id).lock();
+        let Some(user) = users.get(user_id) else {
+            return Vec::new();
+        };
+        let rooms = user.connections.iter().flat_map(|one| one.rooms.iter());
+        let mut rooms: Vec<_> = rooms.cloned().collect();
+        rooms.sort_unstable_by_key(|room| room.index);
+        rooms.dedup_by_key(|room| room.index);
+        rooms
+    }
+
+    /// The connected users.
+    pub(crate) fn connected(&self) -> Vec<Arc<str>> {
+        let stripes = self.stripes.iter();
+        stripes
+            .flat_map(|stripe| stripe.lock().keys().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Whether a user has a connection.
@@ -169,21 +208,27 @@ impl Users {
         list
     }
 
-    /// The connections that get an envelope from `from`, which is in the rooms `from_rooms`, to `to`. Empty if the
+    /// The connections that get an envelope from `from`, which is in `from_rooms`, to `to`. Empty if the
     /// forwarding rule does not allow it or `to` is not connected. `peer` is the connection through which `to` took
-    /// part in signalling last.
+    /// part in signalling last; `sender` gets nothing.
     pub(crate) fn route(
         &self,
         from: &Arc<str>,
-        from_rooms: &[u64],
+        from_rooms: &[Arc<Room>],
         to: &str,
         class: ForwardClass,
         peer: Option<ConnRef>,
+        sender: ConnRef,
     ) -> Vec<ConnRef> {
         let Some((to, mut connections)) = self.receivers(from, to) else {
             return Vec::new();
         };
-        let shares = |one: &UserConnection| one.rooms.iter().any(|room| from_rooms.contains(room));
+        // A user may write to and call its own other connections.
+        connections.retain(|one| one.conn != sender);
+        let shares = |one: &UserConnection| {
+            let mut rooms = one.rooms.iter();
+            rooms.any(|room| from_rooms.iter().any(|from| from.index == room.index))
+        };
         let is_allowed = (class == ForwardClass::Direct && self.direct == Direct::Anyone)
             || connections.iter().any(shares)
             || self.earlier_contacts.contains(&to, from);
@@ -223,8 +268,9 @@ mod tests {
     use super::Users;
     use crate::{
         config::{Config, Direct},
-        directory::views::UserView,
+        directory::views::{ServerView, UserView},
         hub::ConnRef,
+        room::Room,
     };
     use envelope::verdict::ForwardClass;
     use std::sync::Arc;
@@ -238,6 +284,14 @@ mod tests {
         }
     }
 
+    /// The connection that sends.
+    const SENDER: u32 = 100;
+
+    fn rooms(indices: &[u64]) -> Box<[Arc<Room>]> {
+        let room = |index: &u64| Arc::new(Room::new(*index, Arc::new(ServerView::at_revision(1))));
+        indices.iter().map(room).collect()
+    }
+
     /// Bob has connection 1 in the rooms 10 and 20, connection 2 in room 10, and connection 3, the newest one, in none.
     fn bob(config: &Config, blocks: &[&str]) -> Users {
         let users = Users::new(config);
@@ -245,10 +299,10 @@ mod tests {
             blocks: blocks.iter().copied().map(Into::into).collect(),
             ..UserView::default()
         });
-        for (slot, rooms) in [(1, &[10, 20][..]), (2, &[10]), (3, &[])] {
+        for (slot, indices) in [(1, &[10, 20][..]), (2, &[10]), (3, &[])] {
             let (conn, user_id) = (conn(slot), "bob".into());
             assert!(users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None));
-            users.set_rooms(conn, "bob", rooms.into());
+            users.set_rooms(conn, "bob", rooms(indices));
         }
         users
     }
@@ -257,7 +311,9 @@ mod tests {
     fn one_connection_gets_a_call_and_all_get_a_direct_message() {
         let users = bob(&Config::default(), &[]);
         let alice = "alice".into();
-        let route = |rooms: &[u64], class, peer| users.route(&alice, rooms, "bob", class, peer);
+        let route = |indices: &[u64], class, peer| {
+            users.route(&alice, &rooms(indices), "bob", class, peer, conn(SENDER))
+        };
         assert_eq!(route(&[20], ForwardClass::Offer, None), [conn(1)]);
         assert_eq!(
             route(&[10], ForwardClass::Offer, None),
@@ -270,10 +326,24 @@ mod tests {
         assert_eq!(route(&[10], ForwardClass::Reply, gone), [conn(2)]);
         assert_eq!(route(&[30], ForwardClass::Icon, None), []);
         assert_eq!(route(&[], ForwardClass::Direct, None).len(), 3);
+        let carol = "carol";
+        let (class, sender) = (ForwardClass::Direct, conn(SENDER));
         assert_eq!(
-            users.route(&alice, &[10], "carol", ForwardClass::Direct, None),
+            users.route(&alice, &rooms(&[10]), carol, class, None, sender),
             []
         );
+    }
+
+    #[test]
+    fn a_user_reaches_its_own_other_connections() {
+        let users = bob(&Config::default(), &[]);
+        let route = |class| users.route(&"bob".into(), &rooms(&[10]), "bob", class, None, conn(2));
+        assert_eq!(
+            route(ForwardClass::Offer),
+            [conn(1)],
+            "the newest one that shares a server is the sender's"
+        );
+        assert_eq!(route(ForwardClass::Direct), [conn(1), conn(3)]);
     }
 
     #[test]
@@ -283,11 +353,18 @@ mod tests {
         let view = Arc::default();
         assert!(users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None));
         let call = |from: &str, to: &str| {
-            let receivers = users.route(&from.into(), &[], to, ForwardClass::Offer, None);
+            let receivers = users.route(
+                &from.into(),
+                &[],
+                to,
+                ForwardClass::Offer,
+                None,
+                conn(SENDER),
+            );
             receivers.len()
         };
         assert_eq!((call("alice", "bob"), call("bob", "alice")), (0, 0));
-        users.route(&alice, &[], "bob", ForwardClass::Direct, None);
+        users.route(&alice, &[], "bob", ForwardClass::Direct, None, conn(SENDER));
         assert_eq!(
             (call("alice", "bob"), call("bob", "alice")),
             (0, 1),
@@ -301,8 +378,9 @@ mod tests {
         config.socket.connections_per_identity_max = 3;
         config.forward.direct = Direct::SharedServer;
         let users = bob(&config, &["mallory"]);
-        let direct = |from: &str, rooms: &[u64]| {
-            let receivers = users.route(&from.into(), rooms, "bob", ForwardClass::Direct, None);
+        let direct = |from: &str, indices: &[u64]| {
+            let (class, sender) = (ForwardClass::Direct, conn(SENDER));
+            let receivers = users.route(&from.into(), &rooms(indices), "bob", class, None, sender);
             receivers.len()
         };
         assert_eq!((direct("alice", &[]), direct("alice", &[20])), (0, 3));

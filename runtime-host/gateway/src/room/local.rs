@@ -17,8 +17,19 @@ pub(crate) struct RoomMembership {
     pub room: Arc<Room>,
     /// Joined; otherwise it is viewed.
     pub joined: bool,
+    /// By what the connection was admitted.
+    pub admitted: Admitted,
     /// The index among the shard's joined connections of the room, if joined.
     position: u32,
+}
+
+/// By what a connection is in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// [`ServerView::access`] when it was admitted, or when its user was found to be a member.
+    pub access: u64,
+    /// Its user is a stored member of a guarded server.
+    pub as_member: bool,
 }
 
 /// A room as far as this shard has connections in it.
@@ -77,6 +88,7 @@ impl LocalRooms {
         view: &ServerView,
         slot: u32,
         since: Option<u64>,
+        admitted: Admitted,
     ) -> RoomMembership {
         let local = self.rooms.entry(room.index).or_default();
         // What one connection is sent says nothing about those that are here: for them the revision has to come still.
@@ -95,6 +107,7 @@ impl LocalRooms {
         RoomMembership {
             room,
             joined: since.is_some(),
+            admitted,
             position,
         }
     }
@@ -129,17 +142,27 @@ impl LocalRooms {
         })
     }
 
-    /// Takes a newer view of a server; `None` if no connection is concerned.
-    pub(crate) fn revise(&mut self, room: u64, view: &ServerView) -> Option<Revision> {
+    /// Slots of the joined and viewing connections.
+    pub(crate) fn all(&self, room: u64) -> Vec<u32> {
+        let local = self.rooms.get(&room);
+        local.map_or_else(Vec::new, LocalRoom::slots)
+    }
+
+    /// Takes a newer view of a server, or any if it `is_restated`; `None` if no connection is concerned.
+    pub(crate) fn revise(
+        &mut self,
+        room: u64,
+        view: &ServerView,
+        is_restated: bool,
+    ) -> Option<Revision> {
         let local = self.rooms.get_mut(&room)?;
-        if view.revision <= local.sent.0 && !view.gone {
+        if view.revision <= local.sent.0 && !view.gone && !is_restated {
             return None;
         }
         let plugins_changed = local.sent.1 != view.plugins_digest;
         local.sent = (view.revision, view.plugins_digest);
-        let joined = local.joined.iter().map(|receiver| receiver.slot);
         Some(Revision {
-            slots: joined.chain(local.viewing.iter().copied()).collect(),
+            slots: local.slots(),
             plugins_changed,
         })
     }
@@ -207,6 +230,13 @@ impl LocalRooms {
     }
 }
 
+impl LocalRoom {
+    fn slots(&self) -> Vec<u32> {
+        let joined = self.joined.iter().map(|receiver| receiver.slot);
+        joined.chain(self.viewing.iter().copied()).collect()
+    }
+}
+
 impl RoomMembership {
     /// Takes the position of a receiver that has left.
     pub(crate) fn move_to(&mut self, vacated: &Self) {
@@ -216,7 +246,7 @@ impl RoomMembership {
 
 #[cfg(test)]
 mod tests {
-    use super::LocalRooms;
+    use super::{Admitted, LocalRooms};
     use crate::{directory::views::ServerView, room::Room};
     use std::sync::Arc;
 
@@ -224,16 +254,26 @@ mod tests {
     fn a_revision_that_one_connection_was_sent_still_reaches_the_others() {
         let mut rooms = LocalRooms::default();
         let room = Arc::new(Room::new(1, Arc::new(ServerView::at_revision(1))));
-        let _ = rooms.enter(room.clone(), &ServerView::at_revision(1), 10, Some(0));
+        let admitted = Admitted {
+            access: 0,
+            as_member: false,
+        };
+        let _ = rooms.enter(
+            room.clone(),
+            &ServerView::at_revision(1),
+            10,
+            Some(0),
+            admitted,
+        );
         // It comes between the room's new view and the shard's message about it.
-        let _ = rooms.enter(room, &ServerView::at_revision(2), 11, Some(0));
+        let _ = rooms.enter(room, &ServerView::at_revision(2), 11, Some(0), admitted);
         let revision = rooms
-            .revise(1, &ServerView::at_revision(2))
+            .revise(1, &ServerView::at_revision(2), false)
             .expect("a revision");
         assert_eq!(revision.slots, [10, 11]);
-        assert!(
-            rooms.revise(1, &ServerView::at_revision(2)).is_none(),
-            "it was applied"
-        );
+        let again = rooms.revise(1, &ServerView::at_revision(2), false);
+        assert!(again.is_none(), "it was applied");
+        let restated = rooms.revise(1, &ServerView::at_revision(1), true);
+        assert!(restated.is_some(), "a restored directory goes back");
     }
 }

@@ -24,6 +24,7 @@ use crate::{
         members::{Member, Members, Presence},
         traffic::Traffic,
     },
+    session::authority::KnownMembers,
     shard::{
         inbox::ShardHandle,
         message::{Delivery, Message, Receivers},
@@ -82,6 +83,8 @@ pub(crate) struct Room {
     pub server_id: Arc<str>,
     view: RwLock<Arc<ServerView>>,
     revision: AtomicU64,
+    /// [`ServerView::access`] at which every connection here was admitted, or was found to be a member's.
+    checked_access: AtomicU64,
     state: Mutex<State>,
     traffic: Mutex<Traffic>,
 }
@@ -93,6 +96,7 @@ impl Room {
             index,
             server_id: view.server_id.clone(),
             revision: AtomicU64::new(view.revision),
+            checked_access: AtomicU64::new(view.access),
             view: RwLock::new(view),
             state: Mutex::default(),
             traffic: Mutex::default(),
@@ -111,11 +115,16 @@ impl Room {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Takes a newer view and tells every shard with a connection here. Returns whether requirements or definitions
-    /// changed.
-    pub(crate) fn revise(self: &Arc<Self>, view: &Arc<ServerView>, shards: &[ShardHandle]) -> bool {
+    /// Takes a newer view, or any if it `is_restated`, and tells every shard with a connection here. Returns whether
+    /// requirements or definitions changed.
+    pub(crate) fn revise(
+        self: &Arc<Self>,
+        view: &Arc<ServerView>,
+        is_restated: bool,
+        shards: &[ShardHandle],
+    ) -> bool {
         let mut current = self.view.write();
-        if view.revision <= current.revision && !view.gone {
+        if view.revision <= current.revision && !view.gone && !is_restated {
             return false;
         }
         let plugins_changed = current.plugins_digest != view.plugins_digest;
@@ -126,9 +135,34 @@ impl Room {
             shards[usize::from(*shard)].send(Message::Revised {
                 room: self.clone(),
                 view: view.clone(),
+                is_restated,
             });
         }
         plugins_changed
+    }
+
+    /// Whether users have come in before the server was guarded as `view` says.
+    pub(crate) fn has_unchecked(&self, view: &ServerView) -> bool {
+        view.guarded && self.checked_access.load(Ordering::Acquire) != view.access
+    }
+
+    /// Tells every shard with a connection here which users are members; `all` if they are all users of the room.
+    pub(crate) fn members_known(
+        self: &Arc<Self>,
+        known: KnownMembers,
+        all: bool,
+        shards: &[ShardHandle],
+    ) {
+        if all {
+            self.checked_access.store(known.access, Ordering::Release);
+        }
+        let known = Arc::new(known);
+        for shard in self.state.lock().shards.keys() {
+            shards[usize::from(*shard)].send(Message::MembersKnown {
+                room: self.clone(),
+                known: known.clone(),
+            });
+        }
     }
 
     // ---- connections

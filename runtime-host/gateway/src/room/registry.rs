@@ -90,7 +90,7 @@ impl Hub {
         loop {
             let (room, was_open) = self.rooms.open(view);
             if was_open {
-                self.revise_room(&room, view);
+                self.revise_room(&room, view, false);
             }
             if let Some(entered) = enter(&room) {
                 return (room, entered);
@@ -105,15 +105,15 @@ impl Hub {
         }
     }
 
-    /// Takes a newer view of a server.
-    pub(crate) fn revise(&self, view: &Arc<ServerView>) {
-        if let Some(room) = self.rooms.get(&view.server_id) {
-            self.revise_room(&room, view);
-        }
+    /// Takes a newer view of a server, or any if it `is_restated`; its room, if it is open.
+    pub(crate) fn revise(&self, view: &Arc<ServerView>, is_restated: bool) -> Option<Arc<Room>> {
+        let room = self.rooms.get(&view.server_id)?;
+        self.revise_room(&room, view, is_restated);
+        Some(room)
     }
 
-    fn revise_room(&self, room: &Arc<Room>, view: &Arc<ServerView>) {
-        let plugins_changed = room.revise(view, &self.shards());
+    fn revise_room(&self, room: &Arc<Room>, view: &Arc<ServerView>, is_restated: bool) {
+        let plugins_changed = room.revise(view, is_restated, &self.shards());
         if plugins_changed && !view.gone {
             let requirements = frame::payload(&view.requirements);
             self.plugins

@@ -85,8 +85,8 @@ impl Sessions {
             return;
         };
         let (rooms, peer) = (session.rooms(), session.peer(user_id));
-        let mut receivers = self.hub.users.route(&from, &rooms, user_id, class, peer);
-        receivers.retain(|receiver| *receiver != own);
+        let users = &self.hub.users;
+        let receivers = users.route(&from, &rooms, user_id, class, peer, own);
         if receivers.is_empty() {
             self.hub.metrics.unreachable.inc();
             if wants_errors {

@@ -5,28 +5,26 @@ use crate::{
     directory::{Question, views::UserView},
     hub::Hub,
     room::Profile,
-    session::{Session, Sessions, User, pending::Wait, refusals::Reason},
+    session::{
+        Session, Sessions, User,
+        authority::{Proof, check_user, unproven},
+        pending::Wait,
+        refusals::Reason,
+    },
 };
 use envelope::{reply::code, verdict::Identify};
 use identifiers::UserId;
-use identity::Mode;
-use std::{borrow::Cow, sync::Arc};
+use limits::identity::TOKEN_LEEWAY_SECONDS;
+use std::sync::Arc;
 
 /// An identity that a client claims.
 #[derive(Debug)]
 pub(crate) struct Claim {
     identify: Identify,
     user_id: Arc<str>,
-    proof: Option<Proof>,
-}
-
-/// What a proof has shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Proof {
-    /// A token for this user.
-    Token,
-    /// Possession of this key.
-    Key(String),
+    proof: Option<Arc<Proof>>,
+    /// The key that it shows was bound by it: a first binding claims a name, it does not prove one.
+    binds_key: bool,
 }
 
 impl Sessions {
@@ -39,8 +37,7 @@ impl Sessions {
             Ok(claim) => match self.hub.directory.known_user(&claim.user_id) {
                 Some(view) => self.check_claim(slot, claim, &view, request_id),
                 None => {
-                    let question = Question::User(claim.user_id.clone());
-                    self.ask_directory(slot, request_id, Wait::User(claim), question);
+                    self.ask_user(slot, claim, request_id);
                     Ok(())
                 }
             },
@@ -61,22 +58,18 @@ impl Sessions {
         self.answer_identify(slot, outcome, request_id);
     }
 
-    /// Continues after a key was bound. The binding itself proves nothing; later connections prove the name with the
-    /// key.
-    pub(super) fn key_bound(
-        &mut self,
-        slot: u32,
-        claim: Claim,
-        verified: bool,
-        before: &UserView,
-        request_id: Option<&str>,
-    ) {
-        let mut view = before.clone();
-        view.proof_required = true;
-        view.keys.extend(claim.identify.key.clone());
-        let view = Arc::new(view);
-        let outcome = self.sign_in(slot, claim, verified, view);
-        self.answer_identify(slot, outcome, request_id);
+    /// Continues after a key was bound, with what the directory says of the user now.
+    pub(super) fn key_bound(&mut self, slot: u32, claim: Claim, request_id: Option<&str>) {
+        let claim = Claim {
+            binds_key: true,
+            ..claim
+        };
+        self.ask_user(slot, claim, request_id);
+    }
+
+    fn ask_user(&mut self, slot: u32, claim: Claim, request_id: Option<&str>) {
+        let question = Question::User(claim.user_id.clone());
+        self.ask_directory(slot, request_id, Wait::User(claim), question);
     }
 
     fn answer_identify(
@@ -98,24 +91,15 @@ impl Sessions {
         view: &Arc<UserView>,
         request_id: Option<&str>,
     ) -> Result<(), Reason<'static>> {
-        let mode = self.hub.config.identity.mode;
-        let verified = match &claim.proof {
-            Some(Proof::Token) => true,
-            Some(Proof::Key(key)) => view.keys.contains(key),
-            None => false,
-        };
-        if mode != Mode::Open && view.proof_required && !verified {
-            let message =
-                "this oderId is protected: identify with a token, or with its key and proof";
-            return Err(unproven(message));
-        }
         // Before a key is bound: a first binding claims a name, it does not prove one.
-        if mode == Mode::Required && !verified {
-            let message = "this server asks for proof: identify with a token, or with a bound key";
-            return Err(unproven(message));
-        }
+        check_user(
+            self.hub.config.identity.mode,
+            claim.proof.as_deref(),
+            view,
+            Hub::now_ms(),
+        )?;
         let Some(key) = key_to_bind(&claim.identify, view) else {
-            return self.sign_in(slot, claim, verified, view.clone());
+            return self.sign_in(slot, claim, view, request_id);
         };
         if claim.proof.is_none() {
             let message = "lock: needs the proof of the key that is to be bound";
@@ -124,14 +108,9 @@ impl Sessions {
         let question = Question::BindKey {
             user_id: claim.user_id.clone(),
             key,
-            add: verified,
+            add: claim.is_proven(view),
         };
-        let wait = Wait::KeyBinding {
-            claim,
-            verified,
-            view: view.clone(),
-        };
-        self.ask_directory(slot, request_id, wait, question);
+        self.ask_directory(slot, request_id, Wait::KeyBinding(claim), question);
         Ok(())
     }
 
@@ -140,45 +119,84 @@ impl Sessions {
         &mut self,
         slot: u32,
         claim: Claim,
-        verified: bool,
-        view: Arc<UserView>,
+        view: &Arc<UserView>,
+        request_id: Option<&str>,
     ) -> Result<(), Reason<'static>> {
         let conn = self.sockets.reference(slot);
-        let Some(session) = self.sockets.session_mut(slot) else {
+        let Some(session) = self.sockets.session(slot) else {
             return Ok(());
         };
-        let users = &self.hub.users;
-        let user_id = &claim.user_id;
-        let mut status = Default::default();
-        match session.take_user() {
-            Some(user) if user.profile.user_id == *user_id => status = user.status,
-            before => {
-                if let Some(before) = before {
-                    users.sign_out(conn, &before.profile.user_id);
-                }
-                let scope = claim.identify.connection_scope.as_deref();
-                if !users.sign_in(conn, user_id, view, session.connection_id(), scope) {
-                    let most = self.hub.config.socket.connections_per_identity_max;
-                    let message =
-                        format!("this oderId has {most} connections, and no more are allowed");
-                    return Err(Reason::new(code::LIMIT_REACHED, message));
-                }
+        let (hub, user_id) = (self.hub.clone(), claim.user_id.clone());
+        let before = session.user().cloned();
+        let known_as = before.as_ref().map(|user| &user.profile.user_id);
+        let is_new = known_as != Some(&user_id);
+        if is_new {
+            let scope = claim.identify.connection_scope.as_deref();
+            let (view, connection_id) = (view.clone(), session.connection_id());
+            let users = &hub.users;
+            if !users.sign_in(conn, &user_id, view, connection_id, scope) {
+                let most = hub.config.socket.connections_per_identity_max;
+                let message =
+                    format!("this oderId has {most} connections, and no more are allowed");
+                return Err(Reason::new(code::LIMIT_REACHED, message));
             }
         }
-        // What changed since the view was asked for.
-        if let Some(known) = self.hub.directory.known_user(user_id) {
-            users.update_view(user_id, &known);
+        // From here on a change of the user reaches the connection; one that came since the view was asked for is seen
+        // here.
+        let mode = hub.config.identity.mode;
+        let latest = hub.directory.known_user(&user_id);
+        let checked = latest.as_ref().map(|latest| {
+            hub.users.update_view(&user_id, latest);
+            check_user(mode, claim.proof.as_deref(), latest, Hub::now_ms())
+        });
+        if is_new && !matches!(checked, Some(Ok(()))) {
+            hub.users.sign_out(conn, &user_id);
         }
-        session.set_user(claim.into_user(verified, status));
+        match checked {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => return Err(reason),
+            None => {
+                self.ask_user(slot, claim, request_id);
+                return Ok(());
+            }
+        }
+        if let Some(known_as) = known_as.filter(|_| is_new) {
+            hub.users.sign_out(conn, known_as);
+        }
+        let status = before.as_ref().map(|user| user.status);
+        let status = status.filter(|_| !is_new).unwrap_or_default();
+        let verified = claim.is_proven(view) && !claim.only_claims();
+        let user = claim.into_user(verified, status);
+        let ends = (
+            before.and_then(|user| user.expires_at_ms()),
+            user.expires_at_ms(),
+        );
+        self.expiries.replace(slot, ends.0, ends.1);
+        if let Some(session) = self.sockets.session_mut(slot) {
+            session.set_user(user);
+        }
         self.update_rooms(slot);
         Ok(())
     }
 }
 
 impl Claim {
+    /// Whether what was shown proves the user.
+    fn is_proven(&self, view: &UserView) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.proves(view))
+    }
+
+    /// Whether what was shown is a key that this claim itself has bound.
+    fn only_claims(&self) -> bool {
+        self.binds_key && matches!(self.proof.as_deref(), Some(Proof::Key(_)))
+    }
+
     fn into_user(self, verified: bool, status: envelope::verdict::Status) -> User {
         let Self {
-            identify, user_id, ..
+            identify,
+            user_id,
+            proof,
+            binds_key: _,
         } = self;
         let display_name = if identify.display_name.is_empty() {
             fallback_name(&user_id)
@@ -199,22 +217,18 @@ impl Claim {
             }),
             status,
             plugins: identify.plugins.map(ids),
+            proof,
             wants_errors: identify.features.iter().any(|feature| feature == "errors"),
         }
     }
 }
 
-/// The reason of a refusal because of a proof that is missing or wrong.
-fn unproven(message: impl Into<Cow<'static, str>>) -> Reason<'static> {
-    Reason::new(code::IDENTITY_PROOF_REQUIRED, message)
-}
-
 /// The identity that an `identify` claims, its proof verified.
 fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, Reason<'static>> {
     let proof = if let Some(token) = &identify.token {
-        let user_id = verify_token(hub, token, identify.user_id.as_deref())?;
+        let (user_id, expires_at_ms) = verify_token(hub, token, identify.user_id.as_deref())?;
         identify.user_id = Some(user_id);
-        Some(Proof::Token)
+        Some(Proof::Token { expires_at_ms })
     } else if let (Some(key), Some(proof), Some(user_id)) =
         (&identify.key, &identify.proof, &identify.user_id)
     {
@@ -236,12 +250,18 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
     Ok(Claim {
         identify,
         user_id,
-        proof,
+        proof: proof.map(Arc::new),
+        binds_key: false,
     })
 }
 
-/// Verifies a token; returns its subject, which is the claimed user if one is claimed.
-fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String, Reason<'static>> {
+/// Verifies a token; returns its subject, which is the claimed user if one is claimed, and the first moment at which
+/// it is refused, in milliseconds since 1970.
+fn verify_token(
+    hub: &Hub,
+    token: &str,
+    claimed: Option<&str>,
+) -> Result<(String, u64), Reason<'static>> {
     let claims = hub
         .verify(token)
         .map_err(|error| unproven(format!("token: {error} ({})", error.code())))?;
@@ -249,7 +269,13 @@ fn verify_token(hub: &Hub, token: &str, claimed: Option<&str>) -> Result<String,
     if claimed.is_some_and(|claimed| claimed != subject) {
         return Err(unproven("token: its subject is not the oderId"));
     }
-    Ok(subject.to_owned())
+    Ok((
+        subject.to_owned(),
+        claims
+            .expires_at_s
+            .saturating_add(TOKEN_LEEWAY_SECONDS + 1)
+            .saturating_mul(1_000),
+    ))
 }
 
 /// Verifies the proof that the client has a key, made for this connection.

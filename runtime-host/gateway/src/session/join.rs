@@ -2,16 +2,15 @@
 //! guarded.
 
 use crate::{
-    directory::{JoinAnswer, JoinQuestion, Question, views::ServerView},
-    session::{Session, Sessions, User, pending::Wait, refusals::Reason},
+    directory::{AskedAt, JoinAnswer, JoinQuestion, Question, views::ServerView},
+    room::local::Admitted,
+    session::{
+        Session, Sessions, User, authority::check_server, membership::just_changed, pending::Wait,
+        refusals::Reason,
+    },
 };
 use envelope::{reply::code, verdict::Access};
-use limits::directory::EDGE_RETRY_AFTER_MS;
 use std::sync::Arc;
-
-const NOT_FOUND: &str = "NOT_FOUND";
-const BANNED: &str = "BANNED";
-const BANNED_MESSAGE: &str = "you are banned from this server";
 
 impl Sessions {
     /// `join_server`, or `view_server` if `view_only`.
@@ -48,7 +47,7 @@ impl Sessions {
             return;
         };
         let server_id = access.server_id.as_str();
-        let denied = check_user(&user.profile.user_id, view);
+        let denied = check_server(&user.profile.user_id, view);
         if denied.is_ok()
             && let Some(membership) = session.membership(server_id)
             && (membership.joined || view_only)
@@ -61,7 +60,11 @@ impl Sessions {
             return self.deny(slot, server_id, request_id, reason);
         }
         if !view.guarded {
-            return self.enter_room(slot, view, &access, view_only);
+            let admitted = Admitted {
+                access: view.access,
+                as_member: false,
+            };
+            return self.enter_room(slot, view, &access, view_only, admitted, None);
         }
         let question = JoinQuestion {
             server_id: view.server_id.clone(),
@@ -70,6 +73,10 @@ impl Sessions {
             password: access.password.clone(),
             invite: access.invite.clone(),
             view_only,
+            asked_at: AskedAt {
+                access: view.access,
+                user_epoch: self.hub.directory.user_epoch(&user.profile.user_id),
+            },
         };
         let wait = Wait::Join {
             question: question.clone(),
@@ -98,15 +105,17 @@ impl Sessions {
         }
         // The view may have changed while the directory decided; a ban since then holds.
         let entered = match self.hub.directory.known_server(server_id) {
-            Some(view) => check_user(&question.user_id, &view).map(|()| view),
-            None => {
-                let message = "the server has just changed; try again";
-                let code = code::EDGE_UNAVAILABLE;
-                Err(Reason::retry(code, message, EDGE_RETRY_AFTER_MS))
-            }
+            Some(view) => check_server(&question.user_id, &view).map(|()| view),
+            None => Err(just_changed()),
         };
+        let asked_at = question.asked_at;
+        let admitted = Admitted {
+            access: asked_at.access,
+            as_member: answer.member,
+        };
+        let (view_only, user_epoch) = (question.view_only, Some(asked_at.user_epoch));
         match entered {
-            Ok(view) => self.enter_room(slot, &view, access, question.view_only),
+            Ok(view) => self.enter_room(slot, &view, access, view_only, admitted, user_epoch),
             Err(reason) => self.deny(slot, server_id, request_id, reason),
         }
     }
@@ -139,15 +148,4 @@ impl Sessions {
         }
         Ok(())
     }
-}
-
-/// Checks that the server exists and the user is not banned from it.
-pub(super) fn check_user(user_id: &str, view: &ServerView) -> Result<(), Reason<'static>> {
-    if view.gone {
-        return Err(Reason::new(NOT_FOUND, "there is no such server"));
-    }
-    if view.bans.contains(user_id) {
-        return Err(Reason::new(BANNED, BANNED_MESSAGE));
-    }
-    Ok(())
 }

@@ -1,22 +1,29 @@
-//! The servers that a connection has joined or views: entering and leaving them, and the consequences of changed rules.
+//! The servers that a connection has joined or views: entering and leaving them.
 
 use crate::{
     directory::views::ServerView,
-    room::{MemberConnection, Page, Room, local::RoomMembership},
-    session::{Sessions, join::check_user, refusals::Reason},
+    room::{
+        MemberConnection, Page, Room,
+        local::{Admitted, RoomMembership},
+    },
+    session::{Sessions, refusals::Reason},
     shard::coalesce::CoalesceKey,
 };
-use envelope::verdict::Access;
+use envelope::{reply::code, verdict::Access};
+use limits::directory::EDGE_RETRY_AFTER_MS;
 use std::sync::Arc;
 
 impl Sessions {
-    /// Enters the room and sends the roster, then the plugin requirements.
+    /// Enters the room and sends the roster, then the plugin requirements. `user_epoch` is the count of the user's
+    /// changes when the directory was asked about the entrance, if it was.
     pub(super) fn enter_room(
         &mut self,
         slot: u32,
         view: &Arc<ServerView>,
         access: &Access,
         view_only: bool,
+        admitted: Admitted,
+        user_epoch: Option<u64>,
     ) {
         let (conn, page) = (self.sockets.reference(slot), self.page(access));
         let Some(user) = self.user(slot).cloned() else {
@@ -46,20 +53,31 @@ impl Sessions {
         if let Some(known) = self.hub.directory.known_server(&access.server_id)
             && known.revision > room.revision()
         {
-            self.hub.revise(&known);
+            let _ = self.hub.revise(&known, false);
         }
         let current = room.view();
         let membership = self
             .sockets
             .rooms()
-            .enter(room.clone(), &current, slot, since);
+            .enter(room.clone(), &current, slot, since, admitted);
         if let Some(session) = self.sockets.session_mut(slot) {
             session.add_membership(membership);
         }
         self.set_rooms(slot);
+        // A change from here on finds the connection in the room; one before is seen here.
+        let latest = room.view();
+        if !self.check_presence(slot, &room, &latest) {
+            return;
+        }
+        let user_id = &user.profile.user_id;
+        let is_overtaken = latest.access != admitted.access
+            || user_epoch.is_some_and(|epoch| epoch != self.hub.directory.user_epoch(user_id));
+        if latest.guarded && is_overtaken {
+            self.leave(slot, &access.server_id);
+            return self.deny(slot, &access.server_id, None, just_changed());
+        }
         self.sockets.push(slot, roster, None);
         self.sockets.push(slot, current.requirements.clone(), None);
-        self.check_presence(slot, &room, &current);
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
@@ -87,56 +105,36 @@ impl Sessions {
         self.leave_room(slot, &membership);
     }
 
-    /// Removes a connection that ends from its servers and its user.
+    /// Ends a connection: the envelope that waits, its servers, its user.
     pub(super) fn end(&mut self, slot: u32) {
+        let session = self.sockets.session_mut(slot);
+        if let Some(pending) = session.and_then(|session| session.take_pending()) {
+            self.end_wait(&pending);
+        }
+        self.give_up(slot);
+    }
+
+    /// Removes a connection from its servers and its user.
+    pub(super) fn give_up(&mut self, slot: u32) {
         self.sockets.collect_room_frames(slot);
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session_mut(slot) else {
             return;
         };
-        let (pending, memberships) = (session.take_pending(), session.take_memberships());
-        if let Some(pending) = pending {
-            self.end_wait(&pending);
-        }
-        for membership in &memberships {
+        for membership in &session.take_memberships() {
             self.leave_room(slot, membership);
         }
         let session = self.sockets.session_mut(slot);
         if let Some(user) = session.and_then(|session| session.take_user()) {
+            self.expiries.replace(slot, user.expires_at_ms(), None);
             self.hub.users.sign_out(conn, &user.profile.user_id);
         }
     }
 
-    /// Applies changed rules of a server: banned connections leave, the others get the new plugin requirements.
-    pub(crate) fn revised(&mut self, room: &Room, view: &ServerView) {
-        let Some(revision) = self.sockets.rooms().revise(room.index, view) else {
-            return;
-        };
-        for slot in revision.slots {
-            if self.check_presence(slot, room, view) && revision.plugins_changed {
-                let coalesce = Some(CoalesceKey::requirements(room.index));
-                self.sockets.push(slot, view.requirements.clone(), coalesce);
-            }
-        }
-    }
-
-    /// Whether a connection in a room may be there by the view; otherwise it leaves.
-    fn check_presence(&mut self, slot: u32, room: &Room, view: &ServerView) -> bool {
-        let Some(user_id) = self.user_id(slot) else {
-            return false;
-        };
-        match check_user(&user_id, view) {
-            Ok(()) => true,
-            Err(reason) => {
-                self.expel(slot, room, reason);
-                false
-            }
-        }
-    }
-
-    fn expel(&mut self, slot: u32, room: &Room, reason: Reason<'_>) {
-        self.leave(slot, &room.server_id);
-        self.deny(slot, &room.server_id, None, reason);
+    /// Sends changed plugin requirements.
+    pub(super) fn send_requirements(&mut self, slot: u32, room: &Room, view: &ServerView) {
+        let coalesce = Some(CoalesceKey::requirements(room.index));
+        self.sockets.push(slot, view.requirements.clone(), coalesce);
     }
 
     /// Takes a connection out of a room that is not among its memberships any more.
@@ -177,4 +175,10 @@ impl Sessions {
     fn user_id(&self, slot: u32) -> Option<Arc<str>> {
         Some(self.user(slot)?.profile.user_id.clone())
     }
+}
+
+/// The reason of a refusal because a change has overtaken the decision about an entrance.
+pub(super) fn just_changed() -> Reason<'static> {
+    let message = "the server has just changed; try again";
+    Reason::retry(code::EDGE_UNAVAILABLE, message, EDGE_RETRY_AFTER_MS)
 }

@@ -3,6 +3,7 @@
 //!
 //! A session has a user, the memberships of servers, and at most one envelope that waits for a reply.
 
+pub(crate) mod authority;
 mod effects;
 mod forwarding;
 mod forwarding_memory;
@@ -24,6 +25,7 @@ use crate::{
     room::Room,
     shard::{inbox::ShardHandle, sockets::Sockets},
 };
+use authority::Expiries;
 use bytes::Bytes;
 use envelope::{Scan, Validator, catalogue::RateClass, reply};
 use std::sync::Arc;
@@ -38,6 +40,7 @@ pub(crate) struct Sessions {
     shards: Arc<[ShardHandle]>,
     validator: TimedChain,
     tickets: Tickets,
+    expiries: Expiries,
 }
 
 impl Sessions {
@@ -50,6 +53,7 @@ impl Sessions {
         Self {
             tickets: Tickets::new(sockets.shard()),
             validator: TimedChain::new(validator),
+            expiries: Expiries::default(),
             hub,
             shards,
             sockets,

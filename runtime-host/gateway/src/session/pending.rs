@@ -6,7 +6,7 @@
 //! envelope's end.
 
 use crate::{
-    directory::{Answer, JoinQuestion, Question, views::UserView},
+    directory::{Answer, JoinQuestion, Question},
     hub::Hub,
     metrics::Metrics,
     plugins::offer::HeldEnvelope,
@@ -26,7 +26,6 @@ use envelope::{
 };
 use limits::{directory::EDGE_RETRY_AFTER_MS, dispatch::RETRY_AFTER_MS};
 use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
-use std::sync::Arc;
 
 /// An envelope that waits.
 #[derive(Debug)]
@@ -43,14 +42,7 @@ pub(crate) enum Wait {
     /// The directory's view of a user that identifies.
     User(Claim),
     /// The binding of a key.
-    KeyBinding {
-        /// The user that binds it.
-        claim: Claim,
-        /// The user was proven before.
-        verified: bool,
-        /// What the directory had stored about the user before.
-        view: Arc<UserView>,
-    },
+    KeyBinding(Claim),
     /// The directory's view of a server.
     Server {
         /// The request to enter it.
@@ -181,15 +173,8 @@ impl Sessions {
             (Wait::User(claim), Ok(Reply::Directory(Answer::User(view)))) => {
                 self.user_answered(slot, claim, &view, request_id);
             }
-            (
-                Wait::KeyBinding {
-                    claim,
-                    verified,
-                    view,
-                },
-                Ok(Reply::Directory(Answer::Bound)),
-            ) => {
-                self.key_bound(slot, claim, verified, &view, request_id);
+            (Wait::KeyBinding(claim), Ok(Reply::Directory(Answer::Bound))) => {
+                self.key_bound(slot, claim, request_id);
             }
             (Wait::Server { access, view_only }, Ok(Reply::Directory(Answer::Server(view)))) => {
                 self.enter_known(slot, access, view_only, request_id, &view);
@@ -217,6 +202,21 @@ impl Sessions {
         debug_assert_eq!(pending.ticket, ticket, "one ticket for each connection");
         self.end_wait(&pending);
         Some((slot, *pending))
+    }
+
+    /// Refuses the envelope of a connection that waits, unless it is an `identify`, which decides about the user itself.
+    pub(super) fn refuse_waiting(&mut self, slot: u32, reason: &Reason<'_>) {
+        let session = self.sockets.session(slot);
+        let waits_for = session.and_then(|session| session.pending());
+        let ticket = match waits_for.map(|pending| (&pending.on, pending.ticket)) {
+            None | Some((Wait::User(_) | Wait::KeyBinding(_), _)) => return,
+            Some((_, ticket)) => ticket,
+        };
+        if let Some((slot, pending)) = self.take_pending(ticket) {
+            self.sockets.make_ready(slot);
+            let request_id = pending.request_id.as_deref();
+            self.refuse_pending(slot, &pending.on, request_id, reason.clone());
+        }
     }
 
     /// Forgets the ticket of an envelope that waits no longer.

@@ -127,7 +127,7 @@ impl Sessions {
         reason: Reason<'_>,
     ) {
         match wait {
-            Wait::User(_) | Wait::KeyBinding { .. } => {
+            Wait::User(_) | Wait::KeyBinding(_) => {
                 self.refuse_identify(slot, request_id, reason);
             }
             Wait::Server { access, .. } | Wait::Join { access, .. } => {

@@ -3,8 +3,12 @@
 
 use crate::{
     hub::{ConnRef, Hub},
-    room::{Profile, local::RoomMembership},
+    room::{
+        Profile, Room,
+        local::{Admitted, RoomMembership},
+    },
     session::{
+        authority::Proof,
         forwarding_memory::ForwardingMemory,
         pending::Pending,
         rates::{RateLimits, SessionRates},
@@ -38,11 +42,21 @@ pub(crate) struct User {
     pub status: Status,
     /// The plugins that the client declared.
     pub plugins: Option<Arc<[Box<str>]>>,
+    /// What the connection has shown.
+    pub(super) proof: Option<Arc<Proof>>,
     /// The client announced the feature `errors`.
     pub(super) wants_errors: bool,
 }
 
 impl User {
+    /// The end of its token, milliseconds since 1970, if it has shown one.
+    pub(super) fn expires_at_ms(&self) -> Option<u64> {
+        match self.proof.as_deref() {
+            Some(Proof::Token { expires_at_ms }) => Some(*expires_at_ms),
+            Some(Proof::Key(_)) | None => None,
+        }
+    }
+
     /// Whether the client declared a plugin.
     pub(crate) fn has_plugin(&self, plugin_id: &str) -> bool {
         let plugins = self.plugins.as_deref().unwrap_or_default();
@@ -171,10 +185,17 @@ impl Session {
         &self.memberships
     }
 
-    /// The [indices](crate::room::Room::index) of these rooms.
-    pub(super) fn rooms(&self) -> Box<[u64]> {
+    /// These rooms.
+    pub(super) fn rooms(&self) -> Box<[Arc<Room>]> {
         let memberships = self.memberships.iter();
-        memberships.map(|one| one.room.index).collect()
+        memberships.map(|one| one.room.clone()).collect()
+    }
+
+    /// By what the connection is on a server.
+    pub(super) fn admitted_mut(&mut self, server_id: &str) -> Option<&mut Admitted> {
+        let mut memberships = self.memberships.iter_mut();
+        let membership = memberships.find(|one| *one.room.server_id == *server_id)?;
+        Some(&mut membership.admitted)
     }
 
     /// Adds a room.

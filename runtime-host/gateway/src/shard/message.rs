@@ -1,12 +1,13 @@
 //! What arrives in a shard's inbox.
 
 use crate::{
-    directory::views::ServerView,
+    directory::views::{ServerView, UserView},
     hub::ConnRef,
     plugins::publish::Publication,
     room::Room,
     session::{
         User,
+        authority::KnownMembers,
         pending::{Reply, Unavailable},
     },
     shard::coalesce::CoalesceKey,
@@ -45,6 +46,24 @@ pub(crate) enum Message {
         room: Arc<Room>,
         /// The new view.
         view: Arc<ServerView>,
+        /// The view may be older than the one before: the directory was restored from a backup.
+        is_restated: bool,
+    },
+    /// The directory has said which users of a room are members of its server.
+    MembersKnown {
+        /// The room.
+        room: Arc<Room>,
+        /// The users.
+        known: Arc<KnownMembers>,
+    },
+    /// The directory's view of the user of a connection changed.
+    UserChanged {
+        /// The connection.
+        to: ConnRef,
+        /// Its user when the message was sent.
+        user_id: Arc<str>,
+        /// The new view.
+        view: Arc<UserView>,
     },
     /// The reply that a paused connection waits for, or why there is none.
     Reply(Ticket, Result<Reply, Unavailable>),

@@ -118,6 +118,7 @@ impl Shard {
         let candidates = [
             sockets.rooms_linger_ms(),
             sockets.next_deadline_ms(),
+            self.sessions.next_expiry_ms(),
             needs_ticks.then_some(TIMER_TICK_MS as u32),
         ];
         candidates.into_iter().flatten().min().map(u64::from)
@@ -133,6 +134,7 @@ impl Shard {
             }
             self.sessions.tick();
         }
+        self.sessions.end_expired();
         self.sessions.sockets.check_deadlines();
         self.sessions.remove_ended();
         self.flush();
@@ -176,7 +178,17 @@ impl Shard {
                 .sessions
                 .sockets
                 .deliver(room.index, delivery, sequence),
-            Message::Revised { room, view } => self.sessions.revised(&room, &view),
+            Message::Revised {
+                room,
+                view,
+                is_restated,
+            } => self.sessions.revised(&room, &view, is_restated),
+            Message::MembersKnown { room, known } => self.sessions.members_known(&room, &known),
+            Message::UserChanged { to, user_id, view } => {
+                if let Some(slot) = self.sessions.sockets.resolve(to) {
+                    self.sessions.user_changed(slot, &user_id, &view);
+                }
+            }
             Message::Reply(ticket, reply) => self.sessions.resolve(ticket, reply),
             Message::Publish(publication) => self.sessions.publish(*publication),
             Message::Drain => self.draining_since_ms = Some(self.sessions.sockets.now_ms()),

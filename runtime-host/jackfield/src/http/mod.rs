@@ -15,6 +15,7 @@ use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use identity::{Role, ServiceCredential};
 use limits::{
+    directory::LAG_DEGRADED_MS,
     rest::PAGE_ITEMS_MAX,
     socket::{HEAD_TIMEOUT_MS, READY_BELOW_PERCENT},
 };
@@ -210,7 +211,7 @@ impl HttpService {
 
     fn metrics(&self) -> Response<Body> {
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        let text = Bytes::from(self.hub.metrics.render());
+        let text = Bytes::from(self.hub.render_metrics());
         own::response(Answer::bytes(StatusCode::OK, kind, text))
     }
 
@@ -246,13 +247,17 @@ impl HttpService {
             let body = json!({"status": "full", "connections": open, "connectionsMax": self.hub.connections_max()});
             return own::json(StatusCode::SERVICE_UNAVAILABLE, &body);
         }
-        match self.hub.directory.is_following() {
-            true => own::json(StatusCode::OK, &json!({"status": "ready"})),
-            false => own::json(
-                StatusCode::OK,
-                &json!({"status": "degraded", "reason": "changes of the directory do not arrive"}),
-            ),
-        }
+        let directory = &self.hub.directory;
+        let lag_ms = directory.lag().as_millis();
+        let body = if !directory.is_following() {
+            json!({"status": "degraded", "reason": "changes of the directory do not arrive"})
+        } else if lag_ms > u128::from(LAG_DEGRADED_MS) {
+            let reason = format!("changes of the directory have not been applied for {lag_ms} ms");
+            json!({"status": "degraded", "reason": reason})
+        } else {
+            json!({"status": "ready"})
+        };
+        own::json(StatusCode::OK, &body)
     }
 
     fn wake(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {

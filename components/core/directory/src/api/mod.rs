@@ -191,6 +191,7 @@ routes! {
 
     InternalServer "internalServer" GET "/api/internal/servers/{serverId}" Service, None, None => 200 "InternalServer", "Everything a gateway decides on, at one revision.";
     InternalJoin "internalJoin" POST "/api/internal/servers/{serverId}/join" Service, None, Some("InternalJoinBody") => 200 "InternalJoin", "Whether an identity may join or view; a right password or invite makes it a member.";
+    InternalMembers "internalMembers" POST "/api/internal/servers/{serverId}/members" Service, None, Some("InternalMembersBody") => 200 "InternalMembers", "Which of some identities are members.";
     InternalUsers "internalUsers" GET "/api/internal/users" Service, KnownUsers, None => 200 "KnownUsers", "Identities with data of their own, with a role, or that own a server. All others need no proof and block no identity.";
     InternalUser "internalUser" GET "/api/internal/users/{userId}" Service, None, None => 200 "User", "Whether an identity needs proof, its keys, the identities that it blocks.";
     InternalBindKey "internalBindKey" PUT "/api/internal/users/{userId}/key" Service, None, Some("BindBody") => 200 "User", "Bind a key that was seen proven.";
