@@ -10,7 +10,7 @@ use plugin_store::StoreError;
 use rest::{Answer, ErrorCode};
 use serde_json::Value;
 
-/// Bodies in and out.
+/// The body of an answer.
 pub type Body = UnsyncBoxBody<Bytes, anyhow::Error>;
 
 /// The kind of an error: its status and its code.

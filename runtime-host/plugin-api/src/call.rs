@@ -1,18 +1,10 @@
-//! One request, as handlers see it: its caller, the values of path and query, and the body, bounded in bytes and time.
+//! One request, as handlers see it: its caller, the values of path and query, and the body, which has arrived.
 
-use crate::{
-    answer::{Body, Refusal},
-    auth::Caller,
-};
+use crate::{answer::Refusal, auth::Caller};
 use bytes::Bytes;
 use http::StatusCode;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use limits::plugin_api::BODY_TIMEOUT_MS;
-use parking_lot::Mutex;
 use rest::query::Query;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
-use tokio::time::timeout;
 
 /// One request.
 pub(crate) struct Call {
@@ -20,8 +12,7 @@ pub(crate) struct Call {
     /// Values of the placeholders in the path, decoded.
     pub(crate) values: Vec<String>,
     query: Query,
-    /// Never locked: a body is not `Sync`, and the mutex makes the call `Sync` nevertheless.
-    body: Mutex<Option<Body>>,
+    body: Bytes,
 }
 
 impl Call {
@@ -29,7 +20,7 @@ impl Call {
         caller: Caller,
         values: Vec<String>,
         query: Option<&str>,
-        body: Body,
+        body: Bytes,
     ) -> Result<Self, Refusal> {
         let query = Query::parse(query.unwrap_or_default())
             .map_err(|_| Refusal::bad("the query is not percent-encoded UTF-8"))?;
@@ -37,7 +28,7 @@ impl Call {
             caller,
             values,
             query,
-            body: Mutex::new(Some(body)),
+            body,
         })
     }
 
@@ -89,44 +80,22 @@ impl Call {
     /// The whole body.
     ///
     /// # Errors
-    /// 413, 408, 400.
-    pub(crate) async fn bytes(&mut self, bytes_max: usize) -> Result<Bytes, Refusal> {
-        let Some(body) = self.body.get_mut().take() else {
-            return Ok(Bytes::new());
-        };
-        let body = timeout(
-            Duration::from_millis(BODY_TIMEOUT_MS),
-            Limited::new(body, bytes_max).collect(),
-        )
-        .await;
-        match body {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
-                let message = format!("the body exceeds the limit of {bytes_max} bytes");
-                Err(Refusal::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "BODY_TOO_LARGE",
-                    message,
-                ))
-            }
-            Ok(Err(_)) => Err(Refusal::bad("the body broke off")),
-            Err(_) => Err(Refusal::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "BODY_TIMEOUT",
-                "the body did not arrive in time",
-            )),
+    /// 413.
+    pub(crate) fn bytes(&self, bytes_max: usize) -> Result<Bytes, Refusal> {
+        if self.body.len() <= bytes_max {
+            return Ok(self.body.clone());
         }
+        let message = format!("the body exceeds the limit of {bytes_max} bytes");
+        let status = StatusCode::PAYLOAD_TOO_LARGE;
+        Err(Refusal::new(status, "BODY_TOO_LARGE", message))
     }
 
     /// The body as JSON.
     ///
     /// # Errors
-    /// As [`Call::bytes`]; 400 with the place at which it is something else.
-    pub(crate) async fn json<T: DeserializeOwned>(
-        &mut self,
-        bytes_max: usize,
-    ) -> Result<T, Refusal> {
-        let bytes = self.bytes(bytes_max).await?;
+    /// 413; 400 with the place at which it is something else.
+    pub(crate) fn json<T: DeserializeOwned>(&self, bytes_max: usize) -> Result<T, Refusal> {
+        let bytes = self.bytes(bytes_max)?;
         serde_json::from_slice(&bytes).map_err(|error| Refusal::bad(format!("the body: {error}")))
     }
 }

@@ -12,6 +12,7 @@ mod handlers;
 mod openapi;
 mod route;
 
+use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
@@ -82,8 +83,8 @@ impl PluginApi {
             || path == openapi::PATH
     }
 
-    /// Answers a request. Never fails: what goes wrong is an answer.
-    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    /// Answers a request whose body has arrived. Never fails: what goes wrong is an answer.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Body> {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let mut response = self
             .handle(request)
@@ -100,7 +101,7 @@ impl PluginApi {
         response
     }
 
-    async fn handle(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    async fn handle(&self, request: Request<Bytes>) -> Result<Response<Body>, Refusal> {
         if request.uri().path() == openapi::PATH {
             return self.document(&request);
         }
@@ -129,7 +130,7 @@ impl PluginApi {
     }
 
     /// The OpenAPI document. It needs no credential, but one that is presented must verify, as everywhere.
-    fn document(&self, request: &Request<Body>) -> Result<Response<Body>, Refusal> {
+    fn document(&self, request: &Request<Bytes>) -> Result<Response<Body>, Refusal> {
         const METHODS: &str = "GET, HEAD, OPTIONS";
         match *request.method() {
             Method::GET | Method::HEAD => {
@@ -154,7 +155,7 @@ impl PluginApi {
     /// Passes a request to the plugin that has the route.
     async fn forward(
         &self,
-        request: Request<Body>,
+        request: Request<Bytes>,
         segments: &[String],
         caller: Caller,
     ) -> Result<Response<Body>, Refusal> {

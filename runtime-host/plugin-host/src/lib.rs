@@ -91,6 +91,8 @@ pub(crate) struct Host {
     dispatch: Arc<Dispatch>,
     runtime: Handle,
     compilations: Arc<Semaphore>,
+    /// Bytes of plugins' answers that may wait for their clients.
+    unread: Arc<Semaphore>,
     plugins: Registry,
     limits: HostLimits,
     restart_ms: u64,
@@ -217,6 +219,7 @@ impl Plugins {
             dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
+            unread: Arc::new(Semaphore::new(limits::plugin::UNREAD_BYTES_MAX)),
             plugins: Registry::default(),
             limits,
             restart_ms,

@@ -74,8 +74,20 @@ pub const REQUEST_BYTES_MAX: usize = 10 * MIB;
 pub const RESPONSE_BYTES_MAX: usize = 16 * MIB;
 /// Bytes of one chunk of a body.
 pub const BODY_PIECE_BYTES_MAX: usize = MIB;
-/// Chunks of a response queued for a slow client.
-pub const BODY_PIECES_MAX: usize = 4;
+/// Bytes of one answer that may wait for its client whatever other answers wait: small answers hold up nothing.
+pub const UNREAD_FREE_BYTES: usize = 64 * KIB;
+/// Bytes that a chunk waiting for its client counts as at least: its place in the queue occupies memory too.
+pub const UNREAD_PIECE_BYTES_MIN: usize = 256;
+/// Bytes of one plugin's answers, beyond [`UNREAD_FREE_BYTES`] each, that wait for their clients: an answer waits here,
+/// so that its instance can serve others.
+pub const UNREAD_PER_PLUGIN_BYTES_MAX: usize = 4 * RESPONSE_BYTES_MAX;
+/// The same of all plugins together.
+pub const UNREAD_BYTES_MAX: usize = 4 * UNREAD_PER_PLUGIN_BYTES_MAX;
+/// Bytes that a client has to read within [`CLIENT_WAIT_MS`].
+pub const CLIENT_PART_BYTES: usize = 64 * KIB;
+/// Time in which a client has to read a part of an answer, and for which a plugin's write waits for clients. Neither
+/// counts as the plugin's time.
+pub const CLIENT_WAIT_MS: u64 = 10_000;
 /// Submitted requests of one plugin that are running or wait for consent.
 pub const SUBMITTED_MAX: usize = 16;
 /// Time that a submitted request waits for consent.
@@ -100,3 +112,4 @@ pub const AUDIT_AGGREGATES_MAX: usize = 64;
 const _: () = assert!(EPOCH_TICK_MS < EVENT_DEADLINE_MS && EVENT_DEADLINE_MS < ACTION_DEADLINE_MS);
 const _: () = assert!(STACK_BYTES_MAX < FIBER_BYTES);
 const _: () = assert!(LOG_LINE_BYTES_MAX < LOG_BYTES_PER_SECOND);
+const _: () = assert!(HOST_CALL_BYTES_MAX <= UNREAD_PER_PLUGIN_BYTES_MAX);

@@ -8,8 +8,6 @@ pub const KV_BODY_BYTES_MAX: usize = 4 * MIB;
 pub const BODY_BYTES_MAX: usize = 256 * KIB;
 /// Browser script of a plugin.
 pub const BUNDLE_BYTES_MAX: usize = 8 * MIB;
-/// Time in which a body has to arrive.
-pub const BODY_TIMEOUT_MS: u64 = 20_000;
 /// Logs followed at once; each occupies a connection.
 pub const FOLLOWERS_MAX: usize = 64;
 /// Interval of keepalive comments in a followed log: proxies cut connections that are silent for a minute.

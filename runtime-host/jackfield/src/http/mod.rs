@@ -204,7 +204,7 @@ impl HttpService {
             return Err(HostError::of_host(status, "OVERLOADED", message));
         };
         Ok(match plugins {
-            Some(plugins) => plugins.answer(request.map(full)).await,
+            Some(plugins) => plugins.answer(request).await,
             None => self.directory.answer(request, client).await,
         })
     }

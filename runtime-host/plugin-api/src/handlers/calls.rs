@@ -35,8 +35,8 @@ pub(crate) async fn tools(api: &PluginApi, _call: Call) -> Result<Response<Body>
 }
 
 /// `POST /api/tools/{tool}`: the body is the arguments.
-pub(crate) async fn call_tool(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
-    let arguments: Value = call.json(PAYLOAD_BYTES_MAX).await?;
+pub(crate) async fn call_tool(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    let arguments: Value = call.json(PAYLOAD_BYTES_MAX)?;
     match api.plugins.call_tool(call.id(), &arguments).await {
         Ok(result) => Ok(ok(&json!({"result": result}))),
         Err(AdminError::NotFound) => Err(missing(
@@ -53,8 +53,8 @@ pub(crate) async fn hooks(_api: &PluginApi, _call: Call) -> Result<Response<Body
 }
 
 /// `POST /api/hooks/{hook}`.
-pub(crate) async fn fire(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
-    let body: HookBody = call.json(PAYLOAD_BYTES_MAX).await?;
+pub(crate) async fn fire(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    let body: HookBody = call.json(PAYLOAD_BYTES_MAX)?;
     match api
         .plugins
         .run_hook(call.id(), &body.input, body.output)

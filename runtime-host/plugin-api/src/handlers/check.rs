@@ -27,11 +27,11 @@ pub(crate) async fn directory(api: &PluginApi, _call: Call) -> Result<Response<B
 }
 
 /// `POST /api/plugins/check`: the body is the manifest itself; `name` says which file it stands in.
-pub(crate) async fn manifest(_api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn manifest(_api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let strict = call.flag("strict")?;
     let name = call.asked("name").unwrap_or("jackfield.json").to_owned();
     // One byte more than allowed, so that the checker says what is wrong.
-    let bytes = call.bytes(BYTES_MAX + 1).await?;
+    let bytes = call.bytes(BYTES_MAX + 1)?;
     let imported = import(&name, &bytes, Options { strict });
     let violation = |violation: &plugin_manifest::Violation| {
         let (line, column) = violation.position(&bytes);
@@ -74,8 +74,8 @@ struct TargetBody {
 }
 
 /// `POST /api/capabilities/check`.
-pub(crate) async fn capability(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
-    let body: AskBody = call.json(BODY_BYTES_MAX).await?;
+pub(crate) async fn capability(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    let body: AskBody = call.json(BODY_BYTES_MAX)?;
     let name = body.capability.trim();
     // What is only looked up may be spelled in any case.
     let known = CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(name));
@@ -149,8 +149,8 @@ struct KillBody {
 
 /// `POST /api/plugins/kill-switch`. A switch that is on in the environment cannot be turned off here; one that is set
 /// here outlasts a restart of the host.
-pub(crate) async fn kill(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
-    let body: KillBody = call.json(BODY_BYTES_MAX).await?;
+pub(crate) async fn kill(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    let body: KillBody = call.json(BODY_BYTES_MAX)?;
     let by = call.caller.name();
     let switched = api
         .plugins

@@ -54,9 +54,9 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 }
 
 /// `POST /api/consents/{consentId}`.
-pub(crate) async fn decide(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn decide(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let waiting = find(api, call.id()).await?;
-    let DecisionBody { decision, remember } = call.json(BODY_BYTES_MAX).await?;
+    let DecisionBody { decision, remember } = call.json(BODY_BYTES_MAX)?;
     let (allow, at_ms, by) = (
         matches!(decision, Answer::Allow),
         now_ms(),

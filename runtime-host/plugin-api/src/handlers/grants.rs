@@ -39,9 +39,9 @@ pub(crate) async fn list(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 }
 
 /// `PUT /api/plugins/{pluginId}/grants`.
-pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn put(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
-    let body: GrantBody = call.json(BODY_BYTES_MAX).await?;
+    let body: GrantBody = call.json(BODY_BYTES_MAX)?;
     if body
         .expires_in_ms
         .is_some_and(|lifetime| lifetime == 0 || lifetime > GRANT_LIFETIME_MAX_MS)
@@ -82,13 +82,13 @@ pub(crate) async fn put(api: &PluginApi, mut call: Call) -> Result<Response<Body
 }
 
 /// `DELETE /api/plugins/{pluginId}/grants?capability=`; the body may name a scope.
-pub(crate) async fn delete(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn delete(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     api.plugins.get(call.id())?;
     let name = call
         .asked("capability")
         .ok_or_else(|| Refusal::bad("name the 'capability' in the query"))?;
     let capability: CapabilityId = name.parse()?;
-    let body = call.bytes(BODY_BYTES_MAX).await?;
+    let body = call.bytes(BODY_BYTES_MAX)?;
     let scope: Option<Scope> = match &*body {
         [] => None,
         body => Some(

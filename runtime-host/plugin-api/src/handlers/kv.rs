@@ -58,10 +58,10 @@ impl KvRequest {
 }
 
 /// `POST /api/plugins/{pluginId}/kv`.
-pub(crate) async fn act(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn act(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let id = call.id().to_owned();
     api.plugins.get(&id)?;
-    let request = KvRequest(call.json(KV_BODY_BYTES_MAX).await?);
+    let request = KvRequest(call.json(KV_BODY_BYTES_MAX)?);
     let action = request
         .text("action")?
         .ok_or_else(|| Refusal::bad("Missing 'action' field"))?;

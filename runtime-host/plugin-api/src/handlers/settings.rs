@@ -20,9 +20,9 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 }
 
 /// `PUT /api/plugins/{pluginId}/settings`.
-pub(crate) async fn change(api: &PluginApi, mut call: Call) -> Result<Response<Body>, Refusal> {
+pub(crate) async fn change(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
-    let changes: Map<String, Value> = call.json(BODY_BYTES_MAX).await?;
+    let changes: Map<String, Value> = call.json(BODY_BYTES_MAX)?;
     for (key, value) in changes.iter().filter(|(_, value)| !value.is_null()) {
         let setting = manifest.settings.get(key);
         let setting = setting.ok_or_else(|| {

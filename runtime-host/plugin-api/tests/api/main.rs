@@ -10,7 +10,7 @@ use bytes::Bytes;
 use capability::Policy;
 use egress::{Guard, GuardSettings};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use identifiers::UserId;
 use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
 use outbound::{Client, SystemResolver};
@@ -152,9 +152,6 @@ impl Fixture {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = Full::new(body)
-            .map_err(|never| match never {})
-            .boxed_unsync();
         let request = request.body(body).expect("a request");
         assert!(PluginApi::takes(request.uri()), "{path}");
         self.api.answer(request).await

@@ -14,6 +14,7 @@ use crate::{
     now_ms, summary,
 };
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use capability::{CapabilityUse, Policy};
 use http::{Request, Response, StatusCode};
 use limits::plugin as bounds;
@@ -233,7 +234,7 @@ impl Plugins {
         &self,
         segment: &str,
         path: &str,
-        request: Request<Body>,
+        request: Request<Bytes>,
         caller: Caller,
     ) -> Response<Body> {
         let table = self.host.dispatch.table();

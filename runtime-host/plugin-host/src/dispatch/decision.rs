@@ -1,6 +1,6 @@
 //! A decision that the gateway waits for, and the wait for a plugin's part of it.
 
-use crate::instances::jobs::Answer;
+use crate::instances::call::Answer;
 use limits::plugin as bounds;
 use plugin_bus::DecisionRequest;
 use std::{
@@ -69,10 +69,9 @@ impl AwaitedDecision {
 
 /// A plugin's answer to a question, which may wait in its mailbox first. The error says what failed.
 pub(super) async fn await_answer<T>(answer: Answer<T>, within: Duration) -> Result<T, String> {
-    match timeout(within, answer).await {
-        Ok(Ok(Ok(answer))) => Ok(answer),
-        Ok(Ok(Err(error))) => Err(error.message),
-        Ok(Err(_)) => Err("the instance ended during the call".to_owned()),
+    // The sender of the envelope waits no longer than this, whether the call has begun or not.
+    match timeout(within, answer.within(within.as_millis() as u64)).await {
+        Ok(outcome) => outcome.map_err(|failed| failed.to_string()),
         Err(_) => Err("it did not answer in time".to_owned()),
     }
 }

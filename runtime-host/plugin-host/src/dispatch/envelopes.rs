@@ -14,7 +14,8 @@ use crate::{
         table::{Listener, Table},
     },
     instances::{
-        jobs::{Job, Question},
+        call::Question,
+        jobs::Job,
         store_data::Scope,
     },
 };

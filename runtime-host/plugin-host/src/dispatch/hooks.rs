@@ -112,12 +112,11 @@ impl HookCall<'_> {
         output: Option<&Value>,
     ) -> (HookAnswer, Option<Value>) {
         let limit_ms = deadline_ms(self.hook);
-        let answer = ask(listener, limit_ms, |reply| Job::Hook {
+        let answer = ask(listener, limit_ms, |question| Job::Hook {
             name: self.hook.to_owned(),
             input: self.input.clone(),
             output: output.map(Value::to_string),
-            deadline_ms: limit_ms,
-            reply,
+            question,
         });
         answered(listener.id.to_string(), answer.await)
     }

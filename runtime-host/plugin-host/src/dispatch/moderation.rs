@@ -10,7 +10,8 @@ use crate::{
         table::Listener,
     },
     instances::{
-        jobs::{Answer, Job, Question},
+        call::{Answer, Question},
+        jobs::Job,
         store_data::Scope,
     },
 };

@@ -6,25 +6,31 @@
 use crate::{
     bindings::{
         exports::jackfield::plugin::http_handler::Request as GuestRequest,
-        jackfield::plugin::types::{ErrorCode, PluginError},
+        jackfield::plugin::types::ErrorCode,
     },
     dispatch::{
-        body::{Answer, Body, BodyReader, BodyWriter},
+        body::{AnswerBody, Body, BodyReader, BodyWriter, Piece},
         table::Listener,
     },
-    instances::{jobs::Job, pool::EnqueueError, store_data::Scope},
+    imports::error,
+    instances::{
+        call::{Answer, CallError, Question},
+        instance::Crash,
+        jobs::Job,
+        pool::EnqueueError,
+        store_data::Scope,
+    },
 };
+use anyhow::anyhow;
 use bytes::Bytes;
 use capability::{CapabilityId, Target};
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
+use limits::plugin as bounds;
 use rest::ErrorBody;
 use std::time::Duration;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
-};
+use tokio::sync::mpsc;
 
 /// The user that a request comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,11 +81,12 @@ pub(crate) fn restarting(plugin: &str) -> Response<Body> {
 }
 
 /// Asks the plugin. Never fails: what goes wrong is an answer with 403 (which of declaration and grant is missing), 502
-/// (`PLUGIN_FAILED`), 503 (`PLUGIN_BUSY`, `PLUGIN_RESTARTING`) or 504 (`PLUGIN_TIMEOUT`).
+/// (`PLUGIN_FAILED`: the call was begun and failed), 503 (`PLUGIN_BUSY`, `PLUGIN_RESTARTING`: it was not begun) or 504
+/// (`PLUGIN_TIMEOUT`).
 pub(crate) async fn forward(
     listener: &Listener,
     path: &str,
-    request: Request<Body>,
+    request: Request<Bytes>,
     caller: Caller,
 ) -> Response<Body> {
     let (head, body) = request.into_parts();
@@ -104,22 +111,19 @@ pub(crate) async fn forward(
         user_id: caller.user_id,
         role: caller.role.to_owned(),
     };
-    let (answer, out) = BodyWriter::new();
-    let (reply, done) = oneshot::channel();
+    let (answer, out) = BodyWriter::new(shared.unread.clone());
+    let (question, done) = Question::new(shared.quota.response_ms);
     let job = Job::Http {
         request,
         body: BodyReader::new(body),
         answer,
-        reply,
+        question,
     };
     match listener.pool.enqueue(&Scope::Host, job) {
-        Ok(()) => await_head(listener, out, done).await,
-        Err(EnqueueError::Gone) => restarting(&listener.id),
-        Err(error) => {
-            let text = format!("the plugin cannot take the request: {error}");
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            refused(status, "PLUGIN_BUSY", &text, Some(&listener.id))
-        }
+        Ok(()) => await_head(listener, out, done)
+            .await
+            .unwrap_or_else(|failed| failure(listener, &failed)),
+        Err(busy) => failure(listener, &busy.into()),
     }
 }
 
@@ -140,47 +144,43 @@ async fn authorize(listener: &Listener, path: &str, method: &Method) -> Result<(
     })
 }
 
-/// How the call of the plugin ended.
-type Done = oneshot::Receiver<Result<(), PluginError>>;
-
 /// Waits until the plugin has sent status and headers, or has failed to.
-async fn await_head(listener: &Listener, mut out: Answer, mut done: Done) -> Response<Body> {
-    let limit = Duration::from_millis(listener.pool.shared.quota.response_ms);
-    let id = Some(&*listener.id);
-    let begun = timeout(limit, async {
-        tokio::select! {
-            biased;
-            head = &mut out.head => match head {
-                Ok(head) => Ok(head),
-                // The writer is gone without a head: how the call ended says more.
-                Err(_) => Err(failure((&mut done).await)),
-            },
-            ended = &mut done => {
-                // It may have begun to answer and ended in the same moment.
-                let head = if matches!(ended, Ok(Ok(()))) { out.head.try_recv().ok() } else { None };
-                head.ok_or_else(|| failure(ended))
-            }
-        }
-    });
-    match begun.await {
-        Ok(Ok((status, headers))) => answered(status, headers, out, done),
-        Ok(Err(why)) => {
-            let text = format!("the plugin failed: {why}");
-            refused(StatusCode::BAD_GATEWAY, "PLUGIN_FAILED", &text, id)
-        }
-        Err(_) => {
-            let text = format!("the plugin did not answer within {} ms", limit.as_millis());
-            refused(StatusCode::GATEWAY_TIMEOUT, "PLUGIN_TIMEOUT", &text, id)
-        }
+async fn await_head(
+    listener: &Listener,
+    mut out: AnswerBody,
+    mut done: Answer<()>,
+) -> Result<Response<Body>, CallError> {
+    done.begun(listener.pool.shared.quota.response_ms).await?;
+    // The writer ends with the call at the latest; without a head its outcome says why.
+    if let Ok((status, headers)) = (&mut out.head).await {
+        return Ok(answered(status, headers, out.pieces, done));
     }
+    done.outcome().await?;
+    Err(CallError::Failed(error(
+        ErrorCode::Internal,
+        "it ended without an answer",
+    )))
 }
 
-/// Why a call that has ended has not answered.
-fn failure(ended: Result<Result<(), PluginError>, oneshot::error::RecvError>) -> String {
-    match ended {
-        Ok(Ok(())) => "it ended without an answer".to_owned(),
-        Ok(Err(error)) => error.message,
-        Err(_) => "it ended in the middle".to_owned(),
+/// The answer for a call that failed before its head was sent.
+fn failure(listener: &Listener, failed: &CallError) -> Response<Body> {
+    let id = Some(&*listener.id);
+    match failed {
+        CallError::Stopped | CallError::NotTaken(EnqueueError::Gone) => restarting(&listener.id),
+        CallError::NotTaken(_) => {
+            let text = format!("the plugin cannot take the request: {failed}");
+            refused(StatusCode::SERVICE_UNAVAILABLE, "PLUGIN_BUSY", &text, id)
+        }
+        CallError::NotBegun(_) | CallError::Crashed(Crash::Deadline { .. }) => refused(
+            StatusCode::GATEWAY_TIMEOUT,
+            "PLUGIN_TIMEOUT",
+            &failed.to_string(),
+            id,
+        ),
+        CallError::Failed(_) | CallError::Crashed(_) => {
+            let text = format!("the plugin failed: {failed}");
+            refused(StatusCode::BAD_GATEWAY, "PLUGIN_FAILED", &text, id)
+        }
     }
 }
 
@@ -195,28 +195,59 @@ fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Passes on what the plugin writes. A plugin that fails in the middle breaks the body off, so that the client does not
-/// take a part for the whole.
-fn answered(status: StatusCode, headers: HeaderMap, out: Answer, done: Done) -> Response<Body> {
-    let pieces = futures::stream::unfold(
-        Some((out.pieces, done)),
-        async |state: Option<(mpsc::Receiver<Bytes>, _)>| {
-            let (mut pieces, done) = state?;
-            match pieces.recv().await {
-                Some(piece) => Some((Ok(Frame::data(piece)), Some((pieces, done)))),
-                None => match done.await {
-                    Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some((
-                        Err(anyhow::anyhow!("the plugin failed: {}", error.message)),
-                        None,
-                    )),
-                    Err(_) => Some((Err(anyhow::anyhow!("the plugin ended in the middle")), None)),
-                },
+/// A part of an answer on its way to the client.
+enum Part {
+    Data(Bytes),
+    Failed(String),
+    End,
+}
+
+/// Passes on what the plugin writes. A body that does not end well is broken off, so that the client does not take a part
+/// for the whole.
+fn answered(
+    status: StatusCode,
+    headers: HeaderMap,
+    pieces: mpsc::UnboundedReceiver<Piece>,
+    done: Answer<()>,
+) -> Response<Body> {
+    let (to_client, parts) = mpsc::channel(1);
+    tokio::spawn(deliver(pieces, done, to_client));
+    let frames =
+        futures::stream::unfold(Some(parts), async |parts: Option<mpsc::Receiver<Part>>| {
+            let mut parts = parts?;
+            match parts.recv().await {
+                Some(Part::Data(bytes)) => Some((Ok(Frame::data(bytes)), Some(parts))),
+                Some(Part::End) => None,
+                Some(Part::Failed(why)) => Some((Err(anyhow!("the plugin failed: {why}")), None)),
+                None => Some((Err(anyhow!("the client has not read the answer")), None)),
             }
-        },
-    );
-    let mut response = Response::new(StreamBody::new(pieces).boxed_unsync());
+        });
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
+}
+
+/// Hands an answer over as its client reads it. What a client does not read within [`bounds::CLIENT_WAIT_MS`] is dropped.
+async fn deliver(
+    mut pieces: mpsc::UnboundedReceiver<Piece>,
+    mut done: Answer<()>,
+    client: mpsc::Sender<Part>,
+) {
+    let time = Duration::from_millis(bounds::CLIENT_WAIT_MS);
+    while let Some(mut piece) = pieces.recv().await {
+        while !piece.bytes.is_empty() {
+            let part = piece.bytes.len().min(bounds::CLIENT_PART_BYTES);
+            let part = Part::Data(piece.bytes.split_to(part));
+            if client.send_timeout(part, time).await.is_err() {
+                return;
+            }
+        }
+    }
+    let end = match done.outcome().await {
+        Ok(()) => Part::End,
+        Err(failed) => Part::Failed(failed.to_string()),
+    };
+    // A client that is gone needs no end.
+    let _ = client.send_timeout(end, time).await;
 }

@@ -2,18 +2,16 @@
 
 use crate::{
     AdminError, Plugins,
-    bindings::jackfield::plugin::types::{ErrorCode, PluginError},
+    bindings::jackfield::plugin::types::PluginError,
     dispatch::table::Listener,
-    imports::error,
     instances::{
-        jobs::{Job, Reply},
+        call::{CallError, Question},
+        jobs::Job,
         store_data::Scope,
     },
 };
 use capability::{CapabilityId, Target};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::{sync::oneshot, time::timeout};
 
 /// A tool that a running plugin offers.
 #[derive(Debug, Clone)]
@@ -30,34 +28,19 @@ pub struct Tool {
     pub tier: &'static str,
 }
 
-/// Enqueues a job for a plugin's instance for requests and waits for its answer.
+/// Enqueues a job for a plugin's instance for requests and waits for its answer: at most `limit_ms` until it begins, then
+/// as long as the call may take.
 pub(super) async fn ask<T>(
     listener: &Listener,
     limit_ms: u64,
-    job: impl FnOnce(Reply<T>) -> Job,
+    job: impl FnOnce(Question<T>) -> Job,
 ) -> Result<T, PluginError> {
-    let (reply, answer) = oneshot::channel();
-    let busy = |busy| {
-        error(
-            ErrorCode::Unavailable,
-            format!("the plugin cannot be called: {busy}"),
-        )
+    let (question, answer) = Question::new(limit_ms);
+    let answer = match listener.pool.enqueue(&Scope::Host, job(question)) {
+        Ok(()) => answer.within(limit_ms).await,
+        Err(busy) => Err(busy.into()),
     };
-    listener
-        .pool
-        .enqueue(&Scope::Host, job(reply))
-        .map_err(busy)?;
-    match timeout(Duration::from_millis(limit_ms), answer).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(error(
-            ErrorCode::Internal,
-            "the instance ended during the call",
-        )),
-        Err(_) => Err(error(
-            ErrorCode::Timeout,
-            format!("the plugin did not answer within {limit_ms} ms"),
-        )),
-    }
+    answer.map_err(CallError::into_plugin_error)
 }
 
 impl Plugins {
@@ -102,11 +85,10 @@ impl Plugins {
             .ok_or(AdminError::NotFound)?;
         let limit_ms = listener.pool.shared.quota.tool_ms;
         let (name, arguments) = (name.to_owned(), arguments.to_string());
-        let answer = ask(listener, limit_ms, |reply| Job::Tool {
+        let answer = ask(listener, limit_ms, |question| Job::Tool {
             name,
             arguments,
-            deadline_ms: limit_ms,
-            reply,
+            question,
         });
         let answer = answer
             .await

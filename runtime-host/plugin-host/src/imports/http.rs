@@ -14,6 +14,7 @@ fn failed(failed: BodyError) -> PluginError {
     let code = match failed {
         BodyError::TooLarge(_) => ErrorCode::TooLarge,
         BodyError::Gone => ErrorCode::Unavailable,
+        BodyError::Slow(_) => ErrorCode::Timeout,
         BodyError::Bad(_) => ErrorCode::InvalidArgument,
         BodyError::Begun => ErrorCode::Conflict,
     };
@@ -28,12 +29,13 @@ impl http_body::HostReader for StoreData {
         reader: Resource<BodyReader>,
         bytes_max: u32,
     ) -> wasmtime::Result<Result<Option<Vec<u8>>, PluginError>> {
-        let piece = self.table.get_mut(&reader)?.read(bytes_max as usize).await;
-        Ok(piece.map(|piece| piece.map(Vec::from)).map_err(failed))
+        let piece = self.table.get_mut(&reader)?.read(bytes_max as usize);
+        Ok(Ok(piece.map(Vec::from)))
     }
 
     async fn drop(&mut self, reader: Resource<BodyReader>) -> wasmtime::Result<()> {
-        self.table.delete(reader)?;
+        // A handle that outlived its call stands for nothing any more.
+        let _ = self.table.delete(reader);
         Ok(())
     }
 }
@@ -57,6 +59,7 @@ impl http_body::HostWriter for StoreData {
         writer: Resource<BodyWriter>,
         bytes: Vec<u8>,
     ) -> wasmtime::Result<Result<(), PluginError>> {
+        let _clients_time = self.clock.pause();
         Ok(self
             .table
             .get_mut(&writer)?
@@ -66,7 +69,8 @@ impl http_body::HostWriter for StoreData {
     }
 
     async fn drop(&mut self, writer: Resource<BodyWriter>) -> wasmtime::Result<()> {
-        self.table.delete(writer)?;
+        // A handle that outlived its call stands for nothing any more.
+        let _ = self.table.delete(writer);
         Ok(())
     }
 }

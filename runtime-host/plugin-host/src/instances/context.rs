@@ -2,6 +2,7 @@
 
 use crate::{
     authority::{Authority, quota::Quota},
+    dispatch::body::UnreadBytes,
     imports::fetch::Fetcher,
     instances::{bus::Bus, metrics::Metrics, pool::InstancePool},
 };
@@ -25,6 +26,7 @@ pub(crate) struct PluginContext {
     pub(crate) instance_id: String,
     pub(crate) authority: Authority,
     pub(crate) quota: Quota,
+    pub(crate) unread: UnreadBytes,
     pub(crate) settings: ArcSwap<Map<String, Value>>,
     pub(crate) store: PluginStore,
     pub(crate) chat_host: Arc<dyn ChatHost>,

@@ -7,6 +7,7 @@ use crate::{
         chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta::PluginInfo, tools,
     },
     instances::{
+        call::CallClock,
         context::PluginContext,
         store_data::{Scope, StoreData, tick},
     },
@@ -91,6 +92,7 @@ pub(crate) struct Instance {
 pub(crate) struct CallBudget {
     deadline_ms: u64,
     fuel: u64,
+    clock: CallClock,
     scheduler: Arc<Scheduler>,
     ended: watch::Receiver<bool>,
 }
@@ -102,18 +104,13 @@ impl CallBudget {
         during: &'static str,
         call: impl Future<Output = wasmtime::Result<T>>,
     ) -> Result<T, Crash> {
-        let limit = Duration::from_millis(self.deadline_ms);
         let mut ended = self.ended.clone();
-        let finished = tokio::select! {
+        tokio::select! {
             biased;
-            finished = tokio::time::timeout(limit, self.scheduler.run(call)) => finished,
+            finished = self.scheduler.run(call) => finished.map_err(|error| self.crash(&error, during)),
             // The sender lives as long as the store, so that an error cannot come.
-            _ = ended.wait_for(|ended| *ended) => return Err(Crash::Ended { during }),
-        };
-        match finished {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.crash(&error, during)),
-            Err(_) => Err(Crash::Deadline {
+            _ = ended.wait_for(|ended| *ended) => Err(Crash::Ended { during }),
+            () = self.clock.over() => Err(Crash::Deadline {
                 during,
                 limit_ms: self.deadline_ms,
             }),
@@ -257,6 +254,7 @@ fn arm(store: &mut Store<StoreData>, deadline_ms: u64, hops: u8) -> CallBudget {
     CallBudget {
         deadline_ms,
         fuel,
+        clock: store.data().clock.clone(),
         scheduler: store.data().scheduler.clone(),
         ended: store.data().shared.ended.subscribe(),
     }

@@ -12,46 +12,24 @@ use crate::{
         jackfield::plugin::types::PluginError,
     },
     dispatch::body::{BodyReader, BodyWriter},
-    instances::instance::{Crash, Instance},
+    instances::{
+        call::{CallError, Question, Reply},
+        instance::{CallBudget, Crash, Instance},
+    },
 };
 use limits::plugin as bounds;
 use plugin_store::Level;
-use tokio::sync::oneshot;
+use std::future::Future;
+use wasmtime::component::Resource;
 
-/// The channel of a reply. If its receiver is gone, the reply is not needed.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, PluginError>>;
-
-/// The other end of a [`Reply`].
-pub(crate) type Answer<T> = oneshot::Receiver<Result<T, PluginError>>;
-
-/// Asks for a decision, within a deadline of its own.
-pub(crate) struct Question<T> {
-    deadline_ms: u64,
-    reply: Reply<T>,
-}
-
-impl<T> Question<T> {
-    /// A question whose call may take `deadline_ms`, and the end where its answer arrives.
-    pub(crate) fn new(deadline_ms: u64) -> (Self, Answer<T>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { deadline_ms, reply }, answer)
-    }
-
-    /// Whether the decision has been made without this plugin. Then the call would do what the sender was told did not
-    /// happen.
-    fn is_over(&self) -> bool {
-        self.reply.is_closed()
-    }
-}
-
-/// One call of a handler. A dropped reply means that the instance ended during the call.
+/// One call of a handler.
 pub(crate) enum Job {
     Ready,
     Http {
         request: Request,
         body: BodyReader,
         answer: BodyWriter,
-        reply: Reply<()>,
+        question: Question<()>,
     },
     Event {
         event: PluginEvent,
@@ -68,14 +46,12 @@ pub(crate) enum Job {
         name: String,
         input: String,
         output: Option<String>,
-        deadline_ms: u64,
-        reply: Reply<HookResult>,
+        question: Question<HookResult>,
     },
     Tool {
         name: String,
         arguments: String,
-        deadline_ms: u64,
-        reply: Reply<String>,
+        question: Question<String>,
     },
     Message {
         message: BusMessage,
@@ -93,7 +69,7 @@ pub(crate) enum Job {
 }
 
 impl Job {
-    /// Runs the job. An error ends the instance; a reply whose receiver is gone is dropped.
+    /// Runs the job. An error ends the instance.
     pub(crate) async fn run(self, instance: &mut Instance) -> Result<(), Crash> {
         match self {
             Self::Ready => instance.ready().await,
@@ -101,8 +77,8 @@ impl Job {
                 request,
                 body,
                 answer,
-                reply,
-            } => instance.on_request(request, body, answer, reply).await,
+                question,
+            } => instance.on_request(request, body, answer, question).await,
             Self::Event {
                 event,
                 hops,
@@ -122,23 +98,17 @@ impl Job {
                 name,
                 input,
                 output,
-                deadline_ms,
-                reply,
+                question,
             } => {
                 instance
-                    .on_hook((&name, &input, output.as_deref()), deadline_ms, reply)
+                    .on_hook((&name, &input, output.as_deref()), question)
                     .await
             }
             Self::Tool {
                 name,
                 arguments,
-                deadline_ms,
-                reply,
-            } => {
-                instance
-                    .on_tool(&name, &arguments, deadline_ms, reply)
-                    .await
-            }
+                question,
+            } => instance.on_tool(&name, &arguments, question).await,
             Self::Message { message, hops } => instance.on_message(message, hops).await,
             Self::Settings(settings) => instance.on_settings(&settings).await,
             Self::Requirements {
@@ -150,28 +120,67 @@ impl Job {
     }
 }
 
-/// The handlers. A job for a handler that the plugin does not export is dropped with its reply.
+/// A question whose call has begun.
+struct Begun<T> {
+    budget: CallBudget,
+    reply: Reply<T>,
+}
+
+impl<T> Begun<T> {
+    /// Runs the call and answers the question; that its answer is not awaited any more is no fault of the instance.
+    async fn run(
+        self,
+        during: &'static str,
+        call: impl Future<Output = wasmtime::Result<Result<T, PluginError>>>,
+    ) -> Result<(), Crash> {
+        let (outcome, ends) = match self.budget.run(during, call).await {
+            Ok(answer) => (answer.map_err(CallError::Failed), Ok(())),
+            Err(crash) => (Err(CallError::Crashed(crash.clone())), Err(crash)),
+        };
+        let _ = self.reply.send(outcome);
+        ends
+    }
+}
+
+/// The handlers. A job for a handler that the plugin does not export is dropped with its question.
 impl Instance {
+    /// Starts the clock of a question's call; none if its answer is not awaited any more.
+    fn begin<T>(&mut self, question: Question<T>, hops: u8) -> Option<Begun<T>> {
+        let (deadline_ms, reply) = question.begin()?;
+        let budget = self.arm(deadline_ms, hops);
+        Some(Begun { budget, reply })
+    }
+
     async fn on_request(
         &mut self,
         request: Request,
         body: BodyReader,
         answer: BodyWriter,
-        reply: Reply<()>,
+        question: Question<()>,
     ) -> Result<(), Crash> {
         let Some(handler) = self.http.clone() else {
             return Ok(());
         };
-        let deadline_ms = self.store.data().shared.quota.response_ms;
-        let budget = self.arm(deadline_ms, 0);
+        let Some(begun) = self.begin(question, 0) else {
+            return Ok(());
+        };
+        let mut lent = None;
         let call = async {
             let table = &mut self.store.data_mut().table;
             let (body, answer) = (table.push(body)?, table.push(answer)?);
+            lent = Some((body.rep(), answer.rep()));
             handler
                 .call_handle(&mut self.store, &request, body, answer)
                 .await
         };
-        send_reply(reply, budget.run("handle", call).await?)
+        begun.run("handle", call).await?;
+        // The answer ends with the call, even if the plugin keeps its handle. Those that it dropped are gone already.
+        if let Some((body, answer)) = lent {
+            let table = &mut self.store.data_mut().table;
+            let _ = table.delete(Resource::<BodyReader>::new_own(body));
+            let _ = table.delete(Resource::<BodyWriter>::new_own(answer));
+        }
+        Ok(())
     }
 
     async fn decide_event(
@@ -180,12 +189,14 @@ impl Instance {
         hops: u8,
         question: Question<Disposition>,
     ) -> Result<(), Crash> {
-        let Some(handler) = self.events.clone().filter(|_| !question.is_over()) else {
+        let Some(handler) = self.events.clone() else {
             return Ok(());
         };
-        let budget = self.arm(question.deadline_ms, hops);
+        let Some(begun) = self.begin(question, hops) else {
+            return Ok(());
+        };
         let call = handler.call_on_event(&mut self.store, &event);
-        send_reply(question.reply, budget.run("on-event", call).await?)
+        begun.run("on-event", call).await
     }
 
     async fn on_event(&mut self, event: PluginEvent, hops: u8) -> Result<(), Crash> {
@@ -208,41 +219,45 @@ impl Instance {
         hops: u8,
         question: Question<Judgement>,
     ) -> Result<(), Crash> {
-        let Some(handler) = self.chat.clone().filter(|_| !question.is_over()) else {
+        let Some(handler) = self.chat.clone() else {
             return Ok(());
         };
-        let budget = self.arm(question.deadline_ms, hops);
+        let Some(begun) = self.begin(question, hops) else {
+            return Ok(());
+        };
         let call = handler.call_on_chat(&mut self.store, &message);
-        send_reply(question.reply, budget.run("on-chat", call).await?)
+        begun.run("on-chat", call).await
     }
 
     async fn on_hook(
         &mut self,
         (name, input, output): (&str, &str, Option<&str>),
-        deadline_ms: u64,
-        reply: Reply<HookResult>,
+        question: Question<HookResult>,
     ) -> Result<(), Crash> {
         let Some(handler) = self.hooks.clone() else {
             return Ok(());
         };
-        let budget = self.arm(deadline_ms, 0);
+        let Some(begun) = self.begin(question, 0) else {
+            return Ok(());
+        };
         let call = handler.call_handle(&mut self.store, name, input, output);
-        send_reply(reply, budget.run("hook", call).await?)
+        begun.run("hook", call).await
     }
 
     async fn on_tool(
         &mut self,
         name: &str,
         arguments: &str,
-        deadline_ms: u64,
-        reply: Reply<String>,
+        question: Question<String>,
     ) -> Result<(), Crash> {
         let Some(handler) = self.tools.clone() else {
             return Ok(());
         };
-        let budget = self.arm(deadline_ms, 0);
+        let Some(begun) = self.begin(question, 0) else {
+            return Ok(());
+        };
         let call = handler.call_call(&mut self.store, name, arguments);
-        send_reply(reply, budget.run("tool", call).await?)
+        begun.run("tool", call).await
     }
 
     async fn on_message(&mut self, message: BusMessage, hops: u8) -> Result<(), Crash> {
@@ -275,10 +290,4 @@ impl Instance {
         let call = self.lifecycle.call_on_data_changed(&mut self.store, change);
         budget.run("on-data-changed", call).await
     }
-}
-
-/// Sends a reply. That its receiver has gone is no fault of the instance.
-fn send_reply<T>(reply: Reply<T>, answer: Result<T, PluginError>) -> Result<(), Crash> {
-    let _ = reply.send(answer);
-    Ok(())
 }

@@ -6,6 +6,7 @@
 //! starts new ones.
 
 pub(crate) mod bus;
+pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod engine;
 pub(crate) mod instance;

@@ -5,15 +5,12 @@
 
 use crate::{
     authority::AuditAggregator,
-    instances::{context::PluginContext, log::PluginLog},
+    instances::{call::CallClock, context::PluginContext, log::PluginLog},
 };
 use limits::plugin as bounds;
 use plugin_store::Level;
 use sandbox::{Limiter, Scheduler};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use wasmtime::{StoreContextMut, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -49,9 +46,10 @@ pub(crate) struct StoreData {
     /// How many events led to the running call.
     pub(crate) hops: u8,
     pub(crate) scheduler: Arc<Scheduler>,
+    /// The time of the running call.
+    pub(crate) clock: CallClock,
     wasi: WasiCtx,
     limiter: Limiter,
-    ends: Instant,
 }
 
 impl StoreData {
@@ -70,19 +68,18 @@ impl StoreData {
         let mut table = ResourceTable::new();
         table.set_max_capacity(bounds::RESOURCES_MAX);
         let limiter = Limiter::new(shared.quota.memory_bytes, bounds::TABLE_ELEMENTS_MAX);
-        let (audit, ends) = (AuditAggregator::default(), Instant::now());
         Self {
             shared,
             scope,
             number,
             table,
             log,
-            audit,
+            audit: AuditAggregator::default(),
             hops: 0,
             scheduler,
+            clock: CallClock::new(),
             wasi,
             limiter,
-            ends,
         }
     }
 
@@ -93,7 +90,7 @@ impl StoreData {
 
     /// Starts the clock of a call.
     pub(crate) fn arm(&mut self, deadline: Duration, hops: u8) {
-        self.ends = Instant::now() + deadline;
+        self.clock.start(deadline);
         self.hops = hops;
         self.scheduler.begin();
     }
@@ -118,7 +115,7 @@ impl WasiView for StoreData {
 /// ended is interrupted.
 pub(crate) fn tick(context: StoreContextMut<'_, StoreData>) -> wasmtime::Result<UpdateDeadline> {
     let data = context.data();
-    match Instant::now() >= data.ends || data.shared.is_ended() {
+    match data.clock.is_over() || data.shared.is_ended() {
         true => Ok(UpdateDeadline::Interrupt),
         false => Ok(data.scheduler.tick()),
     }

@@ -7,6 +7,7 @@ use crate::{
         quota::Quota,
         rules::{self, CurrentRules},
     },
+    dispatch::body::UnreadBytes,
     imports::fetch::Fetcher,
     instances::{
         bus::Bus,
@@ -171,6 +172,7 @@ impl Plugin {
             display_name,
             instance_id: record.instance_id.clone(),
             quota: Quota::new(&manifest.limits, &host.limits),
+            unread: UnreadBytes::of_plugin(host.unread.clone()),
             authority: Authority::new(
                 manifest.clone(),
                 rules,

@@ -1,6 +1,7 @@
 //! What an operator says about a plugin acts at once, whatever the plugin or another one does, and what cannot be
 //! understood is refused where it enters.
 
+use super::calls;
 use serde_json::{Value, json};
 use tests::{host::Host, http::Response, plugins::Directory, until};
 
@@ -20,15 +21,6 @@ fn put_grant(host: &Host, body: &Value) -> Response {
 fn kill(host: &Host, plugin: &str, off: bool) -> Response {
     let body = json!({"plugin": plugin, "off": off});
     host.admin("POST", "/api/plugins/kill-switch", &body)
-}
-
-/// The jobs that instances of the plugin have started.
-fn calls(host: &Host) -> u64 {
-    let metrics = host.get("/metrics").expect(200).text();
-    let mut lines = metrics.lines();
-    let line = lines.find(|line| line.contains("plugin_calls_total{plugin=\"tests.probe\"}"));
-    let count = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
-    count.expect("a counter")
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod author;
 mod authority;
+mod clients;
 mod compiling;
 mod crashes;
 mod events;
@@ -25,4 +26,13 @@ fn strict(directory: &Directory) -> Host {
         .start();
     host.plugin_in("tests.probe", "loaded");
     host
+}
+
+/// The jobs that instances of the probe have started.
+fn calls(host: &Host) -> u64 {
+    let metrics = host.get("/metrics").expect(200).text();
+    let mut lines = metrics.lines();
+    let line = lines.find(|line| line.contains("plugin_calls_total{plugin=\"tests.probe\"}"));
+    let count = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+    count.expect("a counter")
 }
