@@ -48,10 +48,18 @@ pub const RANDOM_BYTES_MAX: u64 = 64 * KIB as u64;
 pub const LOG_LINE_BYTES_MAX: usize = crate::plugin_store::LOG_LINE_BYTES_MAX;
 /// Log bytes of one instance per second; the burst is four seconds' worth.
 pub const LOG_BYTES_PER_SECOND: usize = 64 * KIB;
-/// Calls queued for one instance.
+/// Calls queued for one instance, or for instances that share their work.
 pub const MAILBOX_JOBS_MAX: usize = 256;
-/// Instances of one plugin: one for requests, one for each chat server.
+/// Bytes of such calls: a few of the largest requests.
+pub const MAILBOX_BYTES_MAX: usize = 32 * MIB;
+/// Instances of one plugin: those for requests, tools and hooks, and one for each chat server.
 pub const INSTANCES_PER_PLUGIN_MAX: usize = 64;
+/// Instances of one plugin for requests, if its manifest says nothing: a call that waits keeps no other from being
+/// served. As many each for tools and hooks.
+pub const REQUEST_INSTANCES_DEFAULT: usize = 4;
+/// Most instances for requests that a manifest may ask for and an operator may allow: all kinds of work together leave
+/// room for chat servers.
+pub const REQUEST_INSTANCES_MAX: usize = 8;
 /// Instances of all plugins: the slots of the engine's pool.
 pub const INSTANCES_MAX: u32 = 2_000;
 /// Idle time after which a server's instance is dropped.
@@ -113,3 +121,9 @@ const _: () = assert!(EPOCH_TICK_MS < EVENT_DEADLINE_MS && EVENT_DEADLINE_MS < A
 const _: () = assert!(STACK_BYTES_MAX < FIBER_BYTES);
 const _: () = assert!(LOG_LINE_BYTES_MAX < LOG_BYTES_PER_SECOND);
 const _: () = assert!(HOST_CALL_BYTES_MAX <= UNREAD_PER_PLUGIN_BYTES_MAX);
+const _: () = assert!(REQUEST_BYTES_MAX < MAILBOX_BYTES_MAX);
+const _: () = assert!(
+    REQUEST_INSTANCES_DEFAULT <= REQUEST_INSTANCES_MAX
+        && 4 * REQUEST_INSTANCES_MAX <= INSTANCES_PER_PLUGIN_MAX / 2,
+    "requests, tools, hooks and permission hooks leave half of a plugin's instances to chat servers"
+);

@@ -22,8 +22,10 @@ pub struct HostLimits {
     pub fuel_per_call: u64,
     /// Milliseconds for an answer on its route.
     pub response_timeout_ms: u64,
-    /// Instances at once: one for requests, one for each chat server it works for.
+    /// Instances at once: those for requests, tools and hooks, and one for each chat server it works for.
     pub instances: usize,
+    /// Instances at once for requests; as many each for tools and for hooks.
+    pub request_instances: usize,
     /// Calls into the host each second that need a capability, except `http-client`, which has the rate of the
     /// manifest's `network`; those beyond it are refused as `rate-limited`. 0 = as many as it can make.
     pub host_calls_per_second: u32,
@@ -36,6 +38,7 @@ impl Default for HostLimits {
             fuel_per_call: bounds::FUEL_PER_CALL,
             response_timeout_ms: bounds::HTTP_DEADLINE_MS,
             instances: bounds::INSTANCES_PER_PLUGIN_MAX,
+            request_instances: bounds::REQUEST_INSTANCES_MAX,
             host_calls_per_second: 0,
         }
     }
@@ -67,6 +70,11 @@ impl HostLimits {
             "instances",
             self.instances as u64,
             bounds::INSTANCES_PER_PLUGIN_MAX as u64,
+        )?;
+        within(
+            "request_instances",
+            self.request_instances as u64,
+            bounds::REQUEST_INSTANCES_MAX as u64,
         )
     }
 }
@@ -83,6 +91,8 @@ pub(crate) struct Quota {
     pub(crate) tool_ms: u64,
     /// Instances at once.
     pub(crate) instances: usize,
+    /// Instances at once for requests; as many each for tools and for hooks.
+    pub(crate) request_instances: usize,
     calls_per_second: Option<u32>,
     /// The second that is counted, and its calls.
     calls: Mutex<(u64, u32)>,
@@ -111,6 +121,10 @@ impl Quota {
             response_ms,
             tool_ms: tool_ms.min(given.response_timeout_ms),
             instances: given.instances,
+            request_instances: asked
+                .request_instances
+                .map_or(bounds::REQUEST_INSTANCES_DEFAULT, usize::from)
+                .min(given.request_instances),
             calls_per_second: [asked.max_hostcalls_per_sec, given_calls]
                 .into_iter()
                 .flatten()
@@ -189,6 +203,7 @@ mod tests {
             fuel_per_call: Some(7),
             response_timeout_ms: Some(u64::MAX),
             max_tool_duration_secs: Some(86_400),
+            request_instances: Some(3),
             ..ResourceLimits::default()
         };
         let given = HostLimits {
@@ -203,6 +218,8 @@ mod tests {
             (both.response_ms, both.tool_ms, both.instances),
             (1_500, 1_500, 2)
         );
+        assert_eq!(silent.request_instances, bounds::REQUEST_INSTANCES_DEFAULT);
+        assert_eq!(both.request_instances, 3);
     }
 
     #[test]

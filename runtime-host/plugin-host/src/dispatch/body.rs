@@ -51,6 +51,11 @@ impl BodyReader {
         Self(body)
     }
 
+    /// Bytes that are not read yet.
+    pub(crate) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The next piece of at most `bytes_max` bytes; none at the end.
     pub(crate) fn read(&mut self, bytes_max: usize) -> Option<Bytes> {
         let bytes_max = bytes_max.clamp(1, bounds::BODY_PIECE_BYTES_MAX);

@@ -13,11 +13,7 @@ use crate::{
         moderation,
         table::{Listener, Table},
     },
-    instances::{
-        call::Question,
-        jobs::Job,
-        store_data::Scope,
-    },
+    instances::{call::Question, group::Work, jobs::Job},
 };
 use arc_swap::ArcSwap;
 use limits::plugin as bounds;
@@ -111,14 +107,14 @@ impl Dispatch {
             }
             return true;
         };
-        let scope = Scope::Server(event.server_id.as_str().into());
+        let work = Work::Server(event.server_id.as_str().into());
         let enqueue = |question| {
             let job = Job::Event {
                 event,
                 hops,
                 question,
             };
-            owner.pool.enqueue(&scope, job).is_ok()
+            owner.pool.enqueue(&work, job).is_ok()
         };
         let Some(decision) = decision else {
             return enqueue(None);

@@ -10,7 +10,7 @@ use crate::{
         jackfield::plugin::types::PluginError,
     },
     dispatch::{table::Listener, tools::ask},
-    instances::jobs::Job,
+    instances::{group::Work, jobs::Job},
 };
 use capability::{CapabilityId, Target};
 use limits::plugin as bounds;
@@ -112,7 +112,11 @@ impl HookCall<'_> {
         output: Option<&Value>,
     ) -> (HookAnswer, Option<Value>) {
         let limit_ms = deadline_ms(self.hook);
-        let answer = ask(listener, limit_ms, |question| Job::Hook {
+        let work = match PERMISSION.contains(&self.hook) {
+            true => Work::PermissionHooks,
+            false => Work::Hooks,
+        };
+        let answer = ask(listener, &work, limit_ms, |question| Job::Hook {
             name: self.hook.to_owned(),
             input: self.input.clone(),
             output: output.map(Value::to_string),

@@ -11,8 +11,8 @@ use crate::{
     },
     instances::{
         call::{Answer, Question},
+        group::Work,
         jobs::Job,
-        store_data::Scope,
     },
 };
 use plugin_store::Level;
@@ -26,7 +26,7 @@ pub(super) async fn moderate(
     hops: u8,
     decision: &AwaitedDecision,
 ) -> Decision {
-    let scope = Scope::Server(message.server_id.as_str().into());
+    let work = Work::Server(message.server_id.as_str().into());
     let mut is_rewritten = false;
     for (at, listener) in moderators.iter().enumerate() {
         if !listener.may_moderate() {
@@ -41,7 +41,7 @@ pub(super) async fn moderate(
             question,
         };
         let within = decision.left() / to_ask;
-        match ask(listener, &scope, job, answer, within).await {
+        match ask(listener, &work, job, answer, within).await {
             Ok(Judgement::Pass) => {}
             Ok(Judgement::Rewrite(text)) => {
                 message.text = text;
@@ -67,12 +67,12 @@ pub(super) async fn moderate(
 
 async fn ask(
     listener: &Listener,
-    scope: &Scope,
+    work: &Work,
     job: Job,
     answer: Answer<Judgement>,
     within: Duration,
 ) -> Result<Judgement, String> {
-    let enqueued = listener.pool.enqueue(scope, job);
+    let enqueued = listener.pool.enqueue(work, job);
     enqueued.map_err(|busy| format!("was not asked: {busy}"))?;
     await_answer(answer, within).await
 }

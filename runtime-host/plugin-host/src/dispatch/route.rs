@@ -15,10 +15,10 @@ use crate::{
     imports::error,
     instances::{
         call::{Answer, CallError, Question},
+        group::Work,
         instance::Crash,
         jobs::Job,
-        pool::EnqueueError,
-        store_data::Scope,
+        mailbox::EnqueueError,
     },
 };
 use anyhow::anyhow;
@@ -119,7 +119,7 @@ pub(crate) async fn forward(
         answer,
         question,
     };
-    match listener.pool.enqueue(&Scope::Host, job) {
+    match listener.pool.enqueue(&Work::Requests, job) {
         Ok(()) => await_head(listener, out, done)
             .await
             .unwrap_or_else(|failed| failure(listener, &failed)),

@@ -6,8 +6,8 @@ use crate::{
     dispatch::table::Listener,
     instances::{
         call::{CallError, Question},
+        group::Work,
         jobs::Job,
-        store_data::Scope,
     },
 };
 use capability::{CapabilityId, Target};
@@ -28,15 +28,16 @@ pub struct Tool {
     pub tier: &'static str,
 }
 
-/// Enqueues a job for a plugin's instance for requests and waits for its answer: at most `limit_ms` until it begins, then
-/// as long as the call may take.
+/// Enqueues a job for a plugin's instances for some work and waits for its answer: at most `limit_ms` until it begins,
+/// then as long as the call may take.
 pub(super) async fn ask<T>(
     listener: &Listener,
+    work: &Work,
     limit_ms: u64,
     job: impl FnOnce(Question<T>) -> Job,
 ) -> Result<T, PluginError> {
     let (question, answer) = Question::new(limit_ms);
-    let answer = match listener.pool.enqueue(&Scope::Host, job(question)) {
+    let answer = match listener.pool.enqueue(work, job(question)) {
         Ok(()) => answer.within(limit_ms).await,
         Err(busy) => Err(busy.into()),
     };
@@ -85,7 +86,7 @@ impl Plugins {
             .ok_or(AdminError::NotFound)?;
         let limit_ms = listener.pool.shared.quota.tool_ms;
         let (name, arguments) = (name.to_owned(), arguments.to_string());
-        let answer = ask(listener, limit_ms, |question| Job::Tool {
+        let answer = ask(listener, &Work::Tools, limit_ms, |question| Job::Tool {
             name,
             arguments,
             question,

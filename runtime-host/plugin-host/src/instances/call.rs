@@ -7,7 +7,7 @@
 use crate::{
     bindings::jackfield::plugin::types::{ErrorCode, PluginError},
     imports::error,
-    instances::{instance::Crash, pool::EnqueueError},
+    instances::{instance::Crash, mailbox::EnqueueError},
 };
 use parking_lot::Mutex;
 use std::{

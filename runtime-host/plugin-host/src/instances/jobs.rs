@@ -69,6 +69,31 @@ pub(crate) enum Job {
 }
 
 impl Job {
+    /// Bytes that the job occupies while it waits, its fixed size left out.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Ready => 0,
+            Self::Http { request, body, .. } => {
+                let headers = request.headers.iter();
+                let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+                request.path.len()
+                    + request.query.as_ref().map_or(0, String::len)
+                    + headers
+                    + body.len()
+            }
+            Self::Event { event, .. } => event.payload.len(),
+            Self::Chat { message, .. } => message.text.len(),
+            Self::Hook { input, output, .. } => {
+                input.len() + output.as_ref().map_or(0, String::len)
+            }
+            Self::Tool { arguments, .. } => arguments.len(),
+            Self::Message { message, .. } => message.payload.len(),
+            Self::Settings(settings) => settings.len(),
+            Self::Requirements { snapshot, .. } => snapshot.len(),
+            Self::Data { change, .. } => change.key.len(),
+        }
+    }
+
     /// Runs the job. An error ends the instance.
     pub(crate) async fn run(self, instance: &mut Instance) -> Result<(), Crash> {
         match self {

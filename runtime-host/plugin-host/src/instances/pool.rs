@@ -1,17 +1,19 @@
-//! The running instances of one plugin: one for requests and one for each chat server, created when there is work for
-//! them.
+//! The running instances of one plugin: groups for requests, tools and hooks, and one instance for each chat server,
+//! created when there is work for them.
 //!
 //! Instances, mailboxes and idle time are bounded. When one instance crashes, all of the plugin end, so that none meets
-//! state that another left half written; jobs in their mailboxes are answered by their dropped reply channels.
+//! state that another left half written; the questions of jobs that wait are answered by being dropped.
 
 use crate::{
     bindings::exports::jackfield::plugin::{event_handler::BusMessage, lifecycle::DataChange},
     instances::{
         bus,
         context::PluginContext,
+        group::{Group, Member, Source, Work},
         instance::{Crash, Instance},
         jobs::Job,
         log::PluginLog,
+        mailbox::{EnqueueError, Mailbox},
         store_data::Scope,
     },
     lifecycle::load::Loaded,
@@ -24,49 +26,30 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, watch},
     time::timeout,
 };
 
-/// Why a job was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EnqueueError {
-    /// Too many jobs wait for that instance.
-    #[error("{} jobs wait for it already", bounds::MAILBOX_JOBS_MAX)]
-    Mailbox,
-    /// Too many instances.
-    #[error("it has as many instances as it may have")]
-    Instances,
-    /// The plugin is not running.
-    #[error("it is not running")]
-    Gone,
-}
-
 /// The instances of one loaded version of a plugin.
 pub(crate) struct InstancePool {
-    loaded: Arc<Loaded>,
+    pub(super) loaded: Arc<Loaded>,
     pub(crate) shared: Arc<PluginContext>,
     /// The host's own lines in the plugin's log.
     log: PluginLog,
     /// Instances are also created for calls from threads without a runtime.
     runtime: Handle,
-    instances: Mutex<Option<HashMap<Scope, InstanceHandle>>>,
+    pub(super) groups: Mutex<Option<HashMap<Work, Group>>>,
     numbers: AtomicU64,
     /// The first crash, watched by the plugin's supervision.
-    crashed: watch::Sender<Option<Crash>>,
+    pub(super) crashed: watch::Sender<Option<Crash>>,
     /// Whether `ready` was called; instances created later get it at once.
-    ready: AtomicBool,
+    pub(super) ready: AtomicBool,
     /// One permit for each instance that the quota allows.
     alive: Arc<Semaphore>,
-}
-
-struct InstanceHandle {
-    number: u64,
-    jobs: mpsc::Sender<Job>,
 }
 
 impl InstancePool {
@@ -82,7 +65,7 @@ impl InstancePool {
                 loaded,
                 log: PluginLog::new(shared.id.clone(), shared.store.clone()),
                 runtime,
-                instances: Mutex::new(Some(HashMap::new())),
+                groups: Mutex::new(Some(HashMap::new())),
                 numbers: AtomicU64::new(1),
                 crashed: watch::Sender::new(None),
                 ready: AtomicBool::new(false),
@@ -92,7 +75,7 @@ impl InstancePool {
         })
     }
 
-    /// Creates the instance for requests, without activating it.
+    /// Creates the first instance for requests, without activating it.
     pub(crate) async fn prepare(&self) -> Result<Instance, Crash> {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         Instance::instantiate(&self.loaded, &self.shared, &Scope::Host, number).await
@@ -102,11 +85,12 @@ impl InstancePool {
     pub(crate) async fn activate(self: &Arc<Self>, mut instance: Instance) -> Result<(), Crash> {
         instance.activate().await?;
         let number = instance.number();
-        let mut instances = self.instances.lock();
-        if let Some(instances) = instances.as_mut()
-            && let Ok(handle) = self.spawn(Scope::Host, number, Some(instance))
-        {
-            instances.insert(Scope::Host, handle);
+        let mut groups = self.groups.lock();
+        if let Some(groups) = groups.as_mut() {
+            let group = groups.entry(Work::Requests).or_default();
+            if let Ok(member) = self.spawn(Work::Requests, &group.jobs, number, Some(instance)) {
+                group.members.push(member);
+            }
         }
         Ok(())
     }
@@ -142,33 +126,52 @@ impl InstancePool {
         self.crashed.subscribe()
     }
 
-    /// Enqueues a job for the instance of a scope, which is created if there is none.
+    /// Enqueues a job for the instances that do some work. One more is created if all are at work and there may be more.
     ///
     /// # Errors
-    /// [`EnqueueError`]; the job is dropped, and with it its reply.
-    pub(crate) fn enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), EnqueueError> {
-        self.try_enqueue(scope, job)
+    /// [`EnqueueError`]; the job is dropped, and with it its question.
+    pub(crate) fn enqueue(self: &Arc<Self>, work: &Work, job: Job) -> Result<(), EnqueueError> {
+        self.try_enqueue(work, job)
             .inspect_err(|_| self.shared.metrics.turn_away())
     }
 
-    fn try_enqueue(self: &Arc<Self>, scope: &Scope, job: Job) -> Result<(), EnqueueError> {
-        let mut instances = self.instances.lock();
-        let instances = instances.as_mut().ok_or(EnqueueError::Gone)?;
-        if !instances.contains_key(scope) {
-            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            instances.insert(scope.clone(), self.spawn(scope.clone(), number, None)?);
+    fn try_enqueue(self: &Arc<Self>, work: &Work, job: Job) -> Result<(), EnqueueError> {
+        let mut groups = self.groups.lock();
+        let groups = groups.as_mut().ok_or(EnqueueError::Gone)?;
+        if !groups.contains_key(work) {
+            groups.insert(work.clone(), Group::default());
         }
-        let handle = instances.get(scope).ok_or(EnqueueError::Gone)?;
-        handle.jobs.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => EnqueueError::Mailbox,
-            mpsc::error::TrySendError::Closed(_) => EnqueueError::Gone,
-        })
+        let group = groups.get_mut(work).ok_or(EnqueueError::Gone)?;
+        if group.members.len() < self.most(work) && group.jobs.is_short_of_instances() {
+            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+            match self.spawn(work.clone(), &group.jobs, number, None) {
+                Ok(member) => group.members.push(member),
+                // The job waits for one of those that there are.
+                Err(_) if !group.members.is_empty() => {}
+                Err(full) => {
+                    groups.remove(work);
+                    return Err(full);
+                }
+            }
+        }
+        group.jobs.push(job)
+    }
+
+    /// How many instances may do some work at once.
+    fn most(&self, work: &Work) -> usize {
+        match work {
+            // Its envelopes keep their order.
+            Work::Server(_) => 1,
+            _ => self.shared.quota.request_instances,
+        }
     }
 
     /// Enqueues a job for every running instance except `but`.
     pub(crate) fn notify_all(&self, but: Option<u64>, job: impl Fn() -> Job) {
-        for handle in self.instances.lock().iter().flat_map(HashMap::values) {
-            if but != Some(handle.number) && handle.jobs.try_send(job()).is_err() {
+        let groups = self.groups.lock();
+        let groups = groups.iter().flat_map(HashMap::values);
+        for member in groups.flat_map(|group| &group.members) {
+            if but != Some(member.number) && member.notices.push(job()).is_err() {
                 tracing::warn!(
                     plugin = &*self.shared.id,
                     "an instance has a full mailbox and misses a change"
@@ -199,42 +202,39 @@ impl InstancePool {
 
     /// Notifies the instance of a server, if there is one, that the server's requirements have changed.
     pub(crate) fn requirements_changed(&self, server_id: &str, snapshot: &str) {
-        let scope = Scope::Server(server_id.into());
-        let instances = self.instances.lock();
-        let Some(handle) = instances
-            .as_ref()
-            .and_then(|instances| instances.get(&scope))
-        else {
-            return;
-        };
-        let job = Job::Requirements {
-            server_id: server_id.to_owned(),
-            snapshot: snapshot.to_owned(),
-        };
-        if handle.jobs.try_send(job).is_err() {
-            tracing::warn!(
-                plugin = &*self.shared.id,
-                server_id,
-                "an instance has a full mailbox and misses changed requirements"
-            );
+        let work = Work::Server(server_id.into());
+        let groups = self.groups.lock();
+        let group = groups.as_ref().and_then(|groups| groups.get(&work));
+        for member in group.into_iter().flat_map(|group| &group.members) {
+            let job = Job::Requirements {
+                server_id: server_id.to_owned(),
+                snapshot: snapshot.to_owned(),
+            };
+            if member.notices.push(job).is_err() {
+                tracing::warn!(
+                    plugin = &*self.shared.id,
+                    server_id,
+                    "an instance has a full mailbox and misses changed requirements"
+                );
+            }
         }
     }
 
     /// Ends the instance of a server without connections, after the jobs in its mailbox.
     pub(crate) fn server_closed(&self, server_id: &str) {
-        if let Some(instances) = self.instances.lock().as_mut() {
-            instances.remove(&Scope::Server(server_id.into()));
+        if let Some(groups) = self.groups.lock().as_mut() {
+            groups.remove(&Work::Server(server_id.into()));
         }
     }
 
     /// Delivers a bus message to one instance; with a full mailbox it is dropped and logged.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
-        let instances = self.instances.lock();
-        let Some(handle) = instances
-            .as_ref()
-            .and_then(|instances| instances.get(scope))
-            .filter(|handle| handle.number == number)
-        else {
+        let groups = self.groups.lock();
+        let groups = groups.iter().flatten();
+        let mut members = groups
+            .filter(|(work, _)| work.scope() == *scope)
+            .flat_map(|(_, group)| &group.members);
+        let Some(member) = members.find(|member| member.number == number) else {
             return;
         };
         let bus::Message {
@@ -250,11 +250,7 @@ impl InstancePool {
             published_at: published_ms,
             replayed,
         };
-        if handle
-            .jobs
-            .try_send(Job::Message { message, hops })
-            .is_err()
-        {
+        if member.notices.push(Job::Message { message, hops }).is_err() {
             tracing::warn!(
                 plugin = &*self.shared.id,
                 topic = &*topic,
@@ -266,8 +262,8 @@ impl InstancePool {
     /// Stops all instances: no new jobs, those that wait are done, then `deactivate`. Calls that are not finished after
     /// [`bounds::STOP_GRACE_MS`] are ended with their stores. Nothing of this generation runs when this returns.
     pub(crate) async fn stop(&self) {
-        // A mailbox whose sender is gone is read to its end, then its instance is deactivated.
-        self.instances.lock().take();
+        // A mailbox that is closed is read to its end, then its instances are deactivated.
+        drop(self.groups.lock().take());
         let all = self.shared.quota.instances as u32;
         let grace = Duration::from_millis(bounds::STOP_GRACE_MS);
         let in_time = timeout(grace, self.alive.acquire_many(all)).await.is_ok();
@@ -286,99 +282,40 @@ impl InstancePool {
     /// Ends all instances at once, without grace: no call of them has an effect from now on.
     pub(crate) fn end(&self) {
         self.shared.end();
-        self.instances.lock().take();
+        let groups = self.groups.lock().take();
+        groups
+            .iter()
+            .flatten()
+            .for_each(|(_, group)| group.abandon());
     }
 
+    /// Creates an instance that takes jobs from `jobs`.
     fn spawn(
         self: &Arc<Self>,
-        scope: Scope,
+        work: Work,
+        jobs: &Arc<Mailbox>,
         number: u64,
         instance: Option<Instance>,
-    ) -> Result<InstanceHandle, EnqueueError> {
+    ) -> Result<Member, EnqueueError> {
         let alive = self
             .alive
             .clone()
             .try_acquire_owned()
             .map_err(|_| EnqueueError::Instances)?;
-        let (jobs, mailbox) = mpsc::channel(bounds::MAILBOX_JOBS_MAX);
+        let source = Source {
+            jobs: jobs.clone(),
+            notices: Arc::default(),
+        };
+        let member = Member {
+            number,
+            notices: source.notices.clone(),
+        };
+        source.jobs.enter();
         let pool = self.clone();
         self.runtime.spawn(async move {
-            pool.work(scope, number, instance, mailbox).await;
+            pool.run_instance(work, number, instance, source).await;
             drop(alive);
         });
-        Ok(InstanceHandle { number, jobs })
-    }
-
-    async fn work(
-        &self,
-        scope: Scope,
-        number: u64,
-        instance: Option<Instance>,
-        mut mailbox: mpsc::Receiver<Job>,
-    ) {
-        let outcome = self.serve(&scope, number, instance, &mut mailbox).await;
-        self.shared.bus.forget(number);
-        if let Err(crash) = outcome {
-            // The reply channels of waiting jobs are dropped, which answers them.
-            drop(mailbox);
-            if let Crash::Ended { .. } = crash {
-                return;
-            }
-            self.end();
-            self.crashed.send_if_modified(|first| match first {
-                Some(_) => false,
-                None => {
-                    *first = Some(crash);
-                    true
-                }
-            });
-        }
-    }
-
-    async fn serve(
-        &self,
-        scope: &Scope,
-        number: u64,
-        instance: Option<Instance>,
-        mailbox: &mut mpsc::Receiver<Job>,
-    ) -> Result<(), Crash> {
-        let mut instance = match instance {
-            Some(instance) => instance,
-            None => {
-                let mut instance =
-                    Instance::instantiate(&self.loaded, &self.shared, scope, number).await?;
-                instance.activate().await?;
-                if self.ready.load(Ordering::Acquire) {
-                    instance.ready().await?;
-                }
-                instance
-            }
-        };
-        let idle = Duration::from_millis(bounds::INSTANCE_IDLE_MS);
-        loop {
-            match timeout(idle, mailbox.recv()).await {
-                Ok(Some(job)) => {
-                    self.shared.metrics.begin();
-                    let started = Instant::now();
-                    let outcome = job.run(&mut instance).await;
-                    self.shared.metrics.end(started.elapsed());
-                    outcome?;
-                }
-                Ok(None) => break,
-                Err(_) if *scope != Scope::Host && self.evict(scope, mailbox) => break,
-                Err(_) => {}
-            }
-        }
-        instance.deactivate().await
-    }
-
-    /// Removes an idle instance from the pool, unless a job has just arrived.
-    fn evict(&self, scope: &Scope, mailbox: &mpsc::Receiver<Job>) -> bool {
-        let mut instances = self.instances.lock();
-        let idle = mailbox.is_empty();
-        if idle && let Some(instances) = instances.as_mut() {
-            instances.remove(scope);
-        }
-        idle
+        Ok(member)
     }
 }

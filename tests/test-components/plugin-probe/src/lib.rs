@@ -151,6 +151,10 @@ impl Plugin for Probe {
         self.heard
             .note("hook", json!({"hook": hook, "input": input}));
         let action = match input["tool_name"].as_str() {
+            Some("slow") => {
+                deeds::sleep();
+                Action::Proceed
+            }
             Some("forbidden") => Action::Block("told to".to_owned()),
             _ => Action::Proceed,
         };

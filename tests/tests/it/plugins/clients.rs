@@ -73,3 +73,56 @@ fn each_failure_of_a_call_has_its_own_status() {
     let large = vec![b'x'; limits::plugin::REQUEST_BYTES_MAX + 1];
     let _ = host.ask_plugin("POST", "/probe/stream", &large).expect(413);
 }
+
+#[test]
+fn a_call_that_waits_keeps_no_other_waiting() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |manifest| {
+        manifest["hooks"] = json!(["PermissionRequest", "PreToolUse"]);
+    });
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    host.grant_all("tests.probe");
+    let before = calls(&host);
+    let slow = json!({"input": {"tool_name": "slow"}});
+    let hook = |name: &str, body: &Value| host.admin("POST", &format!("/api/hooks/{name}"), body);
+    std::thread::scope(|scope| {
+        for _ in 1..limits::plugin::REQUEST_INSTANCES_DEFAULT {
+            scope.spawn(|| host.ask_plugin("GET", "/probe/sleep", b""));
+        }
+        scope.spawn(|| hook("PermissionRequest", &slow));
+        let waiting = limits::plugin::REQUEST_INSTANCES_DEFAULT as u64;
+        until("the calls to wait", || {
+            (calls(&host) >= before + waiting).then_some(())
+        });
+        let _ = host.ask_plugin("GET", "/probe/context", b"").expect(200);
+        let double = host.admin("POST", "/api/tools/double", &json!({"number": 2}));
+        assert_eq!(double.expect(200).json()["result"], 4);
+        let quick = hook("PreToolUse", &json!({"input": {}})).expect(200).json();
+        assert_eq!(quick["answers"][0]["action"], "continue", "{quick}");
+        let more = hook("PermissionRequest", &json!({"input": {}}));
+        let more = more.expect(200).json();
+        assert_eq!(more["answers"][0]["action"], "continue", "{more}");
+        let off = json!({"plugin": "tests.probe", "off": true});
+        let _ = host
+            .admin("POST", "/api/plugins/kill-switch", &off)
+            .expect(200);
+    });
+}
+
+#[test]
+fn a_plugin_with_one_instance_for_requests_gets_one() {
+    let directory = Directory::default();
+    let limits = json!({"requestInstances": 1, "responseTimeoutMs": 2_000});
+    let host = host(&directory, limits);
+    let before = calls(&host);
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| host.ask_plugin("GET", "/probe/sleep", b""));
+        until("the call to wait", || (calls(&host) > before).then_some(()));
+        // It waits for its turn, which the crash of the first one takes away.
+        let other = host.ask_plugin("GET", "/probe/context", b"");
+        assert!(matches!(other.status, 503 | 504), "{}", other.text());
+        let late = late.join().expect("an answer");
+        assert_eq!(late.expect(504).json()["code"], "PLUGIN_TIMEOUT");
+    });
+}

@@ -216,7 +216,12 @@ fn values_are_isolated_per_plugin_and_survive_a_kill() {
 #[test]
 fn a_plugin_is_notified_of_changed_settings_and_values() {
     let directory = Directory::default();
-    let host = probe(&directory);
+    // It keeps in memory what it hears.
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"requestInstances": 1})
+    });
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     assert_eq!(
         host.ask_plugin("GET", "/probe/setting/greeting", b"")

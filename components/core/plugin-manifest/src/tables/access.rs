@@ -5,7 +5,7 @@ use crate::{
     shape::{Record, Shape},
     tables::{HOST, METHOD, PORT, TEXT, count, may, must},
 };
-use limits::manifest::TEXT_CHARS_MAX;
+use limits::{manifest::TEXT_CHARS_MAX, plugin::REQUEST_INSTANCES_MAX};
 
 pub(super) static CAPABILITY_RECORD: Record = Record {
     name: "capability",
@@ -70,6 +70,11 @@ pub(super) static LIMITS: Record = Record {
             "responseTimeoutMs",
             count(3_600_000),
             "Time for one answer.",
+        ),
+        may(
+            "requestInstances",
+            count(REQUEST_INSTANCES_MAX as u64),
+            "Instances for requests at once, and as many each for tools and hooks; 4 when absent. 1 for a plugin that keeps something in memory from one request to the next.",
         ),
         may(
             "maxHostcallsPerSec",

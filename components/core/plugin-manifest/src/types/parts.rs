@@ -107,6 +107,8 @@ pub struct ResourceLimits {
     pub memory_mib: Option<u32>,
     /// Time for one answer.
     pub response_timeout_ms: Option<u64>,
+    /// Instances for requests at once; 1 for a plugin that keeps something in memory between requests.
+    pub request_instances: Option<u8>,
     /// Calls of the host each second that need a capability, without those of `http-client`.
     pub max_hostcalls_per_sec: Option<u32>,
     /// Bytes written in all.
