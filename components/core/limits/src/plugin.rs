@@ -28,8 +28,8 @@ pub const BLOCKING_CALLS_MAX: usize = 8;
 pub const BLOCKING_TICKS_MAX: u32 = 5;
 /// Fuel (about one unit per WebAssembly instruction) of one call.
 pub const FUEL_PER_CALL: u64 = 5_000_000_000;
-/// Fuel of the call that reads a component's id.
-pub const FUEL_META: u64 = 1_000_000;
+/// Fuel of the call that reads a component's id; the first call of a language's engine sets the engine up.
+pub const FUEL_META: u64 = 100_000_000;
 /// Linear memory of one instance, all its memories together.
 pub const MEMORY_BYTES_MAX: usize = 64 * MIB;
 /// Elements of all tables of one instance together.

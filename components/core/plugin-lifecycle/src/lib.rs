@@ -9,6 +9,7 @@ mod machine;
 mod record;
 mod reference;
 mod state;
+mod update;
 
 pub use machine::{
     Effect, Health, Illegal, MAX_RESTARTS_EXCEEDED, Machine, Status, Step, backoff_ms,

@@ -3,7 +3,7 @@
 //! It has no timer: it returns the time of the next retry, and the host sends [`Event::Retry`] then. All times come
 //! from the caller.
 
-use crate::{Event, Record, State, next};
+use crate::{Event, Record, State, next, update::Update};
 use limits::lifecycle::{
     BACKOFF_FIRST_MS, BACKOFF_MAX_MS, CRASHES_IN_A_ROW_MAX, HEALTHY_AFTER_MS, REASON_CHARS_MAX,
 };
@@ -50,6 +50,8 @@ pub enum Effect {
     /// Send [`Event::Retry`] at this time (milliseconds of the caller's clock), unless the plugin has left `failed` by
     /// then.
     RetryAt(u64),
+    /// Try the update again at this time, unless it has been forgotten by then.
+    RetryUpdateAt(u64),
 }
 
 /// The result of a step.
@@ -108,14 +110,17 @@ pub struct Status {
     pub running: bool,
     /// Its health.
     pub health: Health,
-    /// Why it is blocked, has failed or is disabled.
+    /// Why it is blocked, has failed or is disabled; while it runs, why an update of it does not start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
-    /// Time of the next restart, milliseconds of the caller's clock.
+    /// Time of the next restart, or of the next try of an update, milliseconds of the caller's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<u64>,
     /// Crashes in a row.
     pub crashes: u32,
+    /// Why it crashed last, since its files changed or it was enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_crash: Option<Box<str>>,
 }
 
 /// The state machine of one plugin.
@@ -132,7 +137,10 @@ pub struct Machine {
     /// Whether the next start is a restart after a crash.
     restarting: bool,
     /// Wait before the first restart.
-    first_ms: u64,
+    pub(crate) first_ms: u64,
+    last_crash: Option<Box<str>>,
+    /// An update that has not started yet.
+    pub(crate) update: Option<Update>,
 }
 
 impl Default for Machine {
@@ -163,6 +171,8 @@ impl Machine {
             loaded_at: None,
             restarting: false,
             first_ms: BACKOFF_FIRST_MS,
+            last_crash: None,
+            update: None,
         }
     }
 
@@ -239,14 +249,17 @@ impl Machine {
     /// The status at `now_ms`.
     #[must_use]
     pub fn status(&self, now_ms: u64) -> Status {
+        let update = self.update.as_ref().filter(|_| self.is_running());
+        let reason = update.map_or(self.reason(), |update| Some(update.reason()));
         Status {
             state: self.state,
             enabled: self.is_enabled(),
             running: self.is_running(),
             health: self.health(),
-            reason: self.reason.clone(),
-            retry_at: self.retry_at,
+            reason: reason.map(Into::into),
+            retry_at: self.retry_at.or(update.and_then(Update::retry_at)),
             crashes: self.crashes(now_ms),
+            last_crash: self.last_crash.clone(),
         }
     }
 
@@ -292,6 +305,7 @@ impl Machine {
         self.reason =
             reason.filter(|_| matches!(to, State::Blocked | State::Failed | State::Disabled));
         self.retry_at = None;
+        self.update = self.update.take().filter(|_| to.awaits_update());
         self.loaded_at = (to == State::Loaded).then_some(now_ms);
         let (via, effects) = match (event, to) {
             (Event::Crash, State::Failed) => self.after_crash(now_ms),
@@ -314,6 +328,7 @@ impl Machine {
     /// Schedules a restart, or disables the plugin after too many crashes.
     fn after_crash(&mut self, now_ms: u64) -> (Option<State>, Vec<Effect>) {
         self.crashes += 1;
+        self.last_crash.clone_from(&self.reason);
         let crashes = self.crashes;
         let record = Effect::Record(Record::Crashed {
             crashes,
@@ -335,7 +350,7 @@ impl Machine {
                 ],
             );
         }
-        let delay_ms = backoff_ms(crashes) * self.first_ms / BACKOFF_FIRST_MS;
+        let delay_ms = wait_ms(backoff_ms(crashes), self.first_ms);
         let at = now_ms.saturating_add(delay_ms);
         self.retry_at = Some(at);
         self.restarting = true;
@@ -370,6 +385,7 @@ impl Machine {
             Event::Enable | Event::Change => {
                 // New code or a decision of the operator resets the crash counter.
                 self.crashes = 0;
+                self.last_crash = None;
                 self.restarting = false;
                 (event == Event::Enable).then_some(Record::Enabled)
             }
@@ -382,7 +398,12 @@ impl Machine {
     }
 }
 
-fn bounded(reason: &str) -> Box<str> {
+/// A wait that shrinks in proportion to the wait before the first restart.
+pub(crate) const fn wait_ms(backoff_ms: u64, first_ms: u64) -> u64 {
+    backoff_ms * first_ms / BACKOFF_FIRST_MS
+}
+
+pub(crate) fn bounded(reason: &str) -> Box<str> {
     match reason.char_indices().nth(REASON_CHARS_MAX) {
         Some((end, _)) => reason[..end].into(),
         None => reason.into(),

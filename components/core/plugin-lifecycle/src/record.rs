@@ -43,6 +43,24 @@ pub enum Record {
     },
     /// It was enabled.
     Enabled,
+    /// An update did not start; the version before it goes on.
+    UpdateFailed {
+        /// The version.
+        version: Box<str>,
+        /// Which try this was, from 1.
+        attempt: u32,
+        /// Why.
+        cause: Box<str>,
+        /// Wait until the next try, milliseconds; none if this was the last one.
+        delay_ms: Option<u64>,
+    },
+    /// An update is not tried again before its files change.
+    UpdateAbandoned {
+        /// The version.
+        version: Box<str>,
+        /// How often it was tried.
+        attempts: u32,
+    },
 }
 
 impl Record {
@@ -58,6 +76,8 @@ impl Record {
             Self::Disabled { .. } => "disabled",
             Self::DisabledAfterMaxRestarts { .. } => "disabled_after_max_restarts",
             Self::Enabled => "enabled",
+            Self::UpdateFailed { .. } => "update_failed",
+            Self::UpdateAbandoned { .. } => "update_abandoned",
         }
     }
 
@@ -84,6 +104,17 @@ impl Record {
             } => json!({"reason": reason}),
             Self::DisabledAfterMaxRestarts { restart_count } => {
                 json!({"reason": MAX_RESTARTS_EXCEEDED, "restart_count": restart_count})
+            }
+            Self::UpdateFailed {
+                version,
+                attempt,
+                cause,
+                delay_ms,
+            } => {
+                json!({"version": version, "attempt": attempt, "cause": cause, "delay_ms": delay_ms})
+            }
+            Self::UpdateAbandoned { version, attempts } => {
+                json!({"version": version, "attempts": attempts})
             }
         }
     }

@@ -30,7 +30,9 @@ pub fn lifecycle_markdown() -> String {
     let _ = write!(
         out,
         "\n## Supervision\n\nAfter a crash the plugin is started again after {} seconds. The {CRASHES_IN_A_ROW_MAX}th crash in a row disables the plugin with the reason\n\
-         `max_restarts_exceeded`; that is after {} restarts. {} seconds without a crash, new files or enabling it reset the counter.\n",
+         `max_restarts_exceeded`; that is after {} restarts. {} seconds without a crash, new files or enabling it reset the counter.\n\n\
+         An update that does not start is tried again after the same waits and as often, while the version before it serves. Each failure is an\n\
+         event `update_failed`; the last one is followed by `update_abandoned`, until the files change or the plugin is reloaded.\n",
         waits.join(", "),
         CRASHES_IN_A_ROW_MAX - 1,
         HEALTHY_AFTER_MS / 1_000,

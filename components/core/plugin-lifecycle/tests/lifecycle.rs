@@ -23,7 +23,7 @@ fn records(effects: &[Effect]) -> Vec<&'static str> {
         .iter()
         .filter_map(|effect| match effect {
             Effect::Record(record) => Some(record.name()),
-            Effect::RetryAt(_) => None,
+            Effect::RetryAt(_) | Effect::RetryUpdateAt(_) => None,
         })
         .collect()
 }
@@ -348,4 +348,42 @@ fn an_operator_may_want_plugins_back_sooner() {
         "the operator's first wait scales the others"
     );
     assert_eq!(delays(u64::MAX), delays(1_000), "never later");
+}
+
+#[test]
+fn an_update_that_does_not_start_is_tried_like_a_start_and_the_old_version_stays() {
+    let mut machine = started(0);
+    let mut at = 0;
+    for attempt in 1..10 {
+        let effects = machine.update_failed(at, "2.0.0", "it traps", false);
+        assert_eq!(records(&effects), ["update_failed"]);
+        at += backoff_ms(attempt);
+        assert_eq!(effects[1], Effect::RetryUpdateAt(at));
+        let status = machine.status(at);
+        assert_eq!((status.state, status.retry_at), (State::Loaded, Some(at)));
+        assert_eq!(
+            status.reason.as_deref(),
+            Some("the update to 2.0.0 does not start: it traps")
+        );
+    }
+    let last = machine.update_failed(at, "2.0.0", "it traps", false);
+    assert_eq!(records(&last), ["update_failed", "update_abandoned"]);
+    assert_eq!(machine.status(at).retry_at, None);
+    assert!(machine.is_running());
+    machine.forget_update();
+    assert_eq!(machine.status(at).reason, None);
+    let last = machine.update_failed(at, "2.0.1", "no component", true);
+    assert_eq!(
+        records(&last),
+        ["update_failed", "update_abandoned"],
+        "it would fail again"
+    );
+    machine.step_because(Event::Crash, at, "a trap").unwrap();
+    assert_eq!(machine.status(at).last_crash.as_deref(), Some("a trap"));
+    machine.step(Event::Unload, at).unwrap();
+    assert_eq!(
+        machine.update_retry_at(),
+        None,
+        "the new files are the plugin's files now"
+    );
 }

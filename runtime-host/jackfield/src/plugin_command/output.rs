@@ -124,6 +124,7 @@ fn details(plugin: &Value) -> Result<()> {
         "health",
         "enabled",
         "lastError",
+        "lastCrash",
         "retryAt",
         "restarts",
     ];

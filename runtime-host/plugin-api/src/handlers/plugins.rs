@@ -22,7 +22,6 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
     let mut shown = entry(&summary);
     shown["description"] = summary.manifest.description.as_str().into();
     shown["manifest"] = serde_json::from_str(summary.manifest.text()).unwrap_or_default();
-    shown["runsHere"] = summary.runs_here.into();
     shown["storedBytes"] = api.store().kv_usage(call.id()).await?.into();
     shown["instanceId"] = api
         .store()
@@ -87,6 +86,7 @@ fn entry(summary: &Summary) -> Value {
         "author": manifest.authors.first().map(|author| &author.name), "icon": manifest.icon,
         "enabled": status.enabled, "running": status.running, "health": status.health, "pid": null, "socket_path": null,
         "state": status.state, "kind": manifest.kind, "route": manifest.route, "restarts": status.crashes, "lastError": status.reason,
+        "lastCrash": status.last_crash, "runsHere": summary.runs_here,
         "retryAt": status.retry_at.map(timestamp), "capabilities": capabilities,
     })
 }

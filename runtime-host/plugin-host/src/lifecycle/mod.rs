@@ -15,3 +15,4 @@ mod reconcile;
 pub(crate) mod registry;
 mod start;
 mod supervision;
+mod update;

@@ -27,6 +27,8 @@ pub(crate) type Writes = FuturesUnordered<BoxFuture<'static, ()>>;
 pub(crate) struct Plugin {
     pub(crate) id: Arc<str>,
     pub(crate) package: ArcSwap<Package>,
+    /// An update that has not started yet, while the package before it serves.
+    pub(super) pending: ArcSwapOption<Package>,
     pub(crate) status: ArcSwap<Status>,
     /// The running instances; none while the plugin does not run.
     pub(crate) pool: ArcSwapOption<InstancePool>,
@@ -61,6 +63,7 @@ impl Plugin {
         Arc::new(Self {
             id: package.manifest.id.as_str().into(),
             package: ArcSwap::from_pointee(package),
+            pending: ArcSwapOption::empty(),
             status: ArcSwap::from_pointee(machine.status(now_ms())),
             pool: ArcSwapOption::empty(),
             metrics: Arc::default(),
@@ -77,6 +80,14 @@ impl Plugin {
     /// The state now.
     pub(crate) fn state(&self) -> State {
         self.status.load().state
+    }
+
+    /// The fingerprint of the newest package that was tried.
+    pub(super) fn fingerprint(&self) -> [u8; 32] {
+        let pending = self.pending.load_full();
+        pending
+            .unwrap_or_else(|| self.package.load_full())
+            .fingerprint
     }
 
     /// What it has done since the host started.
@@ -140,7 +151,11 @@ impl Plugin {
             Some(reason) => lifecycle.machine.step_because(event, at_ms, reason),
             None => lifecycle.machine.step(event, at_ms),
         }?;
-        self.status.store(Arc::new(lifecycle.machine.status(at_ms)));
+        if !step.to.awaits_update()
+            && let Some(package) = self.pending.swap(None)
+        {
+            self.package.store(package);
+        }
         tracing::debug!(
             plugin = &*self.id,
             from = step.from.as_str(),
@@ -148,7 +163,21 @@ impl Plugin {
             reason,
             "plugin"
         );
-        for effect in &step.effects {
+        self.perform(host, lifecycle, &step.effects, at_ms, writes);
+        Ok(step)
+    }
+
+    /// Publishes the status and does what a change of the machine asks for.
+    pub(super) fn perform(
+        self: &Arc<Self>,
+        host: &Arc<Host>,
+        lifecycle: &Lifecycle,
+        effects: &[Effect],
+        at_ms: u64,
+        writes: &mut Writes,
+    ) {
+        self.status.store(Arc::new(lifecycle.machine.status(at_ms)));
+        for effect in effects {
             match effect {
                 Effect::Record(record) => {
                     let row = LifecycleEvent {
@@ -165,9 +194,9 @@ impl Plugin {
                     }
                 }
                 Effect::RetryAt(at) => self.clone().retry_at(host.clone(), *at),
+                Effect::RetryUpdateAt(at) => self.clone().retry_update_at(host.clone(), *at),
             }
         }
-        Ok(step)
     }
 
     /// Blocks the plugin with a reason.
@@ -234,6 +263,7 @@ impl Plugin {
     /// Another package, or another look at the same: to discovered. Nothing may run.
     pub(crate) async fn change(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
         let lifecycle = &mut *self.lifecycle().await;
+        self.pending.store(None);
         self.package.store(Arc::new(package));
         match lifecycle.machine.state() {
             State::Discovered | State::Disabled => Ok(()),

@@ -65,7 +65,7 @@ impl Plugins {
         for (id, package) in found {
             let done = match known.get(&id) {
                 None => self.discovered(id.clone(), package).await,
-                Some(plugin) if plugin.package.load().fingerprint != package.fingerprint => {
+                Some(plugin) if plugin.fingerprint() != package.fingerprint => {
                     self.changed(plugin, package).await
                 }
                 Some(_) => Ok(()),
@@ -272,7 +272,7 @@ impl Plugins {
             .plugins
             .all()
             .iter()
-            .map(|(id, plugin)| (id.clone(), plugin.package.load().fingerprint))
+            .map(|(id, plugin)| (id.clone(), plugin.fingerprint()))
             .collect();
         let seen: BTreeMap<_, _> = found
             .into_iter()

@@ -1,4 +1,4 @@
-//! Starting a plugin: compiling, creating its first instance, activating it, and replacing a running version.
+//! Starting a plugin: compiling, creating its first instance, activating it.
 
 use crate::{
     Host,
@@ -23,7 +23,7 @@ use crate::{
     },
     now_ms,
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use plugin_lifecycle::{Event, State};
 use std::sync::Arc;
@@ -64,7 +64,11 @@ impl Plugin {
         self.instantiate(host, lifecycle).await
     }
 
-    async fn compile(&self, host: &Arc<Host>, package: &Arc<Package>) -> Result<Arc<Loaded>> {
+    pub(super) async fn compile(
+        &self,
+        host: &Arc<Host>,
+        package: &Arc<Package>,
+    ) -> Result<Arc<Loaded>> {
         let (host, package) = (host.clone(), package.clone());
         // Compilations of a large plugin take seconds and a processor each.
         let _turn = host.compilations.clone().acquire_owned().await?;
@@ -94,7 +98,8 @@ impl Plugin {
     ) -> Result<()> {
         let prepared = async {
             let loaded = lifecycle.loaded.clone().context("nothing is loaded")?;
-            let pool = self.new_pool(host, loaded.clone()).await?;
+            let package = self.package.load_full();
+            let pool = self.new_pool(host, &package, loaded.clone()).await?;
             anyhow::Ok((self.checked(&loaded, &pool).await, pool))
         };
         let (checked, pool) = match prepared.await {
@@ -118,26 +123,20 @@ impl Plugin {
                 .step(host, lifecycle, Event::Block, Some(&reason))
                 .await
                 .map(drop),
-            Err(StartError::Crashed(crash @ Crash::Ended { .. })) => self
-                .step(host, lifecycle, Event::Block, Some(&crash.to_string()))
-                .await
-                .map(drop),
-            Err(StartError::Crashed(crash)) => self
-                .step(host, lifecycle, Event::Crash, Some(&crash.to_string()))
+            Err(StartError::Failed(reason)) => self
+                .step(host, lifecycle, Event::Crash, Some(&reason))
                 .await
                 .map(drop),
         }
     }
 
     /// Compares the component's id and version with the manifest, then creates the instance for requests.
-    async fn checked(
+    pub(super) async fn checked(
         &self,
         loaded: &Arc<Loaded>,
         pool: &Arc<InstancePool>,
     ) -> Result<Instance, StartError> {
-        let info = meta(loaded, &pool.shared)
-            .await
-            .map_err(StartError::Crashed)?;
+        let info = meta(loaded, &pool.shared).await?;
         let manifest = &pool.shared.manifest;
         if (info.id.as_str(), info.version.as_str())
             != (manifest.id.as_str(), &*manifest.version.to_string())
@@ -148,11 +147,16 @@ impl Plugin {
             );
             return Err(StartError::Blocked(said));
         }
-        pool.prepare().await.map_err(StartError::Crashed)
+        Ok(pool.prepare().await?)
     }
 
-    async fn new_pool(&self, host: &Arc<Host>, loaded: Arc<Loaded>) -> Result<Arc<InstancePool>> {
-        let manifest = self.package.load().manifest.clone();
+    pub(super) async fn new_pool(
+        &self,
+        host: &Arc<Host>,
+        package: &Package,
+        loaded: Arc<Loaded>,
+    ) -> Result<Arc<InstancePool>> {
+        let manifest = package.manifest.clone();
         // What is granted, revoked or set from here on reaches the new generation.
         let _applying = self.applying().await;
         let record = host.record(&self.id).await?;
@@ -227,59 +231,22 @@ impl Plugin {
                 .map(drop),
         }
     }
-
-    /// Replaces the running version with `package` without a gap: the old instances serve until the new one is ready.
-    /// If it does not become ready, the old ones stay.
-    pub(crate) async fn reload(self: &Arc<Self>, host: &Arc<Host>, package: Package) -> Result<()> {
-        let lifecycle = &mut *self.lifecycle().await;
-        ensure!(
-            lifecycle.machine.state() == State::Loaded,
-            "a plugin that is {} cannot be reloaded",
-            lifecycle.machine.state()
-        );
-        let before = self.package.swap(Arc::new(package));
-        let started = async {
-            let loaded = self.compile(host, &self.package.load_full()).await?;
-            let pool = self.new_pool(host, loaded.clone()).await?;
-            let instance = match self.checked(&loaded, &pool).await {
-                Ok(instance) => instance,
-                Err(StartError::Blocked(reason)) => bail!("{reason}"),
-                Err(StartError::Crashed(crash)) => return Err(crash.into()),
-            };
-            pool.activate(instance).await?;
-            pool.ready();
-            anyhow::Ok((loaded, pool))
-        };
-        let (loaded, pool) = match started.await {
-            Ok(started) => started,
-            Err(error) => {
-                self.package.store(before);
-                return Err(error.context("the new version does not start; the old one goes on"));
-            }
-        };
-        lifecycle.loaded = Some(loaded);
-        let old = self.pool.load_full();
-        self.install(host, pool);
-        if let Some(old) = old {
-            old.stop().await;
-        }
-        for event in [
-            Event::Unload,
-            Event::Gone,
-            Event::Change,
-            Event::Accept,
-            Event::Load,
-            Event::Prepare,
-            Event::Activate,
-        ] {
-            self.step(host, lifecycle, event, None).await?;
-        }
-        Ok(())
-    }
 }
 
 /// Why there is no instance.
-enum StartError {
+pub(super) enum StartError {
+    /// It would fail again in the same way.
     Blocked(String),
-    Crashed(Crash),
+    /// It may start another time.
+    Failed(String),
+}
+
+impl From<Crash> for StartError {
+    fn from(crash: Crash) -> Self {
+        match crash {
+            // It was stopped, by a kill switch for example.
+            Crash::Ended { .. } => Self::Blocked(crash.to_string()),
+            crash => Self::Failed(crash.to_string()),
+        }
+    }
 }

@@ -58,6 +58,8 @@ fn ten_crashes_in_a_row_disable_until_enabled_again() {
         (&json!(false), &json!("max_restarts_exceeded")),
         "ten crashes in a row must disable: {given_up}"
     );
+    let cause = given_up["lastCrash"].as_str().unwrap_or_default();
+    assert!(cause.contains("activate"), "{given_up}");
     assert_eq!(
         (
             rows(&host, "tests.traps", "crashed"),
@@ -107,6 +109,40 @@ fn ten_crashes_in_a_row_disable_until_enabled_again() {
         10,
         "what was given up is not tried again by a restart of the host"
     );
+}
+
+#[test]
+fn an_update_that_does_not_start_is_given_up_and_the_old_version_serves() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory
+        .settings()
+        .config("[plugins]\nrestart_ms = 1\n")
+        .start();
+    host.plugin_in("tests.probe", "loaded");
+    // Too little fuel to activate.
+    directory.install("plugin-probe", |manifest| {
+        manifest["limits"] = json!({"fuelPerCall": 1_000})
+    });
+    until("the update to be given up", || {
+        (rows(&host, "tests.probe", "update_abandoned") == 1).then_some(())
+    });
+    assert_eq!(rows(&host, "tests.probe", "update_failed"), 10);
+    let about = host.plugin_in("tests.probe", "loaded");
+    let why = about["lastError"].as_str().unwrap_or_default();
+    assert!(why.contains("1000 instructions"), "{about}");
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
+    let reload = || host.admin("POST", "/api/plugins/tests.probe/reload", &Value::Null);
+    assert!(reload().expect(409).text().contains("1000 instructions"));
+    directory.install("plugin-probe", |manifest| {
+        manifest["title"] = "Probe, repaired".into()
+    });
+    until("the repaired update", || {
+        let about = host.admin("GET", "/api/plugins/tests.probe", &Value::Null);
+        let about = about.expect(200).json();
+        (about["name"] == "Probe, repaired" && about["lastError"].is_null()).then_some(())
+    });
+    assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
 }
 
 /// A message for three plugins: the first crashes over it, the others still get it, in order.
@@ -181,11 +217,7 @@ fn a_sleeping_call_ends_at_its_deadline_and_leaves_no_memory() {
     for sleeper in 0..SLEEPERS {
         host.plugin_in("tests.probe", "loaded");
         let answer = host.ask_plugin("GET", "/probe/sleep", b"");
-        assert!(
-            matches!(answer.status, 502 | 504),
-            "a call beyond its deadline must fail: {}",
-            answer.text()
-        );
+        let _ = answer.expect(504);
         // A reload does not wait for the back-off; it may fail while the crash is being recorded.
         until("a reload", || {
             (host
