@@ -1,13 +1,14 @@
 //! The file `.metadata/config.json` in the plugins directory, `{"plugins": {"<id>": true}}`: which plugins are enabled,
 //! for editing by hand and for older tools.
 //!
-//! The store is authoritative; this file mirrors it and its changes are applied. The file is replaced as a whole; one
-//! that cannot be read or parsed changes no plugin and is overwritten. A plugin that was disabled after repeated crashes
-//! is not enabled by an older entry.
+//! The store is authoritative; this file mirrors it, and each entry that is edited is applied once, before anything is
+//! started. The file is replaced as a whole, never while it holds an edit that has not been read; one that cannot be
+//! parsed changes no plugin and is overwritten. A plugin that was disabled after repeated crashes is not enabled by an
+//! older entry.
 
 use crate::Plugins;
 use anyhow::{Context, Result, ensure};
-use limits::manifest::BYTES_MAX;
+use limits::{manifest::BYTES_MAX, plugin as bounds};
 use plugin_lifecycle::State;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -35,7 +36,9 @@ pub(crate) struct EnabledFile {
 #[derive(Debug, Default)]
 struct Last {
     /// The file has not been edited while it holds this text.
-    text: Option<String>,
+    text: String,
+    /// What the text says, also of plugins that are not in the directory.
+    plugins: BTreeMap<String, bool>,
     /// Logged once.
     cannot_write: bool,
 }
@@ -49,36 +52,54 @@ impl EnabledFile {
         }
     }
 
-    /// Which plugins the file enables and disables, if it was edited since it was written here.
-    async fn edited(&self) -> Option<BTreeMap<String, bool>> {
-        let text = self.read().await;
-        let is_edited = !text.is_empty() && self.last.lock().await.text.as_ref() != Some(&text);
-        if !is_edited {
-            return None;
-        }
-        match serde_json::from_str::<Content>(&text) {
-            Ok(content) => Some(content.plugins),
+    /// The entries that were edited since the file was read or written here, each once.
+    pub(crate) async fn edits(&self) -> BTreeMap<String, bool> {
+        let mut last = self.last.lock().await;
+        let text = self.read().await.filter(|text| !text.is_empty());
+        let Some(text) = text.filter(|text| *text != last.text) else {
+            return BTreeMap::new();
+        };
+        last.text = text;
+        match serde_json::from_str::<Content>(&last.text) {
+            Ok(content) => {
+                let before = std::mem::replace(&mut last.plugins, content.plugins);
+                let mut edits = last.plugins.clone();
+                edits.retain(|id, enabled| before.get(id) != Some(enabled));
+                edits
+            }
             Err(error) => {
                 tracing::warn!(file = %self.path.display(), "the file of enabled plugins cannot be parsed and is overwritten: {error}");
-                None
+                BTreeMap::new()
             }
         }
     }
 
-    /// Writes which plugins are enabled, if the file says something else.
-    async fn write(&self, plugins: impl FnOnce() -> BTreeMap<String, bool>) {
+    /// Whether the file disables a plugin.
+    pub(crate) async fn disables(&self, id: &str) -> bool {
+        self.last.lock().await.plugins.get(id) == Some(&false)
+    }
+
+    /// Writes which of the known plugins are enabled, if the file says something else. A file that holds an edit stays as
+    /// it is until the edit has been read, and entries of plugins that are not in the directory stay in it.
+    async fn write(&self, known: impl FnOnce() -> BTreeMap<String, bool>) {
         let mut last = self.last.lock().await;
         let text = self.read().await;
-        let plugins = plugins();
-        // A plugin that is absent counts as enabled, so a file is needed only once a plugin was disabled.
-        if text.is_empty() && plugins.values().all(|enabled| *enabled) {
+        // An empty file is one that is being written.
+        if text.as_ref().is_some_and(|text| *text != last.text) {
             return;
         }
-        let Ok(mut now) = serde_json::to_string_pretty(&Content { plugins }) else {
+        let mut plugins = last.plugins.clone();
+        plugins.extend(known());
+        // A plugin that is absent counts as enabled, so a file is needed only once a plugin was disabled.
+        if text.is_none() && plugins.values().all(|enabled| *enabled) {
+            return;
+        }
+        let content = Content { plugins };
+        let Ok(mut now) = serde_json::to_string_pretty(&content) else {
             return;
         };
         now.push('\n');
-        if now != text {
+        if text.as_ref() != Some(&now) {
             let (path, new) = (self.path.clone(), now.clone());
             let written = tokio::task::spawn_blocking(move || write(&path, &new))
                 .await
@@ -93,11 +114,16 @@ impl EnabledFile {
                 );
             }
             last.cannot_write = written.is_err();
+            if written.is_err() {
+                return;
+            }
         }
-        last.text = Some(now);
+        last.text = now;
+        last.plugins = content.plugins;
     }
 
-    async fn read(&self) -> String {
+    /// The file's text; none if there is no file, or it cannot be read.
+    async fn read(&self) -> Option<String> {
         let path = self.path.clone();
         let text = tokio::task::spawn_blocking(move || read(&path))
             .await
@@ -105,16 +131,16 @@ impl EnabledFile {
             .flatten();
         text.unwrap_or_else(|error| {
             tracing::warn!(file = %self.path.display(), "the file of enabled plugins cannot be read and is overwritten: {error:#}");
-            String::new()
+            None
         })
     }
 }
 
-/// The file's text; empty if there is no file.
-fn read(path: &Path) -> Result<String> {
+/// The file's text; none if there is no file.
+fn read(path: &Path) -> Result<Option<String>> {
     let file = match fs::File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let mut text = String::new();
@@ -123,7 +149,7 @@ fn read(path: &Path) -> Result<String> {
         text.len() <= BYTES_MAX,
         "it has more than {BYTES_MAX} bytes"
     );
-    Ok(text)
+    Ok(Some(text))
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
@@ -139,8 +165,9 @@ fn write(path: &Path, text: &str) -> Result<()> {
 impl Plugins {
     /// Applies what was edited in the file, then writes the file as it should be.
     pub(crate) async fn reconcile_file(&self) {
-        if let Some(wanted) = self.enabled_file.edited().await {
-            self.apply(&wanted).await;
+        let edits = self.enabled_file.edits().await;
+        if self.apply(&edits).await {
+            self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         }
         self.write_file().await;
     }
@@ -157,21 +184,21 @@ impl Plugins {
         self.enabled_file.write(enabled).await;
     }
 
-    /// Enables and disables plugins.
-    async fn apply(&self, wanted: &BTreeMap<String, bool>) {
-        for plugin in self.host.plugins.all().into_values() {
-            let Some(enabled) = wanted.get(&*plugin.id) else {
+    /// Enables and disables plugins, and starts none; whether there was anything to do.
+    pub(crate) async fn apply(&self, wanted: &BTreeMap<String, bool>) -> bool {
+        let mut is_changed = false;
+        for (id, enabled) in wanted {
+            let Some(plugin) = self.host.plugins.get(id) else {
                 continue;
             };
             let disabled = plugin.state() == State::Disabled;
             let crashed = disabled && plugin.status.load().reason.is_some();
-            let done = match (*enabled, disabled) {
-                (false, false) => self.disable(&plugin.id).await,
-                (true, true) if !crashed => self.enable(&plugin.id).await,
-                _ => continue,
-            };
-            match done {
-                Ok(_) => tracing::info!(
+            if *enabled != disabled || *enabled && crashed {
+                continue;
+            }
+            is_changed = true;
+            match self.set_enabled(&plugin, *enabled).await {
+                Ok(()) => tracing::info!(
                     plugin = &*plugin.id,
                     enabled,
                     "switched by .metadata/config.json"
@@ -182,5 +209,6 @@ impl Plugins {
                 ),
             }
         }
+        is_changed
     }
 }

@@ -30,20 +30,34 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn enable(&self, id: &str) -> Result<Summary, AdminError> {
         let plugin = self.plugin(id)?;
-        self.host.record(id).await?;
-        let approved = rules::approval(&plugin.package.load().manifest);
-        let change = move |record: &mut PluginRecord| {
-            record.enabled = true;
-            record.reason = None;
-            record.approved = Some(approved.clone());
-        };
-        self.host.store.change_record(id, change).await?;
-        if plugin.state() == State::Disabled {
-            plugin.enable(&self.host).await?;
-        }
+        self.set_enabled(&plugin, true).await?;
         self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         self.write_file().await;
         Ok(summary(&plugin))
+    }
+
+    /// Stores whether a plugin is enabled, and stops it or makes it ready to be started.
+    pub(super) async fn set_enabled(
+        &self,
+        plugin: &Arc<Plugin>,
+        enabled: bool,
+    ) -> Result<(), AdminError> {
+        self.host.record(&plugin.id).await?;
+        let approved = enabled.then(|| rules::approval(&plugin.package.load().manifest));
+        let change = move |record: &mut PluginRecord| {
+            record.enabled = enabled;
+            record.reason = None;
+            if approved.is_some() {
+                record.approved.clone_from(&approved);
+            }
+        };
+        self.host.store.change_record(&plugin.id, change).await?;
+        if !enabled {
+            plugin.disable(&self.host, None).await?;
+        } else if plugin.state() == State::Disabled {
+            plugin.enable(&self.host).await?;
+        }
+        Ok(())
     }
 
     /// Starts and stops what has to be, in the background; waits for it at most `wait_ms`, because another plugin may
@@ -71,13 +85,7 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn disable(&self, id: &str) -> Result<Summary, AdminError> {
         let plugin = self.plugin(id)?;
-        self.host.record(id).await?;
-        let change = |record: &mut PluginRecord| {
-            record.enabled = false;
-            record.reason = None;
-        };
-        self.host.store.change_record(id, change).await?;
-        plugin.disable(&self.host, None).await?;
+        self.set_enabled(&plugin, false).await?;
         self.write_file().await;
         self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         Ok(summary(&plugin))

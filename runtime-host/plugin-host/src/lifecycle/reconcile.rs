@@ -72,6 +72,9 @@ impl Plugins {
             };
             failures.none(&id, done);
         }
+        // Before anything is started: what was disabled while the host was down does not run.
+        let edits = self.enabled_file.edits().await;
+        self.apply(&edits).await;
         let started = self.start_all().await;
         self.settle(failures.result().and(started))
     }
@@ -84,13 +87,18 @@ impl Plugins {
 
     async fn discovered(&self, id: Arc<str>, package: Package) -> Result<()> {
         let record = self.host.store.record(&id).await?;
+        let is_new = record.is_none();
         let disabled = record
             .as_ref()
             .filter(|record| !record.enabled)
             .map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
         let plugin = Plugin::new(package, disabled, self.host.restart_ms);
-        self.host.plugins.insert(plugin);
+        self.host.plugins.insert(plugin.clone());
+        if is_new && self.enabled_file.disables(&id).await {
+            // The entry was there before the plugin.
+            self.set_enabled(&plugin, false).await?;
+        }
         Ok(())
     }
 

@@ -209,6 +209,51 @@ fn the_enabled_file_is_written_and_followed() {
     );
 }
 
+/// The file counts before anything is started, its edits survive changes over REST, and its entries those of plugins that
+/// come later.
+#[test]
+fn an_edit_of_the_enabled_file_is_never_lost() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let data = tempfile::tempdir().unwrap();
+    let file = directory.path().join(".metadata/config.json");
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    write(r#"{"plugins": {"jackfield.polls": false, "tests.probe": false}}"#);
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "disabled");
+    let events = |plugin: &str| {
+        let events = host.admin(
+            "GET",
+            &format!("/api/plugins/{plugin}/events"),
+            &Value::Null,
+        );
+        events.expect(200).text()
+    };
+    assert!(!events("tests.probe").contains("started"), "it ran first");
+    directory.install("polls", |_| {});
+    host.plugin_in("jackfield.polls", "disabled");
+    assert!(!events("jackfield.polls").contains("started"));
+    // Each round edits one plugin by hand and another one over REST at the same time.
+    for enabled in [true, false] {
+        write(&format!(
+            r#"{{"plugins": {{"jackfield.polls": {enabled}, "tests.probe": {}}}}}"#,
+            !enabled
+        ));
+        let verb = if enabled { "enable" } else { "disable" };
+        let path = format!("/api/plugins/tests.probe/{verb}");
+        let _ = host.admin("POST", &path, &Value::Null).expect(200);
+        let state = if enabled { "loaded" } else { "disabled" };
+        host.plugin_in("jackfield.polls", state);
+        host.plugin_in("tests.probe", state);
+        let text = json!({"plugins": {"jackfield.polls": enabled, "tests.probe": enabled}});
+        tests::until("the file to say so", || {
+            let said: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+            (said == text).then_some(())
+        });
+    }
+}
+
 /// A route needs the grant `http.serve`; the refusal names what is missing.
 #[test]
 fn a_route_needs_its_grant() {
