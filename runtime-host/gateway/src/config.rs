@@ -1,9 +1,11 @@
 //! The configuration of the gateway. Defaults are the constants of `limits`; units are in the names.
 
-use crate::session::rates::RateLimits;
+use crate::{
+    address::{AddressKey, Network},
+    session::rates::RateLimits,
+};
 use envelope::catalogue::RateClass;
 use identity::Mode;
-use ipnet::IpNet;
 use limits::{
     directory::ANSWER_MAX_MS,
     dispatch::{DECISION_LIMIT_MS, DECISION_MAX_MS},
@@ -11,6 +13,7 @@ use limits::{
     socket,
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The configuration of the gateway.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -74,8 +77,10 @@ pub struct Socket {
     /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not
     /// come from a browser.
     pub origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<IpNet>,
+    /// Proxies whose `X-Forwarded-For` is believed: networks such as `10.0.0.0/8`, or single addresses.
+    pub trusted_proxies: Vec<Network>,
+    /// Leading bits of an IPv6 address by which limits of one address count; an IPv4 address counts whole.
+    pub ipv6_prefix_bits: u8,
     /// `error` and `plugin_error` are sent to all clients (`guarded`), or only to those that announced the feature
     /// `errors` (`open`).
     pub compat: Compat,
@@ -115,8 +120,23 @@ impl Default for Socket {
             roster_entries_max: socket::ROSTER_ENTRIES_MAX,
             origins: vec!["*".into()],
             trusted_proxies: Vec::new(),
+            ipv6_prefix_bits: socket::IPV6_PREFIX_BITS,
             compat: Compat::default(),
         }
+    }
+}
+
+impl Socket {
+    /// What the limits of an address count by.
+    #[must_use]
+    pub fn address_key(&self, address: IpAddr) -> AddressKey {
+        AddressKey::new(address, self.ipv6_prefix_bits)
+    }
+
+    /// Whether an address is a trusted proxy's.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let networks = &self.trusted_proxies;
+        networks.iter().any(|network| network.contains(address))
     }
 }
 

@@ -11,6 +11,7 @@
 //! their sessions but never act on an envelope; the sessions act through the sockets. Shards share the `hub` and the rooms (`room`).
 #![forbid(unsafe_code)]
 
+pub mod address;
 mod advertised;
 pub mod config;
 pub mod directory;
@@ -30,5 +31,5 @@ pub use http_handoff::{HttpHandoff, HttpSocket};
 pub use hub::{ConnectionInfo, Hub};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
-pub use shard::{assembly, handshake::client_address};
+pub use shard::assembly;
 pub use start::{Gateway, bind, connections_max};

@@ -1,8 +1,9 @@
 //! Token buckets. They have no clock; the caller passes milliseconds.
 
+use crate::address::AddressKey;
 use limits::{rate::Rate, socket::ADDRESSES_MAX};
 use parking_lot::Mutex;
-use std::{collections::HashMap, net::IpAddr};
+use std::collections::HashMap;
 
 /// One bucket. Thousandths of a token are kept, so that slow refills do not round away.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +71,28 @@ impl Bucket {
 #[derive(Debug)]
 pub struct AddressRates {
     rate: Rate,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+/// Buckets in two generations. Where the recent one is full, it becomes the older one, and the older one is forgotten:
+/// an address that is limited asks again and stays.
+#[derive(Debug, Default)]
+struct Buckets {
+    recent: HashMap<AddressKey, Bucket>,
+    older: HashMap<AddressKey, Bucket>,
+}
+
+impl Buckets {
+    fn get(&mut self, address: AddressKey, full: Bucket) -> &mut Bucket {
+        if !self.recent.contains_key(&address) {
+            let known = self.older.remove(&address);
+            if self.recent.len() >= ADDRESSES_MAX / 2 {
+                self.older = std::mem::take(&mut self.recent);
+            }
+            self.recent.insert(address, known.unwrap_or(full));
+        }
+        self.recent.entry(address).or_insert(full)
+    }
 }
 
 impl AddressRates {
@@ -87,23 +109,24 @@ impl AddressRates {
     ///
     /// # Errors
     /// Milliseconds until there is one.
-    pub fn take(&self, address: IpAddr, now_ms: u32) -> Result<(), u32> {
+    pub fn take(&self, address: AddressKey, now_ms: u32) -> Result<(), u32> {
+        let full = Bucket::full(self.rate, now_ms);
         let mut buckets = self.buckets.lock();
-        if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&address) {
-            // Dropping all buckets refills them once; a flood of addresses cannot fill the memory.
-            buckets.clear();
-        }
-        buckets
-            .entry(address)
-            .or_insert_with(|| Bucket::full(self.rate, now_ms))
-            .take(self.rate, now_ms)
+        buckets.get(address, full).take(self.rate, now_ms)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{AddressRates, Bucket};
-    use limits::rate::Rate;
+    use crate::address::AddressKey;
+    use limits::{rate::Rate, socket::ADDRESSES_MAX};
+    use std::net::IpAddr;
+
+    const ONE: Rate = Rate {
+        per_second: 1,
+        burst: 1,
+    };
 
     #[test]
     fn a_bucket_holds_its_burst_and_refills() {
@@ -143,16 +166,32 @@ mod tests {
         }
     }
 
+    fn key(at: u32) -> AddressKey {
+        AddressKey::new(IpAddr::from(at.to_be_bytes()), 64)
+    }
+
     #[test]
     fn addresses_do_not_share_their_buckets() {
-        let addresses = AddressRates::new(Rate {
-            per_second: 1,
-            burst: 1,
-        });
-        let [one, other] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(std::net::IpAddr::from);
-        assert_eq!(addresses.take(one, 0), Ok(()));
-        assert_eq!(addresses.take(one, 0), Err(1_000));
-        assert_eq!(addresses.take(other, 0), Ok(()));
-        assert_eq!(addresses.take(one, 1_000), Ok(()));
+        let addresses = AddressRates::new(ONE);
+        assert_eq!(addresses.take(key(1), 0), Ok(()));
+        assert_eq!(addresses.take(key(1), 0), Err(1_000));
+        assert_eq!(addresses.take(key(2), 0), Ok(()));
+        assert_eq!(addresses.take(key(1), 1_000), Ok(()));
+    }
+
+    #[test]
+    fn a_flood_of_addresses_does_not_refill_the_bucket_of_one_that_asks_on() {
+        let addresses = AddressRates::new(ONE);
+        assert_eq!(addresses.take(key(0), 0), Ok(()));
+        let mut refused = 0;
+        for at in 1..=2 * ADDRESSES_MAX as u32 {
+            assert_eq!(addresses.take(key(at), 0), Ok(()));
+            if at % 1_000 == 0 {
+                refused += u32::from(addresses.take(key(0), 0).is_err());
+            }
+        }
+        assert_eq!(refused, 2 * ADDRESSES_MAX as u32 / 1_000);
+        let buckets = addresses.buckets.lock();
+        assert!(buckets.recent.len() + buckets.older.len() <= ADDRESSES_MAX);
     }
 }

@@ -61,8 +61,14 @@ pub const HANDSHAKES_PER_ADDRESS: Rate = Rate {
     per_second: 20,
     burst: 200,
 };
-/// Addresses whose handshakes, or whose requests, are tracked at once; beyond it all their buckets are reset.
+/// Addresses whose handshakes, or whose requests, are tracked at once; beyond it the half that asked least recently is
+/// forgotten.
 pub const ADDRESSES_MAX: usize = 65_536;
+/// Leading bits of an IPv6 address by which the limits of one address count: a provider gives each client 2⁶⁴ addresses
+/// at least.
+pub const IPV6_PREFIX_BITS: u8 = 64;
+/// Bits of an IPv6 address: the longest configurable [`IPV6_PREFIX_BITS`].
+pub const IPV6_BITS: u8 = 128;
 /// Length of the system's accept queue: a storm of reconnects fits.
 pub const BACKLOG: i32 = 4_096;
 /// Share of the connection cap, in percent, above which `/readyz` answers that the host is not ready.

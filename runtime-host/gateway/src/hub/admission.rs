@@ -1,12 +1,11 @@
 //! Which connections are admitted: limits on all, on those of one address, and on incomplete request heads.
 
-use crate::{config::Socket, metrics::Metrics, rate::AddressRates};
+use crate::{address::AddressKey, config::Socket, metrics::Metrics, rate::AddressRates};
 use limits::socket::{HALF_OPEN_MAX, HALF_OPEN_MIN};
 use parking_lot::Mutex;
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 use std::{
     collections::HashMap,
-    net::IpAddr,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
@@ -35,7 +34,7 @@ pub(crate) enum AdmissionError {
 pub(crate) struct Admission {
     connections: AtomicUsize,
     connections_max: usize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    by_address: Mutex<HashMap<AddressKey, usize>>,
     by_address_max: usize,
     handshakes: AddressRates,
     /// Sockets whose request head is not complete.
@@ -68,7 +67,7 @@ impl Admission {
     ///
     /// # Errors
     /// A limit is reached, or the process is about to end.
-    pub(crate) fn admit(&self, address: IpAddr, now_ms: u32) -> Result<(), AdmissionError> {
+    pub(crate) fn admit(&self, address: AddressKey, now_ms: u32) -> Result<(), AdmissionError> {
         if self.is_draining() {
             return Err(AdmissionError::Draining);
         }
@@ -92,7 +91,7 @@ impl Admission {
     }
 
     /// An admitted connection from `address` has ended.
-    pub(crate) fn release(&self, address: IpAddr) {
+    pub(crate) fn release(&self, address: AddressKey) {
         let mut by_address = self.by_address.lock();
         if let Some(count) = by_address.get_mut(&address) {
             *count -= 1;

@@ -12,6 +12,7 @@ pub(crate) use admission::{Admission, AdmissionError};
 pub use users::ConnectionInfo;
 
 use crate::{
+    address::{Client, Source},
     config::Config,
     directory::{DirectoryClient, views::UserView},
     metrics::Metrics,
@@ -26,7 +27,10 @@ use limits::dispatch::ALARMS;
 use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 use users::Users;
@@ -64,6 +68,8 @@ pub struct Hub {
     limits: serde_json::Value,
     shards: RwLock<Arc<[ShardHandle]>>,
     alarms: Mutex<Bucket>,
+    /// The log has told of a proxy that the configuration does not name.
+    told_of_proxy: AtomicBool,
     started: Instant,
 }
 
@@ -93,6 +99,7 @@ impl Hub {
             origin: RwLock::new("".into()),
             shards: RwLock::new(Arc::from([])),
             alarms: Mutex::new(Bucket::full(ALARMS, 0)),
+            told_of_proxy: AtomicBool::new(false),
             started: Instant::now(),
         }
     }
@@ -139,6 +146,17 @@ impl Hub {
             .edge_lag
             .set(self.directory.lag().as_secs() as i64);
         self.metrics.render()
+    }
+
+    /// A limit of an address has refused a client. If a proxy seems to hide many clients behind its own address, the log
+    /// says so once.
+    pub fn note_refusal(&self, client: &Client) {
+        if client.source == Source::UntrustedProxy && !self.told_of_proxy.swap(true, Relaxed) {
+            tracing::warn!(
+                peer = %client.address,
+                "an address that sends X-Forwarded-For has reached a limit of one address: if it is a proxy, name it in socket.trusted_proxies"
+            );
+        }
     }
 
     // ---- identities

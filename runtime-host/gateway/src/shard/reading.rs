@@ -235,25 +235,26 @@ impl Shard {
     fn read_head(&mut self, slot: u32, bytes: &[u8]) -> Option<usize> {
         let hub = self.hub.clone();
         let conn = self.conn(slot)?;
-        match handshake::read(bytes, conn.address(), &hub.config.socket) {
+        let peer = conn.peer()?;
+        match handshake::read(bytes, peer, &hub.config.socket) {
             handshake::Request::Partial => {}
             handshake::Request::Http => {
-                let address = conn.address();
                 if let Some(stream) = self.sessions.sockets.remove(slot) {
-                    self.http_handoff.send(stream, bytes.to_vec(), address);
+                    self.http_handoff.send(stream, bytes.to_vec(), peer);
                 }
             }
             handshake::Request::Refused(refusal) => self.refuse_head(slot, &refusal),
             handshake::Request::Upgrade {
                 answer,
-                address,
+                client,
                 head_bytes,
             } => {
-                if let Err(error) = hub.admission.admit(address, hub.monotonic_ms()) {
+                if let Err(error) = hub.admission.admit(client.key, hub.monotonic_ms()) {
+                    hub.note_refusal(&client);
                     self.refuse_head(slot, &error.into());
                     return None;
                 }
-                conn.admit(address);
+                conn.admit(client.key);
                 self.sessions.open(slot, answer);
                 return Some(head_bytes);
             }

@@ -49,6 +49,11 @@ impl Config {
             socket.decision_max_ms,
             1..=dispatch::DECISION_LIMIT_MS,
         )?;
+        within(
+            "socket.ipv6_prefix_bits",
+            socket.ipv6_prefix_bits,
+            1..=bounds::IPV6_BITS,
+        )?;
         within("socket.shards", socket.shards, 0..=bounds::SHARDS_MAX)
     }
 

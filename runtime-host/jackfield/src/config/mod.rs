@@ -129,6 +129,8 @@ mod tests {
         for (key, value) in [
             ("SOCKET__PING_INTERVAL_MS", "60000"),
             ("SOCKET__SHARDS", "65"),
+            ("SOCKET__IPV6_PREFIX_BITS", "0"),
+            ("SOCKET__TRUSTED_PROXIES", "[\"localhost\"]"),
             ("SOCKET__MESSAGE_BYTES_MAX", "1023"),
             ("IDENTITY__HS256_SECRET", "short"),
             ("IDENTITY__JWKS_URL", "ftp://keys.example"),

@@ -2,13 +2,14 @@
 //! client's affair alone. Their bytes are bounded for one body, for one address and altogether.
 
 use bytes::{Bytes, BytesMut};
+use gateway::address::AddressKey;
 use http::StatusCode;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use limits::rest::{BODIES_BYTES_MAX, BODIES_PER_ADDRESS_BYTES_MAX, BODY_TIMEOUT_MS};
 use parking_lot::Mutex;
 use rest::HostError;
-use std::{collections::HashMap, net::IpAddr, pin::pin, time::Duration};
+use std::{collections::HashMap, pin::pin, time::Duration};
 
 /// Bytes of the bodies that the host holds.
 #[derive(Debug, Default)]
@@ -17,7 +18,7 @@ pub(crate) struct Bodies(Mutex<Held>);
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<AddressKey, usize>,
 }
 
 /// A whole body; its bytes count until it is dropped.
@@ -31,7 +32,7 @@ pub(super) struct Collected<'a> {
 #[derive(Debug)]
 struct Share<'a> {
     bodies: &'a Bodies,
-    address: IpAddr,
+    address: AddressKey,
     bytes: usize,
 }
 
@@ -44,7 +45,7 @@ impl Bodies {
     pub(super) async fn collect<B>(
         &self,
         body: B,
-        address: IpAddr,
+        address: AddressKey,
         bytes_max: usize,
     ) -> Result<Collected<'_>, HostError>
     where
@@ -137,6 +138,7 @@ fn too_large(bytes_max: usize) -> HostError {
 mod tests {
     use super::{BODIES_PER_ADDRESS_BYTES_MAX, Bodies};
     use bytes::Bytes;
+    use gateway::address::AddressKey;
     use http_body_util::Full;
     use rest::ErrorCode as _;
     use std::net::IpAddr;
@@ -146,7 +148,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_has_a_share_and_gets_it_back() {
         let bodies = Bodies::default();
-        let [one, other] = [[127, 0, 0, 1], [127, 0, 0, 2]].map(IpAddr::from);
+        let [one, other] =
+            [[127, 0, 0, 1], [127, 0, 0, 2]].map(|ip| AddressKey::new(IpAddr::from(ip), 64));
         let body = |bytes: usize| Full::new(Bytes::from(vec![b'x'; bytes]));
         let status =
             |outcome: Result<_, rest::HostError>| outcome.map(drop).unwrap_err().code.status();

@@ -8,7 +8,7 @@ use anyhow::Result;
 pub(crate) use bodies::Bodies;
 use bytes::Bytes;
 use edge_host::{Body, HostAnswer};
-use gateway::{Gateway, HttpSocket, Hub, rate::AddressRates};
+use gateway::{Gateway, HttpSocket, Hub, address::Client, rate::AddressRates};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
@@ -27,7 +27,7 @@ use serde_json::json;
 use std::{
     convert::Infallible,
     io::Cursor,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -123,11 +123,11 @@ impl HttpService {
         }
         let forwarded = request.headers().get_all("x-forwarded-for");
         let forwarded = forwarded.iter().map(HeaderValue::as_bytes);
-        let client = gateway::client_address(peer.ip(), forwarded, &self.hub.config.socket);
+        let client = Client::new(peer.ip(), forwarded, &self.hub.config.socket);
         let path = request.uri().path();
         let (methods, is_read) = (own::methods(path), is_read(request.method()));
         if !FOR_OPERATORS.contains(&path) {
-            self.admit(client)?;
+            self.admit(&client)?;
         }
         if let Some(methods) = methods {
             return match own::check_method(request.method(), methods)? {
@@ -140,7 +140,7 @@ impl HttpService {
         }
         if path.starts_with("/api/") {
             return self
-                .api(request, SocketAddr::new(client, peer.port()))
+                .api(request, &client, peer.port())
                 .await;
         }
         let message = format!(
@@ -155,9 +155,10 @@ impl HttpService {
     }
 
     /// Charges the rate of an address.
-    fn admit(&self, client: IpAddr) -> Result<(), HostError> {
-        let taken = self.per_address.take(client, self.hub.monotonic_ms());
+    fn admit(&self, client: &Client) -> Result<(), HostError> {
+        let taken = self.per_address.take(client.key, self.hub.monotonic_ms());
         taken.map_err(|wait_ms| {
+            self.hub.note_refusal(client);
             let message = "too many requests from this address";
             HostError::of_host(StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", message)
                 .with("retryAfterMs", wait_ms)
@@ -183,7 +184,8 @@ impl HttpService {
     async fn api(
         &self,
         request: Request<Incoming>,
-        client: SocketAddr,
+        client: &Client,
+        port: u16,
     ) -> Result<Response<Body>, HostError> {
         let plugins = self.plugins.as_ref();
         let plugins = plugins.filter(|_| PluginApi::takes(request.uri()));
@@ -194,7 +196,7 @@ impl HttpService {
         let (head, body) = request.into_parts();
         let body = match is_read(&head.method) || head.method == Method::OPTIONS {
             true => None,
-            false => Some(self.bodies.collect(body, client.ip(), bytes_max).await?),
+            false => Some(self.bodies.collect(body, client.key, bytes_max).await?),
         };
         let bytes = body.as_ref().map(|body| body.bytes.clone());
         let request = Request::from_parts(head, bytes.unwrap_or_default());
@@ -205,7 +207,10 @@ impl HttpService {
         };
         Ok(match plugins {
             Some(plugins) => plugins.answer(request).await,
-            None => self.directory.answer(request, client).await,
+            None => {
+                let client = SocketAddr::new(client.address, port);
+                self.directory.answer(request, client).await
+            }
         })
     }
 

@@ -14,7 +14,7 @@ use tests::{
 };
 
 /// Settings that are no limits or that a client cannot reach, each with the reason.
-const NOT_REACHED: [(&str, &str); 5] = [
+const NOT_REACHED: [(&str, &str); 6] = [
     ("socket.shards", "threads of the host"),
     ("socket.linger_ms", "batching, not a limit"),
     (
@@ -24,6 +24,10 @@ const NOT_REACHED: [(&str, &str); 5] = [
     (
         "socket.trusted_proxies",
         "covered by the row of connections_per_address_max",
+    ),
+    (
+        "socket.ipv6_prefix_bits",
+        "what counts as one address; tests of the gateway's `address`",
     ),
     (
         "socket.compat",

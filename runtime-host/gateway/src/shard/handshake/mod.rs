@@ -1,13 +1,11 @@
 //! The HTTP head at the start of a socket: an upgrade to WebSocket (RFC 6455 section 4), or a request for the HTTP
 //! server.
 
-mod address;
 mod refusal;
 
-pub use address::client_address;
 pub(crate) use refusal::Refusal;
 
-use crate::config::Socket;
+use crate::{address::Client, config::Socket};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use limits::socket::{HEAD_BYTES_MAX, HEADERS_MAX};
 use sha1::{Digest, Sha1};
@@ -22,8 +20,8 @@ pub(crate) enum Request {
     Upgrade {
         /// The answer that completes it.
         answer: String,
-        /// The client's address, as far as trusted proxies tell.
-        address: IpAddr,
+        /// The client.
+        client: Client,
         /// Bytes of the head; what follows are frames.
         head_bytes: usize,
     },
@@ -57,7 +55,7 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
     match head.key(config) {
         Ok(key) => Request::Upgrade {
             answer: head.answer(key),
-            address: client_address(peer, head.values("x-forwarded-for"), config),
+            client: Client::new(peer, head.values("x-forwarded-for"), config),
             head_bytes,
         },
         Err(refusal) => Request::Refused(refusal),
@@ -168,7 +166,7 @@ mod tests {
     fn the_example_of_the_rfc_is_accepted() {
         let Request::Upgrade {
             answer,
-            address,
+            client,
             head_bytes,
         } = upgrade("", &Socket::default())
         else {
@@ -178,7 +176,7 @@ mod tests {
             answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
             "{answer}"
         );
-        assert_eq!((address, head_bytes), (PEER, HEAD.len() + 2));
+        assert_eq!((client.address, head_bytes), (PEER, HEAD.len() + 2));
         assert!(!answer.contains("Sec-WebSocket-Protocol"), "{answer}");
     }
 
@@ -286,41 +284,6 @@ mod tests {
         assert_eq!(
             reason(read(b"\x16\x03\x01\x02\x00\x01\x00", PEER, &strict)),
             "http"
-        );
-    }
-
-    #[test]
-    fn only_trusted_proxies_are_believed() {
-        let config = Socket {
-            trusted_proxies: vec![
-                "127.0.0.0/8".parse().unwrap(),
-                "10.0.0.0/8".parse().unwrap(),
-            ],
-            ..Socket::default()
-        };
-        let seen = |extra: &str, config: &Socket| match upgrade(extra, config) {
-            Request::Upgrade { address, .. } => address.to_string(),
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(
-            seen(
-                "X-Forwarded-For: 6.6.6.6, 203.0.113.7, 10.0.0.2\r\n",
-                &config
-            ),
-            "203.0.113.7"
-        );
-        assert_eq!(
-            seen("X-Forwarded-For: 203.0.113.7\r\n", &Socket::default()),
-            "127.0.0.1"
-        );
-        assert_eq!(seen("X-Forwarded-For: nonsense\r\n", &config), "127.0.0.1");
-        assert_eq!(
-            seen(
-                "X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-For: 203.0.113.7\r\n",
-                &config
-            ),
-            "203.0.113.7",
-            "the last line counts"
         );
     }
 }

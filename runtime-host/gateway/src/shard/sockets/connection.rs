@@ -1,6 +1,7 @@
 //! One connection: its socket, the bytes not yet read or written, and its session. An idle connection holds no buffer.
 
 use crate::{
+    address::AddressKey,
     frame::Opcode,
     session::Session,
     shard::{assembly::Assembly, queue::Queue},
@@ -25,15 +26,21 @@ pub(crate) enum Phase {
     },
 }
 
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin {
+    /// The address of the peer; the request head may tell of another client.
+    Peer(IpAddr),
+    /// It is counted by [`Admission`](crate::hub::Admission) under this address.
+    Admitted(AddressKey),
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(super) stream: TcpStream,
     pub(super) phase: Phase,
-    /// The client's address as far as trusted proxies tell; the peer's until the head is read.
-    pub(super) address: IpAddr,
-    /// It is counted by [`Admission`](crate::hub::Admission).
-    pub(super) admitted: bool,
+    pub(super) origin: Origin,
     /// Bytes read that are not a whole head or frame yet.
     unread: Vec<u8>,
     pub(in crate::shard) assembly: Option<Box<Assembly>>,
@@ -65,12 +72,11 @@ pub(crate) struct Conn {
 
 impl Conn {
     /// A connection whose request head is awaited.
-    pub(super) fn new(stream: TcpStream, address: IpAddr, now_ms: u32) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: IpAddr, now_ms: u32) -> Self {
         Self {
             stream,
             phase: Phase::Head,
-            address,
-            admitted: false,
+            origin: Origin::Peer(peer),
             unread: Vec::new(),
             assembly: None,
             queue: None,
@@ -93,13 +99,17 @@ impl Conn {
         self.phase
     }
 
-    pub(in crate::shard) fn address(&self) -> IpAddr {
-        self.address
+    /// The address of the peer, until the connection is admitted.
+    pub(in crate::shard) fn peer(&self) -> Option<IpAddr> {
+        match self.origin {
+            Origin::Peer(peer) => Some(peer),
+            Origin::Admitted(_) => None,
+        }
     }
 
-    /// Marks it as counted by [`Admission`](crate::hub::Admission), under the address that trusted proxies told.
-    pub(in crate::shard) fn admit(&mut self, address: IpAddr) {
-        (self.admitted, self.address) = (true, address);
+    /// Marks it as counted by [`Admission`](crate::hub::Admission) under this address.
+    pub(in crate::shard) fn admit(&mut self, address: AddressKey) {
+        self.origin = Origin::Admitted(address);
     }
 
     // ---- reading

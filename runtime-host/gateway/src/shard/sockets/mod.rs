@@ -22,7 +22,7 @@ use crate::{
     shard::{coalesce::CoalesceKey, queue::Pushed},
 };
 use bytes::Bytes;
-use connection::{Conn, Phase};
+use connection::{Conn, Origin, Phase};
 use connections::Connections;
 use deadlines::Deadlines;
 use heads::RequestHeads;
@@ -125,7 +125,7 @@ impl Sockets {
     }
 
     /// Takes a new socket. Too many incomplete request heads cost the oldest of them.
-    pub(in crate::shard) fn accept(&mut self, mut stream: TcpStream, address: IpAddr) {
+    pub(in crate::shard) fn accept(&mut self, mut stream: TcpStream, peer: IpAddr) {
         let slot = self.connections.next_slot();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(slot as usize);
@@ -133,7 +133,7 @@ impl Sockets {
             tracing::warn!(%error, "a socket could not be registered");
             return self.hub.admission.head_ended();
         }
-        let conn = Conn::new(stream, address, self.now_ms);
+        let conn = Conn::new(stream, peer, self.now_ms);
         self.connections.insert(conn);
         let newest = self.reference(slot);
         self.schedule(slot);
@@ -166,8 +166,8 @@ impl Sockets {
     /// Removes a connection that is in no room any more. Returns its socket.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<TcpStream> {
         let mut conn = self.connections.remove(slot)?;
-        if conn.admitted {
-            self.hub.admission.release(conn.address);
+        if let Origin::Admitted(address) = conn.origin {
+            self.hub.admission.release(address);
         }
         match conn.phase {
             Phase::Open => Metrics::count(&self.hub.metrics.closed, "1006"),
