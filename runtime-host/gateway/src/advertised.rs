@@ -41,6 +41,7 @@ pub(crate) fn limits(config: &Config) -> Value {
         "joinedServersMax": config.socket.joined_servers_max,
         "viewedServersMax": config.socket.viewed_servers_max,
         "rosterEntriesMax": config.socket.roster_entries_max,
+        "connectionsPerAddressMax": config.socket.connections_per_address_max,
         "connectionsPerIdentityMax": config.socket.connections_per_identity_max,
     })
 }

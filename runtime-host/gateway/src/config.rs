@@ -35,13 +35,14 @@ pub struct Config {
 pub struct Socket {
     /// Threads that own sockets; 0 = one per core, at most 8.
     pub shards: usize,
-    /// Connections at once; 0 = computed from the open-file limit.
+    /// WebSockets at once; 0 = computed from the open-file limit. HTTP connections have some places beside them.
     pub connections_max: usize,
     /// Connections accepted: more wait in the system's queue.
     pub accepts: RateSetting,
     /// Handshakes of one address: more are refused with 429.
     pub handshakes_per_address: RateSetting,
-    /// Connections of one address.
+    /// Places of one address: its WebSockets, its HTTP connections, and its open requests where it is behind a trusted
+    /// proxy. HTTP connections without an open request give way.
     pub connections_per_address_max: usize,
     /// Connections of one identity.
     pub connections_per_identity_max: usize,

@@ -1,9 +1,12 @@
 //! Ordinary HTTP requests arrive at the gateway's port as well: their sockets are handed to the HTTP server of the
 //! host.
 
+use crate::{hub::HttpPlace, shard::handshake::last_answer};
+use http::StatusCode;
 use limits::rest::IN_FLIGHT_MAX;
 use mio::net::TcpStream;
-use std::{io::Write, net::IpAddr};
+use rest::HostError;
+use std::io::Write;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 /// A socket whose client speaks ordinary HTTP, with the bytes already read from it.
@@ -11,10 +14,10 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 pub struct HttpSocket {
     /// The socket, non-blocking.
     pub stream: std::net::TcpStream,
-    /// The bytes read from it.
+    /// The bytes read from it: a whole request head at least.
     pub read: Vec<u8>,
-    /// The address of the peer.
-    pub peer: IpAddr,
+    /// Its place.
+    pub place: HttpPlace,
 }
 
 /// The gateway's end of the channel to the HTTP server.
@@ -30,23 +33,20 @@ impl HttpHandoff {
     }
 
     /// Hands a socket over. If too many wait already, it is answered here with 503.
-    pub(crate) fn send(&self, stream: TcpStream, read: Vec<u8>, peer: IpAddr) {
+    pub(crate) fn send(&self, stream: TcpStream, read: Vec<u8>, place: HttpPlace) {
         let socket = HttpSocket {
             stream: stream.into(),
             read,
-            peer,
+            place,
         };
         if let Err(TrySendError::Full(mut socket) | TrySendError::Closed(mut socket)) =
             self.0.try_send(socket)
         {
-            let body =
-                rest::ErrorBody::new("OVERLOADED", "too many requests are waiting").to_string();
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let message = "too many requests are waiting";
+            let error = HostError::of_host(status, "OVERLOADED", message);
             // A peer that does not take the short answer at once has no use for it.
-            let _ = write!(
-                socket.stream,
-                "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: 1\r\nConnection: close\r\n\r\n{body}",
-                body.len()
-            );
+            let _ = socket.stream.write_all(&last_answer(error.answer()));
         }
     }
 }

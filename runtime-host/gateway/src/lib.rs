@@ -28,7 +28,7 @@ mod start;
 
 pub use config::Config;
 pub use http_handoff::{HttpHandoff, HttpSocket};
-pub use hub::{ConnectionInfo, Hub};
+pub use hub::{ConnectionInfo, HttpPlace, Hub, Place};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
 pub use shard::assembly;

@@ -27,6 +27,12 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Accepted WebSocket connections.
     pub accepted: Counter,
+    /// Open HTTP connections.
+    pub http_connections: Gauge,
+    /// HTTP connections and requests refused, by reason.
+    pub http_refused: Counters,
+    /// HTTP connections without an open request that were closed because another client needed their place.
+    pub http_idle_closed: Counter,
     /// Pauses of the acceptor because connections came faster than the configured rate.
     pub accepts_paced: Counter,
     /// Handshakes refused, by reason.
@@ -116,6 +122,15 @@ impl Default for Metrics {
             received_by_type,
             connections: new.metric("connections", "Open WebSocket connections"),
             accepted: new.metric("connections_accepted", "Accepted WebSocket connections"),
+            http_connections: new.metric("http_connections", "Open HTTP connections"),
+            http_refused: new.metric(
+                "http_refused",
+                "Refused HTTP connections and requests by reason",
+            ),
+            http_idle_closed: new.metric(
+                "http_idle_closed",
+                "Idle HTTP connections closed for the place of another client",
+            ),
             accepts_paced: new.metric("accepts_paced", "Pauses of the acceptor at its rate"),
             handshakes_refused: new.metric("handshakes_refused", "Refused handshakes by reason"),
             closed: new.metric("connections_closed", "Closed connections by close code"),

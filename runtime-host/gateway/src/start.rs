@@ -7,12 +7,9 @@ use crate::{
     shard::{Shard, WAKER, inbox::ShardHandle, message::Message},
 };
 use envelope::Validator;
-use limits::{
-    rest::IN_FLIGHT_MAX,
-    socket::{
-        ACCEPT_ERROR_PAUSE_MS, ACCEPT_PAUSE_MAX_MS, ACCEPTOR_WAKE_TIMEOUT_MS, BACKLOG,
-        DESCRIPTORS_RESERVED, HALF_OPEN_MAX,
-    },
+use limits::socket::{
+    ACCEPT_ERROR_PAUSE_MS, ACCEPT_PAUSE_MAX_MS, ACCEPTOR_WAKE_TIMEOUT_MS, BACKLOG,
+    DESCRIPTORS_RESERVED, HALF_OPEN_MAX, HTTP_BESIDE_MAX,
 };
 use mio::{Poll, Waker, net::TcpStream};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -160,7 +157,7 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
                 if stream.set_nonblocking(true).is_err() || stream.set_nodelay(true).is_err() {
                     continue;
                 }
-                hub.admission.head_began();
+                hub.admission.add_placeless();
                 shards[turn % shards.len()]
                     .send(Message::Accept(TcpStream::from_std(stream), peer.ip()));
                 turn += 1;
@@ -173,15 +170,14 @@ fn accept(hub: &Hub, listener: &std::net::TcpListener, shards: &[ShardHandle]) {
     }
 }
 
-/// The limit of connections: as configured (0: not), and never more than the open files that the host does not need for
+/// The limit of WebSockets: as configured (0: not), and never more than the open files that the host does not need for
 /// itself.
 #[must_use]
 pub fn connections_max(configured: usize, descriptors: usize) -> usize {
     let eighth = descriptors / 8;
+    let beside = HALF_OPEN_MAX.min(eighth) + HTTP_BESIDE_MAX.min(eighth);
     let available = descriptors
-        .saturating_sub(
-            DESCRIPTORS_RESERVED + HALF_OPEN_MAX.min(eighth) + IN_FLIGHT_MAX.min(eighth),
-        )
+        .saturating_sub(DESCRIPTORS_RESERVED + beside)
         .max(1);
     if configured == 0 {
         available

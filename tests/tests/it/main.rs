@@ -12,6 +12,7 @@ mod documents;
 mod edge;
 mod embedded;
 mod host_answers;
+mod http_connections;
 mod hostile;
 mod hostile_frames;
 mod hostile_identity;

@@ -25,6 +25,13 @@ pub const PER_ADDRESS: Rate = Rate {
 };
 /// Concurrent HTTP requests in the native host.
 pub const IN_FLIGHT_MAX: usize = 1_024;
+/// Time for which an HTTP connection is kept between two requests: longer than the minute for which balancers keep
+/// theirs, so that the host never closes one that a balancer is about to use.
+pub const KEEP_ALIVE_MS: u64 = 75_000;
+/// Longest configurable [`KEEP_ALIVE_MS`]: an hour.
+pub const KEEP_ALIVE_LIMIT_MS: u64 = 3_600_000;
+/// Time in which the client of an HTTP connection takes no byte of an answer, after which the connection is closed.
+pub const WRITE_STALL_MAX_MS: u64 = 30_000;
 /// Items of one page.
 pub const PAGE_ITEMS_MAX: usize = 200;
 /// Items of one page when the caller names no size.

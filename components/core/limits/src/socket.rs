@@ -41,8 +41,8 @@ pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
 pub const CLOSE_TIMEOUT_MS: u64 = 2_000;
 /// Time for the whole close of a connection, however steadily the peer reads.
 pub const CLOSE_TIMEOUT_MAX_MS: u64 = 10_000;
-/// Sockets whose request head is incomplete, at most a seventh of the connection cap. Beyond it the oldest are closed;
-/// above half of it the time for a head is a fifth.
+/// Sockets without a place, whose request head is incomplete or was refused: at most a seventh of the connection cap.
+/// Beyond it the oldest are closed; above half of it the time for a head is a fifth.
 pub const HALF_OPEN_MAX: usize = 4_096;
 /// Lower bound of [`HALF_OPEN_MAX`] where the connection cap is small.
 pub const HALF_OPEN_MIN: usize = 64;
@@ -73,12 +73,22 @@ pub const IPV6_BITS: u8 = 128;
 pub const BACKLOG: i32 = 4_096;
 /// Share of the connection cap, in percent, above which `/readyz` answers that the host is not ready.
 pub const READY_BELOW_PERCENT: usize = 90;
-/// Connections from one address; a household behind one address fits, a flood does not.
+/// Places of one address: its WebSockets, its HTTP connections, and its open requests where it is behind a trusted
+/// proxy. A household behind one address fits, a flood does not. HTTP connections without an open request give their
+/// place to others.
 pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 64;
+/// HTTP connections beside those of the cap of WebSockets, at most a seventh of it: a host that is full of WebSockets
+/// still answers.
+pub const HTTP_BESIDE_MAX: usize = crate::rest::IN_FLIGHT_MAX;
+/// Lower bound of [`HTTP_BESIDE_MAX`] where the cap is small.
+pub const HTTP_BESIDE_MIN: usize = 64;
+/// HTTP connections of an address whose places are used up, so that a health check is answered beside a proxy that the
+/// configuration does not name.
+pub const HTTP_BESIDE_PER_ADDRESS: usize = 8;
 /// Connections of one identity: enough for the devices and tabs of one user.
 pub const CONNECTIONS_PER_IDENTITY_MAX: usize = 16;
-/// File descriptors reserved for databases, logs, components and upstreams when the connection cap is computed.
-/// Half-open sockets and REST requests reserve up to an eighth of all descriptors each, in addition.
+/// File descriptors that no socket of a client takes: for databases, logs, components and upstreams. The connection cap
+/// is computed from the others; half-open sockets and HTTP connections beside it have up to an eighth of all each.
 pub const DESCRIPTORS_RESERVED: usize = 256;
 /// Servers one connection may have joined.
 pub const JOINED_SERVERS_MAX: usize = 256;

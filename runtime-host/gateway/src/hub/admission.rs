@@ -1,12 +1,20 @@
-//! Which connections are admitted: limits on all, on those of one address, and on incomplete request heads.
+//! Which sockets are admitted: each is in the account of all and of its address ([`Places`]) as soon as its request head
+//! is complete, and among those without a place until then.
 
-use crate::{address::AddressKey, config::Socket, metrics::Metrics, rate::AddressRates};
-use limits::socket::{HALF_OPEN_MAX, HALF_OPEN_MIN};
-use parking_lot::Mutex;
-use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
-use std::{
-    collections::HashMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+use crate::{
+    address::{AddressKey, Client, Source},
+    config::Socket,
+    hub::places::{HttpPlace, Place, Places},
+    metrics::Metrics,
+    rate::AddressRates,
+};
+use http::StatusCode;
+use limits::socket::{HALF_OPEN_MAX, HALF_OPEN_MIN, RETRY_AFTER_SECONDS};
+use prometheus_client::metrics::counter::Counter;
+use rest::HostError;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// Why a connection is not admitted.
@@ -15,9 +23,12 @@ pub(crate) enum AdmissionError {
     /// The process is about to end.
     #[error("the server is shutting down")]
     Draining,
-    /// The limit of connections of one address.
-    #[error("too many connections from this address")]
-    AddressConnections,
+    /// The limit of places of one address.
+    #[error("too many connections and open requests of this address: {max} at once are allowed")]
+    AddressConnections {
+        /// The limit.
+        max: usize,
+    },
     /// The limit of all connections.
     #[error("the server has reached its connection limit")]
     Connections,
@@ -29,87 +40,107 @@ pub(crate) enum AdmissionError {
     },
 }
 
-/// Counts connections and incomplete request heads.
+impl AdmissionError {
+    /// The label in the counters of what is refused.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::AddressConnections { .. } => "address",
+            Self::Connections => "full",
+            Self::HandshakeRate { .. } => "rate",
+        }
+    }
+
+    /// The answer. The advised wait has a random part, so that refused clients do not return all at once.
+    pub(crate) fn answer(self) -> HostError {
+        let (status, code, wait_ms) = match self {
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "DRAINING", 0),
+            Self::AddressConnections { .. } | Self::Connections => {
+                (StatusCode::SERVICE_UNAVAILABLE, "CONNECTIONS_FULL", 0)
+            }
+            Self::HandshakeRate { wait_ms } => {
+                (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED", wait_ms)
+            }
+        };
+        let spread = u64::from(uuid::Uuid::new_v4().as_fields().0) % RETRY_AFTER_SECONDS;
+        let wait_ms = u64::from(wait_ms) + (RETRY_AFTER_SECONDS + spread) * 1_000;
+        HostError::of_host(status, code, self.to_string()).with("retryAfterMs", wait_ms)
+    }
+}
+
+/// Admits sockets, and counts those without a place.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    connections: AtomicUsize,
-    connections_max: usize,
-    by_address: Mutex<HashMap<AddressKey, usize>>,
-    by_address_max: usize,
+    places: Arc<Places>,
     handshakes: AddressRates,
-    /// Sockets whose request head is not complete.
-    heads: AtomicUsize,
-    heads_max: usize,
+    /// Sockets whose request head is not complete, or was refused.
+    placeless: AtomicUsize,
+    placeless_max: usize,
     draining: AtomicBool,
-    connections_gauge: Gauge,
     accepted: Counter,
 }
 
 impl Admission {
     pub(super) fn new(socket: &Socket, metrics: &Metrics, connections_max: usize) -> Self {
+        let per_address_max = socket.connections_per_address_max;
         Self {
-            connections: AtomicUsize::new(0),
-            connections_max,
-            by_address: Mutex::default(),
-            by_address_max: socket.connections_per_address_max,
+            places: Places::new(connections_max, per_address_max, metrics).into(),
             handshakes: AddressRates::new(socket.handshakes_per_address.into()),
-            heads: AtomicUsize::new(0),
-            heads_max: (connections_max / 7).clamp(HALF_OPEN_MIN, HALF_OPEN_MAX),
+            placeless: AtomicUsize::new(0),
+            placeless_max: (connections_max / 7).clamp(HALF_OPEN_MIN, HALF_OPEN_MAX),
             draining: AtomicBool::new(false),
-            connections_gauge: metrics.connections.clone(),
             accepted: metrics.accepted.clone(),
         }
     }
 
-    // ---- connections
+    // ---- places
 
-    /// Admits a connection from `address`; each is given back by [`Admission::release`].
+    /// Admits a WebSocket of a client.
     ///
     /// # Errors
     /// A limit is reached, or the process is about to end.
-    pub(crate) fn admit(&self, address: AddressKey, now_ms: u32) -> Result<(), AdmissionError> {
+    pub(crate) fn web_socket(
+        &self,
+        address: AddressKey,
+        now_ms: u32,
+    ) -> Result<Place, AdmissionError> {
         if self.is_draining() {
             return Err(AdmissionError::Draining);
         }
         self.handshakes
             .take(address, now_ms)
             .map_err(|wait_ms| AdmissionError::HandshakeRate { wait_ms })?;
-        let mut by_address = self.by_address.lock();
-        let count = by_address.get(&address).copied().unwrap_or(0);
-        if count >= self.by_address_max {
-            return Err(AdmissionError::AddressConnections);
-        }
-        if self.connections.fetch_add(1, Ordering::AcqRel) >= self.connections_max {
-            self.connections.fetch_sub(1, Ordering::AcqRel);
-            return Err(AdmissionError::Connections);
-        }
-        by_address.insert(address, count + 1);
-        drop(by_address);
-        self.connections_gauge.inc();
+        let place = self.places.web_socket(address)?;
         self.accepted.inc();
-        Ok(())
+        Ok(place)
     }
 
-    /// An admitted connection from `address` has ended.
-    pub(crate) fn release(&self, address: AddressKey) {
-        let mut by_address = self.by_address.lock();
-        if let Some(count) = by_address.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                by_address.remove(&address);
-            }
+    /// Admits an HTTP connection on which `client` sends the first request.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub(crate) fn http(&self, client: &Client) -> Result<HttpPlace, AdmissionError> {
+        let own = client.source != Source::Proxy;
+        self.places.http(own.then_some(client.key))
+    }
+
+    /// Admits an open request of `client`; `None` if its connection has the place already.
+    ///
+    /// # Errors
+    /// A limit is reached.
+    pub(super) fn request(&self, client: &Client) -> Result<Option<Place>, AdmissionError> {
+        match client.source {
+            Source::Proxy => self.places.request(client.key).map(Some),
+            Source::Peer | Source::UntrustedProxy => Ok(None),
         }
-        drop(by_address);
-        self.connections.fetch_sub(1, Ordering::AcqRel);
-        self.connections_gauge.dec();
     }
 
     pub(super) fn connections(&self) -> usize {
-        self.connections.load(Ordering::Acquire)
+        self.places.web_sockets()
     }
 
     pub(super) fn connections_max(&self) -> usize {
-        self.connections_max
+        self.places.web_sockets_max()
     }
 
     /// Refuses new connections from now on.
@@ -122,25 +153,25 @@ impl Admission {
         self.draining.load(Ordering::Acquire)
     }
 
-    // ---- request heads
+    // ---- sockets without a place
 
     /// A socket was accepted, and its request head is awaited.
-    pub(crate) fn head_began(&self) {
-        self.heads.fetch_add(1, Ordering::AcqRel);
+    pub(crate) fn add_placeless(&self) {
+        self.placeless.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// A request head is complete, or its socket was closed.
-    pub(crate) fn head_ended(&self) {
-        self.heads.fetch_sub(1, Ordering::AcqRel);
+    /// A socket without a place got one, or was closed.
+    pub(crate) fn remove_placeless(&self) {
+        self.placeless.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// More than half as many request heads are incomplete as may be.
-    pub(crate) fn heads_are_crowded(&self) -> bool {
-        self.heads.load(Ordering::Acquire) * 2 > self.heads_max
+    /// More than half as many sockets are without a place as may be.
+    pub(crate) fn placeless_are_crowded(&self) -> bool {
+        self.placeless.load(Ordering::Acquire) * 2 > self.placeless_max
     }
 
-    /// More request heads are incomplete than may be.
-    pub(crate) fn has_too_many_heads(&self) -> bool {
-        self.heads.load(Ordering::Acquire) > self.heads_max
+    /// More sockets are without a place than may be.
+    pub(crate) fn has_too_many_placeless(&self) -> bool {
+        self.placeless.load(Ordering::Acquire) > self.placeless_max
     }
 }

@@ -6,9 +6,11 @@
 
 pub(crate) mod admission;
 mod earlier_contacts;
+pub(crate) mod places;
 pub(crate) mod users;
 
 pub(crate) use admission::{Admission, AdmissionError};
+pub use places::{HttpPlace, Place};
 pub use users::ConnectionInfo;
 
 use crate::{
@@ -25,6 +27,7 @@ use crate::{
 use identity::{Claims, TokenError, Verifier};
 use limits::dispatch::ALARMS;
 use parking_lot::{Mutex, RwLock};
+use rest::HostError;
 use serde_json::value::RawValue;
 use std::{
     sync::{
@@ -199,6 +202,29 @@ impl Hub {
     }
 
     // ---- connections
+
+    /// A request of `client` is open: a place for it, if it came through a trusted proxy.
+    ///
+    /// # Errors
+    /// 503 (`CONNECTIONS_FULL`): the client's address has too many.
+    pub fn open_request(&self, client: &Client) -> Result<Option<Place>, HostError> {
+        let admitted = self.admission.request(client);
+        admitted.map_err(|error| self.refuse_http(error))
+    }
+
+    /// A request begins on an HTTP connection that was idle.
+    ///
+    /// # Errors
+    /// 503 (`CONNECTIONS_FULL`): its place was needed, and there is no other one.
+    pub fn resume_http(&self, place: &mut HttpPlace) -> Result<(), HostError> {
+        let resumed = place.resume();
+        resumed.map_err(|error| self.refuse_http(error))
+    }
+
+    fn refuse_http(&self, error: AdmissionError) -> HostError {
+        Metrics::count(&self.metrics.http_refused, error.reason());
+        error.answer()
+    }
 
     /// Open WebSocket connections.
     #[must_use]

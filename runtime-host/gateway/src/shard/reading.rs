@@ -10,8 +10,8 @@ use crate::{
         sockets::connection::{Conn, Phase},
     },
 };
-use bytes::Bytes;
 use limits::socket::READ_BYTES_PER_TURN;
+use rest::Answer;
 use std::io;
 
 impl Shard {
@@ -238,33 +238,45 @@ impl Shard {
         let peer = conn.peer()?;
         match handshake::read(bytes, peer, &hub.config.socket) {
             handshake::Request::Partial => {}
-            handshake::Request::Http => {
-                if let Some(stream) = self.sessions.sockets.remove(slot) {
-                    self.http_handoff.send(stream, bytes.to_vec(), peer);
+            handshake::Request::Http(client) => match hub.admission.http(&client) {
+                Ok(place) => {
+                    if let Some(stream) = self.sessions.sockets.remove(slot) {
+                        self.http_handoff.send(stream, bytes.to_vec(), place);
+                    }
                 }
-            }
-            handshake::Request::Refused(refusal) => self.refuse_head(slot, &refusal),
+                Err(error) => {
+                    hub.note_refusal(&client);
+                    Metrics::count(&hub.metrics.http_refused, error.reason());
+                    self.end_with(slot, error.answer().answer());
+                }
+            },
+            handshake::Request::Refused(refusal) => self.refuse_upgrade(slot, refusal),
             handshake::Request::Upgrade {
                 answer,
                 client,
                 head_bytes,
-            } => {
-                if let Err(error) = hub.admission.admit(client.key, hub.monotonic_ms()) {
-                    hub.note_refusal(&client);
-                    self.refuse_head(slot, &error.into());
-                    return None;
+            } => match hub.admission.web_socket(client.key, hub.monotonic_ms()) {
+                Ok(place) => {
+                    self.sessions.sockets.admit(slot, place);
+                    self.sessions.open(slot, answer);
+                    return Some(head_bytes);
                 }
-                conn.admit(client.key);
-                self.sessions.open(slot, answer);
-                return Some(head_bytes);
-            }
+                Err(error) => {
+                    hub.note_refusal(&client);
+                    self.refuse_upgrade(slot, error.into());
+                }
+            },
         }
         None
     }
 
-    fn refuse_head(&mut self, slot: u32, refusal: &Refusal) {
+    fn refuse_upgrade(&mut self, slot: u32, refusal: Refusal) {
         Metrics::count(&self.hub.metrics.handshakes_refused, refusal.reason);
-        let response = Bytes::copy_from_slice(refusal.response.as_bytes());
-        self.sessions.sockets.end_with(slot, response);
+        self.end_with(slot, refusal.answer);
+    }
+
+    fn end_with(&mut self, slot: u32, answer: Answer) {
+        let bytes = handshake::last_answer(answer);
+        self.sessions.sockets.end_with(slot, bytes);
     }
 }

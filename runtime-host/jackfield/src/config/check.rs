@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use capability::Environment;
 use egress::Guard;
 use identity::{ServiceCredential, SharedSecret};
-use limits::{dispatch, lifecycle, socket as bounds};
+use limits::{dispatch, lifecycle, rest, socket as bounds};
 use std::ops::RangeInclusive;
 use tracing_subscriber::EnvFilter;
 use validator_chain::FilterConfig;
@@ -19,6 +19,11 @@ impl Config {
     /// The first rule that is broken; the text names the key, its value and the limit.
     pub(super) fn check(&self, variables: &[(String, String)]) -> Result<()> {
         self.check_socket()?;
+        within(
+            "rest.keep_alive_ms",
+            self.rest.keep_alive_ms,
+            1..=rest::KEEP_ALIVE_LIMIT_MS,
+        )?;
         self.check_secrets()?;
         self.check_addresses()?;
         self.check_plugins(variables)?;

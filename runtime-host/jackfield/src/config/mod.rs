@@ -135,6 +135,7 @@ mod tests {
             ("IDENTITY__HS256_SECRET", "short"),
             ("IDENTITY__JWKS_URL", "ftp://keys.example"),
             ("REST__CREATE_SERVERS", "everybody"),
+            ("REST__KEEP_ALIVE_MS", "0"),
             ("EDGE__SERVICE_CREDENTIAL", "short"),
             ("EDGE__URL", "edge.example"),
             ("EDGE__REQUESTS_PER_INSTANCE_MAX", "129"),

@@ -20,6 +20,9 @@ pub(crate) struct Rest {
     pub per_address: RateSetting,
     /// Requests handled at once; more are refused with 503.
     pub in_flight_max: usize,
+    /// Time for which an HTTP connection is kept between two requests. A proxy that reuses connections should close them
+    /// earlier than that.
+    pub keep_alive_ms: u64,
     /// Origins from which browsers may call the REST API; `*` = any.
     pub cors_origins: Vec<String>,
     /// Identities that may create servers.
@@ -33,6 +36,7 @@ impl Default for Rest {
         Self {
             per_address: limits::rest::PER_ADDRESS.into(),
             in_flight_max: limits::rest::IN_FLIGHT_MAX,
+            keep_alive_ms: limits::rest::KEEP_ALIVE_MS,
             cors_origins: vec!["*".into()],
             create_servers: CreateServers::default(),
             servers_per_owner: limits::directory::SERVERS_PER_OWNER_MAX,

@@ -1,41 +1,28 @@
 //! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
 
 mod bodies;
+mod connection;
+mod io;
 mod own;
 
 use crate::{directory_transport::DirectoryTransport, documents};
-use anyhow::Result;
 pub(crate) use bodies::Bodies;
 use bytes::Bytes;
+use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
 use gateway::{Gateway, HttpSocket, Hub, address::Client, rate::AddressRates};
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Incoming;
 use identity::{Role, ServiceCredential};
-use limits::{
-    directory::LAG_DEGRADED_MS,
-    rest::PAGE_ITEMS_MAX,
-    socket::{HEAD_TIMEOUT_MS, READY_BELOW_PERCENT},
-};
+use limits::{directory::LAG_DEGRADED_MS, rest::PAGE_ITEMS_MAX, socket::READY_BELOW_PERCENT};
 use own::RequestOrigin;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use rest::{Answer, HostError, bearer, cors::Origins};
 use serde_json::json;
-use std::{
-    convert::Infallible,
-    io::Cursor,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
-use tokio::{
-    io::AsyncReadExt,
-    net::TcpStream,
-    sync::{Notify, Semaphore, mpsc},
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
 /// Paths that are asked at a rate of the operator's choice: no rate of an address counts them.
@@ -55,6 +42,8 @@ pub(crate) struct HttpService {
     pub plugins: Option<PluginApi>,
     /// Origins whose pages may read documents.
     pub origins: Origins,
+    /// Time for which a connection is kept between two requests.
+    pub keep_alive: Duration,
     /// Rate of one address.
     pub per_address: AddressRates,
     /// Requests below `/api` handled at once.
@@ -70,48 +59,41 @@ pub(crate) async fn serve(service: Arc<HttpService>, mut sockets: mpsc::Receiver
     while let Some(socket) = sockets.recv().await {
         let service = service.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection(service, socket).await {
+            if let Err(error) = connection::serve(service, socket).await {
                 tracing::debug!(%error, "an HTTP connection ended early");
             }
         });
     }
 }
 
-async fn connection(service: Arc<HttpService>, socket: HttpSocket) -> Result<()> {
-    let peer = socket.stream.peer_addr()?;
-    let (reader, writer) = TcpStream::from_std(socket.stream)?.into_split();
-    let io = tokio::io::join(Cursor::new(socket.read).chain(reader), writer);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let service = service.clone();
-        async move { Ok::<_, Infallible>(service.handle(request, peer).await) }
-    });
-    let mut server = hyper::server::conn::http1::Builder::new();
-    server
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(HEAD_TIMEOUT_MS))
-        .half_close(true);
-    Ok(server.serve_connection(TokioIo::new(io), service).await?)
-}
-
 impl HttpService {
-    async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
+    async fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+        mut open: OpenRequest,
+    ) -> Response<AnswerBody> {
         let head = request.method() == Method::HEAD;
         let origin = RequestOrigin::new(request.method(), request.headers());
         let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
-        let answer = self.route(request, peer).instrument(span.clone()).await;
+        let answer = match open.take_refusal() {
+            None => self.route(request, peer, &mut open).instrument(span.clone()).await,
+            Some(refusal) => Ok(own::last(refusal)),
+        };
         let response = answer.unwrap_or_else(|error| own::response(error.answer()));
         let mut response = own::finish(response, &self.origins, &origin);
         span.record("status", response.status().as_u16());
         if head {
             *response.body_mut() = full(Bytes::new());
         }
-        response
+        open.until_written(response)
     }
 
     async fn route(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        open: &mut OpenRequest,
     ) -> Result<Response<Body>, HostError> {
         if request.headers().get_all(header::HOST).iter().count() > 1 {
             let message = "a request has one header host";
@@ -128,6 +110,8 @@ impl HttpService {
         let (methods, is_read) = (own::methods(path), is_read(request.method()));
         if !FOR_OPERATORS.contains(&path) {
             self.admit(&client)?;
+            let place = self.hub.open_request(&client);
+            open.keep(place.inspect_err(|_| self.hub.note_refusal(&client))?);
         }
         if let Some(methods) = methods {
             return match own::check_method(request.method(), methods)? {

@@ -64,6 +64,11 @@ pub(super) fn response(answer: Answer) -> Response<Body> {
     HostAnswer::response(answer.header(header::CACHE_CONTROL, "no-store"))
 }
 
+/// The answer after which a connection ends.
+pub(super) fn last(error: HostError) -> Response<Body> {
+    response(error.answer().header(header::CONNECTION, "close"))
+}
+
 /// Gives an answer that the host made, here or in the edge host, the headers for web pages of other origins. A preflight
 /// is never answered with a passing failure: the page would not learn of it; its request that follows does.
 pub(super) fn finish(

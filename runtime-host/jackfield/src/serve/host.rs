@@ -17,7 +17,10 @@ use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use plugin_host::Plugins;
 use rest::cors::Origins;
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
 
@@ -90,6 +93,7 @@ impl Host {
             wake,
             credential,
             origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
+            keep_alive: Duration::from_millis(setup.config.rest.keep_alive_ms),
             per_address: AddressRates::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
             bodies: http::Bodies::default(),

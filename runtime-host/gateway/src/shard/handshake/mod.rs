@@ -3,7 +3,7 @@
 
 mod refusal;
 
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, last_answer};
 
 use crate::{address::Client, config::Socket};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -26,7 +26,7 @@ pub(crate) enum Request {
         head_bytes: usize,
     },
     /// An ordinary request: for the HTTP server, with all bytes read so far.
-    Http,
+    Http(Client),
     /// An upgrade that is refused, or bytes that are not HTTP.
     Refused(Refusal),
 }
@@ -49,13 +49,14 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         Err(_) => return Request::Refused(Refusal::not_http()),
     };
     let head = Head(&request);
+    let client = Client::new(peer, head.values("x-forwarded-for"), config);
     if !head.lists("upgrade", "websocket") {
-        return Request::Http;
+        return Request::Http(client);
     }
     match head.key(config) {
         Ok(key) => Request::Upgrade {
             answer: head.answer(key),
-            client: Client::new(peer, head.values("x-forwarded-for"), config),
+            client,
             head_bytes,
         },
         Err(refusal) => Request::Refused(refusal),
@@ -205,14 +206,11 @@ mod tests {
                 "{cut} bytes"
             );
         }
-        assert_eq!(
-            read(
-                b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
-                PEER,
-                &Socket::default()
-            ),
-            Request::Http
-        );
+        let plain = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+        assert!(matches!(
+            read(plain, PEER, &Socket::default()),
+            Request::Http(_)
+        ));
     }
 
     #[test]

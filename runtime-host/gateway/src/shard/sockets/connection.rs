@@ -1,8 +1,8 @@
 //! One connection: its socket, the bytes not yet read or written, and its session. An idle connection holds no buffer.
 
 use crate::{
-    address::AddressKey,
     frame::Opcode,
+    hub::Place,
     session::Session,
     shard::{assembly::Assembly, queue::Queue},
 };
@@ -27,12 +27,12 @@ pub(crate) enum Phase {
 }
 
 /// Where a connection comes from.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Origin {
+#[derive(Debug)]
+enum Origin {
     /// The address of the peer; the request head may tell of another client.
     Peer(IpAddr),
-    /// It is counted by [`Admission`](crate::hub::Admission) under this address.
-    Admitted(AddressKey),
+    /// It has a place.
+    Placed { _place: Box<Place> },
 }
 
 /// One connection.
@@ -40,7 +40,7 @@ pub(super) enum Origin {
 pub(crate) struct Conn {
     pub(super) stream: TcpStream,
     pub(super) phase: Phase,
-    pub(super) origin: Origin,
+    origin: Origin,
     /// Bytes read that are not a whole head or frame yet.
     unread: Vec<u8>,
     pub(in crate::shard) assembly: Option<Box<Assembly>>,
@@ -99,17 +99,23 @@ impl Conn {
         self.phase
     }
 
-    /// The address of the peer, until the connection is admitted.
+    /// The address of the peer, until the connection has a place.
     pub(in crate::shard) fn peer(&self) -> Option<IpAddr> {
         match self.origin {
             Origin::Peer(peer) => Some(peer),
-            Origin::Admitted(_) => None,
+            Origin::Placed { .. } => None,
         }
     }
 
-    /// Marks it as counted by [`Admission`](crate::hub::Admission) under this address.
-    pub(in crate::shard) fn admit(&mut self, address: AddressKey) {
-        self.origin = Origin::Admitted(address);
+    /// Whether it has a place.
+    pub(super) fn has_place(&self) -> bool {
+        self.peer().is_none()
+    }
+
+    /// Gives it its place, which it keeps until it is dropped.
+    pub(super) fn set_place(&mut self, place: Place) {
+        let _place = Box::new(place);
+        self.origin = Origin::Placed { _place };
     }
 
     // ---- reading

@@ -131,7 +131,7 @@ impl Sockets {
     /// Enters a connection at its next deadline, unless it is entered earlier already. To be called where a deadline
     /// may have moved closer.
     pub(in crate::shard) fn schedule(&mut self, slot: u32) {
-        let crowded = self.hub.admission.heads_are_crowded();
+        let crowded = self.hub.admission.placeless_are_crowded();
         let Some(conn) = self.connections.get_mut(slot).filter(|conn| !conn.lost) else {
             return;
         };
@@ -181,7 +181,7 @@ impl Sockets {
     }
 
     fn check_deadline(&mut self, slot: u32) {
-        let crowded = self.hub.admission.heads_are_crowded();
+        let crowded = self.hub.admission.placeless_are_crowded();
         let Some(conn) = self.connections.get_mut(slot).filter(|conn| !conn.lost) else {
             return;
         };

@@ -1,13 +1,10 @@
-//! Incomplete request heads, bounded in number: an honest head takes milliseconds.
+//! Connections without a place, bounded in number: an honest request head takes milliseconds, and so does the answer to
+//! one that is refused.
 
-use crate::{
-    hub::ConnRef,
-    metrics::Metrics,
-    shard::sockets::{Sockets, connection::Phase},
-};
+use crate::{hub::ConnRef, metrics::Metrics, shard::sockets::Sockets};
 use std::collections::VecDeque;
 
-/// Connections whose request head was awaited, oldest first; the head of the first one still is.
+/// Connections that were accepted, oldest first; the first one is without a place.
 #[derive(Debug, Default)]
 pub(super) struct RequestHeads(VecDeque<ConnRef>);
 
@@ -18,15 +15,15 @@ impl RequestHeads {
 }
 
 impl Sockets {
-    /// Drops the oldest incomplete request heads while there are too many of them in the process.
+    /// Drops the oldest connections without a place while there are too many of them in the process.
     pub(super) fn drop_oldest_heads(&mut self, newest: ConnRef) {
         while let Some(oldest) = self.heads.0.front().copied() {
-            let awaited = |slot: &u32| {
+            let is_placeless = |slot: &u32| {
                 let conn = self.connections.get(*slot);
-                conn.is_some_and(|conn| conn.phase == Phase::Head)
+                conn.is_some_and(|conn| !conn.has_place())
             };
-            if let Some(slot) = self.resolve(oldest).filter(awaited) {
-                if oldest == newest || !self.hub.admission.has_too_many_heads() {
+            if let Some(slot) = self.resolve(oldest).filter(is_placeless) {
+                if oldest == newest || !self.hub.admission.has_too_many_placeless() {
                     return;
                 }
                 Metrics::count(&self.hub.metrics.handshakes_refused, "half_open");

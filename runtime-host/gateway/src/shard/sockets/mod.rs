@@ -15,14 +15,14 @@ mod writing;
 
 use crate::{
     frame::{self, close},
-    hub::{ConnRef, Hub},
+    hub::{ConnRef, Hub, Place},
     metrics::Metrics,
     room::local::LocalRooms,
     session::Session,
     shard::{coalesce::CoalesceKey, queue::Pushed},
 };
 use bytes::Bytes;
-use connection::{Conn, Origin, Phase};
+use connection::{Conn, Phase};
 use connections::Connections;
 use deadlines::Deadlines;
 use heads::RequestHeads;
@@ -131,7 +131,7 @@ impl Sockets {
         let token = Token(slot as usize);
         if let Err(error) = self.registry.register(&mut stream, token, interest) {
             tracing::warn!(%error, "a socket could not be registered");
-            return self.hub.admission.head_ended();
+            return self.hub.admission.remove_placeless();
         }
         let conn = Conn::new(stream, peer, self.now_ms);
         self.connections.insert(conn);
@@ -146,12 +146,17 @@ impl Sockets {
         let Some(conn) = self.connections.get_mut(slot) else {
             return;
         };
-        let before = std::mem::replace(&mut conn.phase, phase);
+        conn.phase = phase;
         conn.since_ms = self.now_ms;
-        if before == Phase::Head {
-            self.hub.admission.head_ended();
-        }
         self.schedule(slot);
+    }
+
+    /// Gives a connection its place.
+    pub(in crate::shard) fn admit(&mut self, slot: u32, place: Place) {
+        if let Some(conn) = self.connections.get_mut(slot) {
+            conn.set_place(place);
+            self.hub.admission.remove_placeless();
+        }
     }
 
     /// Opens the WebSocket of a connection whose request head was answered.
@@ -166,13 +171,11 @@ impl Sockets {
     /// Removes a connection that is in no room any more. Returns its socket.
     pub(crate) fn remove(&mut self, slot: u32) -> Option<TcpStream> {
         let mut conn = self.connections.remove(slot)?;
-        if let Origin::Admitted(address) = conn.origin {
-            self.hub.admission.release(address);
+        if !conn.has_place() {
+            self.hub.admission.remove_placeless();
         }
-        match conn.phase {
-            Phase::Open => Metrics::count(&self.hub.metrics.closed, "1006"),
-            Phase::Head => self.hub.admission.head_ended(),
-            Phase::Closing { .. } => {}
+        if conn.phase == Phase::Open {
+            Metrics::count(&self.hub.metrics.closed, "1006");
         }
         if let Err(error) = self.registry.deregister(&mut conn.stream) {
             tracing::debug!(%error, "a socket could not be deregistered");

@@ -1,0 +1,256 @@
+//! One HTTP connection: requests one after another, each with the connection's place. Between requests another client may
+//! get the place; then, or when the time between requests is over, the connection ends.
+
+use super::{HttpService, io::ClientIo};
+use anyhow::Result;
+use bytes::Bytes;
+use edge_host::Body;
+use gateway::{HttpPlace, HttpSocket, Hub, Place};
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use limits::socket::CLOSE_TIMEOUT_MS;
+use parking_lot::Mutex;
+use rest::HostError;
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Result<()> {
+    let stream = TcpStream::from_std(socket.stream)?;
+    let peer = stream.peer_addr()?;
+    let activity = Activity::new(socket.place);
+    let mut clock = Clock::new(&service, &activity);
+    let io = ClientIo::new(stream, socket.read, activity.clone());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (service, activity) = (service.clone(), activity.clone());
+        async move {
+            let open = OpenRequest::begin(activity, &service.hub);
+            Ok::<_, Infallible>(service.handle(request, peer, open).await)
+        }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .half_close(true);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return Ok(ended?),
+        () = clock.end() => {}
+    }
+    // What is written already arrives, and a request that begins only now is still answered.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        ended = connection => Ok(ended?),
+        () = clock.gives_up() => Ok(()),
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// A request is open.
+    Busy,
+    /// No request is open since then.
+    Idle(Instant),
+    /// The first bytes of a request have come then.
+    Head(Instant),
+}
+
+/// The open requests of a connection and its place.
+#[derive(Debug)]
+pub(super) struct Activity {
+    requests: Mutex<Requests>,
+    phase: watch::Sender<Phase>,
+}
+
+#[derive(Debug)]
+struct Requests {
+    place: HttpPlace,
+    open: usize,
+}
+
+impl Activity {
+    /// The first request is open as soon as it is read, which is at once.
+    fn new(place: HttpPlace) -> Arc<Self> {
+        Arc::new(Self {
+            requests: Mutex::new(Requests { place, open: 0 }),
+            phase: watch::Sender::new(Phase::Busy),
+        })
+    }
+
+    /// Bytes of the client have come.
+    pub(super) fn note_bytes(&self) {
+        self.phase.send_if_modified(|phase| {
+            let begins = matches!(phase, Phase::Idle(_));
+            if begins {
+                *phase = Phase::Head(Instant::now());
+            }
+            begins
+        });
+    }
+
+    fn begin(&self, hub: &Hub) -> Result<(), HostError> {
+        let mut requests = self.requests.lock();
+        requests.open += 1;
+        self.phase.send_replace(Phase::Busy);
+        hub.resume_http(&mut requests.place)
+    }
+
+    fn end(&self) {
+        let mut requests = self.requests.lock();
+        requests.open -= 1;
+        if requests.open == 0 {
+            requests.place.idle();
+            self.phase.send_replace(Phase::Idle(Instant::now()));
+        }
+    }
+}
+
+/// The time limits of a connection without an open request.
+struct Clock {
+    phase: watch::Receiver<Phase>,
+    revoked: Arc<Notify>,
+    keep_alive: Duration,
+    head: Duration,
+}
+
+impl Clock {
+    fn new(service: &HttpService, activity: &Activity) -> Self {
+        Self {
+            phase: activity.phase.subscribe(),
+            revoked: activity.requests.lock().place.revoked(),
+            keep_alive: service.keep_alive,
+            head: Duration::from_millis(service.hub.config.socket.head_timeout_ms),
+        }
+    }
+
+    /// Returns when the connection has to end.
+    async fn end(&mut self) {
+        loop {
+            let phase = *self.phase.borrow_and_update();
+            let deadline = match phase {
+                Phase::Busy => None,
+                Phase::Idle(since) => Some(since + self.keep_alive),
+                Phase::Head(since) => Some(since + self.head),
+            };
+            let passed = async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.phase.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                }
+                // A request that came first has a place again, or ends the connection itself.
+                () = self.revoked.notified() => if !self.is_busy() {
+                    return;
+                },
+                () = passed => return,
+            }
+        }
+    }
+
+    /// Returns when the client did not let the connection end in time.
+    async fn gives_up(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(CLOSE_TIMEOUT_MS)).await;
+            if !self.is_busy() {
+                return;
+            }
+        }
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(*self.phase.borrow(), Phase::Busy)
+    }
+}
+
+/// An open request: from its head until its answer is written or given up.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    activity: Arc<Activity>,
+    refused: Option<HostError>,
+    /// The place of the client behind a trusted proxy.
+    client: Option<Place>,
+}
+
+impl OpenRequest {
+    fn begin(activity: Arc<Activity>, hub: &Hub) -> Self {
+        let refused = activity.begin(hub).err();
+        Self {
+            activity,
+            refused,
+            client: None,
+        }
+    }
+
+    /// Takes the reason for which the connection has no place any more, if that is so. It ends with the answer.
+    pub(super) fn take_refusal(&mut self) -> Option<HostError> {
+        self.refused.take()
+    }
+
+    /// Keeps a place until the request ends.
+    pub(super) fn keep(&mut self, place: Option<Place>) {
+        self.client = place;
+    }
+
+    /// Ends with the body of the answer.
+    pub(super) fn until_written(self, response: Response<Body>) -> Response<AnswerBody> {
+        response.map(|body| AnswerBody {
+            body,
+            _open: self,
+        })
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.activity.end();
+    }
+}
+
+/// The body of an answer, whose request is open until it is dropped.
+pub(super) struct AnswerBody {
+    body: Body,
+    _open: OpenRequest,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = anyhow::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<anyhow::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,155 @@
+//! HTTP connections: how many an address may have, which of them give way, and how long they are kept.
+
+use std::{
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+};
+use tests::{
+    PATIENCE,
+    host::{Host, Settings},
+    measures::Counters,
+    raw::Raw,
+    until,
+};
+
+/// A connection that carries several requests.
+struct KeptAlive(BufReader<TcpStream>);
+
+impl KeptAlive {
+    fn dial(host: &Host) -> Self {
+        let stream = TcpStream::connect(host.address()).expect("the host listens");
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a socket takes a timeout");
+        Self(BufReader::new(stream))
+    }
+
+    fn write(&mut self, bytes: &str) -> io::Result<()> {
+        self.0.get_mut().write_all(bytes.as_bytes())
+    }
+
+    /// Sends a request without a body and reads its answer: the status, the head and the body.
+    fn ask(&mut self, request_line: &str, headers: &str) -> io::Result<(u16, String, String)> {
+        self.write(&format!("{request_line}\r\nhost: x\r\n{headers}\r\n"))?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> io::Result<(u16, String, String)> {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if self.0.read_line(&mut head)? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head
+            .split_once("content-length: ")
+            .and_then(|(_, rest)| rest.split("\r\n").next()?.parse().ok());
+        let mut body = vec![0; length.unwrap_or(0)];
+        self.0.read_exact(&mut body)?;
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok((status.unwrap_or(0), head, body))
+    }
+
+    /// Whether the host ends the connection.
+    fn ends(&mut self) -> bool {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => true,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+const GET: &str = "GET /healthz HTTP/1.1";
+
+/// Idle connections of one address give way to its own WebSockets and to newer connections, the longest idle first.
+#[test]
+fn idle_connections_give_way() {
+    let host = Settings::new()
+        .config("[socket]\nconnections_per_address_max = 4\n")
+        .start();
+    let before = Counters::of(&host);
+    let mut idle: Vec<KeptAlive> = (0..40).map(|_| KeptAlive::dial(&host)).collect();
+    for connection in &mut idle {
+        assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+    }
+    let _web_sockets: Vec<Raw> = (0..4)
+        .map(|_| {
+            until("a place", || {
+                let (raw, head) = Raw::shake(&host, "");
+                head.starts_with("HTTP/1.1 101").then_some(raw)
+            })
+        })
+        .collect();
+    assert!(idle[0].ends() && idle[20].ends());
+    before.until_grown(&host, "http_idle_closed_total", "", 28.0);
+    // A health check beside them is still answered.
+    assert_eq!(KeptAlive::dial(&host).ask(GET, "").expect("one").0, 200);
+}
+
+/// Open requests hold their places: an address gets no more of them, by whatever connection, and others do.
+#[test]
+fn open_requests_count_for_their_address() {
+    const OPEN: usize = 3;
+    let host = Settings::new()
+        .config(&format!(
+            "[socket]\nconnections_per_address_max = {OPEN}\ntrusted_proxies = [\"127.0.0.1\"]\n"
+        ))
+        .start();
+    let before = Counters::of(&host);
+    let from = |address: &str| format!("x-forwarded-for: {address}\r\n");
+    let waiting: Vec<KeptAlive> = (0..OPEN)
+        .map(|_| {
+            let mut connection = KeptAlive::dial(&host);
+            let head = format!(
+                "POST /api/servers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n{}\r\n",
+                from("203.0.113.1")
+            );
+            connection.write(&head).expect("a head");
+            connection
+        })
+        .collect();
+    let mut proxy = KeptAlive::dial(&host);
+    let (head, body) = until("a refusal", || {
+        let asked = proxy.ask("GET /limits HTTP/1.1", &from("203.0.113.1"));
+        let (status, head, body) = asked.expect("an answer");
+        (status == 503).then_some((head, body))
+    });
+    assert!(head.contains("retry-after: "), "{head}");
+    assert!(body.contains("CONNECTIONS_FULL"), "{body}");
+    let (_, refused) = Raw::shake(&host, &from("203.0.113.1"));
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    before.until_grown(&host, "http_refused_total", "address", 1.0);
+    let mut ask = |address| {
+        let answer = proxy.ask("GET /limits HTTP/1.1", &from(address));
+        answer.expect("an answer").0
+    };
+    assert_eq!(ask("203.0.113.2"), 200, "another client of the same proxy");
+    drop(waiting);
+    until("the places back", || {
+        (ask("203.0.113.1") == 200).then_some(())
+    });
+}
+
+/// The time between two requests and the time for a head are separate.
+#[test]
+fn a_connection_is_kept_between_requests_and_not_within_a_head() {
+    let host = Settings::new()
+        .config("[socket]\nhead_timeout_ms = 300\n")
+        .start();
+    let mut connection = KeptAlive::dial(&host);
+    assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(connection.ask(GET, "").expect("kept").0, 200);
+    connection.write("GET /heal").expect("part of a head");
+    assert!(connection.ends());
+    drop(host);
+    let host = Settings::new()
+        .config("[rest]\nkeep_alive_ms = 300\n")
+        .start();
+    let mut connection = KeptAlive::dial(&host);
+    assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+    assert!(connection.ends());
+}
