@@ -2,6 +2,7 @@
 //! which limits count.
 
 use crate::config::Socket;
+use http::{HeaderMap, HeaderValue};
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr, str::FromStr};
 
@@ -50,11 +51,17 @@ pub enum Source {
 }
 
 impl Client {
+    /// The client whose request came from `peer` with these headers.
+    #[must_use]
+    pub fn of_head(peer: IpAddr, headers: &HeaderMap, config: &Socket) -> Self {
+        let forwarded = headers.get_all("x-forwarded-for").iter();
+        Self::new(peer, forwarded.map(HeaderValue::as_bytes), config)
+    }
+
     /// The client whose request came from `peer` with these lines of `X-Forwarded-For`. If `peer` is a trusted proxy, it
     /// is the last address in them that is not a trusted proxy's. Several lines are one list (RFC 9110 section 5.3): a
     /// proxy may add a line of its own below the one that a client made up.
-    #[must_use]
-    pub fn new<'l>(
+    fn new<'l>(
         peer: IpAddr,
         forwarded: impl DoubleEndedIterator<Item = &'l [u8]>,
         config: &Socket,

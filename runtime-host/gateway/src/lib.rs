@@ -27,7 +27,7 @@ mod shard;
 mod start;
 
 pub use config::Config;
-pub use http_handoff::{HttpHandoff, HttpSocket};
+pub use http_handoff::{HttpHandoff, HttpSocket, HttpUpgrade};
 pub use hub::{ConnectionInfo, HttpPlace, Hub, Place};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;

@@ -52,6 +52,24 @@ impl KeptAlive {
         Ok((status.unwrap_or(0), head, body))
     }
 
+    /// Reads a short frame and returns its opcode.
+    fn frame(&mut self) -> u8 {
+        let mut start = [0; 2];
+        self.0.read_exact(&mut start).expect("a frame");
+        let length = match start[1] {
+            126 => {
+                let mut length = [0; 2];
+                self.0.read_exact(&mut length).expect("a length");
+                u16::from_be_bytes(length).into()
+            }
+            length => usize::from(length),
+        };
+        self.0
+            .read_exact(&mut vec![0; length])
+            .expect("a payload");
+        start[0] & 0x0f
+    }
+
     /// Whether the host ends the connection.
     fn ends(&mut self) -> bool {
         let mut rest = Vec::new();
@@ -152,4 +170,67 @@ fn a_connection_is_kept_between_requests_and_not_within_a_head() {
     let mut connection = KeptAlive::dial(&host);
     assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
     assert!(connection.ends());
+}
+
+/// A WebSocket may begin on a connection that has carried requests, as proxies do that reuse connections.
+#[test]
+fn an_upgrade_is_decided_for_each_request() {
+    let host = Settings::new()
+        .config("[socket]\nconnections_per_address_max = 1\n")
+        .start();
+    let mut connection = KeptAlive::dial(&host);
+    for _ in 0..2 {
+        assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+    }
+    let plain = connection.ask("GET /ws HTTP/1.1", "").expect("an answer");
+    assert_eq!(plain.0, 426);
+    // The first frame comes in one piece with the head, whose lists have several lines.
+    let head = "GET http://chat.example/ws HTTP/1.1\r\nhost: chat.example\r\nconnection: keep-alive\r\n\
+        connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let ping = tests::raw::masked(0x89, b"here");
+    let stream = connection.0.get_mut();
+    stream
+        .write_all(&[head.as_bytes(), &ping].concat())
+        .expect("an upgrade");
+    let (status, head, _) = connection.answer().expect("an answer");
+    assert_eq!(status, 101, "{head}");
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
+    let mut opcodes = Vec::new();
+    while opcodes.last() != Some(&10) {
+        opcodes.push(connection.frame());
+    }
+    assert_eq!(opcodes, [1, 10], "`connected`, and the answer to the ping");
+    // It has the place of its connection, and keeps it.
+    let (_, refused) = Raw::shake(&host, "");
+    assert!(refused.starts_with("HTTP/1.1 503"), "{refused}");
+    drop(connection);
+    until("the place back", || {
+        let (_, head) = Raw::shake(&host, "");
+        head.starts_with("HTTP/1.1 101").then_some(())
+    });
+}
+
+/// A refused upgrade on such a connection says why, and an upgrade of HTTP/1.0 is none.
+#[test]
+fn upgrades_that_cannot_be_are_refused_on_any_request() {
+    let host = Host::start();
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 8\r\n\
+        sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let mut connection = KeptAlive::dial(&host);
+    assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+    let (status, head, body) = connection
+        .ask("GET /ws HTTP/1.1", upgrade)
+        .expect("an answer");
+    assert_eq!(status, 426);
+    assert!(head.contains("sec-websocket-version: 13"), "{head}");
+    assert!(body.contains("BAD_UPGRADE"), "{body}");
+    assert!(connection.ends());
+    let mut old = KeptAlive::dial(&host);
+    let (status, _, body) = old.ask("GET /ws HTTP/1.0", upgrade).expect("an answer");
+    assert_eq!(status, 426);
+    assert!(body.contains("proxy_http_version 1.1"), "{body}");
 }

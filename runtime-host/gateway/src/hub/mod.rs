@@ -32,7 +32,7 @@ use serde_json::value::RawValue;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -73,6 +73,8 @@ pub struct Hub {
     alarms: Mutex<Bucket>,
     /// The log has told of a proxy that the configuration does not name.
     told_of_proxy: AtomicBool,
+    /// Counts upgrades on HTTP connections, to deal them out to the shards in turn.
+    pub(crate) upgrades: AtomicUsize,
     started: Instant,
 }
 
@@ -103,6 +105,7 @@ impl Hub {
             shards: RwLock::new(Arc::from([])),
             alarms: Mutex::new(Bucket::full(ALARMS, 0)),
             told_of_proxy: AtomicBool::new(false),
+            upgrades: AtomicUsize::new(0),
             started: Instant::now(),
         }
     }

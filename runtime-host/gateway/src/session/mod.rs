@@ -65,8 +65,8 @@ impl Sessions {
         &self.hub
     }
 
-    /// Opens the WebSocket: sends the answer to the upgrade, then `connected`.
-    pub(crate) fn open(&mut self, slot: u32, answer: String) {
+    /// Opens the WebSocket: sends the answer to the upgrade, unless that is done, then `connected`.
+    pub(crate) fn open(&mut self, slot: u32, answer: Option<String>) {
         let session = Session::new(&self.hub, self.sockets.now_ms());
         let connected = reply::connected(
             &session.connection_id().to_string(),
@@ -74,7 +74,9 @@ impl Sessions {
             &self.hub.protocol,
         );
         self.sockets.open(slot, session);
-        self.sockets.push(slot, Bytes::from(answer), None);
+        if let Some(answer) = answer {
+            self.sockets.push(slot, Bytes::from(answer), None);
+        }
         self.sockets.send_envelope(slot, &connected);
     }
 

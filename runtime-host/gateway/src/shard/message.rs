@@ -2,6 +2,7 @@
 
 use crate::{
     directory::views::{ServerView, UserView},
+    http_handoff::UpgradedSocket,
     hub::ConnRef,
     plugins::publish::Publication,
     room::Room,
@@ -22,6 +23,8 @@ use std::{net::IpAddr, sync::Arc};
 pub(crate) enum Message {
     /// A new socket and its peer.
     Accept(TcpStream, IpAddr),
+    /// A socket whose upgrade the HTTP server has answered.
+    Adopt(UpgradedSocket),
     /// A frame for one connection.
     Direct {
         /// The receiver.

@@ -169,6 +169,7 @@ impl Shard {
     fn on_inbox(&mut self, message: Message) {
         match message {
             Message::Accept(stream, address) => self.sessions.sockets.accept(stream, address),
+            Message::Adopt(socket) => self.adopt(socket),
             Message::Direct { to, frame, peer } => self.sessions.receive_direct(to, frame, peer),
             Message::Room {
                 room,

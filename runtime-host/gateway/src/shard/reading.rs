@@ -2,6 +2,7 @@
 
 use crate::{
     frame::{self, Header, Opcode, close},
+    http_handoff::UpgradedSocket,
     metrics::Metrics,
     shard::{
         Shard,
@@ -252,13 +253,13 @@ impl Shard {
             },
             handshake::Request::Refused(refusal) => self.refuse_upgrade(slot, refusal),
             handshake::Request::Upgrade {
-                answer,
+                accepted,
                 client,
                 head_bytes,
             } => match hub.admission.web_socket(client.key, hub.monotonic_ms()) {
                 Ok(place) => {
                     self.sessions.sockets.admit(slot, place);
-                    self.sessions.open(slot, answer);
+                    self.sessions.open(slot, Some(accepted.text()));
                     return Some(head_bytes);
                 }
                 Err(error) => {
@@ -270,9 +271,22 @@ impl Shard {
         None
     }
 
+    /// Opens a WebSocket whose upgrade the HTTP server has answered.
+    pub(super) fn adopt(&mut self, socket: UpgradedSocket) {
+        let UpgradedSocket {
+            stream,
+            place,
+            read,
+        } = socket;
+        if let Some(slot) = self.sessions.sockets.adopt(stream, place) {
+            self.sessions.open(slot, None);
+            self.consume(slot, read);
+        }
+    }
+
     fn refuse_upgrade(&mut self, slot: u32, refusal: Refusal) {
         Metrics::count(&self.hub.metrics.handshakes_refused, refusal.reason);
-        self.end_with(slot, refusal.answer);
+        self.end_with(slot, *refusal.answer);
     }
 
     fn end_with(&mut self, slot: u32, answer: Answer) {

@@ -5,17 +5,16 @@ use super::{HttpService, io::ClientIo};
 use anyhow::Result;
 use bytes::Bytes;
 use edge_host::Body;
-use gateway::{HttpPlace, HttpSocket, Hub, Place};
+use gateway::{HttpPlace, HttpSocket, HttpUpgrade, Hub, Place};
 use http::{Request, Response};
 use http_body::{Frame, SizeHint};
-use hyper::{body::Incoming, service::service_fn};
+use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use limits::socket::CLOSE_TIMEOUT_MS;
 use parking_lot::Mutex;
 use rest::HostError;
 use std::{
     convert::Infallible,
-    future::Future,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -46,7 +45,9 @@ pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Resu
         .timer(TokioTimer::new())
         .header_read_timeout(None)
         .half_close(true);
-    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    let mut connection = pin!(server
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades());
     tokio::select! {
         biased;
         ended = connection.as_mut() => return Ok(ended?),
@@ -58,6 +59,26 @@ pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Resu
         biased;
         ended = connection => Ok(ended?),
         () = clock.gives_up() => Ok(()),
+    }
+}
+
+/// Hands the socket of an upgrade to a shard, as soon as the answer is written.
+pub(super) async fn open_upgraded(hub: Arc<Hub>, upgrade: HttpUpgrade, upgraded: OnUpgrade) {
+    let socket = match upgraded.await {
+        Ok(upgraded) => upgraded.downcast::<TokioIo<ClientIo>>(),
+        Err(error) => {
+            return tracing::debug!(%error, "a connection ended before its WebSocket was open");
+        }
+    };
+    let Ok(parts) = socket else {
+        return tracing::error!("the socket of an upgrade is of an unknown kind");
+    };
+    match parts.io.into_inner().into_parts() {
+        Ok((stream, unread)) => {
+            let read = [&parts.read_buf[..], &unread].concat();
+            hub.open_upgraded(upgrade, stream, read);
+        }
+        Err(error) => tracing::warn!(%error, "the socket of an upgrade cannot be handed over"),
     }
 }
 
@@ -207,6 +228,11 @@ impl OpenRequest {
     /// Takes the reason for which the connection has no place any more, if that is so. It ends with the answer.
     pub(super) fn take_refusal(&mut self) -> Option<HostError> {
         self.refused.take()
+    }
+
+    /// Gives back the place of the connection, which becomes another one.
+    pub(super) fn give_back_place(&self) {
+        self.activity.requests.lock().place.give_back();
     }
 
     /// Keeps a place until the request ends.

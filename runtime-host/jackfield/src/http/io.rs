@@ -38,6 +38,14 @@ impl ClientIo {
         }
     }
 
+    /// The socket, and the bytes that were read from it by the gateway and not from this.
+    ///
+    /// # Errors
+    /// The system does not give the socket back.
+    pub(super) fn into_parts(self) -> io::Result<(std::net::TcpStream, Vec<u8>)> {
+        Ok((self.stream.into_std()?, self.read))
+    }
+
     /// Turns a write that waits for too long into a failure.
     fn bound(
         &mut self,

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
 use gateway::{Gateway, HttpSocket, Hub, address::Client, rate::AddressRates};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use identity::{Role, ServiceCredential};
 use limits::{directory::LAG_DEGRADED_MS, rest::PAGE_ITEMS_MAX, socket::READY_BELOW_PERCENT};
 use own::RequestOrigin;
@@ -77,8 +77,11 @@ impl HttpService {
         let origin = RequestOrigin::new(request.method(), request.headers());
         let span = tracing::info_span!("http", method = %request.method(), path = request.uri().path(), status = tracing::field::Empty);
         let answer = match open.take_refusal() {
-            None => self.route(request, peer, &mut open).instrument(span.clone()).await,
-            Some(refusal) => Ok(own::last(refusal)),
+            None => {
+                let routed = self.route(request, peer, &mut open);
+                routed.instrument(span.clone()).await
+            }
+            Some(refusal) => Ok(own::last(refusal.answer())),
         };
         let response = answer.unwrap_or_else(|error| own::response(error.answer()));
         let mut response = own::finish(response, &self.origins, &origin);
@@ -103,9 +106,12 @@ impl HttpService {
                 message,
             ));
         }
-        let forwarded = request.headers().get_all("x-forwarded-for");
-        let forwarded = forwarded.iter().map(HeaderValue::as_bytes);
-        let client = Client::new(peer.ip(), forwarded, &self.hub.config.socket);
+        let client = Client::of_head(peer.ip(), request.headers(), &self.hub.config.socket);
+        let (head, body) = request.into_parts();
+        if let Some(answer) = self.upgrade(&head, &client, open) {
+            return Ok(answer);
+        }
+        let request = Request::from_parts(head, body);
         let path = request.uri().path();
         let (methods, is_read) = (own::methods(path), is_read(request.method()));
         if !FOR_OPERATORS.contains(&path) {
@@ -136,6 +142,24 @@ impl HttpService {
             "NOT_FOUND",
             message,
         ))
+    }
+
+    /// Answers a request that asks for a WebSocket, and hands its socket to a shard; `None` if it asks for none.
+    fn upgrade(
+        &self,
+        head: &Parts,
+        client: &Client,
+        open: &OpenRequest,
+    ) -> Option<Response<Body>> {
+        let upgraded = head.extensions.get::<OnUpgrade>()?.clone();
+        let give_back = || open.give_back_place();
+        let upgrade = match self.hub.upgrade_http(head, client, give_back)? {
+            Ok(upgrade) => upgrade,
+            Err(answer) => return Some(own::last(answer)),
+        };
+        let response = upgrade.response.clone().map(|()| full(Bytes::new()));
+        tokio::spawn(connection::open_upgraded(self.hub.clone(), upgrade, upgraded));
+        Some(response)
     }
 
     /// Charges the rate of an address.

@@ -65,8 +65,8 @@ pub(super) fn response(answer: Answer) -> Response<Body> {
 }
 
 /// The answer after which a connection ends.
-pub(super) fn last(error: HostError) -> Response<Body> {
-    response(error.answer().header(header::CONNECTION, "close"))
+pub(super) fn last(answer: Answer) -> Response<Body> {
+    response(answer.header(header::CONNECTION, "close"))
 }
 
 /// Gives an answer that the host made, here or in the edge host, the headers for web pages of other origins. A preflight

@@ -1,5 +1,5 @@
-//! The HTTP head at the start of a socket: an upgrade to WebSocket (RFC 6455 section 4), or a request for the HTTP
-//! server.
+//! Request heads: an upgrade to WebSocket (RFC 6455 section 4), or a request for the HTTP server. The first head of a
+//! socket is read by its shard, later ones by the HTTP server; what an upgrade needs is decided here for both.
 
 mod refusal;
 
@@ -7,19 +7,23 @@ pub(crate) use refusal::{Refusal, last_answer};
 
 use crate::{address::Client, config::Socket};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header,
+    request::Parts,
+};
 use limits::socket::{HEAD_BYTES_MAX, HEADERS_MAX};
 use sha1::{Digest, Sha1};
 use std::net::IpAddr;
 
-/// What a request head asks for.
-#[derive(Debug, PartialEq, Eq)]
+/// What the first request head of a socket asks for.
+#[derive(Debug)]
 pub(crate) enum Request {
     /// More bytes are needed.
     Partial,
     /// An upgrade that may be accepted.
     Upgrade {
-        /// The answer that completes it.
-        answer: String,
+        /// What completes it.
+        accepted: Accepted,
         /// The client.
         client: Client,
         /// Bytes of the head; what follows are frames.
@@ -48,98 +52,127 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
         }
         Err(_) => return Request::Refused(Refusal::not_http()),
     };
-    let head = Head(&request);
-    let client = Client::new(peer, head.values("x-forwarded-for"), config);
-    if !head.lists("upgrade", "websocket") {
-        return Request::Http(client);
-    }
-    match head.key(config) {
-        Ok(key) => Request::Upgrade {
-            answer: head.answer(key),
+    let Some(head) = parts(&request) else {
+        return Request::Refused(Refusal::not_http());
+    };
+    let client = Client::of_head(peer, &head.headers, config);
+    match upgrade(&head, config) {
+        None => Request::Http(client),
+        Some(Ok(accepted)) => Request::Upgrade {
+            accepted,
             client,
             head_bytes,
         },
-        Err(refusal) => Request::Refused(refusal),
+        Some(Err(refusal)) => Request::Refused(refusal),
     }
 }
 
-/// A complete request head.
-struct Head<'a>(&'a httparse::Request<'a, 'a>);
-
-impl<'a> Head<'a> {
-    /// The values of a header, one for each line.
-    fn values(&self, name: &'static str) -> impl DoubleEndedIterator<Item = &'a [u8]> + use<'a> {
-        let named = move |header: &&httparse::Header<'_>| header.name.eq_ignore_ascii_case(name);
-        let headers = self.0.headers.iter().filter(named);
-        headers.map(|header| header.value)
+/// The head in the form in which the HTTP server has it.
+fn parts(request: &httparse::Request<'_, '_>) -> Option<Parts> {
+    let version = match request.version? {
+        0 => Version::HTTP_10,
+        _ => Version::HTTP_11,
+    };
+    let mut head = http::Request::builder()
+        .method(request.method?)
+        .uri(request.path?)
+        .version(version);
+    for header in request.headers.iter() {
+        head = head.header(header.name, header.value);
     }
+    Some(head.body(()).ok()?.into_parts().0)
+}
 
-    /// The values that are UTF-8.
-    fn texts(&self, name: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.values(name)
-            .filter_map(|value| std::str::from_utf8(value).ok())
+/// Checks a head that asks for a WebSocket; `None` if it does not. An upgrade in a request of HTTP/1.0 is ignored (RFC
+/// 9110 section 7.8).
+pub(crate) fn upgrade(head: &Parts, config: &Socket) -> Option<Result<Accepted, Refusal>> {
+    let asks = head.version != Version::HTTP_10 && lists(&head.headers, &header::UPGRADE, "websocket");
+    asks.then(|| accept(head, config))
+}
+
+fn accept(head: &Parts, config: &Socket) -> Result<Accepted, Refusal> {
+    let headers = &head.headers;
+    if !matches!(head.uri.path(), "/" | "/ws") {
+        return Err(Refusal::path());
     }
-
-    /// The first value, if it is UTF-8.
-    fn text(&self, name: &'static str) -> Option<&'a str> {
-        std::str::from_utf8(self.values(name).next()?).ok()
+    if head.method != Method::GET || !lists(headers, &header::CONNECTION, "upgrade") {
+        return Err(Refusal::upgrade());
     }
-
-    /// Whether the first value of a header lists `token`.
-    fn lists(&self, name: &'static str, token: &str) -> bool {
-        self.text(name).is_some_and(|value| lists(value, token))
+    if texts(headers, &header::SEC_WEBSOCKET_VERSION).next() != Some("13") {
+        return Err(Refusal::version());
     }
-
-    /// Checks an upgrade and returns its key.
-    fn key(&self, config: &Socket) -> Result<&'a str, Refusal> {
-        let path = self.0.path.unwrap_or_default().split('?').next();
-        if !matches!(path, Some("/" | "/ws")) {
-            return Err(Refusal::path());
-        }
-        if self.0.method != Some("GET")
-            || self.0.version != Some(1)
-            || !self.lists("connection", "upgrade")
-        {
-            return Err(Refusal::upgrade());
-        }
-        if self.text("sec-websocket-version") != Some("13") {
-            return Err(Refusal::version());
-        }
-        let key = self.text("sec-websocket-key").unwrap_or_default().trim();
-        if self.values("sec-websocket-key").count() != 1
-            || STANDARD.decode(key).map_or(true, |nonce| nonce.len() != 16)
-        {
-            return Err(Refusal::key());
-        }
-        // Each line, also one that is not UTF-8: an allowed origin does not vouch for another beside it.
-        let allowed =
-            |origin| std::str::from_utf8(origin).is_ok_and(|origin| origin_allowed(origin, config));
-        if !self.values("origin").all(allowed) {
-            return Err(Refusal::origin());
-        }
-        Ok(key)
+    let mut keys = headers.get_all(header::SEC_WEBSOCKET_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) => key.to_str().map_err(|_| Refusal::key())?.trim(),
+        _ => return Err(Refusal::key()),
+    };
+    if STANDARD.decode(key).map_or(true, |nonce| nonce.len() != 16) {
+        return Err(Refusal::key());
     }
+    // Each line, also one that is not text: an allowed origin does not vouch for another beside it.
+    let allowed = |origin: &HeaderValue| {
+        let origin = origin.to_str();
+        origin.is_ok_and(|origin| origin_allowed(origin, config))
+    };
+    if !headers.get_all(header::ORIGIN).iter().all(allowed) {
+        return Err(Refusal::origin());
+    }
+    let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
+    Ok(Accepted {
+        accept: STANDARD.encode(digest),
+        has_subprotocol: lists(headers, &header::SEC_WEBSOCKET_PROTOCOL, SUBPROTOCOL),
+    })
+}
 
-    /// The answer that completes an upgrade. It names the subprotocol if the client offers it: browsers insist on that.
-    fn answer(&self, key: &str) -> String {
-        let accept = STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize());
-        let protocol = if self
-            .texts("sec-websocket-protocol")
-            .any(|value| lists(value, SUBPROTOCOL))
-        {
-            format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n")
-        } else {
-            String::new()
+/// What completes an upgrade.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Accepted {
+    accept: String,
+    /// The client offers the subprotocol. The answer then names it: browsers insist on that.
+    has_subprotocol: bool,
+}
+
+impl Accepted {
+    /// The bytes of the answer.
+    pub(crate) fn text(&self) -> String {
+        let protocol = match self.has_subprotocol {
+            true => format!("Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n"),
+            false => String::new(),
         };
         format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n{protocol}\r\n"
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n{protocol}\r\n",
+            self.accept
         )
+    }
+
+    /// The answer for the HTTP server.
+    pub(crate) fn response(&self) -> Response<()> {
+        let mut response = Response::new(());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        if let Ok(accept) = HeaderValue::from_str(&self.accept) {
+            headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+        }
+        if self.has_subprotocol {
+            let name = HeaderValue::from_static(SUBPROTOCOL);
+            headers.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+        }
+        response
     }
 }
 
-fn lists(value: &str, token: &str) -> bool {
-    value
-        .split(',')
+/// The lines of a header that are text.
+fn texts<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h str> {
+    let lines = headers.get_all(name).iter();
+    lines.filter_map(|line| line.to_str().ok())
+}
+
+/// Whether a header lists `token`. Several lines are one list (RFC 9110 section 5.3).
+fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    texts(headers, name)
+        .flat_map(|line| line.split(','))
         .any(|part| part.trim().eq_ignore_ascii_case(token))
 }
 
@@ -166,13 +199,14 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
         let Request::Upgrade {
-            answer,
+            accepted,
             client,
             head_bytes,
         } = upgrade("", &Socket::default())
         else {
             panic!("not accepted")
         };
+        let answer = accepted.text();
         assert!(
             answer.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"),
             "{answer}"
@@ -187,7 +221,8 @@ mod tests {
             &format!("Sec-WebSocket-Protocol: {offer}\r\n"),
             &Socket::default(),
         ) {
-            Request::Upgrade { answer, .. } => {
+            Request::Upgrade { accepted, .. } => {
+                let answer = accepted.text();
                 answer.contains("Sec-WebSocket-Protocol: jackfield.v1\r\n")
             }
             other => panic!("{other:?}"),
@@ -200,9 +235,11 @@ mod tests {
     fn every_cut_is_partial_and_plain_requests_are_http() {
         let whole = format!("{HEAD}\r\n");
         for cut in 0..whole.len() {
-            assert_eq!(
-                read(&whole.as_bytes()[..cut], PEER, &Socket::default()),
-                Request::Partial,
+            assert!(
+                matches!(
+                    read(&whole.as_bytes()[..cut], PEER, &Socket::default()),
+                    Request::Partial
+                ),
                 "{cut} bytes"
             );
         }
@@ -283,5 +320,39 @@ mod tests {
             reason(read(b"\x16\x03\x01\x02\x00\x01\x00", PEER, &strict)),
             "http"
         );
+    }
+
+    #[test]
+    fn lists_in_several_lines_and_absolute_targets_are_read() {
+        let accepts = |head: &str| {
+            let read = read(head.as_bytes(), PEER, &Socket::default());
+            matches!(read, Request::Upgrade { .. })
+        };
+        let whole = format!("{HEAD}\r\n");
+        for (from, to) in [
+            (
+                "Connection: keep-alive, Upgrade",
+                "Connection: keep-alive\r\nConnection: Upgrade",
+            ),
+            ("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: WebSocket"),
+            ("GET /ws ", "GET /ws?token=x "),
+            ("GET /ws ", "GET http://chat.example/ws "),
+            ("GET /ws ", "GET http://chat.example "),
+            (
+                "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Protocol: jackfield.v1",
+            ),
+        ] {
+            assert!(accepts(&whole.replace(from, to)), "{to}");
+        }
+        // An upgrade of HTTP/1.0 is no upgrade, and one to something else is none to a WebSocket.
+        for (from, to) in [
+            ("HTTP/1.1", "HTTP/1.0"),
+            ("Upgrade: websocket", "Upgrade: h2c"),
+        ] {
+            let head = whole.replace(from, to);
+            let read = read(head.as_bytes(), PEER, &Socket::default());
+            assert!(matches!(read, Request::Http(_)), "{to}");
+        }
     }
 }

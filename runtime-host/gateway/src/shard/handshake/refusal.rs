@@ -12,12 +12,12 @@ pub(crate) struct Refusal {
     /// The label in the counter of refused handshakes.
     pub reason: &'static str,
     /// The answer.
-    pub answer: Answer,
+    pub answer: Box<Answer>,
 }
 
 impl Refusal {
     fn new(reason: &'static str, status: StatusCode, code: &'static str, message: &str) -> Self {
-        let answer = HostError::of_host(status, code, message).answer();
+        let answer = HostError::of_host(status, code, message).answer().into();
         Self { reason, answer }
     }
 
@@ -49,7 +49,7 @@ impl Refusal {
         let status = StatusCode::UPGRADE_REQUIRED;
         let mut refusal = Self::new("version", status, "BAD_UPGRADE", message);
         let spoken = HeaderName::from_static("sec-websocket-version");
-        refusal.answer = refusal.answer.header(spoken, "13");
+        refusal.answer = refusal.answer.header(spoken, "13").into();
         refusal
     }
 
@@ -69,7 +69,7 @@ impl From<AdmissionError> for Refusal {
     fn from(error: AdmissionError) -> Self {
         Self {
             reason: error.reason(),
-            answer: error.answer().answer(),
+            answer: error.answer().answer().into(),
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn text(refusal: Refusal) -> (BTreeSet<String>, String) {
-        let text = String::from_utf8(last_answer(refusal.answer).to_vec()).expect("text");
+        let text = String::from_utf8(last_answer(*refusal.answer).to_vec()).expect("text");
         let (head, body) = text.split_once("\r\n\r\n").expect("a head");
         (
             head.split("\r\n").map(str::to_owned).collect(),

@@ -73,10 +73,20 @@ pub(crate) struct Conn {
 impl Conn {
     /// A connection whose request head is awaited.
     pub(super) fn new(stream: TcpStream, peer: IpAddr, now_ms: u32) -> Self {
+        Self::from(stream, Origin::Peer(peer), now_ms)
+    }
+
+    /// A connection that has its place already.
+    pub(super) fn placed(stream: TcpStream, place: Place, now_ms: u32) -> Self {
+        let _place = Box::new(place);
+        Self::from(stream, Origin::Placed { _place }, now_ms)
+    }
+
+    fn from(stream: TcpStream, origin: Origin, now_ms: u32) -> Self {
         Self {
             stream,
             phase: Phase::Head,
-            origin: Origin::Peer(peer),
+            origin,
             unread: Vec::new(),
             assembly: None,
             queue: None,

@@ -124,21 +124,32 @@ impl Sockets {
         self.connections.select(move |conn| conn.phase == phase)
     }
 
-    /// Takes a new socket. Too many incomplete request heads cost the oldest of them.
-    pub(in crate::shard) fn accept(&mut self, mut stream: TcpStream, peer: IpAddr) {
+    /// Takes a new socket. Too many without a place cost the oldest of them.
+    pub(in crate::shard) fn accept(&mut self, stream: TcpStream, peer: IpAddr) {
+        let Some(slot) = self.insert(Conn::new(stream, peer, self.now_ms)) else {
+            return self.hub.admission.remove_placeless();
+        };
+        let newest = self.reference(slot);
+        self.heads.push(newest);
+        self.drop_oldest_heads(newest);
+    }
+
+    /// Takes a socket that has its place already, to be opened at once. `None` if the system refuses it.
+    pub(in crate::shard) fn adopt(&mut self, stream: TcpStream, place: Place) -> Option<u32> {
+        self.insert(Conn::placed(stream, place, self.now_ms))
+    }
+
+    fn insert(&mut self, mut conn: Conn) -> Option<u32> {
         let slot = self.connections.next_slot();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(slot as usize);
-        if let Err(error) = self.registry.register(&mut stream, token, interest) {
+        if let Err(error) = self.registry.register(&mut conn.stream, token, interest) {
             tracing::warn!(%error, "a socket could not be registered");
-            return self.hub.admission.remove_placeless();
+            return None;
         }
-        let conn = Conn::new(stream, peer, self.now_ms);
         self.connections.insert(conn);
-        let newest = self.reference(slot);
         self.schedule(slot);
-        self.heads.push(newest);
-        self.drop_oldest_heads(newest);
+        Some(slot)
     }
 
     /// Ends the request head: the connection is open from now on, or closing.
