@@ -58,10 +58,11 @@ async fn count(call: &Call, bucket: &str, max: u32) -> Result<(), Refusal> {
         .attempt(bucket, call.now_ms)
         .await
         .map_err(|fault| fault.refusal())?;
-    if attempts <= u64::from(max) {
+    if attempts.count <= u64::from(max) {
         return Ok(());
     }
-    let wait_ms = ATTEMPT_WINDOW_MS - call.now_ms % ATTEMPT_WINDOW_MS;
+    let passed_ms = call.now_ms.saturating_sub(attempts.began_ms);
+    let wait_ms = ATTEMPT_WINDOW_MS.saturating_sub(passed_ms).max(1);
     Err(Refusal::new(
         Code::RateLimited,
         format!("at most {max} attempts a minute"),

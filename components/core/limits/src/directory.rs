@@ -92,7 +92,7 @@ pub const ARGON2_PASSES: u32 = 2;
 pub const ARGON2_LANES: u32 = 1;
 /// Passwords one identity may set per minute; each costs a hash.
 pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
-/// Window in which password attempts are counted.
+/// Window in which password attempts are counted; it begins with the first one.
 pub const ATTEMPT_WINDOW_MS: u64 = 60_000;
 /// Times a transaction is retried when a concurrent one changed what it read; then the answer is `CONFLICT`.
 pub const COMMIT_ATTEMPTS_MAX: usize = 8;

@@ -27,6 +27,15 @@ pub(crate) struct Committed {
     pub(crate) seq: u64,
 }
 
+/// The attempts of one kind within a window.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attempts {
+    /// How many there were, this one included.
+    pub(crate) count: u64,
+    /// The time of the first one, milliseconds since 1970.
+    pub(crate) began_ms: u64,
+}
+
 /// One row of the changes feed.
 pub(crate) struct Change {
     pub(crate) seq: u64,
@@ -312,27 +321,32 @@ impl Store {
         Ok(rows.iter().filter(|row| row.len() == 9).map(read).collect())
     }
 
-    /// Counts an attempt within the current window of [`ATTEMPT_WINDOW_MS`]; one statement, so that parallel attempts
-    /// are all counted. Returns how many there were in this window, this one included.
-    pub(crate) async fn attempt(&self, bucket: &str, now_ms: u64) -> Result<u64, Fault> {
-        let window = now_ms - now_ms % ATTEMPT_WINDOW_MS;
-        let statement = "INSERT INTO attempt (bucket, window_ms, count) VALUES (?1, ?2, 1) ON CONFLICT (bucket) DO UPDATE SET \
-            count = CASE WHEN attempt.window_ms = excluded.window_ms THEN attempt.count + 1 ELSE 1 END, window_ms = excluded.window_ms RETURNING count";
+    /// Counts an attempt within a window of [`ATTEMPT_WINDOW_MS`] that begins with the first attempt; one statement, so
+    /// that parallel attempts are all counted.
+    pub(crate) async fn attempt(&self, bucket: &str, now_ms: u64) -> Result<Attempts, Fault> {
+        let running = format!("attempt.window_ms + {ATTEMPT_WINDOW_MS} > excluded.window_ms");
+        let statement = format!(
+            "INSERT INTO attempt (bucket, window_ms, count) VALUES (?1, ?2, 1) ON CONFLICT (bucket) DO UPDATE SET \
+            count = CASE WHEN {running} THEN attempt.count + 1 ELSE 1 END, \
+            window_ms = CASE WHEN {running} THEN attempt.window_ms ELSE excluded.window_ms END RETURNING count, window_ms"
+        );
         let rows = self
-            .run(statement, vec![bucket.into(), window.into()])
+            .run(&statement, vec![bucket.into(), now_ms.into()])
             .await?;
-        let count = rows
-            .first()
-            .and_then(|row| row.first())
-            .map_or(1, Cell::int);
-        if count == 1 {
+        let cell = |at: usize| rows.first().and_then(|row| row.get(at)).map(Cell::int);
+        let attempts = Attempts {
+            count: cell(0).unwrap_or(1),
+            began_ms: cell(1).unwrap_or(now_ms),
+        };
+        if attempts.count == 1 {
+            let over_ms = now_ms.saturating_sub(ATTEMPT_WINDOW_MS);
             self.run(
-                "DELETE FROM attempt WHERE window_ms < ?1",
-                vec![window.into()],
+                "DELETE FROM attempt WHERE window_ms <= ?1",
+                vec![over_ms.into()],
             )
             .await?;
         }
-        Ok(count)
+        Ok(attempts)
     }
 
     /// Commits a transaction, whole or not at all. `id` is random: the audit row's own.
