@@ -8,7 +8,7 @@ use crate::Body;
 use bytes::{Bytes, BytesMut};
 use http::{
     Response, StatusCode,
-    header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, HeaderValue},
 };
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
@@ -55,7 +55,7 @@ pub(crate) fn error(status: StatusCode, code: &'static str, text: &str) -> Respo
 /// When the answer breaks off before anything of it has to be sent.
 pub(crate) async fn finish(response: Response<WasiBody>) -> anyhow::Result<Response<Body>> {
     let (mut head, mut body) = response.into_parts();
-    head.headers.remove(TRANSFER_ENCODING);
+    outbound::strip_hop_by_hop(&mut head.headers);
     let bodiless = head.status.is_informational()
         || matches!(
             head.status,

@@ -13,7 +13,7 @@ mod openapi;
 mod route;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use identity::Role;
 use limits::plugin_api::FOLLOWERS_MAX;
 use plugin_host::Plugins;
@@ -179,7 +179,18 @@ impl PluginApi {
             user_id: claims.user_id.to_string(),
             role,
         };
-        Ok(self.plugins.route(segment, &path, request, caller).await)
+        let mut response = self.plugins.route(segment, &path, request, caller).await;
+        // A browser that shows the answer as a page gives it no origin, and no other site embeds it.
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("sandbox"),
+        );
+        headers.insert(
+            HeaderName::from_static("cross-origin-resource-policy"),
+            HeaderValue::from_static("same-origin"),
+        );
+        Ok(response)
     }
 
     fn store(&self) -> &PluginStore {

@@ -5,8 +5,9 @@
 //! the instance serves others. Only an answer that finds these bytes used up waits for a client, for at most
 //! [`bounds::CLIENT_WAIT_MS`], and the call's clock stands still meanwhile.
 
+use crate::dispatch::answer_headers;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use limits::plugin as bounds;
 use std::{sync::Arc, time::Duration};
@@ -153,16 +154,7 @@ impl BodyWriter {
             .ok()
             .filter(|status| (200..600).contains(&status.as_u16()))
             .ok_or_else(bad)?;
-        let mut headers = HeaderMap::with_capacity(fields.len());
-        for (name, value) in fields {
-            let known = HeaderName::try_from(name.as_str())
-                .map_err(|_| BodyError::Bad(format!("header {name:?} has no valid name")))?;
-            let value = HeaderValue::try_from(value)
-                .map_err(|_| BodyError::Bad(format!("header {name:?} has no valid value")))?;
-            if !outbound::is_hop_by_hop(&known) {
-                headers.append(known, value);
-            }
-        }
+        let headers = answer_headers::read(fields).map_err(BodyError::Bad)?;
         self.head
             .take()
             .ok_or(BodyError::Begun)?

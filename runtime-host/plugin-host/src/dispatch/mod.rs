@@ -3,6 +3,7 @@
 //! All of it starts at the table of running plugins, which is replaced as a whole when a plugin starts or stops. A call
 //! that began with the old table ends with it.
 
+mod answer_headers;
 pub(crate) mod body;
 mod bridge;
 mod decision;

@@ -186,11 +186,13 @@ fn failure(listener: &Listener, failed: &CallError) -> Response<Body> {
 
 /// Headers of the request without those of the connection, the caller's credentials and what the host sets itself.
 fn fields(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    let secret = [header::AUTHORIZATION, header::COOKIE, header::HOST];
-    let passed = headers
-        .iter()
-        .filter(|(name, _)| !outbound::is_hop_by_hop(name) && !secret.contains(name));
+    let mut passed = headers.clone();
+    outbound::strip_hop_by_hop(&mut passed);
+    for secret in [header::AUTHORIZATION, header::COOKIE, header::HOST] {
+        passed.remove(secret);
+    }
     passed
+        .iter()
         .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
         .collect()
 }

@@ -91,6 +91,12 @@ impl Plugin for Probe {
                 &json!({"instance": self.context.instance_id, "server": self.context.server_id}),
             ),
             "heard" => Response::json(200, &self.heard.all()),
+            "header" => {
+                let mut response = Response::text("with a header");
+                let (name, value) = argument.split_once('/').unwrap_or((argument, ""));
+                response.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+                Ok(response)
+            }
             "status" => {
                 Ok(Response::text("short and stout").with_status(argument.parse().unwrap_or(500)))
             }

@@ -18,7 +18,11 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
         .bearer(&host.token("alice", "client"));
     let seen = host.send(&Request {
         body: Some(b"hi".to_vec()),
-        ..request.header("x-mine", "1").header("cookie", "secret")
+        ..request
+            .header("x-mine", "1")
+            .header("cookie", "secret")
+            .header("connection", "x-hop")
+            .header("x-hop", "of-this-connection")
     });
     let seen = seen.expect(200).json();
     assert_eq!(
@@ -35,6 +39,7 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
         headers.contains("x-mine") && !headers.contains("secret") && !headers.contains("Bearer"),
         "credentials stay here: {headers}"
     );
+    assert!(!headers.contains("of-this-connection"), "{headers}");
     assert_eq!(
         host.ask_plugin("GET", "/probe/status/418", b"").status,
         418,
@@ -66,6 +71,51 @@ fn a_plugin_in_the_folder_runs_and_answers_on_its_route() {
         ),
         (1, 0, 0)
     );
+}
+
+/// An answer of a plugin speaks for itself, not for the host's origin or to a proxy in front.
+#[test]
+fn an_answer_has_the_headers_of_an_answer_only() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    let ask = |path: &str| host.ask_plugin("GET", &format!("/probe/header/{path}"), b"");
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("location", "elsewhere"),
+        ("x-plugin-mood", "fine"),
+    ] {
+        let answer = ask(&format!("{name}/{value}")).expect(200);
+        assert_eq!(answer.header(name), Some(value));
+        assert_eq!(answer.header("content-security-policy"), Some("sandbox"));
+        assert_eq!(
+            answer.header("cross-origin-resource-policy"),
+            Some("same-origin")
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    }
+    let answer = ask("connection/close").expect(200);
+    assert_eq!(answer.text(), "with a header");
+    for name in [
+        "access-control-allow-origin",
+        "set-cookie",
+        "clear-site-data",
+        "strict-transport-security",
+        "service-worker-allowed",
+        "refresh",
+        "link",
+        "content-security-policy",
+        "x-accel-redirect",
+    ] {
+        let answer = ask(&format!("{name}/x")).expect(502);
+        let body = answer.json();
+        assert_eq!(body["code"], "PLUGIN_FAILED");
+        let text = body["error"].as_str().unwrap_or_default();
+        assert!(text.contains(name), "{name}: {text}");
+    }
+    let answer = ask("cache-control/no-store").expect(200);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
 }
 
 #[test]
