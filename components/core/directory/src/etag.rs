@@ -12,6 +12,13 @@ pub fn guard(header: Option<&str>, revision: u64) -> Result<Option<u64>, Refusal
         Match::Any => Ok(None),
         Match::Current => Ok(Some(revision)),
         Match::Stale => Err(Refusal::from(Code::Stale).with("revision", revision)),
+        Match::Weak => {
+            let message = format!(
+                "`If-Match` names a weak tag (`W/…`), which never matches: a proxy that compresses answers weakens their \
+                 tags; send the tag without `W/`, here `\"{revision}\"`"
+            );
+            Err(Refusal::new(Code::Stale, message).with("revision", revision))
+        }
     }
 }
 
@@ -31,5 +38,7 @@ mod tests {
         assert_eq!(guard(Some("\"7\""), 7), Ok(Some(7)));
         let refusal = guard(Some("\"6\""), 7).unwrap_err();
         assert_eq!(refusal.details["revision"], 7);
+        let refusal = guard(Some("W/\"7\""), 7).unwrap_err();
+        assert!(refusal.message.contains("proxy"), "{}", refusal.message);
     }
 }

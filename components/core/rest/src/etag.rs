@@ -30,15 +30,19 @@ pub enum Match {
     Current,
     /// The client names other revisions.
     Stale,
+    /// The client names weak tags, which never match (RFC 9110 section 13.1.1). Proxies that compress an answer weaken
+    /// its tag.
+    Weak,
 }
 
-/// Compares `If-Match` with the current revision. Weak tags never match.
+/// Compares `If-Match` with the current revision.
 #[must_use]
 pub fn if_match(header: Option<&str>, revision: u64) -> Match {
     match header {
         None => Match::Any,
         Some(header) if header.trim() == "*" => Match::Any,
         Some(header) if lists(header, &of_revision(revision), false) => Match::Current,
+        Some(header) if header.split(',').any(|tag| tag.trim().starts_with("W/")) => Match::Weak,
         Some(_) => Match::Stale,
     }
 }
@@ -60,8 +64,10 @@ mod tests {
         assert_eq!(if_match(None, 7), Match::Any);
         assert_eq!(if_match(Some("*"), 7), Match::Any);
         assert_eq!(if_match(Some("\"6\", \"7\""), 7), Match::Current);
-        for stale in ["W/\"7\"", "\"8\"", ""] {
+        for stale in ["\"8\"", ""] {
             assert_eq!(if_match(Some(stale), 7), Match::Stale, "{stale}");
         }
+        assert_eq!(if_match(Some("W/\"7\""), 7), Match::Weak);
+        assert_eq!(if_match(Some("W/\"6\", \"7\""), 7), Match::Current);
     }
 }
