@@ -10,7 +10,7 @@ use identity::{KeySet, Mode, Role, TokenError, Verifier};
 use limits::identity::{
     KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
 };
-use rest::{bearer, query::Query};
+use rest::{Credential, bearer, credential, query::Query};
 use spin_sdk::http::HeaderMap;
 use std::{cell::RefCell, time::Duration};
 
@@ -23,16 +23,14 @@ pub(crate) async fn proven_actor(
     headers: &HeaderMap,
     now_ms: u64,
 ) -> Result<Option<Actor>, Refusal> {
-    if !headers.contains_key("authorization") {
-        return Ok(None);
-    }
-    let token = bearer(headers).ok_or_else(|| {
-        Refusal::new(
+    match credential(headers) {
+        Credential::None => Ok(None),
+        Credential::Bearer(token) => proven(config, token, now_ms).await.map(Some),
+        Credential::Malformed => Err(Refusal::new(
             Code::InvalidToken,
             "the authorization header presents no bearer token",
-        )
-    })?;
-    proven(config, token, now_ms).await.map(Some)
+        )),
+    }
 }
 
 /// The actor that a request without a credential claims to be, which counts in the mode `open` alone.

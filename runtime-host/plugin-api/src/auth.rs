@@ -2,9 +2,10 @@
 //! alone.
 
 use crate::answer::Refusal;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use identity::{Claims, Role, TokenError};
 use plugin_store::{PluginStore, token_digest};
+use rest::{Credential, credential};
 
 /// Verifies a token of the host at this moment.
 pub type Verify = Box<dyn Fn(&str) -> Result<Claims, TokenError> + Send + Sync>;
@@ -106,17 +107,10 @@ pub(crate) fn verify_given(headers: &HeaderMap, verify: &Verify) -> Result<(), R
 }
 
 fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
-    let Some(given) = headers.get(header::AUTHORIZATION) else {
-        return Ok(None);
-    };
-    let credential = given
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    match credential {
-        Some((_, token)) => Ok(Some(token.trim())),
-        None => Err(unknown(
+    match credential(headers) {
+        Credential::None => Ok(None),
+        Credential::Bearer(token) => Ok(Some(token)),
+        Credential::Malformed => Err(unknown(
             "INVALID_TOKEN",
             "the authorization header presents no bearer token".into(),
         )),

@@ -22,6 +22,6 @@ pub use body::{BodyError, BodyReader, is_json};
 pub use document::Compressed;
 pub use document::Document;
 pub use error::{Error, ErrorBody, ErrorCode, HostCode, HostError, Violation};
-pub use headers::bearer;
+pub use headers::{Credential, bearer, credential};
 pub use path::{InvalidPath, segments};
 pub use route::{Endpoint, Found, NoRoute, Routes};
