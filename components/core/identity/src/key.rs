@@ -7,7 +7,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use ed25519_dalek::pkcs8::{
-    DecodePrivateKey as _, EncodePrivateKey as _, spki::der::pem::LineEnding,
+    DecodePrivateKey as _, EncodePrivateKey as _, KeypairBytes, spki::der::pem::LineEnding,
 };
 use limits::identity::{KEYS_MAX, SECRET_BYTES_MIN};
 use std::fmt;
@@ -117,13 +117,17 @@ impl SigningKey {
             .map_err(|_| KeyError::Document)
     }
 
-    /// Writes the PKCS#8 PEM document. The text is the secret: it belongs into a file of mode 0600.
+    /// Writes the PKCS#8 PEM document, without the public key (version 1 of RFC 5958): OpenSSL 3, Node and Python do not
+    /// read version 2. The text is the secret: it belongs into a file of mode 0600.
     ///
     /// # Errors
     /// [`KeyError::Document`]; not known to happen.
     pub fn to_pem(&self) -> Result<String, KeyError> {
-        self.0
-            .to_pkcs8_pem(LineEnding::LF)
+        let key = KeypairBytes {
+            secret_key: self.0.to_bytes(),
+            public_key: None,
+        };
+        key.to_pkcs8_pem(LineEnding::LF)
             .map(|text| text.as_str().to_owned())
             .map_err(|_| KeyError::Document)
     }

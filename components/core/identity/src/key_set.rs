@@ -3,7 +3,7 @@
 use crate::{
     error::KeyError,
     key::{BASE64URL, PublicKey},
-    signature::{RsaKey, VerifyingKey},
+    signature::{Algorithm, RsaKey, VerifyingKey},
 };
 use base64::Engine as _;
 use limits::identity::{KEY_SET_BYTES_MAX, KEYS_MAX};
@@ -109,8 +109,8 @@ fn usable(entry: Entry) -> Option<NamedKey> {
         )?),
         _ => return None,
     };
-    let algorithm = key.algorithm().as_str();
-    if entry.alg.is_some_and(|named| named != algorithm) {
+    let algorithm = Some(key.algorithm());
+    if entry.alg.is_some_and(|named| Algorithm::parse(&named) != algorithm) {
         return None;
     }
     Some(NamedKey {

@@ -34,9 +34,12 @@ impl Algorithm {
         }
     }
 
-    /// Reads what [`Algorithm::as_str`] writes.
+    /// Reads what [`Algorithm::as_str`] writes, and the name of EdDSA with the curve (RFC 9864 section 2.2).
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == text)
+        match text {
+            "Ed25519" => Some(Self::EdDsa),
+            _ => Self::ALL.into_iter().find(|known| known.as_str() == text),
+        }
     }
 }
 

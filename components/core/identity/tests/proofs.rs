@@ -1,10 +1,36 @@
 //! Key proofs: they fit one origin, one identity, one connection, one moment, one key.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use identifiers::UserId;
 use identity::{KeyError, ProofError, SigningKey, proof};
+use serde_json::Value;
 
 fn alice() -> UserId {
     UserId::new("alice").unwrap()
+}
+
+/// The vectors of the guide for clients, made by another implementation.
+#[test]
+fn the_vectors_of_the_guide_hold() {
+    let vectors: Vec<Value> =
+        serde_json::from_str(include_str!("data/proofs.json")).expect("vectors");
+    for vector in &vectors {
+        let text = |name: &str| vector[name].as_str().expect(name);
+        let seed = URL_SAFE_NO_PAD.decode(text("privateKey")).expect("a seed");
+        let key = SigningKey::from_seed(seed.as_slice().try_into().expect("32 bytes"));
+        let message = proof::message(
+            text("origin"),
+            &UserId::new(text("oderId")).expect("an identity"),
+            text("connectionId"),
+            vector["serverTime"].as_u64().expect("a time"),
+        );
+        let hex: String = message.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, text("message"));
+        assert_eq!(key.public_key().to_string(), text("key"));
+        assert_eq!(proof::sign(&key, &message), text("proof"));
+        assert!(proof::verify(text("key"), text("proof"), &message).is_ok());
+    }
+    assert_eq!(vectors.len(), 2);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Tokens and keys: what verifies, and each way in which it does not.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use identifiers::UserId;
 use identity::{
@@ -82,6 +85,10 @@ fn keys_survive_their_document_and_rotate() {
         SigningKey::from_pem(&pem).unwrap().public_key(),
         key(7).public_key()
     );
+    // Version 1 of RFC 5958, which every library reads: a sequence of 46 bytes that begins with the integer 0.
+    let lines = pem.lines().filter(|line| !line.starts_with('-'));
+    let der = STANDARD.decode(lines.collect::<String>()).expect("base64");
+    assert_eq!((der.len(), &der[..5]), (48, &[0x30, 46, 2, 1, 0][..]));
     assert_eq!(
         SigningKey::from_pem("nonsense").unwrap_err(),
         KeyError::Document
@@ -99,6 +106,27 @@ fn keys_survive_their_document_and_rotate() {
         );
     }
     assert!(PublicKey::parse_list("").unwrap().is_empty());
+}
+
+/// `Ed25519` is the name of EdDSA with its curve (RFC 9864), in key sets and in tokens.
+#[test]
+fn the_algorithm_may_be_named_with_its_curve() {
+    let key = key(5);
+    let set = json!({"keys": [
+        {"kty": "OKP", "crv": "Ed25519", "alg": "Ed25519", "kid": "new", "x": key.public_key().to_string()},
+    ]});
+    let set = KeySet::parse(set.to_string().as_bytes()).expect("a usable key");
+    let verifier = Verifier::default().with_key_set(&set);
+    for algorithm in ["Ed25519", "EdDSA"] {
+        let head = json!({"alg": algorithm, "kid": "new"}).to_string();
+        let claims = json!({"sub": "alice", "exp": NOW + 60}).to_string();
+        let message = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let signature = identity::proof::sign(&key, message.as_bytes());
+        let verified = verifier.verify(&format!("{message}.{signature}"), NOW);
+        assert_eq!(verified.expect("right").user_id.as_str(), "alice", "{algorithm}");
+    }
+    let other = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "ES256", "x": key.public_key().to_string()}]});
+    let _ = KeySet::parse(other.to_string().as_bytes()).expect_err("another algorithm");
 }
 
 #[test]
