@@ -24,8 +24,17 @@ use std::{
 /// Listens at `address` (`host:port`), with an accept queue long enough for a storm of reconnects.
 ///
 /// # Errors
-/// The name has no address, or no socket can be bound to any of them.
+/// The text is not of that form, the name has no address, or no socket can be bound to any of them.
 pub fn bind(address: &str) -> io::Result<std::net::TcpListener> {
+    let (host, port) = address.rsplit_once(':').unwrap_or(("", address));
+    let is_ambiguous = host.contains(':') && !host.starts_with('[');
+    if host.is_empty() || is_ambiguous || port.parse::<u16>().is_err() {
+        let port = port.parse().unwrap_or(8080_u16);
+        let message = format!(
+            "`{address}` is not of the form HOST:PORT: 127.0.0.1:{port} is for this machine alone, 0.0.0.0:{port} for all, [::]:{port} with IPv6"
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "the name has no address");
     for address in address.to_socket_addrs()? {
         let listen = || {
@@ -183,5 +192,19 @@ pub fn connections_max(configured: usize, descriptors: usize) -> usize {
         available
     } else {
         configured.min(available)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bind;
+
+    #[test]
+    fn an_address_without_host_or_port_is_told_the_form() {
+        for address in [":8080", "8080", "localhost", "::1", "127.0.0.1:http"] {
+            let error = bind(address).expect_err(address).to_string();
+            assert!(error.contains("127.0.0.1:"), "{error}");
+        }
+        let _ = bind("127.0.0.1:0").expect("a free port");
     }
 }

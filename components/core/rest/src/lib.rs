@@ -12,6 +12,7 @@ mod error;
 pub mod etag;
 mod headers;
 pub mod openapi;
+pub mod origin;
 mod path;
 pub mod query;
 mod route;

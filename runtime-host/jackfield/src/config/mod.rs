@@ -62,11 +62,37 @@ impl Config {
                 .with_context(|| format!("configuration {origin}"))?;
         }
         environment::apply(&mut table, &variables)?;
-        let config: Self = table
-            .try_into()
-            .with_context(|| format!("configuration {origin}"))?;
+        let read: Result<Self, toml::de::Error> = table.try_into();
+        let mut config = read.map_err(|error| {
+            let hint = match error.message().contains("expected a sequence") {
+                true => "; a list is written as `[\"one\", \"two\"]`, in an environment variable as well",
+                false => "",
+            };
+            anyhow::anyhow!("configuration {origin}: {}{hint}", error.to_string().trim_end())
+        })?;
+        config.normalize().map_err(invalid)?;
         config.check(&variables).map_err(invalid)?;
         Ok(config)
+    }
+
+    /// Brings origins into the form in which browsers send them, since they are compared as texts.
+    ///
+    /// # Errors
+    /// A text is no origin; the text names the key and the right spelling.
+    fn normalize(&mut self) -> Result<()> {
+        for (key, origins) in [
+            ("socket.origins", &mut self.socket.origins),
+            ("rest.cors_origins", &mut self.rest.cors_origins),
+        ] {
+            for origin in origins.iter_mut().filter(|text| !matches!(&***text, "*" | "null")) {
+                *origin = rest::origin::normalize(origin).context(key)?;
+            }
+        }
+        let own = &mut self.identity.origin;
+        if !own.is_empty() {
+            *own = rest::origin::normalize(own).context("identity.origin")?;
+        }
+        Ok(())
     }
 
     /// The part that the gateway reads.
@@ -118,6 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn origins_mean_what_browsers_send_and_lists_say_their_form() {
+        let config = Config::read(
+            None,
+            environment(&[
+                ("JACKFIELD_SOCKET__ORIGINS", "[\"https://Chat.example:443/\", \"null\"]"),
+                ("JACKFIELD_REST__CORS_ORIGINS", "[\"*\"]"),
+                ("JACKFIELD_IDENTITY__ORIGIN", "https://chat.example/"),
+            ]),
+        )
+        .expect("legal");
+        assert_eq!(config.socket.origins, ["https://chat.example", "null"]);
+        assert_eq!(config.identity.origin, "https://chat.example");
+        let list = ("JACKFIELD_SOCKET__TRUSTED_PROXIES", "127.0.0.1");
+        let error = Config::read(None, environment(&[list])).expect_err("no list");
+        assert!(format!("{error:#}").contains("[\"one\", \"two\"]"), "{error:#}");
+    }
+
+    #[test]
     fn the_default_configuration_reads_back() {
         let text = toml::to_string_pretty(&Config::default()).expect("serializes");
         let config = toml::from_str::<Config>(&text).expect("reads back");
@@ -134,6 +178,10 @@ mod tests {
             ("SOCKET__MESSAGE_BYTES_MAX", "1023"),
             ("IDENTITY__HS256_SECRET", "short"),
             ("IDENTITY__JWKS_URL", "ftp://keys.example"),
+            ("IDENTITY__ORIGIN", "chat.example"),
+            ("SOCKET__ORIGINS", "[\"https://*.example\"]"),
+            ("REST__CORS_ORIGINS", "[\"https://chat.example/app\"]"),
+            ("REST__CORS_ORIGINS", "https://chat.example"),
             ("REST__CREATE_SERVERS", "everybody"),
             ("REST__KEEP_ALIVE_MS", "0"),
             ("EDGE__SERVICE_CREDENTIAL", "short"),
