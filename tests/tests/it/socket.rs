@@ -204,6 +204,10 @@ fn http_and_sockets_share_the_port() {
     let huge =
         host.send(&Request::new("GET", "/healthz").header("x-long", &"x".repeat(16 * limits::KIB)));
     assert_eq!(huge.status, 431);
+    // The largest token that a socket takes is read over REST as well, and found to be none.
+    let token = "x".repeat(limits::identity::TOKEN_BYTES_MAX);
+    let asked = host.send(&Request::new("GET", "/api/servers").bearer(&token));
+    assert_eq!(asked.expect(401).json()["code"], "INVALID_TOKEN");
 }
 
 #[test]

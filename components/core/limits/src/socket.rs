@@ -9,8 +9,9 @@ pub const MESSAGE_BYTES_MAX: usize = MIB;
 pub const MESSAGE_BYTES_MIN: usize = 1_024;
 /// Fragments of one message; more close the connection with 1009.
 pub const FRAGMENTS_MAX: usize = 1024;
-/// Request line and headers of a handshake or HTTP request; more is `431`.
-pub const HEAD_BYTES_MAX: usize = 8 * KIB;
+/// Request line and headers of a handshake or HTTP request; more is `431`. The largest token fits beside what a browser
+/// and a proxy send.
+pub const HEAD_BYTES_MAX: usize = crate::identity::TOKEN_BYTES_MAX + 8 * KIB;
 /// Most headers in one request head.
 pub const HEADERS_MAX: usize = 64;
 /// Time in which the whole request head has to arrive: a slow handshake must not occupy a socket.

@@ -185,7 +185,7 @@ fn origin_allowed(origin: &str, config: &Socket) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, read};
+    use super::{HEAD_BYTES_MAX, Request, read};
     use crate::config::Socket;
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -315,7 +315,8 @@ mod tests {
             )),
             "key"
         );
-        assert_eq!(reason(read(&vec![b'a'; 9000], PEER, &strict)), "head");
+        let endless = vec![b'a'; HEAD_BYTES_MAX + 1];
+        assert_eq!(reason(read(&endless, PEER, &strict)), "head");
         assert_eq!(
             reason(read(b"\x16\x03\x01\x02\x00\x01\x00", PEER, &strict)),
             "http"
