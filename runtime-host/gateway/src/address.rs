@@ -106,7 +106,7 @@ fn hop_address(text: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// A network of proxies: `10.0.0.0/8`, or one address. An IPv4 network written as IPv6 is that IPv4 network.
+/// A network: `10.0.0.0/8`, or one address. An IPv4 network written as IPv6 is that IPv4 network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Network(ipnet::IpNet);
@@ -117,6 +117,16 @@ pub struct Network(ipnet::IpNet);
 pub struct NotANetwork(String);
 
 impl Network {
+    /// The networks of this machine alone.
+    #[must_use]
+    pub fn loopback() -> Vec<Self> {
+        let networks = ["127.0.0.0/8", "::1"];
+        networks
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect()
+    }
+
     /// Whether an address is in it; an IPv4 address in its own form.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -265,6 +275,7 @@ mod tests {
         assert!(contains("127.0.0.1", "127.0.0.1") && !contains("127.0.0.1", "127.0.0.2"));
         assert!(contains("10.0.0.0/8", "10.1.2.3") && contains("::ffff:10.0.0.1", "10.0.0.1"));
         assert!(contains("::ffff:10.0.0.0/104", "10.9.9.9") && contains("fd00::/8", "fd00::1"));
+        assert_eq!(Network::loopback().len(), 2);
         for wrong in ["localhost", "10.0.0/8", "10.0.0.0/33", ""] {
             let error = wrong.parse::<Network>().expect_err(wrong).to_string();
             assert!(error.contains("127.0.0.1"), "{error}");

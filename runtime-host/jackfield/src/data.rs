@@ -2,15 +2,35 @@
 
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use rustix::fs::Mode;
 use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
 /// Name of the file with the gateways' credential.
 pub(crate) const SERVICE_CREDENTIAL_FILE: &str = "service-credential";
+
+/// Makes every file and folder that this process creates from now on readable for its own user only: databases hold
+/// password hashes and invites, and compiled code is run.
+pub(crate) fn keep_private() {
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Warns of a data folder, made by another program, that other users of the machine may enter.
+pub(crate) fn warn_if_shared(data: &Path) {
+    const OTHERS: u32 = 0o077;
+    let mode = fs::metadata(data).map_or(0, |about| about.permissions().mode());
+    if mode & OTHERS != 0 {
+        tracing::warn!(
+            folder = %data.display(),
+            mode = format!("{:o}", mode & 0o777),
+            "other users of this machine may enter the data folder: `chmod 700` closes it"
+        );
+    }
+}
 
 /// Random bytes of the system.
 ///

@@ -64,6 +64,16 @@ enum Command {
     CompilePlugin,
 }
 
+impl Command {
+    /// Whether it makes files in a data folder or in the cache of compiled code.
+    fn writes_data(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_) | Self::Precompile(_) | Self::Token(_) | Self::Keys(_) | Self::Backup(_)
+        )
+    }
+}
+
 /// The commands in the order and the groups of `jackfield --help`.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Host", &["serve", "precompile", "config", "backup"]),
@@ -95,6 +105,9 @@ fn command() -> clap::Command {
 fn main() -> ExitCode {
     let matches = command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if arguments.command.writes_data() {
+        data::keep_private();
+    }
     let outcome = match arguments.command {
         Command::Serve(args) => serve::run(&args),
         Command::Precompile(args) => precompile::run(&args),

@@ -94,3 +94,36 @@ fn requests_of_odd_forms_are_answered_by_what_they_are() {
         Request::new("GET", "/api/connections").header("authorization", &format!("bearer {token}"));
     let _ = lower.send(&host.address()).expect("an answer").expect(200);
 }
+
+/// Measurements are for this machine and for operators: a request that a proxy has passed on is neither.
+#[test]
+fn measurements_are_for_operators() {
+    let host = Host::start();
+    let ask = |headers: &[(&str, &str)]| {
+        let mut request = Request::new("GET", "/metrics");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        request.send(&host.address()).expect("an answer").status
+    };
+    assert_eq!(ask(&[]), 200);
+    for forwarded in ["x-forwarded-for", "forwarded", "via", "x-real-ip"] {
+        assert_eq!(ask(&[(forwarded, "127.0.0.1")]), 403, "{forwarded}");
+    }
+    let [admin, client] = ["admin", "client"].map(|role| host.token("olga", role));
+    let with = |credential: &str| {
+        let authorization = format!("Bearer {credential}");
+        ask(&[("via", "1.1 proxy"), ("authorization", &authorization)])
+    };
+    assert_eq!(with(&admin), 200);
+    assert_eq!(with(tests::host::SERVICE_CREDENTIAL), 200);
+    assert_eq!((with(&client), with("x.y.z")), (403, 401));
+    let proxied = Settings::new()
+        .config("[socket]\ntrusted_proxies = [\"127.0.0.1\"]\n[rest]\nmetrics_from = [\"127.0.0.1\", \"203.0.113.0/24\"]\n")
+        .start();
+    let from = |address: &str| {
+        let request = Request::new("GET", "/metrics").header("x-forwarded-for", address);
+        request.send(&proxied.address()).expect("an answer").status
+    };
+    assert_eq!((from("203.0.113.7"), from("198.51.100.7")), (200, 403));
+}

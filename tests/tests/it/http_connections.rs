@@ -64,9 +64,7 @@ impl KeptAlive {
             }
             length => usize::from(length),
         };
-        self.0
-            .read_exact(&mut vec![0; length])
-            .expect("a payload");
+        self.0.read_exact(&mut vec![0; length]).expect("a payload");
         start[0] & 0x0f
     }
 

@@ -34,6 +34,45 @@ fn an_unknown_key_of_the_configuration_is_named() {
     assert!(failure.log.contains("ping_intervall_ms"), "{}", failure.log);
 }
 
+/// Databases hold password hashes and invites: no file of the data folder, and of a backup, is another user's to read.
+#[test]
+fn the_files_of_a_host_are_for_its_own_user() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = Host::start();
+    host.create_server("olga", "private");
+    let target = tempfile::tempdir().expect("a folder");
+    let copy = target.path().join("copy");
+    let backup = run(jackfield()
+        .arg("backup")
+        .arg("--data")
+        .arg(host.data())
+        .arg("--to")
+        .arg(&copy));
+    assert!(backup.status.success(), "{backup:?}");
+    let mut folders = vec![host.data().to_owned(), copy];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        let mut paths = vec![folder.clone()];
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            match entry.file_type().expect("a type").is_dir() {
+                true => folders.push(entry.path()),
+                false => paths.push(entry.path()),
+            }
+        }
+        for path in paths {
+            // Files beside a database come and go.
+            let Ok(about) = fs::metadata(&path) else {
+                continue;
+            };
+            let mode = about.permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen} files and folders");
+}
+
 #[test]
 fn the_configuration_can_be_checked_and_shown() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -110,7 +110,10 @@ fn usable(entry: Entry) -> Option<NamedKey> {
         _ => return None,
     };
     let algorithm = Some(key.algorithm());
-    if entry.alg.is_some_and(|named| Algorithm::parse(&named) != algorithm) {
+    if entry
+        .alg
+        .is_some_and(|named| Algorithm::parse(&named) != algorithm)
+    {
         return None;
     }
     Some(NamedKey {

@@ -120,10 +120,16 @@ fn the_algorithm_may_be_named_with_its_curve() {
     for algorithm in ["Ed25519", "EdDSA"] {
         let head = json!({"alg": algorithm, "kid": "new"}).to_string();
         let claims = json!({"sub": "alice", "exp": NOW + 60}).to_string();
-        let message = [head, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let message = [head, claims]
+            .map(|part| URL_SAFE_NO_PAD.encode(part))
+            .join(".");
         let signature = identity::proof::sign(&key, message.as_bytes());
         let verified = verifier.verify(&format!("{message}.{signature}"), NOW);
-        assert_eq!(verified.expect("right").user_id.as_str(), "alice", "{algorithm}");
+        assert_eq!(
+            verified.expect("right").user_id.as_str(),
+            "alice",
+            "{algorithm}"
+        );
     }
     let other = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "ES256", "x": key.public_key().to_string()}]});
     let _ = KeySet::parse(other.to_string().as_bytes()).expect_err("another algorithm");

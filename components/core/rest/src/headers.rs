@@ -55,7 +55,11 @@ mod tests {
             assert_eq!(credential(&headers), Credential::Bearer("a.b.c"), "{value}");
         }
         for value in ["Bearer", "bearer "] {
-            assert_eq!(credential(&headers(value)), Credential::Malformed, "{value}");
+            assert_eq!(
+                credential(&headers(value)),
+                Credential::Malformed,
+                "{value}"
+            );
         }
         for value in ["Basic YTpi", "Bearera.b.c"] {
             assert_eq!(credential(&headers(value)), Credential::None, "{value}");

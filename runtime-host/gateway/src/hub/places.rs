@@ -77,7 +77,9 @@ impl Held {
     /// Takes a place. Returns the idle connection that lost its own for it.
     fn take(&mut self, holder: Holder, bounds: &Bounds) -> Result<Option<Idle>, AdmissionError> {
         let max = match holder.kind {
-            Kind::Http => bounds.per_address_max.saturating_add(HTTP_BESIDE_PER_ADDRESS),
+            Kind::Http => bounds
+                .per_address_max
+                .saturating_add(HTTP_BESIDE_PER_ADDRESS),
             Kind::WebSocket | Kind::Request => bounds.per_address_max,
         };
         let account = holder.address.and_then(|key| self.addresses.get(&key));
@@ -393,7 +395,11 @@ mod tests {
         let places = places(1);
         let all = 1 + HTTP_BESIDE_MIN;
         let mut http: Vec<HttpPlace> = (0..all)
-            .map(|_| places.http(None).expect("a proxy has no limit of an address"))
+            .map(|_| {
+                places
+                    .http(None)
+                    .expect("a proxy has no limit of an address")
+            })
             .collect();
         assert_eq!(
             places.web_socket(key(1)).expect_err("all are in use"),
@@ -403,7 +409,9 @@ mod tests {
         let _web_socket = places.web_socket(key(1)).expect("one was idle");
         assert!(is_revoked(&http[7]));
         let _ = http[7].resume().expect_err("all are in use");
-        let _ = places.web_socket(key(2)).expect_err("the limit of WebSockets");
+        let _ = places
+            .web_socket(key(2))
+            .expect_err("the limit of WebSockets");
         drop(http);
         assert_eq!(places.held.lock().sockets, 1);
     }

@@ -84,7 +84,10 @@ impl Config {
             ("socket.origins", &mut self.socket.origins),
             ("rest.cors_origins", &mut self.rest.cors_origins),
         ] {
-            for origin in origins.iter_mut().filter(|text| !matches!(&***text, "*" | "null")) {
+            for origin in origins
+                .iter_mut()
+                .filter(|text| !matches!(&***text, "*" | "null"))
+            {
                 *origin = rest::origin::normalize(origin).context(key)?;
             }
         }
@@ -148,7 +151,10 @@ mod tests {
         let config = Config::read(
             None,
             environment(&[
-                ("JACKFIELD_SOCKET__ORIGINS", "[\"https://Chat.example:443/\", \"null\"]"),
+                (
+                    "JACKFIELD_SOCKET__ORIGINS",
+                    "[\"https://Chat.example:443/\", \"null\"]",
+                ),
                 ("JACKFIELD_REST__CORS_ORIGINS", "[\"*\"]"),
                 ("JACKFIELD_IDENTITY__ORIGIN", "https://chat.example/"),
             ]),
@@ -158,7 +164,10 @@ mod tests {
         assert_eq!(config.identity.origin, "https://chat.example");
         let list = ("JACKFIELD_SOCKET__TRUSTED_PROXIES", "127.0.0.1");
         let error = Config::read(None, environment(&[list])).expect_err("no list");
-        assert!(format!("{error:#}").contains("[\"one\", \"two\"]"), "{error:#}");
+        assert!(
+            format!("{error:#}").contains("[\"one\", \"two\"]"),
+            "{error:#}"
+        );
     }
 
     #[test]

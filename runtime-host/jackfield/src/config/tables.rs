@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
 use egress::GuardSettings;
-use gateway::config::RateSetting;
+use gateway::{address::Network, config::RateSetting};
 use plugin_host::HostLimits;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -23,6 +23,8 @@ pub(crate) struct Rest {
     /// Time for which an HTTP connection is kept between two requests. A proxy that reuses connections should close them
     /// earlier than that.
     pub keep_alive_ms: u64,
+    /// Addresses and networks that may read `/metrics` without a credential.
+    pub metrics_from: Vec<Network>,
     /// Origins from which browsers may call the REST API; `*` = any.
     pub cors_origins: Vec<String>,
     /// Identities that may create servers.
@@ -36,6 +38,7 @@ impl Default for Rest {
         Self {
             per_address: limits::rest::PER_ADDRESS.into(),
             in_flight_max: limits::rest::IN_FLIGHT_MAX,
+            metrics_from: Network::loopback(),
             keep_alive_ms: limits::rest::KEEP_ALIVE_MS,
             cors_origins: vec!["*".into()],
             create_servers: CreateServers::default(),

@@ -45,9 +45,11 @@ pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Resu
         .timer(TokioTimer::new())
         .header_read_timeout(None)
         .half_close(true);
-    let mut connection = pin!(server
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades());
+    let mut connection = pin!(
+        server
+            .serve_connection(TokioIo::new(io), service)
+            .with_upgrades()
+    );
     tokio::select! {
         biased;
         ended = connection.as_mut() => return Ok(ended?),
@@ -242,10 +244,7 @@ impl OpenRequest {
 
     /// Ends with the body of the answer.
     pub(super) fn until_written(self, response: Response<Body>) -> Response<AnswerBody> {
-        response.map(|body| AnswerBody {
-            body,
-            _open: self,
-        })
+        response.map(|body| AnswerBody { body, _open: self })
     }
 }
 

@@ -3,6 +3,7 @@
 mod bodies;
 mod connection;
 mod io;
+mod operators;
 mod own;
 
 use crate::{directory_transport::DirectoryTransport, documents};
@@ -10,7 +11,11 @@ pub(crate) use bodies::Bodies;
 use bytes::Bytes;
 use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
-use gateway::{Gateway, HttpSocket, Hub, address::Client, rate::AddressRates};
+use gateway::{
+    Gateway, HttpSocket, Hub,
+    address::{Client, Network},
+    rate::AddressRates,
+};
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -25,9 +30,6 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
-/// Paths that are asked at a rate of the operator's choice: no rate of an address counts them.
-const FOR_OPERATORS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/internal/wake"];
-
 /// Answers the requests that are not WebSocket handshakes.
 pub(crate) struct HttpService {
     /// Live state of the gateway.
@@ -40,6 +42,8 @@ pub(crate) struct HttpService {
     pub credential: ServiceCredential,
     /// The REST API of plugins, if this host runs plugins.
     pub plugins: Option<PluginApi>,
+    /// Addresses that may read the measurements without a credential.
+    pub metrics_from: Vec<Network>,
     /// Origins whose pages may read documents.
     pub origins: Origins,
     /// Time for which a connection is kept between two requests.
@@ -114,7 +118,7 @@ impl HttpService {
         let request = Request::from_parts(head, body);
         let path = request.uri().path();
         let (methods, is_read) = (own::methods(path), is_read(request.method()));
-        if !FOR_OPERATORS.contains(&path) {
+        if !operators::includes(path) {
             self.admit(&client)?;
             let place = self.hub.open_request(&client);
             open.keep(place.inspect_err(|_| self.hub.note_refusal(&client))?);
@@ -122,16 +126,14 @@ impl HttpService {
         if let Some(methods) = methods {
             return match own::check_method(request.method(), methods)? {
                 Some(preflight) => Ok(own::response(preflight)),
-                None => self.own(&request),
+                None => self.own(&request, &client),
             };
         }
         if is_read && let Some(document) = documents::find(path) {
             return Ok(HostAnswer::response(document.answer(request.headers())));
         }
         if path.starts_with("/api/") {
-            return self
-                .api(request, &client, peer.port())
-                .await;
+            return self.api(request, &client, peer.port()).await;
         }
         let message = format!(
             "there is nothing at {}; REST is below /api, WebSockets are at /ws",
@@ -145,12 +147,7 @@ impl HttpService {
     }
 
     /// Answers a request that asks for a WebSocket, and hands its socket to a shard; `None` if it asks for none.
-    fn upgrade(
-        &self,
-        head: &Parts,
-        client: &Client,
-        open: &OpenRequest,
-    ) -> Option<Response<Body>> {
+    fn upgrade(&self, head: &Parts, client: &Client, open: &OpenRequest) -> Option<Response<Body>> {
         let upgraded = head.extensions.get::<OnUpgrade>()?.clone();
         let give_back = || open.give_back_place();
         let upgrade = match self.hub.upgrade_http(head, client, give_back)? {
@@ -158,7 +155,11 @@ impl HttpService {
             Err(answer) => return Some(own::last(answer)),
         };
         let response = upgrade.response.clone().map(|()| full(Bytes::new()));
-        tokio::spawn(connection::open_upgraded(self.hub.clone(), upgrade, upgraded));
+        tokio::spawn(connection::open_upgraded(
+            self.hub.clone(),
+            upgrade,
+            upgraded,
+        ));
         Some(response)
     }
 
@@ -174,11 +175,25 @@ impl HttpService {
     }
 
     /// A path of the host itself, with one of its methods.
-    fn own(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {
+    fn own(
+        &self,
+        request: &Request<Incoming>,
+        client: &Client,
+    ) -> Result<Response<Body>, HostError> {
         match request.uri().path() {
             "/healthz" => Ok(self.health()),
             "/readyz" => Ok(self.readiness()),
-            "/metrics" => Ok(self.metrics()),
+            "/metrics" => {
+                let (hub, networks) = (&self.hub, &self.metrics_from);
+                operators::may_read_metrics(
+                    hub,
+                    &self.credential,
+                    networks,
+                    client,
+                    request.headers(),
+                )?;
+                Ok(self.metrics())
+            }
             "/internal/wake" => self.wake(request),
             "/limits" => Ok(own::json(StatusCode::OK, self.hub.limits())),
             "/api/connections" => self.connections(request),

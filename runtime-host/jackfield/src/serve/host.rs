@@ -93,6 +93,7 @@ impl Host {
             wake,
             credential,
             origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
+            metrics_from: setup.config.rest.metrics_from.clone(),
             keep_alive: Duration::from_millis(setup.config.rest.keep_alive_ms),
             per_address: AddressRates::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),

@@ -6,7 +6,7 @@ mod process;
 mod setup;
 mod tokens;
 
-use crate::{keys, telemetry};
+use crate::{data, keys, telemetry};
 use anyhow::{Context as _, Result};
 use host::Host;
 use process::ShutdownSignal;
@@ -61,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .context("the async runtime does not start")?;
     let telemetry = telemetry::start(&config, runtime.handle())?;
     let lock = edge_host::lock(&args.data)?;
+    data::warn_if_shared(&args.data);
     keys::init(&args.data)?;
     let setup = Setup::new(args, config)?;
     let outcome = runtime.block_on(serve(setup));

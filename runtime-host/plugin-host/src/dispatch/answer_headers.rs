@@ -42,8 +42,7 @@ pub(super) fn read(fields: Vec<(String, Vec<u8>)>) -> Result<HeaderMap, String> 
         headers.append(known, value);
     }
     outbound::strip_hop_by_hop(&mut headers);
-    let is_allowed =
-        |name: &&HeaderName| ALLOWED.contains(name) || name.as_str().starts_with(OWN);
+    let is_allowed = |name: &&HeaderName| ALLOWED.contains(name) || name.as_str().starts_with(OWN);
     match headers.keys().find(|name| !is_allowed(name)) {
         None => Ok(headers),
         Some(name) => Err(format!(

@@ -94,7 +94,9 @@ impl Plugin for Probe {
             "header" => {
                 let mut response = Response::text("with a header");
                 let (name, value) = argument.split_once('/').unwrap_or((argument, ""));
-                response.headers.push((name.to_owned(), value.as_bytes().to_vec()));
+                response
+                    .headers
+                    .push((name.to_owned(), value.as_bytes().to_vec()));
                 Ok(response)
             }
             "status" => {

@@ -230,7 +230,11 @@ pub(super) fn origin(host: &Host) {
 
 pub(super) fn address(host: &Host) {
     // One address in the forms in which proxies write it.
-    let forms = ["203.0.113.1", "203.0.113.1:51008", "\"[::ffff:203.0.113.1]:443\""];
+    let forms = [
+        "203.0.113.1",
+        "203.0.113.1:51008",
+        "\"[::ffff:203.0.113.1]:443\"",
+    ];
     let _here = forms.map(|form| from(host, form));
     no_place(&shake_from(host, "203.0.113.1").1);
     drop(from(host, "203.0.113.2"));

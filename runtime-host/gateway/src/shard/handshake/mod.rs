@@ -86,7 +86,8 @@ fn parts(request: &httparse::Request<'_, '_>) -> Option<Parts> {
 /// Checks a head that asks for a WebSocket; `None` if it does not. An upgrade in a request of HTTP/1.0 is ignored (RFC
 /// 9110 section 7.8).
 pub(crate) fn upgrade(head: &Parts, config: &Socket) -> Option<Result<Accepted, Refusal>> {
-    let asks = head.version != Version::HTTP_10 && lists(&head.headers, &header::UPGRADE, "websocket");
+    let asks =
+        head.version != Version::HTTP_10 && lists(&head.headers, &header::UPGRADE, "websocket");
     asks.then(|| accept(head, config))
 }
 
