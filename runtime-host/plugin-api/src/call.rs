@@ -114,14 +114,14 @@ pub(crate) fn segments(path: &str) -> Result<Vec<String>, Refusal> {
 /// 400.
 pub(crate) fn name(segment: &str) -> Result<(), Refusal> {
     let sound = !segment.is_empty()
-        && !segment.contains("..")
+        && !matches!(segment, "." | "..")
         && !segment.contains(['/', '\\'])
         && !segment.contains(char::is_control);
     if sound {
         Ok(())
     } else {
         Err(Refusal::bad(
-            "a name in the path must not be empty or hold '..', '/', '\\' or control characters",
+            "a name in the path must not be empty, '.' or '..', or hold '/', '\\' or control characters",
         ))
     }
 }

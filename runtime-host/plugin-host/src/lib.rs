@@ -30,6 +30,7 @@ pub use instances::{
 pub use lifecycle::{
     catalog::{Catalog, Package, discover},
     compile::{Compiler, compile_standard_input},
+    files::Place,
 };
 pub use plugin_lifecycle::{Health, State, Status};
 
@@ -39,7 +40,7 @@ use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
 use dispatch::table::{Listener, Table};
 use instances::store_data::StoreData;
-use lifecycle::{files, plugin::Plugin, registry::Registry};
+use lifecycle::{catalog::Owners, files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::{PluginRecord, PluginStore, StoreError, now_ms};
@@ -50,7 +51,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
-    sync::{Mutex, Semaphore},
+    sync::{Mutex, OnceCell, Semaphore},
 };
 use wasmtime::component::Linker;
 
@@ -121,11 +122,11 @@ impl Host {
             return Ok(record);
         }
         let mut record = PluginRecord::new(id, true)?;
-        let manifest = self
-            .plugins
-            .get(id)
-            .map(|plugin| plugin.package.load().manifest.clone());
-        record.approved = manifest.map(|manifest| authority::rules::approval(&manifest));
+        if let Some(plugin) = self.plugins.get(id) {
+            let package = plugin.package.load();
+            record.approved = Some(authority::rules::approval(&package.manifest));
+            record.folder = Some(package.name.clone());
+        }
         self.store.save(record.clone()).await?;
         Ok(record)
     }
@@ -177,6 +178,8 @@ pub struct Plugins {
     /// Held during a change of a kill switch.
     switching: Arc<Mutex<()>>,
     enabled_file: Arc<EnabledFile>,
+    /// The folders that ids belong to.
+    owners: Arc<OnceCell<parking_lot::Mutex<Owners>>>,
 }
 
 impl std::fmt::Debug for Plugins {
@@ -233,6 +236,7 @@ impl Plugins {
             unsettled: Arc::default(),
             switching: Arc::default(),
             enabled_file,
+            owners: Arc::default(),
         })
     }
 

@@ -13,6 +13,7 @@ use std::{path::Path, time::Duration};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001.sql"),
     include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
 ];
 
 /// Opens the file for writing: checked, marked, and migrated to the newest schema. Creates it if it is missing. Blocks.

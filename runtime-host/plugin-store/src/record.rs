@@ -21,6 +21,11 @@ pub struct PluginRecord {
     pub approved: Option<String>,
     /// Values of its settings.
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Name of its folder, or of its file, in the plugins directory.
+    pub folder: Option<String>,
+    /// Plugins are numbered in the order in which they were recorded; [`i64::MAX`] before. Not kept by
+    /// [`PluginStore::save`].
+    pub number: i64,
 }
 
 impl PluginRecord {
@@ -41,12 +46,13 @@ impl PluginRecord {
             token_digest: None,
             approved: None,
             settings,
+            folder: None,
+            number: i64::MAX,
         })
     }
 }
 
-const COLUMNS: &str =
-    "SELECT id, enabled, reason, instance_id, token_digest, approved, settings FROM plugins";
+const COLUMNS: &str = "SELECT id, enabled, reason, instance_id, token_digest, approved, settings, folder, rowid FROM plugins";
 
 impl PluginStore {
     /// What is known about a plugin.
@@ -142,6 +148,7 @@ fn keep(connection: &Connection, record: &PluginRecord) -> Result<(), StoreError
         instance_id,
         token_digest,
         approved,
+        folder,
         ..
     } = record;
     text::plugin(id)?;
@@ -158,9 +165,15 @@ fn keep(connection: &Connection, record: &PluginRecord) -> Result<(), StoreError
         approved.as_ref().map_or(0, String::len),
         DOCUMENT_BYTES_MAX,
     )?;
-    let sql = "INSERT INTO plugins (id, enabled, reason, instance_id, token_digest, approved, settings) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+    text::at_most(
+        "folder",
+        folder.as_ref().map_or(0, String::len),
+        TEXT_BYTES_MAX,
+    )?;
+    let sql = "INSERT INTO plugins (id, enabled, reason, instance_id, token_digest, approved, settings, folder)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         ON CONFLICT (id) DO UPDATE SET enabled = excluded.enabled, reason = excluded.reason, instance_id = excluded.instance_id,
-        token_digest = excluded.token_digest, approved = excluded.approved, settings = excluded.settings";
+        token_digest = excluded.token_digest, approved = excluded.approved, settings = excluded.settings, folder = excluded.folder";
     connection.prepare_cached(sql)?.execute(params![
         id,
         enabled,
@@ -168,7 +181,8 @@ fn keep(connection: &Connection, record: &PluginRecord) -> Result<(), StoreError
         instance_id,
         token_digest,
         approved,
-        settings
+        settings,
+        folder
     ])?;
     let count: i64 = connection
         .prepare_cached("SELECT count(*) FROM plugins")?
@@ -195,5 +209,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<PluginRecord> {
         token_digest: row.get(4)?,
         approved: row.get(5)?,
         settings,
+        folder: row.get(7)?,
+        number: row.get(8)?,
     })
 }

@@ -10,10 +10,10 @@ use crate::{
     authority::rules::{self, CurrentRules},
     dispatch::route,
     instances::jobs,
-    lifecycle::{catalog::discover, plugin::Plugin},
+    lifecycle::{plugin::Plugin, routes::route_of},
     now_ms, summary,
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use capability::{CapabilityUse, Policy};
 use http::{Request, Response, StatusCode};
@@ -97,15 +97,8 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn reload(&self, id: &str) -> Result<Summary, AdminError> {
         let plugin = self.plugin(id)?;
-        let directory = self.host.directory.clone();
-        let catalog = tokio::task::spawn_blocking(move || discover(&directory))
-            .await
-            .context("scanning was cancelled")??;
-        let package = catalog
-            .packages
-            .into_values()
-            .find(|package| package.manifest.id.as_str() == id)
-            .ok_or(AdminError::NotFound)?;
+        let (mut found, _) = self.discover().await?;
+        let package = found.remove(id).ok_or(AdminError::NotFound)?;
         match plugin.state() {
             State::Loaded => plugin
                 .reload(&self.host, package)
@@ -249,13 +242,7 @@ impl Plugins {
         if let Some(listener) = table.on_route(segment) {
             return route::forward(listener, path, request, caller).await;
         }
-        let has_route = |plugin: &Arc<Plugin>| {
-            let manifest = plugin.package.load().manifest.clone();
-            manifest
-                .route
-                .as_deref()
-                .is_some_and(|route| route.trim_matches('/') == segment)
-        };
+        let has_route = |plugin: &Arc<Plugin>| route_of(plugin).as_deref() == Some(segment);
         let owner = self.host.plugins.all().into_values().find(has_route);
         match owner.as_ref().map(|plugin| (plugin, plugin.state())) {
             // It became loaded after the table was read.

@@ -3,11 +3,11 @@
 //! One level deep: a folder with a manifest, or a `.wasm` file with a manifest of the same name beside it (`name.wasm`,
 //! `name.json`). Nothing is loaded here. Every file that is read lies below the directory, symbolic links included.
 
-use crate::lifecycle::files::{inside, manifest_bytes};
+use crate::lifecycle::files::Place;
 use anyhow::{Context, Result, bail, ensure};
 use limits::plugin as bounds;
 use plugin_manifest::{
-    Manifest, Options, Severity,
+    Kind, Manifest, Options, RelativePath, Severity,
     import::{self, LOOKUP_ORDER},
 };
 use sha2::{Digest, Sha256};
@@ -21,12 +21,16 @@ use std::{
 /// A plugin as it lies in the directory.
 #[derive(Debug, Clone)]
 pub struct Package {
+    /// Name of its folder, or of its file.
+    pub name: String,
     /// Its manifest.
     pub manifest: Arc<Manifest>,
     /// The manifest's file.
     pub manifest_path: PathBuf,
-    /// The component; none for a plugin that only clients run.
+    /// The component; none for a plugin that does not run here.
     pub component: Option<PathBuf>,
+    /// Where its files may lie.
+    pub place: Place,
     /// Digest of the manifest's bytes and of the component's size and time of change.
     pub fingerprint: [u8; 32],
 }
@@ -40,10 +44,16 @@ pub struct Catalog {
     pub errors: BTreeMap<String, String>,
 }
 
+/// The names of the folders or files that plugins' ids belong to, by id.
+pub(crate) type Owners = BTreeMap<Arc<str>, String>;
+
 impl Catalog {
-    /// The packages by the plugin's id, and all errors. Of two packages with one id the higher version counts, then the
-    /// first name.
-    pub(crate) fn by_id(self) -> (BTreeMap<Arc<str>, Package>, BTreeMap<String, String>) {
+    /// The packages by the plugin's id, and all errors. Of two packages with one id the one that the id belongs to
+    /// counts; of two new ones that with the higher version, then the first name.
+    pub(crate) fn by_id(
+        self,
+        owners: &Owners,
+    ) -> (BTreeMap<Arc<str>, Package>, BTreeMap<String, String>) {
         let mut errors = self.errors;
         let mut found: BTreeMap<Arc<str>, Package> = BTreeMap::new();
         for (name, package) in self.packages {
@@ -52,12 +62,27 @@ impl Catalog {
                 continue;
             }
             let id: Arc<str> = package.manifest.id.as_str().into();
-            match found.get(&id) {
-                Some(other) if other.manifest.version >= package.manifest.version => {
-                    let used = other.manifest_path.display();
-                    errors.insert(name, format!("{id} is there twice; {used} counts"));
+            let rank = |package: &Package| {
+                let is_owner = owners.get(&id) == Some(&package.name);
+                (is_owner, package.manifest.version.clone())
+            };
+            let refused = match found.remove(&id) {
+                Some(other) if rank(&other) >= rank(&package) => {
+                    found.insert(id.clone(), other);
+                    Some((name, id))
                 }
-                _ => drop(found.insert(id, package)),
+                other => {
+                    found.insert(id.clone(), package);
+                    other.map(|other| (other.name, id))
+                }
+            };
+            if let Some((name, id)) = refused
+                && let Some(used) = found.get(&id)
+            {
+                errors.insert(
+                    name,
+                    format!("{id} is there twice; it belongs to {}", used.name),
+                );
             }
         }
         (found, errors)
@@ -92,7 +117,7 @@ pub fn discover(directory: &Path) -> Result<Catalog> {
         if shown.starts_with('.') {
             continue;
         }
-        match package(&root, &root.join(&name)) {
+        match package(&root, &shown, &root.join(&name)) {
             Ok(Some(package)) => drop(catalog.packages.insert(shown, package)),
             Ok(None) => {}
             Err(error) => drop(catalog.errors.insert(shown, format!("{error:#}"))),
@@ -102,7 +127,7 @@ pub fn discover(directory: &Path) -> Result<Catalog> {
 }
 
 /// One entry; none when it is no plugin at all.
-fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
+fn package(root: &Path, name: &str, path: &Path) -> Result<Option<Package>> {
     let about = fs::metadata(path).context("cannot be read")?;
     if about.is_dir() {
         let found = LOOKUP_ORDER
@@ -115,7 +140,8 @@ fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
                 LOOKUP_ORDER.join(", ")
             )
         };
-        return read(root, path, &manifest, None).map(Some);
+        let place = Place::new(root, path, false)?;
+        return read(name, place, path, &manifest, None).map(Some);
     }
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("wasm") => {
@@ -126,20 +152,22 @@ fn package(root: &Path, path: &Path) -> Result<Option<Package>> {
                 manifest.display()
             );
             let folder = path.parent().unwrap_or(root);
-            read(root, folder, &manifest, Some(path)).map(Some)
+            let place = Place::new(root, folder, true)?;
+            read(name, place, folder, &manifest, Some(path)).map(Some)
         }
         _ => Ok(None),
     }
 }
 
 fn read(
-    root: &Path,
+    name: &str,
+    place: Place,
     folder: &Path,
     manifest_path: &Path,
     component: Option<&Path>,
 ) -> Result<Package> {
-    let bytes = manifest_bytes(root, manifest_path)?;
-    let name = match component {
+    let bytes = place.manifest_bytes(manifest_path)?;
+    let form = match component {
         // A manifest beside a component may have any name; its form is ours.
         Some(_) => LOOKUP_ORDER[0],
         None => manifest_path
@@ -147,7 +175,7 @@ fn read(
             .and_then(|name| name.to_str())
             .unwrap_or(LOOKUP_ORDER[0]),
     };
-    let imported = import::import(name, &bytes, Options::default());
+    let imported = import::import(form, &bytes, Options::default());
     let Some(manifest) = imported.manifest else {
         let first = imported
             .violations
@@ -156,24 +184,28 @@ fn read(
         let why = first.map_or("it is no manifest", |violation| violation.message.as_str());
         bail!("{}: {why}", manifest_path.display());
     };
-    let entry = manifest
-        .entry
-        .server
-        .as_ref()
-        .or(manifest.entry.both.as_ref())
-        .or(manifest.entrypoint.as_ref());
-    let component = component.map(Path::to_owned).or_else(|| {
-        let entry = entry.filter(|entry| entry.as_str().ends_with(".wasm"))?;
-        Some(
-            entry
-                .segments()
-                .fold(folder.to_owned(), |path, segment| path.join(segment)),
-        )
-    });
+    let path_of = |entry: &RelativePath| {
+        let segments = entry.segments();
+        segments.fold(folder.to_owned(), |path, segment| path.join(segment))
+    };
+    // A plugin that is a single file has no others, whatever its manifest names.
+    let has_folder = component.is_none();
+    let component = component
+        .map(Path::to_owned)
+        .or_else(|| entry(&manifest).map(path_of))
+        .filter(|_| !matches!(manifest.kind, Kind::Library | Kind::Theme));
+    if has_folder {
+        // A file that only clients load may be elsewhere; what is here lies in the plugin's folder.
+        let files = manifest.files().into_iter();
+        let files = files.map(|(pointer, file)| (pointer, path_of(file)));
+        for (pointer, file) in files.filter(|(_, file)| fs::symlink_metadata(file).is_ok()) {
+            place.check(&file).with_context(|| pointer)?;
+        }
+    }
     let mut digest = Sha256::new();
     digest.update(&bytes);
     if let Some(component) = &component {
-        inside(root, component)?;
+        place.check(component)?;
         let about = fs::metadata(component)
             .with_context(|| format!("{} cannot be read", component.display()))?;
         digest.update(about.len().to_le_bytes());
@@ -185,9 +217,20 @@ fn read(
         digest.update(changed.as_nanos().to_le_bytes());
     }
     Ok(Package {
+        name: name.to_owned(),
         manifest: Arc::new(manifest),
         manifest_path: manifest_path.to_owned(),
         component,
+        place,
         fingerprint: digest.finalize().into(),
     })
+}
+
+/// The entry point that this host runs.
+fn entry(manifest: &Manifest) -> Option<&RelativePath> {
+    let entry = &manifest.entry;
+    let entry = entry.server.as_ref().or(entry.both.as_ref());
+    entry
+        .or(manifest.entrypoint.as_ref())
+        .filter(|entry| entry.as_str().ends_with(".wasm"))
 }

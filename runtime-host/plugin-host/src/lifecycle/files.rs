@@ -16,23 +16,71 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Refuses a path that leads out of the plugins directory.
-pub(super) fn inside(root: &Path, path: &Path) -> Result<PathBuf> {
+/// Where the files of one plugin may lie: its own folder, or for a plugin that is a single file, that file's folder
+/// without the folders in it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The plugins directory, without links.
+    root: PathBuf,
+    /// Without links.
+    folder: PathBuf,
+    is_single_file: bool,
+}
+
+impl Place {
+    /// The place of a plugin below the plugins directory `root`, which has no links.
+    pub(super) fn new(root: &Path, folder: &Path, is_single_file: bool) -> Result<Self> {
+        Ok(Self {
+            root: root.to_owned(),
+            folder: inside(root, folder)?,
+            is_single_file,
+        })
+    }
+
+    /// Refuses a path that leads out of the plugin's place.
+    pub(super) fn check(&self, path: &Path) -> Result<PathBuf> {
+        let real = inside(&self.folder, path)?;
+        ensure!(
+            !self.is_single_file || real.parent() == Some(&self.folder),
+            "{} leads into the folder of another plugin",
+            path.display()
+        );
+        Ok(real)
+    }
+
+    /// Opens a file of the plugin for reading. Symbolic links are resolved first; the resolved path is then opened folder
+    /// by folder without following links, so that a link that is created in between opens nothing.
+    fn open(&self, path: &Path) -> Result<fs::File> {
+        let real = self.check(path)?;
+        walk(&self.root, &real).with_context(|| format!("{} cannot be read", path.display()))
+    }
+
+    /// The bytes of the plugin's manifest, never more than a manifest may have.
+    pub(super) fn manifest_bytes(&self, path: &Path) -> Result<Vec<u8>> {
+        read_at_most(self.open(path)?, BYTES_MAX)?
+            .with_context(|| format!("{} has more than {BYTES_MAX} bytes", path.display()))
+    }
+
+    /// The bytes of the plugin's component.
+    ///
+    /// # Errors
+    /// It cannot be read, leads out of the plugin's place, or is longer than a component may be.
+    pub(super) fn component_bytes(&self, component: &Path) -> Result<Vec<u8>> {
+        sandbox::read_open(self.open(component)?).with_context(|| component.display().to_string())
+    }
+}
+
+/// Refuses a path that leads out of a folder, which has no links.
+fn inside(folder: &Path, path: &Path) -> Result<PathBuf> {
     let real = path
         .canonicalize()
         .with_context(|| format!("{} cannot be read", path.display()))?;
     ensure!(
-        real.starts_with(root),
-        "{} leads out of the plugins directory",
+        real.starts_with(folder),
+        "{} leads out of the plugins directory or of its plugin's folder",
         path.display()
     );
     Ok(real)
-}
-
-/// Opens a file below `root` for reading. Symbolic links are resolved first; the resolved path is then opened folder by
-/// folder without following links, so that a link that is created in between opens nothing.
-fn open(root: &Path, path: &Path) -> Result<fs::File> {
-    walk(root, &inside(root, path)?).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 /// Opens a regular file by a path below `root` that has no links; each step refuses one that has been put there since.
@@ -74,19 +122,4 @@ fn read_at_most(file: fs::File, most: usize) -> Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() <= most).then_some(bytes))
-}
-
-/// A manifest's bytes, never more than a manifest may have.
-pub(super) fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
-    read_at_most(open(root, path)?, BYTES_MAX)?
-        .with_context(|| format!("{} has more than {BYTES_MAX} bytes", path.display()))
-}
-
-/// The bytes of a package's component.
-///
-/// # Errors
-/// It cannot be read, leads out of the directory, or is longer than a component may be.
-pub(super) fn component_bytes(directory: &Path, component: &Path) -> Result<Vec<u8>> {
-    sandbox::read_open(open(&directory.canonicalize()?, component)?)
-        .with_context(|| component.display().to_string())
 }

@@ -13,6 +13,7 @@ pub(crate) mod plugin;
 mod preflight;
 mod reconcile;
 pub(crate) mod registry;
+pub(crate) mod routes;
 mod start;
 mod supervision;
 mod update;

@@ -32,6 +32,10 @@ pub(crate) struct Plugin {
     pub(crate) status: ArcSwap<Status>,
     /// The running instances; none while the plugin does not run.
     pub(crate) pool: ArcSwapOption<InstancePool>,
+    /// Plugins are numbered in the order in which they were first seen.
+    pub(super) number: i64,
+    /// The package whose component was refused last, and why.
+    refused: parking_lot::Mutex<Option<([u8; 32], String)>>,
     pub(super) metrics: Arc<Metrics>,
     /// Every generation that is alive: the running one, one that starts, and those that are stopping.
     generations: parking_lot::Mutex<Vec<Weak<InstancePool>>>,
@@ -56,6 +60,7 @@ impl Plugin {
         package: Package,
         disabled: Option<Option<&str>>,
         restart_ms: u64,
+        number: i64,
     ) -> Arc<Self> {
         let machine = disabled
             .map_or_else(Machine::new, Machine::disabled)
@@ -66,6 +71,8 @@ impl Plugin {
             pending: ArcSwapOption::empty(),
             status: ArcSwap::from_pointee(machine.status(now_ms())),
             pool: ArcSwapOption::empty(),
+            number,
+            refused: parking_lot::Mutex::default(),
             metrics: Arc::default(),
             generations: parking_lot::Mutex::default(),
             applying: Mutex::default(),
@@ -75,6 +82,22 @@ impl Plugin {
                 prepared: None,
             }),
         })
+    }
+
+    /// Why the component was refused, if it was.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let fingerprint = self.package.load().fingerprint;
+        let refused = self.refused.lock();
+        refused
+            .as_ref()
+            .filter(|(refused, _)| *refused == fingerprint)
+            .map(|(_, reason)| reason.clone())
+    }
+
+    /// Notes that the component was refused, or, without a reason, that it was not.
+    pub(super) fn set_refusal(&self, reason: Option<&str>) {
+        let fingerprint = self.package.load().fingerprint;
+        *self.refused.lock() = reason.map(|reason| (fingerprint, reason.to_owned()));
     }
 
     /// The state now.

@@ -6,8 +6,9 @@ use crate::{
     Plugins,
     authority::rules,
     lifecycle::{
-        catalog::{Package, discover},
+        catalog::{Owners, Package, discover},
         plugin::{Plugin, Writes},
+        routes::{self, Conflict},
     },
     now_ms,
 };
@@ -20,6 +21,7 @@ use plugin_manifest::{
     order::{Candidate, resolve},
     parse_version,
 };
+use plugin_store::PluginRecord;
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
@@ -37,15 +39,58 @@ impl Plugins {
     pub async fn scan(&self) -> Result<()> {
         let _one = self.scanning.lock().await;
         let (found, errors) = self.discover().await?;
-        self.errors.store(Arc::new(errors));
+        let before = self.errors.swap(Arc::new(errors.clone()));
+        for (name, error) in &errors {
+            if before.get(name) != Some(error) {
+                tracing::warn!(entry = name, "not a usable plugin: {error}");
+            }
+        }
         self.reconcile(found).await
     }
 
     /// The packages in the directory by the plugin's id, and the errors of its other entries.
-    async fn discover(&self) -> Result<(BTreeMap<Arc<str>, Package>, BTreeMap<String, String>)> {
+    pub(crate) async fn discover(
+        &self,
+    ) -> Result<(BTreeMap<Arc<str>, Package>, BTreeMap<String, String>)> {
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
-        Ok(catalog.by_id())
+        Ok(catalog.by_id(&self.owners().await?.lock()))
+    }
+
+    /// The folders that ids belong to; read from the store once, then kept with what is found.
+    async fn owners(&self) -> Result<&parking_lot::Mutex<Owners>> {
+        let read = async {
+            let records = self.host.store.records().await?;
+            let owners = records.into_iter();
+            let owners = owners.filter_map(|record| Some((record.id.into(), record.folder?)));
+            anyhow::Ok(parking_lot::Mutex::new(owners.collect()))
+        };
+        self.owners.get_or_try_init(|| read).await
+    }
+
+    /// Keeps which folder an id belongs to from now on.
+    async fn own(&self, package: &Package) -> Result<()> {
+        let id = package.manifest.id.as_str();
+        let before = {
+            let mut owners = self.owners().await?.lock();
+            owners.insert(id.into(), package.name.clone())
+        };
+        if before.as_ref() == Some(&package.name) {
+            return Ok(());
+        }
+        if let Some(before) = before {
+            tracing::warn!(
+                plugin = id,
+                "the plugin has moved from {before} to {}; it keeps its data and grants",
+                package.name
+            );
+        }
+        if self.host.store.record(id).await?.is_some() {
+            let name = package.name.clone();
+            let change = move |record: &mut PluginRecord| record.folder = Some(name.clone());
+            self.host.store.change_record(id, change).await?;
+        }
+        Ok(())
     }
 
     /// Brings the running plugins in line with the packages that were found.
@@ -63,6 +108,7 @@ impl Plugins {
             }
         }
         for (id, package) in found {
+            failures.none(&id, self.own(&package).await);
             let done = match known.get(&id) {
                 None => self.discovered(id.clone(), package).await,
                 Some(plugin) if plugin.fingerprint() != package.fingerprint => {
@@ -93,7 +139,8 @@ impl Plugins {
             .filter(|record| !record.enabled)
             .map(|record| record.reason.as_deref());
         tracing::info!(plugin = &*id, version = %package.manifest.version, enabled = disabled.is_none(), "plugin found");
-        let plugin = Plugin::new(package, disabled, self.host.restart_ms);
+        let number = record.as_ref().map_or(i64::MAX, |record| record.number);
+        let plugin = Plugin::new(package, disabled, self.host.restart_ms, number);
         self.host.plugins.insert(plugin.clone());
         if is_new && self.enabled_file.disables(&id).await {
             // The entry was there before the plugin.
@@ -114,7 +161,7 @@ impl Plugins {
         plugin.change(&self.host, package).await
     }
 
-    async fn is_approved(&self, manifest: &Manifest) -> Result<bool> {
+    pub(super) async fn is_approved(&self, manifest: &Manifest) -> Result<bool> {
         let record = self.host.record(manifest.id.as_str()).await?;
         Ok(record
             .approved
@@ -122,20 +169,44 @@ impl Plugins {
             .is_none_or(|approved| rules::is_approved(manifest, approved)))
     }
 
-    /// Resolves the set of plugins and starts those whose turn it is: all are prepared side by side, activated in load
-    /// order, and told `ready` at the end.
+    /// Resolves the set of plugins and starts those whose turn it is. If the owner of a route turns out not to be able to
+    /// run, the plugins that wait for the route have their turn too.
     ///
     /// # Errors
     /// The first failure; it concerns one plugin, and the others are started all the same.
     pub(crate) async fn start_all(&self) -> Result<()> {
-        let host = &self.host;
         let mut failures = Failures::default();
         self.resolve_order(&mut failures).await;
-        let mut preparing = Vec::new();
-        let mut routes = BTreeMap::new();
+        loop {
+            let conflicts = self.start_fit(&mut failures).await;
+            // Each further round has one owner less.
+            if !conflicts.iter().any(Conflict::is_over) {
+                return self.settle(failures.result());
+            }
+        }
+    }
+
+    /// Starts those plugins that may run: all are prepared side by side, activated in load order, and told `ready` at the
+    /// end. Returns those that did not get their route.
+    async fn start_fit(&self, failures: &mut Failures) -> Vec<Conflict> {
+        let host = &self.host;
+        let mut fit = Vec::new();
         for plugin in host.plugins.in_order() {
-            let turn = self.has_turn(&plugin, &mut routes).await;
-            if failures.none(&plugin.id, turn) == Some(true) {
+            let outcome = self.is_fit(&plugin).await;
+            if failures.none(&plugin.id, outcome) == Some(true) {
+                fit.push(plugin);
+            }
+        }
+        let conflicts = routes::conflicts(&fit);
+        for conflict in &conflicts {
+            let (plugin, reason) = (&conflict.plugin, conflict.reason());
+            failures.none(&plugin.id, self.block(plugin, &reason).await);
+        }
+        let has_route = |plugin: &Plugin| conflicts.iter().all(|one| one.plugin.id != plugin.id);
+        fit.retain(|plugin| has_route(plugin));
+        let mut preparing = Vec::new();
+        for plugin in fit {
+            if failures.none(&plugin.id, self.has_turn(&plugin).await) == Some(true) {
                 let (host, id) = (host.clone(), plugin.id.clone());
                 let preparing_one = tokio::spawn(async move {
                     plugin.prepare(&host).await?;
@@ -157,19 +228,20 @@ impl Plugins {
         writes.collect::<()>().await;
         prepared.iter().for_each(|plugin| plugin.notify_ready());
         host.commit();
-        self.settle(failures.result())
+        conflicts
     }
 
-    /// Whether the plugin is to be started now; one that must not run is blocked.
-    async fn has_turn(
-        &self,
-        plugin: &Arc<Plugin>,
-        routes: &mut BTreeMap<String, Arc<str>>,
-    ) -> Result<bool> {
-        if let Some(reason) = self.blocking_reason(plugin, routes).await? {
-            self.block(plugin, &reason).await?;
-            return Ok(false);
+    /// Whether nothing but a route may keep the plugin from running; otherwise it is blocked.
+    async fn is_fit(&self, plugin: &Arc<Plugin>) -> Result<bool> {
+        let reason = self.blocking_reason(plugin).await?;
+        if let Some(reason) = &reason {
+            self.block(plugin, reason).await?;
         }
+        Ok(reason.is_none())
+    }
+
+    /// Whether a plugin that may run is to be started now.
+    async fn has_turn(&self, plugin: &Arc<Plugin>) -> Result<bool> {
         if plugin.state() == State::Blocked {
             // The reason may no longer hold.
             let package = Package::clone(&plugin.package.load());
@@ -205,12 +277,8 @@ impl Plugins {
         }
     }
 
-    /// The reason why a plugin must not run, besides its dependencies.
-    async fn blocking_reason(
-        &self,
-        plugin: &Arc<Plugin>,
-        routes: &mut BTreeMap<String, Arc<str>>,
-    ) -> Result<Option<String>> {
+    /// The reason why a plugin must not run, besides its dependencies and its route.
+    async fn blocking_reason(&self, plugin: &Arc<Plugin>) -> Result<Option<String>> {
         let manifest = plugin.package.load().manifest.clone();
         let policy = self.host.policy.load_full();
         if let Some(by) = &policy.kill.disable {
@@ -233,14 +301,6 @@ impl Plugins {
                 "approval_needed: it asks for more than was approved; enable it to approve"
                     .to_owned(),
             ));
-        }
-        if let Some(route) = manifest.route.as_deref() {
-            let segment = route.trim_matches('/').to_owned();
-            if let Some(other) = routes.insert(segment, plugin.id.clone()) {
-                return Ok(Some(format!(
-                    "route_conflict: {other} has the route {route}"
-                )));
-            }
         }
         Ok(None)
     }

@@ -17,7 +17,6 @@ use crate::{
     },
     lifecycle::{
         catalog::Package,
-        files::component_bytes,
         load::{Loaded, load},
         plugin::{Lifecycle, Plugin, Writes},
     },
@@ -53,6 +52,7 @@ impl Plugin {
             Ok(loaded) => loaded,
             Err(error) => {
                 let reason = format!("{error:#}");
+                self.set_refusal(Some(&reason));
                 tracing::warn!(plugin = &*self.id, reason, "plugin is blocked");
                 return self
                     .step(host, lifecycle, Event::Block, Some(&reason))
@@ -60,6 +60,7 @@ impl Plugin {
                     .map(drop);
             }
         };
+        self.set_refusal(None);
         lifecycle.loaded = Some(loaded);
         self.instantiate(host, lifecycle).await
     }
@@ -77,7 +78,7 @@ impl Plugin {
                 .component
                 .as_deref()
                 .context("the plugin has no component")?;
-            let bytes = component_bytes(&host.directory, component)?;
+            let bytes = package.place.component_bytes(component)?;
             load(
                 &host.engine,
                 &host.linker,
@@ -119,10 +120,12 @@ impl Plugin {
                     .await
                     .map(drop)
             }
-            Err(StartError::Blocked(reason)) => self
-                .step(host, lifecycle, Event::Block, Some(&reason))
-                .await
-                .map(drop),
+            Err(StartError::Blocked(reason)) => {
+                self.set_refusal(Some(&reason));
+                self.step(host, lifecycle, Event::Block, Some(&reason))
+                    .await
+                    .map(drop)
+            }
             Err(StartError::Failed(reason)) => self
                 .step(host, lifecycle, Event::Crash, Some(&reason))
                 .await

@@ -35,7 +35,10 @@ async fn records_survive_and_are_found_by_token() {
     record.token_digest = Some(token_digest("secret token"));
     record.approved = Some("{\"capabilities\":[]}".into());
     record.settings.insert("limit".into(), 5.into());
+    record.folder = Some("plugin-a".into());
     store.save(record.clone()).await.unwrap();
+    // The first that was recorded.
+    record.number = 1;
     store
         .save(PluginRecord::new("c.d", false).unwrap())
         .await

@@ -434,3 +434,56 @@ fn a_reload_uses_the_new_files_and_keeps_serving() {
     );
     assert_eq!(host.ask_plugin("GET", "/probe/status/418", b"").status, 418);
 }
+
+/// Id, data and route stay with the plugin that had them first, also over a restart.
+#[test]
+fn a_newcomer_takes_neither_id_nor_route() {
+    let directory = Directory::default();
+    directory.install("polls", |_| {});
+    let data = tempfile::tempdir().unwrap();
+    let start = || directory.settings().data(data.path()).start();
+    let host = start();
+    host.plugin_in("jackfield.polls", "loaded");
+    let polls = directory.path().join("jackfield.polls");
+    let read = |folder: &std::path::Path| -> Value {
+        serde_json::from_str(&fs::read_to_string(folder.join("jackfield.json")).unwrap()).unwrap()
+    };
+    let mut same_id = read(&polls);
+    same_id["version"] = "9.9.9".into();
+    directory.put("aaa", &same_id, &tests::guest("polls"));
+    directory.install("plugin-probe", |manifest| {
+        manifest["route"] = same_id["route"].clone();
+        manifest["load"] = json!({"priority": "bootstrap"});
+    });
+    let is_so = |host: &tests::host::Host| {
+        let why = host.plugin_in("tests.probe", "blocked")["lastError"].to_string();
+        assert!(why.contains("route_conflict"), "{why}");
+        let about = host.plugin_in("jackfield.polls", "loaded");
+        assert_eq!(about["version"], "0.1.0", "{about}");
+        let errors = host.admin("GET", "/api/plugins/check", &Value::Null);
+        let errors = errors.expect(200).json()["errors"].clone();
+        let says = errors["aaa"].as_str().unwrap_or_default();
+        assert!(says.contains("belongs to jackfield.polls"), "{errors}");
+        assert!(host.log().contains("belongs to jackfield.polls"));
+    };
+    is_so(&host);
+    host.kill();
+    is_so(&start());
+}
+
+#[test]
+fn a_plugin_that_cannot_run_keeps_no_route_from_another() {
+    let directory = Directory::default();
+    // Its component says that it is another plugin.
+    directory.install("plugin-probe", |manifest| {
+        manifest["id"] = "aaa.broken".into();
+    });
+    directory.install("plugin-probe", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("tests.probe", "loaded");
+    let why = host.plugin_in("aaa.broken", "blocked")["lastError"].to_string();
+    assert!(
+        why.contains("the component says it is tests.probe"),
+        "{why}"
+    );
+}

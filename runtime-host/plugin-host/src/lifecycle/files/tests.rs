@@ -1,7 +1,8 @@
 //! Links that are exchanged while files are read.
 
-use super::{file_of, manifest_bytes};
+use super::{Place, file_of};
 use crate::lifecycle::catalog::discover;
+use anyhow::Result;
 use std::{
     fs,
     os::unix::fs::symlink,
@@ -16,6 +17,10 @@ fn manifest(id: &str) -> String {
         r#"{{"schemaVersion":1,"id":"{id}","title":"T","description":"","version":"1.0.0","apiVersion":"1.0.0","kind":"client",
         "compatibility":{{"minimumHostVersion":"0.0.0"}},"entrypoint":"main.js"}}"#
     )
+}
+
+fn manifest_bytes(root: &Path, path: &Path) -> Result<Vec<u8>> {
+    Place::new(root, path.parent().unwrap(), false)?.manifest_bytes(path)
 }
 
 /// Puts the folder and a link to the outside in each other's place until told to end; at least [`SWAPS`] times.
@@ -37,6 +42,7 @@ fn a_link_that_is_swapped_in_opens_nothing() {
     let place = root.join("plugin");
     fs::create_dir(&place).unwrap();
     fs::write(place.join("jackfield.json"), manifest("tests.inside")).unwrap();
+    fs::write(place.join("main.js"), "").unwrap();
     fs::write(
         outside.path().join("jackfield.json"),
         manifest("tests.outside"),
@@ -165,4 +171,37 @@ fn links_and_pipes_are_no_files() {
     }
     assert!(read("pipe").unwrap_err().contains("not a regular file"));
     assert_eq!(read("within").unwrap(), b"kept");
+}
+
+/// Neither a component nor any other file that a manifest names comes from another plugin's folder.
+#[test]
+fn a_plugin_has_no_files_in_the_folder_of_another() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let put = |folder: &str, entrypoint: &str| {
+        let folder = root.join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let text = manifest(&format!("tests.{}", folder.file_name().unwrap().display()));
+        let text = text.replace("main.js", entrypoint);
+        fs::write(folder.join("jackfield.json"), text).unwrap();
+        folder
+    };
+    let owner = put("owner", "main.js");
+    fs::write(owner.join("main.js"), "").unwrap();
+    fs::write(owner.join("plugin.wasm"), "").unwrap();
+    for (name, entrypoint) in [("script", "main.js"), ("component", "plugin.wasm")] {
+        let folder = put(name, entrypoint);
+        symlink(owner.join(entrypoint), folder.join(entrypoint)).unwrap();
+    }
+    fs::write(root.join("single.json"), manifest("tests.single")).unwrap();
+    symlink(owner.join("plugin.wasm"), root.join("single.wasm")).unwrap();
+    let catalog = discover(root).unwrap();
+    assert_eq!(
+        catalog.packages.keys().collect::<Vec<_>>(),
+        ["owner"],
+        "{:?}",
+        catalog.errors
+    );
+    let refused: Vec<&str> = catalog.errors.keys().map(String::as_str).collect();
+    assert_eq!(refused, ["component", "script", "single.wasm"]);
 }
