@@ -28,8 +28,17 @@ pub const PING_INTERVAL_IDLE_PERCENT: u64 = 166;
 pub const SILENCE_MAX_MS: u64 = 45_000;
 /// Grain of connections' deadlines: each is noticed at most this long after it has passed.
 pub const TIMER_TICK_MS: u64 = 250;
-/// Bytes queued for one connection whose socket is full; above it the connection closes with 4013.
+/// Bytes queued for one connection whose socket is full. Above it the connection closes with 4013, unless its client has
+/// read something in the last [`SLOW_GRACE_MS`] and less than [`QUEUE_SLACK`] times as much waits.
 pub const QUEUE_BYTES_MAX: usize = MIB;
+/// Multiple of [`QUEUE_BYTES_MAX`] that may wait for a client that is reading: what one client may ask for in one moment
+/// (rosters and requirements of all its servers) comes faster than a network takes it.
+pub const QUEUE_SLACK: usize = 4;
+/// Time without progress after which a connection above [`QUEUE_BYTES_MAX`] counts as slow.
+pub const SLOW_GRACE_MS: u64 = 1_000;
+/// Part of [`QUEUE_BYTES_MAX`], as its divisor, up to which direct envelopes are queued: what other users send to one
+/// connection at once must not cost it its connection. Beyond it they are refused to their senders.
+pub const DIRECT_QUEUE_SHARE: usize = 2;
 /// Time in which a full socket takes no byte, after which its connection counts as slow (close 4013).
 pub const WRITE_STALL_MAX_MS: u64 = 5_000;
 /// Time a server's messages wait to be written together with later ones. 0: they are written at the end of the turn.
@@ -145,6 +154,7 @@ const _: () = assert!(
     "the messages of one turn must fit a member's queue"
 );
 const _: () = assert!(LINGER_MAX_MS < WRITE_STALL_MAX_MS);
+const _: () = assert!(SLOW_GRACE_MS < WRITE_STALL_MAX_MS);
 const _: () = assert!(HALF_OPEN_MIN <= HALF_OPEN_MAX);
 const _: () =
     assert!(CLOSE_TIMEOUT_MS <= CLOSE_TIMEOUT_MAX_MS && CLOSE_TIMEOUT_MAX_MS <= DRAIN_TIMEOUT_MS);

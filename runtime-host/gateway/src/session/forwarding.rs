@@ -90,8 +90,7 @@ impl Sessions {
         if receivers.is_empty() {
             self.hub.metrics.unreachable.inc();
             if wants_errors {
-                let reason = Reason::new(code::NOT_REACHABLE, "the target cannot be reached");
-                self.refuse_scanned(slot, scan, reason);
+                self.refuse_scanned(slot, scan, not_reachable());
             }
             return;
         }
@@ -101,8 +100,8 @@ impl Sessions {
             self.remember_peer(slot, user_id.into(), *receiver);
         }
         for to in receivers {
-            let peer = is_signalling.then(|| (from.clone(), own));
-            self.send_direct(to, frame.clone(), peer);
+            let peer = is_signalling.then(|| from.clone());
+            self.send_direct(to, frame.clone(), own, peer);
         }
     }
 
@@ -116,26 +115,52 @@ impl Sessions {
         self.check_charge(slot, "new targets", taken, scan)
     }
 
-    fn send_direct(&mut self, to: ConnRef, frame: Bytes, peer: Option<(Arc<str>, ConnRef)>) {
+    fn send_direct(&mut self, to: ConnRef, frame: Bytes, sender: ConnRef, peer: Option<Arc<str>>) {
         if to.shard == self.sockets.shard() {
-            self.receive_direct(to, frame, peer);
+            self.receive_direct(to, frame, sender, peer);
         } else {
-            self.shards[usize::from(to.shard)].send_content(Message::Direct { to, frame, peer });
+            self.shards[usize::from(to.shard)].send_content(Message::Direct {
+                to,
+                frame,
+                sender,
+                peer,
+            });
         }
     }
 
-    /// Sends a frame to one connection of this shard; `peer` is the sender if the frame is signalling.
+    /// Sends a frame to one connection of this shard, unless too much waits for it; `peer` is the user of `sender` if
+    /// the frame is signalling.
     pub(crate) fn receive_direct(
         &mut self,
         to: ConnRef,
         frame: Bytes,
-        peer: Option<(Arc<str>, ConnRef)>,
+        sender: ConnRef,
+        peer: Option<Arc<str>>,
     ) {
-        if let Some(slot) = self.sockets.resolve(to) {
-            if let Some((user_id, conn)) = peer {
-                self.remember_peer(slot, user_id, conn);
+        let Some(slot) = self.sockets.resolve(to) else {
+            return;
+        };
+        if !self.sockets.has_room_for_direct(slot, frame.len()) {
+            if sender.shard == self.sockets.shard() {
+                return self.direct_undelivered(sender);
             }
-            self.sockets.push(slot, frame, None);
+            return self.shards[usize::from(sender.shard)].send(Message::Undelivered(sender));
+        }
+        if let Some(user_id) = peer {
+            self.remember_peer(slot, user_id, sender);
+        }
+        self.sockets.push(slot, frame, None);
+    }
+
+    /// Tells a connection that a frame of it was not delivered.
+    pub(crate) fn direct_undelivered(&mut self, sender: ConnRef) {
+        self.hub.metrics.unreachable.inc();
+        let Some(slot) = self.sockets.resolve(sender) else {
+            return;
+        };
+        let session = self.sockets.session(slot);
+        if session.is_some_and(|session| session.wants_errors()) {
+            self.refuse(slot, &not_reachable().error(None, None));
         }
     }
 
@@ -144,4 +169,9 @@ impl Sessions {
             session.remember_peer(user_id, conn);
         }
     }
+}
+
+/// The reason of a refusal that is the same for a user that is unknown, not connected, not allowed or too far behind.
+fn not_reachable() -> Reason<'static> {
+    Reason::new(code::NOT_REACHABLE, "the target cannot be reached")
 }

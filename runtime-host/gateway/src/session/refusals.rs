@@ -49,7 +49,7 @@ impl<'a> Reason<'a> {
     }
 
     /// A refusal by an `error` envelope.
-    fn error(self, kind: Option<&str>, request_id: Option<&str>) -> Refusal {
+    pub(super) fn error(self, kind: Option<&str>, request_id: Option<&str>) -> Refusal {
         let Self {
             code,
             message,

@@ -99,6 +99,7 @@ mod tests {
         let direct = |to| Message::Direct {
             to,
             frame: Bytes::new(),
+            sender: kept,
             peer: None,
         };
         (0..SHARD_INBOX_MAX).for_each(|_| handle.send_content(direct(kept)));

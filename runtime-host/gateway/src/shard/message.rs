@@ -31,9 +31,13 @@ pub(crate) enum Message {
         to: ConnRef,
         /// The frame.
         frame: Bytes,
-        /// The sender and its connection if this is signalling: the receiver's answers go there.
-        peer: Option<(Arc<str>, ConnRef)>,
+        /// The sending connection.
+        sender: ConnRef,
+        /// The sending user if this is signalling: the receiver's answers go to the connection.
+        peer: Option<Arc<str>>,
     },
+    /// A [`Message::Direct`] of this connection was not delivered: too much waits for its receiver.
+    Undelivered(ConnRef),
     /// A frame for the joined connections of a room.
     Room {
         /// The room.

@@ -170,7 +170,13 @@ impl Shard {
         match message {
             Message::Accept(stream, address) => self.sessions.sockets.accept(stream, address),
             Message::Adopt(socket) => self.adopt(socket),
-            Message::Direct { to, frame, peer } => self.sessions.receive_direct(to, frame, peer),
+            Message::Direct {
+                to,
+                frame,
+                sender,
+                peer,
+            } => self.sessions.receive_direct(to, frame, sender, peer),
+            Message::Undelivered(sender) => self.sessions.direct_undelivered(sender),
             Message::Room {
                 room,
                 delivery,

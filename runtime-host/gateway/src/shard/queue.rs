@@ -2,6 +2,7 @@
 
 use crate::shard::coalesce::CoalesceKey;
 use bytes::{Buf, Bytes};
+use limits::socket::{QUEUE_SLACK, SLOW_GRACE_MS};
 use mio::net::TcpStream;
 use std::{
     collections::VecDeque,
@@ -31,7 +32,6 @@ pub(crate) struct Queue {
 pub(crate) enum Pushed {
     Added,
     Replaced,
-    Overflow,
 }
 
 /// The number of newest frames among which an older one with the same key is looked for.
@@ -65,12 +65,7 @@ impl Queue {
     }
 
     /// Adds a frame; while the socket is behind, an older one with the same key is replaced.
-    pub(crate) fn push(
-        &mut self,
-        frame: Bytes,
-        coalesce: Option<CoalesceKey>,
-        bytes_max: usize,
-    ) -> Pushed {
+    pub(crate) fn push(&mut self, frame: Bytes, coalesce: Option<CoalesceKey>) -> Pushed {
         if coalesce.is_some() && self.blocked_ms.is_some() {
             let older = self
                 .frames
@@ -84,9 +79,6 @@ impl Queue {
                 return Pushed::Replaced;
             }
         }
-        if self.bytes + frame.len() > bytes_max && !self.frames.is_empty() {
-            return Pushed::Overflow;
-        }
         self.bytes += frame.len();
         self.frames.push_back(Waiting {
             bytes: frame,
@@ -94,6 +86,16 @@ impl Queue {
             begun: false,
         });
         Pushed::Added
+    }
+
+    /// Whether more waits than may, after the socket has refused it: far more than `bytes_max`, or more without a byte
+    /// that was taken lately.
+    pub(crate) fn is_slow(&self, bytes_max: usize, now_ms: u32) -> bool {
+        let stalled = |since_ms| u64::from(now_ms.wrapping_sub(since_ms)) >= SLOW_GRACE_MS;
+        self.bytes > bytes_max
+            && self.frames.len() > 1
+            && (self.bytes > bytes_max.saturating_mul(QUEUE_SLACK)
+                || self.blocked_ms.is_some_and(stalled))
     }
 
     /// Drops everything but a frame that is partly written already.
@@ -156,31 +158,42 @@ mod tests {
     use bytes::Bytes;
 
     #[test]
-    fn a_queue_is_bounded_and_replaces_older_frames() {
+    fn a_queue_replaces_older_frames_while_the_socket_is_behind() {
         let mut queue = Queue::default();
         let key = Some(CoalesceKey::requirements(7));
+        assert_eq!(queue.push(Bytes::from_static(b"aaaa"), key), Pushed::Added);
         assert_eq!(
-            queue.push(Bytes::from_static(b"aaaa"), key, 10),
-            Pushed::Added
-        );
-        assert_eq!(
-            queue.push(Bytes::from_static(b"bbbb"), key, 10),
+            queue.push(Bytes::from_static(b"bbbb"), key),
             Pushed::Added,
             "nothing is replaced while the socket keeps up"
         );
         queue.blocked_ms = Some(1);
-        assert_eq!(
-            queue.push(Bytes::from_static(b"cc"), key, 10),
-            Pushed::Replaced
-        );
+        assert_eq!(queue.push(Bytes::from_static(b"cc"), key), Pushed::Replaced);
         assert_eq!(queue.bytes, 6);
-        assert_eq!(
-            queue.push(Bytes::from_static(b"ddddd"), None, 10),
-            Pushed::Overflow
-        );
+        let _ = queue.push(Bytes::from_static(b"ddddd"), None);
         queue.advance(2);
         queue.clear();
         assert_eq!(queue.bytes, 2, "the begun frame stays");
-        assert_eq!(queue.push(Bytes::from_static(b"e"), key, 10), Pushed::Added);
+        assert_eq!(queue.push(Bytes::from_static(b"e"), key), Pushed::Added);
+    }
+
+    #[test]
+    fn a_queue_is_slow_by_what_the_socket_refuses_and_for_how_long() {
+        let mut queue = Queue::default();
+        let push = |queue: &mut Queue| queue.push(Bytes::from_static(b"aaaa"), None);
+        (0..3).for_each(|_| _ = push(&mut queue));
+        assert!(!queue.is_slow(10, 0), "nothing was refused yet");
+        queue.blocked_ms = Some(5_000);
+        assert!(!queue.is_slow(10, 5_999), "it may just have begun");
+        assert!(queue.is_slow(10, 6_000) && !queue.is_slow(12, 6_000));
+        (0..8).for_each(|_| _ = push(&mut queue));
+        assert!(queue.is_slow(10, 5_000), "more than four times as much");
+        let mut one = Queue::default();
+        one.push(Bytes::from_static(b"a frame that was made here"), None);
+        one.blocked_ms = Some(0);
+        assert!(
+            !one.is_slow(10, 60_000),
+            "a stalled writer has its own deadline"
+        );
     }
 }

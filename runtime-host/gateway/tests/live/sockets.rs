@@ -70,6 +70,50 @@ fn a_slow_receiver_is_closed_and_delays_no_other_one() {
 }
 
 #[test]
+fn a_client_that_reads_is_not_cut_for_what_it_asked_for_at_once() {
+    const ASKED: usize = 500;
+    let fixture = Fixture::with(1, None, |config| {
+        config.socket.queue_bytes_max = 8 * limits::KIB;
+        (config.rates.all.burst, config.rates.membership.burst) = (1_000_000, 1_000_000);
+    });
+    let mut eager = fixture.join("eager");
+    (0..ASKED).for_each(|_| eager.send(json!({"type": "join_server", "serverId": SERVER})));
+    for _ in 0..ASKED {
+        eager.expect("plugin_requirements");
+    }
+}
+
+#[test]
+fn direct_messages_of_others_cost_no_connection() {
+    for shards in [1, 2] {
+        let fixture = Fixture::with(shards, None, |config| {
+            config.socket.queue_bytes_max = 256 * limits::KIB;
+            config.socket.write_stall_max_ms = 600_000;
+            config.rates.bytes_per_second = u32::MAX;
+            (config.rates.all.burst, config.rates.direct.burst) = (1_000_000, 1_000_000);
+        });
+        let mut victim = fixture.join("victim");
+        let mut sender = fixture.join("sender");
+        sender.send(json!({"type": "identify", "oderId": "sender", "features": ["errors"]}));
+        // The victim does not read; the system takes some megabytes for it.
+        let text = "x".repeat(40_000);
+        let refused = loop {
+            sender.send(json!({"type": "direct-message", "targetUserId": "victim", "text": text}));
+            // Its refusal says that the message was handled.
+            sender.send(json!({"type": "ice_candidate"}));
+            let refusal = sender.expect("error");
+            if refusal["code"] != "INVALID_FIELD" {
+                break refusal;
+            }
+        };
+        assert_eq!(refused["code"], "NOT_REACHABLE");
+        let mut witness = fixture.join("witness");
+        witness.send(chat("still here"));
+        assert_eq!(victim.expect("chat_message")["message"], "still here");
+    }
+}
+
+#[test]
 fn members_get_frames_in_order_and_none_of_their_own() {
     for shards in [1, 2] {
         let fixture = Fixture::start(shards, None);

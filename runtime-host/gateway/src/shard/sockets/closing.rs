@@ -55,7 +55,7 @@ impl Sockets {
             // It did not read what waits; only a frame that is begun has to be completed before the close frame.
             queue.clear();
         }
-        let _ = queue.push(frame::closing(code, reason), None, usize::MAX);
+        let _ = queue.push(frame::closing(code, reason), None);
         conn.phase = Phase::Closing { answered };
         conn.since_ms = self.now_ms;
         Assembly::forget(&mut conn.assembly);

@@ -26,6 +26,7 @@ use connection::{Conn, Phase};
 use connections::Connections;
 use deadlines::Deadlines;
 use heads::RequestHeads;
+use limits::socket::DIRECT_QUEUE_SHARE;
 use mio::{Interest, Registry, Token, net::TcpStream};
 use std::{net::IpAddr, sync::Arc};
 
@@ -246,11 +247,40 @@ impl Sockets {
             return;
         }
         let queue = conn.queue.get_or_insert_default();
-        let pushed = queue.push(frame, coalesce, bytes_max);
+        self.tally.count(queue.push(frame, coalesce));
+        let is_full = queue.bytes > bytes_max;
         mark_dirty(&mut self.dirty, conn, slot);
-        if self.tally.count(pushed) {
+        if is_full {
+            self.relieve(slot);
+        }
+    }
+
+    /// Writes the queue of a connection in which more than it may have waits, and closes the connection if it is slow.
+    fn relieve(&mut self, slot: u32) {
+        self.flush(slot);
+        let bytes_max = self.hub.config.socket.queue_bytes_max;
+        let queue = self
+            .connections
+            .get_mut(slot)
+            .and_then(|conn| conn.queue.as_ref());
+        if queue.is_some_and(|queue| queue.is_slow(bytes_max, self.now_ms)) {
             self.close(slot, close::SLOW, TOO_MUCH);
         }
+    }
+
+    /// Whether an envelope of another user still fits the part of a connection's queue that such envelopes may fill.
+    pub(crate) fn has_room_for_direct(&mut self, slot: u32, bytes: usize) -> bool {
+        let bytes_max = self.hub.config.socket.queue_bytes_max / DIRECT_QUEUE_SHARE;
+        let fits = |sockets: &mut Self| {
+            let conn = sockets.connections.get_mut(slot);
+            let queue = conn.and_then(|conn| conn.queue.as_ref());
+            queue.is_none_or(|queue| queue.bytes + bytes <= bytes_max)
+        };
+        if fits(self) {
+            return true;
+        }
+        self.flush(slot);
+        fits(self)
     }
 
     /// Sends one envelope to one connection.
@@ -262,7 +292,7 @@ impl Sockets {
     pub(in crate::shard) fn end_with(&mut self, slot: u32, response: Bytes) {
         if let Some(conn) = self.connections.get_mut(slot) {
             let queue = conn.queue.get_or_insert_default();
-            let _ = queue.push(response, None, usize::MAX);
+            let _ = queue.push(response, None);
             mark_dirty(&mut self.dirty, conn, slot);
             self.end_head(slot, Phase::Closing { answered: true });
         }
@@ -285,11 +315,12 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts a frame; whether its queue has overflown.
-    fn count(&mut self, pushed: Pushed) -> bool {
-        self.delivered += u64::from(pushed == Pushed::Added);
-        self.coalesced += u64::from(pushed == Pushed::Replaced);
-        pushed == Pushed::Overflow
+    /// Counts a frame.
+    fn count(&mut self, pushed: Pushed) {
+        match pushed {
+            Pushed::Added => self.delivered += 1,
+            Pushed::Replaced => self.coalesced += 1,
+        }
     }
 
     fn add_to(&mut self, metrics: &Metrics) {

@@ -1,7 +1,6 @@
 //! Sending to the members of rooms: the frames of a room are collected in its outbox and written to each member once.
 
 use crate::{
-    frame::close,
     room::{
         local::LocalRoom,
         outbox::{Outbox, Receiver},
@@ -9,7 +8,7 @@ use crate::{
     shard::{
         message::{Delivery, Receivers},
         queue::Queue,
-        sockets::{Sockets, TOO_MUCH, Tally, connection::Phase, mark_dirty},
+        sockets::{Sockets, Tally, connection::Phase, mark_dirty},
     },
 };
 use limits::socket::OUTBOX_BYTES_MAX;
@@ -60,24 +59,19 @@ impl Sockets {
         let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else {
             return;
         };
-        let mut overflow = false;
         for membership in session.memberships().iter().filter(|room| room.joined) {
             if let Some((receiver, outbox)) = self.rooms.waiting(membership) {
-                overflow |= queue_due(
-                    &mut conn.queue,
-                    outbox,
-                    *receiver,
-                    bytes_max,
-                    &mut self.tally,
-                );
+                queue_due(&mut conn.queue, outbox, *receiver, &mut self.tally);
                 receiver.from = outbox.len();
             }
         }
-        if conn.queue.is_some() {
-            mark_dirty(&mut self.dirty, conn, slot);
-        }
-        if overflow {
-            self.close(slot, close::SLOW, TOO_MUCH);
+        let Some(queue) = &conn.queue else {
+            return;
+        };
+        let is_full = queue.bytes > bytes_max;
+        mark_dirty(&mut self.dirty, conn, slot);
+        if is_full {
+            self.relieve(slot);
         }
     }
 
@@ -108,7 +102,7 @@ impl Sockets {
             return;
         }
         let wire = outbox.wire();
-        let (mut slow, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut full, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
         for receiver in joined.iter_mut() {
             let (mine, slot) = (*receiver, receiver.slot);
             receiver.from = 0;
@@ -119,10 +113,11 @@ impl Sockets {
                 continue;
             }
             if conn.queue.is_some() || conn.sent_in_flush == flushes || !outbox.all_due(mine) {
-                if queue_due(&mut conn.queue, outbox, mine, bytes_max, &mut self.tally) {
-                    slow.push(slot);
-                }
-                if conn.queue.is_some() {
+                queue_due(&mut conn.queue, outbox, mine, &mut self.tally);
+                if let Some(queue) = &conn.queue {
+                    if queue.bytes > bytes_max {
+                        full.push(slot);
+                    }
                     mark_dirty(&mut self.dirty, conn, slot);
                 }
                 continue;
@@ -140,15 +135,15 @@ impl Sockets {
             let queue = conn.queue.insert(rest(outbox, written, self.now_ms));
             behind.push(slot);
             if queue.bytes > bytes_max {
-                slow.push(slot);
+                full.push(slot);
             }
         }
         outbox.clear();
         for slot in behind {
             self.schedule(slot);
         }
-        for slot in slow {
-            self.close(slot, close::SLOW, TOO_MUCH);
+        for slot in full {
+            self.relieve(slot);
         }
         for slot in gone {
             self.lose(slot);
@@ -163,21 +158,17 @@ pub(super) fn is_temporary(error: &io::Error) -> bool {
     )
 }
 
-/// Moves the frames that are due to `receiver` into its connection's queue; whether the queue has overflown.
+/// Moves the frames that are due to `receiver` into its connection's queue.
 fn queue_due(
     queue: &mut Option<Box<Queue>>,
     outbox: &Outbox,
     receiver: Receiver,
-    bytes_max: usize,
     tally: &mut Tally,
-) -> bool {
-    let mut overflow = false;
+) {
     for entry in outbox.due(receiver) {
         let queue = queue.get_or_insert_default();
-        let pushed = queue.push(entry.frame.clone(), entry.coalesce, bytes_max);
-        overflow |= tally.count(pushed);
+        tally.count(queue.push(entry.frame.clone(), entry.coalesce));
     }
-    overflow
 }
 
 /// The frames of a room's outbox that a socket did not take; it took `written` bytes.
