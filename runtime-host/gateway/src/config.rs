@@ -9,7 +9,7 @@ use identity::Mode;
 use limits::{
     directory::ANSWER_MAX_MS,
     dispatch::{DECISION_LIMIT_MS, DECISION_MAX_MS},
-    rate::Rate,
+    rate::{NEW_TARGET_PRICE, Rate},
     socket,
 };
 use serde::{Deserialize, Serialize};
@@ -268,11 +268,11 @@ impl Rates {
         .map(Rate::from)
     }
 
-    /// The rate of users that a connection addresses for the first time.
+    /// The rate of users that a connection addresses for the first time; each costs [`NEW_TARGET_PRICE`].
     fn new_targets(&self) -> Rate {
         Rate {
-            per_second: self.new_targets_per_minute.div_ceil(60),
-            burst: self.new_targets_per_minute,
+            per_second: self.new_targets_per_minute,
+            burst: self.new_targets_per_minute.saturating_mul(NEW_TARGET_PRICE),
         }
     }
 }

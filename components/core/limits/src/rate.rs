@@ -48,6 +48,9 @@ pub const DIRECT: Rate = Rate {
 };
 /// Identities that one connection may address for the first time, per minute: it slows unsolicited messages.
 pub const NEW_TARGETS_PER_MINUTE: u32 = 30;
+/// Tokens that a new target costs. A bucket gets one for each target of a minute in a second, so that a rate per minute
+/// needs no fractions.
+pub const NEW_TARGET_PRICE: u32 = 60;
 /// Forwarded and broadcast bytes of one connection, per second.
 pub const BYTES_PER_SECOND: usize = 2 * MIB;
 /// Strikes, each less than [`STRIKE_WINDOW_MS`] after the one before; one more closes the connection with 4008.

@@ -5,7 +5,7 @@ use crate::{KIB, MIB, rate::Rate};
 /// Request body.
 pub const BODY_BYTES_MAX: usize = 256 * KIB;
 /// Response body of an edge component that the native host relays.
-pub const RESPONSE_BYTES_MAX: usize = 8 * MIB;
+pub const RESPONSE_BYTES_MAX: usize = 12 * MIB;
 /// Nesting of a request body; it leaves room for what surrounds the body in an answer or envelope.
 pub const BODY_DEPTH_MAX: usize = 64;
 /// Time in which the body of a request has to arrive. It is collected before the request takes any place that requests
@@ -41,8 +41,12 @@ const _: () = assert!(BODY_DEPTH_MAX < crate::envelope::JSON_DEPTH_MAX);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(
     BODY_BYTES_MAX <= crate::edge_host::REQUEST_BYTES_MAX
-        && RESPONSE_BYTES_MAX >= crate::directory::PLUGIN_BYTES_PER_SERVER_MAX,
-    "a server's snapshot must fit a response"
+        && RESPONSE_BYTES_MAX
+            >= crate::directory::PLUGIN_BYTES_PER_SERVER_MAX
+                + crate::directory::BANS_PER_SERVER_MAX
+                    * (crate::identity::USER_ID_CHARS_MAX * 4 + 3)
+                + MIB,
+    "a server's state must fit a response: its plugins, its bans (four bytes a character, quotes, comma), the rest"
 );
 const _: () = assert!(
     BODIES_PER_ADDRESS_BYTES_MAX >= crate::edge_host::REQUEST_BYTES_MAX,

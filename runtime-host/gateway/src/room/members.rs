@@ -22,7 +22,9 @@ pub(super) struct Members {
 /// A user in a room.
 #[derive(Debug)]
 pub(super) struct Member {
+    /// The profile that others see.
     profile: Arc<Profile>,
+    /// At least one; the one that identified last comes last.
     connections: Vec<MemberConnection>,
     /// The roster entry; rebuilt when profile or status change.
     entry: Arc<str>,
@@ -33,6 +35,8 @@ pub(super) struct Member {
 pub(crate) struct MemberConnection {
     /// The connection.
     pub conn: ConnRef,
+    /// Its user, as the connection identified.
+    pub profile: Arc<Profile>,
     /// Its presence.
     pub status: Status,
     /// The plugins that its client declared.
@@ -57,6 +61,11 @@ impl Member {
         &self.profile
     }
 
+    /// Whether each of its connections has proven the user: one that has not might be anybody's.
+    pub(super) fn is_verified(&self) -> bool {
+        self.connections.iter().all(|one| one.profile.verified)
+    }
+
     /// The most available status of the user's connections.
     pub(super) fn status(&self) -> Status {
         let statuses = self.connections.iter().map(|one| one.status);
@@ -75,7 +84,13 @@ impl Member {
         let before = self.status();
         change(self);
         let after = self.status();
-        self.entry = self.profile.entry(after);
+        // The last one that has proven the user speaks for it, else the last one.
+        let mut newest = self.connections.iter().rev().map(|one| &one.profile);
+        let proven = newest.clone().find(|profile| profile.verified);
+        if let Some(profile) = proven.or_else(|| newest.next()) {
+            self.profile = profile.clone();
+        }
+        self.entry = self.profile.entry(after, self.is_verified());
         if after == before {
             Presence::Same
         } else {
@@ -105,21 +120,14 @@ impl Members {
     }
 
     /// Adds a connection.
-    pub(super) fn add(
-        &mut self,
-        profile: &Arc<Profile>,
-        connection: &MemberConnection,
-        page: Page,
-    ) -> Presence {
+    pub(super) fn add(&mut self, connection: &MemberConnection, page: Page) -> Presence {
+        let profile = &connection.profile;
         let user_id = &profile.user_id;
         if let Some(member) = self.members.get_mut(user_id) {
             self.first_page = None;
-            return member.update(|member| {
-                member.connections.push(connection.clone());
-                member.profile = profile.clone();
-            });
+            return member.update(|member| member.connections.push(connection.clone()));
         }
-        let entry = profile.entry(connection.status);
+        let entry = profile.entry(connection.status, profile.verified);
         let has_place = self.members.len() < page.entries_max;
         if let Some(text) = self.first_page.as_mut().filter(|_| has_place) {
             append(text, &entry);
@@ -145,21 +153,18 @@ impl Members {
         Some(member.update(|member| drop(member.connections.remove(at))))
     }
 
-    /// Changes the profile of a user and the status of one of its connections; `None` if the user is not here.
-    pub(super) fn update(
-        &mut self,
-        conn: ConnRef,
-        profile: &Arc<Profile>,
-        status: Status,
-    ) -> Option<Presence> {
-        let member = self.members.get_mut(&profile.user_id)?;
+    /// Takes what has changed of a connection; `None` if it is not here.
+    pub(super) fn update(&mut self, connection: &MemberConnection) -> Option<Presence> {
+        let member = self.members.get_mut(&connection.profile.user_id)?;
+        let mut connections = member.connections.iter();
+        let at = connections.position(|one| one.conn == connection.conn)?;
         self.first_page = None;
         Some(member.update(|member| {
-            let mut connections = member.connections.iter_mut();
-            if let Some(connection) = connections.find(|one| one.conn == conn) {
-                connection.status = status;
+            let is_same = Arc::ptr_eq(&member.connections[at].profile, &connection.profile);
+            member.connections[at] = connection.clone();
+            if !is_same {
+                member.connections[at..].rotate_left(1);
             }
-            member.profile = profile.clone();
         }))
     }
 
@@ -221,38 +226,73 @@ mod tests {
         entries_max: 2,
     };
 
-    fn profile(user_id: &str) -> Arc<Profile> {
+    fn profile(user_id: &str, verified: bool) -> Arc<Profile> {
         Arc::new(Profile {
             user_id: user_id.into(),
             display_name: user_id.to_uppercase().into(),
             description: None,
             profile_updated_at: None,
-            verified: false,
+            verified,
         })
     }
 
-    fn connection(slot: u32, status: Status) -> MemberConnection {
+    fn connection(user_id: &str, slot: u32, status: Status) -> MemberConnection {
         MemberConnection {
             conn: ConnRef {
                 shard: 0,
                 slot,
                 generation: 0,
             },
+            profile: profile(user_id, false),
             status,
             plugins: None,
         }
     }
 
     #[test]
+    fn a_user_is_verified_if_all_its_connections_are() {
+        let mut members = Members::default();
+        let entry = |members: &Members| -> Value {
+            let member = members.members.get("alice").expect("a member");
+            serde_json::from_str(&member.entry).expect("JSON")
+        };
+        let proven = MemberConnection {
+            profile: profile("alice", true),
+            ..connection("alice", 1, Status::Online)
+        };
+        members.add(&proven, PAGE);
+        assert_eq!(entry(&members)["verified"], true);
+        let mut other = connection("alice", 2, Status::Online);
+        other.profile = Arc::new(Profile {
+            display_name: "Alice?".into(),
+            ..Profile::clone(&other.profile)
+        });
+        members.add(&other, PAGE);
+        let both = entry(&members);
+        assert_eq!(
+            (&both["verified"], &both["displayName"]),
+            (&json!(false), &json!("ALICE")),
+            "the proven one speaks for the user"
+        );
+        other.plugins = Some(Arc::from(["example.polls".into()]));
+        members.update(&other);
+        assert!(members.declare("example.polls"));
+        members.remove(other.conn, "alice");
+        assert_eq!(entry(&members)["verified"], true);
+        assert!(!members.declare("example.polls"));
+    }
+
+    #[test]
     fn presence_is_that_of_the_user_and_not_of_a_connection() {
         let mut members = Members::default();
-        let alice = profile("alice");
-        let (desk, phone) = (connection(1, Status::Away), connection(2, Status::Online));
-        let joined = members.add(&alice, &desk, PAGE);
+        let mut desk = connection("alice", 1, Status::Away);
+        let phone = connection("alice", 2, Status::Online);
+        let joined = members.add(&desk, PAGE);
         assert!(matches!(joined, Presence::Joined(_)));
         let online = Presence::Status(Status::Online);
-        assert_eq!(members.add(&alice, &phone, PAGE), online);
-        let busy = members.update(desk.conn, &alice, Status::Busy);
+        assert_eq!(members.add(&phone, PAGE), online);
+        desk.status = Status::Busy;
+        let busy = members.update(&desk);
         assert_eq!(busy, Some(Presence::Same), "the phone is still online");
         let gone = members.remove(phone.conn, "alice");
         assert_eq!(gone, Some(Presence::Status(Status::Busy)));
@@ -276,8 +316,7 @@ mod tests {
         for (slot, user_id) in ["a", "b", "c"].iter().enumerate() {
             // The first page is kept and grows with each joining user.
             roster(&mut members, "new", 0);
-            let connection = connection(slot as u32, Status::Online);
-            members.add(&profile(user_id), &connection, PAGE);
+            members.add(&connection(user_id, slot as u32, Status::Online), PAGE);
         }
         let mut page = |own, offset| roster(&mut members, own, offset);
         assert_eq!(page("new", 0), (json!(["a", "b"]), json!(3)));

@@ -31,7 +31,6 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use envelope::verdict::Status;
 use limits::rate::Rate;
 use parking_lot::{Mutex, RwLock};
 use plugin_bus::{Person, RosterPage};
@@ -171,7 +170,6 @@ impl Room {
     /// before. `None` if the room has just closed.
     pub(crate) fn join(
         self: &Arc<Self>,
-        profile: &Arc<Profile>,
         connection: &MemberConnection,
         page: Page,
         shards: &[ShardHandle],
@@ -181,12 +179,12 @@ impl Room {
             return None;
         }
         *state.shards.entry(connection.conn.shard).or_default() += 1;
-        let user_id = &profile.user_id;
+        let user_id = &connection.profile.user_id;
         // A joining user is not in the roster that it gets, so the roster may be made before or after; before, it can
         // be shared.
         let is_new = !state.members.contains(user_id);
         let shared = is_new.then(|| state.members.roster(&self.server_id, user_id, page));
-        let presence = state.members.add(profile, connection, page);
+        let presence = state.members.add(connection, page);
         self.announce(&mut state, user_id, presence, shards);
         let roster = match shared {
             Some(roster) => roster,
@@ -227,18 +225,11 @@ impl Room {
         self.announce(&mut state, user_id, presence, shards);
     }
 
-    /// Changes the presence of a connection and the profile of its user; the others are told if the user's presence
-    /// changed.
-    pub(crate) fn update(
-        self: &Arc<Self>,
-        conn: ConnRef,
-        profile: &Arc<Profile>,
-        status: Status,
-        shards: &[ShardHandle],
-    ) {
+    /// Takes what has changed of a joined connection; the others are told if the presence of its user changed.
+    pub(crate) fn update(self: &Arc<Self>, connection: &MemberConnection, shards: &[ShardHandle]) {
         let mut state = self.state.lock();
-        if let Some(presence) = state.members.update(conn, profile, status) {
-            self.announce(&mut state, &profile.user_id, presence, shards);
+        if let Some(presence) = state.members.update(connection) {
+            self.announce(&mut state, &connection.profile.user_id, presence, shards);
         }
     }
 
@@ -335,7 +326,7 @@ impl Room {
                 user_id: profile.user_id.clone(),
                 display_name: profile.display_name.clone(),
                 status: member.status(),
-                verified: profile.verified,
+                verified: member.is_verified(),
             }
         };
         let members = &self.state.lock().members;

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The profile of a user, shared by its connection and the rosters.
+/// A user as one of its connections identified, shared by the connection and the rosters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Profile {
     /// The user.
@@ -16,7 +16,7 @@ pub(crate) struct Profile {
     pub description: Option<Arc<str>>,
     /// JSON of the profile's version, as it was given.
     pub profile_updated_at: Option<Arc<str>>,
-    /// Whether the identity was proven.
+    /// Whether the connection has proven the identity.
     pub verified: bool,
 }
 
@@ -36,13 +36,13 @@ struct Entry<'a> {
 
 impl Profile {
     /// The roster entry as JSON.
-    pub(super) fn entry(&self, status: Status) -> Arc<str> {
+    pub(super) fn entry(&self, status: Status, verified: bool) -> Arc<str> {
         let updated_at = self.profile_updated_at.as_deref();
         let entry = Entry {
             oder_id: &self.user_id,
             display_name: &self.display_name,
             status: status.as_str(),
-            verified: self.verified,
+            verified,
             description: self.description.as_deref(),
             profile_updated_at: updated_at.and_then(|raw| serde_json::from_str(raw).ok()),
         };

@@ -138,16 +138,16 @@ impl Sessions {
         }
     }
 
-    /// Tells the joined rooms of a connection the profile and the presence of its user.
+    /// Tells the joined rooms of a connection what it is now: user, presence, declared plugins.
     pub(super) fn update_rooms(&self, slot: u32) {
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session(slot) else {
             return;
         };
         if let Some(user) = session.user() {
+            let connection = user.as_member(conn);
             for membership in session.memberships().iter().filter(|one| one.joined) {
-                let room = &membership.room;
-                room.update(conn, &user.profile, user.status, &self.shards);
+                membership.room.update(&connection, &self.shards);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     directory::views::ServerView,
     room::{
-        MemberConnection, Page, Room,
+        Page, Room,
         local::{Admitted, RoomMembership},
     },
     session::{Sessions, refusals::Reason},
@@ -39,13 +39,9 @@ impl Sessions {
                 Some((None, roster))
             })
         } else {
-            let connection = MemberConnection {
-                conn,
-                status: user.status,
-                plugins: user.plugins,
-            };
+            let connection = user.as_member(conn);
             self.hub.enter(view, |room| {
-                let entered = room.join(&user.profile, &connection, page, &self.shards)?;
+                let entered = room.join(&connection, page, &self.shards)?;
                 Some((Some(entered.sequence), entered.roster))
             })
         };

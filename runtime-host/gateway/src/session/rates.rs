@@ -7,7 +7,9 @@ use crate::{
     session::{Sessions, refusals::Reason},
 };
 use envelope::{Scan, catalogue::RateClass, reply::code};
-use limits::rate::{Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS};
+use limits::rate::{
+    NEW_TARGET_PRICE, Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS,
+};
 
 /// The rates of one connection, as configured.
 #[derive(Debug, Clone, Copy)]
@@ -106,7 +108,7 @@ impl SessionRates {
     /// Milliseconds until another one may be addressed.
     pub(super) fn take_new_target(&mut self, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
         let new_targets = &mut self.used(limits, now_ms).new_targets;
-        new_targets.take(limits.new_targets, now_ms)
+        new_targets.take_many(limits.new_targets, now_ms, NEW_TARGET_PRICE)
     }
 
     fn strike(&mut self, strikes_max: u32, limits: &RateLimits, now_ms: u32) -> Strike {
@@ -252,6 +254,24 @@ mod tests {
         assert_eq!(rates.take(RateClass::Chat, &LIMITS, 1_000), Err(1_000));
         rates.release_idle(&LIMITS, STRIKE_WINDOW_MS as u32);
         assert!(rates.used.is_none(), "all buckets are full again");
+    }
+
+    #[test]
+    fn a_rate_below_one_a_second_holds() {
+        let rates = crate::config::Rates {
+            new_targets_per_minute: 2,
+            ..crate::config::Rates::default()
+        };
+        let limits = crate::config::Config {
+            rates,
+            ..crate::config::Config::default()
+        }
+        .rate_limits();
+        let mut session = SessionRates::new(&limits, 0);
+        let mut take = |now_ms| session.take_new_target(&limits, now_ms);
+        assert_eq!([take(0), take(0)], [Ok(()), Ok(())]);
+        assert_eq!(take(0), Err(30_000));
+        assert_eq!([take(29_999), take(30_000)], [Err(1), Ok(())]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::{
     hub::{ConnRef, Hub},
     room::{
-        Profile, Room,
+        MemberConnection, Profile, Room,
         local::{Admitted, RoomMembership},
     },
     session::{
@@ -54,6 +54,16 @@ impl User {
         match self.proof.as_deref() {
             Some(Proof::Token { expires_at_ms }) => Some(*expires_at_ms),
             Some(Proof::Key(_)) | None => None,
+        }
+    }
+
+    /// The connection as rooms know it.
+    pub(super) fn as_member(&self, conn: ConnRef) -> MemberConnection {
+        MemberConnection {
+            conn,
+            profile: self.profile.clone(),
+            status: self.status,
+            plugins: self.plugins.clone(),
         }
     }
 

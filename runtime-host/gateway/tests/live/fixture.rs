@@ -377,23 +377,43 @@ impl Fixture {
             .expect("an object")
             .extend(further.as_object().expect("an object").clone());
         row["requirements"] = complete(&row["requirements"]);
-        self.change(Some(row));
+        self.change(SERVER, row);
     }
 
     /// Deletes the server in the directory.
     pub(crate) fn delete(&self) {
-        self.change(None);
+        self.change(SERVER, Value::Null);
     }
 
-    fn change(&self, row: Option<Value>) {
+    /// Changes any server as the directory knows it, and tells of it.
+    pub(crate) fn change(&self, server_id: &str, row: Value) {
         let mut directory = self.directory.0.lock();
-        directory.servers.insert(SERVER.into(), row.into());
+        directory.servers.insert(server_id.into(), row);
         let seq = directory.changes.len() + 1;
         directory
             .changes
-            .push(json!({"seq": seq, "kind": "server", "id": SERVER}));
+            .push(json!({"seq": seq, "kind": "server", "id": server_id}));
         drop(directory);
         self.wake.notify_one();
+    }
+
+    /// Changes any server as the directory knows it; no change tells of it.
+    pub(crate) fn change_silently(&self, server_id: &str, row: Value) {
+        self.directory
+            .0
+            .lock()
+            .servers
+            .insert(server_id.into(), row);
+    }
+
+    /// What the directory says of a server without rules of its own.
+    pub(crate) fn row(server_id: &str, revision: u64, bans: &[&str]) -> Value {
+        let mut row = server(revision, &[]);
+        row["serverId"] = server_id.into();
+        row["requirements"] = json!([]);
+        row["eventDefinitions"] = json!([]);
+        row["bans"] = bans.into();
+        row
     }
 
     /// Waits until the directory is asked about a join.

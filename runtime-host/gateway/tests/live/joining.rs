@@ -45,3 +45,31 @@ fn a_join_may_be_tried_again_if_the_server_changed_while_the_directory_decided()
     );
     assert!(refusal["retryAfterMs"].is_u64());
 }
+
+#[test]
+fn one_server_that_cannot_be_fetched_keeps_no_other_waiting() {
+    let fixture = Fixture::start(1, None);
+    fixture.change("other", Fixture::row("other", 1, &[]));
+    let mut eve = fixture.join("eve");
+    eve.send(json!({"type": "join_server", "serverId": "other"}));
+    eve.expect("plugin_requirements");
+    fixture.change("other", json!({"serverId": "what is this?"}));
+    fixture.change(SERVER, Fixture::row(SERVER, 2, &["eve"]));
+    let denied = eve.expect("access_denied");
+    assert_eq!(
+        (&denied["serverId"], &denied["code"]),
+        (&json!(SERVER), &json!("BANNED"))
+    );
+    assert_eq!(fixture.metric("jackfield_edge_overdue"), 1);
+    // No connection enters by rules that may be old.
+    let mut late = fixture.join("late");
+    late.send(json!({"type": "join_server", "serverId": "other"}));
+    assert_eq!(late.expect("access_denied")["code"], "EDGE_UNAVAILABLE");
+    // It is asked for again, without another change.
+    fixture.change_silently("other", Fixture::row("other", 2, &["eve"]));
+    let denied = eve.expect("access_denied");
+    assert_eq!(
+        (&denied["serverId"], &denied["code"]),
+        (&json!("other"), &json!("BANNED"))
+    );
+}
