@@ -68,6 +68,11 @@ impl Refusal {
         Self(self.0.with(name, value))
     }
 
+    /// The text for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
     pub(crate) fn into_response(self) -> Response<Body> {
         response(self.0.answer().header(header::CACHE_CONTROL, "no-store"))
     }

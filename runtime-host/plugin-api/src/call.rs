@@ -1,10 +1,12 @@
 //! One request, as handlers see it: its caller, the values of path and query, and the body, which has arrived.
 
-use crate::{answer::Refusal, auth::Caller};
+use crate::{act::Act, answer::Refusal, auth::Caller};
 use bytes::Bytes;
 use http::StatusCode;
+use parking_lot::Mutex;
 use rest::query::Query;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
 
 /// One request.
 pub(crate) struct Call {
@@ -13,6 +15,8 @@ pub(crate) struct Call {
     pub(crate) values: Vec<String>,
     query: Query,
     body: Bytes,
+    /// What the request changes, if it is one of an administrator that changes something.
+    act: Option<Arc<Mutex<Act>>>,
 }
 
 impl Call {
@@ -29,7 +33,20 @@ impl Call {
             values,
             query,
             body,
+            act: None,
         })
+    }
+
+    /// Begins the record of what the request changes.
+    pub(crate) fn begin(&mut self, act: Act) -> Arc<Mutex<Act>> {
+        self.act.insert(Arc::new(Mutex::new(act))).clone()
+    }
+
+    /// Says for the audit what the request changes.
+    pub(crate) fn changes(&self, say: impl FnOnce(&mut Act)) {
+        if let Some(act) = &self.act {
+            say(&mut act.lock());
+        }
     }
 
     /// The plugin that the path names, or what else its first placeholder holds.

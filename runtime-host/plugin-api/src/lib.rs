@@ -5,6 +5,7 @@
 //! a credential that verifies, and everything that is read is bounded.
 #![forbid(unsafe_code)]
 
+mod act;
 mod answer;
 mod auth;
 mod call;

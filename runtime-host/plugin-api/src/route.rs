@@ -5,6 +5,7 @@
 
 use crate::{
     PluginApi,
+    act::Act,
     answer::{Body, Refusal, response},
     auth::Needs,
     call::{Call, name},
@@ -13,6 +14,7 @@ use crate::{
 use futures::future::BoxFuture;
 use http::{Method, Response, StatusCode};
 use rest::{Endpoint, Found, NoRoute, Routes, cors};
+use std::time::Instant;
 
 /// Ids that stand for something else below `/api/plugins`.
 pub const RESERVED_IDS: [&str; 4] = ["route", "check", "audit", "kill-switch"];
@@ -34,6 +36,18 @@ pub(crate) struct Route {
     /// Schema of the answer.
     pub(crate) answer: &'static str,
     handler: Handler,
+}
+
+impl Route {
+    /// Whether an administrator changes something here.
+    fn changes(&self) -> bool {
+        self.needs == Needs::Admin && self.method != "GET" && self.id != "checkCapability"
+    }
+
+    /// Whether the first placeholder of the path is a plugin's id.
+    fn names_plugin(&self) -> bool {
+        self.path.contains("{pluginId}")
+    }
 }
 
 impl Endpoint for Route {
@@ -146,5 +160,15 @@ pub(crate) async fn ask(
         .needs
         .admit(&call.caller, values.first().map(String::as_str))?;
     call.values = values;
-    (route.handler)(api, call).await
+    if !route.changes() {
+        return (route.handler)(api, call).await;
+    }
+    let (began, by) = (Instant::now(), call.caller.name());
+    let plugin = call.values.first().filter(|_| route.names_plugin());
+    let act = call.begin(Act::new(plugin.map(String::as_str), route.id));
+    let outcome = (route.handler)(api, call).await;
+    let act = act.lock().clone();
+    let refused = outcome.as_ref().err().map(Refusal::message);
+    api.store().audit(act.entry(by, refused, began.elapsed()));
+    outcome
 }

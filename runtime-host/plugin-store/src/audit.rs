@@ -1,4 +1,5 @@
-//! The audit log of decisions about capabilities: the latest in memory, those of the last days in the database.
+//! The audit log: decisions about capabilities, and what users changed for plugins. The latest entries are in memory, those
+//! of the last days in the database.
 
 use crate::{
     PluginStore, StoreError,
@@ -42,14 +43,14 @@ impl AuditDecision {
     }
 }
 
-/// One decision.
+/// One decision, or one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// When, milliseconds since 1970.
     pub at_ms: u64,
     /// The plugin.
     pub plugin: String,
-    /// The capability; what was asked for when it is none.
+    /// The capability; for a change of something else what was changed, such as `kill-switch`.
     pub capability: String,
     /// For what in particular, such as a host. Never a secret.
     pub target: Option<String>,
@@ -63,6 +64,8 @@ pub struct AuditEntry {
     pub reason: String,
     /// How long what was allowed took, microseconds.
     pub duration_us: Option<u64>,
+    /// The user, or the file, that made a change; none for a decision about a call.
+    pub by: Option<String>,
 }
 
 /// Which decisions.
@@ -95,6 +98,7 @@ impl AuditEntry {
         for part in [&mut self.capability, &mut self.action, &mut self.reason]
             .into_iter()
             .chain(self.target.as_mut())
+            .chain(self.by.as_mut())
         {
             *part = text::line(part);
         }
@@ -103,7 +107,8 @@ impl AuditEntry {
 
     /// Bytes that it takes up.
     pub(crate) fn bytes(&self) -> usize {
-        let target = self.target.as_ref().map_or(0, String::len);
+        let optional = [&self.target, &self.by].into_iter().flatten();
+        let target: usize = optional.map(String::len).sum();
         self.plugin.len() + self.capability.len() + self.action.len() + self.reason.len() + target
     }
 }
@@ -156,7 +161,7 @@ impl PluginStore {
 }
 
 const COLUMNS: &str =
-    "SELECT at_ms, plugin, capability, target, action, decision, layer, reason, duration_us";
+    "SELECT at_ms, plugin, capability, target, action, decision, layer, reason, duration_us, by";
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     let decision: String = row.get(5)?;
@@ -170,6 +175,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         layer: row.get(6)?,
         reason: row.get(7)?,
         duration_us: row.get::<_, Option<i64>>(8)?.map(uint),
+        by: row.get(9)?,
     })
 }
 
@@ -186,8 +192,8 @@ pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<Vec<AuditEntry
 
 /// Stores a decision.
 pub(crate) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO audit (at_ms, plugin, capability, target, action, decision, layer, reason, duration_us)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let sql = "INSERT INTO audit (at_ms, plugin, capability, target, action, decision, layer, reason, duration_us, by)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
     let AuditEntry {
         plugin,
         capability,
@@ -195,6 +201,7 @@ pub(crate) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::R
         action,
         layer,
         reason,
+        by,
         ..
     } = entry;
     let (decision, duration) = (entry.decision.as_str(), entry.duration_us.map(int));
@@ -207,7 +214,8 @@ pub(crate) fn insert(connection: &Connection, entry: &AuditEntry) -> rusqlite::R
         decision,
         layer,
         reason,
-        duration
+        duration,
+        by
     ];
     connection.prepare_cached(sql)?.execute(values).map(drop)
 }

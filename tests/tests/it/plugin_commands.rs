@@ -152,7 +152,17 @@ fn grants_are_given_and_taken_back() {
         refused(&mut command(&host, &["consents", "allow", "unknown"]))
             .contains("no such question")
     );
-    assert!(says(&host, &["audit", "--recent", "5"]).contains("nothing to show"));
+    let audit = says(&host, &["audit", "--recent", "20"]);
+    for part in [
+        "grant",
+        "deny",
+        "revoke",
+        "operator",
+        "a.example.org",
+        "denied",
+    ] {
+        assert!(audit.contains(part), "{part}: {audit}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Decisions about capabilities.
+//! Decisions about capabilities, and what users changed for plugins.
 
 use crate::{
     PluginApi,
@@ -45,7 +45,7 @@ pub(crate) async fn of_plugin(api: &PluginApi, call: Call) -> Result<Response<Bo
 fn shown(entry: &AuditEntry) -> Value {
     json!({
         "timestamp": timestamp(entry.at_ms), "plugin_id": entry.plugin, "capability": entry.capability, "resource": entry.target,
-        "action": entry.action, "decision": entry.decision, "layer": entry.layer, "reason": entry.reason,
+        "action": entry.action, "decision": entry.decision, "layer": entry.layer, "reason": entry.reason, "by": entry.by,
         "duration_ms": entry.duration_us.map(|us| us as f64 / 1_000.0),
     })
 }

@@ -36,6 +36,11 @@ pub(crate) async fn tools(api: &PluginApi, _call: Call) -> Result<Response<Body>
 
 /// `POST /api/tools/{tool}`: the body is the arguments.
 pub(crate) async fn call_tool(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    call.changes(|act| {
+        act.capability = "tools.register".to_owned();
+        act.target = Some(call.id().to_owned());
+        act.action = "call".to_owned();
+    });
     let arguments: Value = call.json(PAYLOAD_BYTES_MAX)?;
     match api.plugins.call_tool(call.id(), &arguments).await {
         Ok(result) => Ok(ok(&json!({"result": result}))),
@@ -54,6 +59,11 @@ pub(crate) async fn hooks(_api: &PluginApi, _call: Call) -> Result<Response<Body
 
 /// `POST /api/hooks/{hook}`.
 pub(crate) async fn fire(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
+    call.changes(|act| {
+        act.capability = "hooks.subscribe".to_owned();
+        act.target = Some(call.id().to_owned());
+        act.action = "fire".to_owned();
+    });
     let body: HookBody = call.json(PAYLOAD_BYTES_MAX)?;
     match api
         .plugins

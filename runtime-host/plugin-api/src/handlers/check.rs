@@ -152,6 +152,11 @@ struct KillBody {
 pub(crate) async fn kill(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let body: KillBody = call.json(BODY_BYTES_MAX)?;
     let by = call.caller.name();
+    call.changes(|act| {
+        act.plugin = body.plugin.clone().unwrap_or_else(|| "all".to_owned());
+        act.capability = "kill-switch".to_owned();
+        act.action = if body.off { "switch off" } else { "switch on" }.to_owned();
+    });
     let switched = api
         .plugins
         .set_kill_switch(body.plugin.as_deref(), body.off, &format!("REST, by {by}"))
@@ -169,17 +174,6 @@ pub(crate) async fn kill(api: &PluginApi, call: Call) -> Result<Response<Body>, 
         by,
         "kill switch"
     );
-    api.store().audit(plugin_store::AuditEntry {
-        at_ms: plugin_store::now_ms(),
-        plugin: body.plugin.clone().unwrap_or_else(|| "all".to_owned()),
-        capability: "kill-switch".to_owned(),
-        target: None,
-        action: if body.off { "switch off" } else { "switch on" }.to_owned(),
-        decision: plugin_store::AuditDecision::Allowed,
-        layer: 0,
-        reason: format!("REST, by {by}"),
-        duration_us: None,
-    });
     Ok(shown(api))
 }
 

@@ -62,6 +62,16 @@ pub(crate) async fn decide(api: &PluginApi, call: Call) -> Result<Response<Body>
         now_ms(),
         call.caller.name(),
     );
+    call.changes(|act| {
+        act.plugin.clone_from(&waiting.plugin);
+        act.capability = waiting.capability.to_string();
+        act.target = Some(waiting.target.clone()).filter(|target| !target.is_empty());
+        act.action = if allow { "consent" } else { "refuse consent" }.to_owned();
+        act.details = match remember {
+            true => "until it is revoked".to_owned(),
+            false => format!("for {CONSENT_ONCE_MS} ms"),
+        };
+    });
     let grant = Grant {
         plugin: waiting.plugin.clone(),
         capability: waiting.capability,

@@ -42,6 +42,15 @@ pub(crate) async fn list(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 pub(crate) async fn put(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
     let body: GrantBody = call.json(BODY_BYTES_MAX)?;
+    call.changes(|act| {
+        act.capability = body.capability.clone().unwrap_or_else(|| "all".to_owned());
+        act.target = scope_text(&body.scope);
+        act.action = if body.deny { "deny" } else { "grant" }.to_owned();
+        act.details = body.expires_in_ms.map_or_else(
+            || "until it is revoked".to_owned(),
+            |ms| format!("for {ms} ms"),
+        );
+    });
     if body
         .expires_in_ms
         .is_some_and(|lifetime| lifetime == 0 || lifetime > GRANT_LIFETIME_MAX_MS)
@@ -96,12 +105,23 @@ pub(crate) async fn delete(api: &PluginApi, call: Call) -> Result<Response<Body>
                 .map_err(|error| Refusal::bad(format!("the body: {error}")))?,
         ),
     };
+    call.changes(|act| {
+        act.capability = capability.to_string();
+        act.target = scope.as_ref().and_then(scope_text);
+        act.action = "revoke".to_owned();
+    });
     let removed = api
         .store()
         .delete_grant(call.id(), capability, scope.as_ref())
         .await?;
     api.plugins.refresh_grants(call.id()).await?;
     Ok(ok(&json!({"ok": true, "removed": removed})))
+}
+
+/// A scope in the audit; none for the whole of a capability.
+pub(crate) fn scope_text(scope: &Scope) -> Option<String> {
+    let text = (!scope.is_everything()).then(|| serde_json::to_string(scope).ok());
+    text.flatten()
 }
 
 /// A capability that may be granted: one that the manifest declares.

@@ -23,6 +23,13 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 pub(crate) async fn change(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
     let manifest = api.plugins.get(call.id())?.manifest;
     let changes: Map<String, Value> = call.json(BODY_BYTES_MAX)?;
+    call.changes(|act| {
+        // The names alone: values may be secret.
+        let names: Vec<String> = changes.keys().map(|key| shorten(key)).collect();
+        act.capability = "settings".to_owned();
+        act.target = Some(names.join(", "));
+        act.action = "change".to_owned();
+    });
     for (key, value) in changes.iter().filter(|(_, value)| !value.is_null()) {
         let setting = manifest.settings.get(key);
         let setting = setting.ok_or_else(|| {

@@ -234,6 +234,7 @@ async fn decisions_are_listed_newest_first() {
             layer: 5,
             reason: "prompt mode".into(),
             duration_us: Some(1_500),
+            by: None,
         });
     }
     let recent = fixture

@@ -345,7 +345,8 @@ async fn kill_switches_act_at_once() {
             .iter()
             .filter(|entry| entry["capability"] == "kill-switch")
             .count()),
-        Some(6)
+        Some(7),
+        "six changes and a refused one"
     );
 }
 

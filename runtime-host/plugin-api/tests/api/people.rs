@@ -296,3 +296,95 @@ async fn settings_are_checked_and_secrets_never_shown() {
         "null restores the default"
     );
 }
+
+#[tokio::test]
+async fn what_users_change_is_in_the_audit() {
+    let fixture = Fixture::new().await;
+    let grants = "/api/plugins/first.plugin/grants";
+    let grant =
+        json!({"capability": "storage.kv", "scope": {"names": ["a"]}, "expiresInMs": 5_000});
+    let _ = fixture.done("PUT", grants, grant).await;
+    let denial = json!({"capability": "storage.kv", "deny": true});
+    let _ = fixture.done("PUT", grants, denial).await;
+    let query = format!("{grants}?capability=storage.kv");
+    let _ = fixture.done("DELETE", &query, Value::Null).await;
+    let settings = "/api/plugins/first.plugin/settings";
+    let values = json!({"limit": 4, "key": "hidden"});
+    let _ = fixture.done("PUT", settings, values).await;
+    let refused = fixture.admin("PUT", settings, json!({"limit": 400})).await;
+    assert_eq!(refused.0, 400);
+    let disable = "/api/plugins/first.plugin/disable";
+    let _ = fixture.done("POST", disable, Value::Null).await;
+    let question = NewConsent {
+        plugin: "second.plugin".into(),
+        capability: CapabilityId::HttpFetch,
+        target: "a.example.org:443".into(),
+        reason: None,
+    };
+    let consent = fixture
+        .store()
+        .ask_consent(question)
+        .await
+        .expect("a question");
+    let path = format!("/api/consents/{}", consent.id);
+    let _ = fixture
+        .done("POST", &path, json!({"decision": "allow"}))
+        .await;
+    let audit = fixture
+        .done("GET", "/api/plugins/audit?recent=20", Value::Null)
+        .await;
+    let entries = audit["entries"].as_array().expect("a list");
+    let seen: Vec<Value> = entries
+        .iter()
+        .rev()
+        .map(|entry| {
+            assert_eq!(entry["by"], "olga", "{entry}");
+            assert!(entry["duration_ms"].is_number(), "{entry}");
+            let names = ["plugin_id", "capability", "resource", "action", "decision"];
+            names.iter().map(|name| entry[*name].clone()).collect()
+        })
+        .collect();
+    assert_eq!(
+        json!(seen),
+        json!([
+            [
+                "first.plugin",
+                "storage.kv",
+                "{\"names\":[\"a\"]}",
+                "grant",
+                "allowed"
+            ],
+            ["first.plugin", "storage.kv", null, "deny", "allowed"],
+            ["first.plugin", "storage.kv", null, "revoke", "allowed"],
+            [
+                "first.plugin",
+                "settings",
+                "key, limit",
+                "change",
+                "allowed"
+            ],
+            ["first.plugin", "settings", "limit", "change", "denied"],
+            [
+                "first.plugin",
+                "administration",
+                null,
+                "disablePlugin",
+                "allowed"
+            ],
+            [
+                "second.plugin",
+                "http.fetch",
+                "a.example.org:443",
+                "consent",
+                "allowed"
+            ],
+        ])
+    );
+    assert!(!audit.to_string().contains("hidden"));
+    let until: Vec<&str> = entries
+        .iter()
+        .rev()
+        .filter_map(|entry| entry["reason"].as_str())
+        .collect();
+    assert_eq!(until[..2], ["for 5000 ms", "until it is revoked"]);
+}

@@ -6,10 +6,11 @@
 //! parsed changes no plugin and is overwritten. A plugin that was disabled after repeated crashes is not enabled by an
 //! older entry.
 
-use crate::Plugins;
+use crate::{Plugins, now_ms};
 use anyhow::{Context, Result, ensure};
 use limits::{manifest::BYTES_MAX, plugin as bounds};
 use plugin_lifecycle::State;
+use plugin_store::{AuditDecision, AuditEntry};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -197,6 +198,18 @@ impl Plugins {
                 continue;
             }
             is_changed = true;
+            self.host.store.audit(AuditEntry {
+                at_ms: now_ms(),
+                plugin: id.clone(),
+                capability: "administration".to_owned(),
+                target: None,
+                action: if *enabled { "enable" } else { "disable" }.to_owned(),
+                decision: AuditDecision::Allowed,
+                layer: 0,
+                reason: "edited".to_owned(),
+                duration_us: None,
+                by: Some(".metadata/config.json".to_owned()),
+            });
             match self.set_enabled(&plugin, *enabled).await {
                 Ok(()) => tracing::info!(
                     plugin = &*plugin.id,

@@ -3,21 +3,21 @@
 //!
 //! [`capability::decide`] makes every decision; grants and revocations take effect at the next call. Decisions about
 //! calls of the plugin and about requests on its route are in the audit log, where equal allowed ones of an instance
-//! within a minute are one entry with a count. Whether an envelope, a hook or a tool is delivered to the plugin is
-//! decided without an entry.
+//! within a minute are one entry with a count. Whether an envelope, a hook or a tool is delivered to the plugin leaves an
+//! entry where it is refused, folded likewise.
 
 pub(crate) mod quota;
 pub(crate) mod rules;
 
 use crate::bindings::jackfield::plugin::types::{ErrorCode, PluginError};
 use arc_swap::ArcSwap;
-use capability::{CapabilityId, CapabilityUse, Decision, Outcome, Policy, Refusal, Target};
+use capability::{CapabilityId, CapabilityUse, Decision, Outcome, Policy, Reason, Refusal, Target};
 use limits::plugin as bounds;
 use parking_lot::Mutex;
 use plugin_manifest::Manifest;
 use plugin_store::{AuditDecision, AuditEntry, ConsentState, NewConsent, PluginStore};
 use rules::CurrentRules;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// The rules of one plugin and the record of its decisions.
@@ -76,9 +76,34 @@ impl Authority {
         self.changes.subscribe()
     }
 
-    /// Records a decision of [`Authority::decide`] in the audit log.
-    pub(crate) fn note(&self, asked: &CapabilityUse<'_>, decision: Decision) {
-        self.store.audit(self.entry(asked, decision, 1));
+    /// Records a decision of [`Authority::decide`] in the audit log, and how long what was allowed took, where that is
+    /// known.
+    pub(crate) fn note(
+        &self,
+        asked: &CapabilityUse<'_>,
+        decision: Decision,
+        took: Option<Duration>,
+    ) {
+        let mut entry = self.entry(asked, decision, 1);
+        entry.duration_us = took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        self.store.audit(entry);
+    }
+
+    /// Records that the operator's network rules refused a request that the capability allows.
+    pub(crate) fn note_network_refusal(&self, asked: &CapabilityUse<'_>, why: &str) {
+        let decision = Decision::because(Reason::GlobalDeny);
+        let mut entry = self.entry(asked, decision, 1);
+        entry.reason = format!("network rule: {why}");
+        self.store.audit(entry);
+    }
+
+    /// Whether something is delivered to the plugin now. A refusal is recorded; equal ones within a minute are one entry.
+    pub(crate) fn delivers(&self, asked: &CapabilityUse<'_>) -> bool {
+        let decision = self.decide(asked);
+        if !decision.is_allowed() {
+            self.audit.lock().count(self, asked, decision);
+        }
+        decision.is_allowed()
     }
 
     /// The decision now, without recording it.
@@ -136,8 +161,8 @@ impl Authority {
     fn noted(&self, audit: &mut AuditAggregator, asked: &CapabilityUse<'_>) -> Decision {
         let decision = self.decide(asked);
         match decision.outcome {
-            Outcome::Allow => audit.allowed(self, asked, decision),
-            Outcome::Deny | Outcome::Ask => self.note(asked, decision),
+            Outcome::Allow => audit.count(self, asked, decision),
+            Outcome::Deny | Outcome::Ask => self.note(asked, decision, None),
         }
         decision
     }
@@ -227,6 +252,7 @@ impl Authority {
             layer: decision.layer,
             reason: decision.reason.text().to_owned(),
             duration_us: None,
+            by: None,
         }
     }
 }
@@ -238,7 +264,8 @@ impl Drop for Authority {
     }
 }
 
-/// Aggregates equal allowed decisions of one instance within a minute into one audit entry with a count.
+/// Aggregates equal decisions of one instance, or about what is delivered, within a minute into one audit entry with a
+/// count.
 #[derive(Default)]
 pub(crate) struct AuditAggregator(Vec<AuditGroup>);
 
@@ -253,13 +280,14 @@ struct AuditGroup {
 }
 
 impl AuditAggregator {
-    /// Counts an allowed decision, and records it if it is the first of its group or the group's minute is over.
-    fn allowed(&mut self, authority: &Authority, asked: &CapabilityUse<'_>, decision: Decision) {
+    /// Counts a decision, and records it if it is the first of its group or the group's minute is over.
+    fn count(&mut self, authority: &Authority, asked: &CapabilityUse<'_>, decision: Decision) {
         let now_ms = crate::now_ms();
-        let known = self
-            .0
-            .iter_mut()
-            .find(|group| group.id == asked.id && group.host.as_deref() == asked.target.host);
+        let known = self.0.iter_mut().find(|group| {
+            group.id == asked.id
+                && group.host.as_deref() == asked.target.host
+                && group.decision.outcome == decision.outcome
+        });
         if let Some(group) = known {
             group.count += 1;
             group.decision = decision;
@@ -280,6 +308,6 @@ impl AuditAggregator {
             since_ms: now_ms,
             count: 0,
         });
-        authority.note(asked, decision);
+        authority.note(asked, decision, None);
     }
 }

@@ -26,8 +26,8 @@ pub struct HostLimits {
     pub instances: usize,
     /// Instances at once for requests; as many each for tools and for hooks.
     pub request_instances: usize,
-    /// Calls into the host each second that need a capability, except `http-client`, which has the rate of the
-    /// manifest's `network`; those beyond it are refused as `rate-limited`. 0 = as many as it can make.
+    /// Calls into the host each second that need a capability; those beyond it are refused as `rate-limited`. 0 = as many
+    /// as it can make.
     pub host_calls_per_second: u32,
 }
 

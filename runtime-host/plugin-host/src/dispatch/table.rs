@@ -14,13 +14,10 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Whether the plugin may use a capability now: declared in its manifest and granted.
+    /// Whether the plugin may use a capability now: declared in its manifest and granted. A refusal is in the audit.
     pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
-        self.pool
-            .shared
-            .authority
-            .decide(&CapabilityUse::new(id, target))
-            .is_allowed()
+        let authority = &self.pool.shared.authority;
+        authority.delivers(&CapabilityUse::new(id, target))
     }
 
     pub(super) fn may_receive(&self, event_name: &str) -> bool {

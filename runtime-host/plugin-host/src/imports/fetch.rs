@@ -26,7 +26,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -124,7 +124,7 @@ impl Fetcher {
         shared: &PluginContext,
         request: Request,
     ) -> Result<Response, PluginError> {
-        let hops: Mutex<Vec<Hop>> = Mutex::default();
+        let (began, hops) = (Instant::now(), Mutex::<Vec<Hop>>::default());
         let answer = self.client.send(&self.account, request, |to, method| {
             let decision = self.decide(&shared.authority, to.host(), to.port(), method, to.path());
             let hop = Hop {
@@ -143,8 +143,17 @@ impl Fetcher {
         let hops = hops
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for hop in &hops {
-            shared.authority.note(&hop.asked(), hop.decision);
+        for (at, hop) in hops.iter().enumerate() {
+            // The last hop brought the answer.
+            let took = (at + 1 == hops.len() && answer.is_ok()).then(|| began.elapsed());
+            shared.authority.note(&hop.asked(), hop.decision, took);
+        }
+        if let Err(Failed::Refused(why)) = &answer {
+            let asked = hops.last().map(Hop::asked);
+            let asked = asked.unwrap_or(CapabilityUse::any(CapabilityId::HttpFetch));
+            shared
+                .authority
+                .note_network_refusal(&asked, &why.to_string());
         }
         match (answer, hops.last()) {
             (Ok(response), _) => Ok(response),

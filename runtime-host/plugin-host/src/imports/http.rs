@@ -7,6 +7,7 @@ use crate::{
         types::{ErrorCode, PluginError},
     },
     dispatch::body::{BodyError, BodyReader, BodyWriter},
+    now_ms,
 };
 use wasmtime::component::Resource;
 
@@ -81,6 +82,9 @@ impl http_client::Host for StoreData {
         request: http_client::Request,
     ) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
         let shared = self.shared.clone();
+        if let Err(refused) = shared.quota.call(now_ms()) {
+            return Ok(Err(refused));
+        }
         Ok(shared.fetcher.fetch(&shared, request).await)
     }
 
@@ -88,6 +92,9 @@ impl http_client::Host for StoreData {
         &mut self,
         request: http_client::Request,
     ) -> wasmtime::Result<Result<String, PluginError>> {
+        if let Err(refused) = self.shared.quota.call(now_ms()) {
+            return Ok(Err(refused));
+        }
         Ok(self.shared.fetcher.submit(
             &self.shared,
             self.scope.clone(),

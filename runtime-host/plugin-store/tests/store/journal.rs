@@ -349,6 +349,7 @@ fn decision(plugin: &str, at: u64) -> AuditEntry {
         layer: 5,
         reason: "prompt mode".into(),
         duration_us: None,
+        by: None,
     }
 }
 

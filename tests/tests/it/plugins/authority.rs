@@ -3,7 +3,7 @@
 
 use super::calls;
 use serde_json::{Value, json};
-use tests::{host::Host, http::Response, plugins::Directory, until};
+use tests::{client::Client, host::Host, http::Response, plugins::Directory, until};
 
 fn host(directory: &Directory, limits: Value) -> Host {
     directory.install("plugin-probe", |manifest| manifest["limits"] = limits);
@@ -85,5 +85,42 @@ fn a_grant_ends_when_it_expires() {
     let _ = put_grant(&host, &grant).expect(200);
     until("the grant to expire", || {
         (value()["error"] == "ErrorCode::NotGranted").then_some(())
+    });
+}
+
+/// What the host does not deliver, and what network rules refuse, leaves an entry in the audit.
+#[test]
+fn every_refusal_is_in_the_audit() {
+    let directory = Directory::default();
+    let host = super::strict(&directory);
+    host.create_server("olga", "plaza");
+    let _ = host.admin("POST", "/api/tools/double", &json!({"number": 1}));
+    let _ = host.admin("POST", "/api/hooks/PreToolUse", &json!({"input": {}}));
+    let mut alice = Client::joined(&host, "alice", "plaza");
+    alice.send(json!({"type": "chat_message", "serverId": "plaza", "message": "hello"}));
+    let _ = put_grant(&host, &json!({"capability": "http.fetch"})).expect(200);
+    let fetched = host.ask_plugin("POST", "/probe/fetch", b"http://127.0.0.1:1/");
+    assert_eq!(fetched.expect(200).json()["error"], "ErrorCode::Denied");
+    let wanted = [
+        ("tools.register", "denied"),
+        ("hooks.subscribe", "denied"),
+        ("messages.moderate", "denied"),
+        ("http.fetch", "denied"),
+    ];
+    until("the refusals in the audit", || {
+        let path = "/api/plugins/audit?recent=100&plugin=tests.probe";
+        let audit = host.admin("GET", path, &Value::Null).expect(200).json();
+        let entries = audit["entries"].as_array().cloned().unwrap_or_default();
+        let has = |capability: &str, decision: &str| {
+            entries.iter().any(|entry| {
+                entry["capability"] == capability
+                    && entry["decision"] == decision
+                    && entry["by"].is_null()
+            })
+        };
+        wanted
+            .iter()
+            .all(|(capability, decision)| has(capability, decision))
+            .then_some(())
     });
 }

@@ -79,7 +79,7 @@ pub(super) static LIMITS: Record = Record {
         may(
             "maxHostcallsPerSec",
             count(1_000_000),
-            "Calls of the host each second that need a capability, except `http-client`, which has the rate of `network`; more are refused as `rate-limited`.",
+            "Calls of the host each second that need a capability; more are refused as `rate-limited`.",
         ),
         may(
             "maxBytesWritten",

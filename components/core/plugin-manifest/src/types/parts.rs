@@ -109,7 +109,7 @@ pub struct ResourceLimits {
     pub response_timeout_ms: Option<u64>,
     /// Instances for requests at once; 1 for a plugin that keeps something in memory between requests.
     pub request_instances: Option<u8>,
-    /// Calls of the host each second that need a capability, without those of `http-client`.
+    /// Calls of the host each second that need a capability.
     pub max_hostcalls_per_sec: Option<u32>,
     /// Bytes written in all.
     pub max_bytes_written: Option<u64>,
