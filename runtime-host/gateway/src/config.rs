@@ -48,6 +48,8 @@ pub struct Socket {
     pub connections_per_identity_max: usize,
     /// Largest message.
     pub message_bytes_max: usize,
+    /// Time from the first byte of a message to its last.
+    pub message_timeout_ms: u64,
     /// Bytes that may wait for one slow connection.
     pub queue_bytes_max: usize,
     /// Time in which a full socket takes no byte, after which its connection counts as slow.
@@ -109,6 +111,7 @@ impl Default for Socket {
             connections_per_identity_max: socket::CONNECTIONS_PER_IDENTITY_MAX,
             message_bytes_max: socket::MESSAGE_BYTES_MAX,
             queue_bytes_max: socket::QUEUE_BYTES_MAX,
+            message_timeout_ms: socket::MESSAGE_TIMEOUT_MS,
             write_stall_max_ms: socket::WRITE_STALL_MAX_MS,
             linger_ms: socket::LINGER_MS,
             decision_max_ms: DECISION_MAX_MS,

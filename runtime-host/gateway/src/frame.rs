@@ -20,7 +20,7 @@ pub mod close {
     pub const INVALID_UTF8: u16 = 1007;
     /// Identity is required here and `identify` did not come in time. Stop until there is a token or a key.
     pub const POLICY: u16 = 1008;
-    /// A message above the limit, or in too many fragments. Retry, without that message.
+    /// A message above the limit, in too many fragments, or that took too long to arrive. Retry, without that message.
     pub const TOO_BIG: u16 = 1009;
     /// The server was so far behind that something for this connection was lost. Retry after a random time of up to ten
     /// seconds.

@@ -96,7 +96,9 @@ fn step(
 
 fn payload(bytes: &mut [u8], assembly: &mut Option<Assembly>, events: &mut Vec<Event>) -> usize {
     let Some(arriving) = assembly else { return 0 };
-    let taken = arriving.take(bytes, true);
+    let taken = arriving
+        .take(bytes, true)
+        .expect("messages of one connection are few");
     let finished = arriving.finish();
     assert!(
         arriving.bytes.len() <= MESSAGE_BYTES_MAX,

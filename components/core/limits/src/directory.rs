@@ -48,6 +48,8 @@ pub const POLL_INTERVAL_MS: u64 = 1_000;
 pub const POLL_INTERVAL_ANNOUNCED_MS: u64 = 10_000;
 /// Servers whose state a gateway caches, and as many users; a full cache is emptied.
 pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
+/// Bytes of the answers from which the cached servers were made; above it the cache is emptied and filled again.
+pub const SNAPSHOTS_CACHED_BYTES_MAX: usize = 256 * crate::MIB;
 /// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or
 /// blocks.
 pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;

@@ -19,6 +19,11 @@ pub const HEAD_TIMEOUT_MS: u64 = 10_000;
 /// Time to `identify` after the handshake; in identity mode `required` only, because clients of version 1.0 may idle
 /// before it.
 pub const IDENTIFY_TIMEOUT_MS: u64 = 10_000;
+/// Time from the first byte of a message to its last; a seventh of a megabit a second is enough for the largest one.
+pub const MESSAGE_TIMEOUT_MS: u64 = 60_000;
+/// Bytes of messages that have begun to arrive, of all connections together: a few hundred of the largest. Beyond it the
+/// connection whose message grows is closed with 1013.
+pub const UNFINISHED_BYTES_MAX: usize = 256 * MIB;
 /// Interval of the server's pings.
 pub const PING_INTERVAL_MS: u64 = 30_000;
 /// The interval in percent of [`PING_INTERVAL_MS`] for a connection that does nothing but answer pings, and there are

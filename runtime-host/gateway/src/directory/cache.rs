@@ -1,7 +1,7 @@
 //! What the gateway knows of servers and users. Bounded: a full map is emptied, and what it held is asked for again.
 
 use crate::directory::views::{ServerView, UserView};
-use limits::directory::SNAPSHOTS_CACHED_MAX;
+use limits::directory::{SNAPSHOTS_CACHED_BYTES_MAX, SNAPSHOTS_CACHED_MAX};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{HashMap, HashSet},
@@ -51,6 +51,16 @@ struct Servers {
     asked: HashMap<Arc<str>, usize>,
     /// Counts the calls of [`Cache::forget_servers`].
     resets: u64,
+    /// [`ServerView::answer_bytes`] of all views that were kept since the cache was empty, also of those that were
+    /// replaced.
+    bytes: usize,
+}
+
+impl Servers {
+    fn clear(&mut self) {
+        self.views.clear();
+        self.bytes = 0;
+    }
 }
 
 /// A question about a server that is under way.
@@ -90,7 +100,7 @@ impl Cache {
     /// Drops all servers. An answer that is under way is not kept: it may be about another database.
     pub(super) fn forget_servers(&self) {
         let mut servers = self.servers.lock();
-        servers.views.clear();
+        servers.clear();
         servers.resets += 1;
     }
 
@@ -114,18 +124,22 @@ impl Cache {
 
     /// Keeps the answer to a question that is under way, unless a newer view is cached already. Returns the newest view.
     pub(super) fn keep_server(&self, asked: &Asked<'_>, view: ServerView) -> Arc<ServerView> {
-        let Servers { views, resets, .. } = &mut *self.servers.lock();
-        if asked.resets != *resets {
+        let servers = &mut *self.servers.lock();
+        if asked.resets != servers.resets {
             return Arc::new(view);
         }
-        if views.len() >= SNAPSHOTS_CACHED_MAX {
-            views.clear();
+        if servers.views.len() >= SNAPSHOTS_CACHED_MAX
+            || servers.bytes + view.answer_bytes > SNAPSHOTS_CACHED_BYTES_MAX
+        {
+            servers.clear();
         }
+        let Servers { views, bytes, .. } = servers;
         // The revision of a deleted server is above all others.
         match views.get(&view.server_id) {
             Some(kept) if kept.revision >= view.revision => kept.clone(),
             _ => {
                 let view = Arc::new(view);
+                *bytes += view.answer_bytes;
                 views.insert(view.server_id.clone(), view.clone());
                 view
             }

@@ -30,6 +30,8 @@ pub(crate) struct ServerView {
     pub plugins_digest: u64,
     /// What the validator chain gets; ordered by plugin and event.
     pub snapshot: Snapshot,
+    /// Bytes of the answer that it was read from: what it takes of the cache.
+    pub answer_bytes: usize,
 }
 
 /// The directory's answer could not be understood.
@@ -88,6 +90,7 @@ impl ServerView {
                 definitions,
             },
             bans: state.bans.into_iter().map(Into::into).collect(),
+            answer_bytes: json.len(),
         })
     }
 
@@ -122,6 +125,7 @@ impl ServerView {
             requirements: Bytes::new(),
             plugins_digest: 0,
             snapshot: Snapshot::default(),
+            answer_bytes: 0,
         }
     }
 }

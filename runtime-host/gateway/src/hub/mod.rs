@@ -22,7 +22,7 @@ use crate::{
     rate::Bucket,
     room::registry::Rooms,
     session::rates::RateLimits,
-    shard::{inbox::ShardHandle, message::Message},
+    shard::{assembly::UnfinishedBytes, inbox::ShardHandle, message::Message},
 };
 use identity::{Claims, TokenError, Verifier};
 use limits::dispatch::ALARMS;
@@ -63,6 +63,8 @@ pub struct Hub {
     /// The rates of one connection.
     pub(crate) rates: RateLimits,
     pub(crate) admission: Admission,
+    /// Bytes of messages that have begun to arrive.
+    pub(crate) unfinished: UnfinishedBytes,
     pub(crate) users: Users,
     pub(crate) rooms: Rooms,
     pub(crate) plugins: PluginBridge,
@@ -95,6 +97,7 @@ impl Hub {
             rates: config.rate_limits(),
             admission: Admission::new(&config.socket, &metrics, connections_max),
             users: Users::new(&config),
+            unfinished: UnfinishedBytes::default(),
             rooms: Rooms::new(metrics.rooms.clone()),
             plugins: PluginBridge::default(),
             config,

@@ -4,7 +4,11 @@
 //! No memory is reserved for bytes that a header only announces. Headers are read by [`crate::frame`].
 
 use crate::frame::{Opcode, Violation, close, unmask};
-use limits::socket::FRAGMENTS_MAX;
+use limits::socket::{FRAGMENTS_MAX, UNFINISHED_BYTES_MAX};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 /// A text message on its way in: in fragments, or in a frame that is not whole yet.
 #[derive(Debug, Default)]
@@ -17,6 +21,40 @@ pub struct Assembly {
     checked: usize,
     /// The frame whose payload is still arriving.
     pub arriving: Option<Arriving>,
+    /// When it began, milliseconds of the shard's clock.
+    pub since_ms: u32,
+    /// The bytes that it takes of those that all unfinished messages share.
+    reserved: Reserved,
+}
+
+/// Bytes of unfinished messages of all connections.
+#[derive(Debug, Clone, Default)]
+pub struct UnfinishedBytes(Arc<AtomicUsize>);
+
+/// A part of [`UnfinishedBytes`], given back when it is dropped.
+#[derive(Debug, Default)]
+struct Reserved {
+    of: UnfinishedBytes,
+    bytes: usize,
+}
+
+impl Reserved {
+    /// Takes more; false if there is not enough.
+    fn grow(&mut self, bytes: usize) -> bool {
+        let shared = &self.of.0;
+        if shared.fetch_add(bytes, Ordering::Relaxed) + bytes > UNFINISHED_BYTES_MAX {
+            shared.fetch_sub(bytes, Ordering::Relaxed);
+            return false;
+        }
+        self.bytes += bytes;
+        true
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 /// The missing part of a data frame whose header has been read.
@@ -31,14 +69,33 @@ pub struct Arriving {
 }
 
 impl Assembly {
-    /// Takes the part of the arriving frame's payload that is in `bytes`, unmasked in place; returns its length.
-    /// Without `keep` nothing is collected.
-    pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> usize {
+    /// A message that begins at `now_ms`, whose bytes are of `shared`.
+    #[must_use]
+    pub fn begin(shared: &UnfinishedBytes, now_ms: u32) -> Self {
+        Self {
+            since_ms: now_ms,
+            reserved: Reserved {
+                of: shared.clone(),
+                bytes: 0,
+            },
+            ..Self::default()
+        }
+    }
+
+    /// Takes the part of the arriving frame's payload that is in `bytes`, unmasked in place; returns its length. Without
+    /// `keep` nothing is collected.
+    ///
+    /// # Errors
+    /// The unfinished messages of all connections have [`UNFINISHED_BYTES_MAX`].
+    pub fn take(&mut self, bytes: &mut [u8], keep: bool) -> Result<usize, Violation> {
         let Some(arriving) = &mut self.arriving else {
-            return 0;
+            return Ok(0);
         };
         let taken = arriving.missing.min(bytes.len());
         if keep {
+            if !self.reserved.grow(taken) {
+                return Err(TOO_MUCH_UNFINISHED);
+            }
             let payload = &mut bytes[..taken];
             unmask(payload, arriving.mask);
             // A header is only a claim: memory grows with the bytes that arrive, and never beyond the claim.
@@ -50,7 +107,7 @@ impl Assembly {
         }
         arriving.mask.rotate_left(taken % 4);
         arriving.missing -= taken;
-        taken
+        Ok(taken)
     }
 
     /// Ends the arriving frame if it is whole: `Some(true)` if it is the last one of its message.
@@ -94,6 +151,12 @@ pub const NOT_UTF8: Violation = Violation {
     reason: "text is not UTF-8",
 };
 
+/// Too much of messages that are not finished.
+const TOO_MUCH_UNFINISHED: Violation = Violation {
+    code: close::TRY_LATER,
+    reason: "overloaded: too many messages are arriving at once",
+};
+
 /// What is wrong with a data frame at this place of a message (RFC 6455 section 5.4).
 #[must_use]
 pub fn misplaced(opcode: Opcode, assembly: Option<&Assembly>) -> Option<Violation> {
@@ -112,7 +175,9 @@ pub fn misplaced(opcode: Opcode, assembly: Option<&Assembly>) -> Option<Violatio
 
 #[cfg(test)]
 mod tests {
-    use super::{Arriving, Assembly};
+    use super::{Arriving, Assembly, UnfinishedBytes};
+    use limits::socket::UNFINISHED_BYTES_MAX;
+    use std::sync::atomic::Ordering;
 
     #[test]
     fn text_is_checked_as_it_arrives() {
@@ -152,7 +217,7 @@ mod tests {
             let mut at = 0;
             while assembly.finish().is_none() {
                 let end = (at + piece).min(masked.len());
-                at += assembly.take(&mut masked[at..end], true);
+                at += assembly.take(&mut masked[at..end], true).expect("room");
             }
             assert_eq!(
                 (at, assembly.bytes.as_slice()),
@@ -183,10 +248,10 @@ mod tests {
         let mut assembly = assembly.expect("a frame is still arriving");
         assert_eq!(
             (
-                assembly.take(&mut [0; 64], false),
+                assembly.take(&mut [0; 64], false).ok(),
                 assembly.bytes.capacity()
             ),
-            (10, 0)
+            (Some(10), 0)
         );
         assert_eq!(assembly.finish(), Some(false));
         let mut whole = Some(Box::new(Assembly {
@@ -195,5 +260,27 @@ mod tests {
         }));
         Assembly::forget(&mut whole);
         assert!(whole.is_none());
+    }
+
+    #[test]
+    fn unfinished_messages_share_a_bound() {
+        let shared = UnfinishedBytes::default();
+        shared.0.store(UNFINISHED_BYTES_MAX - 60, Ordering::Relaxed);
+        let begin = || {
+            let mut assembly = Assembly::begin(&shared, 0);
+            assembly.arriving = Some(Arriving {
+                fin: false,
+                mask: [0; 4],
+                missing: 100,
+            });
+            assembly
+        };
+        let (mut first, mut second) = (begin(), begin());
+        assert_eq!(first.take(&mut [0; 50], true).ok(), Some(50));
+        assert!(second.take(&mut [0; 50], true).is_err());
+        drop(first);
+        assert_eq!(second.take(&mut [0; 50], true).ok(), Some(50));
+        drop(second);
+        assert_eq!(shared.0.load(Ordering::Relaxed), UNFINISHED_BYTES_MAX - 60);
     }
 }

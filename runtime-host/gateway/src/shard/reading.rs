@@ -6,7 +6,7 @@ use crate::{
     metrics::Metrics,
     shard::{
         Shard,
-        assembly::{Arriving, NOT_UTF8, misplaced},
+        assembly::{Arriving, Assembly, NOT_UTF8, misplaced},
         handshake::{self, Refusal},
         sockets::connection::{Conn, Phase},
     },
@@ -182,13 +182,20 @@ impl Shard {
             }
             return Some(whole);
         }
-        let assembly = conn.assembly.get_or_insert_default();
+        let unfinished = self.hub.unfinished.clone();
+        let conn = self.conn(slot)?;
+        let begin = || Box::new(Assembly::begin(&unfinished, now_ms));
+        let is_new = conn.assembly.is_none();
+        let assembly = conn.assembly.get_or_insert_with(begin);
         assembly.fragments += 1;
         assembly.arriving = Some(Arriving {
             fin: header.fin,
             mask: header.mask,
             missing: header.payload_bytes,
         });
+        if is_new {
+            self.sessions.sockets.schedule(slot);
+        }
         Some(header.header_bytes + self.read_payload(slot, &mut bytes[header.header_bytes..]))
     }
 
@@ -215,7 +222,13 @@ impl Shard {
         let Some(assembly) = &mut conn.assembly else {
             return bytes.len();
         };
-        let taken = assembly.take(bytes, is_open);
+        let taken = match assembly.take(bytes, is_open) {
+            Ok(taken) => taken,
+            Err(violation) => {
+                self.sessions.sockets.violated(slot, violation);
+                return bytes.len();
+            }
+        };
         let finished = assembly.finish();
         if !is_open {
             if finished.is_some() {

@@ -294,6 +294,14 @@ pub(super) fn silence(host: &Host) {
     assert_eq!(raw.closed(), 1006, "a dead peer gets no close frame");
 }
 
+pub(super) fn unfinished(host: &Host) {
+    let mut raw = Raw::connect(host);
+    raw.text(&json!({"type": "identify", "oderId": "unfinished"}).to_string());
+    // The header of a masked text frame of 100 bytes, the mask, and two bytes of it.
+    raw.write(&[0x81, 0x80 | 100, 0, 0, 0, 0, b'{', b'"']);
+    assert_eq!(raw.closed(), 1009);
+}
+
 pub(super) fn stalled(host: &Host) {
     let mut raw = Raw::connect(host);
     raw.text(&json!({"type": "identify", "oderId": "stalled"}).to_string());

@@ -204,6 +204,14 @@ const GROUPS: &[Group] = &[
         }],
     },
     Group {
+        config: "[socket]\nmessage_timeout_ms = 300\n",
+        rows: &[Row {
+            setting: "socket.message_timeout_ms",
+            reach: actions::unfinished,
+            counter: Some(("connections_closed_total", "1009")),
+        }],
+    },
+    Group {
         config: "[socket]\nqueue_bytes_max = 65536\nwrite_stall_max_ms = 600000\n",
         rows: &[Row {
             setting: "socket.queue_bytes_max",

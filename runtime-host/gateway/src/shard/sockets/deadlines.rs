@@ -44,6 +44,7 @@ struct Timeouts {
     /// Time to answer a ping.
     answer_ms: u32,
     stall_ms: u32,
+    message_ms: u32,
 }
 
 /// What a connection's deadlines call for.
@@ -55,6 +56,7 @@ enum Due {
     CloseTimeout,
     Silent,
     Stalled,
+    MessageTimeout,
     IdentifyTimeout,
     Ping,
 }
@@ -72,6 +74,7 @@ impl Timeouts {
             silence_ms: silence_ms as u32,
             answer_ms: silence_ms.saturating_sub(ping_ms) as u32,
             stall_ms: socket.write_stall_max_ms as u32,
+            message_ms: socket.message_timeout_ms as u32,
         }
     }
 
@@ -109,6 +112,13 @@ impl Timeouts {
                 let deadlines = [
                     Some((silence_ms, since(conn.seen_ms), Due::Silent)),
                     blocked.map(|then_ms| (self.stall_ms, since(then_ms), Due::Stalled)),
+                    conn.assembly.as_ref().map(|assembly| {
+                        (
+                            self.message_ms,
+                            since(assembly.since_ms),
+                            Due::MessageTimeout,
+                        )
+                    }),
                     self.identify_ms
                         .filter(|_| conn.is_anonymous())
                         .map(|limit_ms| (limit_ms, age, Due::IdentifyTimeout)),
@@ -199,6 +209,9 @@ impl Sockets {
                 self.lose(slot);
             }
             Due::Stalled => self.close(slot, close::SLOW, "slow: nothing was read for too long"),
+            Due::MessageTimeout => {
+                self.close(slot, close::TOO_BIG, "a message took too long to arrive");
+            }
             Due::IdentifyTimeout => {
                 self.close(slot, close::POLICY, "identify did not come in time");
             }
