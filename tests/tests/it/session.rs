@@ -1,7 +1,7 @@
 //! A whole session: two users on three devices, each with another third-party library.
 
 use serde_json::{Value, json};
-use tests::{client::Client, host::Host};
+use tests::{client::Client, host::Host, http::Request};
 
 const SERVER: &str = "session";
 const PLUGIN: &str = "example.polls";
@@ -50,6 +50,7 @@ struct Devices {
 fn run(host: &Host, mut devices: Devices) {
     host.create_server("alice", SERVER);
     arrive(host, &mut devices);
+    operators_see(host);
     content(&mut devices);
     call(&mut devices);
     direct(&mut devices);
@@ -57,6 +58,32 @@ fn run(host: &Host, mut devices: Devices) {
     requirement(host, &mut devices);
     plugin_event(host, &mut devices);
     depart(devices);
+}
+
+/// The list of connections, for operators.
+fn operators_see(host: &Host) {
+    let token = host.token("root", "admin");
+    let request = Request::new("GET", "/api/connections").bearer(&token);
+    let answer = host.send(&request).expect(200).json();
+    let connections = answer["connections"].as_array().expect("a list");
+    assert_eq!((connections.len(), &answer["total"]), (3, &json!(3)));
+    let alice = connections.iter().filter(|one| one["oderId"] == "alice");
+    let mut statuses = Vec::new();
+    for connection in alice {
+        let members = ["displayName", "description", "verified", "serverIds"];
+        assert_eq!(
+            members.map(|name| connection[name].clone()),
+            [
+                json!("ALICE"),
+                json!("likes polls"),
+                json!(true),
+                json!([SERVER])
+            ]
+        );
+        statuses.push(connection["status"].as_str().expect("a status"));
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, ["away", "busy"], "of each device");
 }
 
 /// Identify, join, roster: an identity joins once, whatever its devices.

@@ -4,9 +4,9 @@ use crate::{
     config::{Config, Direct},
     directory::views::UserView,
     hub::{ConnRef, Hub, earlier_contacts::EarlierContacts},
-    room::Room,
+    room::{Profile, Room},
 };
-use envelope::verdict::ForwardClass;
+use envelope::verdict::{ForwardClass, Status};
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::{
@@ -30,10 +30,20 @@ pub struct ConnectionInfo {
     pub oder_id: Box<str>,
     /// The scope from its `identify`.
     pub connection_scope: Option<Box<str>>,
+    /// The name that it shows.
+    pub display_name: Box<str>,
+    /// The text of its profile.
+    pub description: Option<Box<str>>,
+    /// Whether it has proven the user.
+    pub verified: bool,
+    /// Its presence: `online`, `away`, `busy` or `offline`.
+    pub status: &'static str,
     /// When it identified, milliseconds since 1970.
     pub identified_at: u64,
     /// The number of joined and viewed servers.
     pub servers: usize,
+    /// Their ids.
+    pub server_ids: Vec<Box<str>>,
 }
 
 /// A connection of a user.
@@ -46,7 +56,29 @@ struct UserConnection {
     rooms: Box<[Arc<Room>]>,
     connection_id: Uuid,
     scope: Option<Box<str>>,
+    /// As it identified; none between its registration and the end of its sign-in.
+    profile: Option<Arc<Profile>>,
+    status: Status,
     identified_at_ms: u64,
+}
+
+impl UserConnection {
+    fn info(&self, user_id: &str) -> ConnectionInfo {
+        let profile = self.profile.as_deref();
+        let server_ids = self.rooms.iter().map(|room| (&*room.server_id).into());
+        ConnectionInfo {
+            connection_id: self.connection_id.to_string().into(),
+            oder_id: user_id.into(),
+            connection_scope: self.scope.clone(),
+            display_name: profile.map_or("", |profile| &profile.display_name).into(),
+            description: profile.and_then(|profile| profile.description.as_deref().map(Into::into)),
+            verified: profile.is_some_and(|profile| profile.verified),
+            status: self.status.as_str(),
+            identified_at: self.identified_at_ms,
+            servers: self.rooms.len(),
+            server_ids: server_ids.collect(),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +140,8 @@ impl Users {
             rooms: Box::default(),
             connection_id,
             scope: scope.map(Into::into),
+            profile: None,
+            status: Status::default(),
             identified_at_ms: Hub::now_ms(),
         });
         true
@@ -127,13 +161,25 @@ impl Users {
 
     /// Takes the rooms that a connection is in.
     pub(crate) fn set_rooms(&self, conn: ConnRef, user_id: &str, rooms: Box<[Arc<Room>]>) {
+        self.change(conn, user_id, |connection| connection.rooms = rooms);
+    }
+
+    /// Takes what a connection shows of its user.
+    pub(crate) fn set_profile(&self, conn: ConnRef, profile: &Arc<Profile>, status: Status) {
+        self.change(conn, &profile.user_id, |connection| {
+            connection.profile = Some(profile.clone());
+            connection.status = status;
+        });
+    }
+
+    fn change(&self, conn: ConnRef, user_id: &str, change: impl FnOnce(&mut UserConnection)) {
         let mut users = self.stripe(user_id).lock();
         let Some(user) = users.get_mut(user_id) else {
             return;
         };
         let mut connections = user.connections.iter_mut();
         if let Some(connection) = connections.find(|one| one.conn == conn) {
-            connection.rooms = rooms;
+            change(connection);
         }
     }
 
@@ -192,13 +238,7 @@ impl Users {
         let mut list = Vec::new();
         for stripe in &self.stripes {
             for (user_id, user) in stripe.lock().iter() {
-                list.extend(user.connections.iter().map(|one| ConnectionInfo {
-                    connection_id: one.connection_id.to_string().into(),
-                    oder_id: (&**user_id).into(),
-                    connection_scope: one.scope.clone(),
-                    identified_at: one.identified_at_ms,
-                    servers: one.rooms.len(),
-                }));
+                list.extend(user.connections.iter().map(|one| one.info(user_id)));
                 if list.len() >= entries_max {
                     list.truncate(entries_max);
                     return list;

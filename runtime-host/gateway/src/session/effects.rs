@@ -138,13 +138,15 @@ impl Sessions {
         }
     }
 
-    /// Tells the joined rooms of a connection what it is now: user, presence, declared plugins.
+    /// Tells the registry of users and the joined rooms what a connection is now: user, presence, declared plugins.
     pub(super) fn update_rooms(&self, slot: u32) {
         let conn = self.sockets.reference(slot);
         let Some(session) = self.sockets.session(slot) else {
             return;
         };
         if let Some(user) = session.user() {
+            let users = &self.hub.users;
+            users.set_profile(conn, &user.profile, user.status);
             let connection = user.as_member(conn);
             for membership in session.memberships().iter().filter(|one| one.joined) {
                 membership.room.update(&connection, &self.shards);
