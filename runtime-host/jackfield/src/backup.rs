@@ -52,5 +52,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             println!("{}", to.display());
         }
     }
+    eprintln!("not copied: the files of plugins (plugins.directory) and the configuration; keep copies of both");
     Ok(())
 }

@@ -91,6 +91,14 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
             for (name, error) in answer["errors"].as_object().into_iter().flatten() {
                 findings.say(Grade::Error, format!("{name}: {}", table::cell(error)));
             }
+            for plugin in answer["missing"].as_array().into_iter().flatten() {
+                let text = format!(
+                    "{} is enabled and has grants, but no usable files in {}: restore them, backups do not contain them",
+                    table::cell(plugin),
+                    table::cell(&answer["directory"])
+                );
+                findings.say(Grade::Warning, text);
+            }
             true
         }
         Err(error) => {

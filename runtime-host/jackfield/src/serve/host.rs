@@ -176,9 +176,23 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
         if let Err(error) = starting.scan().await {
             tracing::error!("plugins cannot be started: {error:#}");
         }
+        warn_of_missing(&starting).await;
         starting.watch().await;
     });
     Ok(Some(plugins))
+}
+
+/// Names the plugins that were granted something and are not there: what they moderated goes on without them.
+async fn warn_of_missing(plugins: &Plugins) {
+    match plugins.missing().await {
+        Ok(missing) => {
+            for plugin in missing {
+                let directory = plugins.directory().display();
+                tracing::warn!(plugin, %directory, "an enabled plugin with grants has no usable files in the plugins directory: nothing runs in its place");
+            }
+        }
+        Err(error) => tracing::error!("the plugins that should be there cannot be read: {error}"),
+    }
 }
 
 fn plugin_api(plugins: Plugins, setup: &Setup, hub: &Arc<Hub>) -> PluginApi {

@@ -21,8 +21,9 @@ pub(crate) async fn directory(api: &PluginApi, _call: Call) -> Result<Response<B
         .iter()
         .map(|(name, error)| (name.clone(), error.as_str().into()))
         .collect();
+    let missing = api.plugins.missing().await?;
     Ok(ok(
-        &json!({"directory": api.plugins.directory().display().to_string(), "errors": errors}),
+        &json!({"directory": api.plugins.directory().display().to_string(), "errors": errors, "missing": missing}),
     ))
 }
 

@@ -127,6 +127,22 @@ impl Plugins {
         Ok(self.host.record(id).await?)
     }
 
+    /// Enabled plugins with grants that have no usable files in the plugins directory, by id: perhaps a backup was restored
+    /// without them.
+    ///
+    /// # Errors
+    /// [`AdminError`].
+    pub async fn missing(&self) -> Result<Vec<String>, AdminError> {
+        let mut missing = Vec::new();
+        for record in self.host.store.records().await? {
+            let is_here = self.host.plugins.get(&record.id).is_some();
+            if record.enabled && !is_here && !self.grants(&record.id).await?.is_empty() {
+                missing.push(record.id);
+            }
+        }
+        Ok(missing)
+    }
+
     async fn grants(&self, id: &str) -> Result<Vec<plugin_store::Grant>, AdminError> {
         Ok(self.host.store.grants(id).await?)
     }

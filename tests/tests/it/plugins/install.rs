@@ -487,3 +487,27 @@ fn a_plugin_that_cannot_run_keeps_no_route_from_another() {
         "{why}"
     );
 }
+
+/// A host that was restored without the files of its plugins says so: what they moderated goes on without them.
+#[test]
+fn a_plugin_whose_files_are_gone_is_named() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let data = tempfile::tempdir().expect("a folder");
+    let host = directory.settings().data(data.path()).start();
+    host.plugin_in("tests.probe", "loaded");
+    let missing = |host: &tests::host::Host| {
+        let check = host.admin("GET", "/api/plugins/check", &Value::Null);
+        check.expect(200).json()["missing"].clone()
+    };
+    assert_eq!(missing(&host), json!([]));
+    host.grant_all("tests.probe");
+    host.kill();
+    let empty = Directory::default();
+    let host = empty.settings().data(data.path()).start();
+    tests::until("the warning", || {
+        let log = host.log();
+        (log.contains("no usable files") && log.contains("tests.probe")).then_some(())
+    });
+    assert_eq!(missing(&host), json!(["tests.probe"]));
+}
