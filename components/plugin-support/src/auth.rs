@@ -6,7 +6,7 @@
 use crate::{call::header, config::Config};
 use directory::{Code, Refusal, body::Body, permission::Actor};
 use identifiers::UserId;
-use identity::{KeySet, Mode, Role, TokenError, Verifier};
+use identity::{Claims, KeySet, Mode, Role, TokenError, Verifier};
 use limits::identity::{
     KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
 };
@@ -69,8 +69,18 @@ pub(crate) fn claimed_actor(
 }
 
 async fn proven(config: &Config, token: &str, now_ms: u64) -> Result<Actor, Refusal> {
-    let verifier = verifier(config, now_ms / 1_000).await?;
-    match verifier.verify(token, now_ms / 1_000) {
+    let now_s = now_ms / 1_000;
+    let known = verifier(config, now_s, KEY_SET_LIFETIME_SECONDS).await?;
+    let mut verified = known.verify(token, now_s);
+    if config.jwks_url.is_some() && is_for_other_keys(&verified) {
+        // The key may be newer than the set.
+        let renewed = verifier(config, now_s, KEY_SET_RETRY_SECONDS).await?;
+        verified = renewed.verify(token, now_s);
+        if is_for_other_keys(&verified) && KEY_SET.with_borrow(KnownKeys::is_failing) {
+            return Err(Code::KeySetUnavailable.into());
+        }
+    }
+    match verified {
         Ok(claims) => Ok(Actor {
             user: Some(claims.user_id),
             admin: claims.role == Role::Admin,
@@ -81,6 +91,14 @@ async fn proven(config: &Config, token: &str, now_ms: u64) -> Result<Actor, Refu
             Err(Refusal::new(Code::InvalidToken, error.to_string()).with("reason", error.code()))
         }
     }
+}
+
+/// Whether a token may be by a key that is not known: it names one, or no known key has its algorithm.
+fn is_for_other_keys(verified: &Result<Claims, TokenError>) -> bool {
+    matches!(
+        verified,
+        Err(TokenError::UnknownKey | TokenError::Algorithm)
+    )
 }
 
 /// Whether the request presents the service credential.
@@ -101,56 +119,49 @@ pub(crate) fn service(config: &Config, headers: &HeaderMap) -> Result<(), Refusa
     }
 }
 
-/// The last attempt to fetch the key set.
-struct Fetched {
-    at_s: u64,
+/// The key set as it was fetched last, and the last attempt to do so.
+#[derive(Default)]
+struct KnownKeys {
     keys: Option<KeySet>,
+    fetched_s: u64,
+    tried_s: u64,
+}
+
+impl KnownKeys {
+    /// Whether the set has to be fetched to be at most `age_max_s` old; a failed attempt is not repeated at once.
+    fn is_due(&self, now_s: u64, age_max_s: u64) -> bool {
+        let age_s = |then_s: u64| now_s.saturating_sub(then_s);
+        let is_old = self.keys.is_none() || age_s(self.fetched_s) >= age_max_s;
+        is_old && age_s(self.tried_s) >= KEY_SET_RETRY_SECONDS
+    }
+
+    /// Whether the last attempt has failed.
+    fn is_failing(&self) -> bool {
+        self.keys.is_none() || self.tried_s > self.fetched_s
+    }
 }
 
 thread_local! {
-    static KEY_SET: RefCell<Option<Fetched>> = const { RefCell::new(None) };
+    static KEY_SET: RefCell<KnownKeys> = RefCell::default();
 }
 
-/// The configured keys and those of the key set. While the set cannot be fetched the configured keys still serve, and
-/// so does a set that was fetched before.
-async fn verifier(config: &Config, now_s: u64) -> Result<Verifier, Refusal> {
+/// The configured keys and those of a key set of at most this age. While the set cannot be fetched the configured keys
+/// still serve, and so does a set that was fetched before.
+async fn verifier(config: &Config, now_s: u64, age_max_s: u64) -> Result<Verifier, Refusal> {
     let Some(url) = &config.jwks_url else {
         return Ok(config.verifier.clone());
     };
-    let due = KEY_SET.with_borrow(|fetched| {
-        fetched.as_ref().is_none_or(|fetched| {
-            let age_s = now_s.saturating_sub(fetched.at_s);
-            age_s
-                >= if fetched.keys.is_some() {
-                    KEY_SET_LIFETIME_SECONDS
-                } else {
-                    KEY_SET_RETRY_SECONDS
-                }
-        })
-    });
-    if due {
+    if KEY_SET.with_borrow(|known| known.is_due(now_s, age_max_s)) {
+        // Other requests of this instance do not fetch it meanwhile.
+        KEY_SET.with_borrow_mut(|known| known.tried_s = now_s);
         match fetch(url).await {
-            Ok(keys) => KEY_SET.with_borrow_mut(|fetched| {
-                *fetched = Some(Fetched {
-                    at_s: now_s,
-                    keys: Some(keys),
-                })
+            Ok(keys) => KEY_SET.with_borrow_mut(|known| {
+                (known.keys, known.fetched_s) = (Some(keys), known.tried_s);
             }),
-            Err(reason) => {
-                eprintln!("the key set cannot be fetched: {reason}");
-                KEY_SET.with_borrow_mut(|fetched| {
-                    let known = fetched.take().and_then(|fetched| fetched.keys);
-                    let at_s = if known.is_some() {
-                        now_s - KEY_SET_LIFETIME_SECONDS.min(now_s) + KEY_SET_RETRY_SECONDS
-                    } else {
-                        now_s
-                    };
-                    *fetched = Some(Fetched { at_s, keys: known });
-                });
-            }
+            Err(reason) => eprintln!("the key set cannot be fetched: {reason}"),
         }
     }
-    match KEY_SET.with_borrow(|fetched| fetched.as_ref().and_then(|fetched| fetched.keys.clone())) {
+    match KEY_SET.with_borrow(|known| known.keys.clone()) {
         Some(keys) => Ok(config.verifier.clone().with_key_set(&keys)),
         None if config.verifier.is_empty() => Err(Code::KeySetUnavailable.into()),
         None => Ok(config.verifier.clone()),

@@ -59,6 +59,11 @@ impl Config {
         let expectations = Expectations {
             audience: variable("token_audience").await?,
             issuer: variable("token_issuer").await?,
+            key_set_roles: match variable("jwks_roles").await?.as_deref() {
+                None | Some("false") => false,
+                Some("true") => true,
+                Some(_) => return Err("jwks_roles must be true or false".to_owned()),
+            },
         };
         let mut verifier = Verifier::new(expectations);
         let keys = variable("public_key").await?.unwrap_or_default();

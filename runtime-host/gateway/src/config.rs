@@ -295,6 +295,8 @@ pub struct Identity {
     pub token_audience: String,
     /// `iss` that tokens must carry; empty = not checked.
     pub token_issuer: String,
+    /// Tokens by a key of `jwks_url` may carry the role `admin`, which makes operators of this host.
+    pub jwks_roles: bool,
     /// Origin that key proofs are made for, such as `https://chat.example`; empty = the URL the host prints.
     pub origin: String,
 }

@@ -28,7 +28,7 @@ mod start;
 
 pub use config::Config;
 pub use http_handoff::{HttpHandoff, HttpSocket, HttpUpgrade};
-pub use hub::{ConnectionInfo, HttpPlace, Hub, Place};
+pub use hub::{ConnectionInfo, FollowedKeySet, HttpPlace, Hub, Place};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
 pub use shard::assembly;

@@ -52,6 +52,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             println!("{}", to.display());
         }
     }
-    eprintln!("not copied: the files of plugins (plugins.directory) and the configuration; keep copies of both");
+    eprintln!(
+        "not copied: the files of plugins (plugins.directory) and the configuration; keep copies of both"
+    );
     Ok(())
 }

@@ -118,8 +118,13 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
 }
 
 fn verified(token: &str, verify: &Verify) -> Result<Claims, Refusal> {
-    verify(token)
-        .map_err(|error| unknown("INVALID_TOKEN", error.to_string()).with("reason", error.code()))
+    verify(token).map_err(|error| match error {
+        TokenError::KeySetUnavailable => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Refusal::new(status, "KEY_SET_UNAVAILABLE", error.to_string())
+        }
+        error => unknown("INVALID_TOKEN", error.to_string()).with("reason", error.code()),
+    })
 }
 
 fn unknown(code: &'static str, message: String) -> Refusal {

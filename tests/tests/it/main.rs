@@ -17,6 +17,7 @@ mod hostile_frames;
 mod hostile_identity;
 mod hostile_load;
 mod http_connections;
+mod issuer;
 mod limits_hold;
 mod liveness;
 mod order;

@@ -47,6 +47,8 @@ pub mod code {
     pub const LIMIT_REACHED: &str = "LIMIT_REACHED";
     /// The edge does not answer; a retry may succeed.
     pub const EDGE_UNAVAILABLE: &str = "EDGE_UNAVAILABLE";
+    /// The key set of the token's issuer cannot be read at present; a retry may succeed.
+    pub const KEY_SET_UNAVAILABLE: &str = "KEY_SET_UNAVAILABLE";
     /// A plugin refused it; the message is the plugin's reason.
     pub const PLUGIN_REFUSED: &str = "PLUGIN_REFUSED";
     /// A plugin that decides about such envelopes did not answer in time; nothing was sent, a retry may succeed.
@@ -74,6 +76,7 @@ pub mod code {
         IDENTITY_FIXED,
         LIMIT_REACHED,
         EDGE_UNAVAILABLE,
+        KEY_SET_UNAVAILABLE,
         PLUGIN_REFUSED,
         PLUGIN_UNAVAILABLE,
     ];

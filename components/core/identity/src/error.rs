@@ -83,6 +83,9 @@ pub enum TokenError {
     /// The header names a key that is not known.
     #[error("the token names a key that is not known")]
     UnknownKey,
+    /// The header names a key that is not known, and the key set that may have it cannot be read at present.
+    #[error("the key set that may have the token's key cannot be read at present; try again")]
+    KeySetUnavailable,
     /// The header demands extensions (`crit`).
     #[error("the token demands extensions that are not supported")]
     Extension,
@@ -128,6 +131,7 @@ impl TokenError {
             Self::Malformed => "TOKEN_MALFORMED",
             Self::Algorithm => "TOKEN_ALGORITHM",
             Self::UnknownKey => "TOKEN_UNKNOWN_KEY",
+            Self::KeySetUnavailable => "TOKEN_KEY_SET_UNAVAILABLE",
             Self::Extension => "TOKEN_EXTENSION",
             Self::Signature => "TOKEN_SIGNATURE",
             Self::Claim { .. } => "TOKEN_CLAIM",

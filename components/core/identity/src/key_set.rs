@@ -15,6 +15,8 @@ use std::fmt;
 pub(crate) struct NamedKey {
     pub(crate) id: Option<Box<str>>,
     pub(crate) key: VerifyingKey,
+    /// It came in a key set, not from the configuration.
+    pub(crate) of_key_set: bool,
 }
 
 /// The usable keys of a key set document.
@@ -119,6 +121,7 @@ fn usable(entry: Entry) -> Option<NamedKey> {
     Some(NamedKey {
         id: entry.kid.map(Into::into),
         key,
+        of_key_set: true,
     })
 }
 

@@ -32,6 +32,9 @@ pub struct Expectations {
     pub audience: Option<String>,
     /// `iss` must be this.
     pub issuer: Option<String>,
+    /// The role of a token that a key of a key set has signed counts; otherwise its bearer is a client: another issuer
+    /// gives roles for services of its own.
+    pub key_set_roles: bool,
 }
 
 /// Verifies tokens with the keys it was given.
@@ -105,7 +108,11 @@ impl Verifier {
     }
 
     fn with_key(mut self, key: VerifyingKey) -> Self {
-        self.keys.push(NamedKey { id: None, key });
+        self.keys.push(NamedKey {
+            id: None,
+            key,
+            of_key_set: false,
+        });
         self.verified = VerifiedTokens::default();
         self
     }
@@ -178,15 +185,28 @@ impl Verifier {
             return Err(TokenError::UnknownKey);
         }
         let signature = decoded(parts.signature)?;
-        if !candidates.any(|named| named.key.verifies(parts.message.as_bytes(), &signature)) {
-            return Err(TokenError::Signature);
-        }
+        let message = parts.message.as_bytes();
+        let signer = candidates.find(|named| named.key.verifies(message, &signature));
+        // A key of the configuration has no id. If it did not sign, the named key is another one.
+        let is_known = |wanted: &str| {
+            let mut ids = self.keys.iter().filter_map(|named| named.id.as_deref());
+            ids.any(|id| id == wanted)
+        };
+        let signer = signer.ok_or(match &head.kid {
+            Some(wanted) if !is_known(wanted) => TokenError::UnknownKey,
+            _ => TokenError::Signature,
+        })?;
         let claims = decoded(parts.claims)?;
         // A list would be read as the members in their order.
         if !claims.trim_ascii_start().starts_with(b"{") {
             return Err(TokenError::Malformed);
         }
-        serde_json::from_slice(&claims).map_err(|_| TokenError::Malformed)
+        let mut claims: RawClaims =
+            serde_json::from_slice(&claims).map_err(|_| TokenError::Malformed)?;
+        if signer.of_key_set && !self.expectations.key_set_roles {
+            claims.role = serde_json::Value::Null;
+        }
+        Ok(claims)
     }
 
     fn check(&self, claims: &RawClaims, now_s: u64) -> Result<Claims, TokenError> {
@@ -331,7 +351,7 @@ fn names(aud: &serde_json::Value, wanted: &str) -> bool {
 struct Head {
     alg: String,
     #[serde(default)]
-    kid: Option<String>,
+    kid: Option<Box<str>>,
     #[serde(default)]
     crit: Option<serde_json::Value>,
 }

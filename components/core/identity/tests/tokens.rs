@@ -131,6 +131,41 @@ fn the_algorithm_may_be_named_with_its_curve() {
             "{algorithm}"
         );
     }
+    // A key that is not known is told as that, also beside a key of the host itself, which has no id.
+    let beside = verifier.clone().with_public_key(&self::key(1).public_key());
+    let message = [
+        json!({"alg": "EdDSA", "kid": "newer"}),
+        json!({"sub": "alice", "exp": NOW + 60}),
+    ]
+    .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+    .join(".");
+    let newer = self::key(6);
+    let token = format!(
+        "{message}.{}",
+        identity::proof::sign(&newer, message.as_bytes())
+    );
+    for verifier in [&verifier, &beside] {
+        assert_eq!(verifier.verify(&token, NOW), Err(TokenError::UnknownKey));
+    }
+    // Another issuer makes no operators, unless the configuration says so.
+    let message = [
+        json!({"alg": "EdDSA"}),
+        json!({"sub": "alice", "exp": NOW + 60, "role": "admin"}),
+    ]
+    .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+    .join(".");
+    let token = format!(
+        "{message}.{}",
+        identity::proof::sign(&key, message.as_bytes())
+    );
+    for (key_set_roles, role) in [(false, Role::Client), (true, Role::Admin)] {
+        let expectations = Expectations {
+            key_set_roles,
+            ..Expectations::default()
+        };
+        let verifier = Verifier::new(expectations).with_key_set(&set);
+        assert_eq!(verifier.verify(&token, NOW).expect("right").role, role);
+    }
     let other = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "ES256", "x": key.public_key().to_string()}]});
     let _ = KeySet::parse(other.to_string().as_bytes()).expect_err("another algorithm");
 }

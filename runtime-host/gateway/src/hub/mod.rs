@@ -6,10 +6,12 @@
 
 pub(crate) mod admission;
 mod earlier_contacts;
+mod key_set;
 pub(crate) mod places;
 pub(crate) mod users;
 
 pub(crate) use admission::{Admission, AdmissionError};
+pub use key_set::FollowedKeySet;
 pub use places::{HttpPlace, Place};
 pub use users::ConnectionInfo;
 
@@ -69,6 +71,7 @@ pub struct Hub {
     pub(crate) rooms: Rooms,
     pub(crate) plugins: PluginBridge,
     verifier: RwLock<Arc<Verifier>>,
+    key_set: Option<FollowedKeySet>,
     origin: RwLock<Arc<str>>,
     limits: serde_json::Value,
     shards: RwLock<Arc<[ShardHandle]>>,
@@ -98,6 +101,7 @@ impl Hub {
             admission: Admission::new(&config.socket, &metrics, connections_max),
             users: Users::new(&config),
             unfinished: UnfinishedBytes::default(),
+            key_set: (!config.identity.jwks_url.is_empty()).then(FollowedKeySet::default),
             rooms: Rooms::new(metrics.rooms.clone()),
             plugins: PluginBridge::default(),
             config,
@@ -176,7 +180,18 @@ impl Hub {
     /// The first thing that is wrong with it.
     pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let verifier = self.verifier.read().clone();
-        verifier.verify(token, Self::now_ms() / 1_000)
+        let now_ms = Self::now_ms();
+        let verified = verifier.verify(token, now_ms / 1_000);
+        verified.map_err(|error| match &self.key_set {
+            Some(set) => set.judge(error, now_ms),
+            None => error,
+        })
+    }
+
+    /// The key set of another issuer, if the configuration names one.
+    #[must_use]
+    pub fn key_set(&self) -> Option<&FollowedKeySet> {
+        self.key_set.as_ref()
     }
 
     /// Takes the keys with which tokens are verified from now on.

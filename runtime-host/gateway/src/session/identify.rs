@@ -14,7 +14,8 @@ use crate::{
 };
 use envelope::{reply::code, verdict::Identify};
 use identifiers::UserId;
-use limits::identity::TOKEN_LEEWAY_SECONDS;
+use identity::TokenError;
+use limits::identity::{KEY_SET_RETRY_SECONDS, TOKEN_LEEWAY_SECONDS};
 use std::sync::Arc;
 
 /// An identity that a client claims.
@@ -262,9 +263,13 @@ fn verify_token(
     token: &str,
     claimed: Option<&str>,
 ) -> Result<(String, u64), Reason<'static>> {
-    let claims = hub
-        .verify(token)
-        .map_err(|error| unproven(format!("token: {error} ({})", error.code())))?;
+    let claims = hub.verify(token).map_err(|error| match error {
+        TokenError::KeySetUnavailable => {
+            let wait_ms = KEY_SET_RETRY_SECONDS * 1_000;
+            Reason::retry(code::KEY_SET_UNAVAILABLE, error.to_string(), wait_ms)
+        }
+        error => unproven(format!("token: {error} ({})", error.code())),
+    })?;
     let subject = claims.user_id.as_str();
     if claimed.is_some_and(|claimed| claimed != subject) {
         return Err(unproven("token: its subject is not the oderId"));

@@ -12,15 +12,18 @@ use bytes::Bytes;
 use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
 use gateway::{
-    Gateway, HttpSocket, Hub,
+    FollowedKeySet, Gateway, HttpSocket, Hub,
     address::{Client, Network},
     rate::AddressRates,
 };
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
-use identity::{Role, ServiceCredential};
-use limits::{directory::LAG_DEGRADED_MS, rest::PAGE_ITEMS_MAX, socket::READY_BELOW_PERCENT};
+use identity::{Role, ServiceCredential, TokenError};
+use limits::{
+    directory::LAG_DEGRADED_MS, identity::KEY_SET_RETRY_SECONDS, rest::PAGE_ITEMS_MAX,
+    socket::READY_BELOW_PERCENT,
+};
 use own::RequestOrigin;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
@@ -282,6 +285,8 @@ impl HttpService {
         } else if lag_ms > u128::from(LAG_DEGRADED_MS) {
             let reason = format!("changes of the directory have not been applied for {lag_ms} ms");
             json!({"status": "degraded", "reason": reason})
+        } else if !self.hub.key_set().is_none_or(FollowedKeySet::is_current) {
+            json!({"status": "degraded", "reason": "the key set of identity.jwks_url cannot be fetched"})
         } else {
             json!({"status": "ready"})
         };
@@ -301,7 +306,7 @@ impl HttpService {
         let token = bearer(request.headers())
             .ok_or_else(|| unauthorized("a token with the role admin is required"))?;
         let claims = self.hub.verify(token);
-        let claims = claims.map_err(|failed| unauthorized(failed.to_string()))?;
+        let claims = claims.map_err(unverified)?;
         if claims.role != Role::Admin {
             let message = "the role admin is required";
             return Err(HostError::of_host(
@@ -313,6 +318,19 @@ impl HttpService {
         let list = self.hub.connection_list(PAGE_ITEMS_MAX);
         let body = json!({"connections": list, "total": self.hub.connections()});
         Ok(own::json(StatusCode::OK, &body))
+    }
+}
+
+/// The answer to a token that does not verify, or cannot be verified at present.
+fn unverified(error: TokenError) -> HostError {
+    match error {
+        TokenError::KeySetUnavailable => {
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            let wait_ms = KEY_SET_RETRY_SECONDS * 1_000;
+            HostError::of_host(status, "KEY_SET_UNAVAILABLE", error.to_string())
+                .with("retryAfterMs", wait_ms)
+        }
+        error => unauthorized(error.to_string()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Paths for operators: they are asked at a rate of the operator's choice, and measurements are not for everybody.
 
-use super::unauthorized;
+use super::unverified;
 use gateway::{
     Hub,
     address::{Client, Network, Source},
@@ -55,7 +55,7 @@ pub(super) fn may_read_metrics(
             return Ok(());
         }
         let claims = hub.verify(presented);
-        let claims = claims.map_err(|failed| unauthorized(failed.to_string()))?;
+        let claims = claims.map_err(unverified)?;
         if claims.role == Role::Admin {
             return Ok(());
         }

@@ -114,6 +114,7 @@ fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
         ("jwks_host", origin_of(&identity.jwks_url)),
         ("token_audience", identity.token_audience.clone()),
         ("token_issuer", identity.token_issuer.clone()),
+        ("jwks_roles", identity.jwks_roles.to_string()),
         ("service_credential", setup.credential.clone()),
         ("gateway_urls", gateways.join(",")),
         ("gateway_host", own),

@@ -4,10 +4,8 @@ use crate::{config::Config, directory_transport, keys};
 use anyhow::{Context as _, Result};
 use gateway::Hub;
 use identity::{Expectations, KeySet, PublicKey, SharedSecret, Verifier};
+use limits::identity::{KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS};
 use std::{path::PathBuf, sync::Arc, time::Duration};
-
-/// Wait after a key set that could not be fetched.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// What tokens are verified with.
 #[derive(Clone)]
@@ -27,6 +25,7 @@ impl TokenKeys {
         let mut verifier = Verifier::new(Expectations {
             audience: some(&identity.token_audience),
             issuer: some(&identity.token_issuer),
+            key_set_roles: identity.jwks_roles,
         });
         for key in self.public_keys()? {
             verifier = verifier.with_public_key(&key);
@@ -46,32 +45,35 @@ impl TokenKeys {
         Ok(PublicKey::parse_list(&keys::public_keys(&self.data)?)?)
     }
 
-    /// Fetches the key set of `identity.jwks_url` again and again. If that fails, the last set stays in use. Does nothing without a URL.
+    /// Fetches the key set of `identity.jwks_url` again and again: when it is old, when the last attempt has failed, and when
+    /// a token names a key that it does not have. If that fails, the last set stays in use. Does nothing without a URL.
     pub(super) async fn follow(self, hub: Arc<Hub>) {
-        if self.config.identity.jwks_url.is_empty() {
+        let Some(set) = hub.key_set() else {
             return;
-        }
+        };
         loop {
-            let wait = match self.fetch().await {
+            let fetched = self.fetch().await;
+            set.tried(fetched.is_ok(), Hub::now_ms());
+            match fetched {
                 Ok(verifier) => {
                     hub.set_verifier(verifier);
-                    Duration::from_secs(limits::identity::KEY_SET_LIFETIME_SECONDS)
+                    let lifetime = Duration::from_secs(KEY_SET_LIFETIME_SECONDS);
+                    let _ = tokio::time::timeout(lifetime, set.wanted()).await;
                 }
                 Err(error) => {
                     tracing::warn!(
                         error = format!("{error:#}"),
                         "identity.jwks_url: the key set cannot be fetched"
                     );
-                    RETRY
+                    tokio::time::sleep(Duration::from_secs(KEY_SET_RETRY_SECONDS)).await;
                 }
-            };
-            tokio::time::sleep(wait).await;
+            }
         }
     }
 
     async fn fetch(&self) -> Result<Verifier> {
         let url = &self.config.identity.jwks_url;
-        let bytes = directory_transport::fetch(url, limits::identity::KEY_SET_BYTES_MAX).await?;
+        let bytes = directory_transport::fetch(url, KEY_SET_BYTES_MAX).await?;
         self.verifier(Some(&KeySet::parse(&bytes)?))
     }
 }
