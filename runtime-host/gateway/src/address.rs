@@ -8,7 +8,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 /// What the limits of one address count by: an IPv4 address, or the leading bits of an IPv6 address, of which one client
 /// usually has 2⁶⁴.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 pub struct AddressKey(IpAddr);
 
 impl AddressKey {

@@ -216,6 +216,7 @@ fn what_was_good_once_is_checked_all_the_same() {
     let strict = Verifier::new(Expectations {
         audience: Some("elsewhere".to_owned()),
         issuer: None,
+        ..Expectations::default()
     })
     .with_public_key(&key(1).public_key());
     assert_eq!(strict.verify(&text, NOW), Err(TokenError::Audience));
@@ -352,6 +353,7 @@ fn audience_and_issuer_are_checked_where_configured() {
         Verifier::new(Expectations {
             audience: audience.map(Into::into),
             issuer: issuer.map(Into::into),
+            ..Expectations::default()
         })
         .with_secret(&SharedSecret::new(SECRET).unwrap())
     };

@@ -31,7 +31,10 @@ pub const INVITE_LIFETIME_MS: u64 = 10 * 24 * 3_600 * 1_000;
 pub const INVITE_LIFETIME_MAX_MS: u64 = 365 * 24 * 3_600 * 1_000;
 /// Password attempts of one identity on one server per minute; counted before the hash is computed.
 pub const PASSWORD_ATTEMPTS_PER_MINUTE: u32 = 5;
-/// Password attempts on one server per minute, of all identities together.
+/// Password attempts of one address on one server per minute, over WebSockets: many names of one address do not use up
+/// the attempts of a server.
+pub const PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE: u32 = 20;
+/// Password attempts on one server per minute, of all proven identities together, and of all others.
 pub const PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE: u32 = 60;
 /// Rows kept in the changes feed; a gateway that is further behind loads everything anew.
 pub const CHANGES_KEPT_MAX: u64 = 100_000;
@@ -92,6 +95,8 @@ pub const ARGON2_MEMORY_KIB: u32 = 19 * 1_024;
 pub const ARGON2_PASSES: u32 = 2;
 /// Parallelism of one password hash; a component has one thread.
 pub const ARGON2_LANES: u32 = 1;
+/// Characters of a client's address as gateways tell it: the longest form of an IPv6 address.
+pub const ADDRESS_CHARS_MAX: usize = 45;
 /// Passwords one identity may set per minute; each costs a hash.
 pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
 /// Window in which password attempts are counted; it begins with the first one.
@@ -105,8 +110,9 @@ pub const AUDIT_PAGE_MAX: usize = 200;
 
 const _: () = assert!(INVITE_LIFETIME_MS <= INVITE_LIFETIME_MAX_MS);
 const _: () = assert!(
-    PASSWORD_ATTEMPTS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
-    "one identity must not use up the attempts of a whole server"
+    PASSWORD_ATTEMPTS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE
+        && PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,
+    "neither one identity nor one address must use up the attempts of a whole server"
 );
 const _: () = assert!(
     // A character has up to four bytes; escaped as JSON it has up to six for one byte.

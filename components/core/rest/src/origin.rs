@@ -21,10 +21,11 @@ impl std::error::Error for InvalidOrigin {}
 /// The text has no scheme, has a wildcard, or has more than scheme, host and port.
 pub fn normalize(text: &str) -> Result<String, InvalidOrigin> {
     let invalid = |why: &str| Err(InvalidOrigin(format!("`{text}` is no origin: {why}")));
-    let trimmed = text.trim().trim_end_matches('/').to_ascii_lowercase();
+    let trimmed = text.trim().to_ascii_lowercase();
     let Some((scheme, authority)) = trimmed.split_once("://") else {
         return invalid(&format!("it has no scheme; write `https://{trimmed}`"));
     };
+    let authority = authority.trim_end_matches('/');
     if authority.contains('*') {
         return invalid("wildcards are not read; list each origin, or `*` alone for all");
     }

@@ -3,7 +3,7 @@
 use crate::{
     call::Call,
     handlers::{about, commit, read},
-    password,
+    password::{self, Attempt},
     store::Want,
 };
 use directory::{
@@ -25,6 +25,9 @@ struct Credentials {
     admin: bool,
     /// The identity is proven, or this host asks for no proof.
     trusted: bool,
+    proven: bool,
+    /// The address of the client, if a gateway tells it.
+    address: Option<String>,
     password: Option<String>,
     invite: Option<String>,
 }
@@ -96,7 +99,13 @@ async fn compare(call: &Call, server: &Server, credentials: &Credentials) -> Res
     if let Some(right) = call.compared.get() {
         return Ok(*right);
     }
-    password::admit_attempt(call, server.id.as_str(), credentials.user.as_str()).await?;
+    let attempt = Attempt {
+        server: server.id.as_str(),
+        user: credentials.user.as_str(),
+        proven: credentials.proven,
+        address: credentials.address.as_deref(),
+    };
+    password::admit_attempt(call, &attempt).await?;
     let given = credentials.password.as_deref().unwrap_or_default();
     let fits = given.len() <= limits::directory::PASSWORD_BYTES_MAX;
     let right = fits
@@ -168,6 +177,8 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
         user,
         admin: call.actor.admin,
         trusted: true,
+        proven: call.actor.proven,
+        address: None,
         password,
         invite,
     };
@@ -234,6 +245,7 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
     }
     let verified = body.flag("verified").unwrap_or(false);
     let view = body.flag("view").unwrap_or(false);
+    let address = body.text("address", limits::directory::ADDRESS_CHARS_MAX);
     body.finish()?;
     let user = user.ok_or(Code::InvalidUserId)?;
     // Gateways pass on what clients sent: a password that is too long is a wrong one, not an invalid body.
@@ -246,6 +258,8 @@ pub(crate) async fn ask(call: &Call) -> Result<Answer, Refusal> {
         user,
         admin: false,
         trusted: verified || call.config.mode == Mode::Open,
+        proven: verified,
+        address,
         password: lenient("password"),
         invite: lenient("invite"),
     };

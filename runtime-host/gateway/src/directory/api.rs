@@ -1,6 +1,9 @@
 //! The directory's internal REST interface: one method for each request, within [`EDGE_TIMEOUT_MS`].
 
-use crate::directory::views::{ServerView, UserView};
+use crate::{
+    address::AddressKey,
+    directory::views::{ServerView, UserView},
+};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use limits::directory::EDGE_TIMEOUT_MS;
@@ -35,6 +38,9 @@ pub(crate) struct JoinQuestion {
     pub user_id: Arc<str>,
     /// Whether the identity is proven.
     pub verified: bool,
+    /// The address of the client, in the part by which limits count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<AddressKey>,
     /// Password, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password: Option<String>,

@@ -243,6 +243,13 @@ pub struct Place {
     holder: Holder,
 }
 
+impl Place {
+    /// The address that it counts for.
+    pub(crate) fn address(&self) -> Option<AddressKey> {
+        self.holder.address
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.places.release(self.holder);

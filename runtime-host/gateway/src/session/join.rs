@@ -70,6 +70,7 @@ impl Sessions {
             server_id: view.server_id.clone(),
             user_id: user.profile.user_id.clone(),
             verified: user.profile.verified,
+            address: self.sockets.address(slot),
             password: access.password.clone(),
             invite: access.invite.clone(),
             view_only,

@@ -239,6 +239,7 @@ impl Fixture {
         let verifier = identity::Verifier::new(identity::Expectations {
             audience: None,
             issuer: None,
+            key_set_roles: false,
         });
         let hub = Arc::new(Hub::new(
             config,

@@ -1,6 +1,7 @@
 //! One connection: its socket, the bytes not yet read or written, and its session. An idle connection holds no buffer.
 
 use crate::{
+    address::AddressKey,
     frame::Opcode,
     hub::Place,
     session::Session,
@@ -32,7 +33,7 @@ enum Origin {
     /// The address of the peer; the request head may tell of another client.
     Peer(IpAddr),
     /// It has a place.
-    Placed { _place: Box<Place> },
+    Placed(Box<Place>),
 }
 
 /// One connection.
@@ -78,8 +79,7 @@ impl Conn {
 
     /// A connection that has its place already.
     pub(super) fn placed(stream: TcpStream, place: Place, now_ms: u32) -> Self {
-        let _place = Box::new(place);
-        Self::from(stream, Origin::Placed { _place }, now_ms)
+        Self::from(stream, Origin::Placed(Box::new(place)), now_ms)
     }
 
     fn from(stream: TcpStream, origin: Origin, now_ms: u32) -> Self {
@@ -113,7 +113,15 @@ impl Conn {
     pub(in crate::shard) fn peer(&self) -> Option<IpAddr> {
         match self.origin {
             Origin::Peer(peer) => Some(peer),
-            Origin::Placed { .. } => None,
+            Origin::Placed(_) => None,
+        }
+    }
+
+    /// The address by which limits count it, as soon as it has its place.
+    pub(super) fn address(&self) -> Option<AddressKey> {
+        match &self.origin {
+            Origin::Placed(place) => place.address(),
+            Origin::Peer(_) => None,
         }
     }
 
@@ -124,8 +132,7 @@ impl Conn {
 
     /// Gives it its place, which it keeps until it is dropped.
     pub(super) fn set_place(&mut self, place: Place) {
-        let _place = Box::new(place);
-        self.origin = Origin::Placed { _place };
+        self.origin = Origin::Placed(Box::new(place));
     }
 
     // ---- reading

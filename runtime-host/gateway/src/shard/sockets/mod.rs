@@ -14,6 +14,7 @@ mod wheel;
 mod writing;
 
 use crate::{
+    address::AddressKey,
     frame::{self, close},
     hub::{ConnRef, Hub, Place},
     metrics::Metrics,
@@ -104,6 +105,11 @@ impl Sockets {
     /// The session of an open connection.
     pub(crate) fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
         self.connections.session_mut(slot)
+    }
+
+    /// The address by which limits count a connection.
+    pub(crate) fn address(&self, slot: u32) -> Option<AddressKey> {
+        self.connections.get(slot)?.address()
     }
 
     /// The reference by which other threads name the connection in a slot.
