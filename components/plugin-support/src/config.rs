@@ -65,6 +65,11 @@ impl Config {
                 Some(_) => return Err("jwks_roles must be true or false".to_owned()),
             },
         };
+        let names_issuer = expectations.audience.is_some() && expectations.issuer.is_some();
+        let jwks_url = variable("jwks_url").await?;
+        if jwks_url.is_some() && !names_issuer {
+            return Err("jwks_url needs token_audience and token_issuer".to_owned());
+        }
         let mut verifier = Verifier::new(expectations);
         let keys = variable("public_key").await?.unwrap_or_default();
         for key in PublicKey::parse_list(&keys).map_err(|error| format!("public_key: {error}"))? {
@@ -91,7 +96,7 @@ impl Config {
         Ok(Self {
             mode,
             verifier,
-            jwks_url: variable("jwks_url").await?,
+            jwks_url,
             service,
             gateways: gateways
                 .into_iter()

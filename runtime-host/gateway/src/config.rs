@@ -291,9 +291,9 @@ pub struct Identity {
     pub hs256_secret: String,
     /// Where the keys of tokens made elsewhere are; empty = nowhere.
     pub jwks_url: String,
-    /// `aud` that tokens must carry; empty = not checked.
+    /// `aud` that tokens of other issuers must carry; empty = not checked, which `jwks_url` does not allow.
     pub token_audience: String,
-    /// `iss` that tokens must carry; empty = not checked.
+    /// `iss` that tokens of other issuers must carry; empty = not checked, which `jwks_url` does not allow.
     pub token_issuer: String,
     /// Tokens by a key of `jwks_url` may carry the role `admin`, which makes operators of this host.
     pub jwks_roles: bool,

@@ -67,7 +67,7 @@ fn key_set(seed: u8) -> Value {
 /// A token of the issuer, which says that its bearer is an operator.
 fn token(seed: u8, user: &str) -> String {
     let head = json!({"alg": "EdDSA", "kid": seed.to_string()});
-    let claims = json!({"sub": user, "exp": 4_102_444_800_u64, "role": "admin"});
+    let claims = json!({"sub": user, "exp": 4_102_444_800_u64, "role": "admin", "aud": "chat", "iss": "https://issuer.example"});
     let message = [head, claims]
         .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
         .join(".");
@@ -100,13 +100,19 @@ fn ask(host: &Host, path: &str, seed: u8) -> (u16, String) {
 fn a_new_key_is_found_and_an_outage_may_be_waited_out() {
     let issuer = Issuer::start(1);
     let host = Settings::new()
-        .config(&format!("[identity]\njwks_url = \"{}\"\n", issuer.url))
+        .config(&format!(
+            "[identity]\njwks_url = \"{}\"\ntoken_audience = \"chat\"\ntoken_issuer = \"https://issuer.example\"\n",
+            issuer.url
+        ))
         .start();
     until("the first key", || {
         identify(&host, 1, "olga").is_empty().then_some(())
     });
     assert_eq!(ask(&host, "/api/servers", 1).0, 200);
-    // Another issuer makes no operators.
+    // The commands of this machine are not bound to the issuer; another issuer makes no operators.
+    let _ = host
+        .admin("GET", "/api/connections", &Value::Null)
+        .expect(200);
     assert_eq!(ask(&host, "/api/connections", 1).0, 403);
 
     issuer.set(Some(2));

@@ -15,8 +15,18 @@ use std::fmt;
 pub(crate) struct NamedKey {
     pub(crate) id: Option<Box<str>>,
     pub(crate) key: VerifyingKey,
-    /// It came in a key set, not from the configuration.
-    pub(crate) of_key_set: bool,
+    pub(crate) source: Source,
+}
+
+/// Where a key comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// It is the host's own: its tokens are for this host.
+    Own,
+    /// It is shared with another issuer.
+    Shared,
+    /// It is in the key set of another issuer.
+    KeySet,
 }
 
 /// The usable keys of a key set document.
@@ -121,7 +131,7 @@ fn usable(entry: Entry) -> Option<NamedKey> {
     Some(NamedKey {
         id: entry.kid.map(Into::into),
         key,
-        of_key_set: true,
+        source: Source::KeySet,
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     claims::{Claims, Role},
     error::TokenError,
     key::{PublicKey, SharedSecret, SigningKey},
-    key_set::{KeySet, NamedKey},
+    key_set::{KeySet, NamedKey, Source},
     signature::{Algorithm, VerifyingKey},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -25,7 +25,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Claims that a token must carry; an empty field demands nothing.
+/// Claims that the token of another issuer must carry; an empty field demands nothing. A token by a key of the host itself
+/// is for this host.
 #[derive(Debug, Clone, Default)]
 pub struct Expectations {
     /// `aud` must contain this.
@@ -95,23 +96,23 @@ impl Verifier {
         }
     }
 
-    /// Adds an Ed25519 key (EdDSA).
+    /// Adds an Ed25519 key of the host itself (EdDSA).
     #[must_use]
     pub fn with_public_key(self, key: &PublicKey) -> Self {
-        self.with_key(VerifyingKey::EdDsa(key.clone()))
+        self.with_key(VerifyingKey::EdDsa(key.clone()), Source::Own)
     }
 
     /// Adds a shared secret (HS256).
     #[must_use]
     pub fn with_secret(self, secret: &SharedSecret) -> Self {
-        self.with_key(VerifyingKey::Hs256(secret.clone()))
+        self.with_key(VerifyingKey::Hs256(secret.clone()), Source::Shared)
     }
 
-    fn with_key(mut self, key: VerifyingKey) -> Self {
+    fn with_key(mut self, key: VerifyingKey, source: Source) -> Self {
         self.keys.push(NamedKey {
             id: None,
             key,
-            of_key_set: false,
+            source,
         });
         self.verified = VerifiedTokens::default();
         self
@@ -203,7 +204,8 @@ impl Verifier {
         }
         let mut claims: RawClaims =
             serde_json::from_slice(&claims).map_err(|_| TokenError::Malformed)?;
-        if signer.of_key_set && !self.expectations.key_set_roles {
+        claims.is_own = signer.source == Source::Own;
+        if signer.source == Source::KeySet && !self.expectations.key_set_roles {
             claims.role = serde_json::Value::Null;
         }
         Ok(claims)
@@ -220,20 +222,13 @@ impl Verifier {
                 return Err(TokenError::NotYet);
             }
         }
-        if self
-            .expectations
-            .audience
-            .as_ref()
-            .is_some_and(|audience| !names(&claims.aud, audience))
-        {
+        let expected = (!claims.is_own).then_some(&self.expectations);
+        let audience = expected.and_then(|expected| expected.audience.as_ref());
+        if audience.is_some_and(|audience| !names(&claims.aud, audience)) {
             return Err(TokenError::Audience);
         }
-        if self
-            .expectations
-            .issuer
-            .as_ref()
-            .is_some_and(|issuer| claims.iss.as_str() != Some(issuer))
-        {
+        let issuer = expected.and_then(|expected| expected.issuer.as_ref());
+        if issuer.is_some_and(|issuer| claims.iss.as_str() != Some(issuer)) {
             return Err(TokenError::Issuer);
         }
         let sub = claims
@@ -308,6 +303,9 @@ pub fn sign(key: &SigningKey, token: &NewToken) -> Result<String, TokenError> {
 /// The claims as they stand in the token. Duplicate members are an error of the parser.
 #[derive(Deserialize)]
 struct RawClaims {
+    /// A key of the host itself has signed them.
+    #[serde(skip)]
+    is_own: bool,
     #[serde(default)]
     sub: serde_json::Value,
     #[serde(default)]

@@ -213,13 +213,23 @@ fn what_was_good_once_is_checked_all_the_same() {
         Err(TokenError::Signature),
         "other keys know nothing of it"
     );
-    let strict = Verifier::new(Expectations {
+    let elsewhere = || Expectations {
         audience: Some("elsewhere".to_owned()),
-        issuer: None,
         ..Expectations::default()
-    })
-    .with_public_key(&key(1).public_key());
-    assert_eq!(strict.verify(&text, NOW), Err(TokenError::Audience));
+    };
+    let own = Verifier::new(elsewhere()).with_public_key(&key(1).public_key());
+    assert!(
+        own.verify(&text, NOW).is_ok(),
+        "the host's own token is for it"
+    );
+    let set = json!({"keys": [
+        {"kty": "OKP", "crv": "Ed25519", "x": key(1).public_key().to_string()},
+    ]});
+    let set = KeySet::parse(set.to_string().as_bytes()).expect("a usable key");
+    let strict = Verifier::new(elsewhere()).with_key_set(&set);
+    for _ in 0..2 {
+        assert_eq!(strict.verify(&text, NOW), Err(TokenError::Audience));
+    }
     // More of them than are remembered, and one too long to be.
     let named = |name: String| NewToken {
         user_id: UserId::new(name).unwrap(),

@@ -67,6 +67,12 @@ impl Config {
         if !secret.is_empty() {
             SharedSecret::new(secret).context("identity.hs256_secret")?;
         }
+        let identity = &self.identity;
+        let names_issuer = !identity.token_audience.is_empty() && !identity.token_issuer.is_empty();
+        ensure!(
+            identity.jwks_url.is_empty() || names_issuer,
+            "identity.jwks_url needs identity.token_audience and identity.token_issuer: an issuer makes tokens for other services too"
+        );
         if !credential.is_empty() {
             ServiceCredential::new(credential).context("edge.service_credential")?;
         }

@@ -187,6 +187,7 @@ mod tests {
             ("SOCKET__MESSAGE_BYTES_MAX", "1023"),
             ("IDENTITY__HS256_SECRET", "short"),
             ("IDENTITY__JWKS_URL", "ftp://keys.example"),
+            ("IDENTITY__JWKS_URL", "https://keys.example"),
             ("IDENTITY__ORIGIN", "chat.example"),
             ("SOCKET__ORIGINS", "[\"https://*.example\"]"),
             ("REST__CORS_ORIGINS", "[\"https://chat.example/app\"]"),
