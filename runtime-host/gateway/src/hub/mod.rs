@@ -164,11 +164,16 @@ impl Hub {
     /// A limit of an address has refused a client. If a proxy seems to hide many clients behind its own address, the log
     /// says so once.
     pub fn note_refusal(&self, client: &Client) {
-        if client.source == Source::UntrustedProxy && !self.told_of_proxy.swap(true, Relaxed) {
-            tracing::warn!(
-                peer = %client.address,
-                "an address that sends X-Forwarded-For has reached a limit of one address: if it is a proxy, name it in socket.trusted_proxies"
-            );
+        let is_proxy = self.config.socket.trusts(client.address);
+        let remedy = match client.source {
+            Source::UntrustedProxy => {
+                "it sends X-Forwarded-For: if it is a proxy, name it in socket.trusted_proxies"
+            }
+            Source::Proxy if is_proxy => "it is a trusted proxy and must send X-Forwarded-For",
+            Source::Proxy | Source::Peer => return,
+        };
+        if !self.told_of_proxy.swap(true, Relaxed) {
+            tracing::warn!(peer = %client.address, "an address has reached a limit of one address: {remedy}");
         }
     }
 
