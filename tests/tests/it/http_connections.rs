@@ -232,3 +232,32 @@ fn upgrades_that_cannot_be_are_refused_on_any_request() {
     assert_eq!(status, 426);
     assert!(body.contains("proxy_http_version 1.1"), "{body}");
 }
+
+/// Where all clients of a proxy count as one address, the log says what to configure.
+#[test]
+fn a_proxy_that_hides_its_clients_is_named_in_the_log() {
+    let cases = [
+        (
+            "",
+            "x-forwarded-for: 203.0.113.1\r\n",
+            "socket.trusted_proxies",
+        ),
+        (
+            "trusted_proxies = [\"127.0.0.1\"]\n",
+            "",
+            "must send X-Forwarded-For",
+        ),
+    ];
+    for (config, headers, remedy) in cases {
+        let host = Settings::new()
+            .config(&format!(
+                "[socket]\nconnections_per_address_max = 1\n{config}"
+            ))
+            .start();
+        let (_first, head) = Raw::shake(&host, headers);
+        assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+        let (_, head) = Raw::shake(&host, headers);
+        assert!(head.starts_with("HTTP/1.1 503"), "{head}");
+        until("the warning", || host.log().contains(remedy).then_some(()));
+    }
+}
