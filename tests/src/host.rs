@@ -27,6 +27,7 @@ pub struct Settings {
     data: Option<PathBuf>,
     log: Option<PathBuf>,
     arguments: Vec<String>,
+    open_files: Option<usize>,
 }
 
 impl Settings {
@@ -72,6 +73,13 @@ impl Settings {
     #[must_use]
     pub fn log(mut self, file: &Path) -> Self {
         self.log = Some(file.to_owned());
+        self
+    }
+
+    /// Limits the files and sockets that the host may have open.
+    #[must_use]
+    pub fn open_files(mut self, max: usize) -> Self {
+        self.open_files = Some(max);
         self
     }
 
@@ -186,6 +194,14 @@ impl Settings {
         fs::write(&config, toml::to_string(&self.config).expect("TOML"))
             .expect("a written configuration");
         let mut command = jackfield();
+        if let Some(max) = self.open_files {
+            let mut limited = Command::new("sh");
+            limited
+                .args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &max.to_string()])
+                .arg(command.get_program())
+                .env_remove("RUST_LOG");
+            command = limited;
+        }
         // Outside of the checkout: the application is the one in the binary.
         command
             .current_dir(folder)

@@ -105,6 +105,55 @@ fn idle_connections_give_way() {
     assert_eq!(KeptAlive::dial(&host).ask(GET, "").expect("one").0, 200);
 }
 
+/// No number of sockets, idle, within a head or with an open request, takes the descriptors of the host's own files.
+#[test]
+fn clients_do_not_take_the_descriptors_of_the_host() {
+    const SOCKETS: usize = 150;
+    let host = Settings::new().open_files(400).start();
+    let serves = |server: &str| {
+        until(server, || {
+            let body = serde_json::json!({"id": server, "name": server});
+            let made = host.act("olga", "POST", "/api/servers", &body);
+            (made.status == 201).then_some(())
+        });
+        drop(Raw::connect(&host));
+    };
+    let idle: Vec<KeptAlive> = (0..SOCKETS)
+        .map(|_| {
+            let mut connection = KeptAlive::dial(&host);
+            assert_eq!(connection.ask(GET, "").expect("an answer").0, 200);
+            connection
+        })
+        .collect();
+    serves("beside-idle");
+    drop(idle);
+    let begun: Vec<Raw> = (0..SOCKETS)
+        .map(|_| {
+            let mut raw = Raw::dial(&host);
+            let _ = raw.try_write(b"GET /ws HTTP/1.1\r\n");
+            raw
+        })
+        .collect();
+    serves("beside-heads");
+    drop(begun);
+    let open: Vec<KeptAlive> = (0..SOCKETS)
+        .map(|_| {
+            let mut connection = KeptAlive::dial(&host);
+            // Those beyond the limit are refused, perhaps while this is written.
+            let _ = connection.write(
+                "POST /api/servers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
+            );
+            connection
+        })
+        .collect();
+    let mut last = KeptAlive::dial(&host);
+    assert_eq!(last.ask(GET, "").expect("an answer").0, 503);
+    drop((open, last));
+    serves("after-requests");
+    let log = host.log();
+    assert!(!log.contains("open files"), "{log}");
+}
+
 /// Open requests hold their places: an address gets no more of them, by whatever connection, and others do.
 #[test]
 fn open_requests_count_for_their_address() {
