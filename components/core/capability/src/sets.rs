@@ -109,7 +109,7 @@ impl NameSet {
     }
 }
 
-/// What kind of path is compared. In a URL `%2F` and `\` separate as well, because a server may read them so.
+/// What kind of path is compared. A URL's path is compared as a server may read it: decoded, and with `\` as a separator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PathKind {
     File,
@@ -206,26 +206,24 @@ fn canonical_path(path: &str, kind: PathKind) -> Cow<'_, str> {
     })
 }
 
-/// A URL's path with encoded dots and separators decoded.
+/// A URL's path as a server may read it: percent-encoded bytes decoded once, `\` as a separator. What does not decode to
+/// UTF-8 becomes replacement characters, which no rule has.
 fn separated(path: &str) -> Cow<'_, str> {
     if !path.contains(['%', '\\']) {
         return Cow::Borrowed(path);
     }
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some(at) = rest.find(['%', '\\']) {
-        out.push_str(&rest[..at]);
-        let (letter, taken) = match &rest.as_bytes()[at..] {
-            [b'\\', ..] => ('/', 1),
-            [b'%', b'2', b'e' | b'E', ..] => ('.', 3),
-            [b'%', b'2', b'f' | b'F', ..] | [b'%', b'5', b'c' | b'C', ..] => ('/', 3),
-            _ => ('%', 1),
+    let mut out = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = |at: usize| Some(char::from(*tail.get(at)?).to_digit(16)? as u8);
+        let (byte, taken) = match (first, hex(0).zip(hex(1))) {
+            (b'%', Some((high, low))) => (high << 4 | low, 2),
+            (byte, _) => (byte, 0),
         };
-        out.push(letter);
-        rest = &rest[at + taken..];
+        out.push(if byte == b'\\' { b'/' } else { byte });
+        rest = &tail[taken..];
     }
-    out.push_str(rest);
-    Cow::Owned(out)
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
 }
 
 #[cfg(test)]
@@ -245,6 +243,8 @@ mod tests {
             (PathKind::File, "/a%2fb", "/a%2fb"),
             (PathKind::Url, "/a%2f..%2Fb", "/b"),
             (PathKind::Url, "/a/%2e%2E\\b%", "/b%"),
+            (PathKind::Url, "/%61dmin/%C3%A4%2561", "/admin/ä%61"),
+            (PathKind::Url, "/%ff%5cb", "/\u{fffd}/b"),
             (PathKind::Url, "", "/"),
         ] {
             assert_eq!(canonical_path(path, kind), canonical, "{path}");

@@ -6,17 +6,27 @@ use crate::bindings::jackfield::plugin::{
     types::{ErrorCode, PluginError},
 };
 use bytes::Bytes;
-use capability::{CapabilityId, Target};
+use capability::{CapabilityId, CapabilityUse, Target};
 use plugin_store::Change;
 
 impl StoreData {
     /// `storage.kv` and `storage.local` open the same store.
-    async fn authorize_values(&mut self, key: &str) -> Result<(), PluginError> {
-        let id = match self.shared.manifest.declares(CapabilityId::StorageKv) {
+    fn values_capability(&self) -> CapabilityId {
+        match self.shared.manifest.declares(CapabilityId::StorageKv) {
             true => CapabilityId::StorageKv,
             false => CapabilityId::StorageLocal,
-        };
-        self.authorize(id, Target::name(key)).await
+        }
+    }
+
+    async fn authorize_values(&mut self, key: &str) -> Result<(), PluginError> {
+        self.authorize(self.values_capability(), Target::name(key))
+            .await
+    }
+
+    /// Whether the plugin may know of a key that a call found.
+    fn may_see(&self, key: &str) -> bool {
+        let asked = CapabilityUse::new(self.values_capability(), Target::name(key));
+        self.shared.authority.decide(&asked).is_allowed()
     }
 
     /// Notifies the plugin's other instances that a value has changed.
@@ -153,12 +163,14 @@ impl kv::Host for StoreData {
                 keys_max as usize,
             )
             .await;
-        Ok(page
-            .map(|page| kv::Page {
+        let visible = |mut page: plugin_store::KeyPage| {
+            page.keys.retain(|key| self.may_see(key));
+            kv::Page {
                 keys: page.keys,
                 next: page.next,
-            })
-            .map_err(|failed| store_error(&failed)))
+            }
+        };
+        Ok(page.map(visible).map_err(|failed| store_error(&failed)))
     }
 }
 

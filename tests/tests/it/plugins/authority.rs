@@ -124,3 +124,31 @@ fn every_refusal_is_in_the_audit() {
             .then_some(())
     });
 }
+
+#[test]
+fn a_denial_holds_however_its_target_is_written_and_found() {
+    let directory = Directory::default();
+    let host = super::strict(&directory);
+    let _ = put_grant(&host, &json!({"capability": "storage.kv"})).expect(200);
+    for key in ["open", "hidden"] {
+        let path = format!("/probe/kv-set/{key}");
+        assert!(host.ask_plugin("POST", &path, b"1").json().is_null());
+    }
+    let deny = json!({"capability": "storage.kv", "scope": {"names": ["hidden"]}, "deny": true});
+    let _ = put_grant(&host, &deny).expect(200);
+    let keys = host.ask_plugin("GET", "/probe/kv-keys/", b"").expect(200);
+    assert_eq!(keys.json(), json!(["open"]));
+    let deny = json!({"capability": "http.serve", "scope": {"paths": ["/status/*"]}, "deny": true});
+    let _ = put_grant(&host, &deny).expect(200);
+    for path in [
+        "/status/418",
+        "/%73tatus/418",
+        "/x/..%2F%73tatus/418",
+        "//status/418",
+        "/s%74atus%2f418",
+    ] {
+        let refused = host.ask_plugin("GET", &format!("/probe{path}"), b"");
+        assert_eq!(refused.status, 403, "{path}: {}", refused.text());
+    }
+    let _ = host.ask_plugin("GET", "/probe/context", b"").expect(200);
+}
