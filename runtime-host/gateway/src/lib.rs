@@ -31,5 +31,5 @@ pub use http_handoff::{HttpHandoff, HttpSocket, HttpUpgrade};
 pub use hub::{ConnectionInfo, FollowedKeySet, HttpPlace, Hub, Place};
 pub use metrics::Metrics;
 pub use plugins::LiveChatHost;
-pub use shard::assembly;
+pub use shard::{assembly, handshake::check_head_size};
 pub use start::{Gateway, bind, connections_max};

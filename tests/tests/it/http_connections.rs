@@ -261,6 +261,23 @@ fn an_upgrade_is_decided_for_each_request() {
     });
 }
 
+/// Later heads of a connection have the bound of the first one.
+#[test]
+fn every_head_of_a_connection_is_bounded() {
+    let host = Host::start();
+    let header = |bytes| format!("x-long: {}\r\n", "x".repeat(bytes));
+    let mut connection = KeptAlive::dial(&host);
+    for _ in 0..2 {
+        let half = header(limits::socket::HEAD_BYTES_MAX / 2);
+        assert_eq!(connection.ask(GET, &half).expect("an answer").0, 200);
+    }
+    let whole = header(limits::socket::HEAD_BYTES_MAX);
+    let (status, _, body) = connection.ask(GET, &whole).expect("an answer");
+    assert_eq!(status, 431);
+    assert!(body.contains("HEAD_TOO_LARGE"), "{body}");
+    assert!(connection.ends());
+}
+
 /// A refused upgrade on such a connection says why, and an upgrade of HTTP/1.0 is none.
 #[test]
 fn upgrades_that_cannot_be_are_refused_on_any_request() {

@@ -30,6 +30,8 @@ pub const IN_FLIGHT_MAX: usize = 1_024;
 pub const KEEP_ALIVE_MS: u64 = 75_000;
 /// Longest configurable [`KEEP_ALIVE_MS`]: an hour.
 pub const KEEP_ALIVE_LIMIT_MS: u64 = 3_600_000;
+/// Buffer of an HTTP connection for each direction; every head fits.
+pub const BUFFER_BYTES: usize = 64 * KIB;
 /// Time in which the client of an HTTP connection takes no byte of an answer, after which the connection is closed.
 pub const WRITE_STALL_MAX_MS: u64 = 30_000;
 /// Items of one page.
@@ -37,6 +39,7 @@ pub const PAGE_ITEMS_MAX: usize = 200;
 /// Items of one page when the caller names no size.
 pub const PAGE_ITEMS_DEFAULT: usize = 50;
 
+const _: () = assert!(BUFFER_BYTES >= 2 * crate::socket::HEAD_BYTES_MAX);
 const _: () = assert!(BODY_DEPTH_MAX < crate::envelope::JSON_DEPTH_MAX);
 const _: () = assert!(PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX);
 const _: () = assert!(

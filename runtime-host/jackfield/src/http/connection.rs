@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn, upgrade::OnUpgrade};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use limits::socket::CLOSE_TIMEOUT_MS;
+use limits::{rest::BUFFER_BYTES, socket::CLOSE_TIMEOUT_MS};
 use parking_lot::Mutex;
 use rest::HostError;
 use std::{
@@ -44,6 +44,7 @@ pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Resu
     server
         .timer(TokioTimer::new())
         .header_read_timeout(None)
+        .max_buf_size(BUFFER_BYTES)
         .half_close(true);
     let mut connection = pin!(
         server
@@ -109,11 +110,11 @@ struct Requests {
 }
 
 impl Activity {
-    /// The first request is open as soon as it is read, which is at once.
+    /// The first head has come already and is about to be read.
     fn new(place: HttpPlace) -> Arc<Self> {
         Arc::new(Self {
             requests: Mutex::new(Requests { place, open: 0 }),
-            phase: watch::Sender::new(Phase::Busy),
+            phase: watch::Sender::new(Phase::Head(Instant::now())),
         })
     }
 

@@ -105,16 +105,15 @@ impl HttpService {
         peer: SocketAddr,
         open: &mut OpenRequest,
     ) -> Result<Response<Body>, HostError> {
-        if request.headers().get_all(header::HOST).iter().count() > 1 {
-            let message = "a request has one header host";
-            return Err(HostError::of_host(
-                StatusCode::BAD_REQUEST,
-                "BAD_REQUEST",
-                message,
-            ));
-        }
-        let client = Client::of_head(peer.ip(), request.headers(), &self.hub.config.socket);
         let (head, body) = request.into_parts();
+        if let Err(answer) = gateway::check_head_size(&head) {
+            return Ok(own::last(*answer));
+        }
+        if head.headers.get_all(header::HOST).iter().count() > 1 {
+            let (status, message) = (StatusCode::BAD_REQUEST, "a request has one header host");
+            return Err(HostError::of_host(status, "BAD_REQUEST", message));
+        }
+        let client = Client::of_head(peer.ip(), &head.headers, &self.hub.config.socket);
         if let Some(answer) = self.upgrade(&head, &client, open) {
             return Ok(answer);
         }

@@ -12,6 +12,7 @@ use http::{
     request::Parts,
 };
 use limits::socket::{HEAD_BYTES_MAX, HEADERS_MAX};
+use rest::Answer;
 use sha1::{Digest, Sha1};
 use std::net::IpAddr;
 
@@ -64,6 +65,27 @@ pub(crate) fn read(bytes: &[u8], peer: IpAddr, config: &Socket) -> Request {
             head_bytes,
         },
         Some(Err(refusal)) => Request::Refused(refusal),
+    }
+}
+
+/// Checks the size of a head that the HTTP server has read, by the bounds of a socket's first one.
+///
+/// # Errors
+/// 431 (`HEAD_TOO_LARGE`).
+pub fn check_head_size(head: &Parts) -> Result<(), Box<Answer>> {
+    /// Bytes of a line beside what it carries: spaces, colon, line end, version.
+    const LINE_BYTES: usize = 4;
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let lines = head.headers.iter();
+    let bytes = lines.fold(target, |bytes, (name, value)| {
+        bytes + name.as_str().len() + value.len() + LINE_BYTES
+    });
+    match bytes <= HEAD_BYTES_MAX && head.headers.len() <= HEADERS_MAX {
+        true => Ok(()),
+        false => Err(Refusal::head_too_large().answer),
     }
 }
 
