@@ -1,4 +1,4 @@
-//! Paths for operators: they are asked at a rate of the operator's choice, and measurements are not for everybody.
+//! Paths for operators: they are asked at a rate of the operator's choice, and measurements are not for every client.
 
 use super::unverified;
 use gateway::{
