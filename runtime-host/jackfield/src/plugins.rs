@@ -51,5 +51,6 @@ pub(crate) fn open(
         )?,
         limits: config.plugins.limits.clone(),
         restart_ms: config.plugins.restart_ms,
+        moderation_on_failure: config.plugins.moderation_on_failure,
     })
 }

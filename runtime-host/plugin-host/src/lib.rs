@@ -21,6 +21,7 @@ pub use dispatch::{
     body::Body,
     envelopes::Dispatch,
     hooks::{HookAnswer, HookOutcome},
+    moderation::ModerationFailure,
     route::Caller,
     tools::Tool,
 };
@@ -74,6 +75,8 @@ pub struct Setup {
     /// Milliseconds before the first restart of a crashed plugin, at most
     /// [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
     pub restart_ms: u64,
+    /// What becomes of a chat message whose moderator fails.
+    pub moderation_on_failure: ModerationFailure,
 }
 
 /// What all plugins share.
@@ -112,7 +115,11 @@ impl Host {
                 pool,
             })
         });
-        self.dispatch.commit(Table::new(running.collect()));
+        let running = running.collect();
+        let plugins = self.plugins.in_order();
+        let misses_moderator = self.dispatch.refuses_unmoderated()
+            && plugins.iter().any(|plugin| plugin.is_missed_moderator());
+        self.dispatch.commit(Table::new(running, misses_moderator));
     }
 
     /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to
@@ -205,6 +212,7 @@ impl Plugins {
             client,
             limits,
             restart_ms,
+            moderation_on_failure,
         } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -219,7 +227,7 @@ impl Plugins {
             store,
             chat_host,
             client,
-            dispatch: Arc::new(Dispatch::new(runtime.clone())),
+            dispatch: Arc::new(Dispatch::new(runtime.clone(), moderation_on_failure)),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
             unread: Arc::new(Semaphore::new(limits::plugin::UNREAD_BYTES_MAX)),

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
 use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
-use plugin_host::HostLimits;
+use plugin_host::{HostLimits, ModerationFailure};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -164,6 +164,8 @@ pub(crate) struct PluginSettings {
     pub directory: PathBuf,
     /// Delay before the first restart after a crash, at most 1000. Each further crash in a row doubles it, up to 16 times.
     pub restart_ms: u64,
+    /// What becomes of a chat message if a plugin that moderates it fails or is being started again: `refuse`, or `pass`.
+    pub moderation_on_failure: ModerationFailure,
     /// Decisions about capabilities without a grant: profile `safe` denies them, `standard` requires consent, `permissive` allows them; and lists
     /// of capabilities that are denied or allowed to all plugins.
     pub policy: PolicySettings,
@@ -179,6 +181,7 @@ impl Default for PluginSettings {
             enabled: true,
             directory: PathBuf::new(),
             restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
+            moderation_on_failure: ModerationFailure::default(),
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
             limits: HostLimits::default(),

@@ -25,7 +25,7 @@ pub(crate) enum Decision {
         /// Why.
         reason: String,
     },
-    /// The plugin that an event belongs to failed; the event ends here, and the sender may try again.
+    /// A plugin that decides failed; the envelope ends here, and the sender may try again.
     Unavailable,
 }
 

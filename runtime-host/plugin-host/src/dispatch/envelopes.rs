@@ -10,7 +10,7 @@ use crate::{
     },
     dispatch::{
         decision::{AwaitedDecision, Decision, await_answer},
-        moderation,
+        moderation::{self, ModerationFailure},
         table::{Listener, Table},
     },
     instances::{call::Question, group::Work, jobs::Job},
@@ -33,6 +33,8 @@ pub struct Dispatch {
     table: ArcSwap<Table>,
     runtime: Handle,
     in_flight: Arc<Semaphore>,
+    /// What becomes of a message whose moderator fails.
+    on_failure: ModerationFailure,
 }
 
 impl std::fmt::Debug for Dispatch {
@@ -42,14 +44,20 @@ impl std::fmt::Debug for Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(runtime: Handle) -> Self {
+    pub(crate) fn new(runtime: Handle, on_failure: ModerationFailure) -> Self {
         let in_flight = Arc::new(Semaphore::new(bounds::DECISIONS_MAX));
         Self {
             topics: AtomicU8::new(0),
             table: ArcSwap::default(),
             runtime,
             in_flight,
+            on_failure,
         }
+    }
+
+    /// Whether a message is refused while a plugin that moderates is being started again.
+    pub(crate) fn refuses_unmoderated(&self) -> bool {
+        self.on_failure == ModerationFailure::Refuse
     }
 
     /// Puts another table in place.
@@ -83,13 +91,11 @@ impl Dispatch {
     /// Whether any plugin moderates chat and is granted to.
     #[must_use]
     pub fn moderates(&self) -> bool {
-        self.listens(Topic::Chat)
-            && self
-                .table
-                .load()
-                .moderators()
-                .iter()
-                .any(Listener::may_moderate)
+        if !self.listens(Topic::Chat) {
+            return false;
+        }
+        let table = self.table.load();
+        table.misses_moderator() || table.moderators().iter().any(Listener::may_moderate)
     }
 
     /// Delivers an event to the plugin that it belongs to, which decides about it if a decision is awaited. False: the
@@ -151,9 +157,15 @@ impl Dispatch {
         let Some(permit) = self.permit() else {
             return false;
         };
-        let table = self.table();
+        let (table, on_failure) = (self.table(), self.on_failure);
+        if table.misses_moderator() {
+            decision.send(Decision::Unavailable);
+            return true;
+        }
         self.runtime.spawn(async move {
-            let outcome = moderation::moderate(table.moderators(), message, hops, &decision).await;
+            let moderators = table.moderators();
+            let outcome =
+                moderation::moderate(moderators, message, hops, &decision, on_failure).await;
             drop(permit);
             decision.send(outcome);
         });

@@ -9,7 +9,7 @@ mod bridge;
 mod decision;
 pub(crate) mod envelopes;
 pub(crate) mod hooks;
-mod moderation;
+pub(crate) mod moderation;
 pub(crate) mod route;
 pub(crate) mod table;
 pub(crate) mod tools;

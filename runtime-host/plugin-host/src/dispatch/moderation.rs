@@ -1,7 +1,8 @@
 //! Chat messages before the plugins that moderate them.
 //!
-//! A plugin that fails is passed over, because a failing moderator must not silence a community. It takes no time from
-//! the others: each has an equal part of what is left.
+//! If a plugin fails, the message is refused and can be sent again, unless the operator lets it pass: otherwise one user's
+//! message that makes a moderator slow would let another's through. A plugin takes no time from the others: each has an
+//! equal part of what is left.
 
 use crate::{
     bindings::exports::jackfield::plugin::chat_handler::{ChatMessage, Judgement},
@@ -16,8 +17,20 @@ use crate::{
     },
 };
 use plugin_store::Level;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
+
+/// What becomes of a chat message if a plugin that moderates it fails, or is being started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModerationFailure {
+    /// It is refused with `PLUGIN_UNAVAILABLE`; its sender may try again.
+    #[default]
+    Refuse,
+    /// It goes on without the plugin.
+    Pass,
+}
 
 /// Asks the plugins in load order; each sees the message as the plugins before it left it.
 pub(super) async fn moderate(
@@ -25,6 +38,7 @@ pub(super) async fn moderate(
     mut message: ChatMessage,
     hops: u8,
     decision: &AwaitedDecision,
+    on_failure: ModerationFailure,
 ) -> Decision {
     let work = Work::Server(message.server_id.as_str().into());
     let mut is_rewritten = false;
@@ -54,8 +68,12 @@ pub(super) async fn moderate(
                     reason,
                 };
             }
-            Err(why) => {
+            Err(why) if on_failure == ModerationFailure::Pass => {
                 listener.log_failure(&format!("on-chat: {why}; the envelope goes on"));
+            }
+            Err(why) => {
+                listener.log_failure(&format!("on-chat: {why}; the envelope is refused"));
+                return Decision::Unavailable;
             }
         }
     }

@@ -4,7 +4,10 @@ use crate::instances::pool::InstancePool;
 use capability::{CapabilityId, CapabilityUse, Target};
 use plugin_bus::Topic;
 use plugin_store::Level;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 /// A running plugin.
 #[derive(Clone)]
@@ -27,8 +30,15 @@ impl Listener {
         )
     }
 
+    /// Whether the plugin may moderate; of a generation that has ended, whether it could at last.
     pub(super) fn may_moderate(&self) -> bool {
-        self.may(CapabilityId::MessagesModerate, Target::ANY)
+        let shared = &self.pool.shared;
+        let may = self.may(CapabilityId::MessagesModerate, Target::ANY);
+        if shared.is_ended() {
+            return shared.moderates.load(Relaxed);
+        }
+        shared.moderates.store(may, Relaxed);
+        may
     }
 
     /// Writes into the plugin's log that its part of a decision is missing.
@@ -45,11 +55,13 @@ pub(crate) struct Table {
     events: HashMap<Arc<str>, Listener>,
     routes: HashMap<String, Listener>,
     topics: u8,
+    /// A plugin that moderates is being started again.
+    misses_moderator: bool,
 }
 
 impl Table {
-    /// A table of plugins in load order.
-    pub(crate) fn new(all: Vec<Listener>) -> Self {
+    /// A table of plugins in load order; `misses_moderator` if one that moderates is being started again.
+    pub(crate) fn new(all: Vec<Listener>, misses_moderator: bool) -> Self {
         use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
         let declares = |listener: &&Listener, id| listener.pool.shared.manifest.declares(id);
         let chat: Vec<Listener> = all
@@ -70,7 +82,7 @@ impl Table {
         });
         let routes = routes.collect();
         let bit = |wanted: bool, topic: Topic| if wanted { topic.bit() } else { 0 };
-        let topics = bit(!chat.is_empty(), Topic::Chat)
+        let topics = bit(misses_moderator || !chat.is_empty(), Topic::Chat)
             | bit(!events.is_empty(), Topic::PluginEvent)
             | bit(
                 all.iter().any(|listener| declares(&listener, ChannelsRead)),
@@ -82,6 +94,7 @@ impl Table {
             events,
             routes,
             topics,
+            misses_moderator,
         }
     }
 
@@ -93,6 +106,11 @@ impl Table {
     /// Plugins that declare to moderate chat and have a handler for it, in load order.
     pub(super) fn moderators(&self) -> &[Listener] {
         &self.chat
+    }
+
+    /// Whether messages have to wait for a plugin that moderates.
+    pub(super) fn misses_moderator(&self) -> bool {
+        self.misses_moderator
     }
 
     /// The plugin, if it declares to receive its events and has a handler for them.

@@ -11,7 +11,7 @@ use plugin_bus::ChatHost;
 use plugin_manifest::Manifest;
 use plugin_store::PluginStore;
 use serde_json::{Map, Value};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::AtomicBool};
 use tokio::sync::watch;
 
 /// One plugin, as its instances see it.
@@ -35,6 +35,8 @@ pub(crate) struct PluginContext {
     pub(crate) metrics: Arc<Metrics>,
     /// The running instances; none once the plugin is gone.
     pub(crate) pool: Weak<InstancePool>,
+    /// Whether it could moderate chat when it was asked last.
+    pub(crate) moderates: AtomicBool,
     /// Becomes true once, when the running calls are to end.
     pub(crate) ended: watch::Sender<bool>,
 }

@@ -17,7 +17,10 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use plugin_store::LifecycleEvent;
-use std::sync::{Arc, Weak};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// What is on its way into the database.
@@ -36,6 +39,8 @@ pub(crate) struct Plugin {
     pub(super) number: i64,
     /// The package whose component was refused last, and why.
     refused: parking_lot::Mutex<Option<([u8; 32], String)>>,
+    /// Whether the generation that crashed last moderated chat.
+    pub(super) moderated: AtomicBool,
     pub(super) metrics: Arc<Metrics>,
     /// Every generation that is alive: the running one, one that starts, and those that are stopping.
     generations: parking_lot::Mutex<Vec<Weak<InstancePool>>>,
@@ -73,6 +78,7 @@ impl Plugin {
             pool: ArcSwapOption::empty(),
             number,
             refused: parking_lot::Mutex::default(),
+            moderated: AtomicBool::new(false),
             metrics: Arc::default(),
             generations: parking_lot::Mutex::default(),
             applying: Mutex::default(),
@@ -111,6 +117,12 @@ impl Plugin {
         pending
             .unwrap_or_else(|| self.package.load_full())
             .fingerprint
+    }
+
+    /// Whether chat waits for it: it moderated, crashed, and is being started again.
+    pub(crate) fn is_missed_moderator(&self) -> bool {
+        let starts = matches!(self.state(), State::Failed | State::Loading | State::Ready);
+        starts && self.pool.load().is_none() && self.moderated.load(Ordering::Relaxed)
     }
 
     /// What it has done since the host started.

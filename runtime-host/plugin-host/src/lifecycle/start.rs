@@ -25,7 +25,7 @@ use crate::{
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use plugin_lifecycle::{Event, State};
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::watch;
 
 impl Plugin {
@@ -193,6 +193,7 @@ impl Plugin {
             bus: Bus::new(pool.clone()),
             metrics: self.metrics.clone(),
             pool,
+            moderates: AtomicBool::new(false),
             ended: watch::Sender::new(false),
             manifest,
         });

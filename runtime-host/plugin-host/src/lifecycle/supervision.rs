@@ -11,7 +11,10 @@ use capability::{CapabilityId, CapabilityUse, Outcome};
 use futures::StreamExt;
 use plugin_lifecycle::{Event, State};
 use plugin_store::PluginRecord;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 /// Subscription capabilities: the plugin never calls them, so consent is requested when it starts.
 const SUBSCRIPTIONS: [CapabilityId; 5] = [
@@ -72,6 +75,8 @@ impl Plugin {
         if !current.is_some_and(|current| Arc::ptr_eq(&current, pool)) {
             return Ok(());
         }
+        let moderated = pool.shared.moderates.load(Ordering::Relaxed);
+        self.moderated.store(moderated, Ordering::Relaxed);
         let mut writes = Writes::new();
         // The status changes before the route disappears, so that a request in between is answered with "restarting".
         self.begin_step(
