@@ -28,7 +28,8 @@ pub struct Stored {
     /// argon2id in PHC form. Never leaves the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    /// Counts the changes of `private` and of the password.
+    /// Begins with the time at which the server was made, in milliseconds since 1970, and counts the changes of `private`
+    /// and of the password.
     #[serde(default)]
     pub access: u64,
     /// Where clients find the icon.
@@ -235,7 +236,8 @@ pub fn create(
         description: patch.description.flatten(),
         private: patch.private.unwrap_or(false),
         password_hash,
-        access: 0,
+        // A server that is made again under the id of a deleted one has another number.
+        access: now_ms,
         icon_url: patch.icon_url.flatten(),
         max_members: patch.max_members.flatten(),
     };

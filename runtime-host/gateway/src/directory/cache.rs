@@ -51,12 +51,22 @@ struct Servers {
     asked: HashMap<Arc<str>, usize>,
     /// Counts the calls of [`Cache::forget_servers`].
     resets: u64,
-    /// [`ServerView::answer_bytes`] of all views that were kept since the cache was empty, also of those that were
-    /// replaced.
+    /// [`ServerView::answer_bytes`] of all views.
     bytes: usize,
 }
 
 impl Servers {
+    fn insert(&mut self, view: &Arc<ServerView>) {
+        self.bytes += view.answer_bytes;
+        let before = self.views.insert(view.server_id.clone(), view.clone());
+        self.bytes -= before.map_or(0, |before| before.answer_bytes);
+    }
+
+    fn remove(&mut self, server_id: &str) {
+        let removed = self.views.remove(server_id);
+        self.bytes -= removed.map_or(0, |view| view.answer_bytes);
+    }
+
     fn clear(&mut self) {
         self.views.clear();
         self.bytes = 0;
@@ -72,15 +82,16 @@ pub(super) struct Asked<'a> {
 
 impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        let Servers { views, asked, .. } = &mut *self.cache.servers.lock();
-        let left = asked.get_mut(self.server_id).map_or(0, |count| {
+        let servers = &mut *self.cache.servers.lock();
+        let left = servers.asked.get_mut(self.server_id).map_or(0, |count| {
             *count -= 1;
             *count
         });
         if left == 0 {
-            asked.remove(self.server_id);
-            if views.get(self.server_id).is_some_and(|view| view.gone) {
-                views.remove(self.server_id);
+            servers.asked.remove(self.server_id);
+            let kept = servers.views.get(self.server_id);
+            if kept.is_some_and(|view| view.gone) {
+                servers.remove(self.server_id);
             }
         }
     }
@@ -94,7 +105,7 @@ impl Cache {
 
     /// Drops a server whose changes could not be fetched: it is asked for again before anybody enters it.
     pub(super) fn forget_server(&self, server_id: &str) {
-        self.servers.lock().views.remove(server_id);
+        self.servers.lock().remove(server_id);
     }
 
     /// Drops all servers. An answer that is under way is not kept: it may be about another database.
@@ -133,14 +144,12 @@ impl Cache {
         {
             servers.clear();
         }
-        let Servers { views, bytes, .. } = servers;
         // The revision of a deleted server is above all others.
-        match views.get(&view.server_id) {
+        match servers.views.get(&view.server_id) {
             Some(kept) if kept.revision >= view.revision => kept.clone(),
             _ => {
                 let view = Arc::new(view);
-                *bytes += view.answer_bytes;
-                views.insert(view.server_id.clone(), view.clone());
+                servers.insert(&view);
                 view
             }
         }

@@ -13,16 +13,17 @@ use crate::{
     room::Room,
     session::authority::KnownMembers,
 };
-use futures::StreamExt as _;
+use futures::FutureExt as _;
 use limits::directory::{
     KNOWN_USERS_MAX, POLL_INTERVAL_MS, REFRESH_RETRY_MAX_MS, REFRESH_RETRY_MS, REFRESHES_MAX,
 };
 use std::{
     collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinSet};
 
 /// What a change is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +36,7 @@ enum Subject {
 struct Overdue {
     pause: Duration,
     again_at: Instant,
+    is_restated: bool,
 }
 
 /// Any number that no feed has reached: the answer then says only where the feed is.
@@ -42,14 +44,18 @@ const BEYOND_THE_FEED: u64 = u64::MAX >> 1;
 
 /// The reader of the feed.
 pub(super) struct Follower {
-    fetcher: Arc<Fetcher>,
-    hub: Arc<Hub>,
+    refresher: Arc<Refresher>,
     wake: Arc<Notify>,
     /// Time between two polls while the directory answers.
     poll_interval: Duration,
-    /// The number of the last change that was applied; `None` before the first answer.
+    /// The number of the last change that was read; `None` before the first answer.
     after: Option<u64>,
-    /// At most one for each open server and connected user.
+    /// What is to be fetched, and whether it may be older than what was fetched before. This, what is being fetched and
+    /// what is overdue have at most one entry for each open server and connected user.
+    waiting: HashMap<Subject, bool>,
+    /// What is being fetched, at most [`REFRESHES_MAX`].
+    fetching: HashSet<Subject>,
+    tasks: JoinSet<(Subject, bool, Result<(), Unreachable>)>,
     overdue: HashMap<Subject, Overdue>,
 }
 
@@ -61,75 +67,87 @@ impl Follower {
         poll_interval: Duration,
     ) -> Self {
         Self {
-            fetcher,
-            hub,
+            refresher: Arc::new(Refresher { fetcher, hub }),
             wake,
             poll_interval,
             after: None,
+            waiting: HashMap::new(),
+            fetching: HashSet::new(),
+            tasks: JoinSet::new(),
             overdue: HashMap::new(),
         }
     }
 
-    /// Polls the feed, at once after a notification, for as long as the task runs.
+    /// Polls the feed, at once after a notification, and fetches what has changed, for as long as the task runs.
     pub(super) async fn run(mut self) {
         loop {
             let polled = self.poll().await;
             self.record(&polled);
             let pause = match polled {
-                Ok(true) => continue,
-                Ok(false) => self.next_retry().min(self.poll_interval),
+                Ok(true) => Duration::ZERO,
+                Ok(false) => self.poll_interval,
                 Err(_) => Duration::from_millis(POLL_INTERVAL_MS),
             };
+            self.fetch_until(Instant::now() + pause).await;
+        }
+    }
+
+    /// Fetches what waits, until the next poll is due.
+    async fn fetch_until(&mut self, next_poll: Instant) {
+        loop {
+            self.start();
+            self.note_lag();
+            let wait = next_poll.min(self.next_retry().unwrap_or(next_poll));
             tokio::select! {
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(pause) => {}
+                Some(ended) = self.tasks.join_next() => {
+                    if let Ok((subject, is_restated, outcome)) = ended {
+                        self.end(subject, is_restated, outcome);
+                    }
+                }
+                () = self.wake.notified() => return,
+                () = tokio::time::sleep_until(wait.into()) => {
+                    if Instant::now() >= next_poll {
+                        return;
+                    }
+                    self.retry();
+                }
             }
         }
     }
 
     /// Records whether the directory answers.
     fn record(&self, polled: &Result<bool, Unreachable>) {
-        let was_following = self.fetcher.cache.set_following(polled.is_ok());
+        let Refresher { fetcher, hub } = &*self.refresher;
+        let was_following = fetcher.cache.set_following(polled.is_ok());
         match polled {
             Ok(_) if !was_following => {
-                self.hub.metrics.edge_up.set(1);
+                hub.metrics.edge_up.set(1);
                 tracing::info!("the directory answers, its changes are followed");
             }
             Err(error) if was_following || self.after.is_none() => {
-                self.hub.metrics.edge_up.set(0);
+                hub.metrics.edge_up.set(0);
                 tracing::warn!(%error, "the directory's changes cannot be followed; connections stay, joins of guarded servers are refused");
             }
             _ => {}
         }
     }
 
-    /// Reads and applies one page of the feed, and what is overdue; whether there is more at once.
+    /// Reads one page of the feed; whether there is more at once.
     async fn poll(&mut self) -> Result<bool, Unreachable> {
         let from = self.after.unwrap_or(BEYOND_THE_FEED);
-        let feed = self.fetcher.api.changes(from).await?;
-        let cache = self.fetcher.cache.clone();
+        let feed = self.refresher.fetcher.api.changes(from).await?;
         if feed.reset || self.after.is_none() {
-            cache.set_behind(true);
-            self.fetch_everything().await?;
+            self.read_everything().await?;
             self.after = Some(feed.latest);
-            cache.set_behind(!self.overdue.is_empty());
             return Ok(false);
         }
-        if !feed.changes.is_empty() {
-            cache.set_behind(true);
+        for subject in self.subjects(&feed) {
+            self.waiting.entry(subject).or_insert(false);
         }
-        let mut subjects = self.subjects(&feed);
-        let now = Instant::now();
-        let overdue = self.overdue.iter();
-        let again = overdue.filter(|(_, overdue)| overdue.again_at <= now);
-        subjects.extend(again.map(|(subject, _)| subject.clone()));
-        self.refresh(subjects, false).await;
         if let Some(last) = feed.changes.last() {
             self.after = Some(last.seq);
         }
-        let is_more = !feed.changes.is_empty() && self.after.is_some_and(|at| at < feed.latest);
-        cache.set_behind(is_more || !self.overdue.is_empty());
-        Ok(is_more)
+        Ok(!feed.changes.is_empty() && self.after.is_some_and(|at| at < feed.latest))
     }
 
     /// The servers and users that a page of the feed names, each once.
@@ -141,7 +159,7 @@ impl Follower {
                 "server" => subjects.insert(Subject::Server(id)),
                 "user" => {
                     // Before any is fetched: an answer that is under way may be older than the change.
-                    self.fetcher.cache.forget_user(&change.id);
+                    self.refresher.fetcher.cache.forget_user(&change.id);
                     subjects.insert(Subject::User(id))
                 }
                 other => {
@@ -153,29 +171,65 @@ impl Follower {
         subjects
     }
 
-    /// Fetches what has changed, and applies it. What cannot be fetched is overdue.
-    async fn refresh(&mut self, subjects: HashSet<Subject>, is_restated: bool) {
-        let this = &*self;
-        let refreshed = futures::stream::iter(subjects).map(|subject| async move {
-            let outcome = match &subject {
-                Subject::Server(server_id) => this.refresh_server(server_id, is_restated).await,
-                Subject::User(user_id) => this.refresh_user(user_id).await,
+    /// Begins to fetch what waits, as far as there are places. What is being fetched already is fetched again afterwards.
+    fn start(&mut self) {
+        while self.fetching.len() < REFRESHES_MAX {
+            let mut waiting = self.waiting.iter();
+            let next = waiting.find(|(subject, _)| !self.fetching.contains(subject));
+            let Some((subject, is_restated)) = next.map(|(subject, is)| (subject.clone(), *is))
+            else {
+                return;
             };
-            (subject, outcome)
-        });
-        let refreshed: Vec<_> = refreshed.buffer_unordered(REFRESHES_MAX).collect().await;
-        for (subject, outcome) in refreshed {
-            match outcome {
-                Ok(()) => {
-                    self.overdue.remove(&subject);
-                }
-                Err(error) => self.postpone(subject, &error),
-            }
+            self.waiting.remove(&subject);
+            self.fetching.insert(subject.clone());
+            let refresher = self.refresher.clone();
+            self.tasks.spawn(async move {
+                let outcome = match &subject {
+                    Subject::Server(server_id) => refresher.server(server_id, is_restated).boxed(),
+                    Subject::User(user_id) => refresher.user(user_id).boxed(),
+                };
+                let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
+                let ended = |_| Err(Unreachable("it ended in the middle".to_owned()));
+                let outcome = outcome.unwrap_or_else(ended);
+                (subject, is_restated, outcome)
+            });
         }
-        self.hub.metrics.edge_overdue.set(self.overdue.len() as i64);
     }
 
-    fn postpone(&mut self, subject: Subject, error: &Unreachable) {
+    fn end(&mut self, subject: Subject, is_restated: bool, outcome: Result<(), Unreachable>) {
+        self.fetching.remove(&subject);
+        match outcome {
+            Ok(()) => {
+                self.overdue.remove(&subject);
+            }
+            Err(error) => self.postpone(subject, is_restated, &error),
+        }
+    }
+
+    /// Lets what has been overdue for long enough wait again.
+    fn retry(&mut self) {
+        let now = Instant::now();
+        for (subject, overdue) in &mut self.overdue {
+            if overdue.again_at <= now {
+                // It is entered anew if it fails again.
+                overdue.again_at = now + Duration::from_millis(REFRESH_RETRY_MAX_MS);
+                self.waiting
+                    .entry(subject.clone())
+                    .or_insert(overdue.is_restated);
+            }
+        }
+    }
+
+    /// Records whether there are changes that are not applied.
+    fn note_lag(&self) {
+        let Refresher { fetcher, hub } = &*self.refresher;
+        let is_behind =
+            !(self.waiting.is_empty() && self.fetching.is_empty() && self.overdue.is_empty());
+        fetcher.cache.set_behind(is_behind);
+        hub.metrics.edge_overdue.set(self.overdue.len() as i64);
+    }
+
+    fn postpone(&mut self, subject: Subject, is_restated: bool, error: &Unreachable) {
         let before = self.overdue.get(&subject);
         let pause = before.map_or(Duration::from_millis(REFRESH_RETRY_MS), |overdue| {
             (overdue.pause * 2).min(Duration::from_millis(REFRESH_RETRY_MAX_MS))
@@ -184,27 +238,76 @@ impl Follower {
             tracing::warn!(?subject, %error, "a change cannot be fetched; it is tried again, connections stay as they are");
         }
         if let Subject::Server(server_id) = &subject {
-            self.fetcher.cache.forget_server(server_id);
+            self.refresher.fetcher.cache.forget_server(server_id);
         }
-        let again_at = Instant::now() + pause;
-        self.overdue.insert(subject, Overdue { pause, again_at });
+        let overdue = Overdue {
+            pause,
+            again_at: Instant::now() + pause,
+            is_restated,
+        };
+        self.overdue.insert(subject, overdue);
     }
 
-    /// Time until something that is overdue is fetched again.
-    fn next_retry(&self) -> Duration {
-        let next = self.overdue.values().map(|overdue| overdue.again_at).min();
-        next.map_or(Duration::MAX, |at| {
-            at.saturating_duration_since(Instant::now())
-        })
+    /// When something that is overdue is fetched again.
+    fn next_retry(&self) -> Option<Instant> {
+        self.overdue.values().map(|overdue| overdue.again_at).min()
     }
 
+    /// Drops what is cached, and lets all that connections are concerned with be fetched again.
+    async fn read_everything(&mut self) -> Result<(), Unreachable> {
+        let Refresher { fetcher, hub } = &*self.refresher;
+        let cache = &fetcher.cache;
+        cache.forget_users();
+        cache.forget_servers();
+        let known = known_users(fetcher).await?;
+        let is_known = |user: &Arc<str>| match &known {
+            Some(known) => known.contains(&cache.hash(user)),
+            None => true,
+        };
+        let (known_users, others): (Vec<_>, Vec<_>) =
+            hub.users.connected().into_iter().partition(is_known);
+        cache.set_known_users(known);
+        for user_id in others {
+            hub.user_changed(&user_id, &Arc::default());
+        }
+        let servers = hub.rooms.server_ids().into_iter().map(Subject::Server);
+        let subjects = servers.chain(known_users.into_iter().map(Subject::User));
+        self.waiting.extend(subjects.map(|subject| (subject, true)));
+        Ok(())
+    }
+}
+
+/// Hashes of the users for which the directory stores anything; `None` if they are too many. Changes during the reading
+/// are in the feed, whose place was read before.
+async fn known_users(fetcher: &Fetcher) -> Result<Option<HashSet<u64>>, Unreachable> {
+    let (mut known, mut after) = (HashSet::new(), String::new());
+    loop {
+        let page = fetcher.api.users(&after).await?;
+        known.extend(page.users.iter().map(|user| fetcher.cache.hash(user)));
+        if known.len() > KNOWN_USERS_MAX {
+            tracing::warn!(
+                most = KNOWN_USERS_MAX,
+                "the directory knows too many users to remember; each new one is asked for"
+            );
+            return Ok(None);
+        }
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(Some(known)),
+        }
+    }
+}
+
+/// Fetches what has changed, and applies it to rooms and users.
+struct Refresher {
+    fetcher: Arc<Fetcher>,
+    hub: Arc<Hub>,
+}
+
+impl Refresher {
     /// Fetches a server that connections are concerned with. Where it is guarded otherwise than before, its members are
     /// asked for.
-    async fn refresh_server(
-        &self,
-        server_id: &Arc<str>,
-        is_restated: bool,
-    ) -> Result<(), Unreachable> {
+    async fn server(&self, server_id: &Arc<str>, is_restated: bool) -> Result<(), Unreachable> {
         let is_held = self.fetcher.cache.holds_server(server_id);
         if !is_held && !self.hub.rooms.is_open(server_id) {
             return Ok(());
@@ -222,7 +325,7 @@ impl Follower {
 
     /// Fetches a user that is connected, and its memberships in the guarded servers where it is: a membership that ends
     /// is a change of both.
-    async fn refresh_user(&self, user_id: &Arc<str>) -> Result<(), Unreachable> {
+    async fn user(&self, user_id: &Arc<str>) -> Result<(), Unreachable> {
         if !self.hub.users.is_connected(user_id) {
             return Ok(());
         }
@@ -249,48 +352,5 @@ impl Follower {
         let users = self.fetcher.members(&room.server_id, users).await?;
         room.members_known(KnownMembers { access, users }, all, &self.hub.shards());
         Ok(())
-    }
-
-    async fn fetch_everything(&mut self) -> Result<(), Unreachable> {
-        let cache = &self.fetcher.cache;
-        cache.forget_users();
-        cache.forget_servers();
-        let known = self.known_users().await?;
-        let is_known = |user: &Arc<str>| match &known {
-            Some(known) => known.contains(&cache.hash(user)),
-            None => true,
-        };
-        let (known_users, others): (Vec<_>, Vec<_>) =
-            self.hub.users.connected().into_iter().partition(is_known);
-        cache.set_known_users(known);
-        for user_id in others {
-            self.hub.user_changed(&user_id, &Arc::default());
-        }
-        let servers = self.hub.rooms.server_ids().into_iter();
-        let subjects = servers.map(Subject::Server);
-        let subjects = subjects.chain(known_users.into_iter().map(Subject::User));
-        self.refresh(subjects.collect(), true).await;
-        Ok(())
-    }
-
-    /// Hashes of the users for which the directory stores anything; `None` if they are too many. Changes during the
-    /// reading are in the feed, whose place was read before.
-    async fn known_users(&self) -> Result<Option<HashSet<u64>>, Unreachable> {
-        let (mut known, mut after) = (HashSet::new(), String::new());
-        loop {
-            let page = self.fetcher.api.users(&after).await?;
-            known.extend(page.users.iter().map(|user| self.fetcher.cache.hash(user)));
-            if known.len() > KNOWN_USERS_MAX {
-                tracing::warn!(
-                    most = KNOWN_USERS_MAX,
-                    "the directory knows too many users to remember; each new one is asked for"
-                );
-                return Ok(None);
-            }
-            match page.next {
-                Some(next) => after = next,
-                None => return Ok(Some(known)),
-            }
-        }
     }
 }

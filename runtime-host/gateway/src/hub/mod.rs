@@ -215,6 +215,21 @@ impl Hub {
         *self.origin.write() = origin.into();
     }
 
+    /// The directory's view of a user that is connected, if it is known; it counts for what is sent to the user from now
+    /// on.
+    pub(crate) fn latest_user(&self, user_id: &str) -> Option<Arc<UserView>> {
+        let mut latest = self.directory.known_user(user_id)?;
+        loop {
+            self.users.update_view(user_id, &latest);
+            // A newer one may have been taken in between.
+            let known = self.directory.known_user(user_id)?;
+            if Arc::ptr_eq(&known, &latest) {
+                return Some(latest);
+            }
+            latest = known;
+        }
+    }
+
     /// Takes a newer view of a user: it counts for what is sent to the user from now on, and its connections are told.
     pub(crate) fn user_changed(&self, user_id: &Arc<str>, view: &Arc<UserView>) {
         let shards = self.shards();

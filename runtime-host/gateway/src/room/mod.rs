@@ -123,7 +123,8 @@ impl Room {
         shards: &[ShardHandle],
     ) -> bool {
         let mut current = self.view.write();
-        if view.revision <= current.revision && !view.gone && !is_restated {
+        let is_newer = view.revision > current.revision || view.gone || current.gone;
+        if !is_newer && !is_restated {
             return false;
         }
         let plugins_changed = current.plugins_digest != view.plugins_digest;

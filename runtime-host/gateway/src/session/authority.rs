@@ -9,7 +9,7 @@ use crate::{
     directory::views::{ServerView, UserView},
     hub::Hub,
     room::{Room, local::Admitted},
-    session::{Sessions, refusals::Reason},
+    session::{Session, Sessions, refusals::Reason},
 };
 use envelope::reply::code;
 use identity::Mode;
@@ -132,8 +132,13 @@ impl Sessions {
             return;
         };
         let mode = self.hub.config.identity.mode;
+        let is_proven = user.proof.as_ref().is_some_and(|proof| proof.proves(view));
         if let Err(reason) = check_user(mode, user.proof.as_deref(), view, Hub::now_ms()) {
             self.lose_user(slot, reason);
+        } else if user.profile.verified && !is_proven {
+            let session = self.sockets.session_mut(slot);
+            session.map(Session::unverify);
+            self.update_rooms(slot);
         }
     }
 
@@ -156,11 +161,17 @@ impl Sessions {
         }
     }
 
-    /// Takes the user from a session: it leaves its servers, and may identify again.
+    /// Takes the user from a session: it leaves its servers, and may identify again. A client that asked for no errors
+    /// sees it by its servers.
     fn lose_user(&mut self, slot: u32, reason: Reason<'_>) {
         self.refuse_waiting(slot, &reason);
-        self.refuse_identify(slot, None, reason);
+        self.refuse_identify(slot, None, reason.clone());
+        let session = self.sockets.session(slot);
+        let rooms = session.map(|session| session.rooms()).unwrap_or_default();
         self.give_up(slot);
+        for room in &rooms {
+            self.deny(slot, &room.server_id, None, reason.clone());
+        }
     }
 
     // ---- the servers

@@ -145,11 +145,10 @@ impl Sessions {
         // From here on a change of the user reaches the connection; one that came since the view was asked for is seen
         // here.
         let mode = hub.config.identity.mode;
-        let latest = hub.directory.known_user(&user_id);
-        let checked = latest.as_ref().map(|latest| {
-            hub.users.update_view(&user_id, latest);
-            check_user(mode, claim.proof.as_deref(), latest, Hub::now_ms())
-        });
+        let latest = hub.latest_user(&user_id);
+        let checked = latest
+            .as_ref()
+            .map(|latest| check_user(mode, claim.proof.as_deref(), latest, Hub::now_ms()));
         if is_new && !matches!(checked, Some(Ok(()))) {
             hub.users.sign_out(conn, &user_id);
         }
@@ -166,7 +165,8 @@ impl Sessions {
         }
         let status = before.as_ref().map(|user| user.status);
         let status = status.filter(|_| !is_new).unwrap_or_default();
-        let verified = claim.is_proven(view) && !claim.only_claims();
+        let is_proven = latest.is_some_and(|latest| claim.is_proven(&latest));
+        let verified = is_proven && !claim.only_claims();
         let user = claim.into_user(verified, status);
         let ends = (
             before.and_then(|user| user.expires_at_ms()),

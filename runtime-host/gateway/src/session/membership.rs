@@ -46,10 +46,11 @@ impl Sessions {
             })
         };
         // A change that came before the room was open did not reach the room.
-        if let Some(known) = self.hub.directory.known_server(&access.server_id)
+        let known = self.hub.directory.known_server(&access.server_id);
+        if let Some(known) = &known
             && known.revision > room.revision()
         {
-            let _ = self.hub.revise(&known, false);
+            let _ = self.hub.revise(known, false);
         }
         let current = room.view();
         let membership = self
@@ -68,7 +69,8 @@ impl Sessions {
         let user_id = &user.profile.user_id;
         let is_overtaken = latest.access != admitted.access
             || user_epoch.is_some_and(|epoch| epoch != self.hub.directory.user_epoch(user_id));
-        if latest.guarded && is_overtaken {
+        // A view that has been dropped since it was given may be older than what dropped it.
+        if known.is_none() || (latest.guarded && is_overtaken) {
             self.leave(slot, &access.server_id);
             return self.deny(slot, &access.server_id, None, just_changed());
         }

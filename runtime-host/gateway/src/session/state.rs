@@ -109,6 +109,16 @@ impl Session {
         self.user = Some(user);
     }
 
+    /// Takes the mark of a proof from the user.
+    pub(super) fn unverify(&mut self) {
+        if let Some(user) = &mut self.user {
+            user.profile = Arc::new(Profile {
+                verified: false,
+                ..Profile::clone(&user.profile)
+            });
+        }
+    }
+
     /// Removes the user.
     pub(super) fn take_user(&mut self) -> Option<User> {
         self.user.take()

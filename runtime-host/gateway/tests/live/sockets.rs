@@ -114,6 +114,24 @@ fn direct_messages_of_others_cost_no_connection() {
 }
 
 #[test]
+fn a_slow_client_that_is_sent_much_of_its_own_ends_alone() {
+    let fixture = Fixture::start(1, None);
+    let mut witness = fixture.join("witness");
+    // Half a megabyte of requirements, which each join brings twice, beside frames of the room.
+    let manifest = json!({"id": "example.big", "description": "x".repeat(500_000)});
+    let requirement =
+        json!({"pluginId": "example.big", "status": "optional", "manifest": manifest});
+    fixture.revise(2, &[], json!({"requirements": [requirement]}));
+    witness.expect("plugin_requirements");
+    let mut slow = fixture.join("slow");
+    for at in 0..60 {
+        slow.try_send(&chat(&at.to_string()));
+        slow.try_send(&json!({"type": "join_server", "serverId": SERVER}));
+    }
+    assert_eq!(witness.expect("user_left")["oderId"], "slow");
+}
+
+#[test]
 fn members_get_frames_in_order_and_none_of_their_own() {
     for shards in [1, 2] {
         let fixture = Fixture::start(shards, None);

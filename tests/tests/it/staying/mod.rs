@@ -180,6 +180,12 @@ fn a_lock_takes_the_name_from_sessions_that_cannot_prove_it() {
     act(&host, "lena", "PUT", "/api/users/me/lock", &json!({}));
     let refusal = thief.refusal("IDENTITY_PROOF_REQUIRED");
     assert_eq!(refusal["type"], "error");
+    // A client that knows no errors sees it by its servers.
+    let left = thief.refusal("IDENTITY_PROOF_REQUIRED");
+    assert_eq!(
+        (&left["type"], &left["serverId"]),
+        (&json!("access_denied"), &json!("plaza"))
+    );
     thief.refused(
         json!({"type": "chat_message", "serverId": "plaza", "message": "it is me"}),
         "NOT_IDENTIFIED",

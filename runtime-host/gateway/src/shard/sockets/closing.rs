@@ -43,7 +43,10 @@ impl Sockets {
         reason: &str,
         answered: bool,
     ) {
-        self.collect_room_frames(slot);
+        // A slow connection gets none of them.
+        if code != close::SLOW {
+            self.collect_room_frames(slot);
+        }
         let Some(conn) = self.connections.get_mut(slot) else {
             return;
         };

@@ -59,6 +59,7 @@ impl Sockets {
         let (Phase::Open, Some(session)) = (conn.phase, conn.session.as_ref()) else {
             return;
         };
+        let bytes_before = conn.queue.as_ref().map_or(0, |queue| queue.bytes);
         for membership in session.memberships().iter().filter(|room| room.joined) {
             if let Some((receiver, outbox)) = self.rooms.waiting(membership) {
                 queue_due(&mut conn.queue, outbox, *receiver, &mut self.tally);
@@ -68,7 +69,7 @@ impl Sockets {
         let Some(queue) = &conn.queue else {
             return;
         };
-        let is_full = queue.bytes > bytes_max;
+        let is_full = queue.bytes > bytes_max && queue.bytes > bytes_before;
         mark_dirty(&mut self.dirty, conn, slot);
         if is_full {
             self.relieve(slot);
