@@ -1,6 +1,6 @@
 //! `jackfield config default` and `jackfield config check`.
 
-use crate::config::Config;
+use crate::config::{Config, variables};
 use anyhow::{Context, Result};
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             );
         }
         What::Check { config, show } => {
-            let mut read = Config::read(config.as_deref(), std::env::vars())?;
+            let mut read = Config::read(config.as_deref(), variables()?)?;
             if *show {
                 hide(&mut read.identity.hs256_secret);
                 hide(&mut read.edge.service_credential);

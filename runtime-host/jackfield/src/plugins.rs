@@ -1,6 +1,6 @@
 //! Builds the plugin host from the configuration and gives it the gateway to talk to.
 
-use crate::config::Config;
+use crate::config::{Config, variables};
 use anyhow::{Context as _, Result};
 use capability::Environment;
 use egress::Guard;
@@ -25,7 +25,7 @@ pub(crate) fn open(
     cache: &CodeCache,
     hub: &Arc<Hub>,
 ) -> Result<Plugins> {
-    let variables: Vec<(String, String)> = env::vars().collect();
+    let variables = variables()?;
     let environment = Environment::read(
         variables
             .iter()

@@ -1,6 +1,9 @@
 //! `jackfield precompile`: compiles the application's components on all processors, so that the first start of a host does not have to.
 
-use crate::{application, code_cache, config::Config};
+use crate::{
+    application, code_cache,
+    config::{Config, variables},
+};
 use anyhow::{Context as _, Result};
 use sandbox::CodeCache;
 use std::{env, path::PathBuf, thread, time::Instant};
@@ -33,7 +36,7 @@ pub(crate) struct Args {
 /// # Errors
 /// A component does not compile, or the code cannot be kept.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let config = Config::read(args.config.as_deref(), env::vars())?;
+    let config = Config::read(args.config.as_deref(), variables()?)?;
     if !args.embed {
         let cache = code_cache::open(&config, &args.data)?;
         return compile(args, &config, &cache);

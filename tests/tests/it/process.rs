@@ -34,6 +34,24 @@ fn an_unknown_key_of_the_configuration_is_named() {
     assert!(failure.log.contains("ping_intervall_ms"), "{}", failure.log);
 }
 
+#[test]
+fn a_variable_that_is_not_utf8_is_named_or_left_out() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+    let check = |name: &str| {
+        let output = run(jackfield()
+            .args(["config", "check"])
+            .env(name, OsStr::from_bytes(b"\xff")));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    assert_eq!(check("OTHER"), (true, String::new()));
+    let (is_valid, said) = check("JACKFIELD_PLUGIN_MODE");
+    assert!(
+        !is_valid && said.contains("JACKFIELD_PLUGIN_MODE is not UTF-8"),
+        "{said}"
+    );
+}
+
 /// Databases hold password hashes and invites: no file of the data folder, and of a backup, is another user's to read.
 #[test]
 fn the_files_of_a_host_are_for_its_own_user() {

@@ -207,7 +207,8 @@ impl Environment {
         Ok(())
     }
 
-    /// An entry that is a capability denies it; any other entry denies the program and the tool of that name.
+    /// An entry that is a capability, in any case, or another system's name of one denies it; any other entry denies the
+    /// program and the tool of that name. One that looks like a capability and is none is refused.
     fn deny_words(&mut self, value: &str) -> Result<(), String> {
         for word in value
             .split(',')
@@ -217,9 +218,17 @@ impl Environment {
             if self.deny.len() >= ENVIRONMENT_WORDS_MAX {
                 return Err(format!("more than {ENVIRONMENT_WORDS_MAX} entries"));
             }
-            if let Some(id) = CapabilityId::find(word) {
+            let lower = word.to_ascii_lowercase();
+            let known = CapabilityId::all().find(|id| id.as_str().eq_ignore_ascii_case(word));
+            if let Some(id) = known.or_else(|| CapabilityId::from_foreign(&lower)) {
                 self.deny.push(Grant::whole(id));
                 continue;
+            }
+            let group = lower.split_once('.').map(|(group, _)| format!("{group}."));
+            if group
+                .is_some_and(|group| CapabilityId::all().any(|id| id.as_str().starts_with(&group)))
+            {
+                return Err(format!("{word:?} is not a capability"));
             }
             let scope = Scope {
                 names: Some(vec![word.to_owned()]),

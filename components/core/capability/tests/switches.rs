@@ -203,4 +203,17 @@ fn denied_words_are_programs_tools_or_capabilities() {
     );
     assert!(denied(CapabilityId::HttpFetch, Target::host("a.org", 443)));
     assert!(!denied(CapabilityId::ShellExec, Target::name("ls")));
+    for word in ["HTTP.FETCH", "network", "Messages.EditOwn"] {
+        let environment = read(&[("JACKFIELD_PLUGIN_DENY", word)]);
+        let whole = environment.deny.iter().map(|grant| grant.capability);
+        assert!(
+            whole.eq([match word {
+                "Messages.EditOwn" => CapabilityId::MessagesEditOwn,
+                _ => CapabilityId::HttpFetch,
+            }]),
+            "{word}"
+        );
+    }
+    let misspelt = Environment::read([("JACKFIELD_PLUGIN_DENY", "http.fetsh")]);
+    assert!(misspelt.unwrap_err().to_string().contains("http.fetsh"));
 }

@@ -39,16 +39,31 @@ pub(crate) struct Config {
     pub log: Log,
 }
 
+/// The environment variables. One that is not UTF-8 is refused if its name is one of this program's, and left out
+/// otherwise.
+///
+/// # Errors
+/// The text names the variable.
+pub(crate) fn variables() -> Result<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (name, value) in std::env::vars_os() {
+        let shown = name.to_string_lossy().into_owned();
+        let is_ours = shown.starts_with("JACKFIELD_") || shown.starts_with("JCODE_");
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            _ if is_ours => anyhow::bail!("the environment variable {shown} is not UTF-8"),
+            _ => {}
+        }
+    }
+    Ok(variables)
+}
+
 impl Config {
     /// Reads the file if there is one, then the environment, and checks the result.
     ///
     /// # Errors
     /// The file cannot be read or is not TOML, or a key or value is not valid; the text names it.
-    pub(crate) fn read(
-        path: Option<&Path>,
-        variables: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self> {
-        let variables: Vec<(String, String)> = variables.collect();
+    pub(crate) fn read(path: Option<&Path>, variables: Vec<(String, String)>) -> Result<Self> {
         let mut table = toml::Table::new();
         let mut origin = "the environment".to_owned();
         if let Some(path) = path {
@@ -119,12 +134,43 @@ fn invalid(error: anyhow::Error) -> anyhow::Error {
 mod tests {
     use super::Config;
 
-    fn environment(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         pairs
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<Vec<_>>()
-            .into_iter()
+            .collect()
+    }
+
+    #[test]
+    fn the_environment_is_never_loosened() {
+        use capability::{CapabilityId, CapabilityUse, Environment, Outcome, PluginRules, Rules};
+        let outcome = |mode: &str, default: &str| {
+            let text = format!("[plugins.policy]\ndefault = {default:?}\n");
+            let config: Config = toml::from_str(&text).expect("legal");
+            let variables = [("JACKFIELD_PLUGIN_MODE", mode)];
+            let environment = Environment::read(variables).expect("legal");
+            let policy = config.plugins.policy(&environment).expect("legal");
+            let rules = PluginRules {
+                declared: Rules::whole([CapabilityId::StorageKv]),
+                ..PluginRules::default()
+            };
+            capability::decide(
+                &CapabilityUse::any(CapabilityId::StorageKv),
+                &rules,
+                &policy,
+            )
+            .outcome
+        };
+        for (mode, default, expected) in [
+            ("", "allow", Outcome::Allow),
+            ("permissive", "allow", Outcome::Allow),
+            ("prompt", "allow", Outcome::Ask),
+            ("prompt", "deny", Outcome::Deny),
+            ("strict", "allow", Outcome::Deny),
+            ("strict", "ask", Outcome::Deny),
+        ] {
+            assert_eq!(outcome(mode, default), expected, "{mode} {default}");
+        }
     }
 
     #[test]

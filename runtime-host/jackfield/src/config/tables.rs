@@ -1,7 +1,9 @@
 //! The tables that this binary itself reads; those of the gateway are in `gateway::config`.
 
 use anyhow::{Context as _, Result};
-use capability::{Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules};
+use capability::{
+    DefaultOutcome, Environment, Grant, Mode, Policy, PolicySettings, Profile, Request, Rules,
+};
 use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
 use plugin_host::{HostLimits, ModerationFailure};
@@ -198,6 +200,15 @@ impl PluginSettings {
         let mut policy = self.policy.compile().context("plugins.policy")?;
         policy.kill = environment.kill.clone();
         policy.mode = Mode::effective(environment.mode, Some(policy.mode), None);
+        // The default is asked before the mode, and must not be looser than what the environment demands.
+        policy.default = policy.default.filter(|default| {
+            matches!(
+                (environment.mode, default),
+                (None | Some(Mode::Permissive), _)
+                    | (_, DefaultOutcome::Deny)
+                    | (Some(Mode::Prompt), DefaultOutcome::Ask)
+            )
+        });
         if !environment.deny.is_empty() {
             let requests = self
                 .policy

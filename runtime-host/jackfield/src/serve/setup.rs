@@ -4,14 +4,13 @@ use super::Args;
 use crate::{
     application::{self, Found},
     code_cache,
-    config::Config,
+    config::{Config, variables},
     data,
 };
 use anyhow::{Context as _, Result, bail};
 use identity::Mode;
 use sandbox::CodeCache;
 use std::{
-    env,
     net::{SocketAddr, TcpListener},
     path::PathBuf,
 };
@@ -34,7 +33,7 @@ pub(super) struct Setup {
 /// # Errors
 /// As [`Config::read`].
 pub(super) fn config(args: &Args) -> Result<Config> {
-    let mut config = Config::read(args.config.as_deref(), env::vars())?;
+    let mut config = Config::read(args.config.as_deref(), variables()?)?;
     if let Some(url) = &args.edge {
         config.edge.url.clone_from(url);
     }

@@ -97,6 +97,11 @@ impl Authority {
         self.store.audit(entry);
     }
 
+    /// Whether a kill switch skips what takes part in the host's work: hooks, and the moderation of chat.
+    pub(crate) fn skips_hooks(&self) -> bool {
+        self.policy.load().kill.skip_hooks.is_some()
+    }
+
     /// Whether something is delivered to the plugin now. A refusal is recorded; equal ones within a minute are one entry.
     pub(crate) fn delivers(&self, asked: &CapabilityUse<'_>) -> bool {
         let decision = self.decide(asked);

@@ -33,6 +33,9 @@ impl Listener {
     /// Whether the plugin may moderate; of a generation that has ended, whether it could at last.
     pub(super) fn may_moderate(&self) -> bool {
         let shared = &self.pool.shared;
+        if shared.authority.skips_hooks() {
+            return false;
+        }
         let may = self.may(CapabilityId::MessagesModerate, Target::ANY);
         if shared.is_ended() {
             return shared.moderates.load(Relaxed);
