@@ -8,9 +8,10 @@ const SERVER: &str = "refusals";
 const PLUGIN: &str = "example.polls";
 
 /// Codes that need another host, each with the test that provokes it.
-const ELSEWHERE: [&str; 2] = [
-    "INTERNAL",         // validators::a_trap_costs_one_refusal
-    "EDGE_UNAVAILABLE", // edge::the_gateway_keeps_running_when_its_edge_dies
+const ELSEWHERE: [&str; 3] = [
+    "INTERNAL",            // validators::a_trap_costs_one_refusal
+    "EDGE_UNAVAILABLE",    // edge::the_gateway_keeps_running_when_its_edge_dies
+    "KEY_SET_UNAVAILABLE", // issuer::a_new_key_is_found_and_an_outage_may_be_waited_out
 ];
 
 /// Tests with clients that `cargo xtask setup` installs.

@@ -103,7 +103,7 @@ impl Cache {
         self.servers.lock().views.get(server_id).cloned()
     }
 
-    /// Drops a server whose changes could not be fetched: it is asked for again before anybody enters it.
+    /// Drops a server whose changes could not be fetched: it is asked for again before a connection enters it.
     pub(super) fn forget_server(&self, server_id: &str) {
         self.servers.lock().remove(server_id);
     }

@@ -61,7 +61,7 @@ impl Member {
         &self.profile
     }
 
-    /// Whether each of its connections has proven the user: one that has not might be anybody's.
+    /// Whether each of its connections has proven the user: one that has not might be another's.
     pub(super) fn is_verified(&self) -> bool {
         self.connections.iter().all(|one| one.profile.verified)
     }
