@@ -26,9 +26,10 @@ const WATCHED_ROUNDS_MIN: usize = 20;
 /// Pause between rounds, so that the pair is no load itself.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Rates that let the pair talk steadily; everything else is the default.
-pub const RATES: &str =
-    "[rates]\nchat = { per_second = 120, burst = 600 }\nall = { per_second = 120, burst = 600 }\n";
+/// Settings with which the pair can talk steadily, also beside a plugin that moderates and ends; everything else is the
+/// default.
+pub const STEADY: &str = "[rates]\nchat = { per_second = 120, burst = 600 }\nall = { per_second = 120, burst = 600 }\n\
+    [plugins]\nmoderation_on_failure = \"pass\"\n";
 
 /// A pair that talks until [`Bystander::undisturbed`] is called.
 pub struct Bystander {

@@ -10,7 +10,7 @@ use tests::{
 /// A host under attack: default limits, rates for the bystanders, and `config` on top.
 pub(crate) fn attacked(config: &str) -> Host {
     Settings::new()
-        .config(bystander::RATES)
+        .config(bystander::STEADY)
         .config(config)
         .start()
 }

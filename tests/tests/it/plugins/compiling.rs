@@ -13,7 +13,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tests::{
-    bystander::{Bystander, RATES},
+    bystander::{Bystander, STEADY},
     guests::guest,
     host::{Host, Settings, jackfield},
     measures::{processor_ticks, resident_bytes},
@@ -89,7 +89,7 @@ fn files_that_are_no_component_are_refused_with_a_reason() {
     for (at, (bytes, _)) in files.iter().enumerate() {
         directory.install_guest(&format!("tests.file-{at}"), bytes, |_| {});
     }
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     let bystander = Bystander::start(&host, "calm");
     for (at, (_, says)) in files.iter().enumerate() {
         let (state, reason) = settled(&host, &format!("tests.file-{at}"));

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tests::{
-    bystander::{Bystander, RATES},
+    bystander::{Bystander, STEADY},
     client::Client,
     guests::guest,
     host::Host,
@@ -46,7 +46,7 @@ fn ten_crashes_in_a_row_disable_until_enabled_again() {
         directory
             .settings()
             .data(data.path())
-            .config(RATES)
+            .config(STEADY)
             .config("[plugins]\nrestart_ms = 1\n")
             .start()
     };
@@ -162,7 +162,7 @@ fn a_crash_over_a_message_does_not_take_it_from_other_plugins() {
     });
     let host = directory
         .settings()
-        .config(RATES)
+        .config(STEADY)
         .config("[plugins]\nrestart_ms = 1\nmoderation_on_failure = \"pass\"\n")
         .start();
     for plugin in ["tests.probe", "tests.second", "tests.third"] {
@@ -211,7 +211,7 @@ fn a_sleeping_call_ends_at_its_deadline_and_leaves_no_memory() {
     directory.install("plugin-probe", |manifest| {
         manifest["limits"] = json!({"responseTimeoutMs": 100})
     });
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     let bystander = Bystander::start(&host, "calm");
     let mut early = 0;
     for sleeper in 0..SLEEPERS {
@@ -253,7 +253,7 @@ fn a_thousand_plugins_run_although_fifty_misbehave() {
             manifest["limits"] = json!({"fuelPerCall": 1_000_000})
         });
     }
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     let bystander = Bystander::start(&host, "calm");
     let before = resident_bytes(&host);
     let states = until("the crowd to be settled", || {

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 use tests::{
-    bystander::{Bystander, RATES},
+    bystander::{Bystander, STEADY},
     guests::{folder, guest},
     measures::resident_bytes,
     plugins::Directory,
@@ -45,7 +45,7 @@ fn each_hostile_guest_ends_as_expected_and_disturbs_no_client() {
     let directory = Directory::default();
     let host = directory
         .settings()
-        .config(RATES)
+        .config(STEADY)
         .config("[plugins]\nrestart_ms = 1000\n")
         .start();
     let bystander = Bystander::start(&host, "calm");

@@ -11,7 +11,7 @@ use std::{
     },
 };
 use tests::{
-    bystander::{Bystander, RATES},
+    bystander::{Bystander, STEADY},
     host::Host,
     plugins::Directory,
     until,
@@ -20,7 +20,7 @@ use tests::{
 fn fixture(directory: &Directory) -> (Host, Bystander) {
     directory.install("plugin-probe", |_| {});
     directory.install("polls", |_| {});
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("tests.probe");
@@ -77,7 +77,7 @@ fn a_spinning_plugin_runs_out_of_fuel_and_delays_no_client() {
         manifest["limits"] = json!({"fuelPerCall": 500_000_000})
     });
     directory.install("polls", |_| {});
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     host.plugin_in("tests.probe", "loaded");
     host.plugin_in("jackfield.polls", "loaded");
     host.grant_all("jackfield.polls");

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tests::{
-    bystander::{Bystander, RATES},
+    bystander::{Bystander, STEADY},
     guests::guest,
     host::{jackfield, run},
     plugins::Directory,
@@ -91,7 +91,7 @@ fn a_directory_full_of_hostile_manifests_harms_no_host() {
         fs::create_dir(&folder).unwrap();
         fs::copy(input, folder.join("jackfield.json")).unwrap();
     }
-    let host = directory.settings().config(RATES).start();
+    let host = directory.settings().config(STEADY).start();
     let bystander = Bystander::start(&host, "calm");
     let bad = until("the directory to be looked at", || {
         let bad = host

@@ -5,7 +5,7 @@ use super::{OWNER, act, create, hears, invite, owner, patch, say};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tests::{
-    bystander::RATES,
+    bystander::STEADY,
     client::Client,
     host::{Host, Settings},
     rng::{Rng, seed},
@@ -46,7 +46,7 @@ struct History {
 impl History {
     fn start() -> Self {
         let host = Settings::new()
-            .config(&format!("{RATES}\n[socket]\nshards = 2\n"))
+            .config(&format!("{STEADY}\n[socket]\nshards = 2\n"))
             .start();
         for id in SERVERS {
             create(&host, json!({"id": id, "name": id}));
