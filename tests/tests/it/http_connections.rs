@@ -136,17 +136,15 @@ fn clients_do_not_take_the_descriptors_of_the_host() {
         .collect();
     serves("beside-heads");
     drop(begun);
-    let open: Vec<KeptAlive> = (0..SOCKETS)
-        .map(|_| {
-            let mut connection = KeptAlive::dial(&host);
-            // Those beyond the limit are refused, perhaps while this is written.
-            let _ = connection.write(
-                "POST /api/servers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
-            );
-            connection
-        })
-        .collect();
+    // The sockets before may still have their places, so that requests are opened until one is refused.
+    let mut open = Vec::new();
     until("a refusal", || {
+        let mut connection = KeptAlive::dial(&host);
+        // One beyond the limit is refused, perhaps while this is written.
+        let _ = connection.write(
+            "POST /api/servers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n",
+        );
+        open.push(connection);
         let answer = KeptAlive::dial(&host).ask(GET, "");
         answer.is_ok_and(|(status, ..)| status == 503).then_some(())
     });
