@@ -5,11 +5,14 @@ use crate::{
     directory::views::{ServerView, UserView},
 };
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::{Method, Request, Response, StatusCode, header};
 use limits::directory::EDGE_TIMEOUT_MS;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use std::{fmt::Display, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt::Display, future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration,
+};
 
 /// The result of [`Transport::call`].
 pub type Answering<'a> =
@@ -19,6 +22,16 @@ pub type Answering<'a> =
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the edge does not answer: {0}")]
 pub struct Unreachable(pub String);
+
+impl Unreachable {
+    /// The outcome of `question`, also if it panics: what waits for it goes on.
+    pub(super) async fn unless_answered<T>(
+        question: impl Future<Output = Result<T, Self>>,
+    ) -> Result<T, Self> {
+        let outcome = AssertUnwindSafe(question).catch_unwind().await;
+        outcome.unwrap_or_else(|_| Err(Self("the question ended in the middle".to_owned())))
+    }
+}
 
 /// How a request reaches the directory: in this process, or over the network.
 pub trait Transport: Send + Sync + 'static {

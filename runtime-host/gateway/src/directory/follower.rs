@@ -13,13 +13,11 @@ use crate::{
     room::Room,
     session::authority::KnownMembers,
 };
-use futures::FutureExt as _;
 use limits::directory::{
     KNOWN_USERS_MAX, POLL_INTERVAL_MS, REFRESH_RETRY_MAX_MS, REFRESH_RETRY_MS, REFRESHES_MAX,
 };
 use std::{
     collections::{HashMap, HashSet},
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -142,7 +140,7 @@ impl Follower {
             return Ok(false);
         }
         for subject in self.subjects(&feed) {
-            self.waiting.entry(subject).or_insert(false);
+            self.wait(subject, false);
         }
         if let Some(last) = feed.changes.last() {
             self.after = Some(last.seq);
@@ -184,13 +182,8 @@ impl Follower {
             self.fetching.insert(subject.clone());
             let refresher = self.refresher.clone();
             self.tasks.spawn(async move {
-                let outcome = match &subject {
-                    Subject::Server(server_id) => refresher.server(server_id, is_restated).boxed(),
-                    Subject::User(user_id) => refresher.user(user_id).boxed(),
-                };
-                let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
-                let ended = |_| Err(Unreachable("it ended in the middle".to_owned()));
-                let outcome = outcome.unwrap_or_else(ended);
+                let refreshed = refresher.refresh(&subject, is_restated);
+                let outcome = Unreachable::unless_answered(refreshed).await;
                 (subject, is_restated, outcome)
             });
         }
@@ -206,18 +199,26 @@ impl Follower {
         }
     }
 
+    /// Lets a server or user wait to be fetched; what was to replace anything still is.
+    fn wait(&mut self, subject: Subject, is_restated: bool) {
+        let overdue = self.overdue.get(&subject);
+        let is_restated = is_restated || overdue.is_some_and(|overdue| overdue.is_restated);
+        *self.waiting.entry(subject).or_default() |= is_restated;
+    }
+
     /// Lets what has been overdue for long enough wait again.
     fn retry(&mut self) {
         let now = Instant::now();
+        let mut due = Vec::new();
         for (subject, overdue) in &mut self.overdue {
             if overdue.again_at <= now {
                 // It is entered anew if it fails again.
                 overdue.again_at = now + Duration::from_millis(REFRESH_RETRY_MAX_MS);
-                self.waiting
-                    .entry(subject.clone())
-                    .or_insert(overdue.is_restated);
+                due.push(subject.clone());
             }
         }
+        due.into_iter()
+            .for_each(|subject| self.wait(subject, false));
     }
 
     /// Records whether there are changes that are not applied.
@@ -255,7 +256,8 @@ impl Follower {
 
     /// Drops what is cached, and lets all that connections are concerned with be fetched again.
     async fn read_everything(&mut self) -> Result<(), Unreachable> {
-        let Refresher { fetcher, hub } = &*self.refresher;
+        let refresher = self.refresher.clone();
+        let Refresher { fetcher, hub } = &*refresher;
         let cache = &fetcher.cache;
         cache.forget_users();
         cache.forget_servers();
@@ -272,7 +274,7 @@ impl Follower {
         }
         let servers = hub.rooms.server_ids().into_iter().map(Subject::Server);
         let subjects = servers.chain(known_users.into_iter().map(Subject::User));
-        self.waiting.extend(subjects.map(|subject| (subject, true)));
+        subjects.for_each(|subject| self.wait(subject, true));
         Ok(())
     }
 }
@@ -305,6 +307,13 @@ struct Refresher {
 }
 
 impl Refresher {
+    async fn refresh(&self, subject: &Subject, is_restated: bool) -> Result<(), Unreachable> {
+        match subject {
+            Subject::Server(server_id) => self.server(server_id, is_restated).await,
+            Subject::User(user_id) => self.user(user_id).await,
+        }
+    }
+
     /// Fetches a server that connections are concerned with. Where it is guarded otherwise than before, its members are
     /// asked for.
     async fn server(&self, server_id: &Arc<str>, is_restated: bool) -> Result<(), Unreachable> {
@@ -316,7 +325,7 @@ impl Refresher {
         let Some(room) = self.hub.revise(&view, is_restated) else {
             return Ok(());
         };
-        if room.has_unchecked(&view) || (is_restated && view.guarded && !view.gone) {
+        if room.has_unchecked(&view) || (is_restated && view.guarded) {
             let users = self.hub.users.in_room(&room);
             self.check_members(&room, view.access, &users, true).await?;
         }
@@ -333,7 +342,7 @@ impl Refresher {
         self.hub.user_changed(user_id, &view);
         for room in self.hub.users.rooms(user_id) {
             let view = room.view();
-            if view.guarded && !view.gone {
+            if view.guarded {
                 let user = std::slice::from_ref(user_id);
                 self.check_members(&room, view.access, user, false).await?;
             }

@@ -16,7 +16,8 @@ pub(crate) struct ServerView {
     pub revision: u64,
     /// The server was deleted.
     pub gone: bool,
-    /// Private, or behind a password: the directory decides about each join.
+    /// Private, or behind a password: the directory decides about each join, and only members stay. A deleted server has
+    /// no members to ask for.
     pub guarded: bool,
     /// Changes with the privacy and the password of the server: who came in before may stay only as a member.
     pub access: u64,
@@ -118,7 +119,7 @@ impl ServerView {
             server_id: server_id.into(),
             revision: u64::MAX,
             gone: true,
-            guarded: true,
+            guarded: false,
             access: 0,
             bans: HashSet::new(),
             required: Vec::new(),

@@ -11,11 +11,10 @@ use crate::{
     metrics::Metrics,
     session::pending::{Reply, Unavailable},
 };
-use futures::FutureExt as _;
 use limits::directory::EDGE_REQUESTS_MAX;
 use parking_lot::Mutex;
 use plugin_bus::Ticket;
-use std::{collections::HashMap, fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
 
@@ -78,11 +77,8 @@ impl DirectoryWorker {
                     _ => None,
                 };
                 let span = tracing::info_span!("directory question");
-                let answer = AssertUnwindSafe(answer(&fetcher, question)).catch_unwind();
-                // The connections that wait are answered whatever happens.
-                let answer = answer.instrument(span).await.unwrap_or_else(|_| {
-                    Err(Unreachable("the question ended in the middle".to_owned()))
-                });
+                let answer = Unreachable::unless_answered(answer(&fetcher, question));
+                let answer = answer.instrument(span).await;
                 let receivers = match server_id {
                     Some(server_id) => fetching.lock().remove(&server_id).unwrap_or_default(),
                     None => vec![ticket],

@@ -290,13 +290,7 @@ impl HttpPlace {
     /// # Errors
     /// There is no place any more.
     pub(super) fn resume(&mut self) -> Result<(), AdmissionError> {
-        let kept = match self.state {
-            State::Held => true,
-            State::Idle(at) => self.places.held.lock().take_idle(at).is_some(),
-            State::Lost => false,
-        };
-        if !kept {
-            self.state = State::Lost;
+        if !self.withdraw() {
             self.places.take(self.holder)?;
         }
         self.state = State::Held;
@@ -305,14 +299,17 @@ impl HttpPlace {
 
     /// Gives the place back before the connection ends.
     pub fn give_back(&mut self) {
-        let held = match self.state {
+        if self.withdraw() {
+            self.places.release(self.holder);
+        }
+    }
+
+    /// Takes the place out of the account of this, so that no other client gets it; whether there was one.
+    fn withdraw(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Lost) {
             State::Held => true,
             State::Idle(at) => self.places.held.lock().take_idle(at).is_some(),
             State::Lost => false,
-        };
-        self.state = State::Lost;
-        if held {
-            self.places.release(self.holder);
         }
     }
 

@@ -182,10 +182,9 @@ impl Shard {
             }
             return Some(whole);
         }
-        let unfinished = self.hub.unfinished.clone();
-        let conn = self.conn(slot)?;
-        let begin = || Box::new(Assembly::begin(&unfinished, now_ms));
+        let conn = self.sessions.sockets.conn(slot)?;
         let is_new = conn.assembly.is_none();
+        let begin = || Box::new(Assembly::begin(&self.hub.unfinished, now_ms));
         let assembly = conn.assembly.get_or_insert_with(begin);
         assembly.fragments += 1;
         assembly.arriving = Some(Arriving {

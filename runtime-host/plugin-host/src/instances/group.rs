@@ -26,6 +26,19 @@ impl Work {
             _ => Scope::Host,
         }
     }
+
+    /// The kinds of work of the instances that act for `scope`.
+    pub(super) fn of_scope(scope: &Scope) -> Vec<Self> {
+        match scope {
+            Scope::Server(id) => vec![Self::Server(id.clone())],
+            Scope::Host => vec![
+                Self::Requests,
+                Self::Tools,
+                Self::Hooks,
+                Self::PermissionHooks,
+            ],
+        }
+    }
 }
 
 /// Instances that share a mailbox. Dropped, its instances do what waits and end.

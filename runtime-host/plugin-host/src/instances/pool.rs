@@ -138,10 +138,10 @@ impl InstancePool {
     fn try_enqueue(self: &Arc<Self>, work: &Work, job: Job) -> Result<(), EnqueueError> {
         let mut groups = self.groups.lock();
         let groups = groups.as_mut().ok_or(EnqueueError::Gone)?;
-        if !groups.contains_key(work) {
-            groups.insert(work.clone(), Group::default());
-        }
-        let group = groups.get_mut(work).ok_or(EnqueueError::Gone)?;
+        let group = match groups.get_mut(work) {
+            Some(group) => group,
+            None => groups.entry(work.clone()).or_default(),
+        };
         if group.members.len() < self.most(work) && group.jobs.is_short_of_instances() {
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
             match self.spawn(work.clone(), &group.jobs, number, None) {
@@ -229,11 +229,12 @@ impl InstancePool {
 
     /// Delivers a bus message to one instance; with a full mailbox it is dropped and logged.
     pub(crate) fn message(&self, scope: &Scope, number: u64, message: bus::Message) {
+        let works = Work::of_scope(scope);
         let groups = self.groups.lock();
-        let groups = groups.iter().flatten();
-        let mut members = groups
-            .filter(|(work, _)| work.scope() == *scope)
-            .flat_map(|(_, group)| &group.members);
+        let groups = groups
+            .iter()
+            .flat_map(|groups| works.iter().filter_map(|work| groups.get(work)));
+        let mut members = groups.flat_map(|group| &group.members);
         let Some(member) = members.find(|member| member.number == number) else {
             return;
         };

@@ -116,13 +116,7 @@ impl Plugin {
 
     pub(super) fn retry_at(self: Arc<Self>, host: Arc<Host>, at_ms: u64) {
         host.runtime.clone().spawn(async move {
-            loop {
-                tokio::time::sleep(Duration::from_millis(at_ms.saturating_sub(now_ms()).max(1)))
-                    .await;
-                if now_ms() >= at_ms {
-                    break;
-                }
-            }
+            until(at_ms).await;
             if let Err(error) = self.retry(&host, at_ms).await {
                 tracing::error!(plugin = &*self.id, "a restart failed: {error:#}");
             }
@@ -148,5 +142,16 @@ impl Plugin {
         writes.collect::<()>().await;
         self.notify_ready();
         self.persist_if_disabled(host, self.state()).await
+    }
+}
+
+/// Waits until the wall clock shows `at_ms`, milliseconds since 1970.
+pub(super) async fn until(at_ms: u64) {
+    loop {
+        let left_ms = at_ms.saturating_sub(now_ms()).max(1);
+        tokio::time::sleep(Duration::from_millis(left_ms)).await;
+        if now_ms() >= at_ms {
+            return;
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
         load::Loaded,
         plugin::{Lifecycle, Plugin, Writes},
         start::StartError,
+        supervision::until,
     },
     now_ms,
 };
@@ -107,8 +108,7 @@ impl Plugin {
 
     pub(super) fn retry_update_at(self: Arc<Self>, host: Arc<Host>, at_ms: u64) {
         host.runtime.clone().spawn(async move {
-            let wait = at_ms.saturating_sub(now_ms()).max(1);
-            tokio::time::sleep(Duration::from_millis(wait)).await;
+            until(at_ms).await;
             // The version before may be on its way back after a crash.
             while self.state() != State::Loaded && self.state().awaits_update() {
                 tokio::time::sleep(Duration::from_millis(BACKOFF_FIRST_MS)).await;
