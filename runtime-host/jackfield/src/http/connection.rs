@@ -22,7 +22,7 @@ use std::{
 };
 use tokio::{
     net::TcpStream,
-    sync::{Notify, watch},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
@@ -31,7 +31,7 @@ pub(super) async fn serve(service: Arc<HttpService>, socket: HttpSocket) -> Resu
     let stream = TcpStream::from_std(socket.stream)?;
     let peer = stream.peer_addr()?;
     let activity = Activity::new(socket.place);
-    let mut clock = Clock::new(&service, &activity);
+    let clock = Clock::new(&service, &activity);
     let io = ClientIo::new(stream, socket.read, activity.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, activity) = (service.clone(), activity.clone());
@@ -98,98 +98,101 @@ enum Phase {
 
 /// The open requests of a connection and its place.
 #[derive(Debug)]
-pub(super) struct Activity {
-    requests: Mutex<Requests>,
-    phase: watch::Sender<Phase>,
-}
+pub(super) struct Activity(Mutex<State>);
 
 #[derive(Debug)]
-struct Requests {
+struct State {
     place: HttpPlace,
     open: usize,
+    phase: Phase,
 }
 
 impl Activity {
     /// The first head has come already and is about to be read.
     fn new(place: HttpPlace) -> Arc<Self> {
-        Arc::new(Self {
-            requests: Mutex::new(Requests { place, open: 0 }),
-            phase: watch::Sender::new(Phase::Head(Instant::now())),
-        })
+        Arc::new(Self(Mutex::new(State {
+            place,
+            open: 0,
+            phase: Phase::Head(Instant::now()),
+        })))
     }
 
     /// Bytes of the client have come.
     pub(super) fn note_bytes(&self) {
-        self.phase.send_if_modified(|phase| {
-            let begins = matches!(phase, Phase::Idle(_));
-            if begins {
-                *phase = Phase::Head(Instant::now());
-            }
-            begins
-        });
+        let phase = &mut self.0.lock().phase;
+        if let Phase::Idle(_) = phase {
+            *phase = Phase::Head(Instant::now());
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        self.0.lock().phase
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self.phase(), Phase::Busy)
     }
 
     fn begin(&self, hub: &Hub) -> Result<(), HostError> {
-        let mut requests = self.requests.lock();
-        requests.open += 1;
-        self.phase.send_replace(Phase::Busy);
-        hub.resume_http(&mut requests.place)
+        let mut state = self.0.lock();
+        state.open += 1;
+        state.phase = Phase::Busy;
+        hub.resume_http(&mut state.place)
     }
 
     fn end(&self) {
-        let mut requests = self.requests.lock();
-        requests.open -= 1;
-        if requests.open == 0 {
-            requests.place.idle();
-            self.phase.send_replace(Phase::Idle(Instant::now()));
+        let mut state = self.0.lock();
+        state.open -= 1;
+        if state.open == 0 {
+            state.place.idle();
+            state.phase = Phase::Idle(Instant::now());
         }
     }
 }
 
 /// The time limits of a connection without an open request.
 struct Clock {
-    phase: watch::Receiver<Phase>,
+    activity: Arc<Activity>,
     revoked: Arc<Notify>,
     keep_alive: Duration,
     head: Duration,
 }
 
+/// The shortest time between two looks at the clock.
+const LOOK_MIN: Duration = Duration::from_millis(10);
+
 impl Clock {
-    fn new(service: &HttpService, activity: &Activity) -> Self {
+    fn new(service: &HttpService, activity: &Arc<Activity>) -> Self {
         Self {
-            phase: activity.phase.subscribe(),
-            revoked: activity.requests.lock().place.revoked(),
+            activity: activity.clone(),
+            revoked: activity.0.lock().place.revoked(),
             keep_alive: service.keep_alive,
             head: Duration::from_millis(service.hub.config.socket.head_timeout_ms),
         }
     }
 
-    /// Returns when the connection has to end.
-    async fn end(&mut self) {
+    /// Returns when the connection has to end. Requests set no timer: the phase is looked at before any that begins after
+    /// the last look can have lasted too long.
+    async fn end(&self) {
+        let look = self.keep_alive.min(self.head).max(LOOK_MIN);
         loop {
-            let phase = *self.phase.borrow_and_update();
-            let deadline = match phase {
+            let deadline = match self.activity.phase() {
                 Phase::Busy => None,
                 Phase::Idle(since) => Some(since + self.keep_alive),
                 Phase::Head(since) => Some(since + self.head),
             };
-            let passed = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return;
+            }
+            let next = now + look;
+            let next = deadline.map_or(next, |deadline| deadline.min(next));
             tokio::select! {
-                changed = self.phase.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                }
                 // A request that came first has a place again, or ends the connection itself.
-                () = self.revoked.notified() => if !self.is_busy() {
+                () = self.revoked.notified() => if !self.activity.is_busy() {
                     return;
                 },
-                () = passed => return,
+                () = sleep_until(next) => {}
             }
         }
     }
@@ -198,14 +201,10 @@ impl Clock {
     async fn gives_up(&self) {
         loop {
             tokio::time::sleep(Duration::from_millis(CLOSE_TIMEOUT_MS)).await;
-            if !self.is_busy() {
+            if !self.activity.is_busy() {
                 return;
             }
         }
-    }
-
-    fn is_busy(&self) -> bool {
-        matches!(*self.phase.borrow(), Phase::Busy)
     }
 }
 
@@ -235,7 +234,7 @@ impl OpenRequest {
 
     /// Gives back the place of the connection, which becomes another one.
     pub(super) fn give_back_place(&self) {
-        self.activity.requests.lock().place.give_back();
+        self.activity.0.lock().place.give_back();
     }
 
     /// Keeps a place until the request ends.
