@@ -182,15 +182,15 @@ impl Crowd {
         self.swarm.send(from, &bytes);
     }
 
-    /// Publishes `per_second` messages in the first room for `time`, by the clock, from `publishers` members in turn. Latencies are those of
-    /// every delivery to a member that `counts`; what does not arrive within a second after the end is not waited for.
+    /// Publishes `per_second` messages for `time`, by the clock, in all rooms in turn, there from `publishers` members in turn. Latencies are
+    /// those of every delivery to a member that `counts`; what does not arrive within a second after the end is not waited for.
     pub(crate) fn pace(&mut self, pace: &Pace<'_>) -> Result<Sample> {
         let cpu_before = self.server.cpu_ns()?;
         let interval = Duration::from_secs(1) / pace.per_second;
         let messages = (pace.time.as_nanos() / interval.as_nanos()) as usize;
         let mut sample = Sample::default();
         let wanted: u64 = (0..messages)
-            .map(|at| pace.hearers_of(self.rooms[0].members[at % pace.publishers]))
+            .map(|at| pace.hearers_of(self.publisher(at, pace.publishers).1))
             .sum();
         let begin = Instant::now();
         let mut published_at: Vec<Instant> = Vec::with_capacity(messages);
@@ -199,8 +199,8 @@ impl Crowd {
             while published_at.len() < messages
                 && begin.elapsed() >= interval * published_at.len() as u32
             {
-                let from = self.rooms[0].members[published_at.len() % pace.publishers];
-                let bytes = chat(&self.rooms[0].name, published_at.len() as u64, pace.bytes);
+                let (room, from) = self.publisher(published_at.len(), pace.publishers);
+                let bytes = chat(&room.name, published_at.len() as u64, pace.bytes);
                 published_at.push(Instant::now());
                 self.swarm.send(from, &bytes);
             }
@@ -224,6 +224,13 @@ impl Crowd {
         sample.cpu_ns = self.server_cpu_ns()? - cpu_before;
         Ok(sample)
     }
+
+    /// The room and the publisher of a message of [`Crowd::pace`].
+    fn publisher(&self, message: usize, publishers: usize) -> (&Room, usize) {
+        let (round, room) = (message / self.rooms.len(), message % self.rooms.len());
+        let room = &self.rooms[room];
+        (room, room.members[round % publishers])
+    }
 }
 
 /// A load by the clock.
@@ -234,11 +241,11 @@ pub(crate) struct Pace<'a> {
     pub time: Duration,
     /// Bytes of one envelope.
     pub bytes: usize,
-    /// The room's first members, which publish in turn.
+    /// The first members of a room, which publish in turn.
     pub publishers: usize,
     /// Members whose latencies count; the publishers are among them.
     pub counts: &'a dyn Fn(usize) -> bool,
-    /// Members that count, altogether.
+    /// Members of a room that count.
     pub counted: u64,
 }
 

@@ -100,8 +100,12 @@ pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
 }
 
 /// G7: joining a room that is full already. The clients announce `roster-paging`, which only the subject knows.
+///
+/// The growth from 1,000 to 10,000 members is that of the joins before each. Many joins are counted at 10,000, because a
+/// count of the users goes to all of them, and one that falls into the measurement is a part of what they cost.
 pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
     const BATCH: usize = 100;
+    const MANY: usize = 1_000;
     if !bench.wants("G7") {
         return Ok(Vec::new());
     }
@@ -114,11 +118,11 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
             })
             .collect()
     };
-    // Filling a room of 10,000 is 50 million deliveries; twice is enough to see how a curve bends.
-    let (mut cost, mut growth, growths) = (
-        Series::default(),
-        Series::default(),
-        if bench.quick { 0 } else { 2 },
+    let (mut cost, mut growth) = (Series::default(), Series::default());
+    ensure!(
+        bench.descriptors > 10_100,
+        "G7 needs 10000 open files, and the limit is {}; raise it with `ulimit -n`",
+        bench.descriptors
     );
     // Filling the references' rooms takes longer than the rest of a quick look.
     let (pairs, kinds): (usize, &[Kind]) = if bench.quick {
@@ -134,11 +138,11 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
         let at_thousand =
             cost_of_entering(&server, &mut swarm, arrivals(1_000 - BATCH, 1_000), BATCH)?;
         cost.add(kind, at_thousand);
-        if kind == Kind::Subject && growth.of(kind).len() < growths {
+        if kind == Kind::Subject {
             bench.say("G7: on to 10000 members");
-            swarm.enter(arrivals(1_000, 10_000 - BATCH), ENTERING_MAX)?;
+            swarm.enter(arrivals(1_000, 10_000 - MANY), ENTERING_MAX)?;
             let at_ten_thousand =
-                cost_of_entering(&server, &mut swarm, arrivals(10_000 - BATCH, 10_000), BATCH)?;
+                cost_of_entering(&server, &mut swarm, arrivals(10_000 - MANY, 10_000), MANY)?;
             growth.add(kind, at_ten_thousand / at_thousand);
         }
         Ok(())
@@ -154,17 +158,15 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
     if !cost.of(Kind::Floor).is_empty() {
         figures.push(cost.against("G7", what, Kind::Floor, Unit::Nanoseconds, (None, None)));
     }
-    if !growth.of(Kind::Subject).is_empty() {
-        figures.push(Figure {
-            case: "G7",
-            what: "processor time of the 10000th join / of the 1000th".into(),
-            value: growth.median(Kind::Subject),
-            unit: Unit::Times,
-            aim: Some(Bound::AtMost(1.5)),
-            must: None,
-            note: format!("rooms filled: {}", growth.of(Kind::Subject).len()),
-        });
-    }
+    figures.push(Figure {
+        case: "G7",
+        what: "processor time of the 10000th join / of the 1000th".into(),
+        value: growth.median(Kind::Subject),
+        unit: Unit::Times,
+        aim: Some(Bound::AtMost(1.2)),
+        must: Some(Bound::AtMost(1.5)),
+        note: format!("rooms filled: {}", growth.of(Kind::Subject).len()),
+    });
     Ok(figures)
 }
 

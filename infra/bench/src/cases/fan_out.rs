@@ -1,4 +1,4 @@
-//! G1-G4 and G9: what a delivery costs, and how long it takes.
+//! G1-G4, G9 and G10: what a delivery costs, and how long it takes.
 
 use super::{
     Bench,
@@ -81,22 +81,56 @@ pub(crate) fn large_room(bench: &Bench) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// G2: 200 rooms of 10, two publishers in each, each with one message on its way.
+/// G2: 200 rooms of 10, two publishers in each, each with one message on its way. G10: the same rooms with 2000 messages
+/// a second.
 pub(crate) fn small_rooms(bench: &Bench) -> Result<Vec<Figure>> {
-    if !bench.wants("G2") {
+    const MEMBERS: usize = 10;
+    let (saturated, paced) = (bench.wants("G2"), bench.wants("G10"));
+    if !saturated && !paced {
         return Ok(Vec::new());
     }
-    let time = bench.time(1_500, 600);
-    let mut crowds = Crowds::gather(bench, 200, 10, &[])?;
-    let what = "processor time of a delivery, 200 rooms of 10, two publishers each";
-    cost_of(
-        bench,
-        &mut crowds,
-        "G2",
-        what,
-        |crowd| crowd.saturate(2, time),
-        (0.70, 0.40),
-    )
+    let mut crowds = Crowds::gather(bench, 200, MEMBERS, &[])?;
+    let mut figures = Vec::new();
+    if saturated {
+        let time = bench.time(1_500, 600);
+        let mut cost = Series::default();
+        crowds.take_turns(
+            bench,
+            "G2",
+            |crowd| crowd.saturate(2, time),
+            |kind, sample| cost.add(kind, sample.cpu_per_delivery_ns()),
+        )?;
+        let what = "processor time of a delivery, 200 rooms of 10, two publishers each";
+        for (reference, bounds) in [
+            (Kind::Floor, (Some(0.62), Some(0.72))),
+            (Kind::Seed, (None, Some(0.40))),
+        ] {
+            figures.push(cost.against("G2", what, reference, Unit::Nanoseconds, bounds));
+        }
+    }
+    if paced {
+        let time = bench.time(3_000, 1_000);
+        let mut cost = Series::default();
+        crowds.take_turns(
+            bench,
+            "G10",
+            |crowd| {
+                crowd.pace(&Pace {
+                    per_second: 2_000,
+                    time,
+                    bytes: CHAT_BYTES,
+                    publishers: 2,
+                    counts: &|_| true,
+                    counted: MEMBERS as u64,
+                })
+            },
+            |kind, sample| cost.add(kind, sample.cpu_per_delivery_ns()),
+        )?;
+        let what = "processor time of a delivery, 200 rooms of 10, 2000 messages a second";
+        let bounds = (Some(1.10), Some(1.15));
+        figures.push(cost.against("G10", what, Kind::Floor, Unit::Nanoseconds, bounds));
+    }
+    Ok(figures)
 }
 
 /// A cost against both references: the aim against the floor, what must be against the seed.
