@@ -443,7 +443,7 @@ export interface ServerServerUsers {
     /** Whether the identity is proven. */
     verified: boolean;
   }>;
-  /** Number of all users, when the list is cut. */
+  /** Number of all other users, when the list is cut or paged. */
   total?: number | null;
   /** Position of the first entry, when the list is paged. */
   offset?: number | null;
@@ -553,6 +553,15 @@ export interface ServerUserLeft {
   oderId: string;
   /** Its display name. */
   displayName: string;
+}
+
+/** Users joined or left a server with many users; for clients with the feature `roster-paging`. */
+export interface ServerServerUsersChanged {
+  type: "server_users_changed";
+  /** The chat server. */
+  serverId: string;
+  /** Number of other users now. */
+  total: number;
 }
 
 /** A chat message to a server. It is not stored. */
@@ -849,6 +858,7 @@ export type ServerEnvelope =
   | ServerPluginRequirements
   | ServerUserJoined
   | ServerUserLeft
+  | ServerServerUsersChanged
   | ServerChatMessage
   | ServerTyping
   | ServerVoiceState

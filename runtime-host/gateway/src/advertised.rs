@@ -33,6 +33,7 @@ pub(crate) fn limits(config: &Config) -> Value {
         "messageBytesMax": config.socket.message_bytes_max,
         "envelopeBytesMax": bytes,
         "rates": rates,
+        "ratesIdentityMultiple": config.rates.identity_multiple.max(1),
         "bytesPerSecond": config.rates.bytes_per_second,
         "newTargetsPerMinute": config.rates.new_targets_per_minute,
         "pingIntervalMs": config.socket.ping_interval_ms,
@@ -41,6 +42,7 @@ pub(crate) fn limits(config: &Config) -> Value {
         "joinedServersMax": config.socket.joined_servers_max,
         "viewedServersMax": config.socket.viewed_servers_max,
         "rosterEntriesMax": config.socket.roster_entries_max,
+        "rosterPageEntries": config.socket.roster_page_entries.min(config.socket.roster_entries_max),
         "connectionsPerAddressMax": config.socket.connections_per_address_max,
         "connectionsPerIdentityMax": config.socket.connections_per_identity_max,
     })

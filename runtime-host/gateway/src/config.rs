@@ -77,6 +77,9 @@ pub struct Socket {
     pub viewed_servers_max: usize,
     /// Roster entries in one answer.
     pub roster_entries_max: usize,
+    /// Users of a server above which clients that announced `roster-paging` get its roster in pages of this size, and
+    /// counts instead of an envelope for each user that comes or goes; at most `roster_entries_max`.
+    pub roster_page_entries: usize,
     /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not
     /// come from a browser.
     pub origins: Vec<String>,
@@ -122,6 +125,7 @@ impl Default for Socket {
             joined_servers_max: socket::JOINED_SERVERS_MAX,
             viewed_servers_max: socket::VIEWED_SERVERS_MAX,
             roster_entries_max: socket::ROSTER_ENTRIES_MAX,
+            roster_page_entries: socket::ROSTER_PAGE_ENTRIES,
             origins: vec!["*".into()],
             trusted_proxies: Vec::new(),
             ipv6_prefix_bits: socket::IPV6_PREFIX_BITS,
@@ -173,6 +177,11 @@ impl Config {
         }
     }
 
+    /// The rates that the connections of one identity share.
+    pub(crate) fn identity_rate_limits(&self) -> RateLimits {
+        self.rate_limits().times(self.rates.identity_multiple)
+    }
+
     /// KiB that a connection may cause to be sent on; the largest message fits.
     fn volume(&self) -> Rate {
         let kib = (self.rates.bytes_per_second / limits::KIB as u32).max(1);
@@ -205,6 +214,8 @@ pub struct Rates {
     pub bytes_per_second: u32,
     /// Identities addressed for the first time, per minute.
     pub new_targets_per_minute: u32,
+    /// Times these rates that the connections of one identity share; those that have proven it share their own.
+    pub identity_multiple: u32,
     /// Strikes, each less than ten seconds after the one before; one more closes the connection with 4008.
     pub strikes_max: u32,
 }
@@ -250,6 +261,7 @@ impl Default for Rates {
             plugin_event: rate::PLUGIN_EVENT.into(),
             bytes_per_second: rate::BYTES_PER_SECOND as u32,
             new_targets_per_minute: rate::NEW_TARGETS_PER_MINUTE,
+            identity_multiple: rate::IDENTITY_MULTIPLE,
             strikes_max: rate::STRIKES_MAX,
         }
     }

@@ -183,6 +183,58 @@ fn a_required_plugin_refuses_only_clients_that_declare_their_plugins() {
 }
 
 #[test]
+fn a_plugin_in_a_version_outside_the_range_is_not_there() {
+    let host = Host::start();
+    host.create_server("olga", "ranged");
+    let _ = host
+        .act(
+            "olga",
+            "PUT",
+            "/api/servers/ranged/plugins/example.polls/requirement",
+            &json!({"status": "required", "versionRange": "^1.2"}),
+        )
+        .expect(200);
+    let identified = |version: &str| {
+        let mut client = Client::connect(&host, "guest");
+        client.identify(json!({"plugins": [{"id": "example.polls", "version": version}]}));
+        client
+    };
+    let denied = identified("1.1.0").refused(join("ranged"), "PLUGIN_REQUIRED");
+    let reason = denied["reason"].as_str().expect("a sentence");
+    assert!(
+        reason.contains("'^1.2'") && reason.contains("'1.1.0'"),
+        "{reason}"
+    );
+    let mut client = identified("1.2.0");
+    client.send(join("ranged"));
+    client.expect("server_users");
+}
+
+#[test]
+fn a_public_server_admits_no_more_users_than_it_says() {
+    let host = Host::start();
+    let _ = host
+        .act(
+            "olga",
+            "POST",
+            "/api/servers",
+            &json!({"id": "small", "name": "Small", "maxMembers": 2}),
+        )
+        .expect(201);
+    let _first = Client::joined(&host, "first", "small");
+    let _second = Client::joined(&host, "second", "small");
+    let mut third = Client::identified(&host, "third");
+    third.refused(join("small"), "FULL");
+    third.send(json!({"type": "view_server", "serverId": "small"}));
+    third.expect("server_users");
+    // A further connection of a user needs no place, and a member has one.
+    let _again = Client::joined(&host, "second", "small");
+    let mut owner = Client::connect(&host, "olga");
+    owner.identify(json!({"token": host.token("olga", "client")}));
+    owner.join("small");
+}
+
+#[test]
 fn a_viewer_gets_the_roster_and_is_not_in_it() {
     let host = Host::start();
     host.create_server("olga", "watched");

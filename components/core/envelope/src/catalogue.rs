@@ -235,7 +235,7 @@ pub const CATALOGUE: &[EnvelopeType] = &[
         "The roster of a server, without the receiver's own identity.", &[
         SERVER_ID_FROM_SERVER,
         field!(Server required "users": ListOf(USER), "The other users."),
-        field!(Server optional "total": Count, "Number of all users, when the list is cut."),
+        field!(Server optional "total": Count, "Number of all other users, when the list is cut or paged."),
         field!(Server optional "offset": Count,
             "Position of the first entry, when the list is paged."),
     ]),
@@ -264,6 +264,11 @@ pub const CATALOGUE: &[EnvelopeType] = &[
         SERVER_ID_FROM_SERVER,
         field!(Server required "oderId": UserId, "The identity."),
         field!(Server required "displayName": Text, "Its display name."),
+    ]),
+    envelope!("server_users_changed" ToClient Answer, SIGNAL_BYTES_MAX, Other coalesced,
+        "Users joined or left a server with many users; for clients with the feature `roster-paging`.", &[
+        SERVER_ID_FROM_SERVER,
+        field!(Server required "total": Count, "Number of other users now."),
     ]),
     envelope!("chat_message" Both Server, CHAT_BYTES_MAX, Chat queued,
         "A chat message to a server. It is not stored.", &[
@@ -385,7 +390,7 @@ mod tests {
     fn each_type_stands_in_the_catalogue_once() {
         assert_eq!(
             CATALOGUE.len(),
-            32,
+            33,
             "a new type is an addition to the contract"
         );
         for (at, envelope) in CATALOGUE.iter().enumerate() {

@@ -51,6 +51,9 @@ pub const NEW_TARGETS_PER_MINUTE: u32 = 30;
 /// Tokens that a new target costs. A bucket gets one for each target of a minute in a second, so that a rate per minute
 /// needs no fractions.
 pub const NEW_TARGET_PRICE: u32 = 60;
+/// Times the rates of one connection that the connections of one identity share: as many devices and tabs as one user
+/// uses at once, and far fewer than it may have open.
+pub const IDENTITY_MULTIPLE: u32 = 4;
 /// Forwarded and broadcast bytes of one connection, per second.
 pub const BYTES_PER_SECOND: usize = 2 * MIB;
 /// Strikes, each less than [`STRIKE_WINDOW_MS`] after the one before; one more closes the connection with 4008.
@@ -61,3 +64,8 @@ pub const STRIKE_WINDOW_MS: u64 = 10_000;
 pub const STRIKE_INTERVAL_MS: u64 = 1_000;
 /// Least time between two `UNKNOWN_TYPE` answers on one connection.
 pub const UNKNOWN_TYPE_ANSWER_INTERVAL_MS: u64 = 1_000;
+
+const _: () = assert!(
+    1 <= IDENTITY_MULTIPLE
+        && (IDENTITY_MULTIPLE as usize) < crate::socket::CONNECTIONS_PER_IDENTITY_MAX
+);

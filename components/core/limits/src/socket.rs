@@ -140,6 +140,16 @@ pub const RELATIONS_MAX: usize = 100_000;
 pub const RELATION_LIFETIME_SECONDS: u64 = 24 * 3_600;
 /// Roster entries in one `server_users`; longer rosters are cut and say so with `total`.
 pub const ROSTER_ENTRIES_MAX: usize = 5_000;
+/// Roster entries of a page for clients that announced `roster-paging`: more than a client shows at once. A server with
+/// more users is large: these clients get pages and counts of it instead of an envelope for each user that comes or goes,
+/// so that a join costs the same however many are there.
+pub const ROSTER_PAGE_ENTRIES: usize = 100;
+/// Least time between two counts of the users of a large server.
+pub const ROSTER_COUNT_INTERVAL_MS: u64 = 1_000;
+/// Counts that one large server causes on one shard, per second: the interval grows with the connections that get them.
+pub const ROSTER_COUNTS_PER_SECOND: u64 = 1_000;
+/// Bound of the interval: what users see of a large server is at most this old.
+pub const ROSTER_COUNT_INTERVAL_MAX_MS: u64 = 10_000;
 
 const _: () = assert!(
     SILENCE_MAX_MS > PING_INTERVAL_MS,
@@ -160,6 +170,14 @@ const _: () = assert!(
 );
 const _: () = assert!(LINGER_MAX_MS < WRITE_STALL_MAX_MS);
 const _: () = assert!(SLOW_GRACE_MS < WRITE_STALL_MAX_MS);
+const _: () = assert!(
+    ROSTER_PAGE_ENTRIES <= ROSTER_ENTRIES_MAX,
+    "a server that is not large has its whole roster in one answer"
+);
+const _: () = assert!(
+    TIMER_TICK_MS <= ROSTER_COUNT_INTERVAL_MS
+        && ROSTER_COUNT_INTERVAL_MS <= ROSTER_COUNT_INTERVAL_MAX_MS
+);
 const _: () = assert!(HALF_OPEN_MIN <= HALF_OPEN_MAX);
 const _: () =
     assert!(CLOSE_TIMEOUT_MS <= CLOSE_TIMEOUT_MAX_MS && CLOSE_TIMEOUT_MAX_MS <= DRAIN_TIMEOUT_MS);

@@ -1,8 +1,10 @@
 //! The views of the directory: [`ServerView`], a chat server with its access rules and plugins, and [`UserView`], what is
 //! stored about a user.
 
+use crate::room::DeclaredPlugins;
 use bytes::Bytes;
 use envelope::verdict::{Definition, EventDirection, Requirement, Snapshot};
+use plugin_manifest::{VersionRange, parse_version};
 use serde::{Deserialize, Serialize};
 use server_state::{EventDefinition, ServerState, Status};
 use std::{collections::HashSet, sync::Arc};
@@ -21,10 +23,12 @@ pub(crate) struct ServerView {
     pub guarded: bool,
     /// Changes with the privacy and the password of the server: who came in before may stay only as a member.
     pub access: u64,
+    /// The limit of users on a public server.
+    pub max_members: Option<usize>,
     /// Banned users.
     pub bans: HashSet<Box<str>>,
     /// Plugins with the status `required`.
-    pub required: Vec<Box<str>>,
+    pub required: Vec<RequiredPlugin>,
     /// The `plugin_requirements` frame.
     pub requirements: Bytes,
     /// Digest of requirements and definitions: clients are not told of a revision that leaves them as they were.
@@ -33,6 +37,36 @@ pub(crate) struct ServerView {
     pub snapshot: Snapshot,
     /// Bytes of the answer that it was read from: what it takes of the cache.
     pub answer_bytes: usize,
+}
+
+/// A plugin that clients must have.
+#[derive(Debug)]
+pub(crate) struct RequiredPlugin {
+    plugin_id: Box<str>,
+    version_range: Option<Box<str>>,
+}
+
+impl RequiredPlugin {
+    /// What a client lacks that declared these plugins. One that named no version of a plugin has any.
+    pub(crate) fn lack(&self, declared: &DeclaredPlugins) -> Option<String> {
+        let Self {
+            plugin_id,
+            version_range,
+        } = self;
+        let Some(version) = declared.find(plugin_id) else {
+            return Some(format!("this server requires the plugin '{plugin_id}'"));
+        };
+        let range = version_range.as_deref().filter(|_| !version.is_empty())?;
+        let is_inside = VersionRange::new(range).is_ok_and(|range| {
+            parse_version(version).is_ok_and(|version| range.contains(&version))
+        });
+        (!is_inside).then(|| {
+            format!(
+                "this server requires the plugin '{plugin_id}' in a version within '{range}', and the client declared \
+                 '{version}'"
+            )
+        })
+    }
 }
 
 /// The directory's answer could not be understood.
@@ -70,7 +104,10 @@ impl ServerView {
             .requirements
             .iter()
             .filter(|requirement| requirement.status == Status::Required)
-            .map(|requirement| requirement.plugin_id.as_str().into())
+            .map(|requirement| RequiredPlugin {
+                plugin_id: requirement.plugin_id.as_str().into(),
+                version_range: requirement.version_range.as_deref().map(Into::into),
+            })
             .collect();
         let server_id = state.server_id.as_str();
         let mut definitions: Vec<_> = state.event_definitions.iter().map(definition).collect();
@@ -81,6 +118,9 @@ impl ServerView {
             gone: false,
             guarded: state.private || state.password,
             access: state.access,
+            max_members: state
+                .max_members
+                .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
             required,
             requirements: crate::frame::text(&envelope),
             plugins_digest,
@@ -121,6 +161,7 @@ impl ServerView {
             gone: true,
             guarded: false,
             access: 0,
+            max_members: None,
             bans: HashSet::new(),
             required: Vec::new(),
             requirements: Bytes::new(),
@@ -182,4 +223,37 @@ pub(crate) struct UserView {
     /// The users from whom it accepts nothing.
     #[serde(default)]
     pub blocks: HashSet<Box<str>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RequiredPlugin;
+    use crate::room::DeclaredPlugins;
+
+    #[test]
+    fn a_version_outside_the_range_is_a_plugin_that_is_lacking() {
+        let lacks = |range: Option<&str>, version: &str| {
+            let required = RequiredPlugin {
+                plugin_id: "example.polls".into(),
+                version_range: range.map(Into::into),
+            };
+            let polls = ("example.polls".to_owned(), version.to_owned());
+            let declared = DeclaredPlugins::new(vec![polls]);
+            assert!(required.lack(&DeclaredPlugins::new(Vec::new())).is_some());
+            required.lack(&declared).is_some()
+        };
+        let range = Some(">=1.2 <2");
+        for (range, version, is_lacking) in [
+            (None, "", false),
+            (None, "0.1.0", false),
+            (range, "", false),
+            (range, "1.2.0", false),
+            (range, "1.1.9", true),
+            (range, "2.0.0", true),
+            (range, "1.3.0-beta.1", true),
+            (range, "newest", true),
+        ] {
+            assert_eq!(lacks(range, version), is_lacking, "{range:?} {version:?}");
+        }
+    }
 }

@@ -6,11 +6,13 @@
 
 pub(crate) mod admission;
 mod earlier_contacts;
+mod identity_rates;
 mod key_set;
 pub(crate) mod places;
 pub(crate) mod users;
 
 pub(crate) use admission::{Admission, AdmissionError};
+pub(crate) use identity_rates::IdentityRates;
 pub use key_set::FollowedKeySet;
 pub use places::{HttpPlace, Place};
 pub use users::ConnectionInfo;
@@ -64,6 +66,8 @@ pub struct Hub {
     pub(crate) protocol: Box<RawValue>,
     /// The rates of one connection.
     pub(crate) rates: RateLimits,
+    /// The rates that the connections of one identity share.
+    pub(crate) identity_rates: RateLimits,
     pub(crate) admission: Admission,
     /// Bytes of messages that have begun to arrive.
     pub(crate) unfinished: UnfinishedBytes,
@@ -98,6 +102,7 @@ impl Hub {
             protocol: envelope::reply::protocol(&limits),
             limits,
             rates: config.rate_limits(),
+            identity_rates: config.identity_rate_limits(),
             admission: Admission::new(&config.socket, &metrics, connections_max),
             users: Users::new(&config),
             unfinished: UnfinishedBytes::default(),

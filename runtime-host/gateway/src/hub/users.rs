@@ -3,7 +3,7 @@
 use crate::{
     config::{Config, Direct},
     directory::views::UserView,
-    hub::{ConnRef, Hub, earlier_contacts::EarlierContacts},
+    hub::{ConnRef, Hub, IdentityRates, earlier_contacts::EarlierContacts},
     room::{Profile, Room},
 };
 use envelope::verdict::{ForwardClass, Status};
@@ -85,6 +85,14 @@ impl UserConnection {
 struct ConnectedUser {
     connections: Vec<UserConnection>,
     view: Arc<UserView>,
+    /// What its connections may send together.
+    rates: Arc<IdentityRates>,
+}
+
+impl ConnectedUser {
+    fn count_connections(&self) {
+        self.rates.set_connections(self.connections.len());
+    }
 }
 
 type Stripe = Mutex<HashMap<Arc<str>, ConnectedUser>>;
@@ -116,7 +124,8 @@ impl Users {
         &self.stripes[self.hasher.hash_one(user_id) as usize % self.stripes.len()]
     }
 
-    /// Enters a connection under its user. False if the user has as many connections as it may.
+    /// Enters a connection under its user. Returns the rates that it shares with the others of the user, or `None` if the
+    /// user has as many connections as it may.
     #[must_use]
     pub(crate) fn sign_in(
         &self,
@@ -125,11 +134,11 @@ impl Users {
         view: Arc<UserView>,
         connection_id: Uuid,
         scope: Option<&str>,
-    ) -> bool {
+    ) -> Option<Arc<IdentityRates>> {
         let mut users = self.stripe(user_id).lock();
         let user = users.entry(user_id.clone()).or_default();
         if user.connections.len() >= self.connections_max {
-            return false;
+            return None;
         }
         user.view = view;
         // Most users have one connection; a vector's first growth would reserve memory for four.
@@ -144,7 +153,8 @@ impl Users {
             status: Status::default(),
             identified_at_ms: Hub::now_ms(),
         });
-        true
+        user.count_connections();
+        Some(user.rates.clone())
     }
 
     /// Removes a connection from its user.
@@ -154,6 +164,7 @@ impl Users {
             return;
         };
         user.connections.retain(|one| one.conn != conn);
+        user.count_connections();
         if user.connections.is_empty() {
             users.remove(user_id);
         }
@@ -341,7 +352,8 @@ mod tests {
         });
         for (slot, indices) in [(1, &[10, 20][..]), (2, &[10]), (3, &[])] {
             let (conn, user_id) = (conn(slot), "bob".into());
-            assert!(users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None));
+            let entered = users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None);
+            assert!(entered.is_some());
             users.set_rooms(conn, "bob", rooms(indices));
         }
         users
@@ -391,7 +403,8 @@ mod tests {
         let users = bob(&Config::default(), &[]);
         let alice: Arc<str> = "alice".into();
         let view = Arc::default();
-        assert!(users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None));
+        let entered = users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None);
+        assert!(entered.is_some());
         let call = |from: &str, to: &str| {
             let receivers = users.route(
                 &from.into(),
@@ -426,8 +439,9 @@ mod tests {
         assert_eq!((direct("alice", &[]), direct("alice", &[20])), (0, 3));
         assert_eq!(direct("mallory", &[10]), 0);
         let (user_id, view) = ("bob".into(), Arc::default());
+        let entered = users.sign_in(conn(4), &user_id, view, Uuid::new_v4(), None);
         assert!(
-            !users.sign_in(conn(4), &user_id, view, Uuid::new_v4(), None),
+            entered.is_none(),
             "the user has as many connections as it may"
         );
         (1..=3).for_each(|slot| users.sign_out(conn(slot), "bob"));

@@ -3,7 +3,7 @@
 use crate::{
     frame,
     hub::ConnRef,
-    room::{Page, profile::Profile},
+    room::profile::{DeclaredPlugins, Profile},
 };
 use bytes::Bytes;
 use envelope::verdict::Status;
@@ -40,7 +40,7 @@ pub(crate) struct MemberConnection {
     /// Its presence.
     pub status: Status,
     /// The plugins that its client declared.
-    pub plugins: Option<Arc<[Box<str>]>>,
+    pub plugins: Option<Arc<DeclaredPlugins>>,
 }
 
 /// What a change of a member means for the others.
@@ -73,10 +73,11 @@ impl Member {
     }
 
     fn declares(&self, plugin_id: &str) -> bool {
-        self.connections.iter().any(|one| {
-            let plugins = one.plugins.as_deref().unwrap_or_default();
-            plugins.iter().any(|declared| **declared == *plugin_id)
-        })
+        let mut declared = self
+            .connections
+            .iter()
+            .filter_map(|one| one.plugins.as_deref());
+        declared.any(|plugins| plugins.find(plugin_id).is_some())
     }
 
     /// Changes the member by `change`; what that means for the others.
@@ -119,8 +120,8 @@ impl Members {
             .any(|member| member.declares(plugin_id))
     }
 
-    /// Adds a connection.
-    pub(super) fn add(&mut self, connection: &MemberConnection, page: Page) -> Presence {
+    /// Adds a connection. [`Members::roster`] is asked for at most `entries_max` entries.
+    pub(super) fn add(&mut self, connection: &MemberConnection, entries_max: usize) -> Presence {
         let profile = &connection.profile;
         let user_id = &profile.user_id;
         if let Some(member) = self.members.get_mut(user_id) {
@@ -128,7 +129,7 @@ impl Members {
             return member.update(|member| member.connections.push(connection.clone()));
         }
         let entry = profile.entry(connection.status, profile.verified);
-        let has_place = self.members.len() < page.entries_max;
+        let has_place = self.members.len() < entries_max;
         if let Some(text) = self.first_page.as_mut().filter(|_| has_place) {
             append(text, &entry);
         }
@@ -168,31 +169,69 @@ impl Members {
         }))
     }
 
-    /// `server_users` for the user `own`, which is not listed; cut to a page, which then says `total` and `offset`.
-    pub(super) fn roster(&mut self, server_id: &str, own: &str, page: Page) -> Bytes {
+    /// `server_users` for the user `own`, which is not listed: at most `entries_max` entries from `offset` on. If these
+    /// are not all, it says `total` and `offset`.
+    pub(super) fn roster(
+        &mut self,
+        server_id: &str,
+        own: &str,
+        offset: usize,
+        entries_max: usize,
+    ) -> Bytes {
         let own_at = self.members.get_index_of(own);
         let total = self.members.len() - usize::from(own_at.is_some());
-        let mut tail = String::from("]");
-        if page.offset > 0 || total > page.entries_max {
-            tail = format!(r#"],"total":{total},"offset":{}"#, page.offset);
+        if offset > 0 {
+            return self.page(server_id, own, offset, entries_max);
         }
-        tail.push('}');
-        let head = format!(
-            r#"{{"type":"server_users","serverId":{},"users":["#,
-            json!(server_id)
-        );
+        let place = (total > entries_max).then_some((total, 0));
+        if own_at.is_some_and(|at| at < entries_max) {
+            let text = self.others(own_at, 0, entries_max);
+            return server_users(server_id, &text, place);
+        }
         let members = &self.members;
-        if page.offset == 0 && own_at.is_none_or(|at| at >= page.entries_max) {
-            let text = self
-                .first_page
-                .get_or_insert_with(|| entries(members.values().take(page.entries_max)));
-            return frame::text_of_pieces(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()]);
-        }
-        let others = members.iter().filter(|(user_id, _)| ***user_id != *own);
-        let others = others.map(|(_, member)| member);
-        let text = entries(others.skip(page.offset).take(page.entries_max));
-        frame::text_of_pieces(&[head.as_bytes(), text.as_bytes(), tail.as_bytes()])
+        let text = self
+            .first_page
+            .get_or_insert_with(|| entries(members.values().take(entries_max)));
+        server_users(server_id, text, place)
     }
+
+    /// The same, which says `total` and `offset` always.
+    pub(super) fn page(
+        &self,
+        server_id: &str,
+        own: &str,
+        offset: usize,
+        entries_max: usize,
+    ) -> Bytes {
+        let own_at = self.members.get_index_of(own);
+        let total = self.members.len() - usize::from(own_at.is_some());
+        let text = self.others(own_at, offset, entries_max);
+        server_users(server_id, &text, Some((total, offset)))
+    }
+
+    /// Entries of the members other than that at `own_at`.
+    fn others(&self, own_at: Option<usize>, offset: usize, entries_max: usize) -> String {
+        let last = self.members.len().min(offset.saturating_add(entries_max));
+        let others = (offset..last).filter_map(|at| {
+            let is_behind_own = own_at.is_some_and(|own_at| at >= own_at);
+            let (_, member) = self.members.get_index(at + usize::from(is_behind_own))?;
+            Some(member)
+        });
+        entries(others)
+    }
+}
+
+/// The envelope `server_users` with these entries; `place` is `total` and `offset`.
+fn server_users(server_id: &str, entries: &str, place: Option<(usize, usize)>) -> Bytes {
+    let head = format!(
+        r#"{{"type":"server_users","serverId":{},"users":["#,
+        json!(server_id)
+    );
+    let tail = match place {
+        Some((total, offset)) => format!(r#"],"total":{total},"offset":{offset}}}"#),
+        None => "]}".to_owned(),
+    };
+    frame::text_of_pieces(&[head.as_bytes(), entries.as_bytes(), tail.as_bytes()])
 }
 
 fn entries<'a>(members: impl Iterator<Item = &'a Member>) -> String {
@@ -215,16 +254,13 @@ mod tests {
     use super::{MemberConnection, Members, Presence};
     use crate::{
         hub::ConnRef,
-        room::{Page, profile::Profile},
+        room::profile::{DeclaredPlugins, Profile},
     };
     use envelope::verdict::Status;
     use serde_json::{Value, json};
     use std::sync::Arc;
 
-    const PAGE: Page = Page {
-        offset: 0,
-        entries_max: 2,
-    };
+    const ENTRIES_MAX: usize = 2;
 
     fn profile(user_id: &str, verified: bool) -> Arc<Profile> {
         Arc::new(Profile {
@@ -260,21 +296,22 @@ mod tests {
             profile: profile("alice", true),
             ..connection("alice", 1, Status::Online)
         };
-        members.add(&proven, PAGE);
+        members.add(&proven, ENTRIES_MAX);
         assert_eq!(entry(&members)["verified"], true);
         let mut other = connection("alice", 2, Status::Online);
         other.profile = Arc::new(Profile {
             display_name: "Alice?".into(),
             ..Profile::clone(&other.profile)
         });
-        members.add(&other, PAGE);
+        members.add(&other, ENTRIES_MAX);
         let both = entry(&members);
         assert_eq!(
             (&both["verified"], &both["displayName"]),
             (&json!(false), &json!("ALICE")),
             "the proven one speaks for the user"
         );
-        other.plugins = Some(Arc::from(["example.polls".into()]));
+        let declared = vec![("example.polls".to_owned(), String::new())];
+        other.plugins = Some(Arc::new(DeclaredPlugins::new(declared)));
         members.update(&other);
         assert!(members.declare("example.polls"));
         members.remove(other.conn, "alice");
@@ -287,10 +324,10 @@ mod tests {
         let mut members = Members::default();
         let mut desk = connection("alice", 1, Status::Away);
         let phone = connection("alice", 2, Status::Online);
-        let joined = members.add(&desk, PAGE);
+        let joined = members.add(&desk, ENTRIES_MAX);
         assert!(matches!(joined, Presence::Joined(_)));
         let online = Presence::Status(Status::Online);
-        assert_eq!(members.add(&phone, PAGE), online);
+        assert_eq!(members.add(&phone, ENTRIES_MAX), online);
         desk.status = Status::Busy;
         let busy = members.update(&desk);
         assert_eq!(busy, Some(Presence::Same), "the phone is still online");
@@ -306,8 +343,8 @@ mod tests {
     fn a_roster_has_the_others_page_by_page() {
         let mut members = Members::default();
         let roster = |members: &mut Members, own: &str, offset| -> (Value, Value) {
-            let page = Page { offset, ..PAGE };
-            let frame = crate::frame::payload(&members.roster("lobby", own, page));
+            let roster = members.roster("lobby", own, offset, ENTRIES_MAX);
+            let frame = crate::frame::payload(&roster);
             let roster: Value = serde_json::from_slice(&frame).expect("JSON");
             let users = roster["users"].as_array().expect("a list").iter();
             let ids = users.map(|user| user["oderId"].clone()).collect();
@@ -316,7 +353,10 @@ mod tests {
         for (slot, user_id) in ["a", "b", "c"].iter().enumerate() {
             // The first page is kept and grows with each joining user.
             roster(&mut members, "new", 0);
-            members.add(&connection(user_id, slot as u32, Status::Online), PAGE);
+            members.add(
+                &connection(user_id, slot as u32, Status::Online),
+                ENTRIES_MAX,
+            );
         }
         let mut page = |own, offset| roster(&mut members, own, offset);
         assert_eq!(page("new", 0), (json!(["a", "b"]), json!(3)));

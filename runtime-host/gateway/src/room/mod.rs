@@ -13,7 +13,7 @@ pub(crate) mod registry;
 mod traffic;
 
 pub(crate) use members::MemberConnection;
-pub(crate) use profile::Profile;
+pub(crate) use profile::{DeclaredPlugins, Profile};
 
 use crate::{
     directory::views::ServerView,
@@ -49,11 +49,18 @@ struct State {
     /// The number of joined and viewing connections of each shard.
     shards: HashMap<u16, usize>,
     icons: Icons,
+    /// The room has, or has had, more users than a page of a roster. It stays so until its last connection leaves, so
+    /// that connections do not have to change their ways back and forth.
+    is_large: bool,
     /// The number of the last presence event.
     sequence: u64,
     /// Removed from the registry; the next connection opens a new room.
     closed: bool,
 }
+
+/// The room has as many users as it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RoomFull;
 
 /// What a joining connection is given.
 #[derive(Debug)]
@@ -64,13 +71,17 @@ pub(crate) struct Entered {
     pub roster: Bytes,
 }
 
-/// One page of a roster.
+/// The part of a roster that a connection wants.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Page {
     /// The first entry.
     pub offset: usize,
     /// The limit of entries.
     pub entries_max: usize,
+    /// The connection gets a large roster in pages.
+    pub pages: bool,
+    /// Their entries. A roster that has more is large.
+    pub page_entries: usize,
 }
 
 /// A chat server with at least one connection, joined or viewing.
@@ -169,32 +180,40 @@ impl Room {
 
     /// Adds a joining connection: it is in the roster from now on, and the others are told if its user was not there
     /// before. `None` if the room has just closed.
+    ///
+    /// # Errors
+    /// The user is not here yet, and `users_max` users are.
     pub(crate) fn join(
         self: &Arc<Self>,
         connection: &MemberConnection,
         page: Page,
+        users_max: Option<usize>,
         shards: &[ShardHandle],
-    ) -> Option<Entered> {
+    ) -> Option<Result<Entered, RoomFull>> {
         let mut state = self.state.lock();
         if state.closed {
             return None;
+        }
+        let is_new = !state.members.contains(&connection.profile.user_id);
+        if is_new && users_max.is_some_and(|max| state.members.len() >= max) {
+            return Some(Err(RoomFull));
         }
         *state.shards.entry(connection.conn.shard).or_default() += 1;
         let user_id = &connection.profile.user_id;
         // A joining user is not in the roster that it gets, so the roster may be made before or after; before, it can
         // be shared.
-        let is_new = !state.members.contains(user_id);
-        let shared = is_new.then(|| state.members.roster(&self.server_id, user_id, page));
-        let presence = state.members.add(connection, page);
+        state.is_large |= state.members.len() + usize::from(is_new) > page.page_entries;
+        let shared = is_new.then(|| state.roster(&self.server_id, user_id, page));
+        let presence = state.members.add(connection, page.entries_max);
         self.announce(&mut state, user_id, presence, shards);
         let roster = match shared {
             Some(roster) => roster,
-            None => state.members.roster(&self.server_id, user_id, page),
+            None => state.roster(&self.server_id, user_id, page),
         };
-        Some(Entered {
+        Some(Ok(Entered {
             sequence: state.sequence,
             roster,
-        })
+        }))
     }
 
     /// Adds a viewing connection, which is told of revisions only; returns the roster. `None` if the room has just
@@ -205,7 +224,7 @@ impl Room {
             return None;
         }
         *state.shards.entry(conn.shard).or_default() += 1;
-        Some(state.members.roster(&self.server_id, user_id, page))
+        Some(state.roster(&self.server_id, user_id, page))
     }
 
     /// Removes a viewing connection.
@@ -269,6 +288,7 @@ impl Room {
         shards: &[ShardHandle],
     ) {
         let server_id = &*self.server_id;
+        let changes_roster = matches!(presence, Presence::Joined(_) | Presence::Left(_));
         let event = match presence {
             Presence::Same => return,
             Presence::Joined(entry) => format!(
@@ -285,16 +305,26 @@ impl Room {
                     .to_string()
             }
         };
-        self.tell(state, event.as_bytes(), shards);
+        let receivers = match state.is_large && changes_roster {
+            true => Receivers::Paging(false),
+            false => Receivers::All,
+        };
+        self.tell(state, event.as_bytes(), receivers, shards);
     }
 
     /// Puts a presence event into the inbox of every shard with a connection here, in one order for all.
-    fn tell(self: &Arc<Self>, state: &mut State, envelope: &[u8], shards: &[ShardHandle]) {
+    fn tell(
+        self: &Arc<Self>,
+        state: &mut State,
+        envelope: &[u8],
+        receivers: Receivers,
+        shards: &[ShardHandle],
+    ) {
         state.sequence += 1;
         let delivery = Delivery {
             frame: frame::text(envelope),
             skip: None,
-            receivers: Receivers::All,
+            receivers,
             coalesce: None,
         };
         for shard in state.shards.keys() {
@@ -310,8 +340,16 @@ impl Room {
 
     /// The roster for a user, from the page's offset on.
     pub(crate) fn roster(&self, user_id: &str, page: Page) -> Bytes {
-        let members = &mut self.state.lock().members;
-        members.roster(&self.server_id, user_id, page)
+        let mut state = self.state.lock();
+        state.roster(&self.server_id, user_id, page)
+    }
+
+    /// The `server_users_changed` frame: how many users there are beside each of them.
+    pub(crate) fn count(&self) -> Bytes {
+        let total = self.member_count().saturating_sub(1);
+        let changed =
+            json!({"type": "server_users_changed", "serverId": &*self.server_id, "total": total});
+        frame::text(changed.to_string().as_bytes())
     }
 
     /// Whether a connection here declared `plugin_id`.
@@ -395,6 +433,18 @@ impl Room {
         volume: (Rate, u32),
     ) -> Result<(), (&'static str, u32)> {
         self.traffic.lock().charge(plugin_id, now_ms, rate, volume)
+    }
+}
+
+impl State {
+    /// `server_users` for a user.
+    fn roster(&mut self, server_id: &str, user_id: &str, page: Page) -> Bytes {
+        let (members, offset) = (&mut self.members, page.offset);
+        if self.is_large && page.pages {
+            let entries_max = page.page_entries.min(page.entries_max);
+            return members.page(server_id, user_id, offset, entries_max);
+        }
+        members.roster(server_id, user_id, offset, page.entries_max)
     }
 }
 

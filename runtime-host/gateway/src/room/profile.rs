@@ -1,4 +1,4 @@
-//! A user as others see it.
+//! A user as others see it, and the plugins that its client has.
 
 use envelope::verdict::Status;
 use serde::Serialize;
@@ -48,5 +48,33 @@ impl Profile {
         };
         // Texts, a flag and checked JSON always serialize.
         serde_json::to_string(&entry).unwrap_or_default().into()
+    }
+}
+
+/// The plugins that a client declared in `identify`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DeclaredPlugins(Box<[DeclaredPlugin]>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct DeclaredPlugin {
+    id: Box<str>,
+    version: Box<str>,
+}
+
+impl DeclaredPlugins {
+    /// Plugins by id and version, which is empty if the client named none.
+    pub(crate) fn new(plugins: Vec<(String, String)>) -> Self {
+        let plugins = plugins.into_iter().map(|(id, version)| DeclaredPlugin {
+            id: id.into(),
+            version: version.into(),
+        });
+        Self(plugins.collect())
+    }
+
+    /// The version of a plugin, empty if the client named none; `None` for a plugin that it did not declare.
+    pub(crate) fn find(&self, plugin_id: &str) -> Option<&str> {
+        let mut plugins = self.0.iter();
+        let plugin = plugins.find(|plugin| *plugin.id == *plugin_id)?;
+        Some(&plugin.version)
     }
 }

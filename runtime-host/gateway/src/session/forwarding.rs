@@ -111,8 +111,8 @@ impl Sessions {
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let taken = session.charge_target(user_id, &self.hub.rates, now_ms);
-        self.check_charge(slot, "new targets", taken, scan)
+        let taken = session.charge_target(user_id, &self.hub, now_ms);
+        self.check_charge(slot, taken, scan)
     }
 
     fn send_direct(&mut self, to: ConnRef, frame: Bytes, sender: ConnRef, peer: Option<Arc<str>>) {

@@ -3,8 +3,8 @@
 
 use crate::{
     directory::{Question, views::UserView},
-    hub::Hub,
-    room::Profile,
+    hub::{Hub, IdentityRates},
+    room::{DeclaredPlugins, Profile},
     session::{
         Session, Sessions, User,
         authority::{Proof, check_user, unproven},
@@ -12,7 +12,10 @@ use crate::{
         refusals::Reason,
     },
 };
-use envelope::{reply::code, verdict::Identify};
+use envelope::{
+    reply::code,
+    verdict::{Identify, Status},
+};
 use identifiers::UserId;
 use identity::TokenError;
 use limits::identity::{KEY_SET_RETRY_SECONDS, TOKEN_LEEWAY_SECONDS};
@@ -131,11 +134,13 @@ impl Sessions {
         let before = session.user().cloned();
         let known_as = before.as_ref().map(|user| &user.profile.user_id);
         let is_new = known_as != Some(&user_id);
+        let mut shared_rates = before.as_ref().map(|user| user.shared_rates.clone());
         if is_new {
             let scope = claim.identify.connection_scope.as_deref();
             let (view, connection_id) = (view.clone(), session.connection_id());
             let users = &hub.users;
-            if !users.sign_in(conn, &user_id, view, connection_id, scope) {
+            shared_rates = users.sign_in(conn, &user_id, view, connection_id, scope);
+            if shared_rates.is_none() {
                 let most = hub.config.socket.connections_per_identity_max;
                 let message =
                     format!("this oderId has {most} connections, and no more are allowed");
@@ -167,7 +172,7 @@ impl Sessions {
         let status = status.filter(|_| !is_new).unwrap_or_default();
         let is_proven = latest.is_some_and(|latest| claim.is_proven(&latest));
         let verified = is_proven && !claim.only_claims();
-        let user = claim.into_user(verified, status);
+        let user = claim.into_user(verified, status, shared_rates.unwrap_or_default());
         let ends = (
             before.and_then(|user| user.expires_at_ms()),
             user.expires_at_ms(),
@@ -192,7 +197,7 @@ impl Claim {
         self.binds_key && matches!(self.proof.as_deref(), Some(Proof::Key(_)))
     }
 
-    fn into_user(self, verified: bool, status: envelope::verdict::Status) -> User {
+    fn into_user(self, verified: bool, status: Status, shared_rates: Arc<IdentityRates>) -> User {
         let Self {
             identify,
             user_id,
@@ -204,11 +209,11 @@ impl Claim {
         } else {
             identify.display_name
         };
-        let ids = |plugins: Vec<(String, String)>| {
-            let ids = plugins.into_iter().map(|(id, _)| id.into_boxed_str());
-            ids.collect()
-        };
+        let has_feature = |name: &str| identify.features.iter().any(|feature| feature == name);
         User {
+            shared_rates,
+            wants_errors: has_feature("errors"),
+            pages_rosters: has_feature("roster-paging"),
             profile: Arc::new(Profile {
                 user_id,
                 display_name: display_name.into(),
@@ -217,9 +222,8 @@ impl Claim {
                 verified,
             }),
             status,
-            plugins: identify.plugins.map(ids),
+            plugins: identify.plugins.map(DeclaredPlugins::new).map(Arc::new),
             proof,
-            wants_errors: identify.features.iter().any(|feature| feature == "errors"),
         }
     }
 }

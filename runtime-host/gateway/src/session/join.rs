@@ -1,5 +1,5 @@
 //! `join_server` and `view_server`: decided from the cached view of the server, or by the directory if the server is
-//! guarded.
+//! guarded or limits its members.
 
 use crate::{
     directory::{AskedAt, JoinAnswer, JoinQuestion, Question, views::ServerView},
@@ -31,7 +31,8 @@ impl Sessions {
         }
     }
 
-    /// Decides with the view of the server; asks the directory about guarded servers.
+    /// Decides with the view of the server; asks the directory about guarded servers, and about joins of those that limit
+    /// their members.
     pub(super) fn enter_known(
         &mut self,
         slot: u32,
@@ -52,19 +53,24 @@ impl Sessions {
             && let Some(membership) = session.membership(server_id)
             && (membership.joined || view_only)
         {
-            let room = membership.room.clone();
-            return self.resend_roster(slot, &room, &access);
+            let membership = membership.clone();
+            return self.resend_roster(slot, &membership, &access);
         }
         let denied = denied.and_then(|()| self.check_entry(session, user, view, view_only));
         if let Err(reason) = denied {
             return self.deny(slot, server_id, request_id, reason);
         }
-        if !view.guarded {
+        let counts_users = view.max_members.is_some() && !view_only;
+        if !view.guarded && !counts_users {
             let admitted = Admitted {
                 access: view.access,
                 as_member: false,
             };
-            return self.enter_room(slot, view, &access, view_only, admitted, None);
+            let entered = self.enter_room(slot, view, &access, view_only, admitted, None);
+            if let Err(reason) = entered {
+                self.deny(slot, &access.server_id, request_id, reason);
+            }
+            return;
         }
         let question = JoinQuestion {
             server_id: view.server_id.clone(),
@@ -86,7 +92,7 @@ impl Sessions {
         self.ask_directory(slot, request_id, wait, Question::Join(question));
     }
 
-    /// Continues with the directory's decision about a guarded server.
+    /// Continues with the directory's decision.
     pub(super) fn join_answered(
         &mut self,
         slot: u32,
@@ -115,9 +121,10 @@ impl Sessions {
             as_member: answer.member,
         };
         let (view_only, user_epoch) = (question.view_only, Some(asked_at.user_epoch));
-        match entered {
-            Ok(view) => self.enter_room(slot, &view, access, view_only, admitted, user_epoch),
-            Err(reason) => self.deny(slot, server_id, request_id, reason),
+        let entered = entered
+            .and_then(|view| self.enter_room(slot, &view, access, view_only, admitted, user_epoch));
+        if let Err(reason) = entered {
+            self.deny(slot, server_id, request_id, reason);
         }
     }
 
@@ -140,11 +147,10 @@ impl Sessions {
                 format!("this connection has {most} {what} servers, and no more are allowed");
             return Err(Reason::new(code::LIMIT_REACHED, message));
         }
-        if !view_only && user.plugins.is_some() {
+        if let Some(declared) = user.plugins.as_deref().filter(|_| !view_only) {
             let mut required = view.required.iter();
-            if let Some(missing) = required.find(|plugin_id| !user.has_plugin(plugin_id)) {
-                let message = format!("this server requires the plugin '{missing}'");
-                return Err(Reason::new("PLUGIN_REQUIRED", message));
+            if let Some(lack) = required.find_map(|required| required.lack(declared)) {
+                return Err(Reason::new("PLUGIN_REQUIRED", lack));
             }
         }
         Ok(())

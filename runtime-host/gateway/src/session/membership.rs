@@ -16,6 +16,9 @@ use std::sync::Arc;
 impl Sessions {
     /// Enters the room and sends the roster, then the plugin requirements. `user_epoch` is the count of the user's
     /// changes when the directory was asked about the entrance, if it was.
+    ///
+    /// # Errors
+    /// The server is full, or has changed meanwhile.
     pub(super) fn enter_room(
         &mut self,
         slot: u32,
@@ -24,27 +27,36 @@ impl Sessions {
         view_only: bool,
         admitted: Admitted,
         user_epoch: Option<u64>,
-    ) {
-        let (conn, page) = (self.sockets.reference(slot), self.page(access));
+    ) -> Result<(), Reason<'static>> {
+        let conn = self.sockets.reference(slot);
         let Some(user) = self.user(slot).cloned() else {
-            return;
+            return Ok(());
+        };
+        let page = self.page(access, user.pages_rosters);
+        let (room, entered) = if view_only {
+            self.hub.enter(view, |room| {
+                let roster = room.add_viewer(conn, &user.profile.user_id, page)?;
+                Some(Ok((None, roster)))
+            })
+        } else {
+            let connection = user.as_member(conn);
+            // A member has its place; on a guarded server all are members, and the directory counts them.
+            let has_place = admitted.as_member || view.guarded;
+            let users_max = view.max_members.filter(|_| !has_place);
+            self.hub.enter(view, |room| {
+                let entered = room.join(&connection, page, users_max, &self.shards)?;
+                Some(entered.map(|entered| (Some(entered.sequence), entered.roster)))
+            })
+        };
+        let Ok((since, roster)) = entered else {
+            self.hub.close_if_empty(&room);
+            let message = "the server has as many users as it admits";
+            return Err(Reason::new("FULL", message));
         };
         if !view_only {
             // From viewing to joined: one membership for each server.
             self.leave(slot, &access.server_id);
         }
-        let (room, (since, roster)) = if view_only {
-            self.hub.enter(view, |room| {
-                let roster = room.add_viewer(conn, &user.profile.user_id, page)?;
-                Some((None, roster))
-            })
-        } else {
-            let connection = user.as_member(conn);
-            self.hub.enter(view, |room| {
-                let entered = room.join(&connection, page, &self.shards)?;
-                Some((Some(entered.sequence), entered.roster))
-            })
-        };
         // A change that came before the room was open did not reach the room.
         let known = self.hub.directory.known_server(&access.server_id);
         if let Some(known) = &known
@@ -53,10 +65,10 @@ impl Sessions {
             let _ = self.hub.revise(known, false);
         }
         let current = room.view();
-        let membership = self
-            .sockets
-            .rooms()
-            .enter(room.clone(), &current, slot, since, admitted);
+        let membership =
+            self.sockets
+                .rooms()
+                .enter(room.clone(), &current, slot, since, page.pages, admitted);
         if let Some(session) = self.sockets.session_mut(slot) {
             session.add_membership(membership);
         }
@@ -64,7 +76,7 @@ impl Sessions {
         // A change from here on finds the connection in the room; one before is seen here.
         let latest = room.view();
         if !self.check_presence(slot, &room, &latest) {
-            return;
+            return Ok(());
         }
         let user_id = &user.profile.user_id;
         let is_overtaken = latest.access != admitted.access
@@ -72,18 +84,25 @@ impl Sessions {
         // A view that has been dropped since it was given may be older than what dropped it.
         if known.is_none() || (latest.guarded && is_overtaken) {
             self.leave(slot, &access.server_id);
-            return self.deny(slot, &access.server_id, None, just_changed());
+            return Err(just_changed());
         }
         self.sockets.push(slot, roster, None);
         self.sockets.push(slot, current.requirements.clone(), None);
+        Ok(())
     }
 
     /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
-    pub(super) fn resend_roster(&mut self, slot: u32, room: &Room, access: &Access) {
+    pub(super) fn resend_roster(
+        &mut self,
+        slot: u32,
+        membership: &RoomMembership,
+        access: &Access,
+    ) {
         let Some(user_id) = self.user_id(slot) else {
             return;
         };
-        let roster = room.roster(&user_id, self.page(access));
+        let room = &membership.room;
+        let roster = room.roster(&user_id, self.page(access, membership.pages));
         self.sockets.push(slot, roster, None);
         if access.roster_offset == 0 {
             let requirements = room.view().requirements.clone();
@@ -163,10 +182,13 @@ impl Sessions {
         }
     }
 
-    fn page(&self, access: &Access) -> Page {
+    fn page(&self, access: &Access, pages: bool) -> Page {
+        let socket = &self.hub.config.socket;
         Page {
             offset: access.roster_offset as usize,
-            entries_max: self.hub.config.socket.roster_entries_max,
+            entries_max: socket.roster_entries_max,
+            pages,
+            page_entries: socket.roster_page_entries,
         }
     }
 

@@ -11,7 +11,7 @@ use limits::rate::{
     NEW_TARGET_PRICE, Rate, STRIKE_INTERVAL_MS, STRIKE_WINDOW_MS, UNKNOWN_TYPE_ANSWER_INTERVAL_MS,
 };
 
-/// The rates of one connection, as configured.
+/// The rates of one connection, as configured, or those of all connections of an identity.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RateLimits {
     /// Messages, by class.
@@ -22,6 +22,103 @@ pub(crate) struct RateLimits {
     pub new_targets: Rate,
     /// Least milliseconds between two answers to `keepalive`.
     pub keepalive_ms: u32,
+}
+
+impl RateLimits {
+    /// So many times these rates; once at least.
+    pub(crate) fn times(self, multiple: u32) -> Self {
+        let times = |rate: Rate| Rate {
+            per_second: rate.per_second.saturating_mul(multiple.max(1)),
+            burst: rate.burst.saturating_mul(multiple.max(1)),
+        };
+        Self {
+            classes: self.classes.map(times),
+            volume: times(self.volume),
+            new_targets: times(self.new_targets),
+            ..self
+        }
+    }
+}
+
+/// What is taken from buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charge {
+    /// A message of a class; each message is of [`RateClass::Other`] as well.
+    Message(RateClass),
+    /// KiB that are sent on.
+    Volume(u32),
+    /// A user that is addressed for the first time.
+    NewTarget,
+}
+
+impl Charge {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Message(class) => class.name(),
+            Self::Volume(_) => "bytes",
+            Self::NewTarget => "new targets",
+        }
+    }
+}
+
+/// A rate that is exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    pub charge: Charge,
+    /// Milliseconds until the same can succeed.
+    pub wait_ms: u32,
+    /// The rate is that of all connections of the identity.
+    pub of_identity: bool,
+}
+
+/// A bucket for each kind of charge.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    classes: [Bucket; RateClass::COUNT],
+    volume: Bucket,
+    new_targets: Bucket,
+}
+
+impl Buckets {
+    /// Full ones.
+    pub(crate) fn full(limits: &RateLimits, now_ms: u32) -> Self {
+        Self {
+            classes: limits.classes.map(|rate| Bucket::full(rate, now_ms)),
+            volume: Bucket::full(limits.volume, now_ms),
+            new_targets: Bucket::full(limits.new_targets, now_ms),
+        }
+    }
+
+    /// Takes a charge.
+    ///
+    /// # Errors
+    /// Milliseconds until there is enough.
+    pub(crate) fn take(
+        &mut self,
+        charge: Charge,
+        limits: &RateLimits,
+        now_ms: u32,
+    ) -> Result<(), u32> {
+        match charge {
+            Charge::Message(class) => {
+                let rate = limits.classes[class as usize];
+                self.classes[class as usize].take(rate, now_ms)
+            }
+            Charge::Volume(kib) => self.volume.take_many(limits.volume, now_ms, kib),
+            Charge::NewTarget => {
+                let price = NEW_TARGET_PRICE;
+                self.new_targets
+                    .take_many(limits.new_targets, now_ms, price)
+            }
+        }
+    }
+
+    fn are_full(&mut self, limits: &RateLimits, now_ms: u32) -> bool {
+        let mut classes = self.classes.iter_mut().zip(limits.classes);
+        classes.all(|(bucket, rate)| bucket.is_full(rate, now_ms))
+            && self.volume.is_full(limits.volume, now_ms)
+            && self.new_targets.is_full(limits.new_targets, now_ms)
+    }
 }
 
 /// The buckets of one connection. Those that a silent connection does not need exist only while one of them is not
@@ -35,10 +132,8 @@ pub(crate) struct SessionRates {
 
 #[derive(Debug)]
 struct Used {
-    /// By class; the first one is not used.
-    classes: [Bucket; RateClass::COUNT],
-    volume: Bucket,
-    new_targets: Bucket,
+    /// The first one is not used.
+    buckets: Buckets,
     strikes: u32,
     /// The last strike.
     strike_ms: u32,
@@ -70,9 +165,7 @@ impl SessionRates {
     fn used(&mut self, limits: &RateLimits, now_ms: u32) -> &mut Used {
         self.used.get_or_insert_with(|| {
             Box::new(Used {
-                classes: limits.classes.map(|rate| Bucket::full(rate, now_ms)),
-                volume: Bucket::full(limits.volume, now_ms),
-                new_targets: Bucket::full(limits.new_targets, now_ms),
+                buckets: Buckets::full(limits, now_ms),
                 strikes: 0,
                 strike_ms: now_ms,
                 unknown_type_ms: None,
@@ -81,34 +174,22 @@ impl SessionRates {
         })
     }
 
-    /// Takes a token of a class.
-    ///
-    /// # Errors
-    /// Milliseconds until there is one.
-    fn take(&mut self, class: RateClass, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
-        let rate = limits.classes[class as usize];
-        if class == RateClass::Other {
-            return self.all.take(rate, now_ms);
-        }
-        self.used(limits, now_ms).classes[class as usize].take(rate, now_ms)
-    }
-
-    /// Takes `kib` from the volume.
+    /// Takes a charge.
     ///
     /// # Errors
     /// Milliseconds until there is enough.
-    fn take_volume(&mut self, kib: u32, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
-        let volume = &mut self.used(limits, now_ms).volume;
-        volume.take_many(limits.volume, now_ms, kib)
-    }
-
-    /// Takes one user that is addressed for the first time.
-    ///
-    /// # Errors
-    /// Milliseconds until another one may be addressed.
-    pub(super) fn take_new_target(&mut self, limits: &RateLimits, now_ms: u32) -> Result<(), u32> {
-        let new_targets = &mut self.used(limits, now_ms).new_targets;
-        new_targets.take_many(limits.new_targets, now_ms, NEW_TARGET_PRICE)
+    pub(super) fn take(
+        &mut self,
+        charge: Charge,
+        limits: &RateLimits,
+        now_ms: u32,
+    ) -> Result<(), u32> {
+        if let Charge::Message(RateClass::Other) = charge {
+            let rate = limits.classes[RateClass::Other as usize];
+            return self.all.take(rate, now_ms);
+        }
+        let used = self.used(limits, now_ms);
+        used.buckets.take(charge, limits, now_ms)
     }
 
     fn strike(&mut self, strikes_max: u32, limits: &RateLimits, now_ms: u32) -> Strike {
@@ -145,10 +226,7 @@ impl SessionRates {
     pub(super) fn release_idle(&mut self, limits: &RateLimits, now_ms: u32) {
         let since = |last_ms: u32| now_ms.wrapping_sub(last_ms);
         let is_idle = |used: &mut Box<Used>| {
-            let mut classes = used.classes.iter_mut().zip(limits.classes);
-            classes.all(|(bucket, rate)| bucket.is_full(rate, now_ms))
-                && used.volume.is_full(limits.volume, now_ms)
-                && used.new_targets.is_full(limits.new_targets, now_ms)
+            used.buckets.are_full(limits, now_ms)
                 && since(used.strike_ms) >= STRIKE_WINDOW_MS as u32
                 && used
                     .unknown_type_ms
@@ -173,35 +251,43 @@ fn passed(last_ms: &mut Option<u32>, interval_ms: u32, now_ms: u32) -> bool {
 impl Sessions {
     /// Takes a token for a frame of a class; false if there was none. `about` is the envelope that the refusal names.
     pub(super) fn charge(&mut self, slot: u32, class: RateClass, about: &Scan<'_>) -> bool {
-        let now_ms = self.sockets.now_ms();
-        let Some(session) = self.sockets.session_mut(slot) else {
-            return false;
-        };
-        let taken = session.rates().take(class, &self.hub.rates, now_ms);
-        self.check_charge(slot, class.name(), taken, about)
+        self.take(slot, Charge::Message(class), about)
     }
 
     /// Takes the bytes of an envelope that is sent on; false if they are too many.
     pub(super) fn charge_volume(&mut self, slot: u32, bytes: usize, about: &Scan<'_>) -> bool {
-        let (kib, now_ms) = (bytes.div_ceil(limits::KIB) as u32, self.sockets.now_ms());
+        let kib = bytes.div_ceil(limits::KIB) as u32;
+        self.take(slot, Charge::Volume(kib), about)
+    }
+
+    fn take(&mut self, slot: u32, charge: Charge, about: &Scan<'_>) -> bool {
+        let now_ms = self.sockets.now_ms();
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
         };
-        let taken = session.rates().take_volume(kib, &self.hub.rates, now_ms);
-        self.check_charge(slot, "bytes", taken, about)
+        let taken = session.charge(charge, &self.hub, now_ms);
+        self.check_charge(slot, taken, about)
     }
 
     /// Refuses an envelope over a rate. Too many strikes close the connection.
     pub(super) fn check_charge(
         &mut self,
         slot: u32,
-        what: &'static str,
-        taken: Result<(), u32>,
+        taken: Result<(), Exceeded>,
         about: &Scan<'_>,
     ) -> bool {
-        let Err(wait_ms) = taken else { return true };
+        let Err(exceeded) = taken else { return true };
         let (metrics, now_ms) = (&self.hub.metrics, self.sockets.now_ms());
-        Metrics::count(&metrics.rate_limited, what);
+        let what = exceeded.charge.name();
+        let (label, whose, member) = match exceeded.of_identity {
+            true => (
+                "identity",
+                " of all connections of this identity",
+                "ratesIdentityMultiple",
+            ),
+            false => (what, "", "rates"),
+        };
+        Metrics::count(&metrics.rate_limited, label);
         let strikes_max = self.hub.config.rates.strikes_max;
         let Some(session) = self.sockets.session_mut(slot) else {
             return false;
@@ -209,13 +295,14 @@ impl Sessions {
         match session.rates().strike(strikes_max, &self.hub.rates, now_ms) {
             Strike::Same => Metrics::count(&metrics.refused, code::RATE_LIMITED),
             Strike::Close => {
-                let reason = format!("over the rate of '{what}' again and again");
+                let reason = format!("over the rate of '{what}'{whose} again and again");
                 self.sockets.close(slot, close::RATE, &reason);
             }
             Strike::Answered => {
-                let message =
-                    format!("over the rate of '{what}'; see connected.protocol.limits.rates");
-                let wait_ms = u64::from(wait_ms.max(1));
+                let message = format!(
+                    "over the rate of '{what}'{whose}; see connected.protocol.limits.{member}"
+                );
+                let wait_ms = u64::from(exceeded.wait_ms.max(1));
                 let reason = Reason::retry(code::RATE_LIMITED, message, wait_ms);
                 self.refuse_scanned(slot, about, reason);
             }
@@ -226,7 +313,7 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::{RateLimits, SessionRates, Strike};
+    use super::{Charge, RateLimits, SessionRates, Strike};
     use envelope::catalogue::RateClass;
     use limits::rate::{Rate, STRIKE_WINDOW_MS};
 
@@ -234,6 +321,7 @@ mod tests {
         per_second: 1,
         burst: 2,
     };
+    const CHAT: Charge = Charge::Message(RateClass::Chat);
     const LIMITS: RateLimits = RateLimits {
         classes: [RATE; RateClass::COUNT],
         volume: RATE,
@@ -244,14 +332,17 @@ mod tests {
     #[test]
     fn full_buckets_are_dropped_and_nothing_else() {
         let mut rates = SessionRates::new(&LIMITS, 0);
-        assert_eq!(rates.take(RateClass::Other, &LIMITS, 0), Ok(()));
+        assert_eq!(
+            rates.take(Charge::Message(RateClass::Other), &LIMITS, 0),
+            Ok(())
+        );
         assert!(rates.used.is_none(), "pongs need no further bucket");
         for _ in 0..2 {
-            assert_eq!(rates.take(RateClass::Chat, &LIMITS, 0), Ok(()));
+            assert_eq!(rates.take(CHAT, &LIMITS, 0), Ok(()));
         }
         rates.release_idle(&LIMITS, 1_000);
-        assert_eq!(rates.take(RateClass::Chat, &LIMITS, 1_000), Ok(()));
-        assert_eq!(rates.take(RateClass::Chat, &LIMITS, 1_000), Err(1_000));
+        assert_eq!(rates.take(CHAT, &LIMITS, 1_000), Ok(()));
+        assert_eq!(rates.take(CHAT, &LIMITS, 1_000), Err(1_000));
         rates.release_idle(&LIMITS, STRIKE_WINDOW_MS as u32);
         assert!(rates.used.is_none(), "all buckets are full again");
     }
@@ -268,7 +359,7 @@ mod tests {
         }
         .rate_limits();
         let mut session = SessionRates::new(&limits, 0);
-        let mut take = |now_ms| session.take_new_target(&limits, now_ms);
+        let mut take = |now_ms| session.take(Charge::NewTarget, &limits, now_ms);
         assert_eq!([take(0), take(0)], [Ok(()), Ok(())]);
         assert_eq!(take(0), Err(30_000));
         assert_eq!([take(29_999), take(30_000)], [Err(1), Ok(())]);

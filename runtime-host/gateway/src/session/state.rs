@@ -2,16 +2,16 @@
 //! until then.
 
 use crate::{
-    hub::{ConnRef, Hub},
+    hub::{ConnRef, Hub, IdentityRates},
     room::{
-        MemberConnection, Profile, Room,
+        DeclaredPlugins, MemberConnection, Profile, Room,
         local::{Admitted, RoomMembership},
     },
     session::{
         authority::Proof,
         forwarding_memory::ForwardingMemory,
         pending::Pending,
-        rates::{RateLimits, SessionRates},
+        rates::{Charge, Exceeded, SessionRates},
     },
 };
 use envelope::{
@@ -41,11 +41,15 @@ pub(crate) struct User {
     /// The presence of this connection.
     pub status: Status,
     /// The plugins that the client declared.
-    pub plugins: Option<Arc<[Box<str>]>>,
+    pub plugins: Option<Arc<DeclaredPlugins>>,
     /// What the connection has shown.
     pub(super) proof: Option<Arc<Proof>>,
+    /// What all connections of the user may send together.
+    pub(super) shared_rates: Arc<IdentityRates>,
     /// The client announced the feature `errors`.
     pub(super) wants_errors: bool,
+    /// The client announced the feature `roster-paging`.
+    pub(super) pages_rosters: bool,
 }
 
 impl User {
@@ -69,8 +73,8 @@ impl User {
 
     /// Whether the client declared a plugin.
     pub(crate) fn has_plugin(&self, plugin_id: &str) -> bool {
-        let plugins = self.plugins.as_deref().unwrap_or_default();
-        plugins.iter().any(|declared| **declared == *plugin_id)
+        let plugins = self.plugins.as_deref();
+        plugins.is_some_and(|plugins| plugins.find(plugin_id).is_some())
     }
 }
 
@@ -167,23 +171,53 @@ impl Session {
         self.rates.release_idle(&hub.rates, now_ms);
     }
 
+    /// Takes from the buckets of the connection, and from those of its user.
+    ///
+    /// # Errors
+    /// The rate that is exceeded.
+    pub(super) fn charge(
+        &mut self,
+        charge: Charge,
+        hub: &Hub,
+        now_ms: u32,
+    ) -> Result<(), Exceeded> {
+        let own = self.rates.take(charge, &hub.rates, now_ms);
+        own.map_err(|wait_ms| Exceeded {
+            charge,
+            wait_ms,
+            of_identity: false,
+        })?;
+        let Some(user) = &self.user else {
+            return Ok(());
+        };
+        let (is_proven, limits) = (user.profile.verified, &hub.identity_rates);
+        let shared = user.shared_rates.take(charge, is_proven, limits, now_ms);
+        shared.map_err(|wait_ms| Exceeded {
+            charge,
+            wait_ms,
+            of_identity: true,
+        })
+    }
+
     // ---- forwarding
 
     /// Takes a token for a user, unless it was addressed lately.
     ///
     /// # Errors
-    /// Milliseconds until another user may be addressed.
+    /// No other user may be addressed now.
     pub(super) fn charge_target(
         &mut self,
         user_id: &str,
-        limits: &RateLimits,
+        hub: &Hub,
         now_ms: u32,
-    ) -> Result<(), u32> {
+    ) -> Result<(), Exceeded> {
         let memory = self.forwarding.get_or_insert_default();
-        if !memory.has_target(user_id) {
-            self.rates.take_new_target(limits, now_ms)?;
-            memory.add_target(user_id);
+        if memory.has_target(user_id) {
+            return Ok(());
         }
+        self.charge(Charge::NewTarget, hub, now_ms)?;
+        let memory = self.forwarding.get_or_insert_default();
+        memory.add_target(user_id);
         Ok(())
     }
 

@@ -11,7 +11,8 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CoalesceKey(NonZeroU64);
 
-// States have odd numbers and requirements even ones, so that neither replaces the other.
+// States have odd numbers; requirements and counts even ones, of which every second is a count's. So none replaces
+// another.
 impl CoalesceKey {
     /// The key of a state, such as typing, that a user tells a room through the connection in `slot`.
     pub(crate) fn state(envelope_type: &EnvelopeType, user_id: &str, slot: u32, room: u64) -> Self {
@@ -22,6 +23,11 @@ impl CoalesceKey {
 
     /// The key of the plugin requirements of a room.
     pub(crate) fn requirements(room: u64) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(room << 1 | 1))
+        Self(NonZeroU64::MIN.saturating_add(room << 2 | 1))
+    }
+
+    /// The key of the number of users in a room.
+    pub(crate) fn count(room: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(room << 2 | 3))
     }
 }

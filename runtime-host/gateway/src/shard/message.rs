@@ -102,6 +102,8 @@ pub(crate) enum Receivers {
     User(Arc<str>),
     /// Those that declared a plugin.
     Plugin(Arc<str>),
+    /// Those that get a large roster in pages, or those that do not.
+    Paging(bool),
 }
 
 impl Receivers {
@@ -111,6 +113,8 @@ impl Receivers {
             Self::All => true,
             Self::User(user_id) => user.profile.user_id == *user_id,
             Self::Plugin(plugin_id) => user.has_plugin(plugin_id),
+            // Known for a membership, not for a user: the outbox selects them.
+            Self::Paging(_) => false,
         }
     }
 }

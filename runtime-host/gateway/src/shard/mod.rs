@@ -20,7 +20,7 @@ use crate::{
     session::Sessions,
     shard::{
         inbox::{Inbox, Lost, ShardHandle},
-        message::Message,
+        message::{Message, Receivers},
         sockets::{Sockets, connection::Phase},
     },
 };
@@ -114,7 +114,9 @@ impl Shard {
         if sockets.has_ready() {
             return Some(0);
         }
-        let needs_ticks = self.draining_since_ms.is_some() || self.sessions.is_waiting();
+        let needs_ticks = self.draining_since_ms.is_some()
+            || self.sessions.is_waiting()
+            || sockets.counts_are_due();
         let candidates = [
             sockets.rooms_linger_ms(),
             sockets.next_deadline_ms(),
@@ -133,6 +135,7 @@ impl Shard {
                 self.drain_batch();
             }
             self.sessions.tick();
+            self.sessions.sockets.tell_counts();
         }
         self.sessions.end_expired();
         self.sessions.sockets.check_deadlines();
@@ -181,10 +184,13 @@ impl Shard {
                 room,
                 delivery,
                 sequence,
-            } => self
-                .sessions
-                .sockets
-                .deliver(room.index, delivery, sequence),
+            } => {
+                let sockets = &mut self.sessions.sockets;
+                if let Receivers::Paging(false) = delivery.receivers {
+                    sockets.rooms().roster_changed(&room);
+                }
+                sockets.deliver(room.index, delivery, sequence);
+            }
             Message::Revised {
                 room,
                 view,

@@ -2,7 +2,7 @@
 
 use crate::{
     client::PATIENCE,
-    fixture::{Fixture, SERVER},
+    fixture::{Fixture, PLUGIN, SERVER},
 };
 use serde_json::json;
 
@@ -47,6 +47,81 @@ fn a_join_may_be_tried_again_if_the_server_changed_while_the_directory_decided()
         (&json!("EDGE_UNAVAILABLE"), &json!("r1"))
     );
     assert!(refusal["retryAfterMs"].is_u64());
+}
+
+#[test]
+fn a_public_server_lets_in_as_many_users_as_it_admits() {
+    let fixture = Fixture::start(2, None);
+    let mut limited = Fixture::row("limited", 1, &[]);
+    limited["maxMembers"] = json!(2);
+    fixture.change("limited", limited);
+    let enter = |name: &str, kind: &str| {
+        let mut client = fixture.connect();
+        client.send(json!({"type": "identify", "oderId": name, "displayName": name}));
+        client.send(json!({"type": kind, "serverId": "limited", "requestId": "r1"}));
+        if kind == "join_server" {
+            fixture.join_asked();
+            fixture.allow_join();
+        }
+        let (answer, _) = client.next_of(&["server_users", "access_denied"]);
+        (client, answer)
+    };
+    let (mut first, _) = enter("first", "join_server");
+    let (_second, _) = enter("second", "join_server");
+    let (_, answer) = enter("first", "join_server");
+    assert_eq!(answer["type"], "server_users", "the user is there already");
+    let (mut third, answer) = enter("third", "view_server");
+    assert_eq!(answer["type"], "server_users", "viewers are not counted");
+    let (_, answer) = enter("third", "join_server");
+    let names = (&answer["code"], &answer["requestId"], &answer["serverId"]);
+    assert_eq!(names, (&json!("FULL"), &json!("r1"), &json!("limited")));
+    // A viewer that is not let in goes on to view.
+    let join = json!({"type": "join_server", "serverId": "limited"});
+    third.send(join.clone());
+    fixture.join_asked();
+    fixture.allow_join();
+    assert_eq!(third.expect("access_denied")["code"], "FULL");
+    let mut renamed = Fixture::row("limited", 2, &[]);
+    renamed["maxMembers"] = json!(2);
+    renamed["requirements"] = json!([{
+        "serverId": "limited", "pluginId": "example.polls", "status": "optional", "installUrl": null,
+        "sourceUrl": null, "manifest": null, "versionRange": null, "updatedAt": 1, "updatedBy": "olga",
+    }]);
+    fixture.change("limited", renamed);
+    while third.expect("plugin_requirements")["revision"] != 2 {}
+    first.send(json!({"type": "leave_server", "serverId": "limited"}));
+    first.send(json!({"type": "typing", "isTyping": "perhaps"}));
+    first.expect("error");
+    third.send(join);
+    fixture.join_asked();
+    fixture.allow_join();
+    third.expect("server_users");
+}
+
+#[test]
+fn a_version_outside_the_range_is_a_plugin_that_is_lacking() {
+    let fixture = Fixture::start(1, None);
+    let required = json!([{"pluginId": PLUGIN, "status": "required", "versionRange": ">=1.2 <2"}]);
+    fixture.revise(2, &[], json!({"requirements": required}));
+    let join = |plugins: serde_json::Value| {
+        let mut client = fixture.connect();
+        client.send(
+            json!({"type": "identify", "oderId": "bob", "displayName": "Bob", "plugins": plugins}),
+        );
+        client.send(json!({"type": "join_server", "serverId": SERVER}));
+        client.next_of(&["server_users", "access_denied"]).0
+    };
+    let version = |version: &str| json!([{"id": PLUGIN, "version": version}]);
+    let denied = join(version("1.0.0"));
+    assert_eq!(denied["code"], "PLUGIN_REQUIRED");
+    let reason = denied["reason"].as_str().expect("a sentence");
+    assert!(
+        reason.contains(">=1.2 <2") && reason.contains("'1.0.0'"),
+        "{reason}"
+    );
+    assert_eq!(join(json!([]))["code"], "PLUGIN_REQUIRED");
+    assert_eq!(join(version("1.2.3"))["type"], "server_users");
+    assert_eq!(join(json!([PLUGIN]))["type"], "server_users", "any version");
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod forwarding;
 mod identify;
 mod joining;
 mod publishing;
+mod rosters;
 mod sockets;
 mod validating;

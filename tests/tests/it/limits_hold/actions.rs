@@ -46,7 +46,50 @@ pub(super) fn roster(host: &Host) {
     );
 }
 
+/// A client that pages rosters is told how many users come, and not which.
+pub(super) fn roster_page(host: &Host) {
+    let _people: Vec<Client> = (0..3)
+        .map(|at| Client::joined(host, &format!("resident-{at}"), "two"))
+        .collect();
+    let mut pager = Client::connect(host, "pager");
+    pager.identify(json!({"features": ["errors", "roster-paging"]}));
+    let (users, _) = pager.join("two");
+    assert_eq!(
+        (users["users"].as_array().map(Vec::len), &users["total"]),
+        (Some(2), &json!(3)),
+        "a page"
+    );
+    let _latecomer = Client::joined(host, "latecomer", "two");
+    pager.find("the number of users", |envelope| {
+        envelope["type"] == "server_users_changed" && envelope["total"] == 4
+    });
+    assert!(!pager.waiting_types().contains(&"user_joined"));
+}
+
 // ---- messages
+
+/// Three connections send twice what one may, together.
+pub(super) fn identity(host: &Host) {
+    let mut devices: Vec<Client> = (0..3)
+        .map(|_| Client::joined(host, "crowd", "one"))
+        .collect();
+    // In the same time the three may send more, each of its own, than all of them together.
+    let refused = (0..1_000).find_map(|at: u32| {
+        let device = &mut devices[at as usize % 3];
+        let text = at.to_string();
+        device.send(json!({"type": "chat_message", "serverId": "one", "message": text}));
+        let answers = device.settled();
+        answers.into_iter().find(|answer| answer["type"] == "error")
+    });
+    let refusal = refused.expect("one is refused");
+    assert_eq!(refusal["code"], "RATE_LIMITED");
+    assert!(
+        refusal["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("'chat' of all connections of this identity")),
+        "{refusal}"
+    );
+}
 
 pub(super) fn message(host: &Host) {
     let mut client = Client::identified(host, "large");

@@ -128,6 +128,22 @@ const GROUPS: &[Group] = &[
         ],
     },
     Group {
+        config: "[rates]\nidentity_multiple = 2\nchat = { per_second = 1, burst = 3 }\n",
+        rows: &[Row {
+            setting: "rates.identity_multiple",
+            reach: actions::identity,
+            counter: Some(("rate_limited_total", "identity")),
+        }],
+    },
+    Group {
+        config: "[socket]\nroster_page_entries = 2\n",
+        rows: &[Row {
+            setting: "socket.roster_page_entries",
+            reach: actions::roster_page,
+            counter: None,
+        }],
+    },
+    Group {
         config: "[socket]\norigins = [\"https://chat.example\"]\nconnections_per_address_max = 3\ntrusted_proxies = [\"127.0.0.0/8\"]\n\
                  [rates]\nstrikes_max = 0\nall = { per_second = 1, burst = 5 }\n",
         rows: &[

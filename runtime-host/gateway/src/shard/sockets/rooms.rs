@@ -6,6 +6,7 @@ use crate::{
         outbox::{Outbox, Receiver},
     },
     shard::{
+        coalesce::CoalesceKey,
         message::{Delivery, Receivers},
         queue::Queue,
         sockets::{Sockets, Tally, connection::Phase, mark_dirty},
@@ -21,7 +22,7 @@ impl Sockets {
             .skip
             .filter(|skip| skip.shard == self.index)
             .map(|skip| skip.slot);
-        if delivery.receivers != Receivers::All {
+        if let Receivers::User(_) | Receivers::Plugin(_) = delivery.receivers {
             return self.deliver_to_selected(room, &delivery, skip);
         }
         let Some(waiting_bytes) = self.rooms.push(room, delivery, skip, sequence, self.now_ms)
@@ -33,6 +34,24 @@ impl Sockets {
         }
         if waiting_bytes > OUTBOX_BYTES_MAX {
             self.flush_room(room);
+        }
+    }
+
+    /// Whether connections wait for the number of a room's users.
+    pub(in crate::shard) fn counts_are_due(&self) -> bool {
+        self.rooms.has_uncounted()
+    }
+
+    /// Tells the connections that page large rosters how many users there are now, as far as they are due to hear it.
+    pub(in crate::shard) fn tell_counts(&mut self) {
+        for room in self.rooms.take_uncounted(self.now_ms) {
+            let delivery = Delivery {
+                frame: room.count(),
+                skip: None,
+                receivers: Receivers::Paging(true),
+                coalesce: Some(CoalesceKey::count(room.index)),
+            };
+            self.deliver(room.index, delivery, None);
         }
     }
 
@@ -102,11 +121,15 @@ impl Sockets {
         if outbox.is_empty() {
             return;
         }
-        let wire = outbox.wire();
+        let wires = outbox.wires();
         let (mut full, mut gone, mut behind) = (Vec::new(), Vec::new(), Vec::new());
         for receiver in joined.iter_mut() {
             let (mine, slot) = (*receiver, receiver.slot);
             receiver.from = 0;
+            let (frames, wire) = &wires[usize::from(mine.pages)];
+            if *frames == 0 {
+                continue;
+            }
             let Some(conn) = self.connections.get_mut(slot) else {
                 continue;
             };
@@ -123,8 +146,8 @@ impl Sockets {
                 }
                 continue;
             }
-            self.tally.delivered += u64::from(outbox.len());
-            let written = match conn.stream.write(&wire) {
+            self.tally.delivered += u64::from(*frames);
+            let written = match conn.stream.write(wire) {
                 Ok(written) if written == wire.len() => continue,
                 Ok(written) => written,
                 Err(error) if is_temporary(&error) => 0,
@@ -133,7 +156,8 @@ impl Sockets {
                     continue;
                 }
             };
-            let queue = conn.queue.insert(rest(outbox, written, self.now_ms));
+            let rest = rest(outbox, mine.pages, written, self.now_ms);
+            let queue = conn.queue.insert(rest);
             behind.push(slot);
             if queue.bytes > bytes_max {
                 full.push(slot);
@@ -172,9 +196,9 @@ fn queue_due(
     }
 }
 
-/// The frames of a room's outbox that a socket did not take; it took `written` bytes.
-fn rest(outbox: &Outbox, written: usize, now_ms: u32) -> Box<Queue> {
-    let frames = outbox.due(Receiver::ANY);
+/// The frames of a room's outbox that the socket of a receiver did not take; it took `written` bytes.
+fn rest(outbox: &Outbox, pages: bool, written: usize, now_ms: u32) -> Box<Queue> {
+    let frames = outbox.due(Receiver::any(pages));
     let frames = frames.map(|entry| (entry.frame.clone(), entry.coalesce));
     Box::new(Queue::behind(frames, written, now_ms))
 }
