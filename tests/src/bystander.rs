@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Settings with which the pair can talk steadily, also beside a plugin that moderates and ends; everything else is the
 /// default.
 pub const STEADY: &str = "[rates]\nchat = { per_second = 120, burst = 600 }\nall = { per_second = 120, burst = 600 }\n\
-    [plugins]\nmoderation_on_failure = \"pass\"\n";
+    [plugins]\non_failure = \"pass\"\n";
 
 /// A pair that talks until [`Bystander::undisturbed`] is called.
 pub struct Bystander {

@@ -29,21 +29,29 @@ impl Directory {
 
     /// Installs a plugin of the workspace: its manifest, changed by `change`, and its component.
     pub fn install(&self, package: &str, change: impl FnOnce(&mut Value)) {
-        let source = [
-            "components/examples",
-            "tests/test-components",
-            "tests/test-scripts",
-        ]
-        .map(|folder| root().join(folder).join(package));
-        let source = source
-            .iter()
-            .find(|folder| folder.is_dir())
-            .unwrap_or_else(|| panic!("there is no plugin {package}"));
-        let text = fs::read_to_string(source.join("jackfield.json")).expect("a manifest");
-        let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
+        let mut manifest = manifest_of(package);
         change(&mut manifest);
         let name = manifest["id"].as_str().expect("an id").to_owned();
         self.put(&name, &manifest, &guest(package));
+    }
+
+    /// Installs a copy of a plugin of the workspace under another id of the same length.
+    pub fn install_as(&self, package: &str, id: &str, change: impl FnOnce(&mut Value)) {
+        let mut manifest = manifest_of(package);
+        let own = manifest["id"].as_str().expect("an id").to_owned();
+        assert_eq!(own.len(), id.len(), "{id} and {own} differ in length");
+        let mut bytes = fs::read(guest(package)).expect("a component");
+        for at in 0..bytes.len() - own.len() {
+            if bytes[at..].starts_with(own.as_bytes()) {
+                bytes[at..at + own.len()].copy_from_slice(id.as_bytes());
+            }
+        }
+        let component = tempfile::NamedTempFile::new().expect("a file");
+        fs::write(component.path(), bytes).expect("a component");
+        manifest["id"] = id.into();
+        manifest["route"] = format!("/{id}").into();
+        change(&mut manifest);
+        self.put(id, &manifest, component.path());
     }
 
     /// Creates a folder with component and manifest; the manifest is written last, so that the host
@@ -71,6 +79,22 @@ impl Directory {
         let directory = toml::Value::from(self.path().display().to_string());
         Settings::new().config(&format!("[plugins]\ndirectory = {directory}\n"))
     }
+}
+
+/// The manifest of a plugin of the workspace.
+fn manifest_of(package: &str) -> Value {
+    let source = [
+        "components/examples",
+        "tests/test-components",
+        "tests/test-scripts",
+    ]
+    .map(|folder| root().join(folder).join(package));
+    let source = source
+        .iter()
+        .find(|folder| folder.is_dir())
+        .unwrap_or_else(|| panic!("there is no plugin {package}"));
+    let text = fs::read_to_string(source.join("jackfield.json")).expect("a manifest");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 impl Host {

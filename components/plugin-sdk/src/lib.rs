@@ -100,7 +100,8 @@ pub trait Plugin: Sized + 'static {
     /// A chat message on its way.
     ///
     /// # Errors
-    /// The message goes on, and the error is written to the log.
+    /// The message is refused, or goes on without this plugin, as the manifest's `onFailure` and the operator say; the
+    /// error is written to the log.
     fn on_chat(&mut self, _message: ChatMessage) -> Result<Judgement> {
         Ok(Judgement::Pass)
     }
@@ -108,17 +109,15 @@ pub trait Plugin: Sized + 'static {
     /// A hook of the manifest.
     ///
     /// # Errors
-    /// The hook goes on without this plugin.
+    /// What the hook is about is refused, or goes on without this plugin, as the manifest's `onFailure` and the operator
+    /// say.
     fn on_hook(
         &mut self,
         _hook: &str,
         _input: serde_json::Value,
         _output: Option<serde_json::Value>,
     ) -> Result<HookResult> {
-        Ok(HookResult {
-            action: Action::Proceed,
-            output: None,
-        })
+        Ok(Action::Proceed.into())
     }
 
     /// A tool of the manifest.
@@ -127,6 +126,17 @@ pub trait Plugin: Sized + 'static {
     /// Told to the caller.
     fn on_tool(&mut self, name: &str, _arguments: serde_json::Value) -> Result<serde_json::Value> {
         Err(Error::not_found(format!("there is no tool {name:?}")))
+    }
+}
+
+impl From<Action> for HookResult {
+    /// An answer that leaves input and output as they are.
+    fn from(action: Action) -> Self {
+        Self {
+            action,
+            input: None,
+            output: None,
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn open(
             .map(|(name, value)| (name.as_str(), value.as_str())),
     )?;
     let policy = config.plugins.policy(&environment)?;
-    let directory = match (environment.directory, config.plugins.directory.as_path()) {
+    let directory = match (&environment.directory, config.plugins.directory.as_path()) {
         (Some(directory), _) => PathBuf::from(directory),
         (None, directory) if directory.as_os_str().is_empty() => data.join("plugins"),
         (None, directory) => directory.to_owned(),
@@ -51,6 +51,6 @@ pub(crate) fn open(
         )?,
         limits: config.plugins.limits.clone(),
         restart_ms: config.plugins.restart_ms,
-        moderation_on_failure: config.plugins.moderation_on_failure,
+        options: config.plugins.options(&environment),
     })
 }

@@ -88,6 +88,12 @@ fn responses(route: &Route) -> Vec<Response> {
             error(507, "A plugin's share of storage is used up."),
         ]);
     }
+    if route.id == "callTool" {
+        all.push(error(
+            422,
+            "The arguments do not conform to the tool's parameters; `violations` says where.",
+        ));
+    }
     if route.method != "GET" {
         all.extend([
             error(409, "It contradicts what there is."),

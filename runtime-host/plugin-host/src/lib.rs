@@ -13,17 +13,19 @@ mod instances;
 mod lifecycle;
 
 pub use admin::kill_switch::KillSwitchError;
-pub use authority::quota::HostLimits;
+pub use authority::{
+    options::{OperatorOptions, PluginOptions},
+    quota::HostLimits,
+};
 pub use bindings::exports::jackfield::plugin::{
     chat_handler::ChatMessage, event_handler::PluginEvent,
 };
 pub use dispatch::{
     body::Body,
     envelopes::Dispatch,
-    hooks::{HookAnswer, HookOutcome},
-    moderation::ModerationFailure,
+    hooks::{HookAnswer, HookOutcome, Verdict},
     route::Caller,
-    tools::Tool,
+    tools::{Tool, ToolError},
 };
 pub use instances::{
     engine::PluginEngine, instance::Crash, metrics::PluginStats, store_data::Scope,
@@ -32,6 +34,7 @@ pub use lifecycle::{
     catalog::{Catalog, Package, discover},
     compile::{Compiler, compile_standard_input},
     files::Place,
+    tools::bad_tool_schemas,
 };
 pub use plugin_lifecycle::{Health, State, Status};
 
@@ -43,7 +46,7 @@ use dispatch::table::{Listener, Table};
 use instances::store_data::StoreData;
 use lifecycle::{catalog::Owners, files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
-use plugin_manifest::Manifest;
+use plugin_manifest::{Manifest, OnFailure};
 use plugin_store::{PluginRecord, PluginStore, StoreError, now_ms};
 use std::{
     collections::BTreeMap,
@@ -75,8 +78,8 @@ pub struct Setup {
     /// Milliseconds before the first restart of a crashed plugin, at most
     /// [`BACKOFF_FIRST_MS`](limits::lifecycle::BACKOFF_FIRST_MS).
     pub restart_ms: u64,
-    /// What becomes of a chat message whose moderator fails.
-    pub moderation_on_failure: ModerationFailure,
+    /// What the operator says about all plugins and about single ones.
+    pub options: OperatorOptions,
 }
 
 /// What all plugins share.
@@ -100,6 +103,7 @@ pub(crate) struct Host {
     plugins: Registry,
     limits: HostLimits,
     restart_ms: u64,
+    options: OperatorOptions,
     /// Held from reading which plugins run to publishing it, so that the table published last is the newest.
     committing: parking_lot::Mutex<()>,
 }
@@ -110,16 +114,17 @@ impl Host {
         let _one = self.committing.lock();
         let running = self.plugins.in_order().into_iter().filter_map(|plugin| {
             let pool = plugin.pool.load_full()?;
-            (!pool.shared.is_ended()).then(|| Listener {
-                id: plugin.id.clone(),
-                pool,
-            })
+            (!pool.shared.is_ended()).then(|| Listener::new(plugin.id.clone(), pool))
         });
         let running = running.collect();
-        let plugins = self.plugins.in_order();
-        let misses_moderator = self.dispatch.refuses_unmoderated()
-            && plugins.iter().any(|plugin| plugin.is_missed_moderator());
-        self.dispatch.commit(Table::new(running, misses_moderator));
+        let missed = self.plugins.in_order().into_iter();
+        let missed: Vec<_> = missed.filter(|plugin| plugin.is_missed()).collect();
+        let misses_moderator = missed.iter().any(|plugin| {
+            plugin.is_missed_moderator()
+                && self.options.on_failure(&plugin.package.load().manifest) == OnFailure::Refuse
+        });
+        let table = Table::new(running, misses_moderator, missed);
+        self.dispatch.commit(table);
     }
 
     /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to
@@ -212,7 +217,7 @@ impl Plugins {
             client,
             limits,
             restart_ms,
-            moderation_on_failure,
+            options,
         } = setup;
         let runtime = Handle::try_current().context("plugins need an async runtime")?;
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -227,13 +232,14 @@ impl Plugins {
             store,
             chat_host,
             client,
-            dispatch: Arc::new(Dispatch::new(runtime.clone(), moderation_on_failure)),
+            dispatch: Arc::new(Dispatch::new(runtime.clone())),
             runtime,
             compilations: Arc::new(Semaphore::new(processors)),
             unread: Arc::new(Semaphore::new(limits::plugin::UNREAD_BYTES_MAX)),
             plugins: Registry::default(),
             limits,
             restart_ms,
+            options,
             committing: parking_lot::Mutex::default(),
         };
         let enabled_file = Arc::new(EnabledFile::new(&host.directory));

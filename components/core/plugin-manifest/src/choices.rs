@@ -116,6 +116,21 @@ choice! {
 }
 
 choice! {
+    /// What becomes of something that a plugin decides about when the plugin fails.
+    OnFailure {
+        Refuse "refuse" "It is refused.",
+        Pass "pass" "It goes on without the plugin.",
+    }
+}
+
+impl Default for OnFailure {
+    /// Otherwise what makes a plugin fail would pass unseen, and take the way for others.
+    fn default() -> Self {
+        Self::Refuse
+    }
+}
+
+choice! {
     /// The type of a setting.
     SettingType {
         String "string" "A text.",
@@ -169,3 +184,48 @@ pub const HOOKS: &[&str] = &[
     "Stop",
     "Notification",
 ];
+
+/// A set of [`HOOKS`], one bit for each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HookSet(u32);
+
+const _: () = assert!(HOOKS.len() <= u32::BITS as usize);
+
+impl HookSet {
+    /// The set with these bits.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
+    /// One bit for each hook.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether the hook is in it; one that the host does not have never is.
+    #[must_use]
+    pub fn contains(self, hook: &str) -> bool {
+        self.0 & bit(hook) != 0
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for HookSet {
+    /// Names that are none of [`HOOKS`] are left out.
+    fn from_iter<I: IntoIterator<Item = T>>(names: I) -> Self {
+        let bits = names.into_iter().map(|name| bit(name.as_ref()));
+        Self(bits.fold(0, |all, one| all | one))
+    }
+}
+
+fn bit(hook: &str) -> u32 {
+    let at = HOOKS.iter().position(|name| *name == hook);
+    at.map_or(0, |at| 1 << at)
+}

@@ -31,8 +31,8 @@ mod version;
 mod violation;
 
 pub use choices::{
-    DataScope, DataStorage, Direction, Form, HOOKS, Kind, PluginScope, Priority, Role, SettingType,
-    Tier,
+    DataScope, DataStorage, Direction, Form, HOOKS, HookSet, Kind, OnFailure, PluginScope,
+    Priority, Role, SettingType, Tier,
 };
 pub use compatibility::{Incompatibility, Verdict, compatibility};
 pub use path::{BadPath, RelativePath};

@@ -7,7 +7,7 @@ mod parts;
 
 use crate::{
     RelativePath,
-    choices::{Kind, PluginScope, Role},
+    choices::{HookSet, Kind, OnFailure, PluginScope, Role},
 };
 use capability::{CapabilityId, Request};
 use identifiers::PluginId;
@@ -70,6 +70,8 @@ pub struct Manifest {
     /// Hooks it takes part in.
     #[serde(default)]
     pub hooks: Vec<String>,
+    /// What becomes of what it decides about when it fails.
+    pub on_failure: Option<OnFailure>,
     /// Tools it offers.
     #[serde(default)]
     pub tools: Vec<Tool>,
@@ -140,6 +142,12 @@ impl Manifest {
     #[must_use]
     pub fn declares(&self, id: CapabilityId) -> bool {
         id.entry().always || self.capabilities.iter().any(|request| request.id == id)
+    }
+
+    /// The hooks of the host that it takes part in.
+    #[must_use]
+    pub fn hook_set(&self) -> HookSet {
+        self.hooks.iter().collect()
     }
 
     /// Why the plugin needs a capability, where the manifest says so.

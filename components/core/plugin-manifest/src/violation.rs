@@ -89,7 +89,7 @@ codes! {
     BadRoute "BAD_ROUTE" Error "The route is not `/` and one plain segment.";
     BadDigest "BAD_DIGEST" Error "The text is not a SHA-256 digest of 64 lower-case hexadecimal digits.";
     BadName "BAD_NAME" Error "The text is not a name of the form that the field takes.";
-    BadSchema "BAD_SCHEMA" Error "A schema given as text is not JSON, or neither an object nor a boolean.";
+    BadSchema "BAD_SCHEMA" Error "A schema given as text is not JSON, or neither an object nor a boolean; or that of a tool's parameters is none that the host compiles.";
     BadNumber "BAD_NUMBER" Error "The number has no place in JSON.";
     OutOfRange "OUT_OF_RANGE" Error "The number is outside its range.";
     Empty "EMPTY" Error "The text or list must not be empty.";

@@ -80,6 +80,7 @@ fn examine(path: &Path, options: Options) -> Result<Report> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
+    violations.extend(plugin_host::bad_tool_schemas(&imported));
     violations.extend(folder::missing_files(&imported, parent));
     violations.sort_by_key(|violation| violation.span.start);
     Ok(Report {

@@ -107,6 +107,10 @@ impl Config {
             0..=lifecycle::BACKOFF_FIRST_MS,
         )?;
         plugins.limits.check().context("plugins.limits")?;
+        for (id, options) in &plugins.by_id {
+            let checked = options.check();
+            checked.with_context(|| format!("plugins.by_id.\"{id}\""))?;
+        }
         Guard::new(&plugins.network).context("plugins.network")?;
         let variables = variables
             .iter()

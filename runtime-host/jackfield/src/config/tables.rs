@@ -6,10 +6,11 @@ use capability::{
 };
 use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
-use plugin_host::{HostLimits, ModerationFailure};
+use identifiers::PluginId;
+use plugin_host::{HostLimits, OperatorOptions, PluginOptions};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use validator_chain::FilterConfig;
@@ -166,8 +167,13 @@ pub(crate) struct PluginSettings {
     pub directory: PathBuf,
     /// Delay before the first restart after a crash, at most 1000. Each further crash in a row doubles it, up to 16 times.
     pub restart_ms: u64,
-    /// What becomes of a chat message if a plugin that moderates it fails or is being started again: `refuse`, or `pass`.
-    pub moderation_on_failure: ModerationFailure,
+    /// The plugins that may run, and no others; empty = all.
+    pub enable: BTreeSet<PluginId>,
+    /// Plugins that do not run, also if `enable` names them.
+    pub disable: BTreeSet<PluginId>,
+    /// What becomes of a chat message or a hook that a plugin decides about if the plugin fails or is being started again: `refuse`, or `pass`
+    /// (it goes on without the plugin). A manifest may ask for `refuse`.
+    pub on_failure: plugin_manifest::OnFailure,
     /// Decisions about capabilities without a grant: profile `safe` denies them, `standard` requires consent, `permissive` allows them; and lists
     /// of capabilities that are denied or allowed to all plugins.
     pub policy: PolicySettings,
@@ -175,6 +181,9 @@ pub(crate) struct PluginSettings {
     pub network: GuardSettings,
     /// Most that one plugin may use; a manifest may ask for less.
     pub limits: HostLimits,
+    /// Settings of single plugins, such as `[plugins.by_id."example.polls"]`: `on_failure`, whatever the manifest says; `mode`, instead of the
+    /// policy's; `timeout_ms` of each tool and each handler that decides, at most 30000.
+    pub by_id: BTreeMap<PluginId, PluginOptions>,
 }
 
 impl Default for PluginSettings {
@@ -183,15 +192,33 @@ impl Default for PluginSettings {
             enabled: true,
             directory: PathBuf::new(),
             restart_ms: limits::lifecycle::BACKOFF_FIRST_MS,
-            moderation_on_failure: ModerationFailure::default(),
+            enable: BTreeSet::new(),
+            disable: BTreeSet::new(),
+            on_failure: plugin_manifest::OnFailure::default(),
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
             limits: HostLimits::default(),
+            by_id: BTreeMap::new(),
         }
     }
 }
 
 impl PluginSettings {
+    /// What the operator says about all plugins and about single ones; no mode is looser than what the environment
+    /// demands.
+    pub(crate) fn options(&self, environment: &Environment) -> OperatorOptions {
+        let mut by_id = self.by_id.clone();
+        for mode in by_id.values_mut().filter_map(|own| own.mode.as_mut()) {
+            *mode = Mode::effective(environment.mode, Some(*mode), None);
+        }
+        OperatorOptions {
+            on_failure: self.on_failure,
+            enable: self.enable.clone(),
+            disable: self.disable.clone(),
+            by_id,
+        }
+    }
+
     /// The policy with the environment applied, which can only forbid more.
     ///
     /// # Errors

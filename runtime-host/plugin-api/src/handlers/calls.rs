@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Response, StatusCode};
 use limits::plugin::PAYLOAD_BYTES_MAX;
-use plugin_host::AdminError;
+use plugin_host::{AdminError, ToolError};
 use plugin_manifest::HOOKS;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -27,8 +27,10 @@ pub(crate) async fn tools(api: &PluginApi, _call: Call) -> Result<Response<Body>
         .tools()
         .into_iter()
         .map(|tool| {
-            let plugin = tool.plugin_id;
-            json!({"plugin": plugin, "name": tool.name, "description": tool.description, "parameters": tool.parameters, "tier": tool.tier})
+            json!({
+                "plugin": tool.plugin_id, "name": tool.name, "tool": tool.tool, "description": tool.description,
+                "parameters": tool.parameters, "tier": tool.tier,
+            })
         })
         .collect();
     Ok(ok(&json!({"tools": tools})))
@@ -42,13 +44,37 @@ pub(crate) async fn call_tool(api: &PluginApi, call: Call) -> Result<Response<Bo
         act.action = "call".to_owned();
     });
     let arguments: Value = call.json(PAYLOAD_BYTES_MAX)?;
-    match api.plugins.call_tool(call.id(), &arguments).await {
-        Ok(result) => Ok(ok(&json!({"result": result}))),
-        Err(AdminError::NotFound) => Err(missing(
-            "TOOL_NOT_FOUND",
-            "no running plugin may offer this tool",
-        )),
-        Err(other) => Err(other.into()),
+    let by = call.caller.name();
+    let result = api.plugins.call_tool(call.id(), arguments, &by).await;
+    Ok(ok(&json!({"result": result.map_err(refusal)?})))
+}
+
+/// What the caller of a tool without a result is told.
+fn refusal(error: ToolError) -> Refusal {
+    let refused = |status, code, error: &ToolError| Refusal::new(status, code, error.to_string());
+    match &error {
+        ToolError::Unknown => refused(StatusCode::NOT_FOUND, "TOOL_NOT_FOUND", &error),
+        ToolError::NotAllowed {
+            plugin_id, code, ..
+        } => refused(StatusCode::FORBIDDEN, code, &error).with("pluginId", plugin_id.as_str()),
+        ToolError::Ambiguous(names) => refused(StatusCode::CONFLICT, "TOOL_AMBIGUOUS", &error)
+            .with("candidates", names.as_slice()),
+        ToolError::Invalid(violations) => refused(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "INVALID_ARGUMENTS",
+            &error,
+        )
+        .with("violations", json!(violations)),
+        ToolError::Blocked {
+            plugin_id,
+            reason,
+            was_called,
+        } => refused(StatusCode::FORBIDDEN, "blocked_by_plugin", &error)
+            .with("is_error", true)
+            .with("pluginId", plugin_id.as_str())
+            .with("reason", reason.as_str())
+            .with("wasCalled", *was_called),
+        ToolError::Failed(_) => refused(StatusCode::CONFLICT, "PLUGIN_STATE", &error),
     }
 }
 
@@ -67,7 +93,7 @@ pub(crate) async fn fire(api: &PluginApi, call: Call) -> Result<Response<Body>, 
     let body: HookBody = call.json(PAYLOAD_BYTES_MAX)?;
     match api
         .plugins
-        .run_hook(call.id(), &body.input, body.output)
+        .run_hook(call.id(), body.input, body.output)
         .await
     {
         Ok(round) => Ok(ok(&round.to_json())),

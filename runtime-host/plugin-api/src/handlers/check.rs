@@ -33,7 +33,9 @@ pub(crate) async fn manifest(_api: &PluginApi, call: Call) -> Result<Response<Bo
     let name = call.asked("name").unwrap_or("jackfield.json").to_owned();
     // One byte more than allowed, so that the checker says what is wrong.
     let bytes = call.bytes(BYTES_MAX + 1)?;
-    let imported = import(&name, &bytes, Options { strict });
+    let mut imported = import(&name, &bytes, Options { strict });
+    let schemas = plugin_host::bad_tool_schemas(&imported);
+    imported.violations.extend(schemas);
     let violation = |violation: &plugin_manifest::Violation| {
         let (line, column) = violation.position(&bytes);
         json!({

@@ -122,7 +122,7 @@ impl Fixture {
             client,
             limits: HostLimits::default(),
             restart_ms: 1_000,
-            moderation_on_failure: plugin_host::ModerationFailure::default(),
+            options: plugin_host::OperatorOptions::default(),
         };
         let plugins = Plugins::new(setup).expect("plugins");
         plugins.restore_kill_switches().await.expect("switches");

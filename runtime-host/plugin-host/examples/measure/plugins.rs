@@ -135,7 +135,7 @@ fn open(fixture: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
         )?,
         limits: HostLimits::default(),
         restart_ms: 1_000,
-        moderation_on_failure: plugin_host::ModerationFailure::default(),
+        options: plugin_host::OperatorOptions::default(),
     })
 }
 

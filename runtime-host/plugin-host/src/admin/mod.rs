@@ -163,7 +163,8 @@ impl Plugins {
         let mut is_broken = false;
         for pool in plugin.generations() {
             let manifest = &pool.shared.manifest;
-            let rules = match CurrentRules::compile(manifest, grants.clone(), now_ms()) {
+            let mode = self.host.options.of(&manifest.id).mode;
+            let rules = match CurrentRules::compile(manifest, grants.clone(), mode, now_ms()) {
                 Ok(rules) if stored.is_ok() => rules,
                 Ok(_) => CurrentRules::nothing(),
                 Err(error) => {
@@ -235,7 +236,9 @@ impl Plugins {
         let plugin = self.plugin(id)?;
         let grants = self.grants(id).await?;
         let policy = self.host.policy.load();
-        let rules = rules::plugin_rules(&plugin.package.load().manifest, &grants, now_ms())?;
+        let manifest = plugin.package.load().manifest.clone();
+        let mode = self.host.options.of(&manifest.id).mode;
+        let rules = rules::plugin_rules(&manifest, &grants, mode, now_ms())?;
         Ok(capability::decide(asked, &rules, &policy))
     }
 

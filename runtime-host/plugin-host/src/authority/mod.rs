@@ -6,6 +6,7 @@
 //! within a minute are one entry with a count. Whether an envelope, a hook or a tool is delivered to the plugin leaves an
 //! entry where it is refused, folded likewise.
 
+pub(crate) mod options;
 pub(crate) mod quota;
 pub(crate) mod rules;
 

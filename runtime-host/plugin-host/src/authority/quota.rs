@@ -89,6 +89,8 @@ pub(crate) struct Quota {
     pub(crate) response_ms: u64,
     /// Milliseconds for a tool; never more than an answer on the route may take.
     pub(crate) tool_ms: u64,
+    /// Milliseconds for a handler that decides.
+    pub(crate) action_ms: u64,
     /// Instances at once.
     pub(crate) instances: usize,
     /// Instances at once for requests; as many each for tools and for hooks.
@@ -101,7 +103,8 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    pub(crate) fn new(asked: &ResourceLimits, given: &HostLimits) -> Self {
+    /// The quota; `timeout_ms` is what the operator says about this plugin.
+    pub(crate) fn new(asked: &ResourceLimits, given: &HostLimits, timeout_ms: Option<u64>) -> Self {
         let response_ms = asked
             .response_timeout_ms
             .unwrap_or(u64::MAX)
@@ -119,7 +122,8 @@ impl Quota {
                 .unwrap_or(u64::MAX)
                 .min(given.fuel_per_call),
             response_ms,
-            tool_ms: tool_ms.min(given.response_timeout_ms),
+            tool_ms: timeout_ms.unwrap_or(tool_ms.min(given.response_timeout_ms)),
+            action_ms: timeout_ms.unwrap_or(bounds::ACTION_DEADLINE_MS),
             instances: given.instances,
             request_instances: asked
                 .request_instances
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_least_of_all_counts() {
-        let silent = Quota::new(&ResourceLimits::default(), &HostLimits::default());
+        let silent = Quota::new(&ResourceLimits::default(), &HostLimits::default(), None);
         assert_eq!(
             (silent.memory_bytes, silent.fuel),
             (bounds::MEMORY_BYTES_MAX, bounds::FUEL_PER_CALL)
@@ -212,12 +216,15 @@ mod tests {
             instances: 2,
             ..HostLimits::default()
         };
-        let both = Quota::new(&asked, &given);
+        let both = Quota::new(&asked, &given, None);
         assert_eq!((both.memory_bytes, both.fuel), (8 * MIB, 7));
         assert_eq!(
             (both.response_ms, both.tool_ms, both.instances),
             (1_500, 1_500, 2)
         );
+        let timed = Quota::new(&asked, &given, Some(20));
+        assert_eq!((timed.tool_ms, timed.action_ms), (20, 20));
+        assert_eq!(both.action_ms, bounds::ACTION_DEADLINE_MS);
         assert_eq!(silent.request_instances, bounds::REQUEST_INSTANCES_DEFAULT);
         assert_eq!(both.request_instances, 3);
     }
@@ -235,12 +242,13 @@ mod tests {
                     host_calls_per_second: given,
                     ..HostLimits::default()
                 },
+                None,
             );
             let passed = |now_ms| (0..10).filter(|_| quota.call(now_ms).is_ok()).count();
             assert_eq!((passed(1_000), passed(1_999), passed(2_000)), (3, 0, 3));
             assert_eq!(quota.call(2_001).unwrap_err().code, ErrorCode::RateLimited);
         }
-        let free = Quota::new(&ResourceLimits::default(), &HostLimits::default());
+        let free = Quota::new(&ResourceLimits::default(), &HostLimits::default(), None);
         assert!((0..10_000).all(|_| free.call(0).is_ok()));
     }
 
@@ -250,7 +258,7 @@ mod tests {
             max_bytes_written: Some(10),
             ..ResourceLimits::default()
         };
-        let quota = Quota::new(&asked, &HostLimits::default());
+        let quota = Quota::new(&asked, &HostLimits::default(), None);
         assert!(quota.write(6).is_ok());
         assert_eq!(quota.write(5).unwrap_err().code, ErrorCode::QuotaExceeded);
         assert!(quota.write(4).is_ok());

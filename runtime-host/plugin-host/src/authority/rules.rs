@@ -6,13 +6,15 @@ use plugin_manifest::Manifest;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// The rules of one plugin at `now_ms`, milliseconds since 1970. A grant or denial that has expired is left out.
+/// The rules of one plugin at `now_ms`, milliseconds since 1970, with the operator's mode for it. A grant or denial that
+/// has expired is left out.
 ///
 /// # Errors
 /// The manifest or a stored grant has a rule that [`capability::Scope::check`] refuses.
 pub(crate) fn plugin_rules(
     manifest: &Manifest,
     grants: &[plugin_store::Grant],
+    mode: Option<Mode>,
     now_ms: u64,
 ) -> Result<PluginRules> {
     let some = |deny: bool| -> Vec<Grant> {
@@ -32,7 +34,7 @@ pub(crate) fn plugin_rules(
             .context("the manifest's capabilities")?,
         denied: Rules::from_grants(&some(true)).context("a stored denial")?,
         granted: Rules::from_grants(&some(false)).context("a stored grant")?,
-        mode: None,
+        mode,
     })
 }
 
@@ -53,11 +55,12 @@ impl CurrentRules {
     pub(crate) fn compile(
         manifest: &Manifest,
         grants: Arc<[plugin_store::Grant]>,
+        mode: Option<Mode>,
         now_ms: u64,
     ) -> Result<Self> {
         let ends = grants.iter().filter_map(|grant| grant.expires_at_ms);
         Ok(Self {
-            rules: plugin_rules(manifest, &grants, now_ms)?,
+            rules: plugin_rules(manifest, &grants, mode, now_ms)?,
             expires_at_ms: ends.filter(|end| *end > now_ms).min(),
             grants,
         })
@@ -77,7 +80,8 @@ impl CurrentRules {
 
     /// The same grants and denials at `now_ms`; nothing where they no longer compile.
     pub(super) fn at(&self, manifest: &Manifest, now_ms: u64) -> Self {
-        Self::compile(manifest, self.grants.clone(), now_ms).unwrap_or_else(|error| {
+        let mode = self.rules.mode;
+        Self::compile(manifest, self.grants.clone(), mode, now_ms).unwrap_or_else(|error| {
             tracing::error!(plugin = manifest.id.as_str(), "rules: {error:#}");
             Self::nothing()
         })

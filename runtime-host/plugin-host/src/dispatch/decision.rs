@@ -1,7 +1,6 @@
 //! A decision that the gateway waits for, and the wait for a plugin's part of it.
 
-use crate::instances::call::Answer;
-use limits::plugin as bounds;
+use crate::{dispatch::table::Listener, instances::call::Answer};
 use plugin_bus::DecisionRequest;
 use std::{
     sync::Arc,
@@ -50,10 +49,11 @@ impl AwaitedDecision {
         }
     }
 
-    /// Milliseconds that one call of a plugin may take. It does not shrink while a job waits in a mailbox: a call that
+    /// Milliseconds that one call of the plugin may take. It does not shrink while a job waits in a mailbox: a call that
     /// is started late is not the plugin's fault.
-    pub(crate) fn call_ms(&self) -> u64 {
-        bounds::ACTION_DEADLINE_MS.min(self.limit.as_millis() as u64)
+    pub(super) fn call_ms(&self, listener: &Listener) -> u64 {
+        let action_ms = listener.pool.shared.quota.action_ms;
+        action_ms.min(self.limit.as_millis() as u64)
     }
 
     /// Time until the decision has to be sent.

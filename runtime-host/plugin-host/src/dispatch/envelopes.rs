@@ -10,7 +10,7 @@ use crate::{
     },
     dispatch::{
         decision::{AwaitedDecision, Decision, await_answer},
-        moderation::{self, ModerationFailure},
+        moderation,
         table::{Listener, Table},
     },
     instances::{call::Question, group::Work, jobs::Job},
@@ -18,9 +18,10 @@ use crate::{
 use arc_swap::ArcSwap;
 use limits::plugin as bounds;
 use plugin_bus::Topic;
+use plugin_manifest::HookSet;
 use std::sync::{
     Arc,
-    atomic::{AtomicU8, Ordering},
+    atomic::{AtomicU8, AtomicU32, Ordering},
 };
 use tokio::{
     runtime::Handle,
@@ -30,11 +31,11 @@ use tokio::{
 /// Hands envelopes to plugins.
 pub struct Dispatch {
     topics: AtomicU8,
+    /// The bits of a [`HookSet`].
+    hooks: AtomicU32,
     table: ArcSwap<Table>,
     runtime: Handle,
     in_flight: Arc<Semaphore>,
-    /// What becomes of a message whose moderator fails.
-    on_failure: ModerationFailure,
 }
 
 impl std::fmt::Debug for Dispatch {
@@ -44,27 +45,23 @@ impl std::fmt::Debug for Dispatch {
 }
 
 impl Dispatch {
-    pub(crate) fn new(runtime: Handle, on_failure: ModerationFailure) -> Self {
+    pub(crate) fn new(runtime: Handle) -> Self {
         let in_flight = Arc::new(Semaphore::new(bounds::DECISIONS_MAX));
         Self {
             topics: AtomicU8::new(0),
+            hooks: AtomicU32::new(0),
             table: ArcSwap::default(),
             runtime,
             in_flight,
-            on_failure,
         }
-    }
-
-    /// Whether a message is refused while a plugin that moderates is being started again.
-    pub(crate) fn refuses_unmoderated(&self) -> bool {
-        self.on_failure == ModerationFailure::Refuse
     }
 
     /// Puts another table in place.
     pub(crate) fn commit(&self, table: Table) {
-        let topics = table.topics();
+        let (topics, hooks) = (table.topics(), table.hooks());
         self.table.store(Arc::new(table));
         self.topics.store(topics, Ordering::Release);
+        self.hooks.store(hooks.bits(), Ordering::Release);
     }
 
     pub(crate) fn table(&self) -> Arc<Table> {
@@ -75,6 +72,11 @@ impl Dispatch {
     #[must_use]
     pub fn listens(&self, topic: Topic) -> bool {
         self.topics.load(Ordering::Acquire) & topic.bit() != 0
+    }
+
+    /// Whether any plugin takes part in a hook: one atomic load and one bit test.
+    pub(super) fn has_hook(&self, hook: &str) -> bool {
+        HookSet::from_bits(self.hooks.load(Ordering::Acquire)).contains(hook)
     }
 
     /// Whether a plugin subscribes to an event of its own and is granted to.
@@ -128,7 +130,7 @@ impl Dispatch {
         let Some(permit) = self.permit() else {
             return false;
         };
-        let (question, answer) = Question::new(decision.call_ms());
+        let (question, answer) = Question::new(decision.call_ms(&owner));
         if !enqueue(Some(question)) {
             return false;
         }
@@ -157,15 +159,14 @@ impl Dispatch {
         let Some(permit) = self.permit() else {
             return false;
         };
-        let (table, on_failure) = (self.table(), self.on_failure);
+        let table = self.table();
         if table.misses_moderator() {
             decision.send(Decision::Unavailable);
             return true;
         }
         self.runtime.spawn(async move {
             let moderators = table.moderators();
-            let outcome =
-                moderation::moderate(moderators, message, hops, &decision, on_failure).await;
+            let outcome = moderation::moderate(moderators, message, hops, &decision).await;
             drop(permit);
             decision.send(outcome);
         });

@@ -1,6 +1,6 @@
 //! Chat messages before the plugins that moderate them.
 //!
-//! If a plugin fails, the message is refused and can be sent again, unless the operator lets it pass: otherwise one user's
+//! If a plugin fails, the message is refused and can be sent again, unless its [`OnFailure`] lets it pass: otherwise one user's
 //! message that makes a moderator slow would let another's through. A plugin takes no time from the others: each has an
 //! equal part of what is left.
 
@@ -16,21 +16,10 @@ use crate::{
         jobs::Job,
     },
 };
+use plugin_manifest::OnFailure;
 use plugin_store::Level;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
-
-/// What becomes of a chat message if a plugin that moderates it fails, or is being started again.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModerationFailure {
-    /// It is refused with `PLUGIN_UNAVAILABLE`; its sender may try again.
-    #[default]
-    Refuse,
-    /// It goes on without the plugin.
-    Pass,
-}
 
 /// Asks the plugins in load order; each sees the message as the plugins before it left it.
 pub(super) async fn moderate(
@@ -38,7 +27,6 @@ pub(super) async fn moderate(
     mut message: ChatMessage,
     hops: u8,
     decision: &AwaitedDecision,
-    on_failure: ModerationFailure,
 ) -> Decision {
     let work = Work::Server(message.server_id.as_str().into());
     let mut is_rewritten = false;
@@ -48,7 +36,7 @@ pub(super) async fn moderate(
         }
         let later = moderators[at + 1..].iter();
         let to_ask = 1 + later.filter(|listener| listener.may_moderate()).count() as u32;
-        let (question, answer) = Question::new(decision.call_ms());
+        let (question, answer) = Question::new(decision.call_ms(listener));
         let job = Job::Chat {
             message: message.clone(),
             hops,
@@ -68,7 +56,7 @@ pub(super) async fn moderate(
                     reason,
                 };
             }
-            Err(why) if on_failure == ModerationFailure::Pass => {
+            Err(why) if listener.pool.shared.on_failure == OnFailure::Pass => {
                 listener.log_failure(&format!("on-chat: {why}; the envelope goes on"));
             }
             Err(why) => {

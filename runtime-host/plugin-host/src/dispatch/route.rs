@@ -133,15 +133,20 @@ async fn authorize(listener: &Listener, path: &str, method: &Method) -> Result<(
     let authority = &listener.pool.shared.authority;
     let authorized = authority.authorize_incoming(CapabilityId::HttpServe, target);
     authorized.await.map_err(|error| {
-        let code = match error.code {
-            ErrorCode::NotDeclared => "NOT_DECLARED",
-            ErrorCode::NotGranted => "NOT_GRANTED",
-            ErrorCode::ConsentPending => "CONSENT_PENDING",
-            _ => "DENIED",
-        };
+        let code = denial_code(error.code);
         let text = format!("the plugin may not answer: {}", error.message);
         refused(StatusCode::FORBIDDEN, code, &text, Some(&listener.id))
     })
+}
+
+/// The code that REST has for a capability that is refused.
+pub(super) const fn denial_code(refused: ErrorCode) -> &'static str {
+    match refused {
+        ErrorCode::NotDeclared => "NOT_DECLARED",
+        ErrorCode::NotGranted => "NOT_GRANTED",
+        ErrorCode::ConsentPending => "CONSENT_PENDING",
+        _ => "DENIED",
+    }
 }
 
 /// Waits until the plugin has sent status and headers, or has failed to.

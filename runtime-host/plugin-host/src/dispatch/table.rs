@@ -1,8 +1,9 @@
 //! The table of running plugins by what they subscribe to.
 
-use crate::instances::pool::InstancePool;
+use crate::{instances::pool::InstancePool, lifecycle::plugin::Plugin};
 use capability::{CapabilityId, CapabilityUse, Target};
 use plugin_bus::Topic;
+use plugin_manifest::HookSet;
 use plugin_store::Level;
 use std::{
     collections::HashMap,
@@ -14,9 +15,17 @@ use std::{
 pub(crate) struct Listener {
     pub(crate) id: Arc<str>,
     pub(crate) pool: Arc<InstancePool>,
+    /// The hooks that its manifest names.
+    pub(super) hooks: HookSet,
 }
 
 impl Listener {
+    /// A plugin with its running instances.
+    pub(crate) fn new(id: Arc<str>, pool: Arc<InstancePool>) -> Self {
+        let hooks = pool.shared.manifest.hook_set();
+        Self { id, pool, hooks }
+    }
+
     /// Whether the plugin may use a capability now: declared in its manifest and granted. A refusal is in the audit.
     pub(crate) fn may(&self, id: CapabilityId, target: Target<'_>) -> bool {
         let authority = &self.pool.shared.authority;
@@ -60,11 +69,18 @@ pub(crate) struct Table {
     topics: u8,
     /// A plugin that moderates is being started again.
     misses_moderator: bool,
+    /// Plugins that crashed and take part in hooks.
+    missed: Vec<Arc<Plugin>>,
 }
 
 impl Table {
-    /// A table of plugins in load order; `misses_moderator` if one that moderates is being started again.
-    pub(crate) fn new(all: Vec<Listener>, misses_moderator: bool) -> Self {
+    /// A table of plugins in load order; `misses_moderator` if one that moderates is being started again, and those
+    /// among the `missed`, which crashed, that take part in hooks.
+    pub(crate) fn new(
+        all: Vec<Listener>,
+        misses_moderator: bool,
+        mut missed: Vec<Arc<Plugin>>,
+    ) -> Self {
         use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
         let declares = |listener: &&Listener, id| listener.pool.shared.manifest.declares(id);
         let chat: Vec<Listener> = all
@@ -91,6 +107,7 @@ impl Table {
                 all.iter().any(|listener| declares(&listener, ChannelsRead)),
                 Topic::Channels,
             );
+        missed.retain(|plugin| !plugin.package.load().manifest.hooks.is_empty());
         Self {
             all,
             chat,
@@ -98,6 +115,7 @@ impl Table {
             routes,
             topics,
             misses_moderator,
+            missed,
         }
     }
 
@@ -114,6 +132,21 @@ impl Table {
     /// Whether messages have to wait for a plugin that moderates.
     pub(super) fn misses_moderator(&self) -> bool {
         self.misses_moderator
+    }
+
+    /// Plugins that take part in hooks, crashed, and may still be being started again.
+    pub(super) fn missed(&self) -> &[Arc<Plugin>] {
+        &self.missed
+    }
+
+    /// The hooks that a plugin takes part in.
+    pub(super) fn hooks(&self) -> HookSet {
+        let running = self.all.iter().map(|listener| listener.hooks);
+        let missed = self.missed.iter();
+        let missed = missed.map(|plugin| plugin.package.load().manifest.hook_set());
+        running
+            .chain(missed)
+            .fold(HookSet::default(), HookSet::union)
     }
 
     /// The plugin, if it declares to receive its events and has a handler for them.

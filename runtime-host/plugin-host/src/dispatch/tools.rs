@@ -1,31 +1,79 @@
 //! Tools of running plugins, and the call that waits for a plugin's answer.
+//!
+//! The arguments are checked before a plugin sees them. `PreToolUse` runs before each call and may block it or change
+//! its arguments, `PostToolUse` after it and may withhold or change its result; after a failure `PostToolUseFailure` runs.
 
 use crate::{
-    AdminError, Plugins,
-    bindings::jackfield::plugin::types::PluginError,
-    dispatch::table::Listener,
+    Plugins,
+    bindings::jackfield::plugin::types::{ErrorCode, PluginError},
+    dispatch::{
+        hooks::{HookRun, Verdict, json_of},
+        route::denial_code,
+        table::{Listener, Table},
+    },
+    imports::error,
     instances::{
         call::{CallError, Question},
         group::Work,
         jobs::Job,
     },
 };
-use capability::{CapabilityId, Target};
-use serde_json::Value;
+use capability::{CapabilityId, CapabilityUse, Target};
+use plugin_event::Violation;
+use serde_json::{Value, json};
 
 /// A tool that a running plugin offers.
 #[derive(Debug, Clone)]
 pub struct Tool {
     /// The plugin.
     pub plugin_id: String,
-    /// Its name.
+    /// `plugin:<plugin id>:<tool>`, which is no other tool's name.
     pub name: String,
+    /// The name that the plugin gives it.
+    pub tool: String,
     /// What it does.
     pub description: String,
     /// Schema of its arguments.
     pub parameters: Option<Value>,
     /// What it may do: `read`, `write` or `exec`.
     pub tier: &'static str,
+}
+
+/// Why a tool has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// No running plugin has it.
+    #[error("no running plugin has a tool of this name")]
+    Unknown,
+    /// Its plugin may not offer it.
+    #[error("{plugin_id} may not offer the tool: {message}")]
+    NotAllowed {
+        /// The plugin.
+        plugin_id: String,
+        /// `NOT_DECLARED`, `NOT_GRANTED`, `CONSENT_PENDING` or `DENIED`.
+        code: &'static str,
+        /// What is missing.
+        message: String,
+    },
+    /// Several plugins offer a tool of this name.
+    #[error("several plugins offer a tool of this name: {}", .0.join(", "))]
+    Ambiguous(Vec<String>),
+    /// The arguments do not conform to the tool's parameters.
+    #[error("the arguments do not conform to the tool's parameters")]
+    Invalid(Vec<Violation>),
+    /// A plugin blocked the call, or withholds the result.
+    #[error("[Tool blocked by plugin: {reason}]")]
+    Blocked {
+        /// The plugin that blocks it.
+        plugin_id: String,
+        /// Why.
+        reason: String,
+        /// Whether the tool was called before.
+        was_called: bool,
+    },
+    /// The plugin failed, or says that it could not do it.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Enqueues a job for a plugin's instances for some work and waits for its answer: at most `limit_ms` until it begins,
@@ -44,57 +92,191 @@ pub(super) async fn ask<T>(
     answer.map_err(CallError::into_plugin_error)
 }
 
+/// A tool and the plugin that has it.
+struct Offer<'a> {
+    listener: &'a Listener,
+    tool: &'a plugin_manifest::Tool,
+}
+
+impl Offer<'_> {
+    /// All tools of running plugins, in load order.
+    fn all(table: &Table) -> impl Iterator<Item = Offer<'_>> {
+        let tools = table.all().iter().map(|listener| {
+            let tools = listener.pool.shared.manifest.tools.iter();
+            tools.map(move |tool| Offer { listener, tool })
+        });
+        tools.flatten()
+    }
+
+    fn canonical_name(&self) -> String {
+        format!("plugin:{}:{}", self.listener.id, self.tool.name)
+    }
+
+    /// Whether its plugin may offer it now; nothing is recorded.
+    fn is_allowed(&self) -> bool {
+        let asked = CapabilityUse::new(CapabilityId::ToolsRegister, Target::name(&self.tool.name));
+        let authority = &self.listener.pool.shared.authority;
+        authority.decide(&asked).is_allowed()
+    }
+
+    /// Whether its plugin may offer it now; the decision is recorded.
+    async fn authorize(&self) -> Result<(), ToolError> {
+        let (shared, target) = (&self.listener.pool.shared, Target::name(&self.tool.name));
+        let authorized = shared
+            .authority
+            .authorize_incoming(CapabilityId::ToolsRegister, target);
+        authorized.await.map_err(|refused| match shared.is_ended() {
+            // It is denied everything, which says nothing about the plugin's grants.
+            true => ToolError::Failed("the plugin is being stopped".to_owned()),
+            false => ToolError::NotAllowed {
+                plugin_id: self.listener.id.to_string(),
+                code: denial_code(refused.code),
+                message: refused.message,
+            },
+        })
+    }
+
+    fn check(&self, arguments: &Value) -> Result<(), Vec<Violation>> {
+        let schemas = self.listener.pool.tool_schemas();
+        schemas.check(&self.tool.name, arguments)
+    }
+
+    /// Whether `PreToolUse` may leave `after` of what it got: arguments that conform, and nothing else that differs.
+    fn accepts(&self, before: &Value, after: &Value) -> Result<(), String> {
+        let Some(arguments) = after.get("tool_input") else {
+            return Err("its input has no tool_input".to_owned());
+        };
+        let mut expected = before.clone();
+        expected["tool_input"] = arguments.clone();
+        if expected != *after {
+            return Err("its input differs in more than tool_input".to_owned());
+        }
+        self.check(arguments).map_err(|violations| {
+            let first = violations.into_iter().next();
+            let (at, why) = first
+                .map(|first| (first.pointer, first.message))
+                .unwrap_or_default();
+            format!("its tool_input does not conform to the tool's parameters: {at:?}: {why}")
+        })
+    }
+
+    /// Calls the plugin.
+    async fn call(&self, arguments: &Value) -> Result<Value, PluginError> {
+        let limit_ms = self.listener.pool.shared.quota.tool_ms;
+        let answer = ask(self.listener, &Work::Tools, limit_ms, |question| {
+            Job::Tool {
+                name: self.tool.name.clone(),
+                arguments: arguments.to_string(),
+                question,
+            }
+        });
+        let answer = answer.await?;
+        let answer = json_of("answer", Some(&answer));
+        let answer = answer.map_err(|why| error(ErrorCode::Internal, why))?;
+        Ok(answer.unwrap_or_default())
+    }
+}
+
+/// The tool that a name means: `plugin:<plugin id>:<tool>`, `plugin_<plugin id>_<tool>`, or the tool's own name if one
+/// plugin alone may offer it. One that no plugin may offer is found too, so that the refusal says what is missing.
+fn find<'a>(table: &'a Table, name: &str) -> Result<Offer<'a>, ToolError> {
+    let qualified = [("plugin:", ':'), ("plugin_", '_')];
+    // A plugin's id has neither of these characters, so that the first one ends it.
+    let qualified = qualified.into_iter().find_map(|(prefix, mark)| {
+        let (plugin_id, tool) = name.strip_prefix(prefix)?.split_once(mark)?;
+        Offer::all(table).find(|offer| &*offer.listener.id == plugin_id && offer.tool.name == tool)
+    });
+    if let Some(offer) = qualified {
+        return Ok(offer);
+    }
+    let (mut allowed, mut others): (Vec<_>, Vec<_>) = Offer::all(table)
+        .filter(|offer| offer.tool.name == name)
+        .partition(Offer::is_allowed);
+    match (allowed.len(), others.is_empty()) {
+        (1, _) => Ok(allowed.remove(0)),
+        (0, false) => Ok(others.remove(0)),
+        (0, true) => Err(ToolError::Unknown),
+        _ => {
+            let names = allowed.iter().map(Offer::canonical_name);
+            Err(ToolError::Ambiguous(names.collect()))
+        }
+    }
+}
+
 impl Plugins {
-    /// The tools of all running plugins, in load order.
+    /// The tools that running plugins may offer, in load order.
     #[must_use]
     pub fn tools(&self) -> Vec<Tool> {
         let table = self.host.dispatch.table();
-        let tools = table.all().iter().flat_map(|listener| {
-            let tools = listener.pool.shared.manifest.tools.clone();
-            tools.into_iter().map(|tool| Tool {
-                plugin_id: listener.id.to_string(),
-                name: tool.name,
-                description: tool.description,
-                parameters: tool.parameters,
-                tier: tool.tier.as_str(),
-            })
+        let offers = Offer::all(&table).filter(Offer::is_allowed);
+        let tools = offers.map(|offer| Tool {
+            plugin_id: offer.listener.id.to_string(),
+            name: offer.canonical_name(),
+            tool: offer.tool.name.clone(),
+            description: offer.tool.description.clone(),
+            parameters: offer.tool.parameters.clone(),
+            tier: offer.tool.tier.as_str(),
         });
         tools.collect()
     }
 
-    /// Calls a tool with JSON arguments; of two plugins with the same tool the first in load order is asked.
+    /// Calls a tool with JSON arguments for the user `user_id`.
     ///
     /// # Errors
-    /// [`AdminError::NotFound`] for a tool that no running plugin offers, [`AdminError::Conflict`] with what the plugin
-    /// says.
-    pub async fn call_tool(&self, name: &str, arguments: &Value) -> Result<Value, AdminError> {
+    /// [`ToolError`].
+    pub async fn call_tool(
+        &self,
+        name: &str,
+        arguments: Value,
+        user_id: &str,
+    ) -> Result<Value, ToolError> {
         let table = self.host.dispatch.table();
-        let offers = |listener: &&Listener| {
-            let named = listener
-                .pool
-                .shared
-                .manifest
-                .tools
-                .iter()
-                .any(|tool| tool.name == name);
-            named && listener.may(CapabilityId::ToolsRegister, Target::name(name))
-        };
-        let listener = table
-            .all()
-            .iter()
-            .find(offers)
-            .ok_or(AdminError::NotFound)?;
-        let limit_ms = listener.pool.shared.quota.tool_ms;
-        let (name, arguments) = (name.to_owned(), arguments.to_string());
-        let answer = ask(listener, &Work::Tools, limit_ms, |question| Job::Tool {
-            name,
-            arguments,
-            question,
+        let offer = find(&table, name)?;
+        offer.authorize().await?;
+        offer.check(&arguments).map_err(ToolError::Invalid)?;
+        let name = offer.canonical_name();
+        let about = json!({
+            "tool_name": name, "plugin_id": *offer.listener.id, "tier": offer.tool.tier,
+            "user_id": user_id, "tool_input": arguments,
         });
-        let answer = answer
-            .await
-            .map_err(|failed| AdminError::Conflict(failed.message))?;
-        serde_json::from_str(&answer)
-            .map_err(|_| AdminError::Conflict("the plugin's answer is not JSON".to_owned()))
+        let before = HookRun {
+            hook: "PreToolUse",
+            about: &name,
+            accepts: &|before, after| offer.accepts(before, after),
+        };
+        let before = self.run(&before, about, None).await;
+        refusal(before.verdict, false)?;
+        let mut about = before.input;
+        let after = |hook| HookRun {
+            hook,
+            about: &name,
+            accepts: &|_, _| Ok(()),
+        };
+        // Plugins may have taken long, and a grant may have been revoked meanwhile.
+        offer.authorize().await?;
+        match offer.call(&about["tool_input"]).await {
+            Ok(result) => {
+                let after = self.run(&after("PostToolUse"), about, Some(result)).await;
+                refusal(after.verdict, true)?;
+                Ok(after.output.unwrap_or_default())
+            }
+            Err(failed) => {
+                about["error"] = failed.message.as_str().into();
+                // Nothing is left to refuse or to replace.
+                self.run(&after("PostToolUseFailure"), about, None).await;
+                Err(ToolError::Failed(failed.message))
+            }
+        }
+    }
+}
+
+fn refusal(verdict: Verdict, was_called: bool) -> Result<(), ToolError> {
+    match verdict {
+        Verdict::Continue | Verdict::Allow => Ok(()),
+        Verdict::Deny { plugin_id, reason } => Err(ToolError::Blocked {
+            plugin_id,
+            reason,
+            was_called,
+        }),
     }
 }

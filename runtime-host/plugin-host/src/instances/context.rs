@@ -8,7 +8,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use plugin_bus::ChatHost;
-use plugin_manifest::Manifest;
+use plugin_manifest::{Manifest, OnFailure};
 use plugin_store::PluginStore;
 use serde_json::{Map, Value};
 use std::sync::{Arc, Weak, atomic::AtomicBool};
@@ -26,6 +26,8 @@ pub(crate) struct PluginContext {
     pub(crate) instance_id: String,
     pub(crate) authority: Authority,
     pub(crate) quota: Quota,
+    /// What becomes of what it decides about when it fails.
+    pub(crate) on_failure: OnFailure,
     pub(crate) unread: UnreadBytes,
     pub(crate) settings: ArcSwap<Map<String, Value>>,
     pub(crate) store: PluginStore,

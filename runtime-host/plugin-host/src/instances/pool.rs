@@ -16,7 +16,7 @@ use crate::{
         mailbox::{EnqueueError, Mailbox},
         store_data::Scope,
     },
-    lifecycle::load::Loaded,
+    lifecycle::{load::Loaded, tools::ToolSchemas},
 };
 use limits::plugin as bounds;
 use parking_lot::Mutex;
@@ -108,6 +108,11 @@ impl InstancePool {
     /// Whether the component exports a handler of chat messages.
     pub(crate) fn handles_chat(&self) -> bool {
         self.loaded.exports.chat.is_some()
+    }
+
+    /// The schemas of its tools.
+    pub(crate) fn tool_schemas(&self) -> &ToolSchemas {
+        &self.loaded.tools
     }
 
     /// The plugin's log.

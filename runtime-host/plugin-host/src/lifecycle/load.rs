@@ -6,7 +6,7 @@ use crate::{
         chat_handler, event_handler, hook_handler, http_handler, lifecycle, meta, tools,
     },
     instances::{engine::PluginEngine, store_data::StoreData},
-    lifecycle::{compile::Compiler, preflight},
+    lifecycle::{compile::Compiler, preflight, tools::ToolSchemas},
 };
 use anyhow::{Context, Result, anyhow};
 use plugin_manifest::Manifest;
@@ -22,6 +22,7 @@ pub(crate) struct Loaded {
     pub(crate) engine: PluginEngine,
     pub(crate) instance: InstancePre<StoreData>,
     pub(crate) exports: Exports,
+    pub(crate) tools: ToolSchemas,
 }
 
 /// Where its exports are.
@@ -38,7 +39,7 @@ pub(crate) struct Exports {
 /// Compiles a component and checks it against its manifest. Takes seconds when the component is new.
 ///
 /// # Errors
-/// A text that names the interface, the version, or what the manifest has to declare.
+/// A text that names the interface, the version, what the manifest has to declare, or the schema that is refused.
 pub(crate) fn load(
     engine: &PluginEngine,
     linker: &Linker<StoreData>,
@@ -46,6 +47,8 @@ pub(crate) fn load(
     bytes: &[u8],
     manifest: &Manifest,
 ) -> Result<Loaded> {
+    let tools = ToolSchemas::compile(manifest)
+        .map_err(|(pointer, error)| anyhow!("{pointer} of its manifest: {error}"))?;
     let component = compiler.component(engine, manifest.id.as_str(), bytes)?;
     preflight::check(engine, &component, manifest)?;
     let incompatible =
@@ -89,5 +92,6 @@ pub(crate) fn load(
         engine: engine.clone(),
         instance,
         exports,
+        tools,
     })
 }

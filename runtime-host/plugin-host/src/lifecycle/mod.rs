@@ -16,4 +16,5 @@ pub(crate) mod registry;
 pub(crate) mod routes;
 mod start;
 mod supervision;
+pub(crate) mod tools;
 mod update;

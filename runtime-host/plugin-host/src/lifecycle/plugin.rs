@@ -41,6 +41,8 @@ pub(crate) struct Plugin {
     refused: parking_lot::Mutex<Option<([u8; 32], String)>>,
     /// Whether the generation that crashed last moderated chat.
     pub(super) moderated: AtomicBool,
+    /// Whether a generation has crashed.
+    pub(super) has_crashed: AtomicBool,
     pub(super) metrics: Arc<Metrics>,
     /// Every generation that is alive: the running one, one that starts, and those that are stopping.
     generations: parking_lot::Mutex<Vec<Weak<InstancePool>>>,
@@ -79,6 +81,7 @@ impl Plugin {
             number,
             refused: parking_lot::Mutex::default(),
             moderated: AtomicBool::new(false),
+            has_crashed: AtomicBool::new(false),
             metrics: Arc::default(),
             generations: parking_lot::Mutex::default(),
             applying: Mutex::default(),
@@ -119,10 +122,15 @@ impl Plugin {
             .fingerprint
     }
 
-    /// Whether chat waits for it: it moderated, crashed, and is being started again.
-    pub(crate) fn is_missed_moderator(&self) -> bool {
+    /// Whether it crashed and is being started again.
+    pub(crate) fn is_missed(&self) -> bool {
         let starts = matches!(self.state(), State::Failed | State::Loading | State::Ready);
-        starts && self.pool.load().is_none() && self.moderated.load(Ordering::Relaxed)
+        starts && self.pool.load().is_none() && self.has_crashed.load(Ordering::Relaxed)
+    }
+
+    /// Whether chat waits for it: it is missed, and moderated.
+    pub(crate) fn is_missed_moderator(&self) -> bool {
+        self.is_missed() && self.moderated.load(Ordering::Relaxed)
     }
 
     /// What it has done since the host started.

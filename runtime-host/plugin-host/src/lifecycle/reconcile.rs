@@ -289,11 +289,15 @@ impl Plugins {
                 "kill_switch: the operator has switched it off".to_owned(),
             ));
         }
+        if let Some(reason) = self.host.options.excludes(&manifest.id) {
+            return Ok(Some(reason.to_owned()));
+        }
         if let Some(reasons) = incompatible(plugin, &manifest)? {
             return Ok(Some(reasons));
         }
         let grants = self.host.store.grants(&plugin.id).await?;
-        if let Err(error) = rules::plugin_rules(&manifest, &grants, now_ms()) {
+        let mode = self.host.options.of(&manifest.id).mode;
+        if let Err(error) = rules::plugin_rules(&manifest, &grants, mode, now_ms()) {
             return Ok(Some(format!("bad_rule: {error:#}")));
         }
         if !self.is_approved(&manifest).await? {

@@ -164,7 +164,8 @@ impl Plugin {
         let _applying = self.applying().await;
         let record = host.record(&self.id).await?;
         let grants = host.store.grants(&self.id).await?;
-        let rules = CurrentRules::compile(&manifest, grants.into(), now_ms())?;
+        let options = host.options.of(&manifest.id);
+        let rules = CurrentRules::compile(&manifest, grants.into(), options.mode, now_ms())?;
         let settings = rules::settings(&manifest, &record.settings);
         let display_name = manifest
             .plugin_user
@@ -178,7 +179,8 @@ impl Plugin {
             plugin_user_id: manifest.plugin_user_id().into(),
             display_name,
             instance_id: record.instance_id.clone(),
-            quota: Quota::new(&manifest.limits, &host.limits),
+            quota: Quota::new(&manifest.limits, &host.limits, options.timeout_ms),
+            on_failure: host.options.on_failure(&manifest),
             unread: UnreadBytes::of_plugin(host.unread.clone()),
             authority: Authority::new(
                 manifest.clone(),

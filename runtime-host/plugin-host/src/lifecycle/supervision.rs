@@ -77,6 +77,7 @@ impl Plugin {
         }
         let moderated = pool.shared.moderates.load(Ordering::Relaxed);
         self.moderated.store(moderated, Ordering::Relaxed);
+        self.has_crashed.store(true, Ordering::Relaxed);
         let mut writes = Writes::new();
         // The status changes before the route disappears, so that a request in between is answered with "restarting".
         self.begin_step(
@@ -104,6 +105,8 @@ impl Plugin {
         if state != State::Disabled {
             return Ok(());
         }
+        // It is not waited for any more.
+        host.commit();
         host.record(&self.id).await?;
         let reason = self.status.load().reason.as_deref().map(str::to_owned);
         let change = move |record: &mut PluginRecord| {

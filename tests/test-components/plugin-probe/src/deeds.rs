@@ -1,8 +1,8 @@
 //! The single deeds: each calls one import or misbehaves in one way.
 
 use plugin_sdk::{
-    Error, Request, Result, capabilities, channels, http_client, kv, log, secrets, server,
-    settings, users,
+    Action, Error, HookResult, Request, Result, capabilities, channels, http_client, kv, log,
+    secrets, server, settings, users,
 };
 use serde_json::{Value, json};
 
@@ -123,6 +123,33 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
         "panic" => panic!("told to panic"),
         "fail" => return Err(Error::internal("told to fail")),
         _ => return Err(Error::not_found(format!("there is no deed {deed:?}"))),
+    })
+}
+
+/// Answers a hook: `fail`, `panic`, `sleep`, or an `action` (`block`, `allow`, `deny`) with a `reason`, an `input`, an
+/// `output`, and both as raw text where they are no JSON.
+pub(crate) fn hook(told: &Value, output: Option<Value>) -> Result<HookResult> {
+    match told["do"].as_str() {
+        Some("fail") => return Err(Error::internal("told to fail")),
+        Some("panic") => panic!("told to panic"),
+        Some("sleep") => sleep(),
+        _ => {}
+    }
+    let action = match told["action"].as_str() {
+        Some("block") => Action::Block(told["reason"].as_str().unwrap_or_default().to_owned()),
+        Some("allow") => Action::Allow,
+        Some("deny") => Action::Deny,
+        _ => Action::Proceed,
+    };
+    let replaced = |name: &str| match (&told[format!("raw_{name}")], &told[name]) {
+        (Value::String(raw), _) => Some(raw.clone()),
+        (_, Value::Null) => None,
+        (_, value) => Some(value.to_string()),
+    };
+    Ok(HookResult {
+        action,
+        input: replaced("input"),
+        output: replaced("output").or(output.map(|output| json!({"seen": output}).to_string())),
     })
 }
 

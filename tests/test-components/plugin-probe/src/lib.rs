@@ -5,8 +5,8 @@ mod deeds;
 
 use deeds::Heard;
 use plugin_sdk::{
-    Action, Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Error, Event,
-    HookResult, Judgement, Plugin, Request, Response, Result, bus, events, messages,
+    Answer, BusMessage, ChatMessage, Context, DataChange, Disposition, Error, Event, HookResult,
+    Judgement, Plugin, Request, Response, Result, bus, events, messages,
 };
 use serde_json::{Value, json};
 
@@ -158,21 +158,19 @@ impl Plugin for Probe {
     fn on_hook(&mut self, hook: &str, input: Value, output: Option<Value>) -> Result<HookResult> {
         self.heard
             .note("hook", json!({"hook": hook, "input": input}));
-        let action = match input["tool_name"].as_str() {
-            Some("slow") => {
-                deeds::sleep();
-                Action::Proceed
-            }
-            Some("forbidden") => Action::Block("told to".to_owned()),
-            _ => Action::Proceed,
-        };
-        let output = output.map(|output| json!({"seen": output}).to_string());
-        Ok(HookResult { action, output })
+        let id = &self.context.plugin_id;
+        // What it is told stands under its id, or its id and the hook, in the input or in a tool's arguments.
+        let told = [&input, &input["tool_input"]]
+            .into_iter()
+            .flat_map(|told| [&told[format!("{id} {hook}")], &told[id]])
+            .find(|told| told.is_object());
+        deeds::hook(told.unwrap_or(&Value::Null), output)
     }
 
     fn on_tool(&mut self, name: &str, arguments: Value) -> Result<Value> {
         match (name, arguments["number"].as_i64()) {
             ("double", Some(number)) => Ok(json!(number * 2)),
+            ("fail", _) => Err(Error::internal("told to fail")),
             _ => Err(Error::invalid("number must be a whole number")),
         }
     }

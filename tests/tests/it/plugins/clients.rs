@@ -84,7 +84,7 @@ fn a_call_that_waits_keeps_no_other_waiting() {
     host.plugin_in("tests.probe", "loaded");
     host.grant_all("tests.probe");
     let before = calls(&host);
-    let slow = json!({"input": {"tool_name": "slow"}});
+    let slow = json!({"input": {"tests.probe": {"do": "sleep"}}});
     let hook = |name: &str, body: &Value| host.admin("POST", &format!("/api/hooks/{name}"), body);
     std::thread::scope(|scope| {
         for _ in 1..limits::plugin::REQUEST_INSTANCES_DEFAULT {

@@ -163,7 +163,7 @@ fn a_crash_over_a_message_does_not_take_it_from_other_plugins() {
     let host = directory
         .settings()
         .config(STEADY)
-        .config("[plugins]\nrestart_ms = 1\nmoderation_on_failure = \"pass\"\n")
+        .config("[plugins]\nrestart_ms = 1\non_failure = \"pass\"\n")
         .start();
     for plugin in ["tests.probe", "tests.second", "tests.third"] {
         host.plugin_in(plugin, "loaded");

@@ -8,11 +8,13 @@ mod crashes;
 mod events;
 mod examples;
 mod guests;
+mod hooks;
 mod hostile;
 mod install;
 mod kills;
 mod languages;
 mod manifests;
+mod options;
 mod values;
 
 use tests::{host::Host, plugins::Directory};

@@ -290,8 +290,8 @@ fn tools_are_called_and_hooks_fired() {
     assert_eq!(
         host.admin("POST", "/api/tools/double", &json!({"number": 21}))
             .status,
-        404,
-        "a tool whose capability is not granted must not be offered"
+        403,
+        "a tool whose capability is not granted is not called"
     );
     host.grant_all("tests.probe");
     assert_eq!(
@@ -302,7 +302,7 @@ fn tools_are_called_and_hooks_fired() {
     );
     assert_eq!(
         host.admin("POST", "/api/tools/double", &json!({})).status,
-        409
+        422
     );
     assert_eq!(
         host.admin("GET", "/api/tools", &Value::Null)
@@ -322,9 +322,12 @@ fn tools_are_called_and_hooks_fired() {
         (&json!("continue"), &json!({"seen": 1})),
         "the hook's output is the plugin's"
     );
-    let round = fire("PreToolUse", json!({"input": {"tool_name": "forbidden"}}))
-        .expect(200)
-        .json();
+    let round = fire(
+        "PreToolUse",
+        json!({"input": {"tests.probe": {"action": "block", "reason": "told to"}}}),
+    )
+    .expect(200)
+    .json();
     assert_eq!(
         (
             &round["answers"][0]["action"],

@@ -9,7 +9,7 @@ mod settings;
 pub(crate) use settings::SETTING;
 
 use crate::{
-    choices::{Kind, PluginScope, Role},
+    choices::{Kind, OnFailure, PluginScope, Role},
     format::Format,
     shape::{Field, Record, Shape},
 };
@@ -198,6 +198,11 @@ pub(crate) static MANIFEST: Record = Record {
             "Plugin events it defines.",
         ),
         may("hooks", Shape::List(&NAME), "Hooks it takes part in."),
+        may(
+            "onFailure",
+            Shape::Choice(OnFailure::NAMES),
+            "What becomes of a hook or message that it decides about when it fails; `refuse` is not loosened by the host's default.",
+        ),
         may(
             "tools",
             Shape::List(&Shape::Record(&TOOL)),
