@@ -259,6 +259,11 @@ impl Host {
         &self.url
     }
 
+    /// From now on requests and clients of this value go to `address`, where a proxy passes them on to the host.
+    pub fn answers_at(&mut self, address: &str) {
+        self.url = format!("http://{address}");
+    }
+
     /// `127.0.0.1:port`.
     ///
     /// # Panics

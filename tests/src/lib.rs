@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use test_support::{component, guest, output_folder, root, skip, target_folder};
 
 /// Time after which a wait counts as hanging.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Configuration with rates that no test reaches, for tests of other things.
 #[must_use]

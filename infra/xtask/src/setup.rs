@@ -71,10 +71,10 @@ fn component(name: &str, probe: &[&str]) -> Result<()> {
     })
 }
 
-/// The browser and the interpreters of the foreign clients, the other database, and a compiler for plugins in C.
+/// The browser and the interpreters of the foreign clients, the other database, proxies, and a compiler for plugins in C.
 fn system_packages() -> Result<()> {
     let has_clang = languages::has_clang();
-    let wanted: [(&str, bool); 9] = [
+    let wanted: [(&str, bool); 12] = [
         ("chromium", cache::chromium().is_some()),
         ("nodejs", succeeds("node", &["--version"])),
         // For the tests of the other store: a server of its own on a free port, not the one that the package may start.
@@ -84,6 +84,10 @@ fn system_packages() -> Result<()> {
             "python3-venv",
             succeeds("python3", &["-c", "import ensurepip, venv"]),
         ),
+        // Each test starts one of its own, on a free port.
+        ("nginx", Path::new("/usr/sbin/nginx").is_file()),
+        ("haproxy", Path::new("/usr/sbin/haproxy").is_file()),
+        ("caddy", Path::new("/usr/bin/caddy").is_file()),
         (languages::CLANG, has_clang),
         ("lld-19", has_clang),
         ("wasi-libc", has_clang),

@@ -24,6 +24,7 @@ mod order;
 mod plugin_commands;
 mod plugins;
 mod process;
+mod proxies;
 mod refusals;
 mod rest_bodies;
 mod rest_writers;
