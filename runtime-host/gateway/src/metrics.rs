@@ -31,6 +31,8 @@ pub struct Metrics {
     pub http_connections: Gauge,
     /// HTTP connections and requests refused, by reason.
     pub http_refused: Counters,
+    /// Answers to HTTP requests, by status.
+    pub http_responses: Counters,
     /// HTTP connections without an open request that were closed because another client needed their place.
     pub http_idle_closed: Counter,
     /// Pauses of the acceptor because connections came faster than the configured rate.
@@ -127,6 +129,7 @@ impl Default for Metrics {
                 "http_refused",
                 "Refused HTTP connections and requests by reason",
             ),
+            http_responses: new.metric("http_responses", "Answers to HTTP requests by status"),
             http_idle_closed: new.metric(
                 "http_idle_closed",
                 "Idle HTTP connections closed for the place of another client",

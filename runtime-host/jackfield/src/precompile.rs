@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context as _, Result};
 use sandbox::CodeCache;
 use std::{env, path::PathBuf, thread, time::Instant};
-use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
+use validator_chain::{ChainEngine, ChainFactory};
 
 /// Arguments of `jackfield precompile`.
 #[derive(clap::Args)]
@@ -53,10 +53,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn compile(args: &Args, config: &Config, cache: &CodeCache) -> Result<()> {
     let app = args.app.as_deref().or(config.edge.app());
     let found = application::find(app)?;
-    let chain = ChainConfig {
-        filters: config.validator.filters.iter().map(Into::into).collect(),
-        validator: found.application.component("envelope-validator")?,
-    };
+    let validator = found.application.component("envelope-validator")?;
+    let chain = config.validator.chain(validator);
     let begin = Instant::now();
     eprintln!("compiling the components of {} ...", found.origin);
     thread::scope(|threads| {

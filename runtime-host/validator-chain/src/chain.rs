@@ -14,13 +14,14 @@ use envelope::{
     verdict::{self, Decision, Patch, Snapshot, Validator, ValidatorError},
 };
 use limits::validator::{CHAIN_LENGTH_MAX, FILTER_FAILURES_IN_A_ROW_MAX};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Compiled components in their order; makes a [`Chain`] for each shard. Clones share everything.
 #[derive(Clone)]
 pub struct ChainFactory {
     filters: Arc<[Filter]>,
     validator: Arc<Loaded>,
+    call_deadline: Duration,
 }
 
 struct Filter {
@@ -89,6 +90,7 @@ impl ChainFactory {
         Ok(Self {
             filters: filters.into(),
             validator,
+            call_deadline: config.call_deadline,
         })
     }
 
@@ -99,14 +101,14 @@ impl ChainFactory {
     pub fn instance(&self) -> Result<Chain> {
         let filters = (0..self.filters.len())
             .map(|index| FilterSlot {
-                slot: self.slot(index),
+                slot: self.slot(&self.filters[index].loaded),
                 failures_in_a_row: 0,
             })
             .collect();
         let mut chain = Chain {
             factory: self.clone(),
             filters,
-            validator: Slot::new(Arc::clone(&self.validator)),
+            validator: self.slot(&self.validator),
         };
         for filter_slot in &mut chain.filters {
             filter_slot
@@ -133,8 +135,8 @@ impl ChainFactory {
             .collect()
     }
 
-    fn slot(&self, index: usize) -> Slot {
-        Slot::new(Arc::clone(&self.filters[index].loaded))
+    fn slot(&self, loaded: &Arc<Loaded>) -> Slot {
+        Slot::new(Arc::clone(loaded), self.call_deadline)
     }
 }
 

@@ -19,7 +19,7 @@ pub use engine::ChainEngine;
 pub use stats::ComponentStats;
 
 use sandbox::ComponentSource;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// The components of a chain.
 #[derive(Debug, Clone)]
@@ -28,6 +28,14 @@ pub struct ChainConfig {
     pub filters: Vec<FilterConfig>,
     /// The component that exports the world `validator`.
     pub validator: ComponentSource,
+    /// Processor time of one call; beyond it the call ends and its instance is replaced. From 1 ms to
+    /// [`limits::validator::CALL_WALL_MAX_MS`].
+    pub call_deadline: Duration,
+}
+
+impl ChainConfig {
+    /// [`Self::call_deadline`] unless the operator sets another one.
+    pub const CALL_DEADLINE: Duration = Duration::from_millis(limits::validator::CALL_DEADLINE_MS);
 }
 
 /// An operator's component.

@@ -10,8 +10,8 @@ use crate::{
 };
 use envelope::verdict::ValidatorError;
 use limits::validator::{
-    CALL_DEADLINE_MS, CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, MEMORY_BYTES_MAX,
-    MEMORY_RECYCLE_BYTES, TABLE_ELEMENTS_MAX, UPDATE_DEADLINE_MS,
+    CALL_WALL_MAX_MS, DIAGNOSTIC_BYTES_MAX, EPOCH_TICK_MS, MEMORY_BYTES_MAX, MEMORY_RECYCLE_BYTES,
+    TABLE_ELEMENTS_MAX, UPDATE_DEADLINE_MS,
 };
 use sandbox::{Activity, Limiter};
 use std::{
@@ -75,6 +75,7 @@ impl HostMonotonicClock for StoppedClock {
 pub(crate) struct Slot {
     loaded: Arc<Loaded>,
     instance: Option<Instance>,
+    call_deadline: Duration,
     /// Keeps the clock of the deadlines ticking while a call runs.
     activity: Activity,
 }
@@ -86,11 +87,12 @@ struct Instance {
 }
 
 impl Slot {
-    pub(crate) fn new(loaded: Arc<Loaded>) -> Self {
+    pub(crate) fn new(loaded: Arc<Loaded>, call_deadline: Duration) -> Self {
         let activity = loaded.engine().activity();
         Self {
             loaded,
             instance: None,
+            call_deadline,
             activity,
         }
     }
@@ -107,8 +109,7 @@ impl Slot {
         context: wit::Context<'_>,
         envelope: &[u8],
     ) -> Result<wit::Verdict, ValidatorError> {
-        let deadline = Duration::from_millis(CALL_DEADLINE_MS);
-        self.call(deadline, |instance| {
+        self.call(self.call_deadline, |instance| {
             instance
                 .judge
                 .call_judge(&mut instance.store, context, envelope)
@@ -195,7 +196,7 @@ impl Slot {
 
     fn instance(&mut self) -> Result<&mut Instance, ValidatorError> {
         if self.instance.is_none() {
-            match Instance::start(&self.loaded) {
+            match Instance::start(&self.loaded, self.call_deadline) {
                 Ok(instance) => self.instance = Some(instance),
                 Err(error) => return Err(self.failed(&error)),
             }
@@ -207,8 +208,19 @@ impl Slot {
     }
 }
 
+impl Deadline {
+    fn new(started: Instant, cpu_max: Duration) -> Self {
+        Self {
+            started,
+            cpu_max,
+            wall_max: cpu_max.max(Duration::from_millis(CALL_WALL_MAX_MS)),
+            cpu_at_first_check: None,
+        }
+    }
+}
+
 impl Instance {
-    fn start(loaded: &Loaded) -> wasmtime::Result<Self> {
+    fn start(loaded: &Loaded, deadline: Duration) -> wasmtime::Result<Self> {
         let errors = MemoryOutputPipe::new(DIAGNOSTIC_BYTES_MAX);
         let wasi = WasiCtx::builder()
             .stderr(errors.clone())
@@ -216,23 +228,17 @@ impl Instance {
             .monotonic_clock(StoppedClock)
             .build();
         let started = Instant::now();
-        let deadline = Deadline {
-            started,
-            cpu_max: Duration::ZERO,
-            wall_max: Duration::ZERO,
-            cpu_at_first_check: None,
-        };
         let state = StoreData {
             wasi,
             table: ResourceTable::new(),
             errors,
             limiter: Limiter::new(MEMORY_BYTES_MAX, TABLE_ELEMENTS_MAX),
-            deadline,
+            deadline: Deadline::new(started, deadline),
         };
         let mut store = Store::new(loaded.engine().wasmtime(), state);
         store.limiter(|state| &mut state.limiter);
         store.epoch_deadline_callback(check_deadline);
-        arm(&mut store, started, Duration::from_millis(CALL_DEADLINE_MS));
+        arm(&mut store, started, deadline);
         let (judge, definitions) = loaded.instantiate(&mut store)?;
         Ok(Self {
             store,
@@ -247,13 +253,7 @@ impl Instance {
 }
 
 fn arm(store: &mut Store<StoreData>, started: Instant, deadline: Duration) {
-    let wall_max = deadline.max(Duration::from_millis(CALL_WALL_MAX_MS));
-    store.data_mut().deadline = Deadline {
-        started,
-        cpu_max: deadline,
-        wall_max,
-        cpu_at_first_check: None,
-    };
+    store.data_mut().deadline = Deadline::new(started, deadline);
     // The first tick may come at once, so one more is needed to reach the deadline.
     store.set_epoch_deadline(
         u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX) / EPOCH_TICK_MS + 1,

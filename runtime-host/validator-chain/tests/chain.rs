@@ -308,11 +308,13 @@ fn files_that_fit_no_chain_are_refused_with_the_reason() {
             ChainConfig {
                 filters: Vec::new(),
                 validator: path.clone().into(),
+                call_deadline: ChainConfig::CALL_DEADLINE,
             }
         } else {
             ChainConfig {
                 filters: vec![broken],
                 validator: validator().into(),
+                call_deadline: ChainConfig::CALL_DEADLINE,
             }
         };
         format!(
@@ -345,6 +347,7 @@ fn files_that_fit_no_chain_are_refused_with_the_reason() {
     let config = ChainConfig {
         filters: Vec::new(),
         validator: path.clone().into(),
+        call_deadline: ChainConfig::CALL_DEADLINE,
     };
     let large = format!(
         "{:#}",
@@ -357,6 +360,7 @@ fn files_that_fit_no_chain_are_refused_with_the_reason() {
     let config = ChainConfig {
         filters: Vec::new(),
         validator: dir.path().join("absent.wasm").into(),
+        call_deadline: ChainConfig::CALL_DEADLINE,
     };
     assert!(
         format!(
@@ -376,7 +380,8 @@ fn configurations_that_make_no_sense_are_refused() {
                 engine(),
                 &ChainConfig {
                     filters,
-                    validator: validator().into()
+                    validator: validator().into(),
+                    call_deadline: ChainConfig::CALL_DEADLINE,
                 }
             )
             .expect_err("refused")

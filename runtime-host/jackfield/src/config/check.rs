@@ -27,6 +27,11 @@ impl Config {
         self.check_secrets()?;
         self.check_addresses()?;
         self.check_plugins(variables)?;
+        within(
+            "validator.call_deadline_ms",
+            self.validator.call_deadline_ms,
+            1..=limits::validator::CALL_WALL_MAX_MS,
+        )?;
         let filters: Vec<FilterConfig> = self.validator.filters.iter().map(Into::into).collect();
         FilterConfig::check(&filters).context("validator.filters")
     }

@@ -9,6 +9,7 @@ use crate::failure::Coded;
 use anyhow::{Context as _, Result};
 use gateway::config::{Forward, Identity, Rates, Socket};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 use std::path::Path;
 
 pub(crate) use tables::{Cache, Edge, Log, LogFormat, PluginSettings, Rest, Validator};
@@ -113,6 +114,18 @@ impl Config {
         Ok(())
     }
 
+    /// The keys that are limits, as `/limits` shows them: the numbers of these tables, and the tables of numbers in them.
+    pub(crate) fn limits(&self) -> Value {
+        json!({
+            "socket": numbers(&self.socket),
+            "rates": numbers(&self.rates),
+            "rest": numbers(&self.rest),
+            "validator": numbers(&self.validator),
+            "edge": numbers(&self.edge),
+            "plugins": numbers(&self.plugins),
+        })
+    }
+
     /// The part that the gateway reads.
     pub(crate) fn gateway(&self) -> gateway::Config {
         gateway::Config {
@@ -122,6 +135,26 @@ impl Config {
             forward: self.forward.clone(),
         }
     }
+}
+
+/// The members of a table that are numbers, or tables with numbers.
+fn numbers(table: &impl Serialize) -> Value {
+    fn keep(value: Value) -> Option<Value> {
+        match value {
+            Value::Number(_) => Some(value),
+            Value::Object(members) => {
+                let kept = members.into_iter();
+                let kept = kept.filter_map(|(key, value)| Some((key, keep(value)?)));
+                let kept: Map<String, Value> = kept.collect();
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            _ => None,
+        }
+    }
+    serde_json::to_value(table)
+        .ok()
+        .and_then(keep)
+        .unwrap_or_default()
 }
 
 fn invalid(error: anyhow::Error) -> anyhow::Error {

@@ -8,12 +8,14 @@ use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
 use identifiers::PluginId;
 use plugin_host::{HostLimits, OperatorOptions, PluginOptions};
+use sandbox::ComponentSource;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    time::Duration,
 };
-use validator_chain::FilterConfig;
+use validator_chain::{ChainConfig, FilterConfig};
 
 /// `[rest]`: the REST API.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,11 +77,33 @@ impl CreateServers {
 }
 
 /// `[validator]`: the chain that decides about envelopes.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Validator {
+    /// Processor time that a component may spend on one envelope; beyond it the sender gets `INTERNAL`.
+    pub call_deadline_ms: u64,
     /// The operator's components, called in this order before the validator.
     pub filters: Vec<Filter>,
+}
+
+impl Default for Validator {
+    fn default() -> Self {
+        Self {
+            call_deadline_ms: limits::validator::CALL_DEADLINE_MS,
+            filters: Vec::new(),
+        }
+    }
+}
+
+impl Validator {
+    /// The chain before `validator`.
+    pub(crate) fn chain(&self, validator: ComponentSource) -> ChainConfig {
+        ChainConfig {
+            filters: self.filters.iter().map(Into::into).collect(),
+            validator,
+            call_deadline: Duration::from_millis(self.call_deadline_ms),
+        }
+    }
 }
 
 /// `[[validator.filters]]`: one of the operator's components.

@@ -1,21 +1,23 @@
 //! HTTP on the sockets that the gateway hands off: health, metrics, the notification of changes, and the REST API below `/api`.
 
+mod answers;
 mod bodies;
 mod connection;
+mod held;
 mod io;
 mod operators;
 mod own;
 
 use crate::{directory_transport::DirectoryTransport, documents};
-pub(crate) use bodies::Bodies;
 use bytes::Bytes;
 use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
 use gateway::{
-    FollowedKeySet, Gateway, HttpSocket, Hub,
+    FollowedKeySet, Gateway, HttpSocket, Hub, Metrics,
     address::{Client, Network},
     rate::AddressRates,
 };
+pub(crate) use held::HeldBytes;
 use http::{Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
@@ -28,7 +30,7 @@ use own::RequestOrigin;
 use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use rest::{Answer, HostError, bearer, cors::Origins};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tracing::Instrument;
@@ -45,6 +47,8 @@ pub(crate) struct HttpService {
     pub credential: ServiceCredential,
     /// The REST API of plugins, if this host runs plugins.
     pub plugins: Option<PluginApi>,
+    /// What `/limits` answers.
+    pub limits: Value,
     /// Addresses that may read the measurements without a credential.
     pub metrics_from: Vec<Network>,
     /// Origins whose pages may read documents.
@@ -55,8 +59,8 @@ pub(crate) struct HttpService {
     pub per_address: AddressRates,
     /// Requests below `/api` handled at once.
     pub in_flight: Semaphore,
-    /// Bodies that are collected.
-    pub bodies: Bodies,
+    /// Bodies that are held.
+    pub held: HeldBytes,
     /// The gateway, while it runs.
     pub gateway: Arc<Mutex<Option<Gateway>>>,
 }
@@ -93,6 +97,8 @@ impl HttpService {
         let response = answer.unwrap_or_else(|error| own::response(error.answer()));
         let mut response = own::finish(response, &self.origins, &origin);
         span.record("status", response.status().as_u16());
+        let status = response.status().as_str().to_owned();
+        Metrics::count(&self.hub.metrics.http_responses, status);
         if head {
             *response.body_mut() = full(Bytes::new());
         }
@@ -197,7 +203,7 @@ impl HttpService {
                 Ok(self.metrics())
             }
             "/internal/wake" => self.wake(request),
-            "/limits" => Ok(own::json(StatusCode::OK, self.hub.limits())),
+            "/limits" => Ok(own::json(StatusCode::OK, &self.limits)),
             "/api/connections" => self.connections(request),
             "/ws" => Ok(own::upgrade_required()),
             _ => Ok(own::json(StatusCode::OK, &own::index())),
@@ -221,7 +227,7 @@ impl HttpService {
         let (head, body) = request.into_parts();
         let body = match is_read(&head.method) || head.method == Method::OPTIONS {
             true => None,
-            false => Some(self.bodies.collect(body, client.key, bytes_max).await?),
+            false => Some(bodies::collect(body, client.key, bytes_max, &self.held).await?),
         };
         let bytes = body.as_ref().map(|body| body.bytes.clone());
         let request = Request::from_parts(head, bytes.unwrap_or_default());
@@ -233,8 +239,9 @@ impl HttpService {
         Ok(match plugins {
             Some(plugins) => plugins.answer(request).await,
             None => {
-                let client = SocketAddr::new(client.address, port);
-                self.directory.answer(request, client).await
+                let address = SocketAddr::new(client.address, port);
+                let answer = self.directory.answer(request, address).await;
+                answer.map(|body| answers::hold(body, client.key, &self.held))
             }
         })
     }

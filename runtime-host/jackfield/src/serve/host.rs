@@ -4,6 +4,7 @@ use super::{directory, process, setup::Setup, tokens::TokenKeys};
 use crate::{
     code_cache::CacheMetrics,
     component_metrics::{ChainMetrics, PluginMetrics},
+    config::Config,
     directory_transport::DirectoryTransport,
     http::{self, HttpService},
     plugins,
@@ -17,12 +18,13 @@ use parking_lot::Mutex;
 use plugin_api::PluginApi;
 use plugin_host::Plugins;
 use rest::cors::Origins;
+use serde_json::Value;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::sync::Semaphore;
-use validator_chain::{ChainConfig, ChainEngine, ChainFactory};
+use validator_chain::{ChainEngine, ChainFactory};
 
 /// A running host.
 pub(super) struct Host {
@@ -93,11 +95,12 @@ impl Host {
             wake,
             credential,
             origins: Origins::from_list(setup.config.rest.cors_origins.clone()),
+            limits: limits(&hub, &setup.config),
             metrics_from: setup.config.rest.metrics_from.clone(),
             keep_alive: Duration::from_millis(setup.config.rest.keep_alive_ms),
             per_address: AddressRates::new(setup.config.rest.per_address.into()),
             in_flight: Semaphore::new(setup.config.rest.in_flight_max),
-            bodies: http::Bodies::default(),
+            held: http::HeldBytes::default(),
             gateway: gateway.clone(),
         };
         tokio::spawn(http::serve(Arc::new(service), http_sockets));
@@ -128,19 +131,19 @@ impl Host {
     }
 }
 
+/// What `/limits` answers: what clients can act on, and the configured limits.
+fn limits(hub: &Hub, config: &Config) -> Value {
+    let mut limits = hub.limits().clone();
+    limits["connectionsMax"] = hub.connections_max().into();
+    limits["configuration"] = config.limits();
+    limits
+}
+
 /// Loads the operator's filters and the validator.
 async fn load_chain(setup: &Setup) -> Result<ChainFactory> {
     let application = &setup.application.application;
-    let config = ChainConfig {
-        filters: setup
-            .config
-            .validator
-            .filters
-            .iter()
-            .map(Into::into)
-            .collect(),
-        validator: application.component("envelope-validator")?,
-    };
+    let validator = application.component("envelope-validator")?;
+    let config = setup.config.validator.chain(validator);
     let engine = ChainEngine::new(setup.cache.clone())?;
     tokio::task::spawn_blocking(move || ChainFactory::load(&engine, &config))
         .await

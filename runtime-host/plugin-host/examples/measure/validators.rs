@@ -57,6 +57,7 @@ pub(crate) fn run(folder: &Path, wanted: Option<&str>) -> anyhow::Result<Value> 
             &ChainConfig {
                 filters: Vec::new(),
                 validator: folder.join(component).into(),
+                call_deadline: ChainConfig::CALL_DEADLINE,
             },
         )
     };

@@ -4,10 +4,7 @@
 //! `suite-refused.json` lists what does not come out as the suite wants it, by the reason. A case that starts to pass
 //! makes the test fail until it is taken off the list; `UPDATE_EXPECT=1` writes the list anew.
 
-use crate::{
-    cache, definition, said, send, snapshot, stats,
-    support::{factory, validator},
-};
+use crate::{cache, definition, said, send, snapshot, stats};
 use envelope::verdict::{Validator as _, ValidatorError};
 use limits::plugin_event::DEFINITIONS_PER_SERVER_MAX;
 use plugin_event::Schema;
@@ -71,7 +68,7 @@ fn groups(folder: &Path, draft: &str) -> Vec<(String, Group)> {
 /// Runs a draft through component and library; says what came out otherwise than the suite wants it, and how many cases
 /// there were.
 fn run(draft: &str, found: &mut BTreeMap<String, Known>) -> usize {
-    let factory = factory(Vec::new(), validator());
+    let factory = crate::patient_validator();
     let mut chain = factory.instance().expect("an instance");
     let (mut count, mut late) = (0, 0);
     let mut groups = groups(&cache::schema_suite().expect("a folder"), draft);

@@ -6,6 +6,7 @@ use sandbox::CodeCache;
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
 };
 use test_support::{component, guest};
 use validator_chain::{Chain, ChainConfig, ChainEngine, ChainFactory, FilterConfig, OnFailure};
@@ -34,11 +35,24 @@ pub(crate) fn filter(package: &str, on_failure: OnFailure) -> FilterConfig {
 }
 
 pub(crate) fn factory(filters: Vec<FilterConfig>, validator: PathBuf) -> ChainFactory {
+    factory_with(filters, validator, ChainConfig::CALL_DEADLINE)
+}
+
+/// A chain whose components get `call_deadline` of processor time for one call.
+pub(crate) fn factory_with(
+    filters: Vec<FilterConfig>,
+    validator: PathBuf,
+    call_deadline: Duration,
+) -> ChainFactory {
     // One at a time: the first test compiles a component, the others find its code in the cache.
     static LOADING: Mutex<()> = Mutex::new(());
     let _loading = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
-    let validator = validator.into();
-    ChainFactory::load(engine(), &ChainConfig { filters, validator }).expect("a chain")
+    let config = ChainConfig {
+        filters,
+        validator: validator.into(),
+        call_deadline,
+    };
+    ChainFactory::load(engine(), &config).expect("a chain")
 }
 
 pub(crate) fn chain(filters: Vec<FilterConfig>, validator: PathBuf) -> Chain {
