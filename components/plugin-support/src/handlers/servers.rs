@@ -5,7 +5,7 @@ use crate::{
     call::Call,
     config::Creators,
     password, random,
-    store::{AuditRow, Listing, Want},
+    store::{AuditOf, AuditRow, Listing, Want},
 };
 use directory::{
     Code, Kind, Refusal, Scope,
@@ -207,7 +207,8 @@ fn owned_max(call: &Call) -> u64 {
     }
 }
 
-/// `GET /api/audit`: of one server for its managers, of everything for operators.
+/// `GET /api/audit`: of one server for its managers, of everything for operators. What an id's earlier servers went
+/// through is for operators alone.
 pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
     let limit = call.limit_of(limits::rest::PAGE_ITEMS_DEFAULT, AUDIT_PAGE_MAX)?;
     let before = call.number("before", i64::MAX as u64, i64::MAX as u64)?;
@@ -219,10 +220,16 @@ pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
         None => None,
     };
     call.actor.user()?;
-    match &server {
-        Some(id) if !call.actor.admin => drop(load(call, id, Action::ManageServer, []).await?),
-        Some(_) => {}
-        None if call.actor.admin => {}
+    let of = match &server {
+        Some(id) if !call.actor.admin => AuditOf::Server {
+            id: id.as_str(),
+            revision: load(call, id, Action::ManageServer, [])
+                .await?
+                .server
+                .revision,
+        },
+        Some(id) => AuditOf::Id(id.as_str()),
+        None if call.actor.admin => AuditOf::Everything,
         None => {
             return Err(Refusal::new(
                 Code::Forbidden,
@@ -230,10 +237,10 @@ pub(crate) async fn audit(call: &Call) -> Result<Answer, Refusal> {
             )
             .with("needs", "admin"));
         }
-    }
+    };
     let rows = call
         .store
-        .audit(server.as_ref().map(ServerId::as_str), before, limit)
+        .audit(&of, before, limit)
         .await
         .map_err(|fault| refused(&fault))?;
     let next = rows

@@ -15,7 +15,7 @@ mod postgres;
 mod query;
 mod sqlite;
 
-pub(crate) use query::{AuditRow, Committed, Listing, Want};
+pub(crate) use query::{AuditOf, AuditRow, Committed, Listing, Want};
 
 use directory::{Code, Refusal};
 use std::fmt;

@@ -51,6 +51,22 @@ pub(crate) struct Changes {
     pub(crate) latest: u64,
 }
 
+/// What audit rows are about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AuditOf<'a> {
+    /// Everything.
+    Everything,
+    /// All servers that have had this id.
+    Id(&'a str),
+    /// The server that has this id now, up to the revision at which its rules were read.
+    Server {
+        /// Its id.
+        id: &'a str,
+        /// The revision.
+        revision: u64,
+    },
+}
+
 /// One row of the audit.
 pub(crate) struct AuditRow {
     pub(crate) seq: u64,
@@ -286,20 +302,27 @@ impl Store {
         Ok(feed)
     }
 
-    /// The audit rows below `before`, newest first; of one server or of everything.
+    /// The audit rows below `before`, newest first.
     pub(crate) async fn audit(
         &self,
-        server: Option<&str>,
+        of: &AuditOf<'_>,
         before: u64,
         limit: u64,
     ) -> Result<Vec<AuditRow>, Fault> {
         let columns = "seq, at_ms, actor, action, scope_kind, scope_id, target, revision, detail";
-        let (filter, mut parameters): (&str, Vec<Cell>) = match server {
-            Some(id) => (
-                "AND scope_kind = 'server' AND scope_id = ?3",
-                vec![before.into(), limit.into(), id.into()],
-            ),
-            None => ("", vec![before.into(), limit.into()]),
+        let mut parameters: Vec<Cell> = vec![before.into(), limit.into()];
+        let filter = match of {
+            AuditOf::Everything => "",
+            AuditOf::Id(id) => {
+                parameters.push((*id).into());
+                "AND scope_kind = 'server' AND scope_id = ?3"
+            }
+            AuditOf::Server { id, revision } => {
+                parameters.extend([(*id).into(), (*revision).into()]);
+                // Below the newest deletion the id was another server's. Revisions of an id never go back.
+                "AND scope_kind = 'server' AND scope_id = ?3 AND revision <= ?4 AND seq > coalesce((SELECT max(seq) FROM audit \
+                WHERE scope_kind = 'server' AND scope_id = ?3 AND action = 'server.delete'), 0)"
+            }
         };
         let statement = format!(
             "SELECT {columns} FROM audit WHERE seq < ?1 {filter} ORDER BY seq DESC LIMIT ?2"
