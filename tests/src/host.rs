@@ -27,6 +27,7 @@ pub struct Settings {
     data: Option<PathBuf>,
     log: Option<PathBuf>,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     open_files: Option<usize>,
 }
 
@@ -88,6 +89,13 @@ impl Settings {
     pub fn arguments(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
+    /// Sets an environment variable of the host.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -210,7 +218,8 @@ impl Settings {
             .arg(data)
             .arg("--config")
             .arg(&config)
-            .args(&self.arguments);
+            .args(&self.arguments)
+            .envs(self.variables.iter().cloned());
         command
     }
 }
@@ -394,13 +403,17 @@ impl Host {
         .json()
     }
 
-    /// The value of a metric without labels, or of all its label sets together.
+    /// The value of a metric without labels, or of all its label sets together; of one set if the name has labels.
     #[must_use]
     pub fn metric(&self, name: &str) -> f64 {
         let text = self.get("/metrics").expect(200).text();
         let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let is_meant = |line: &&str| {
+            let rest = line.strip_prefix(name).unwrap_or_default();
+            rest.starts_with([' ', '{'])
+        };
         let values = lines
-            .filter(|line| line.split(['{', ' ']).next() == Some(name))
+            .filter(is_meant)
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
         values.sum()
     }

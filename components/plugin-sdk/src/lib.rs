@@ -89,7 +89,8 @@ pub trait Plugin: Sized + 'static {
     /// A plugin event. What is answered counts only where `event.decides`.
     ///
     /// # Errors
-    /// Written to the plugin's log.
+    /// Written to the plugin's log; where `event.decides`, the event is refused and its sender may try again. Reject what
+    /// would fail again.
     fn on_event(&mut self, _event: Event) -> Result<Disposition> {
         Ok(Disposition::Relay)
     }

@@ -64,7 +64,7 @@ impl Collector for ChainMetrics {
 #[derive(Debug)]
 pub(crate) struct PluginMetrics(pub Arc<OnceLock<Plugins>>);
 
-const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
+const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 6] = [
     (
         "plugin_calls",
         "Jobs that instances of a plugin have started",
@@ -83,6 +83,39 @@ const PLUGIN_COUNTERS: [(&str, &str, Read<PluginStats>); 4] = [
     ("plugin_crashes", "Crashes of a plugin", |stats| {
         stats.crashes
     }),
+    (
+        "plugin_requests",
+        "Requests to other machines that a plugin has asked for",
+        |stats| stats.requests,
+    ),
+    (
+        "plugin_log_lines_dropped",
+        "Lines of a plugin's log that were dropped because they came too fast",
+        |stats| stats.log_lines_dropped,
+    ),
+];
+
+/// Counters with a second label: their name, help and label, and the counts by its values.
+type Labelled = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&PluginStats) -> &[(&'static str, u64)],
+);
+
+const LABELLED: [Labelled; 2] = [
+    (
+        "plugin_refusals",
+        "Calls of the host by a plugin that failed, by the code that it got",
+        "code",
+        |stats| &stats.refusals,
+    ),
+    (
+        "plugin_network_refusals",
+        "Requests of a plugin to other machines that a network rule refused",
+        "rule",
+        |stats| &stats.network_refusals,
+    ),
 ];
 
 impl Collector for PluginMetrics {
@@ -97,6 +130,15 @@ impl Collector for PluginMetrics {
         for plugin in &plugins {
             let labels = [("plugin", plugin.id.as_str())];
             ConstGauge::new(plugin.instances).encode(family.encode_family(&labels)?)?;
+        }
+        for (metric, help, label, read) in LABELLED {
+            let mut family = encoder.encode_descriptor(metric, help, None, MetricType::Counter)?;
+            for plugin in &plugins {
+                for (name, count) in read(plugin) {
+                    let labels = [("plugin", plugin.id.as_str()), (label, *name)];
+                    ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+                }
+            }
         }
         counters(encoder, "plugin", &PLUGIN_COUNTERS, &plugins, |stats| {
             &stats.id

@@ -5,17 +5,18 @@ use anyhow::{Context as _, Result};
 use capability::Environment;
 use egress::Guard;
 use gateway::{Hub, LiveChatHost};
-use outbound::{Client, SystemResolver};
+use outbound::{Client, ExceptOwn, SystemResolver};
 use plugin_host::{Compiler, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
 use sandbox::CodeCache;
 use std::{
     env,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-/// Builds the plugin host; no plugin runs before [`Plugins::start`].
+/// Builds the plugin host for a host that listens on `listening`; no plugin runs before [`Plugins::start`].
 ///
 /// # Errors
 /// The store or the policy cannot be used.
@@ -24,6 +25,7 @@ pub(crate) fn open(
     data: &Path,
     cache: &CodeCache,
     hub: &Arc<Hub>,
+    listening: SocketAddr,
 ) -> Result<Plugins> {
     let variables = variables()?;
     let environment = Environment::read(
@@ -37,6 +39,7 @@ pub(crate) fn open(
         (None, directory) if directory.as_os_str().is_empty() => data.join("plugins"),
         (None, directory) => directory.to_owned(),
     };
+    let guard = Guard::new(&config.plugins.network).context("plugins.network")?;
     let program = env::current_exe().context("the binary does not know where it is")?;
     Plugins::new(Setup {
         directory,
@@ -46,7 +49,7 @@ pub(crate) fn open(
         chat_host: Arc::new(LiveChatHost::new(hub)),
         client: Client::new(
             outbound::Config::default(),
-            Arc::new(Guard::new(&config.plugins.network).context("plugins.network")?),
+            Arc::new(ExceptOwn::new(guard, vec![listening])),
             Arc::new(SystemResolver::default()),
         )?,
         limits: config.plugins.limits.clone(),

@@ -1,7 +1,7 @@
 //! The rate and the concurrency of one plugin's requests. A request counts until its answer is read, however it ends.
 
 use crate::Failed;
-use limits::egress::{IN_FLIGHT_PER_PLUGIN_MAX, REQUESTS_PER_MINUTE};
+use limits::egress::{IN_FLIGHT_PER_PLUGIN_MAX, REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE_MAX};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -30,13 +30,13 @@ struct Bucket {
 }
 
 impl Account {
-    /// An account for `plugin`. `per_minute` is what manifest and operator allow; above the default it counts as the
-    /// default.
+    /// An account for `plugin`. `per_minute` is what manifest and operator allow, at most [`REQUESTS_PER_MINUTE_MAX`];
+    /// none is [`REQUESTS_PER_MINUTE`].
     #[must_use]
     pub fn new(plugin: &str, per_minute: Option<u32>) -> Self {
         let per_minute = per_minute
             .unwrap_or(REQUESTS_PER_MINUTE)
-            .min(REQUESTS_PER_MINUTE);
+            .min(REQUESTS_PER_MINUTE_MAX);
         let bucket = Bucket {
             parts: u64::from(per_minute) * PARTS_PER_TOKEN,
             at: Instant::now(),
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn sixty_at_once_then_one_each_second() {
-        let account = Account::new("acme.hook", Some(10_000));
+        let account = Account::new("acme.hook", None);
         let start = Instant::now() + Duration::from_secs(3_600);
         for _ in 0..60 {
             account.take_token(start).unwrap();

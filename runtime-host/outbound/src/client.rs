@@ -29,11 +29,11 @@ pub trait Policy: Send + Sync {
     /// The rule that it breaks.
     fn check(&self, to: &Destination) -> Result<(), Refused>;
 
-    /// Judges one address of a host.
+    /// Judges one address of a destination.
     ///
     /// # Errors
     /// The rule that it breaks.
-    fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused>;
+    fn check_address(&self, to: &Destination, address: IpAddr) -> Result<(), Refused>;
 }
 
 impl Policy for Guard {
@@ -41,8 +41,8 @@ impl Policy for Guard {
         Self::check(self, to)
     }
 
-    fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
-        Self::check_address(self, host, address)
+    fn check_address(&self, to: &Destination, address: IpAddr) -> Result<(), Refused> {
+        Self::check_address(self, to.host(), address)
     }
 }
 
@@ -217,7 +217,7 @@ impl Client {
             _ => {}
         }
         for address in &addresses {
-            self.policy.check_address(to.host(), *address)?;
+            self.policy.check_address(to, *address)?;
         }
         Ok(addresses)
     }

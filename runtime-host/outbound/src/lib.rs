@@ -11,6 +11,7 @@ mod connect;
 mod exchange;
 mod hop;
 mod message;
+mod own;
 mod resolve;
 mod tls;
 
@@ -18,5 +19,6 @@ pub use account::Account;
 pub use client::{Client, Config, Policy};
 pub use hop::{is_hop_by_hop, strip_hop_by_hop};
 pub use message::{Failed, Request, Response};
+pub use own::ExceptOwn;
 pub use resolve::{Resolve, Resolving, SystemResolver};
 pub use tls::{BadTls, client_config};

@@ -36,13 +36,14 @@ pub use lifecycle::{
     files::Place,
     tools::bad_tool_schemas,
 };
+pub use plugin_bus::Reach;
 pub use plugin_lifecycle::{Health, State, Status};
 
 use admin::enabled_file::EnabledFile;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use capability::{KillSwitches, Policy};
-use dispatch::table::{Listener, Table};
+use dispatch::table::{Listener, MissedModerator, Table};
 use instances::store_data::StoreData;
 use lifecycle::{catalog::Owners, files, plugin::Plugin, registry::Registry};
 use plugin_bus::ChatHost;
@@ -119,12 +120,22 @@ impl Host {
         let running = running.collect();
         let missed = self.plugins.in_order().into_iter();
         let missed: Vec<_> = missed.filter(|plugin| plugin.is_missed()).collect();
-        let misses_moderator = missed.iter().any(|plugin| {
-            plugin.is_missed_moderator()
-                && self.options.on_failure(&plugin.package.load().manifest) == OnFailure::Refuse
-        });
-        let table = Table::new(running, misses_moderator, missed);
+        let moderators = missed
+            .iter()
+            .filter_map(|plugin| self.missed_moderator(plugin));
+        let table = Table::new(running, moderators.collect(), missed);
         self.dispatch.commit(table);
+    }
+
+    /// A crashed plugin as one without which no message passes where it acts, if it is such a moderator.
+    fn missed_moderator(&self, plugin: &Plugin) -> Option<MissedModerator> {
+        let manifest = &plugin.package.load().manifest;
+        let is_needed =
+            plugin.is_missed_moderator() && self.options.on_failure(manifest) == OnFailure::Refuse;
+        is_needed.then(|| MissedModerator {
+            id: plugin.id.clone(),
+            reach: self.options.reach(&manifest.id),
+        })
     }
 
     /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to
@@ -171,10 +182,18 @@ pub struct Summary {
     pub manifest: Arc<Manifest>,
     /// Its state.
     pub status: Status,
-    /// Whether it has a component for this host; others run in clients only.
-    pub runs_here: bool,
+    /// Why nothing of it runs on this host, if nothing does.
+    pub not_here: Option<&'static str>,
     /// Path of its manifest.
     pub manifest_path: PathBuf,
+}
+
+impl Summary {
+    /// Why the plugin is in its state or does not run on this host, if there is a reason.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        self.status.reason.as_deref().or(self.not_here)
+    }
 }
 
 /// All plugins of this host. Clones share them.
@@ -330,7 +349,7 @@ fn summary(plugin: &Plugin) -> Summary {
     Summary {
         manifest: package.manifest.clone(),
         status: Status::clone(&plugin.status.load()),
-        runs_here: package.component.is_some(),
+        not_here: package.not_here(),
         manifest_path: package.manifest_path.clone(),
     }
 }

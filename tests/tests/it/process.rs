@@ -119,6 +119,61 @@ fn the_configuration_can_be_checked_and_shown() {
 }
 
 #[test]
+fn what_serve_refuses_config_check_refuses_in_the_same_words() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("jackfield.toml");
+    for (text, says) in [
+        (
+            "[plugins.policy]\nallow = [{id = \"http.fetch\", hosts = [\"http://a.example\"]}]\n",
+            "http.fetch: hosts[0]: host pattern must be a host alone, without scheme, user or path\n",
+        ),
+        (
+            "[plugins.policy]\nallow = [{id = \"http.fetch\", hosts = [\"-x.example\"]}]\n",
+            "http.fetch: hosts[0]: host pattern ",
+        ),
+        (
+            "[plugins.policy]\ndeny = [{id = \"storage.kv\", names = [\"a*b\"]}]\n",
+            "a*b",
+        ),
+        (
+            "[plugins.policy]\ndeny = [{id = \"storage.kv\", hosts = [\"a.example\"]}]\n",
+            "hosts",
+        ),
+        ("[plugins.policy]\nallow = [\"http.fetsh\"]\n", "http.fetsh"),
+        ("[plugins.policy]\nmode = \"lenient\"\n", "lenient"),
+        ("[plugins.policy]\nprofile = \"lenient\"\n", "lenient"),
+        ("[plugins.network]\nopen = [\"*.internal\"]\n", "open[0]"),
+        ("[plugins.network]\nopen = [\"10.0.0.1/8\"]\n", "open[0]"),
+        (
+            "[plugins.limits]\nrequests_per_minute = 6001\n",
+            "requests_per_minute (6001)",
+        ),
+        ("[plugins]\nservers = \"some\"\n", "some"),
+        ("[plugins]\non_failure = \"skip\"\n", "skip"),
+        ("[plugins.by_id.\"Acme\"]\nservers = \"all\"\n", "pluginId"),
+        (
+            "[plugins.by_id.\"acme.polls\"]\nserver = \"all\"\n",
+            "server",
+        ),
+    ] {
+        fs::write(&file, text).expect("a file");
+        let said = |arguments: &[&str]| {
+            let mut command = jackfield();
+            command.args(arguments).arg("--config").arg(&file);
+            let output = run(&mut command);
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(1), "{text}: {said}");
+            said
+        };
+        let data = folder.path().display().to_string();
+        let checked = said(&["config", "check"]);
+        assert!(checked.contains(says), "{text}: {checked}");
+        let served = said(&["serve", "--listen", "127.0.0.1:0", "--data", &data]);
+        assert_eq!(checked, served, "{text}");
+    }
+}
+
+#[test]
 fn the_reference_shows_the_default_configuration() {
     let shown = run(jackfield().args(["config", "default"]));
     let text = String::from_utf8(shown.stdout).expect("text");

@@ -103,8 +103,7 @@ pub enum DefaultOutcome {
 pub struct Policy {
     /// Layer 0.
     pub kill: KillSwitches,
-    /// Layer 2: denied to every plugin, whatever was granted. A server that blocks a plugin is not here, but in that
-    /// plugin's rules.
+    /// Layer 2: denied to every plugin, whatever was granted. Where a plugin acts is no matter of capabilities.
     pub deny: Rules,
     /// Layer 4: allowed to every plugin that declares it. Revoking a grant does not change this list.
     pub allow: Rules,
@@ -197,7 +196,7 @@ pub struct PluginRules {
     pub switch_name: Box<str>,
     /// What its manifest declares. Nothing else can be granted, and its scopes bound every grant.
     pub declared: Rules,
-    /// Layer 1: denials of users, and blocks of servers.
+    /// Layer 1: denials of users.
     pub denied: Rules,
     /// Layer 3: grants and remembered consents. Revoking removes them.
     pub granted: Rules,

@@ -39,12 +39,12 @@ impl Grant {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRule {
     /// A rule's scope breaks a rule of [`Scope::check`].
-    #[error("{capability}: {source}")]
+    #[error("{capability}: {why}")]
     Scope {
         /// The rule's capability.
         capability: CapabilityId,
         /// What is wrong with its scope.
-        source: BadScope,
+        why: BadScope,
     },
     /// More rules than [`RULES_MAX`].
     #[error("more than {RULES_MAX} rules")]
@@ -56,7 +56,7 @@ impl BadRule {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Scope { source, .. } => source.code(),
+            Self::Scope { why, .. } => why.code(),
             Self::TooMany => "too-many-rules",
         }
     }
@@ -98,9 +98,9 @@ impl Rules {
             if at == RULES_MAX {
                 return Err(BadRule::TooMany);
             }
-            if let Some(source) = scope.check(id).into_iter().next() {
+            if let Some(why) = scope.check(id).into_iter().next() {
                 let capability = id;
-                return Err(BadRule::Scope { capability, source });
+                return Err(BadRule::Scope { capability, why });
             }
             rules.mentioned |= bit(id);
             if scope.is_everything() {

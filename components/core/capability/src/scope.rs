@@ -110,8 +110,8 @@ impl Scope {
         let empty = lengths.iter().filter(|(_, length)| *length == Some(0));
         bad.extend(empty.map(|(key, _)| BadScope::Empty { key: *key }));
         for (index, host) in self.hosts.iter().flatten().enumerate() {
-            if let Err(source) = HostPattern::parse(host) {
-                bad.push(BadScope::Host { index, source });
+            if let Err(why) = HostPattern::parse(host) {
+                bad.push(BadScope::Host { index, why });
             }
         }
         for (index, port) in self.ports.iter().flatten().enumerate() {
@@ -152,12 +152,12 @@ pub enum BadScope {
         key: ScopeKey,
     },
     /// A host pattern that can never match.
-    #[error("hosts[{index}]: {source}")]
+    #[error("hosts[{index}]: {why}")]
     Host {
         /// Which entry of `hosts`.
         index: usize,
         /// The broken rule.
-        source: BadHostPattern,
+        why: BadHostPattern,
     },
     /// Port 0.
     #[error("ports[{index}] must be from 1 to 65535")]

@@ -17,7 +17,7 @@ pub struct GuardSettings {
     /// address or network is open under every name. A name is open if it resolves to addresses of private networks or
     /// of this machine, but not to a cloud's metadata service.
     pub open: Vec<String>,
-    /// Ports denied in addition to the default list; the host adds its own ports.
+    /// Ports denied in addition to the default list. The host's own sockets are always denied.
     pub ports_denied: Vec<u16>,
     /// Ports of the default list that are open.
     pub ports_open: Vec<u16>,

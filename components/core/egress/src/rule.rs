@@ -39,6 +39,7 @@ rules! {
     HttpsRequired "https-required" "The operator allows https only.";
     Userinfo "userinfo" "The URL has a user or password, which can hide its host.";
     Port "port" "The port belongs to a service that is no web server, or the operator denies it.";
+    OwnSocket "own-socket" "The host itself listens there; this cannot be opened.";
     LocalName "local-name" "The name belongs to this machine or its network.";
     NoAddress "no-address" "The name has no address.";
     TooManyAddresses "too-many-addresses" "The name has more addresses than are checked.";

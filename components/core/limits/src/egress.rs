@@ -32,8 +32,11 @@ pub const RESPONSE_HEADERS_MAX: usize = 128;
 pub const RESPONSE_HEAD_BYTES_MAX: usize = 64 * KIB;
 /// Body of a response as received; it is never decompressed, so a small response stays small.
 pub const RESPONSE_BYTES_MAX: usize = 4 * MIB;
-/// Requests of one plugin per minute, and its burst, unless its manifest or the operator sets less.
+/// Requests of one plugin per minute, and its burst, unless its manifest and the operator set another number; the lower
+/// one counts.
 pub const REQUESTS_PER_MINUTE: u32 = 60;
+/// The most that both may set: a hundred a second of one plugin is no longer an application's share of a machine.
+pub const REQUESTS_PER_MINUTE_MAX: u32 = 6_000;
 /// Concurrent requests of one plugin.
 pub const IN_FLIGHT_PER_PLUGIN_MAX: usize = 10;
 

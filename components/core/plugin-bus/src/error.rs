@@ -1,5 +1,6 @@
 //! Why an envelope of a plugin was not sent.
 
+use crate::NotHere;
 use envelope::{reply::code, verdict::Refusal};
 use limits::dispatch::{HOPS_MAX, RETRY_AFTER_MS};
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,9 @@ pub enum PublishError {
     /// Plugins react to each other without end, and the chain has reached its limit.
     #[error("a chain of {HOPS_MAX} acts of plugins, each caused by the one before, ends here")]
     Loop,
-    /// No connection is on the server.
-    #[error("no connection is on this server")]
-    NotOpen,
+    /// The plugin does not act on the server.
+    #[error(transparent)]
+    NotHere(#[from] NotHere),
     /// The server has no such event of this plugin.
     #[error("{0}")]
     NotRegistered(String),
@@ -69,7 +70,7 @@ impl PublishError {
     pub fn code(&self) -> &str {
         match self {
             Self::Loop => "REDISPATCH_LOOP",
-            Self::NotOpen => "NOT_OPEN",
+            Self::NotHere(why) => why.code(),
             Self::NotRegistered(_) => code::EVENT_NOT_REGISTERED,
             Self::Violations { .. } => code::SCHEMA_VIOLATION,
             Self::TooLarge(_) => code::PAYLOAD_TOO_LARGE,
@@ -97,7 +98,7 @@ impl PublishError {
             Self::Violations { violations, .. } => {
                 Some(json!({"code": self.code(), "violations": violations}))
             }
-            Self::Refused { code, .. } => Some(json!({"code": code})),
+            Self::Refused { .. } | Self::NotHere(_) => Some(json!({"code": self.code()})),
             _ => None,
         }
     }
@@ -107,7 +108,8 @@ impl PublishError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Loop => "loop",
-            Self::NotOpen => "not_open",
+            Self::NotHere(NotHere::NotOpen) => "not_open",
+            Self::NotHere(_) => "not_here",
             Self::RateLimited { .. } => "rate",
             Self::Busy => "busy",
             Self::Internal => "internal",

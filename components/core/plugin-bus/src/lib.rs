@@ -8,6 +8,7 @@ mod error;
 mod offer;
 mod outgoing;
 mod query;
+mod reach;
 mod view;
 
 pub use error::{PublishError, Violation};
@@ -16,6 +17,7 @@ pub use offer::{
 };
 pub use outgoing::{OutgoingBody, OutgoingMessage, PluginSender};
 pub use query::{OpenServer, Person, RosterPage};
+pub use reach::{Actor, NotHere, Reach, ServerPlugins};
 pub use view::{ChatView, EventView};
 
 use bytes::Bytes;
@@ -36,17 +38,29 @@ pub trait ChatHost: Send + Sync {
     /// has closed, is counted and has no effect.
     fn decided(&self, ticket: Ticket, outcome: Outcome);
 
-    /// At most `people_max` members of a server, from `offset` on; `None` when no connection is on the server. At most
+    /// At most `people_max` members of a server, from `offset` on. At most
     /// [`USERS_PER_PAGE_MAX`](limits::dispatch::USERS_PER_PAGE_MAX) are returned.
-    fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage>;
+    ///
+    /// # Errors
+    /// The plugin that asks does not act on the server.
+    fn roster(
+        &self,
+        asks: Actor<'_>,
+        server_id: &str,
+        offset: usize,
+        people_max: usize,
+    ) -> Result<RosterPage, NotHere>;
 
-    /// Servers with at least one connection, in no order, at most
+    /// Servers with at least one connection on which the plugin that asks acts, in no order, at most
     /// [`SERVERS_PER_PAGE_MAX`](limits::dispatch::SERVERS_PER_PAGE_MAX).
-    fn open_servers(&self) -> Vec<OpenServer>;
+    fn open_servers(&self, asks: Actor<'_>) -> Vec<OpenServer>;
 
     /// Channels named by recent chat messages on a server, newest first; recorded only while [`Topic::Channels`] has a
-    /// listener. `None` when no connection is on the server.
-    fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>>;
+    /// listener.
+    ///
+    /// # Errors
+    /// The plugin that asks does not act on the server.
+    fn recent_channels(&self, asks: Actor<'_>, server_id: &str) -> Result<Vec<Box<str>>, NotHere>;
 }
 
 /// The plugin host, as the gateway calls it. The gateway's socket threads make these calls, so none of them may block.
@@ -67,8 +81,13 @@ pub trait PluginHost: Send + Sync + fmt::Debug {
 
     /// The requirements or event definitions of an open server have changed. `snapshot` is the `plugin_requirements`
     /// envelope.
-    fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
-        let _ = (server_id, snapshot);
+    fn requirements_changed(
+        &self,
+        server_id: &Arc<str>,
+        plugins: &ServerPlugins,
+        snapshot: &Bytes,
+    ) {
+        let _ = (server_id, plugins, snapshot);
     }
 
     /// The last connection has left a server, so state kept for it can be dropped. The server may be open again by the

@@ -1,5 +1,6 @@
 //! Envelopes on their way to plugins, and the decisions that come back.
 
+use crate::ServerPlugins;
 use bytes::Bytes;
 use limits::dispatch::DECISION_MARGIN_MS;
 use std::{fmt, sync::Arc};
@@ -38,8 +39,8 @@ pub enum Interest {
 /// A validated envelope, as far as plugins' interest can depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject<'a> {
-    /// The chat server.
-    pub server_id: &'a str,
+    /// What the chat server says about plugins.
+    pub plugins: &'a ServerPlugins,
     /// What kind of envelope it is.
     pub kind: SubjectKind<'a>,
 }
@@ -150,6 +151,8 @@ impl DecisionRequest {
 pub struct Offer {
     /// The chat server.
     pub server_id: Arc<str>,
+    /// What it says about plugins.
+    pub plugins: Arc<ServerPlugins>,
     /// What kind of envelope it is.
     pub kind: OfferKind,
     /// The envelope as its receivers get it: validated and stamped.

@@ -1,5 +1,6 @@
 //! Envelopes that plugins send.
 
+use crate::{Actor, Reach};
 use std::sync::Arc;
 
 /// A plugin as the sender of an envelope.
@@ -11,8 +12,21 @@ pub struct PluginSender {
     pub plugin_user_id: Option<Arc<str>>,
     /// The name shown to users; the plugin's id if it is empty.
     pub display_name: Arc<str>,
+    /// Where the operator lets it act.
+    pub reach: Reach,
     /// Hops of the envelope that the plugin reacts to; 0 if it acts by itself.
     pub hops: u8,
+}
+
+impl PluginSender {
+    /// The plugin that is to act.
+    #[must_use]
+    pub fn actor(&self) -> Actor<'_> {
+        Actor {
+            plugin_id: &self.plugin_id,
+            reach: self.reach,
+        }
+    }
 }
 
 /// An envelope that a plugin sends.

@@ -71,7 +71,11 @@ impl Plugin for Polls {
         if event.event_name != "vote" {
             return Ok(Disposition::Relay);
         }
-        let vote: Vote = serde_json::from_str(&event.payload)?;
+        let vote: Vote = match serde_json::from_str(&event.payload) {
+            Ok(vote) => vote,
+            // Another attempt would fail in the same way, which an error would not say.
+            Err(rule) => return Ok(Disposition::Reject(format!("this is no vote: {rule}"))),
+        };
         let voter = event.source_user_id.unwrap_or_default();
         let counted = values::update(&key(&vote.poll), |poll: &mut Option<Poll>| {
             let poll = poll.as_mut().filter(|poll| poll.server == event.server_id);

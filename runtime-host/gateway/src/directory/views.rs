@@ -4,6 +4,7 @@
 use crate::room::DeclaredPlugins;
 use bytes::Bytes;
 use envelope::verdict::{Definition, EventDirection, Requirement, Snapshot};
+use plugin_bus::ServerPlugins;
 use plugin_manifest::{VersionRange, parse_version};
 use serde::{Deserialize, Serialize};
 use server_state::{EventDefinition, ServerState, Status};
@@ -27,6 +28,8 @@ pub(crate) struct ServerView {
     pub max_members: Option<usize>,
     /// Banned users.
     pub bans: HashSet<Box<str>>,
+    /// What the server says about the plugins of this host.
+    pub plugins: Arc<ServerPlugins>,
     /// Plugins with the status `required`.
     pub required: Vec<RequiredPlugin>,
     /// The `plugin_requirements` frame.
@@ -121,6 +124,7 @@ impl ServerView {
             max_members: state
                 .max_members
                 .map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
+            plugins: Arc::new(ServerPlugins::new(&state)),
             required,
             requirements: crate::frame::text(&envelope),
             plugins_digest,
@@ -162,6 +166,7 @@ impl ServerView {
             guarded: false,
             access: 0,
             max_members: None,
+            plugins: Arc::new(ServerPlugins::none()),
             bans: HashSet::new(),
             required: Vec::new(),
             requirements: Bytes::new(),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use limits::dispatch::PUBLICATIONS_WAITING_MAX;
-use plugin_bus::{Interest, Offer, PluginHost, Subject, Topic};
+use plugin_bus::{Interest, Offer, PluginHost, ServerPlugins, Subject, Topic};
 use std::sync::{
     Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
@@ -39,9 +39,14 @@ impl PluginBridge {
     }
 
     /// Tells plugins the changed `plugin_requirements` envelope of an open server.
-    pub(crate) fn requirements_changed(&self, server_id: &Arc<str>, requirements: &Bytes) {
+    pub(crate) fn requirements_changed(
+        &self,
+        server_id: &Arc<str>,
+        plugins: &ServerPlugins,
+        requirements: &Bytes,
+    ) {
         if let Some(host) = self.host.get() {
-            host.requirements_changed(server_id, requirements);
+            host.requirements_changed(server_id, plugins, requirements);
         }
     }
 

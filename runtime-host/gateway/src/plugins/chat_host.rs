@@ -3,8 +3,8 @@
 use crate::{hub::Hub, room::Room};
 use limits::dispatch::{SERVERS_PER_PAGE_MAX, USERS_PER_PAGE_MAX};
 use plugin_bus::{
-    ChatHost, OpenServer, Outcome, OutgoingMessage, PluginHost, PublishError, RosterPage, Sending,
-    Ticket,
+    Actor, ChatHost, NotHere, OpenServer, Outcome, OutgoingMessage, PluginHost, PublishError,
+    RosterPage, Sending, Ticket,
 };
 use std::sync::{Arc, Weak};
 
@@ -20,8 +20,9 @@ impl LiveChatHost {
         Self(Arc::downgrade(hub))
     }
 
-    fn room(&self, server_id: &str) -> Option<Arc<Room>> {
-        self.0.upgrade()?.rooms.get(server_id)
+    fn room(&self, asks: Actor<'_>, server_id: &str) -> Result<Arc<Room>, NotHere> {
+        let hub = self.0.upgrade().ok_or(NotHere::NotOpen)?;
+        hub.room_for(asks, server_id)
     }
 }
 
@@ -42,16 +43,23 @@ impl ChatHost for LiveChatHost {
     }
 
     /// In the order of joining, except that a member that leaves is replaced by the last one.
-    fn roster(&self, server_id: &str, offset: usize, people_max: usize) -> Option<RosterPage> {
-        let room = self.room(server_id)?;
-        Some(room.roster_page(offset, people_max.min(USERS_PER_PAGE_MAX)))
+    fn roster(
+        &self,
+        asks: Actor<'_>,
+        server_id: &str,
+        offset: usize,
+        people_max: usize,
+    ) -> Result<RosterPage, NotHere> {
+        let room = self.room(asks, server_id)?;
+        Ok(room.roster_page(offset, people_max.min(USERS_PER_PAGE_MAX)))
     }
 
-    fn open_servers(&self) -> Vec<OpenServer> {
+    fn open_servers(&self, asks: Actor<'_>) -> Vec<OpenServer> {
         let Some(hub) = self.0.upgrade() else {
             return Vec::new();
         };
-        let rooms = hub.rooms.first(SERVERS_PER_PAGE_MAX);
+        let admits = |room: &Room| room.view().plugins.admit(asks).is_ok();
+        let rooms = hub.rooms.first(SERVERS_PER_PAGE_MAX, admits);
         let open_server = |room: &Arc<Room>| OpenServer {
             server_id: room.server_id.clone(),
             revision: room.revision(),
@@ -60,12 +68,22 @@ impl ChatHost for LiveChatHost {
         rooms.iter().map(open_server).collect()
     }
 
-    fn recent_channels(&self, server_id: &str) -> Option<Vec<Box<str>>> {
-        Some(self.room(server_id)?.recent_channels())
+    fn recent_channels(&self, asks: Actor<'_>, server_id: &str) -> Result<Vec<Box<str>>, NotHere> {
+        Ok(self.room(asks, server_id)?.recent_channels())
     }
 }
 
 impl Hub {
+    /// The room of a server for a plugin that is to act there.
+    ///
+    /// # Errors
+    /// The server is not open, or the plugin does not act there.
+    pub(super) fn room_for(&self, actor: Actor<'_>, server_id: &str) -> Result<Arc<Room>, NotHere> {
+        let room = self.rooms.get(server_id).ok_or(NotHere::NotOpen)?;
+        room.view().plugins.admit(actor)?;
+        Ok(room)
+    }
+
     /// Connects the plugin host; once, before the first socket. False if one was connected before.
     pub fn set_plugins(&self, plugins: Arc<dyn PluginHost>) -> bool {
         self.plugins.connect(plugins)

@@ -16,13 +16,17 @@ use envelope::{
     catalogue::{EnvelopeType, RateClass},
     verdict::{Decision, Effect, EventDirection},
 };
-use plugin_bus::{DecisionRequest, Interest, Offer, OfferKind, Subject, SubjectKind, Topic};
+use plugin_bus::{
+    DecisionRequest, Interest, Offer, OfferKind, ServerPlugins, Subject, SubjectKind, Topic,
+};
 use std::sync::Arc;
 
 /// Routing data of an envelope that at least one plugin listens to.
 #[derive(Debug)]
 pub(crate) struct PluginInterest {
     room: Arc<Room>,
+    /// What the room's server said about plugins when their interest was asked for.
+    plugins: Arc<ServerPlugins>,
     user_id: Arc<str>,
     kind: OfferKind,
     envelope_type: &'static EnvelopeType,
@@ -80,9 +84,10 @@ impl Sessions {
             Topic::PluginEvent => (scan.plugin_id()?, scan.event_name()?),
             _ => Default::default(),
         };
+        let view = room.view();
         let kind = match topic {
             Topic::PluginEvent => {
-                let direction = room.view().direction(&plugin_id, &event_name);
+                let direction = view.direction(&plugin_id, &event_name);
                 let client_to_server = direction == Some(EventDirection::ClientToServer);
                 SubjectKind::PluginEvent {
                     plugin_id: &plugin_id,
@@ -92,10 +97,15 @@ impl Sessions {
             }
             _ => SubjectKind::Chat,
         };
-        match plugins.interest(&Subject { server_id, kind }) {
+        let subject = Subject {
+            plugins: &view.plugins,
+            kind,
+        };
+        match plugins.interest(&subject) {
             Interest::None => None,
             interest => Some(PluginInterest {
                 room,
+                plugins: view.plugins.clone(),
                 user_id,
                 kind: kind.into(),
                 envelope_type,
@@ -146,6 +156,7 @@ impl Sessions {
         let user = self.user(slot)?;
         Some(Offer {
             server_id: interest.room.server_id.clone(),
+            plugins: interest.plugins.clone(),
             kind: interest.kind.clone(),
             envelope,
             sender_id: interest.user_id.clone(),

@@ -102,7 +102,7 @@ fn chat_envelope(
 }
 
 /// A refusal of a plugin's envelope before validation.
-pub(super) fn refused(code: &str, message: String) -> PublishError {
+fn refused(code: &str, message: String) -> PublishError {
     PublishError::Refused {
         code: code.to_owned(),
         message,

@@ -7,7 +7,7 @@ use crate::{
     frame,
     hub::Hub,
     metrics::Metrics,
-    plugins::outgoing::{self, refused},
+    plugins::outgoing,
     room::Room,
     session::{
         Sessions,
@@ -15,10 +15,7 @@ use crate::{
     },
     shard::message::{Delivery, Message, Receivers},
 };
-use envelope::{
-    reply::code,
-    verdict::{self, Context, Decision, Effect, Membership, ValidatorError, Verdict},
-};
+use envelope::verdict::{self, Context, Decision, Effect, Membership, ValidatorError, Verdict};
 use limits::{
     dispatch::{EVENTS, HOPS_MAX, MESSAGES},
     rate::Rate,
@@ -75,17 +72,7 @@ impl Hub {
             });
             return Err(PublishError::Loop);
         }
-        let room = self.rooms.get(server_id).ok_or(PublishError::NotOpen)?;
-        let view = room.view();
-        if view
-            .snapshot
-            .requirements
-            .iter()
-            .any(|known| known.blocked && known.plugin_id.as_str() == &*sender.plugin_id)
-        {
-            let message = format!("plugin \"{}\" is blocked on this server", sender.plugin_id);
-            return Err(refused(code::PLUGIN_BLOCKED, message));
-        }
+        let room = self.room_for(sender.actor(), server_id)?;
         let (what, rate) = match kind {
             OfferKind::Chat => ("messages", MESSAGES),
             OfferKind::PluginEvent { .. } => ("events", EVENTS),
@@ -205,13 +192,18 @@ impl Sessions {
 /// Offers an envelope of a plugin to the plugins that listen.
 fn inform_others(hub: &Hub, publication: &Publication, envelope: Vec<u8>) {
     let Publication { room, kind, .. } = publication;
+    if !hub.plugins.listens(kind.topic()) {
+        return;
+    }
+    let plugins = room.view().plugins.clone();
     let subject = Subject {
-        server_id: &room.server_id,
+        plugins: &plugins,
         kind: kind.as_subject(),
     };
-    if hub.plugins.listens(kind.topic()) && hub.plugins.interest(&subject) != Interest::None {
+    if hub.plugins.interest(&subject) != Interest::None {
         hub.inform(Offer {
             server_id: room.server_id.clone(),
+            plugins,
             kind: kind.clone(),
             envelope: envelope.into(),
             sender_id: publication.user_id.clone(),

@@ -37,10 +37,11 @@ impl Rooms {
         self.rooms.lock().get(server_id).cloned()
     }
 
-    /// At most `rooms_max` rooms, in no order.
-    pub(crate) fn first(&self, rooms_max: usize) -> Vec<Arc<Room>> {
+    /// At most `rooms_max` of the rooms that are `wanted`, in no order.
+    pub(crate) fn first(&self, rooms_max: usize, wanted: impl Fn(&Room) -> bool) -> Vec<Arc<Room>> {
         let rooms = self.rooms.lock();
-        rooms.values().take(rooms_max).cloned().collect()
+        let wanted = rooms.values().filter(|room| wanted(room));
+        wanted.take(rooms_max).cloned().collect()
     }
 
     /// Whether a server has a connection.
@@ -117,7 +118,7 @@ impl Hub {
         if plugins_changed && !view.gone {
             let requirements = frame::payload(&view.requirements);
             self.plugins
-                .requirements_changed(&view.server_id, &requirements);
+                .requirements_changed(&view.server_id, &view.plugins, &requirements);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     client::Client,
-    fixture::{Fixture, PLUGIN, SERVER, chat, decide, event},
+    fixture::{ACTOR, Fixture, PLUGIN, SERVER, chat, decide, event},
 };
 use plugin_bus::{ChatHost, Interest, OfferKind, Outcome, Topic};
 use serde_json::{Value, json};
@@ -51,9 +51,9 @@ fn a_topic_without_listeners_costs_no_question_of_interest() {
         assert_eq!(
             fixture
                 .chat_host
-                .recent_channels(SERVER)
+                .recent_channels(ACTOR, SERVER)
                 .map(|known| known.len()),
-            Some(channels),
+            Ok(channels),
             "{topics:?}"
         );
     }

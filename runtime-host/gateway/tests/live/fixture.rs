@@ -14,7 +14,8 @@ use http::{Request, Response};
 use limits::directory::POLL_INTERVAL_MS;
 use parking_lot::Mutex;
 use plugin_bus::{
-    ChatHost, Interest, Offer, Outcome, PluginHost, Subject, SubjectKind, Ticket, Topic,
+    Actor, ChatHost, Interest, Offer, Outcome, PluginHost, Reach, ServerPlugins, Subject,
+    SubjectKind, Ticket, Topic,
 };
 use serde_json::{Value, json};
 use std::{
@@ -31,6 +32,11 @@ use validation::NativeValidator;
 
 /// The plugin of these tests.
 pub(crate) const PLUGIN: &str = "example.polls";
+/// The same, as it acts where no operator says more.
+pub(crate) const ACTOR: Actor<'static> = Actor {
+    plugin_id: PLUGIN,
+    reach: Reach::Public,
+};
 /// A user whose name needs proof.
 pub(crate) const PROTECTED: &str = "protected";
 /// A user about which the directory never answers.
@@ -142,7 +148,18 @@ impl PluginHost for Recorder {
         self.room.load(Ordering::Acquire) && self.offers.send(offered).is_ok()
     }
 
-    fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
+    fn requirements_changed(
+        &self,
+        server_id: &Arc<str>,
+        plugins: &ServerPlugins,
+        snapshot: &Bytes,
+    ) {
+        // A plugin that the server says nothing about; the requirements of these tests name another one.
+        let stranger = Actor {
+            plugin_id: "x.stranger",
+            reach: Reach::Named,
+        };
+        assert!(plugins.admit(stranger).is_err());
         let _ = self.snapshots.send((server_id.clone(), snapshot.clone()));
     }
 

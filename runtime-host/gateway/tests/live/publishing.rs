@@ -2,11 +2,13 @@
 
 use crate::{
     client::Client,
-    fixture::{Fixture, PLUGIN, SERVER, chat, decide, definition, event},
+    fixture::{ACTOR, Fixture, PLUGIN, SERVER, chat, decide, definition, event},
 };
 use envelope::verdict::Status;
 use gateway::LiveChatHost;
-use plugin_bus::{ChatHost, Interest, OutgoingBody, OutgoingMessage, PluginSender, PublishError};
+use plugin_bus::{
+    ChatHost, Interest, NotHere, OutgoingBody, OutgoingMessage, PluginSender, PublishError, Reach,
+};
 use serde_json::{Value, json};
 
 /// The plugin of these tests, acting by itself.
@@ -15,6 +17,7 @@ fn polls() -> PluginSender {
         plugin_id: PLUGIN.into(),
         plugin_user_id: None,
         display_name: "Polls".into(),
+        reach: Reach::Public,
         hops: 0,
     }
 }
@@ -177,7 +180,7 @@ fn a_plugin_may_send_no_more_than_a_client() {
             &[("server", "elsewhere")]
         )
         .1,
-        PublishError::NotOpen
+        PublishError::NotHere(NotHere::NotOpen)
     ));
     assert_eq!(
         refusal("vote:hint", json!({"option": 1}), &[]).0,
@@ -229,6 +232,45 @@ fn a_plugin_may_send_no_more_than_a_client() {
         refusal("vote:tally", json!({"option": 1}), &[]).0,
         "PLUGIN_BLOCKED"
     );
+}
+
+#[test]
+fn a_plugin_acts_where_the_server_or_the_operator_lets_it() {
+    let fixture = Fixture::start(2, Some(|_| Interest::None));
+    let (_alice, mut bob) = two(&fixture);
+    let with_reach = |reach| PluginSender { reach, ..polls() };
+    let refused = |reach: Reach| {
+        let (sender, host) = (with_reach(reach), &fixture.chat_host);
+        let sent = say(&fixture, sender.clone(), "hello");
+        let why = match sent.expect_err("it does not act there") {
+            PublishError::NotHere(why) => why,
+            other => panic!("{other:?}"),
+        };
+        let asks = sender.actor();
+        assert_eq!(host.roster(asks, SERVER, 0, 1), Err(why));
+        assert_eq!(host.recent_channels(asks, SERVER), Err(why));
+        assert_eq!(host.open_servers(asks), []);
+        why
+    };
+    let acts = |reach| {
+        let (sender, host) = (with_reach(reach), &fixture.chat_host);
+        say(&fixture, sender.clone(), "hello").expect("it acts there");
+        assert!(host.roster(sender.actor(), SERVER, 0, 1).is_ok());
+        assert_eq!(host.open_servers(sender.actor()).len(), 1);
+    };
+    fixture.revise(2, &[], json!({"requirements": []}));
+    fixture.snapshot();
+    assert_eq!(refused(Reach::Named), NotHere::NotNamed);
+    acts(Reach::Public);
+    let blocked = json!([{"pluginId": PLUGIN, "status": "blocked"}]);
+    fixture.revise(3, &[], json!({"requirements": blocked}));
+    fixture.snapshot();
+    assert_eq!(refused(Reach::All), NotHere::Blocked);
+    let optional = json!([{"pluginId": PLUGIN, "status": "optional"}]);
+    fixture.revise(4, &[], json!({"requirements": optional}));
+    fixture.snapshot();
+    acts(Reach::Named);
+    assert_eq!(bob.chats(2), ["hello", "hello"]);
 }
 
 #[test]
@@ -370,14 +412,14 @@ fn plugins_can_ask_for_rosters_and_open_servers() {
     let fixture = Fixture::start(2, Some(|_| Interest::None));
     let host = &fixture.chat_host;
     assert_eq!(
-        (host.roster(SERVER, 0, 10), host.open_servers()),
-        (None, vec![]),
+        (host.roster(ACTOR, SERVER, 0, 10), host.open_servers(ACTOR)),
+        (Err(NotHere::NotOpen), vec![]),
         "the server has no connection"
     );
     let (mut alice, mut bob) = two(&fixture);
     alice.send(json!({"type": "status_update", "status": "away"}));
     bob.expect("status_update");
-    let roster = host.roster(SERVER, 0, 1).expect("open");
+    let roster = host.roster(ACTOR, SERVER, 0, 1).expect("open");
     assert_eq!((roster.total, roster.people.len()), (2, 1));
     let person = &roster.people[0];
     assert_eq!(
@@ -390,10 +432,10 @@ fn plugins_can_ask_for_rosters_and_open_servers() {
         ("alice", "ALICE", Status::Away, false)
     );
     assert_eq!(
-        &*host.roster(SERVER, 1, 10).expect("open").people[0].user_id,
+        &*host.roster(ACTOR, SERVER, 1, 10).expect("open").people[0].user_id,
         "bob"
     );
-    let servers = host.open_servers();
+    let servers = host.open_servers(ACTOR);
     let [server] = &servers[..] else {
         panic!("{servers:?}")
     };
@@ -403,9 +445,12 @@ fn plugins_can_ask_for_rosters_and_open_servers() {
     );
     alice.send(json!({"type": "leave_server", "serverId": SERVER}));
     bob.expect("user_left");
-    assert_eq!(host.roster(SERVER, 0, 10).expect("open").total, 1);
+    assert_eq!(host.roster(ACTOR, SERVER, 0, 10).expect("open").total, 1);
     bob.close();
-    assert_eq!((&*fixture.closed(), host.open_servers()), (SERVER, vec![]));
+    assert_eq!(
+        (&*fixture.closed(), host.open_servers(ACTOR)),
+        (SERVER, vec![])
+    );
 }
 
 #[test]
@@ -424,10 +469,13 @@ fn channels_are_remembered_from_chat_messages() {
     }
     bob.chats(4);
     assert_eq!(
-        fixture.chat_host.recent_channels(SERVER),
-        Some(vec!["general".into(), "random".into()])
+        fixture.chat_host.recent_channels(ACTOR, SERVER),
+        Ok(vec!["general".into(), "random".into()])
     );
-    assert_eq!(fixture.chat_host.recent_channels("elsewhere"), None);
+    assert_eq!(
+        fixture.chat_host.recent_channels(ACTOR, "elsewhere"),
+        Err(NotHere::NotOpen)
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use capability::{
 use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
 use identifiers::PluginId;
-use plugin_host::{HostLimits, OperatorOptions, PluginOptions};
+use plugin_host::{HostLimits, OperatorOptions, PluginOptions, Reach};
 use sandbox::ComponentSource;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -198,6 +198,10 @@ pub(crate) struct PluginSettings {
     /// What becomes of a chat message or a hook that a plugin decides about if the plugin fails or is being started again: `refuse`, or `pass`
     /// (it goes on without the plugin). A manifest may ask for `refuse`.
     pub on_failure: plugin_manifest::OnFailure,
+    /// Where plugins act, besides the servers whose requirements name them as required, recommended or optional: `named`
+    /// nowhere else, `public` on servers that neither are private nor have a password, `all` on all servers. A plugin
+    /// never acts where it is blocked.
+    pub servers: Reach,
     /// Decisions about capabilities without a grant: profile `safe` denies them, `standard` requires consent, `permissive` allows them; and lists
     /// of capabilities that are denied or allowed to all plugins.
     pub policy: PolicySettings,
@@ -205,7 +209,7 @@ pub(crate) struct PluginSettings {
     pub network: GuardSettings,
     /// Most that one plugin may use; a manifest may ask for less.
     pub limits: HostLimits,
-    /// Settings of single plugins, such as `[plugins.by_id."example.polls"]`: `on_failure`, whatever the manifest says; `mode`, instead of the
+    /// Settings of single plugins, such as `[plugins.by_id."example.polls"]`: `servers`; `on_failure`, whatever the manifest says; `mode`, instead of the
     /// policy's; `timeout_ms` of each tool and each handler that decides, at most 30000.
     pub by_id: BTreeMap<PluginId, PluginOptions>,
 }
@@ -219,6 +223,7 @@ impl Default for PluginSettings {
             enable: BTreeSet::new(),
             disable: BTreeSet::new(),
             on_failure: plugin_manifest::OnFailure::default(),
+            servers: Reach::default(),
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
             limits: HostLimits::default(),
@@ -237,6 +242,7 @@ impl PluginSettings {
         }
         OperatorOptions {
             on_failure: self.on_failure,
+            servers: self.servers,
             enable: self.enable.clone(),
             disable: self.disable.clone(),
             by_id,

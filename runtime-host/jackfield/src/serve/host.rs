@@ -168,7 +168,8 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
     if !setup.config.plugins.enabled {
         return Ok(None);
     }
-    let plugins = plugins::open(&setup.config, &setup.data, &setup.cache, hub)?;
+    let (config, data) = (&setup.config, &setup.data);
+    let plugins = plugins::open(config, data, &setup.cache, hub, setup.address)?;
     plugins
         .restore_kill_switches()
         .await

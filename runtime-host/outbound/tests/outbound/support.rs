@@ -230,11 +230,11 @@ impl Policy for Loopback {
         }
     }
 
-    fn check_address(&self, host: &str, address: IpAddr) -> Result<(), Refused> {
+    fn check_address(&self, to: &Destination, address: IpAddr) -> Result<(), Refused> {
         if is_public(address) {
             Ok(())
         } else {
-            self.0.check_address(host, address)
+            self.0.check_address(to.host(), address)
         }
     }
 }

@@ -34,10 +34,11 @@ pub(crate) async fn show(api: &PluginApi, call: Call) -> Result<Response<Body>, 
 
 /// `GET /api/plugins/{pluginId}/health`.
 pub(crate) async fn health(api: &PluginApi, call: Call) -> Result<Response<Body>, Refusal> {
-    let status = api.plugins.get(call.id())?.status;
+    let summary = api.plugins.get(call.id())?;
+    let status = &summary.status;
     let retry_at = status.retry_at.map(timestamp);
     Ok(ok(&json!({
-        "health": status.health, "state": status.state, "running": status.running, "enabled": status.enabled, "reason": status.reason,
+        "health": status.health, "state": status.state, "running": status.running, "enabled": status.enabled, "reason": summary.reason(),
         "retryAt": retry_at, "crashes": status.crashes,
     })))
 }
@@ -85,8 +86,8 @@ fn entry(summary: &Summary) -> Value {
         "id": manifest.id.as_str(), "name": manifest.title, "version": manifest.version.to_string(),
         "author": manifest.authors.first().map(|author| &author.name), "icon": manifest.icon,
         "enabled": status.enabled, "running": status.running, "health": status.health, "pid": null, "socket_path": null,
-        "state": status.state, "kind": manifest.kind, "route": manifest.route, "restarts": status.crashes, "lastError": status.reason,
-        "lastCrash": status.last_crash, "runsHere": summary.runs_here,
+        "state": status.state, "kind": manifest.kind, "route": manifest.route, "restarts": status.crashes, "lastError": summary.reason(),
+        "lastCrash": status.last_crash, "runsHere": summary.not_here.is_none(),
         "retryAt": status.retry_at.map(timestamp), "capabilities": capabilities,
     })
 }

@@ -16,7 +16,8 @@ use identity::{Expectations, NewToken, Role, SigningKey, Verifier, sign};
 use outbound::{Client, SystemResolver};
 use plugin_api::{Body, PluginApi};
 use plugin_bus::{
-    ChatHost, OpenServer, Outcome, OutgoingMessage, PublishError, RosterPage, Sending, Ticket,
+    Actor, ChatHost, NotHere, OpenServer, Outcome, OutgoingMessage, PublishError, RosterPage,
+    Sending, Ticket,
 };
 use plugin_host::{Compiler, HostLimits, Plugins, Setup};
 use plugin_store::{PLUGINS_FILE, PluginStore};
@@ -43,17 +44,17 @@ struct NoGateway;
 
 impl ChatHost for NoGateway {
     fn send(&self, _: OutgoingMessage) -> Sending<'_> {
-        Box::pin(async { Err(PublishError::NotOpen) })
+        Box::pin(async { Err(PublishError::NotHere(NotHere::NotOpen)) })
     }
     fn decided(&self, _: Ticket, _: Outcome) {}
-    fn roster(&self, _: &str, _: usize, _: usize) -> Option<RosterPage> {
-        None
+    fn roster(&self, _: Actor<'_>, _: &str, _: usize, _: usize) -> Result<RosterPage, NotHere> {
+        Err(NotHere::NotOpen)
     }
-    fn open_servers(&self) -> Vec<OpenServer> {
+    fn open_servers(&self, _: Actor<'_>) -> Vec<OpenServer> {
         Vec::new()
     }
-    fn recent_channels(&self, _: &str) -> Option<Vec<Box<str>>> {
-        None
+    fn recent_channels(&self, _: Actor<'_>, _: &str) -> Result<Vec<Box<str>>, NotHere> {
+        Err(NotHere::NotOpen)
     }
 }
 

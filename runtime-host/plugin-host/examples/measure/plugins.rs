@@ -9,10 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 use capability::{PolicySettings, Profile};
 use egress::{Guard, GuardSettings};
 use plugin_bus::{
-    ChatHost, DecisionRequest, Offer, OfferKind, OpenServer, Outcome, OutgoingMessage, PluginHost,
-    RosterPage, Sending, Ticket, Topic,
+    Actor, ChatHost, DecisionRequest, NotHere, Offer, OfferKind, OpenServer, Outcome,
+    OutgoingMessage, PluginHost, RosterPage, Sending, ServerPlugins, Ticket, Topic,
 };
-use plugin_host::{Compiler, HostLimits, Plugins, Setup, State};
+use plugin_host::{Compiler, HostLimits, OperatorOptions, Plugins, Reach, Setup, State};
 use sandbox::CodeCache;
 use serde_json::{Value, json};
 use std::{fs, hint::black_box, path::Path, sync::Arc};
@@ -33,14 +33,14 @@ impl ChatHost for NoGateway {
     fn decided(&self, _: Ticket, outcome: Outcome) {
         let _ = self.0.send(outcome);
     }
-    fn roster(&self, _: &str, _: usize, _: usize) -> Option<RosterPage> {
-        None
+    fn roster(&self, _: Actor<'_>, _: &str, _: usize, _: usize) -> Result<RosterPage, NotHere> {
+        Err(NotHere::NotOpen)
     }
-    fn open_servers(&self) -> Vec<OpenServer> {
+    fn open_servers(&self, _: Actor<'_>) -> Vec<OpenServer> {
         Vec::new()
     }
-    fn recent_channels(&self, _: &str) -> Option<Vec<Box<str>>> {
-        None
+    fn recent_channels(&self, _: Actor<'_>, _: &str) -> Result<Vec<Box<str>>, NotHere> {
+        Err(NotHere::NotOpen)
     }
 }
 
@@ -135,7 +135,10 @@ fn open(fixture: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
         )?,
         limits: HostLimits::default(),
         restart_ms: 1_000,
-        options: plugin_host::OperatorOptions::default(),
+        options: OperatorOptions {
+            servers: Reach::All,
+            ..OperatorOptions::default()
+        },
     })
 }
 
@@ -165,9 +168,10 @@ async fn measure(
             "a topic without listeners",
             repeated(|| dispatch.listens(Topic::Chat)),
         );
+        let server = ServerPlugins::none();
         report["unheard"]["plugin"] = keep(
             "an event of a plugin that is not here",
-            repeated(|| dispatch.subscribes("acme.elsewhere", "ask")),
+            repeated(|| dispatch.subscribes(&server, "acme.elsewhere", "ask")),
         );
     }
     if wants("fresh") {
@@ -195,6 +199,7 @@ async fn ask(
     );
     let taken = plugins.offer(Offer {
         server_id: "plaza".into(),
+        plugins: Arc::new(ServerPlugins::none()),
         kind: OfferKind::PluginEvent {
             plugin_id: ID.into(),
             event_name: "ask".into(),

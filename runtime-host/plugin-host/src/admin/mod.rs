@@ -18,6 +18,7 @@ use bytes::Bytes;
 use capability::{CapabilityUse, Policy};
 use http::{Request, Response, StatusCode};
 use limits::plugin as bounds;
+use plugin_bus::ServerPlugins;
 use plugin_store::PluginRecord;
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -174,6 +175,7 @@ impl Plugins {
                 }
             };
             pool.shared.authority.replace(rules);
+            pool.shared.note_moderation();
         }
         drop(applying);
         if is_broken {
@@ -210,10 +212,15 @@ impl Plugins {
         }
     }
 
-    /// Notifies the instances of a server that its requirements have changed; `snapshot` is the envelope.
-    pub fn requirements_changed(&self, server_id: &str, snapshot: &str) {
+    /// Notifies the instances of a server that its requirements have changed, and ends those of plugins that do not act
+    /// there any more; `snapshot` is the envelope.
+    pub fn requirements_changed(&self, server_id: &str, plugins: &ServerPlugins, snapshot: &str) {
         for listener in self.host.dispatch.table().all() {
-            listener.pool.requirements_changed(server_id, snapshot);
+            if listener.acts_on(plugins) {
+                listener.pool.requirements_changed(server_id, snapshot);
+            } else {
+                listener.pool.server_closed(server_id);
+            }
         }
     }
 

@@ -90,11 +90,12 @@ impl Authority {
         self.store.audit(entry);
     }
 
-    /// Records that the operator's network rules refused a request that the capability allows.
-    pub(crate) fn note_network_refusal(&self, asked: &CapabilityUse<'_>, why: &str) {
+    /// Records that something besides the capability, which allows it, refused a call: a network rule of the operator, or
+    /// the server that it concerns.
+    pub(crate) fn note_refusal(&self, asked: &CapabilityUse<'_>, why: &str) {
         let decision = Decision::because(Reason::GlobalDeny);
         let mut entry = self.entry(asked, decision, 1);
-        entry.reason = format!("network rule: {why}");
+        entry.reason = why.to_owned();
         self.store.audit(entry);
     }
 

@@ -4,6 +4,7 @@ use anyhow::{Result, ensure};
 use capability::Mode;
 use identifiers::PluginId;
 use limits::plugin::HTTP_DEADLINE_MS;
+use plugin_bus::Reach;
 use plugin_manifest::{Manifest, OnFailure};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,9 @@ pub struct PluginOptions {
     /// What becomes of what it decides about when it fails, whatever its manifest says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_failure: Option<OnFailure>,
+    /// Where it acts, besides the servers whose requirements name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub servers: Option<Reach>,
     /// Layer 5 of a decision about this plugin, instead of the policy's mode.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -45,6 +49,8 @@ impl PluginOptions {
 pub struct OperatorOptions {
     /// What becomes of what a plugin decides about when it fails.
     pub on_failure: OnFailure,
+    /// Where a plugin acts, besides the servers whose requirements name it.
+    pub servers: Reach,
     /// If it is not empty: the plugins that may run, and no others.
     pub enable: BTreeSet<PluginId>,
     /// Plugins that do not run, also if they are in `enable`.
@@ -67,6 +73,11 @@ impl OperatorOptions {
             Some(OnFailure::Refuse) => OnFailure::Refuse,
             Some(OnFailure::Pass) | None => self.on_failure,
         })
+    }
+
+    /// Where a plugin acts, besides the servers whose requirements name it.
+    pub(crate) fn reach(&self, id: &PluginId) -> Reach {
+        self.of(id).servers.unwrap_or(self.servers)
     }
 
     /// Why a plugin must not run, if it must not.

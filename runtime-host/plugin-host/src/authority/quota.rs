@@ -6,7 +6,11 @@ use crate::{
     imports::error,
 };
 use anyhow::{Result, ensure};
-use limits::{MIB, plugin as bounds};
+use limits::{
+    MIB,
+    egress::{REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE_MAX},
+    plugin as bounds,
+};
 use parking_lot::Mutex;
 use plugin_manifest::ResourceLimits;
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,9 @@ pub struct HostLimits {
     pub instances: usize,
     /// Instances at once for requests; as many each for tools and for hooks.
     pub request_instances: usize,
+    /// Requests to other machines each minute; those beyond it are refused as `rate-limited`. A manifest may ask for less,
+    /// and for more than the usual 60 only if this allows it.
+    pub requests_per_minute: u32,
     /// Calls into the host each second that need a capability; those beyond it are refused as `rate-limited`. 0 = as many
     /// as it can make.
     pub host_calls_per_second: u32,
@@ -39,6 +46,7 @@ impl Default for HostLimits {
             response_timeout_ms: bounds::HTTP_DEADLINE_MS,
             instances: bounds::INSTANCES_PER_PLUGIN_MAX,
             request_instances: bounds::REQUEST_INSTANCES_MAX,
+            requests_per_minute: REQUESTS_PER_MINUTE,
             host_calls_per_second: 0,
         }
     }
@@ -72,10 +80,22 @@ impl HostLimits {
             bounds::INSTANCES_PER_PLUGIN_MAX as u64,
         )?;
         within(
+            "requests_per_minute",
+            self.requests_per_minute.into(),
+            REQUESTS_PER_MINUTE_MAX.into(),
+        )?;
+        within(
             "request_instances",
             self.request_instances as u64,
             bounds::REQUEST_INSTANCES_MAX as u64,
         )
+    }
+
+    /// Requests to other machines each minute of a plugin whose manifest asks for `asked`.
+    pub(crate) fn requests_per_minute(&self, asked: Option<u32>) -> u32 {
+        asked
+            .unwrap_or(REQUESTS_PER_MINUTE)
+            .min(self.requests_per_minute)
     }
 }
 

@@ -6,8 +6,8 @@ use crate::{
 };
 use bytes::Bytes;
 use plugin_bus::{
-    ChatView, EventView, Interest, Offer, OfferKind, Outcome, PluginHost, Subject, SubjectKind,
-    Topic,
+    ChatView, EventView, Interest, Offer, OfferKind, Outcome, PluginHost, ServerPlugins, Subject,
+    SubjectKind, Topic,
 };
 use std::sync::Arc;
 
@@ -19,13 +19,13 @@ impl PluginHost for Plugins {
     fn interest(&self, subject: &Subject<'_>) -> Interest {
         let dispatch = &self.host.dispatch;
         match subject.kind {
-            SubjectKind::Chat if dispatch.moderates() => Interest::Decide,
+            SubjectKind::Chat if dispatch.moderates(subject.plugins) => Interest::Decide,
             SubjectKind::Chat => Interest::None,
             SubjectKind::PluginEvent {
                 plugin_id,
                 event_name,
                 client_to_server,
-            } => match dispatch.subscribes(plugin_id, event_name) {
+            } => match dispatch.subscribes(subject.plugins, plugin_id, event_name) {
                 true if client_to_server => Interest::Decide,
                 true => Interest::Inform,
                 false => Interest::None,
@@ -45,7 +45,8 @@ impl PluginHost for Plugins {
                     decision.send(Decision::Relay);
                     return true;
                 };
-                dispatch.chat(chat_message(&offer, chat), offer.hops, decision)
+                let message = chat_message(&offer, chat);
+                dispatch.chat(offer.plugins, message, offer.hops, decision)
             }
             OfferKind::PluginEvent {
                 plugin_id,
@@ -61,8 +62,13 @@ impl PluginHost for Plugins {
         }
     }
 
-    fn requirements_changed(&self, server_id: &Arc<str>, snapshot: &Bytes) {
-        Self::requirements_changed(self, server_id, &String::from_utf8_lossy(snapshot));
+    fn requirements_changed(
+        &self,
+        server_id: &Arc<str>,
+        plugins: &ServerPlugins,
+        snapshot: &Bytes,
+    ) {
+        Self::requirements_changed(self, server_id, plugins, &String::from_utf8_lossy(snapshot));
     }
 
     fn server_closed(&self, server_id: &Arc<str>) {

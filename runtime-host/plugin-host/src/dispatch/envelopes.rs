@@ -17,7 +17,7 @@ use crate::{
 };
 use arc_swap::ArcSwap;
 use limits::plugin as bounds;
-use plugin_bus::Topic;
+use plugin_bus::{ServerPlugins, Topic};
 use plugin_manifest::HookSet;
 use std::sync::{
     Arc,
@@ -79,25 +79,27 @@ impl Dispatch {
         HookSet::from_bits(self.hooks.load(Ordering::Acquire)).contains(hook)
     }
 
-    /// Whether a plugin subscribes to an event of its own and is granted to.
+    /// Whether a plugin acts on a server, subscribes to an event of its own and is granted to.
     #[must_use]
-    pub fn subscribes(&self, plugin_id: &str, event_name: &str) -> bool {
-        self.listens(Topic::PluginEvent)
-            && self
-                .table
-                .load()
-                .subscriber(plugin_id)
-                .is_some_and(|listener| listener.may_receive(event_name))
+    pub fn subscribes(&self, server: &ServerPlugins, plugin_id: &str, event_name: &str) -> bool {
+        if !self.listens(Topic::PluginEvent) {
+            return false;
+        }
+        let table = self.table.load();
+        table
+            .subscriber(plugin_id)
+            .is_some_and(|listener| listener.acts_on(server) && listener.may_receive(event_name))
     }
 
-    /// Whether any plugin moderates chat and is granted to.
+    /// Whether any plugin acts on a server, moderates chat and is granted to.
     #[must_use]
-    pub fn moderates(&self) -> bool {
+    pub fn moderates(&self, server: &ServerPlugins) -> bool {
         if !self.listens(Topic::Chat) {
             return false;
         }
         let table = self.table.load();
-        table.misses_moderator() || table.moderators().iter().any(Listener::may_moderate)
+        let may_moderate = |listener: &Listener| listener.may_moderate(server);
+        table.misses_moderator_on(server) || table.moderators().iter().any(may_moderate)
     }
 
     /// Delivers an event to the plugin that it belongs to, which decides about it if a decision is awaited. False: the
@@ -153,20 +155,26 @@ impl Dispatch {
         true
     }
 
-    /// Asks the plugins that moderate chat. False: too many decisions are pending; then no decision is sent.
+    /// Asks the plugins that moderate chat on a server. False: too many decisions are pending; then no decision is sent.
     #[must_use]
-    pub(crate) fn chat(&self, message: ChatMessage, hops: u8, decision: AwaitedDecision) -> bool {
+    pub(crate) fn chat(
+        &self,
+        server: Arc<ServerPlugins>,
+        message: ChatMessage,
+        hops: u8,
+        decision: AwaitedDecision,
+    ) -> bool {
         let Some(permit) = self.permit() else {
             return false;
         };
         let table = self.table();
-        if table.misses_moderator() {
+        if table.misses_moderator_on(&server) {
             decision.send(Decision::Unavailable);
             return true;
         }
         self.runtime.spawn(async move {
             let moderators = table.moderators();
-            let outcome = moderation::moderate(moderators, message, hops, &decision).await;
+            let outcome = moderation::moderate(moderators, &server, message, hops, &decision).await;
             drop(permit);
             decision.send(outcome);
         });

@@ -16,14 +16,16 @@ use crate::{
         jobs::Job,
     },
 };
+use plugin_bus::ServerPlugins;
 use plugin_manifest::OnFailure;
 use plugin_store::Level;
 use serde_json::json;
 use std::time::Duration;
 
-/// Asks the plugins in load order; each sees the message as the plugins before it left it.
+/// Asks the plugins that act on the server, in load order; each sees the message as the plugins before it left it.
 pub(super) async fn moderate(
     moderators: &[Listener],
+    server: &ServerPlugins,
     mut message: ChatMessage,
     hops: u8,
     decision: &AwaitedDecision,
@@ -31,11 +33,13 @@ pub(super) async fn moderate(
     let work = Work::Server(message.server_id.as_str().into());
     let mut is_rewritten = false;
     for (at, listener) in moderators.iter().enumerate() {
-        if !listener.may_moderate() {
+        if !listener.may_moderate(server) {
             continue;
         }
         let later = moderators[at + 1..].iter();
-        let to_ask = 1 + later.filter(|listener| listener.may_moderate()).count() as u32;
+        let to_ask = 1 + later
+            .filter(|listener| listener.may_moderate(server))
+            .count() as u32;
         let (question, answer) = Question::new(decision.call_ms(listener));
         let job = Job::Chat {
             message: message.clone(),

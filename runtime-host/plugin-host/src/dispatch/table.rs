@@ -2,7 +2,7 @@
 
 use crate::{instances::pool::InstancePool, lifecycle::plugin::Plugin};
 use capability::{CapabilityId, CapabilityUse, Target};
-use plugin_bus::Topic;
+use plugin_bus::{Actor, Reach, ServerPlugins, Topic};
 use plugin_manifest::HookSet;
 use plugin_store::Level;
 use std::{
@@ -32,6 +32,11 @@ impl Listener {
         authority.delivers(&CapabilityUse::new(id, target))
     }
 
+    /// Whether the plugin acts on a server that says this about plugins.
+    pub(crate) fn acts_on(&self, server: &ServerPlugins) -> bool {
+        server.admit(self.pool.shared.actor()).is_ok()
+    }
+
     pub(super) fn may_receive(&self, event_name: &str) -> bool {
         self.may(
             CapabilityId::EventsServerSubscribe,
@@ -39,10 +44,10 @@ impl Listener {
         )
     }
 
-    /// Whether the plugin may moderate; of a generation that has ended, whether it could at last.
-    pub(super) fn may_moderate(&self) -> bool {
+    /// Whether the plugin acts on the server and may moderate; of a generation that has ended, whether it could at last.
+    pub(super) fn may_moderate(&self, server: &ServerPlugins) -> bool {
         let shared = &self.pool.shared;
-        if shared.authority.skips_hooks() {
+        if !self.acts_on(server) || shared.authority.skips_hooks() {
             return false;
         }
         let may = self.may(CapabilityId::MessagesModerate, Target::ANY);
@@ -59,6 +64,14 @@ impl Listener {
     }
 }
 
+/// A plugin that moderates and is being started again: no message passes without it where it acts.
+#[derive(Debug)]
+pub(crate) struct MissedModerator {
+    pub(crate) id: Arc<str>,
+    /// Where it acts, besides the servers whose requirements name it.
+    pub(crate) reach: Reach,
+}
+
 /// The running plugins by what they listen to.
 #[derive(Default)]
 pub(crate) struct Table {
@@ -67,18 +80,18 @@ pub(crate) struct Table {
     events: HashMap<Arc<str>, Listener>,
     routes: HashMap<String, Listener>,
     topics: u8,
-    /// A plugin that moderates is being started again.
-    misses_moderator: bool,
+    /// Plugins that moderate and are being started again.
+    missed_moderators: Vec<MissedModerator>,
     /// Plugins that crashed and take part in hooks.
     missed: Vec<Arc<Plugin>>,
 }
 
 impl Table {
-    /// A table of plugins in load order; `misses_moderator` if one that moderates is being started again, and those
-    /// among the `missed`, which crashed, that take part in hooks.
+    /// A table of plugins in load order, of those that moderate and are being started again, and of those among the
+    /// `missed`, which crashed, that take part in hooks.
     pub(crate) fn new(
         all: Vec<Listener>,
-        misses_moderator: bool,
+        missed_moderators: Vec<MissedModerator>,
         mut missed: Vec<Arc<Plugin>>,
     ) -> Self {
         use CapabilityId::{ChannelsRead, EventsServerSubscribe, MessagesModerate};
@@ -101,8 +114,10 @@ impl Table {
         });
         let routes = routes.collect();
         let bit = |wanted: bool, topic: Topic| if wanted { topic.bit() } else { 0 };
-        let topics = bit(misses_moderator || !chat.is_empty(), Topic::Chat)
-            | bit(!events.is_empty(), Topic::PluginEvent)
+        let topics = bit(
+            !missed_moderators.is_empty() || !chat.is_empty(),
+            Topic::Chat,
+        ) | bit(!events.is_empty(), Topic::PluginEvent)
             | bit(
                 all.iter().any(|listener| declares(&listener, ChannelsRead)),
                 Topic::Channels,
@@ -114,7 +129,7 @@ impl Table {
             events,
             routes,
             topics,
-            misses_moderator,
+            missed_moderators,
             missed,
         }
     }
@@ -129,9 +144,15 @@ impl Table {
         &self.chat
     }
 
-    /// Whether messages have to wait for a plugin that moderates.
-    pub(super) fn misses_moderator(&self) -> bool {
-        self.misses_moderator
+    /// Whether messages on a server have to wait for a plugin that moderates there.
+    pub(super) fn misses_moderator_on(&self, server: &ServerPlugins) -> bool {
+        self.missed_moderators.iter().any(|missed| {
+            let actor = Actor {
+                plugin_id: &missed.id,
+                reach: missed.reach,
+            };
+            server.admit(actor).is_ok()
+        })
     }
 
     /// Plugins that take part in hooks, crashed, and may still be being started again.

@@ -57,7 +57,8 @@ struct Hop {
 }
 
 impl Fetcher {
-    pub(crate) fn new(client: Client, manifest: &Manifest) -> Self {
+    /// Sends for the plugin with this manifest, at most `per_minute` requests a minute.
+    pub(crate) fn new(client: Client, manifest: &Manifest, per_minute: u32) -> Self {
         let network = manifest.network.clone().unwrap_or_default();
         // A pattern that cannot be understood matches nothing, and does not widen what the others allow.
         let hosts = network
@@ -66,7 +67,7 @@ impl Fetcher {
             .map(|host| HostPattern::parse(host).ok());
         Self {
             client,
-            account: Account::new(manifest.id.as_str(), network.rate_limit_rpm),
+            account: Account::new(manifest.id.as_str(), Some(per_minute)),
             hosts: hosts.collect(),
             https_only: network.require_https,
             submitted: Arc::new(Semaphore::new(bounds::SUBMITTED_MAX)),
@@ -125,6 +126,7 @@ impl Fetcher {
         request: Request,
     ) -> Result<Response, PluginError> {
         let (began, hops) = (Instant::now(), Mutex::<Vec<Hop>>::default());
+        shared.metrics.request();
         let answer = self.client.send(&self.account, request, |to, method| {
             let decision = self.decide(&shared.authority, to.host(), to.port(), method, to.path());
             let hop = Hop {
@@ -144,16 +146,17 @@ impl Fetcher {
             .into_inner()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         for (at, hop) in hops.iter().enumerate() {
-            // The last hop brought the answer.
-            let took = (at + 1 == hops.len() && answer.is_ok()).then(|| began.elapsed());
+            // The last hop brought the answer, or was waited for in vain.
+            let is_last = at + 1 == hops.len() && hop.decision.is_allowed();
+            let took = is_last.then(|| began.elapsed());
             shared.authority.note(&hop.asked(), hop.decision, took);
         }
         if let Err(Failed::Refused(why)) = &answer {
             let asked = hops.last().map(Hop::asked);
             let asked = asked.unwrap_or(CapabilityUse::any(CapabilityId::HttpFetch));
-            shared
-                .authority
-                .note_network_refusal(&asked, &why.to_string());
+            shared.metrics.refuse_by_network(why.code());
+            let why = format!("network rule: {why}");
+            shared.authority.note_refusal(&asked, &why);
         }
         match (answer, hops.last()) {
             (Ok(response), _) => Ok(response),

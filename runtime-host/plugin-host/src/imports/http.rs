@@ -7,7 +7,6 @@ use crate::{
         types::{ErrorCode, PluginError},
     },
     dispatch::body::{BodyError, BodyReader, BodyWriter},
-    now_ms,
 };
 use wasmtime::component::Resource;
 
@@ -82,25 +81,27 @@ impl http_client::Host for StoreData {
         request: http_client::Request,
     ) -> wasmtime::Result<Result<http_client::Response, PluginError>> {
         let shared = self.shared.clone();
-        if let Err(refused) = shared.quota.call(now_ms()) {
+        if let Err(refused) = self.charge_call() {
             return Ok(Err(refused));
         }
-        Ok(shared.fetcher.fetch(&shared, request).await)
+        let fetched = shared.fetcher.fetch(&shared, request).await;
+        Ok(fetched.map_err(|error| self.refused(error)))
     }
 
     async fn submit(
         &mut self,
         request: http_client::Request,
     ) -> wasmtime::Result<Result<String, PluginError>> {
-        if let Err(refused) = self.shared.quota.call(now_ms()) {
+        if let Err(refused) = self.charge_call() {
             return Ok(Err(refused));
         }
-        Ok(self.shared.fetcher.submit(
+        let submitted = self.shared.fetcher.submit(
             &self.shared,
             self.scope.clone(),
             self.number,
             self.hops,
             request,
-        ))
+        );
+        Ok(submitted.map_err(|error| self.refused(error)))
     }
 }

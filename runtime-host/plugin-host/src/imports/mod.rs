@@ -18,7 +18,6 @@ use crate::{
 };
 use anyhow::Result;
 use capability::{CapabilityId, Target};
-use plugin_bus::PublishError;
 use plugin_store::StoreError;
 use wasmtime::{
     Engine,
@@ -31,6 +30,26 @@ pub(crate) fn error(code: ErrorCode, message: impl Into<String>) -> PluginError 
         code,
         message: message.into(),
         details: None,
+    }
+}
+
+/// The code's name, as plugins and metrics know it.
+pub(crate) const fn code_name(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::NotDeclared => "not-declared",
+        ErrorCode::NotGranted => "not-granted",
+        ErrorCode::ConsentPending => "consent-pending",
+        ErrorCode::Denied => "denied",
+        ErrorCode::InvalidArgument => "invalid-argument",
+        ErrorCode::NotFound => "not-found",
+        ErrorCode::Conflict => "conflict",
+        ErrorCode::Timeout => "timeout",
+        ErrorCode::TooLarge => "too-large",
+        ErrorCode::RateLimited => "rate-limited",
+        ErrorCode::QuotaExceeded => "quota-exceeded",
+        ErrorCode::Unavailable => "unavailable",
+        ErrorCode::Unsupported => "unsupported",
+        ErrorCode::Internal => "internal",
     }
 }
 
@@ -49,40 +68,37 @@ pub(crate) fn store_error(failed: &StoreError) -> PluginError {
     error(code, failed.to_string())
 }
 
-/// The error of a message that was not sent, as the plugin sees it.
-fn not_sent(failed: PublishError) -> PluginError {
-    let code = match &failed {
-        PublishError::NotOpen | PublishError::NotRegistered(_) => ErrorCode::NotFound,
-        PublishError::Violations { .. } | PublishError::Refused { .. } => {
-            ErrorCode::InvalidArgument
-        }
-        PublishError::TooLarge(_) => ErrorCode::TooLarge,
-        PublishError::RateLimited { .. } => ErrorCode::RateLimited,
-        PublishError::Loop => ErrorCode::Denied,
-        PublishError::Busy | PublishError::Internal => ErrorCode::Unavailable,
-    };
-    PluginError {
-        code,
-        message: failed.to_string(),
-        details: failed.details().map(|details| details.to_string()),
-    }
-}
-
-/// The error of a question about a server without a connection.
-fn not_open(server_id: &str) -> PluginError {
-    let message = format!("no connection is on server {server_id:?}");
-    error(ErrorCode::NotFound, message)
-}
-
 impl StoreData {
+    /// Counts an error that the plugin gets.
+    fn refused(&self, error: PluginError) -> PluginError {
+        self.shared.metrics.refuse(error.code);
+        error
+    }
+
+    /// An error of the store that the plugin gets.
+    fn not_stored(&self, failed: &StoreError) -> PluginError {
+        self.refused(store_error(failed))
+    }
+
+    /// Counts a call of the host.
+    fn charge_call(&self) -> Result<(), PluginError> {
+        let charged = self.shared.quota.call(now_ms());
+        charged.map_err(|error| self.refused(error))
+    }
+
+    /// Counts bytes that are about to be stored.
+    fn charge_bytes(&self, bytes: usize) -> Result<(), PluginError> {
+        let charged = self.shared.quota.write(bytes);
+        charged.map_err(|error| self.refused(error))
+    }
+
     /// Decides and records whether the plugin may use a capability.
     async fn authorize(&mut self, id: CapabilityId, target: Target<'_>) -> Result<(), PluginError> {
+        self.charge_call()?;
         let shared = self.shared.clone();
-        shared.quota.call(now_ms())?;
-        shared
-            .authority
-            .authorize(&mut self.audit, id, target)
-            .await
+        let authorized = shared.authority.authorize(&mut self.audit, id, target);
+        let authorized = authorized.await;
+        authorized.map_err(|error| self.refused(error))
     }
 
     /// As [`StoreData::authorize`] for an action on a server: an instance of one chat server acts on that server alone.
@@ -93,10 +109,10 @@ impl StoreData {
         target: Target<'_>,
     ) -> Result<(), PluginError> {
         match self.scope.server_id() {
-            Some(own) if own != server_id => Err(error(
+            Some(own) if own != server_id => Err(self.refused(error(
                 ErrorCode::Denied,
                 format!("this instance works for server {own} and may not act on another one"),
-            )),
+            ))),
             _ => self.authorize(id, target).await,
         }
     }

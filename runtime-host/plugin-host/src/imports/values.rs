@@ -1,6 +1,6 @@
 //! Imports for stored values and secrets. The plugin's id is the namespace, so a plugin reaches only its own.
 
-use super::{StoreData, error, store_error};
+use super::{StoreData, error};
 use crate::bindings::jackfield::plugin::{
     kv, secrets,
     types::{ErrorCode, PluginError},
@@ -45,7 +45,7 @@ impl kv::Host for StoreData {
         let value = self.shared.store.kv_get(&self.shared.id, &key).await;
         Ok(value
             .map(|value| value.map(Vec::from))
-            .map_err(|failed| store_error(&failed)))
+            .map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn set(
@@ -64,7 +64,7 @@ impl kv::Host for StoreData {
         if matches!(removed, Ok(true)) {
             self.changed(&key, true);
         }
-        Ok(removed.map_err(|failed| store_error(&failed)))
+        Ok(removed.map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn compare_and_set(
@@ -76,7 +76,7 @@ impl kv::Host for StoreData {
         if let Err(refused) = self.authorize_values(&key).await {
             return Ok(Err(refused));
         }
-        if let Err(refused) = self.shared.quota.write(value.as_ref().map_or(0, Vec::len)) {
+        if let Err(refused) = self.charge_bytes(value.as_ref().map_or(0, Vec::len)) {
             return Ok(Err(refused));
         }
         let removed = value.is_none();
@@ -89,7 +89,7 @@ impl kv::Host for StoreData {
         if matches!(done, Ok(true)) {
             self.changed(&key, removed);
         }
-        Ok(done.map_err(|failed| store_error(&failed)))
+        Ok(done.map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn apply(
@@ -122,7 +122,7 @@ impl kv::Host for StoreData {
                 }
             })
             .sum();
-        if let Err(refused) = self.shared.quota.write(bytes) {
+        if let Err(refused) = self.charge_bytes(bytes) {
             return Ok(Err(refused));
         }
         let done = self.shared.store.kv_apply(&self.shared.id, writes).await;
@@ -130,7 +130,7 @@ impl kv::Host for StoreData {
             keys.iter()
                 .for_each(|(key, removed)| self.changed(key, *removed));
         }
-        Ok(done.map_err(|failed| store_error(&failed)))
+        Ok(done.map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn add(&mut self, key: String, by: i64) -> wasmtime::Result<Result<i64, PluginError>> {
@@ -141,7 +141,7 @@ impl kv::Host for StoreData {
         if sum.is_ok() {
             self.changed(&key, false);
         }
-        Ok(sum.map_err(|failed| store_error(&failed)))
+        Ok(sum.map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn keys(
@@ -170,7 +170,7 @@ impl kv::Host for StoreData {
                 next: page.next,
             }
         };
-        Ok(page.map(visible).map_err(|failed| store_error(&failed)))
+        Ok(page.map(visible).map_err(|failed| self.not_stored(&failed)))
     }
 }
 
@@ -188,7 +188,7 @@ impl secrets::Host for StoreData {
         let secret = self.shared.store.secret_get(&self.shared.id, &name).await;
         Ok(secret
             .map(|secret| secret.map(|secret| secret.to_vec()))
-            .map_err(|failed| store_error(&failed)))
+            .map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn set(
@@ -208,7 +208,7 @@ impl secrets::Host for StoreData {
                 "value is empty; remove the secret instead",
             )));
         }
-        if let Err(refused) = self.shared.quota.write(value.len()) {
+        if let Err(refused) = self.charge_bytes(value.len()) {
             return Ok(Err(refused));
         }
         Ok(self
@@ -216,7 +216,7 @@ impl secrets::Host for StoreData {
             .store
             .secret_set(&self.shared.id, &name, &value)
             .await
-            .map_err(|failed| store_error(&failed)))
+            .map_err(|failed| self.not_stored(&failed)))
     }
 
     async fn delete(&mut self, name: String) -> wasmtime::Result<Result<bool, PluginError>> {
@@ -231,6 +231,6 @@ impl secrets::Host for StoreData {
             .store
             .secret_delete(&self.shared.id, &name)
             .await
-            .map_err(|failed| store_error(&failed)))
+            .map_err(|failed| self.not_stored(&failed)))
     }
 }

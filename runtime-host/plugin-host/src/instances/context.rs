@@ -4,14 +4,18 @@ use crate::{
     authority::{Authority, quota::Quota},
     dispatch::body::UnreadBytes,
     imports::fetch::Fetcher,
-    instances::{bus::Bus, metrics::Metrics, pool::InstancePool},
+    instances::{bus::Bus, log::PluginLog, metrics::Metrics, pool::InstancePool},
 };
 use arc_swap::ArcSwap;
-use plugin_bus::ChatHost;
+use capability::{CapabilityId, CapabilityUse};
+use plugin_bus::{Actor, ChatHost, Reach};
 use plugin_manifest::{Manifest, OnFailure};
 use plugin_store::PluginStore;
 use serde_json::{Map, Value};
-use std::sync::{Arc, Weak, atomic::AtomicBool};
+use std::sync::{
+    Arc, Weak,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 use tokio::sync::watch;
 
 /// One plugin, as its instances see it.
@@ -25,6 +29,8 @@ pub(crate) struct PluginContext {
     /// A UUID created when the plugin was first seen.
     pub(crate) instance_id: String,
     pub(crate) authority: Authority,
+    /// Where it acts, besides the servers whose requirements name it.
+    pub(crate) reach: Reach,
     pub(crate) quota: Quota,
     /// What becomes of what it decides about when it fails.
     pub(crate) on_failure: OnFailure,
@@ -44,6 +50,19 @@ pub(crate) struct PluginContext {
 }
 
 impl PluginContext {
+    /// A log of the plugin, for one instance or for the host's own lines.
+    pub(crate) fn new_log(&self) -> PluginLog {
+        PluginLog::new(self.id.clone(), self.store.clone(), self.metrics.clone())
+    }
+
+    /// The plugin as one that acts on servers.
+    pub(crate) fn actor(&self) -> Actor<'_> {
+        Actor {
+            plugin_id: &self.id,
+            reach: self.reach,
+        }
+    }
+
     /// Ends this generation: every call into the host is denied from now on, and each running call of the plugin ends at
     /// its next tick or wait, with its store.
     pub(crate) fn end(&self) {
@@ -55,6 +74,14 @@ impl PluginContext {
     /// Whether this generation has been ended.
     pub(crate) fn is_ended(&self) -> bool {
         *self.ended.borrow()
+    }
+
+    /// Notes that it can moderate chat, if it can: messages then wait for it if it ends before the first one.
+    pub(crate) fn note_moderation(&self) {
+        let asked = CapabilityUse::any(CapabilityId::MessagesModerate);
+        if !self.authority.skips_hooks() && self.authority.decide(&asked).is_allowed() {
+            self.moderates.store(true, Relaxed);
+        }
     }
 
     /// All settings as a JSON object.

@@ -3,6 +3,7 @@
 //! An instance that writes without end costs one line buffer here and [`bounds::LOG_BYTES_PER_SECOND`] in the database.
 //! Dropped lines are counted, and the count is logged when the rate allows it.
 
+use crate::instances::metrics::Metrics;
 use limits::plugin as bounds;
 use parking_lot::Mutex;
 use plugin_store::{Level, LogEntry, PluginStore};
@@ -19,6 +20,7 @@ pub(crate) struct PluginLog(Arc<Inner>);
 struct Inner {
     plugin: Arc<str>,
     store: PluginStore,
+    metrics: Arc<Metrics>,
     budget: Mutex<Budget>,
 }
 
@@ -30,7 +32,7 @@ struct Budget {
 }
 
 impl PluginLog {
-    pub(crate) fn new(plugin: Arc<str>, store: PluginStore) -> Self {
+    pub(crate) fn new(plugin: Arc<str>, store: PluginStore, metrics: Arc<Metrics>) -> Self {
         let left = bounds::LOG_BYTES_PER_SECOND * BURST_SECONDS;
         let budget = Budget {
             left,
@@ -41,6 +43,7 @@ impl PluginLog {
         Self(Arc::new(Inner {
             plugin,
             store,
+            metrics,
             budget: Mutex::new(budget),
         }))
     }
@@ -85,6 +88,7 @@ impl PluginLog {
         if bytes > budget.left {
             budget.dropped_lines += 1;
             budget.dropped_bytes += whole as u64;
+            self.0.metrics.drop_log_line();
             return None;
         }
         budget.left -= bytes;

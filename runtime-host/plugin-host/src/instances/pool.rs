@@ -63,7 +63,7 @@ impl InstancePool {
             let shared = Arc::new(shared(pool.clone()));
             Self {
                 loaded,
-                log: PluginLog::new(shared.id.clone(), shared.store.clone()),
+                log: shared.new_log(),
                 runtime,
                 groups: Mutex::new(Some(HashMap::new())),
                 numbers: AtomicU64::new(1),

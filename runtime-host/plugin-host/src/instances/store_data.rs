@@ -59,7 +59,7 @@ impl StoreData {
         number: u64,
         scheduler: Arc<Scheduler>,
     ) -> Self {
-        let log = PluginLog::new(shared.id.clone(), shared.store.clone());
+        let log = shared.new_log();
         let wasi = WasiCtx::builder()
             .stdout(log.stream(Level::Info))
             .stderr(log.stream(Level::Error))

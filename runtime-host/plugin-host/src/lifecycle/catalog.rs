@@ -193,7 +193,7 @@ fn read(
     let component = component
         .map(Path::to_owned)
         .or_else(|| entry(&manifest).map(path_of))
-        .filter(|_| !matches!(manifest.kind, Kind::Library | Kind::Theme));
+        .filter(|_| runs_components(manifest.kind));
     if has_folder {
         // A file that only clients load may be elsewhere; what is here lies in the plugin's folder.
         let files = manifest.files().into_iter();
@@ -224,6 +224,37 @@ fn read(
         place,
         fingerprint: digest.finalize().into(),
     })
+}
+
+/// Whether a plugin of this kind may have a component that this host runs. A plugin for clients may have one beside, and
+/// the section of a `package.json` that names one is imported as a script.
+const fn runs_components(kind: Kind) -> bool {
+    match kind {
+        Kind::Component | Kind::Client | Kind::Script => true,
+        Kind::Library | Kind::Process | Kind::Theme => false,
+    }
+}
+
+impl Package {
+    /// Why nothing of the plugin runs on this host, if nothing does.
+    #[must_use]
+    pub fn not_here(&self) -> Option<&'static str> {
+        if self.component.is_some() {
+            return None;
+        }
+        Some(match self.manifest.kind {
+            Kind::Component => "not_here: its manifest names no .wasm file that runs on the server",
+            Kind::Client => "not_here: kind \"client\" is loaded by clients",
+            Kind::Library => "not_here: kind \"library\" is used by others and never activated",
+            Kind::Script => {
+                "not_here: kind \"script\" does not run on this host, which runs components"
+            }
+            Kind::Process => {
+                "not_here: kind \"process\" does not run on this host, which runs components"
+            }
+            Kind::Theme => "not_here: kind \"theme\" is loaded by clients",
+        })
+    }
 }
 
 /// The entry point that this host runs.

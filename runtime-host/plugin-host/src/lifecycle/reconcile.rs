@@ -292,7 +292,7 @@ impl Plugins {
         if let Some(reason) = self.host.options.excludes(&manifest.id) {
             return Ok(Some(reason.to_owned()));
         }
-        if let Some(reasons) = incompatible(plugin, &manifest)? {
+        if let Some(reasons) = incompatible(&manifest)? {
             return Ok(Some(reasons));
         }
         let grants = self.host.store.grants(&plugin.id).await?;
@@ -377,12 +377,8 @@ impl Failures {
     }
 }
 
-/// Why this host's version or API does not fit the plugin's manifest. Plugins that only clients run are checked by the
-/// clients.
-fn incompatible(plugin: &Plugin, manifest: &Manifest) -> Result<Option<String>> {
-    if plugin.package.load().component.is_none() {
-        return Ok(None);
-    }
+/// Why this host's version or API does not fit the plugin's manifest, whether the plugin runs here or not.
+fn incompatible(manifest: &Manifest) -> Result<Option<String>> {
     let verdict = compatibility(
         manifest,
         &parse_version(env!("CARGO_PKG_VERSION"))?,

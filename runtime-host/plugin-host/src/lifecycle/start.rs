@@ -173,12 +173,15 @@ impl Plugin {
             .map(|user| user.display_name())
             .filter(|name| !name.is_empty());
         let display_name = display_name.unwrap_or(&manifest.title).into();
+        let network = manifest.network.as_ref();
+        let asked_rate = network.and_then(|network| network.rate_limit_rpm);
         let pool = InstancePool::new(loaded, host.runtime.clone(), |pool| PluginContext {
             id: self.id.clone(),
             manifest_text: manifest.text().into(),
             plugin_user_id: manifest.plugin_user_id().into(),
             display_name,
             instance_id: record.instance_id.clone(),
+            reach: host.options.reach(&manifest.id),
             quota: Quota::new(&manifest.limits, &host.limits, options.timeout_ms),
             on_failure: host.options.on_failure(&manifest),
             unread: UnreadBytes::of_plugin(host.unread.clone()),
@@ -191,7 +194,11 @@ impl Plugin {
             settings: ArcSwap::from_pointee(settings),
             store: host.store.clone(),
             chat_host: host.chat_host.clone(),
-            fetcher: Fetcher::new(host.client.clone(), &manifest),
+            fetcher: Fetcher::new(
+                host.client.clone(),
+                &manifest,
+                host.limits.requests_per_minute(asked_rate),
+            ),
             bus: Bus::new(pool.clone()),
             metrics: self.metrics.clone(),
             pool,

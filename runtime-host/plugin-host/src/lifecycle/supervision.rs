@@ -28,6 +28,7 @@ const SUBSCRIPTIONS: [CapabilityId; 5] = [
 impl Plugin {
     /// Puts running instances in place and watches them.
     pub(super) fn install(self: &Arc<Self>, host: &Arc<Host>, pool: Arc<InstancePool>) {
+        pool.shared.note_moderation();
         self.pool.store(Some(pool.clone()));
         host.commit();
         Self::request_subscription_consents(host, &pool);

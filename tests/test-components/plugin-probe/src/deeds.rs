@@ -2,7 +2,7 @@
 
 use plugin_sdk::{
     Action, Error, HookResult, Request, Result, capabilities, channels, http_client, kv, log,
-    secrets, server, settings, users,
+    messages, secrets, server, settings, users,
 };
 use serde_json::{Value, json};
 
@@ -79,6 +79,7 @@ pub(crate) fn run(deed: &str, argument: &str, request: &Request) -> Result<Value
                 ),
             )
         }
+        "say" => outcome(request.bytes().and_then(|body| messages::send(argument, None, &String::from_utf8_lossy(&body))).map(|()| Value::Null)),
         "roster" => outcome(users::roster(argument, 0, 100).map(|page| {
             let ids: Vec<String> = page.users.into_iter().map(|user| user.id).collect();
             json!({"ids": ids, "total": page.total})

@@ -281,6 +281,44 @@ fn polls_count_votes_and_show_results() {
     alice.refused(vote(7), "PLUGIN_REFUSED");
 }
 
+/// What a schema admits and the plugin cannot read is refused, not relayed: its sender would choose the failure.
+#[test]
+fn a_payload_that_its_plugin_cannot_read_reaches_no_other_client() {
+    let directory = Directory::default();
+    directory.install("polls", |_| {});
+    let host = directory.settings().start();
+    host.plugin_in("jackfield.polls", "loaded");
+    host.grant_all("jackfield.polls");
+    host.create_server("olga", SERVER);
+    let vote = json!({
+        "direction": "clientToServer", "scope": "server",
+        "schema": {"type": "object", "properties": {"choice": {"type": "integer"}}},
+    });
+    host.define("olga", SERVER, "jackfield.polls", "vote", &vote);
+    let mut alice = Client::joined(&host, "alice", SERVER);
+    let mut bob = Client::joined(&host, "bob", SERVER);
+    for payload in [
+        json!({"poll": "1", "choice": 1.0}),
+        json!({"poll": "1", "choice": -1}),
+        json!({"choice": 1}),
+        json!({"poll": null}),
+    ] {
+        let text = format!(
+            r#"{{"type":"plugin_event","serverId":"{SERVER}","pluginId":"jackfield.polls","eventName":"vote","payload":{payload}}}"#
+        );
+        alice.send_text(&text);
+        let refused = alice.refusal("PLUGIN_REFUSED");
+        assert!(refused.to_string().contains("vote"), "{payload}: {refused}");
+    }
+    let frames = bob.settled();
+    assert!(
+        frames.iter().all(|frame| frame["type"] != "plugin_event"),
+        "{frames:?}"
+    );
+    let about = host.plugin_in("jackfield.polls", "loaded");
+    assert_eq!(about["restarts"], 0, "no client can crash it: {about}");
+}
+
 #[test]
 fn ungranted_subscriptions_deliver_nothing() {
     let directory = Directory::default();

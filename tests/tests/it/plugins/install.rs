@@ -416,6 +416,61 @@ fn a_blocked_plugin_names_its_reason() {
 }
 
 #[test]
+fn what_does_not_run_here_says_so_and_must_fit_the_host_all_the_same() {
+    let directory = Directory::default();
+    let kinds = ["library", "process", "client", "component"];
+    for kind in kinds {
+        directory.install("plugin-probe", |manifest| {
+            manifest["id"] = format!("tests.{kind}").into();
+            manifest["kind"] = kind.into();
+            manifest["route"] = format!("/{kind}").into();
+            if matches!(kind, "client" | "component") {
+                manifest["entry"] = json!({"tui": manifest["entrypoint"]});
+            }
+        });
+        if matches!(kind, "client" | "component") {
+            let file = directory
+                .path()
+                .join(format!("tests.{kind}/jackfield.json"));
+            let text = fs::read_to_string(&file).expect("a manifest");
+            let mut manifest: Value = serde_json::from_str(&text).expect("JSON");
+            drop(
+                manifest
+                    .as_object_mut()
+                    .expect("an object")
+                    .remove("entrypoint"),
+            );
+            fs::write(file, manifest.to_string()).expect("a manifest");
+        }
+    }
+    directory.install("plugin-probe", |manifest| {
+        manifest["id"] = "tests.later".into();
+        manifest["kind"] = "library".into();
+        manifest["compatibility"] = json!({"minimumHostVersion": "99.0.0"});
+    });
+    let host = directory.settings().start();
+    for kind in kinds {
+        let id = format!("tests.{kind}");
+        let about = host.plugin_in(&id, "validated");
+        let reason = about["lastError"].as_str().unwrap_or_default();
+        assert!(
+            about["runsHere"] == false && about["running"] == false,
+            "{about}"
+        );
+        assert!(
+            reason.starts_with("not_here: ") && (kind == "component" || reason.contains(kind)),
+            "{about}"
+        );
+        let enabled = host.admin("POST", &format!("/api/plugins/{id}/enable"), &Value::Null);
+        let enabled = enabled.expect(200).json();
+        assert_eq!(enabled["plugin"]["lastError"], reason, "{enabled}");
+    }
+    let later = host.plugin_in("tests.later", "blocked");
+    let reason = later["lastError"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("incompatible_host"), "{later}");
+}
+
+#[test]
 fn a_reload_uses_the_new_files_and_keeps_serving() {
     let directory = Directory::default();
     directory.install("plugin-probe", |_| {});

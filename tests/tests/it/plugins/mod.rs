@@ -1,5 +1,6 @@
 //! Plugins: real components in the real host.
 
+mod acting;
 mod author;
 mod authority;
 mod clients;
@@ -14,7 +15,9 @@ mod install;
 mod kills;
 mod languages;
 mod manifests;
+mod network;
 mod options;
+mod switches;
 mod values;
 
 use tests::{host::Host, plugins::Directory};
