@@ -48,7 +48,7 @@ impl Settings {
         Self::default().config(&format!(
             "[socket]\nshards = 2\nconnections_per_address_max = 100000\nsilence_max_ms = 600000\n\
              handshakes_per_address = {{ per_second = 100000, burst = 100000 }}\n\
-             [rest]\nper_address = {{ per_second = 100000, burst = 100000 }}\n\
+             [rest]\nper_address = {{ per_second = 100000, burst = 100000 }}\nchanges_per_minute = 1000000\n\
              [cache]\ndirectory = {cache}\n[edge]\nservice_credential = \"{SERVICE_CREDENTIAL}\"\n"
         ))
     }

@@ -3,7 +3,7 @@
 
 use crate::store::StoreKind;
 use identity::{Expectations, Mode, PublicKey, ServiceCredential, SharedSecret, Verifier};
-use limits::directory::{GATEWAYS_MAX, SERVERS_PER_OWNER_MAX};
+use limits::directory::{CHANGES_PER_MINUTE, GATEWAYS_MAX, SERVERS_PER_OWNER_MAX};
 use rest::cors::Origins;
 use spin_sdk::variables;
 use std::{cell::RefCell, rc::Rc};
@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) origins: Origins,
     pub(crate) creators: Creators,
     pub(crate) servers_per_owner: u64,
+    /// Changes of one server in a minute.
+    pub(crate) changes_per_minute: u64,
 }
 
 thread_local! {
@@ -105,13 +107,19 @@ impl Config {
             store_kind: store_kind().await?,
             origins: Origins::parse(&variable("cors_origins").await?.unwrap_or_default()),
             creators: creators(variable("create_servers").await?)?,
-            servers_per_owner: match variable("servers_per_owner").await? {
-                Some(text) => text
-                    .parse()
-                    .map_err(|_| "servers_per_owner must be a whole number".to_owned())?,
-                None => u64::from(SERVERS_PER_OWNER_MAX),
-            },
+            servers_per_owner: number("servers_per_owner", SERVERS_PER_OWNER_MAX).await?,
+            changes_per_minute: number("changes_per_minute", CHANGES_PER_MINUTE).await?,
         })
+    }
+}
+
+/// A variable that is a whole number.
+async fn number(name: &str, default: u32) -> Result<u64, String> {
+    match variable(name).await? {
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("{name} must be a whole number")),
+        None => Ok(u64::from(default)),
     }
 }
 

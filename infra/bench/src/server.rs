@@ -207,6 +207,7 @@ impl Server {
         let environment = [
             ("SPIN_VARIABLE_PUBLIC_KEY", key.as_str()),
             ("SPIN_VARIABLE_SERVERS_PER_OWNER", "1000000"),
+            ("SPIN_VARIABLE_CHANGES_PER_MINUTE", "1000000"),
         ];
         let mut spin = Self::start_spin(place, Rc::new(tempfile::tempdir()?), &environment)?;
         spin.token.clone_from(&self.token);
@@ -329,7 +330,7 @@ fn subject(place: &Place, folder: &Path, environment: &[(&str, &str)]) -> Result
         format!(
             "[socket]\nshards = 1\nconnections_per_address_max = 1000000\naccepts = {rate}\nhandshakes_per_address = {rate}\n\
              [rates]\nbytes_per_second = 4000000000\nnew_targets_per_minute = 4000000\n{rates}\
-             [rest]\nservers_per_owner = 1000000\nper_address = {rate}\n\
+             [rest]\nservers_per_owner = 1000000\nchanges_per_minute = 1000000\nper_address = {rate}\n\
              [cache]\ndirectory = {:?}\n[log]\nfilter = \"warn\"\n",
             place.cache
         ),

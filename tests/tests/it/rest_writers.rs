@@ -131,6 +131,47 @@ fn a_hundred_concurrent_writers_get_one_order() {
 }
 
 #[test]
+fn a_server_changes_only_so_often() {
+    let host = Settings::new()
+        .config("[rest]\nchanges_per_minute = 6\n")
+        .start();
+    host.create_server("olga", "contested");
+    host.create_server("olga", "quiet");
+    // Users that come and go have a part of what the server may change.
+    let come_or_go = |at: u32| {
+        let path = ["join", "leave"][at as usize % 2];
+        let path = format!("/api/servers/contested/{path}");
+        host.act("guest", "POST", &path, &json!({}))
+    };
+    let refused = (0..1_000)
+        .map(come_or_go)
+        .find(|answer| answer.status != 200)
+        .expect("one is refused")
+        .expect(429);
+    assert_eq!(refused.json()["code"], "RATE_LIMITED");
+    let wait_ms = refused.json()["retryAfterMs"].as_u64().expect("a time");
+    assert!((1..=60_000).contains(&wait_ms), "{wait_ms}");
+    let wait_s: u64 = refused
+        .header("retry-after")
+        .and_then(|text| text.parse().ok())
+        .expect("seconds");
+    assert_eq!(wait_s, wait_ms.div_ceil(1_000));
+    // The owner may still ban, until the rest is used up as well.
+    let ban = |at: u64| {
+        let path = format!("/api/servers/contested/bans/user-{at}");
+        host.act("olga", "PUT", &path, &json!({}))
+    };
+    let _ = ban(0).expect(200);
+    let refused = (1..1_000)
+        .map(ban)
+        .find(|answer| answer.status != 200)
+        .expect("one is refused");
+    assert_eq!(refused.expect(429).json()["code"], "RATE_LIMITED");
+    let quiet = "/api/servers/quiet/bans/user-1";
+    let _ = host.act("olga", "PUT", quiet, &json!({})).expect(200);
+}
+
+#[test]
 fn of_a_hundred_writers_with_one_etag_one_wins() {
     let host = Host::start();
     host.create_server("olga", "contested");

@@ -36,8 +36,18 @@ pub fn for_gateways(server: &Server, state: &State) -> ServerState {
             .entries(Kind::Ban)
             .map(|entry| entry.key.clone())
             .collect(),
+        plugins_known: false,
         requirements: requirements(state).collect(),
         event_definitions: event_definitions(state),
+    }
+}
+
+/// The same for a gateway that has the requirements and event definitions already. The state holds all bans.
+#[must_use]
+pub fn without_plugins(server: &Server, state: &State) -> ServerState {
+    ServerState {
+        plugins_known: true,
+        ..for_gateways(server, state)
     }
 }
 

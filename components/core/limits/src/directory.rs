@@ -49,10 +49,13 @@ pub const POLL_INTERVAL_MS: u64 = 1_000;
 /// The same where the directory is in the gateway's process and announces each change: the poll then only finds what
 /// another process wrote into the database.
 pub const POLL_INTERVAL_ANNOUNCED_MS: u64 = 10_000;
-/// Servers whose state a gateway caches, and as many users; a full cache is emptied.
+/// Servers whose state a gateway caches, and as many users. A full cache of servers drops those without connections
+/// first; one of users is emptied.
 pub const SNAPSHOTS_CACHED_MAX: usize = 65_536;
-/// Bytes of the answers from which the cached servers were made; above it the cache is emptied and filled again.
+/// Bytes of the answers from which the cached servers were made; above it room is made in the same way.
 pub const SNAPSHOTS_CACHED_BYTES_MAX: usize = 256 * crate::MIB;
+/// Bytes of the answers from which the cached users were made; above it their cache is emptied and filled again.
+pub const USERS_CACHED_BYTES_MAX: usize = 64 * crate::MIB;
 /// Identities in one page of known users: owners, role holders, and users with data of their own such as bound keys or
 /// blocks.
 pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;
@@ -99,6 +102,14 @@ pub const ARGON2_LANES: u32 = 1;
 pub const ADDRESS_CHARS_MAX: usize = 45;
 /// Passwords one identity may set per minute; each costs a hash.
 pub const PASSWORDS_SET_PER_MINUTE: u32 = 10;
+/// Changes of one server in a minute, unless the operator sets another number: each is fetched by every gateway with
+/// connections there. A minute of a raid fits: several bans a second.
+pub const CHANGES_PER_MINUTE: u32 = 600;
+/// Time over which [`CHANGES_PER_MINUTE`] are counted.
+pub const CHANGES_WINDOW_MS: u64 = 60_000;
+/// Part of these, as its divisor, up to which users may change what concerns themselves (join, leave, ask, keys, blocks):
+/// a crowd that comes and goes leaves the rest to those who manage the server.
+pub const CHANGES_OWN_SHARE: u32 = 2;
 /// Window in which password attempts are counted; it begins with the first one.
 pub const ATTEMPT_WINDOW_MS: u64 = 60_000;
 /// Times a transaction is retried when a concurrent one changed what it read; then the answer is `CONFLICT`.
@@ -109,6 +120,11 @@ pub const AUDIT_KEPT_MAX: u64 = 1_000_000;
 pub const AUDIT_PAGE_MAX: usize = 200;
 
 const _: () = assert!(INVITE_LIFETIME_MS <= INVITE_LIFETIME_MAX_MS);
+const _: () = assert!(0 < CHANGES_OWN_SHARE && CHANGES_OWN_SHARE < CHANGES_PER_MINUTE);
+const _: () = assert!(
+    (CHANGES_PER_MINUTE as u64) < AUDIT_KEPT_MAX,
+    "changes are counted in the audit"
+);
 const _: () = assert!(
     PASSWORD_ATTEMPTS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE
         && PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE < PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE,

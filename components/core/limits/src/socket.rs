@@ -122,6 +122,9 @@ pub const RECONNECT_SPREAD_MS: u64 = 10_000;
 pub const DRAIN_BATCH_MAX: usize = 1_000;
 /// Messages from other shards and from the runtime queued for one shard.
 pub const SHARD_INBOX_MAX: usize = 65_536;
+/// Bytes of content among them: a second of many connections at their rates. A frame for several shards counts in the
+/// inbox of each.
+pub const SHARD_INBOX_BYTES_MAX: usize = 64 * MIB;
 /// Threads that own sockets where the configuration leaves their number to the host: one for each processor.
 pub const SHARDS_DEFAULT_MAX: usize = 8;
 /// Configurable threads that own sockets.
@@ -164,6 +167,7 @@ const _: () = assert!(
     QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
     "one whole message must fit the queue"
 );
+const _: () = assert!(MESSAGE_BYTES_MAX < SHARD_INBOX_BYTES_MAX);
 const _: () = assert!(
     OUTBOX_BYTES_MAX <= QUEUE_BYTES_MAX,
     "the messages of one turn must fit a member's queue"

@@ -167,10 +167,21 @@ pub struct ServerState {
     pub owner_id: String,
     /// Banned identities.
     pub bans: Vec<String>,
+    /// The gateway has requirements and event definitions as of `plugins_revision`; they are left out.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub plugins_known: bool,
     /// All requirements, with the members that clients do not see.
     pub requirements: Vec<Requirement>,
     /// All event definitions.
     pub event_definitions: Vec<EventDefinition>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl ServerState {

@@ -7,22 +7,33 @@ use http::StatusCode;
 use limits::directory::{CHANGES_PAGE_MAX, KNOWN_USERS_PAGE_MAX, MEMBERS_ASKED_MAX};
 use rest::Answer;
 use serde_json::json;
+use server_state::ServerState;
 
-/// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision.
+/// `GET /api/internal/servers/{serverId}`: everything a gateway decides on, at one revision. Requirements and event
+/// definitions are left out for a gateway that has them already, as of `pluginsRevision`.
 pub(crate) async fn server(call: &Call) -> Result<Answer, Refusal> {
     let id = call.server_id()?;
-    let wants = [
-        Want::All(Kind::Requirement),
-        Want::All(Kind::Event),
-        Want::All(Kind::Ban),
-    ];
-    let state = read(call, &Scope::Server(id.clone()), &wants).await?;
+    let known = call.number("pluginsRevision", 0, i64::MAX as u64)?;
+    let scope = Scope::Server(id.clone());
+    if known > 0 {
+        // A ban or a role must not cost what all plugins of the server cost.
+        let state = read(call, &scope, &[Want::All(Kind::Ban)]).await?;
+        let server = Server::from_state(&id, &state)?;
+        if server.plugins_revision == known {
+            return answer(call, &server, &snapshot::without_plugins(&server, &state));
+        }
+    }
+    let wants = [Kind::Requirement, Kind::Event, Kind::Ban].map(Want::All);
+    let state = read(call, &scope, &wants).await?;
     let server = Server::from_state(&id, &state)?;
+    answer(call, &server, &snapshot::for_gateways(&server, &state))
+}
+
+fn answer(call: &Call, server: &Server, state: &ServerState) -> Result<Answer, Refusal> {
     if call.has_revision(server.revision) {
         return Ok(Answer::empty(StatusCode::NOT_MODIFIED).etag(server.revision));
     }
-    let text = serde_json::to_string(&snapshot::for_gateways(&server, &state))
-        .map_err(|_| Code::Internal)?;
+    let text = serde_json::to_string(state).map_err(|_| Code::Internal)?;
     Ok(Answer::text(StatusCode::OK, text).etag(server.revision))
 }
 

@@ -22,6 +22,7 @@ use directory::{
     server::Server,
 };
 use identifiers::{ServerId, UserId};
+use limits::directory::{CHANGES_OWN_SHARE, CHANGES_WINDOW_MS};
 use rest::page;
 use serde_json::Value;
 
@@ -124,8 +125,9 @@ pub(super) async fn entries_page(
 /// Commits, and wakes the gateways.
 ///
 /// # Errors
-/// [`Code::Conflict`] asks for another try; limits are named; those of the store.
+/// [`Code::Conflict`] asks for another try; [`Code::RateLimited`]; limits are named; those of the store.
 pub(super) async fn commit(call: &Call, transaction: &Transaction) -> Result<Committed, Refusal> {
+    admit_change(call, transaction).await?;
     match call
         .store
         .commit(transaction, &random::word(), call.now_ms)
@@ -137,6 +139,37 @@ pub(super) async fn commit(call: &Call, transaction: &Transaction) -> Result<Com
         }
         Err(fault) => Err(limit(transaction, &fault).unwrap_or_else(|| refused(&fault))),
     }
+}
+
+/// Checks that the scope has not changed too often within [`CHANGES_WINDOW_MS`]. What changes at the same moment is not
+/// counted yet: a few more may pass together.
+///
+/// # Errors
+/// [`Code::RateLimited`].
+async fn admit_change(call: &Call, transaction: &Transaction) -> Result<(), Refusal> {
+    let all = call.config.changes_per_minute.max(1);
+    let is_own = transaction.actor == transaction.target || transaction.actor == "service";
+    let max = match is_own {
+        true => (all / u64::from(CHANGES_OWN_SHARE)).max(1),
+        false => all,
+    };
+    let before = call.store.earlier_change(&transaction.scope, max - 1).await;
+    let Some(at_ms) = before.map_err(|fault| refused(&fault))? else {
+        return Ok(());
+    };
+    let wait_ms = (at_ms + CHANGES_WINDOW_MS).saturating_sub(call.now_ms);
+    if wait_ms == 0 {
+        return Ok(());
+    }
+    let (kind, what) = match is_own {
+        true => (transaction.scope.kind(), "changes by its users themselves"),
+        false => (transaction.scope.kind(), "changes"),
+    };
+    Err(Refusal::new(
+        Code::RateLimited,
+        format!("at most {max} {what} of a {kind} a minute"),
+    )
+    .with("retryAfterMs", wait_ms.min(CHANGES_WINDOW_MS)))
 }
 
 /// The refusal of a fault; what the client is not told goes to the log.

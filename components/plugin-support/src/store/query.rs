@@ -344,6 +344,19 @@ impl Store {
         Ok(rows.iter().filter(|row| row.len() == 9).map(read).collect())
     }
 
+    /// When a scope changed last but `skipped`, milliseconds since 1970; `None` if it has not changed so often.
+    pub(crate) async fn earlier_change(
+        &self,
+        scope: &Scope,
+        skipped: u64,
+    ) -> Result<Option<u64>, Fault> {
+        let statement = "SELECT at_ms FROM audit WHERE seq = (SELECT seq FROM audit \
+            WHERE scope_kind = ?1 AND scope_id = ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)";
+        let parameters = vec![scope.kind().into(), scope.id().into(), skipped.into()];
+        let rows = self.run(statement, parameters).await?;
+        Ok(rows.first().and_then(|row| row.first()).map(Cell::int))
+    }
+
     /// Counts an attempt within a window of [`ATTEMPT_WINDOW_MS`] that begins with the first attempt; one statement, so
     /// that parallel attempts are all counted.
     pub(crate) async fn attempt(&self, bucket: &str, now_ms: u64) -> Result<Attempts, Fault> {

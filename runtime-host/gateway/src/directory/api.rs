@@ -151,13 +151,22 @@ impl DirectoryApi {
         }
     }
 
-    /// The state of a server; gone if there is none.
-    pub(super) async fn server(&self, server_id: &str) -> Result<ServerView, Unreachable> {
-        let path = format!("/api/internal/servers/{}", segment(server_id));
+    /// The state of a server; gone if there is none. The plugins of the `known` view are not sent again.
+    pub(super) async fn server(
+        &self,
+        server_id: &str,
+        known: Option<&ServerView>,
+    ) -> Result<ServerView, Unreachable> {
+        let mut path = format!("/api/internal/servers/{}", segment(server_id));
+        if let Some(known) = known {
+            let revision = known.rules.snapshot().revision;
+            path.push_str(&format!("?pluginsRevision={revision}"));
+        }
         let response = self.call(Method::GET, &path, None).await?;
         match response.status() {
             StatusCode::OK => {
-                ServerView::read(response.body()).map_err(|error| Unreachable(error.to_string()))
+                let view = ServerView::read(response.body(), known);
+                view.map_err(|error| Unreachable(error.to_string()))
             }
             StatusCode::NOT_FOUND => Ok(ServerView::gone(server_id)),
             status => Err(Unreachable(format!("status {status}"))),
@@ -167,7 +176,10 @@ impl DirectoryApi {
     /// What is stored about a user.
     pub(super) async fn user(&self, user_id: &str) -> Result<UserView, Unreachable> {
         let path = format!("/api/internal/users/{}", segment(user_id));
-        read(&self.call(Method::GET, &path, None).await?)
+        let response = self.call(Method::GET, &path, None).await?;
+        let mut view: UserView = read(&response)?;
+        view.answer_bytes = response.body().len();
+        Ok(view)
     }
 
     /// Decides about a join, and stores the membership that follows from it.

@@ -1,7 +1,8 @@
-//! What the gateway knows of servers and users. Bounded: a full map is emptied, and what it held is asked for again.
+//! What the gateway knows of servers and users. Bounded: a full map drops what no room holds, or all, and what it held is
+//! asked for again.
 
 use crate::directory::views::{ServerView, UserView};
-use limits::directory::{SNAPSHOTS_CACHED_BYTES_MAX, SNAPSHOTS_CACHED_MAX};
+use limits::directory::{SNAPSHOTS_CACHED_BYTES_MAX, SNAPSHOTS_CACHED_MAX, USERS_CACHED_BYTES_MAX};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{HashMap, HashSet},
@@ -17,7 +18,7 @@ use std::{
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     servers: Mutex<Servers>,
-    users: Mutex<HashMap<Arc<str>, Arc<UserView>>>,
+    users: Mutex<Users>,
     /// Hashes of the users for which the directory stores anything; `None` while they are not read, or are too many.
     known_users: RwLock<Option<HashSet<u64>>>,
     hasher: RandomState,
@@ -70,6 +71,48 @@ impl Servers {
     fn clear(&mut self) {
         self.views.clear();
         self.bytes = 0;
+    }
+
+    /// Makes room for a view of so many bytes: the servers leave that have no room, and all if that is not enough.
+    fn make_room(&mut self, bytes: usize) {
+        if self.has_room(bytes) {
+            return;
+        }
+        // Rooms hold their view; so does a change that is on its way to them.
+        self.views.retain(|_, view| Arc::strong_count(view) > 1);
+        self.bytes = self.views.values().map(|view| view.answer_bytes).sum();
+        if !self.has_room(bytes) {
+            self.clear();
+        }
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.views.len() < SNAPSHOTS_CACHED_MAX && self.bytes + bytes <= SNAPSHOTS_CACHED_BYTES_MAX
+    }
+}
+
+#[derive(Debug, Default)]
+struct Users {
+    views: HashMap<Arc<str>, Arc<UserView>>,
+    /// [`UserView::answer_bytes`] of all views.
+    bytes: usize,
+}
+
+impl Users {
+    fn insert(&mut self, user_id: &Arc<str>, view: &Arc<UserView>) {
+        self.remove(user_id);
+        let is_full = self.views.len() >= SNAPSHOTS_CACHED_MAX
+            || self.bytes + view.answer_bytes > USERS_CACHED_BYTES_MAX;
+        if is_full {
+            *self = Self::default();
+        }
+        self.bytes += view.answer_bytes;
+        self.views.insert(user_id.clone(), view.clone());
+    }
+
+    fn remove(&mut self, user_id: &str) {
+        let removed = self.views.remove(user_id);
+        self.bytes -= removed.map_or(0, |view| view.answer_bytes);
     }
 }
 
@@ -139,11 +182,7 @@ impl Cache {
         if asked.resets != servers.resets {
             return Arc::new(view);
         }
-        if servers.views.len() >= SNAPSHOTS_CACHED_MAX
-            || servers.bytes + view.answer_bytes > SNAPSHOTS_CACHED_BYTES_MAX
-        {
-            servers.clear();
-        }
+        servers.make_room(view.answer_bytes);
         // The revision of a deleted server is above all others.
         match servers.views.get(&view.server_id) {
             Some(kept) if kept.revision >= view.revision => kept.clone(),
@@ -157,7 +196,7 @@ impl Cache {
 
     /// The user, if its view is cached, or is the default because the directory stores nothing about it.
     pub(super) fn user(&self, user_id: &str) -> Option<Arc<UserView>> {
-        if let Some(view) = self.users.lock().get(user_id) {
+        if let Some(view) = self.users.lock().views.get(user_id) {
             return Some(view.clone());
         }
         // Two users with the same hash cost a question, never an answer.
@@ -181,12 +220,9 @@ impl Cache {
     /// Keeps a user's view that was asked for at `epoch`; false if the user may have changed since then.
     pub(super) fn keep_user(&self, user_id: &Arc<str>, view: &Arc<UserView>, epoch: u64) -> bool {
         let mut users = self.users.lock();
-        if users.len() >= SNAPSHOTS_CACHED_MAX {
-            users.clear();
-        }
         let is_current = self.user_epoch(user_id) == epoch;
         if is_current {
-            users.insert(user_id.clone(), view.clone());
+            users.insert(user_id, view);
         }
         is_current
     }
@@ -206,7 +242,7 @@ impl Cache {
             epoch.fetch_add(1, Ordering::AcqRel);
         }
         *self.known_users.write() = None;
-        self.users.lock().clear();
+        *self.users.lock() = Users::default();
     }
 
     /// Takes the hashes of the users for which the directory stores anything; `None` if they are too many to remember.
@@ -247,7 +283,58 @@ impl Cache {
 mod tests {
     use super::Cache;
     use crate::directory::views::{ServerView, UserView};
+    use limits::directory::{SNAPSHOTS_CACHED_BYTES_MAX, USERS_CACHED_BYTES_MAX};
     use std::sync::Arc;
+
+    #[test]
+    fn a_full_cache_keeps_the_servers_that_rooms_hold() {
+        let cache = Cache::default();
+        let keep = |name: &str, bytes| {
+            let id = Arc::from(name);
+            let view = ServerView {
+                server_id: Arc::clone(&id),
+                answer_bytes: bytes,
+                ..ServerView::at_revision(1)
+            };
+            cache.keep_server(&cache.ask_server(&id), view)
+        };
+        let third = SNAPSHOTS_CACHED_BYTES_MAX / 3;
+        let held = keep("open", third);
+        drop(keep("closed", third));
+        drop(keep("another", third));
+        assert!(cache.server("closed").is_some(), "there is room for three");
+        drop(keep("new", third));
+        let names = ["open", "closed", "another", "new"];
+        assert_eq!(
+            names.map(|name| cache.server(name).is_some()),
+            [true, false, false, true]
+        );
+        drop(held);
+        drop(keep("huge", SNAPSHOTS_CACHED_BYTES_MAX));
+        assert!(cache.server("huge").is_some() && cache.server("new").is_none());
+    }
+
+    #[test]
+    fn cached_users_are_bounded_in_bytes() {
+        let cache = Cache::default();
+        let keep = |name: &str, bytes| {
+            let view = UserView {
+                answer_bytes: bytes,
+                ..UserView::default()
+            };
+            cache.keep_user(&name.into(), &view.into(), cache.user_epoch(name));
+        };
+        keep("ann", USERS_CACHED_BYTES_MAX / 2);
+        keep("ann", USERS_CACHED_BYTES_MAX / 2);
+        keep("bob", USERS_CACHED_BYTES_MAX / 2);
+        assert!(cache.user("ann").is_some(), "counted once");
+        cache.forget_user("bob");
+        keep("carol", USERS_CACHED_BYTES_MAX / 2);
+        assert!(cache.user("ann").is_some(), "bob is forgotten");
+        keep("dave", 1);
+        let known = ["ann", "carol", "dave"].map(|name| cache.user(name).is_some());
+        assert_eq!(known, [false, false, true]);
+    }
 
     #[test]
     fn an_answer_that_a_change_has_overtaken_is_not_kept() {

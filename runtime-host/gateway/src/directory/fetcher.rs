@@ -21,7 +21,8 @@ impl Fetcher {
         server_id: &Arc<str>,
     ) -> Result<Arc<ServerView>, Unreachable> {
         let asked = self.cache.ask_server(server_id);
-        let view = self.api.server(server_id).await?;
+        let known = self.cache.server(server_id).filter(|known| !known.gone);
+        let view = self.api.server(server_id, known.as_deref()).await?;
         Ok(self.cache.keep_server(&asked, view))
     }
 

@@ -87,7 +87,7 @@ impl Sessions {
         let view = room.view();
         let kind = match topic {
             Topic::PluginEvent => {
-                let direction = view.direction(&plugin_id, &event_name);
+                let direction = view.rules.direction(&plugin_id, &event_name);
                 let client_to_server = direction == Some(EventDirection::ClientToServer);
                 SubjectKind::PluginEvent {
                     plugin_id: &plugin_id,

@@ -176,7 +176,7 @@ impl Sessions {
             display_name: &publication.display_name,
             server_id: Some(&room.server_id),
             server_implied: false,
-            server_revision: room.revision(),
+            server_revision: room.plugins_revision(),
             membership: Membership::Joined,
         };
         let view_of = |_: &str| Some(room.view());

@@ -108,7 +108,7 @@ impl LocalRooms {
         let local = self.rooms.entry(room.index).or_default();
         // What one connection is sent says nothing about those that are here: for them the revision has to come still.
         if local.joined.is_empty() && local.viewing.is_empty() {
-            local.sent = (view.revision, view.plugins_digest);
+            local.sent = (view.revision, view.rules.digest());
         }
         let position = local.joined.len() as u32;
         match since {
@@ -180,8 +180,8 @@ impl LocalRooms {
         if view.revision <= local.sent.0 && !view.gone && !is_restated {
             return None;
         }
-        let plugins_changed = local.sent.1 != view.plugins_digest;
-        local.sent = (view.revision, view.plugins_digest);
+        let plugins_changed = local.sent.1 != view.rules.digest();
+        local.sent = (view.revision, view.rules.digest());
         Some(Revision {
             slots: local.slots(),
             plugins_changed,

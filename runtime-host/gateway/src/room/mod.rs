@@ -93,6 +93,7 @@ pub(crate) struct Room {
     pub server_id: Arc<str>,
     view: RwLock<Arc<ServerView>>,
     revision: AtomicU64,
+    plugins_revision: AtomicU64,
     /// [`ServerView::access`] at which every connection here was admitted, or was found to be a member's.
     checked_access: AtomicU64,
     state: Mutex<State>,
@@ -106,6 +107,7 @@ impl Room {
             index,
             server_id: view.server_id.clone(),
             revision: AtomicU64::new(view.revision),
+            plugins_revision: AtomicU64::new(view.rules.snapshot().revision),
             checked_access: AtomicU64::new(view.access),
             view: RwLock::new(view),
             state: Mutex::default(),
@@ -125,6 +127,11 @@ impl Room {
         self.revision.load(Ordering::Acquire)
     }
 
+    /// Revision of the requirements and event definitions in [`Room::view`], without a lock.
+    pub(crate) fn plugins_revision(&self) -> u64 {
+        self.plugins_revision.load(Ordering::Acquire)
+    }
+
     /// Takes a newer view, or any if it `is_restated`, and tells every shard with a connection here. Returns whether
     /// requirements or definitions changed.
     pub(crate) fn revise(
@@ -138,9 +145,12 @@ impl Room {
         if !is_newer && !is_restated {
             return false;
         }
-        let plugins_changed = current.plugins_digest != view.plugins_digest;
+        let plugins_changed = current.rules.digest() != view.rules.digest();
         *current = view.clone();
         self.revision.store(view.revision, Ordering::Release);
+        let plugins_revision = view.rules.snapshot().revision;
+        self.plugins_revision
+            .store(plugins_revision, Ordering::Release);
         drop(current);
         for shard in self.state.lock().shards.keys() {
             shards[usize::from(*shard)].send(Message::Revised {

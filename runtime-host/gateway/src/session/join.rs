@@ -147,11 +147,10 @@ impl Sessions {
                 format!("this connection has {most} {what} servers, and no more are allowed");
             return Err(Reason::new(code::LIMIT_REACHED, message));
         }
-        if let Some(declared) = user.plugins.as_deref().filter(|_| !view_only) {
-            let mut required = view.required.iter();
-            if let Some(lack) = required.find_map(|required| required.lack(declared)) {
-                return Err(Reason::new("PLUGIN_REQUIRED", lack));
-            }
+        if let Some(declared) = user.plugins.as_deref().filter(|_| !view_only)
+            && let Some(lack) = view.rules.lack(declared)
+        {
+            return Err(Reason::new("PLUGIN_REQUIRED", lack));
         }
         Ok(())
     }

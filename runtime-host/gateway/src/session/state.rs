@@ -329,7 +329,7 @@ impl Session {
                 None => implied.map(|implied| &*implied.room.server_id),
             },
             server_implied: implied.is_some(),
-            server_revision: membership.map_or(0, |membership| membership.room.revision()),
+            server_revision: membership.map_or(0, |membership| membership.room.plugins_revision()),
             membership: match membership {
                 None => verdict::Membership::None,
                 Some(membership) if membership.joined => verdict::Membership::Joined,

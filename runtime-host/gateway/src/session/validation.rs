@@ -52,7 +52,7 @@ impl TimedChain {
                         format!("it asked for a server that the connection is not in: {server_id}");
                     broken_contract(reason)
                 });
-                view.and_then(|view| self.chain.update_definitions(&view.snapshot))
+                view.and_then(|view| self.chain.update_definitions(view.rules.snapshot()))
                     .and_then(|()| self.chain.validate(context, envelope))
             }
             verdict => verdict,

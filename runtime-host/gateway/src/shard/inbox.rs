@@ -2,7 +2,7 @@
 //! dropped, and the receivers are closed so that they notice.
 
 use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
-use limits::socket::SHARD_INBOX_MAX;
+use limits::socket::{SHARD_INBOX_BYTES_MAX, SHARD_INBOX_MAX};
 use parking_lot::Mutex;
 use std::{collections::HashSet, sync::Arc};
 
@@ -18,6 +18,8 @@ pub(crate) struct ShardHandle {
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub messages: Vec<Message>,
+    /// Bytes of content among them.
+    pub bytes: usize,
     /// Receivers whose content was dropped.
     pub lost: HashSet<Lost>,
 }
@@ -58,9 +60,12 @@ impl ShardHandle {
     /// Enqueues content for the shard. If its inbox is full, the message is dropped and counted, and its receivers are
     /// recorded in `lost`.
     pub(crate) fn send_content(&self, message: Message) {
+        let bytes = message.content_bytes();
         {
             let mut inbox = self.inbox.lock();
-            if inbox.messages.len() >= SHARD_INBOX_MAX {
+            if inbox.messages.len() >= SHARD_INBOX_MAX
+                || inbox.bytes + bytes > SHARD_INBOX_BYTES_MAX
+            {
                 self.dropped.inc();
                 match message {
                     Message::Room { room, .. } => inbox.lost.insert(Lost::Room(room.index)),
@@ -69,6 +74,7 @@ impl ShardHandle {
                 };
                 return;
             }
+            inbox.bytes += bytes;
         }
         self.send(message);
     }
@@ -84,7 +90,38 @@ mod tests {
     use super::{Inbox, Lost, ShardHandle};
     use crate::{hub::ConnRef, metrics::Metrics, shard::message::Message};
     use bytes::Bytes;
-    use limits::socket::SHARD_INBOX_MAX;
+    use limits::socket::{MESSAGE_BYTES_MAX, SHARD_INBOX_BYTES_MAX, SHARD_INBOX_MAX};
+
+    #[test]
+    fn content_is_bounded_in_bytes() {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let handle = ShardHandle::new(waker.into(), &Metrics::default());
+        let to = ConnRef {
+            shard: 0,
+            slot: 1,
+            generation: 0,
+        };
+        let frame = Bytes::from(vec![b'x'; MESSAGE_BYTES_MAX]);
+        let send = || {
+            handle.send_content(Message::Direct {
+                to,
+                frame: frame.clone(),
+                sender: to,
+                peer: None,
+            });
+        };
+        let fits = SHARD_INBOX_BYTES_MAX / MESSAGE_BYTES_MAX;
+        (0..=fits).for_each(|_| send());
+        let mut inbox = Inbox::default();
+        handle.take(&mut inbox);
+        let lost: Vec<_> = inbox.lost.drain().collect();
+        assert_eq!((inbox.messages.len(), lost), (fits, vec![Lost::Conn(to)]));
+        send();
+        let mut inbox = Inbox::default();
+        handle.take(&mut inbox);
+        assert_eq!(inbox.messages.len(), 1, "there is room again");
+    }
 
     #[test]
     fn a_full_inbox_records_the_receivers_of_dropped_content() {

@@ -80,6 +80,17 @@ pub(crate) enum Message {
     Drain,
 }
 
+impl Message {
+    /// Bytes of the content that it carries.
+    pub(crate) fn content_bytes(&self) -> usize {
+        match self {
+            Self::Direct { frame, .. } => frame.len(),
+            Self::Room { delivery, .. } => delivery.frame.len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A frame and its receivers among the joined connections of a room.
 #[derive(Debug, Clone)]
 pub(crate) struct Delivery {

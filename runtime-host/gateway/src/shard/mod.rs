@@ -148,6 +148,7 @@ impl Shard {
     fn take_inbox(&mut self) {
         let mut inbox = std::mem::take(&mut self.inbox);
         self.handle.take(&mut inbox);
+        inbox.bytes = 0;
         for message in inbox.messages.drain(..) {
             self.on_inbox(message);
         }

@@ -19,7 +19,7 @@ use plugin_bus::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
@@ -51,6 +51,12 @@ pub(crate) const SERVER: &str = "lobby";
 struct Directory {
     servers: HashMap<String, Value>,
     changes: Vec<Value>,
+    /// Servers about which it does not answer.
+    hanging: HashSet<String>,
+    /// It was restored from a backup: the next poll of the feed is told so.
+    is_restored: bool,
+    /// Servers whose plugins were left out of an answer, because the gateway knew them.
+    left_out: Vec<String>,
     /// The keys that were bound to users; the feed does not tell of them.
     keys: HashMap<String, Value>,
     joins: Arc<Joins>,
@@ -70,7 +76,9 @@ impl Transport for FakeDirectory {
     fn call(&self, request: Request<Bytes>) -> Answering<'_> {
         let mut directory = self.0.lock();
         let path = request.uri().path();
-        if path.ends_with(UNANSWERED) {
+        let query = request.uri().query().unwrap_or_default();
+        let hangs = |id: &String| path.ends_with(&format!("servers/{id}"));
+        if path.ends_with(UNANSWERED) || directory.hanging.iter().any(hangs) {
             return Box::pin(std::future::pending());
         }
         if path.ends_with("/join") {
@@ -82,7 +90,14 @@ impl Transport for FakeDirectory {
             });
         }
         let body = match path.strip_prefix("/api/internal/").unwrap_or_default() {
-            "changes" => json!({"changes": directory.changes, "latest": directory.changes.len()}),
+            "changes" => {
+                let after = query.strip_prefix("after=").expect("a position");
+                let after: u64 = after.parse().expect("a number");
+                let latest = directory.changes.len();
+                let from = latest.min(usize::try_from(after).unwrap_or(usize::MAX));
+                let reset = std::mem::take(&mut directory.is_restored);
+                json!({"changes": directory.changes[from..], "latest": latest, "reset": reset})
+            }
             "users" => json!({"users": [PROTECTED, UNANSWERED, SHY], "next": null}),
             key if key.ends_with("/key") => {
                 let user = key
@@ -101,11 +116,17 @@ impl Transport for FakeDirectory {
                     "blocks": if user.ends_with(SHY) { vec!["witness"] } else { vec![] },
                 })
             }
-            server => directory
-                .servers
-                .get(server.trim_start_matches("servers/"))
-                .cloned()
-                .unwrap_or(Value::Null),
+            server => {
+                let id = server.trim_start_matches("servers/");
+                let mut row = directory.servers.get(id).cloned().unwrap_or(Value::Null);
+                if query == format!("pluginsRevision={}", row["pluginsRevision"]) {
+                    row["pluginsKnown"] = true.into();
+                    row["requirements"] = json!([]);
+                    row["eventDefinitions"] = json!([]);
+                    directory.left_out.push(id.to_owned());
+                }
+                row
+            }
         };
         let status = if body.is_null() { 404 } else { 200 };
         let response = Response::builder()
@@ -422,6 +443,27 @@ impl Fixture {
             .lock()
             .servers
             .insert(server_id.into(), row);
+    }
+
+    /// Lets the directory answer no question about a server any more.
+    pub(crate) fn hang(&self, server_id: &str) {
+        self.directory.0.lock().hanging.insert(server_id.into());
+    }
+
+    /// Restores the directory from a backup, with these servers.
+    pub(crate) fn restore(&self, servers: &[(&str, Value)]) {
+        let mut directory = self.directory.0.lock();
+        for (server_id, row) in servers {
+            directory.servers.insert((*server_id).into(), row.clone());
+        }
+        directory.is_restored = true;
+        drop(directory);
+        self.wake.notify_one();
+    }
+
+    /// The servers whose plugins were left out of an answer, because the gateway knew them.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        self.directory.0.lock().left_out.clone()
     }
 
     /// What the directory says of a server without rules of its own.

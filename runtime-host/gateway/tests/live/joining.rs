@@ -2,7 +2,7 @@
 
 use crate::{
     client::PATIENCE,
-    fixture::{Fixture, PLUGIN, SERVER},
+    fixture::{Fixture, PLUGIN, SERVER, event},
 };
 use serde_json::json;
 
@@ -122,6 +122,90 @@ fn a_version_outside_the_range_is_a_plugin_that_is_lacking() {
     assert_eq!(join(json!([]))["code"], "PLUGIN_REQUIRED");
     assert_eq!(join(version("1.2.3"))["type"], "server_users");
     assert_eq!(join(json!([PLUGIN]))["type"], "server_users", "any version");
+}
+
+#[test]
+fn servers_whose_answers_hang_delay_no_ban_of_another() {
+    let fixture = Fixture::start(1, None);
+    let mut eve = fixture.join("eve");
+    // One more, and all that are fetched at one time would hang.
+    for at in 1..limits::directory::REFRESHES_MAX {
+        let hanging = format!("hanging-{at}");
+        fixture.change(&hanging, Fixture::row(&hanging, 1, &[]));
+        eve.send(json!({"type": "join_server", "serverId": hanging}));
+        eve.expect("plugin_requirements");
+        fixture.hang(&hanging);
+        fixture.change(&hanging, Fixture::row(&hanging, 2, &["eve"]));
+    }
+    fixture.change(SERVER, Fixture::row(SERVER, 2, &["eve"]));
+    let denied = eve.expect("access_denied");
+    assert_eq!(
+        (&denied["serverId"], &denied["code"]),
+        (&json!(SERVER), &json!("BANNED"))
+    );
+    assert_eq!(
+        fixture.metric("jackfield_edge_overdue"),
+        0,
+        "the answers still hang: the ban did not wait for their time limit"
+    );
+}
+
+#[test]
+fn what_could_not_be_fetched_is_restated_when_it_can() {
+    let fixture = Fixture::start(1, None);
+    fixture.change("other", Fixture::row("other", 5, &[]));
+    fixture.change(SERVER, Fixture::row(SERVER, 5, &[]));
+    let mut eve = fixture.join("eve");
+    eve.send(json!({"type": "join_server", "serverId": "other"}));
+    eve.expect("plugin_requirements");
+    // Overdue before the directory is restored, and afterwards still.
+    let unreadable = json!({"serverId": "what is this?"});
+    fixture.change("other", unreadable.clone());
+    let began = std::time::Instant::now();
+    while fixture.metric("jackfield_edge_overdue") != 1 {
+        assert!(began.elapsed() < PATIENCE, "it is overdue");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let restored = Fixture::row(SERVER, 2, &["eve"]);
+    fixture.restore(&[(SERVER, restored), ("other", unreadable)]);
+    let denied = eve.expect("access_denied");
+    let names = (&denied["serverId"], &denied["code"]);
+    assert_eq!(names, (&json!(SERVER), &json!("BANNED")), "an older state");
+    fixture.change_silently("other", Fixture::row("other", 1, &["eve"]));
+    let denied = eve.expect("access_denied");
+    let names = (&denied["serverId"], &denied["code"]);
+    assert_eq!(names, (&json!("other"), &json!("BANNED")), "the older one");
+}
+
+#[test]
+fn a_ban_does_not_send_the_plugins_again() {
+    let fixture = Fixture::start(1, None);
+    let mut witness = fixture.join("witness");
+    let mut eve = fixture.join("eve");
+    fixture.revise(2, &[], json!({"pluginsRevision": 1, "bans": ["eve"]}));
+    assert_eq!(eve.expect("access_denied")["code"], "BANNED");
+    assert_eq!(fixture.left_out(), [SERVER]);
+    witness.send(json!({"type": "typing", "isTyping": "perhaps"}));
+    witness.expect("error");
+    assert!(!witness.has("plugin_requirements"), "they are the same");
+    let mut late = fixture.connect();
+    late.send(json!({"type": "identify", "oderId": "late", "displayName": "Late"}));
+    late.send(json!({"type": "join_server", "serverId": SERVER}));
+    let plugins = late.expect("plugin_requirements");
+    assert_eq!(plugins["revision"], 2);
+    assert_eq!(plugins["requirements"][0]["pluginId"], PLUGIN);
+    assert_eq!(
+        plugins["eventDefinitions"].as_array().map(Vec::len),
+        Some(6)
+    );
+    // The validator goes on with what it knows.
+    late.send(event("vote:tally", 1));
+    assert_eq!(witness.expect("plugin_event")["eventName"], "vote:tally");
+    let required = json!([{"pluginId": "example.other", "status": "optional"}]);
+    fixture.revise(3, &[], json!({"requirements": required}));
+    let plugins = witness.expect("plugin_requirements");
+    assert_eq!(plugins["requirements"][0]["pluginId"], "example.other");
+    assert_eq!(fixture.left_out(), [SERVER], "these have changed");
 }
 
 #[test]

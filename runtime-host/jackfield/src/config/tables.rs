@@ -36,6 +36,8 @@ pub(crate) struct Rest {
     pub create_servers: CreateServers,
     /// Servers that one identity may own.
     pub servers_per_owner: u32,
+    /// Changes of one server in a minute; half of them of users about themselves.
+    pub changes_per_minute: u32,
 }
 
 impl Default for Rest {
@@ -48,6 +50,7 @@ impl Default for Rest {
             cors_origins: vec!["*".into()],
             create_servers: CreateServers::default(),
             servers_per_owner: limits::directory::SERVERS_PER_OWNER_MAX,
+            changes_per_minute: limits::directory::CHANGES_PER_MINUTE,
         }
     }
 }

@@ -121,6 +121,7 @@ fn variables(setup: &Setup) -> Result<BTreeMap<String, String>> {
         ("cors_origins", rest.cors_origins.join(",")),
         ("create_servers", rest.create_servers.as_str().to_owned()),
         ("servers_per_owner", rest.servers_per_owner.to_string()),
+        ("changes_per_minute", rest.changes_per_minute.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();

@@ -106,7 +106,7 @@ fn responses(route: &Route) -> Vec<Response> {
             error(412, "`If-Match` names another revision."),
             error(413, "The body is too large."),
             error(415, "The body is not `application/json`."),
-            error(429, "Too many attempts."),
+            error(429, "Too many attempts, or changes of one server."),
         ]);
     }
     if route.id == "putEvent" {
@@ -200,6 +200,10 @@ fn query_parameters(query: Query) -> Vec<Parameter> {
             position("after", "The last position that is known."),
             limit(CHANGES_PAGE_MAX, CHANGES_PAGE_MAX),
         ],
+        Query::KnownPlugins => vec![position(
+            "pluginsRevision",
+            "`pluginsRevision` of the requirements and event definitions that the gateway has.",
+        )],
         Query::KnownUsers => vec![after(), limit(KNOWN_USERS_PAGE_MAX, KNOWN_USERS_PAGE_MAX)],
     }
 }

@@ -65,6 +65,8 @@ pub enum Query {
     Changes,
     /// `after`, `limit`: identities.
     KnownUsers,
+    /// `pluginsRevision`.
+    KnownPlugins,
 }
 
 /// One route.
@@ -189,7 +191,7 @@ routes! {
     ListAudit "listAudit" GET "/api/audit" On(ManageServer), Audit, None => 200 "AuditPage", "Changes with their actors, newest first; without `server`, for operators alone.";
     GetOpenApi "getOpenApi" GET "/api/openapi.json" Nothing, None, None => 200 "AnyObject", "This document.";
 
-    InternalServer "internalServer" GET "/api/internal/servers/{serverId}" Service, None, None => 200 "InternalServer", "Everything a gateway decides on, at one revision.";
+    InternalServer "internalServer" GET "/api/internal/servers/{serverId}" Service, KnownPlugins, None => 200 "InternalServer", "Everything a gateway decides on, at one revision.";
     InternalJoin "internalJoin" POST "/api/internal/servers/{serverId}/join" Service, None, Some("InternalJoinBody") => 200 "InternalJoin", "Whether an identity may join or view; a right password or invite makes it a member.";
     InternalMembers "internalMembers" POST "/api/internal/servers/{serverId}/members" Service, None, Some("InternalMembersBody") => 200 "InternalMembers", "Which of some identities are members.";
     InternalUsers "internalUsers" GET "/api/internal/users" Service, KnownUsers, None => 200 "KnownUsers", "Identities with data of their own, with a role, or that own a server. All others need no proof and block no identity.";
