@@ -98,21 +98,29 @@ impl DirectoryTransport {
                 request.extensions_mut().insert(ClientAddress(client));
                 edge.handle(request).await
             }
-            Self::Remote(remote) => {
-                let sent = remote.send(request, Some(client)).await;
-                sent.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "the directory cannot be reached");
-                    let message = "the directory does not answer; try again";
-                    let status = StatusCode::BAD_GATEWAY;
-                    let error = HostError::of_host(status, "EDGE_UNAVAILABLE", message);
-                    HostAnswer::response(error.with("retryAfterMs", RETRY_AFTER_MS).answer())
-                })
-            }
+            Self::Remote(remote) => remote.answer(request, Some(client)).await,
+        }
+    }
+
+    /// Answers another gateway's question, in places that clients cannot fill. A failure is answered with 502.
+    pub(crate) async fn answer_gateway(&self, request: Request<Bytes>) -> Response<Body> {
+        match self {
+            Self::Local(edge) => edge.handle_own(request).await,
+            Self::Remote(remote) => remote.answer(request, None).await,
         }
     }
 }
 
 impl Remote {
+    async fn answer(&self, request: Request<Bytes>, client: Option<SocketAddr>) -> Response<Body> {
+        self.send(request, client).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the directory cannot be reached");
+            let message = "the directory does not answer; try again";
+            let error = HostError::of_host(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", message);
+            HostAnswer::response(error.with("retryAfterMs", RETRY_AFTER_MS).answer())
+        })
+    }
+
     async fn send(
         &self,
         request: Request<Bytes>,

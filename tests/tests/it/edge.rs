@@ -40,6 +40,21 @@ fn a_remote_edge_serves_a_gateway() {
     );
 }
 
+/// What a gateway asks is no client's request: it uses up neither the rate nor the places of its address.
+#[test]
+fn the_questions_of_a_gateway_are_not_those_of_a_client() {
+    let edge = Settings::new()
+        .config("[rest.per_address]\nper_second = 1\nburst = 20\n")
+        .start();
+    let gateway = Settings::new().arguments(&["--edge", edge.url()]).start();
+    let mut client = Client::identified(&gateway, "guest");
+    for number in 0..60 {
+        client.send(json!({"type": "join_server", "serverId": format!("unknown-{number}")}));
+        let denied = client.expect("access_denied");
+        assert_eq!(denied["code"], "NOT_FOUND", "{denied}");
+    }
+}
+
 #[test]
 fn the_gateway_keeps_running_when_its_edge_dies() {
     let (edge, gateway) = pair();

@@ -14,11 +14,11 @@ use connection::{AnswerBody, OpenRequest};
 use edge_host::{Body, HostAnswer};
 use gateway::{
     FollowedKeySet, Gateway, HttpSocket, Hub, Metrics,
-    address::{Client, Network},
+    address::{AddressKey, Client, Network},
     rate::AddressRates,
 };
 pub(crate) use held::HeldBytes;
-use http::{Method, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use identity::{Role, ServiceCredential, TokenError};
@@ -63,6 +63,14 @@ pub(crate) struct HttpService {
     pub held: HeldBytes,
     /// The gateway, while it runs.
     pub gateway: Arc<Mutex<Option<Gateway>>>,
+}
+
+/// Whose request it is.
+enum Asks {
+    /// A client's, from this address.
+    Client(SocketAddr),
+    /// Another gateway's, whose directory is here.
+    Gateway,
 }
 
 /// Serves sockets until their channel closes.
@@ -126,7 +134,9 @@ impl HttpService {
         let request = Request::from_parts(head, body);
         let path = request.uri().path();
         let (methods, is_read) = (own::methods(path), is_read(request.method()));
-        if !operators::includes(path) {
+        // What a gateway asks is no client's request: it counts for no address, and has places of its own.
+        let is_question = self.has_credential(request.headers());
+        if !operators::includes(path) && !is_question {
             self.admit(&client)?;
             let place = self.hub.open_request(&client);
             open.keep(place.inspect_err(|_| self.hub.note_refusal(&client))?);
@@ -141,7 +151,12 @@ impl HttpService {
             return Ok(HostAnswer::response(document.answer(request.headers())));
         }
         if path.starts_with("/api/") {
-            return self.api(request, &client, peer.port()).await;
+            let address = SocketAddr::new(client.address, peer.port());
+            let asks = match is_question {
+                true => Asks::Gateway,
+                false => Asks::Client(address),
+            };
+            return self.api(request, asks, client.key).await;
         }
         let message = format!(
             "there is nothing at {}; REST is below /api, WebSockets are at /ws",
@@ -215,8 +230,8 @@ impl HttpService {
     async fn api(
         &self,
         request: Request<Incoming>,
-        client: &Client,
-        port: u16,
+        asks: Asks,
+        key: AddressKey,
     ) -> Result<Response<Body>, HostError> {
         let plugins = self.plugins.as_ref();
         let plugins = plugins.filter(|_| PluginApi::takes(request.uri()));
@@ -227,10 +242,14 @@ impl HttpService {
         let (head, body) = request.into_parts();
         let body = match is_read(&head.method) || head.method == Method::OPTIONS {
             true => None,
-            false => Some(bodies::collect(body, client.key, bytes_max, &self.held).await?),
+            false => Some(bodies::collect(body, key, bytes_max, &self.held).await?),
         };
         let bytes = body.as_ref().map(|body| body.bytes.clone());
         let request = Request::from_parts(head, bytes.unwrap_or_default());
+        let address = match asks {
+            Asks::Gateway => return Ok(self.directory.answer_gateway(request).await),
+            Asks::Client(address) => address,
+        };
         let Ok(_place) = self.in_flight.try_acquire() else {
             let message = "too many requests are being handled";
             let status = StatusCode::SERVICE_UNAVAILABLE;
@@ -239,11 +258,15 @@ impl HttpService {
         Ok(match plugins {
             Some(plugins) => plugins.answer(request).await,
             None => {
-                let address = SocketAddr::new(client.address, port);
                 let answer = self.directory.answer(request, address).await;
-                answer.map(|body| answers::hold(body, client.key, &self.held))
+                answer.map(|body| answers::hold(body, key, &self.held))
             }
         })
+    }
+
+    /// Whether the request presents the service credential.
+    fn has_credential(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|presented| self.credential.admits(presented))
     }
 
     fn metrics(&self) -> Response<Body> {
@@ -300,7 +323,7 @@ impl HttpService {
     }
 
     fn wake(&self, request: &Request<Incoming>) -> Result<Response<Body>, HostError> {
-        if !bearer(request.headers()).is_some_and(|presented| self.credential.admits(presented)) {
+        if !self.has_credential(request.headers()) {
             return Err(unauthorized("the service credential is required"));
         }
         self.wake.notify_one();
