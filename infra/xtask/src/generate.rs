@@ -86,7 +86,8 @@ fn limits_page() -> Result<String> {
         }
     }
     files.sort();
-    reference::limits(&source(&format!("{FOLDER}/lib.rs"))?, &files)
+    let rows = source("components/core/limits/limits.toml")?;
+    reference::limits(&source(&format!("{FOLDER}/lib.rs"))?, &files, &rows)
 }
 
 fn source(path: &str) -> Result<String> {

@@ -1,7 +1,8 @@
 //! Reference pages made from the source of the crates that hold tables as constants: the doc comment is the reason, the constant the value.
 
-use anyhow::{Result, bail};
-use std::fmt::Write as _;
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 /// A `pub const` with its doc comment.
 struct Constant {
@@ -12,12 +13,84 @@ struct Constant {
     doc: String,
 }
 
-/// The page of all limits: what the library itself holds, then each of its files by its name.
-pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String> {
+/// A row of `limits.toml`: what becomes of a limit when it is reached.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Row {
+    Word(At),
+    Table {
+        at: At,
+        setting: Option<String>,
+        counter: Option<String>,
+    },
+}
+
+/// What a limit refuses.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum At {
+    Connection,
+    Envelope,
+    Request,
+    Guest,
+    Component,
+    File,
+    Inner,
+}
+
+impl At {
+    /// The word, and the measurement that counts it unless the row names another one.
+    fn shown(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Connection => ("connection", Some("connections_closed")),
+            Self::Envelope => ("envelope", Some("envelopes_refused")),
+            Self::Request => ("request", Some("http_responses")),
+            Self::Guest => ("guest", Some("plugin_refusals")),
+            Self::Component => ("component", Some("http_responses")),
+            Self::File => ("file", None),
+            Self::Inner => ("", None),
+        }
+    }
+}
+
+impl Row {
+    /// Its cells: the setting, and what is refused with its measurement.
+    fn cells(&self) -> (String, String) {
+        let (at, setting, counter) = match self {
+            Self::Word(at) => (at, None, None),
+            Self::Table {
+                at,
+                setting,
+                counter,
+            } => (at, setting.as_deref(), counter.as_deref()),
+        };
+        let (word, usual) = at.shown();
+        let code = |text: &str| format!("`{text}`");
+        let counter = counter.or(usual).map(code);
+        let refused = match (word, counter) {
+            (word, Some(counter)) if !word.is_empty() => format!("{word}, {counter}"),
+            (word, counter) => counter.unwrap_or_else(|| word.to_owned()),
+        };
+        (setting.map(code).unwrap_or_default(), refused)
+    }
+}
+
+type Rows = BTreeMap<String, BTreeMap<String, Row>>;
+
+/// The page of all limits: what the library itself holds, then each of its files by its name; `rows` is `limits.toml`.
+///
+/// # Errors
+/// A constant has no row, or a row no constant.
+pub(crate) fn limits(library: &str, files: &[(String, String)], rows: &str) -> Result<String> {
+    let mut rows: Rows = toml::from_str(rows).context("limits.toml")?;
     let mut out = String::from(
         "# Limits\n\n<!-- Generated from components/core/limits by `cargo xtask gen`; do not edit. -->\n\n\
-         Every number of the system with its reason. Those that an operator may change are in the configuration\n\
-         ([config.toml](config.toml)), with these as defaults. `KIB` is 1024 bytes, `MIB` 1024 of those.\n",
+         Every number of the system with its reason. Where a setting is named, it is the default of that key of the configuration\n\
+         ([config.toml](config.toml)). `/limits` answers the settings in force. `KIB` is 1024 bytes, `MIB` 1024 of those.\n\n\
+         The last column but one says what is refused or ended when the limit is reached, and the measurement in `/metrics` that counts it\n\
+         (`jackfield_` before it, `_total` after it): a connection, an envelope, an HTTP request, a call of a plugin (guest), a call of one\n\
+         of the host's own components, or a file (manifest, component, configuration) where it is read. Where it is empty nothing is\n\
+         refused: it is a size, a pause or a memory of the host's own.\n",
     );
     let mut module = None;
     let of_files = files.iter().flat_map(|(name, source)| {
@@ -33,14 +106,20 @@ pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String
         if module.as_ref() != Some(&constant.module) {
             let _ = write!(
                 out,
-                "\n## {}\n\n| limit | value | |\n|---|---|---|\n",
+                "\n## {}\n\n| limit | value | setting | refused | |\n|---|---|---|---|---|\n",
                 constant.module
             );
             module = Some(constant.module.clone());
         }
+        let of_module = rows.get_mut(&constant.module);
+        let Some(row) = of_module.and_then(|rows| rows.remove(&constant.name)) else {
+            let Constant { module, name, .. } = constant;
+            bail!("limits.toml has no row for {module}::{name}");
+        };
+        let (setting, refused) = row.cells();
         let _ = writeln!(
             out,
-            "| `{}` | {} | {} |",
+            "| `{}` | {} | {setting} | {refused} | {} |",
             constant.name,
             value(&constant.value),
             constant.doc
@@ -49,7 +128,14 @@ pub(crate) fn limits(library: &str, files: &[(String, String)]) -> Result<String
     if module.is_none() {
         bail!("the limits crate shows no constants");
     }
-    Ok(out)
+    let left = rows.iter().find_map(|(module, rows)| {
+        let name = rows.keys().next()?;
+        Some(format!("{module}::{name}"))
+    });
+    match left {
+        Some(name) => bail!("limits.toml has a row for {name}, which does not exist"),
+        None => Ok(out),
+    }
 }
 
 /// The page of what plugins are refused, and why.

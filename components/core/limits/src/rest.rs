@@ -11,8 +11,9 @@ pub const BODY_DEPTH_MAX: usize = 64;
 /// Time in which the body of a request has to arrive. It is collected before the request takes any place that requests
 /// share.
 pub const BODY_TIMEOUT_MS: u64 = 20_000;
-/// Bytes of the bodies that the native host holds at once: a few dozen of the largest, thousands of usual ones. A body
-/// beyond it is answered 503.
+/// Bytes of the bodies that the native host holds at once, of requests and of components' answers that their clients have
+/// not read: a few dozen of the largest, thousands of usual ones. A request beyond it is answered 503, an answer beyond it
+/// waits in its component.
 pub const BODIES_BYTES_MAX: usize = 128 * MIB;
 /// Part of [`BODIES_BYTES_MAX`] that the bodies of one address may take, so that no address takes all of it.
 pub const BODIES_PER_ADDRESS_BYTES_MAX: usize = BODIES_BYTES_MAX / 8;

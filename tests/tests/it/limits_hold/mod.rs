@@ -5,6 +5,7 @@
 //! [`NOT_REACHED`].
 
 mod actions;
+mod table;
 
 use std::collections::BTreeSet;
 use tests::{
