@@ -57,19 +57,19 @@ pub struct Metrics {
     /// Deliveries dropped because a shard's inbox was full.
     pub inbox_dropped: Counter,
     /// Failures of the validator chain, by kind.
-    pub judge_failures: Counters,
+    pub validator_failures: Counters,
     /// Time of one call of the validator chain.
-    pub judge_seconds: Histogram,
+    pub validator_seconds: Histogram,
     /// Open servers.
     pub rooms: Gauge,
     /// Questions to the directory, by outcome.
-    pub edge_questions: Counters,
+    pub directory_questions: Counters,
     /// 1 while the directory answers, 0 while it does not.
-    pub edge_up: Gauge,
+    pub directory_up: Gauge,
     /// Seconds for which there have been changes that are not applied.
-    pub edge_lag: Gauge,
+    pub directory_lag: Gauge,
     /// Changed servers and users that could not be fetched.
-    pub edge_overdue: Gauge,
+    pub directory_overdue: Gauge,
     /// Forwards without a receiver, for any reason.
     pub unreachable: Counter,
     /// Envelopes offered to plugins, by how.
@@ -145,17 +145,23 @@ impl Default for Metrics {
                 "shard_inbox_dropped",
                 "Deliveries dropped at a full shard inbox",
             ),
-            judge_failures: new.metric("judge_failures", "Failures of the validator chain by kind"),
-            rooms: new.metric("rooms", "Servers with at least one connection"),
-            edge_questions: new.metric("edge_questions", "Questions to the edge by outcome"),
-            edge_up: new.metric("edge_up", "Whether the edge answers"),
-            edge_lag: new.metric(
-                "edge_lag_seconds",
-                "Time for which there have been changes of the edge that are not applied",
+            validator_failures: new.metric(
+                "validator_failures",
+                "Failures of the validator chain by kind",
             ),
-            edge_overdue: new.metric(
-                "edge_overdue",
-                "Changed servers and users that could not be fetched from the edge",
+            rooms: new.metric("rooms", "Servers with at least one connection"),
+            directory_questions: new.metric(
+                "directory_questions",
+                "Questions to the directory by outcome",
+            ),
+            directory_up: new.metric("directory_up", "Whether the directory answers"),
+            directory_lag: new.metric(
+                "directory_lag_seconds",
+                "Time for which there have been changes of the directory that are not applied",
+            ),
+            directory_overdue: new.metric(
+                "directory_overdue",
+                "Changed servers and users that could not be fetched from the directory",
             ),
             unreachable: new.metric("forwards_unreachable", "Forwards without a receiver"),
             plugin_offers: new.metric(
@@ -171,8 +177,8 @@ impl Default for Metrics {
                 "plugin_publications",
                 "Events and messages of plugins by how they ended",
             ),
-            judge_seconds: new.seconds(
-                "judge",
+            validator_seconds: new.seconds(
+                "validator",
                 "Time of one call of the validator chain; some are timed",
                 &[2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2e-2],
             ),

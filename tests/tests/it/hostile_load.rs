@@ -167,7 +167,7 @@ fn joins_of_random_servers_do_not_reach_the_database() {
     drop(raw);
     let sent = joining.join().expect("the joins end");
     let (asked, denied) = (
-        before.growth(&host, "edge_questions_total", "answered"),
+        before.growth(&host, "directory_questions_total", "answered"),
         before.growth(&host, "envelopes_refused_total", "access_denied"),
     );
     println!("{sent} joins sent, {denied} denied, {asked} questions to the edge");
@@ -271,7 +271,7 @@ fn a_storm_of_reconnects_is_absorbed() {
         }
         assert_eq!(rosters, 1);
     }
-    let asked = before.growth(&host, "edge_questions_total", "answered");
+    let asked = before.growth(&host, "directory_questions_total", "answered");
     println!(
         "{people} came back, {} times told to wait; {asked} questions to the edge",
         retries.load(Ordering::Relaxed)

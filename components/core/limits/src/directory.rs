@@ -61,17 +61,17 @@ pub const USERS_CACHED_BYTES_MAX: usize = 64 * crate::MIB;
 pub const KNOWN_USERS_PAGE_MAX: usize = 10_000;
 /// Known users that a gateway remembers, eight bytes each; beyond it every identity is looked up.
 pub const KNOWN_USERS_MAX: usize = 1_000_000;
-/// Time a gateway waits for the edge's answer.
-pub const EDGE_TIMEOUT_MS: u64 = 5_000;
-/// Time a connection is paused for an answer of the edge: its question may wait behind others that are not answered.
-pub const ANSWER_MAX_MS: u64 = 3 * EDGE_TIMEOUT_MS;
-/// Advised wait (`retryAfterMs`) after the edge did not answer a connection's question.
-pub const EDGE_RETRY_AFTER_MS: u64 = 2_000;
-/// Requests of one gateway to the edge at once; further questions wait in their queue.
-pub const EDGE_REQUESTS_MAX: usize = 64;
+/// Time a gateway waits for the directory's answer.
+pub const QUESTION_TIMEOUT_MS: u64 = 5_000;
+/// Time a connection is paused for an answer of the directory: its question may wait behind others that are not answered.
+pub const ANSWER_MAX_MS: u64 = 3 * QUESTION_TIMEOUT_MS;
+/// Advised wait (`retryAfterMs`) after the directory did not answer a connection's question.
+pub const QUESTION_RETRY_AFTER_MS: u64 = 2_000;
+/// Requests of one gateway to the directory at once; further questions wait in their queue.
+pub const QUESTIONS_AT_ONCE_MAX: usize = 64;
 /// Questions about one user whose state changes while it is asked for; then the question counts as not answered.
 pub const USER_QUESTIONS_MAX: usize = 8;
-/// Changed servers and users that are fetched at one time: they leave most of [`EDGE_REQUESTS_MAX`] to connections that
+/// Changed servers and users that are fetched at one time: they leave most of [`QUESTIONS_AT_ONCE_MAX`] to connections that
 /// wait.
 pub const REFRESHES_MAX: usize = 8;
 /// First pause before a changed server or user that could not be fetched is fetched again; it doubles with each failure.
@@ -136,6 +136,6 @@ const _: () = assert!(
 );
 const _: () = assert!(CHANGES_PAGE_MAX as u64 <= CHANGES_KEPT_MAX);
 const _: () = assert!(
-    ANSWER_MAX_MS > EDGE_TIMEOUT_MS && ANSWER_MAX_MS < crate::socket::SILENCE_MAX_MS,
+    ANSWER_MAX_MS > QUESTION_TIMEOUT_MS && ANSWER_MAX_MS < crate::socket::SILENCE_MAX_MS,
     "a paused connection must not look silent"
 );

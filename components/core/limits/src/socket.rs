@@ -131,8 +131,8 @@ pub const SHARDS_DEFAULT_MAX: usize = 8;
 pub const SHARDS_MAX: usize = 64;
 /// Bytes read from one socket before the next one gets its turn.
 pub const READ_BYTES_PER_TURN: usize = 64 * KIB;
-/// Questions to the edge (joins, snapshots, identities) that wait in a gateway, from all its shards together.
-pub const EDGE_QUESTIONS_MAX: usize = 4_096;
+/// Questions to the directory (joins, snapshots, identities) that wait in a gateway, from all its shards together.
+pub const QUESTIONS_WAITING_MAX: usize = 4_096;
 /// Users that one connection may address again without a token for a first contact; the oldest are forgotten.
 pub const TARGETS_REMEMBERED_MAX: usize = 256;
 /// Partners of signalling whose connection one connection remembers; the oldest are forgotten.

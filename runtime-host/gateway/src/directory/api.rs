@@ -1,4 +1,4 @@
-//! The directory's internal REST interface: one method for each request, within [`EDGE_TIMEOUT_MS`].
+//! The directory's internal REST interface: one method for each request, within [`QUESTION_TIMEOUT_MS`].
 
 use crate::{
     address::AddressKey,
@@ -7,7 +7,7 @@ use crate::{
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Method, Request, Response, StatusCode, header};
-use limits::directory::EDGE_TIMEOUT_MS;
+use limits::directory::QUESTION_TIMEOUT_MS;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -246,11 +246,11 @@ impl DirectoryApi {
         let request = request
             .body(Bytes::from(body.unwrap_or_default()))
             .map_err(|error| Unreachable(error.to_string()))?;
-        let limit = Duration::from_millis(EDGE_TIMEOUT_MS);
+        let limit = Duration::from_millis(QUESTION_TIMEOUT_MS);
         tokio::time::timeout(limit, self.transport.call(request))
             .await
             .unwrap_or_else(|_| {
-                let reason = format!("no answer within {EDGE_TIMEOUT_MS} ms");
+                let reason = format!("no answer within {QUESTION_TIMEOUT_MS} ms");
                 Err(Unreachable(reason))
             })
     }

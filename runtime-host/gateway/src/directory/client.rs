@@ -7,7 +7,7 @@ use crate::directory::{
     views::{ServerView, UserView},
     worker::DirectoryWorker,
 };
-use limits::socket::EDGE_QUESTIONS_MAX;
+use limits::socket::QUESTIONS_WAITING_MAX;
 use plugin_bus::Ticket;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Notify, mpsc};
@@ -61,7 +61,7 @@ impl DirectoryClient {
         credential: String,
         poll_interval: Duration,
     ) -> (Self, DirectoryWorker, Arc<Notify>) {
-        let (sender, questions) = mpsc::channel(EDGE_QUESTIONS_MAX);
+        let (sender, questions) = mpsc::channel(QUESTIONS_WAITING_MAX);
         let (cache, wake) = (Arc::<Cache>::default(), Arc::new(Notify::new()));
         let fetcher = Fetcher {
             api: DirectoryApi::new(transport, credential),

@@ -119,11 +119,11 @@ impl Follower {
         let was_following = fetcher.cache.set_following(polled.is_ok());
         match polled {
             Ok(_) if !was_following => {
-                hub.metrics.edge_up.set(1);
+                hub.metrics.directory_up.set(1);
                 tracing::info!("the directory answers, its changes are followed");
             }
             Err(error) if was_following || self.after.is_none() => {
-                hub.metrics.edge_up.set(0);
+                hub.metrics.directory_up.set(0);
                 tracing::warn!(%error, "the directory's changes cannot be followed; connections stay, joins of guarded servers are refused");
             }
             _ => {}
@@ -227,7 +227,7 @@ impl Follower {
         let is_behind =
             !(self.waiting.is_empty() && self.fetching.is_empty() && self.overdue.is_empty());
         fetcher.cache.set_behind(is_behind);
-        hub.metrics.edge_overdue.set(self.overdue.len() as i64);
+        hub.metrics.directory_overdue.set(self.overdue.len() as i64);
     }
 
     fn postpone(&mut self, subject: Subject, is_restated: bool, error: &Unreachable) {

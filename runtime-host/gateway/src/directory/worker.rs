@@ -11,7 +11,7 @@ use crate::{
     metrics::Metrics,
     session::pending::{Reply, Unavailable},
 };
-use limits::directory::EDGE_REQUESTS_MAX;
+use limits::directory::QUESTIONS_AT_ONCE_MAX;
 use parking_lot::Mutex;
 use plugin_bus::Ticket;
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
@@ -59,7 +59,7 @@ impl DirectoryWorker {
             self.poll_interval,
         );
         tokio::spawn(follower.run());
-        let requests = Arc::new(Semaphore::new(EDGE_REQUESTS_MAX));
+        let requests = Arc::new(Semaphore::new(QUESTIONS_AT_ONCE_MAX));
         while let Some((ticket, question)) = self.questions.recv().await {
             if let Question::Server(server_id) = &question
                 && !self.is_first(server_id, ticket)
@@ -118,7 +118,7 @@ fn deliver(hub: &Hub, receivers: &[Ticket], answer: &Result<Answer, Unreachable>
             "unavailable"
         }
     };
-    Metrics::count(&hub.metrics.edge_questions, outcome);
+    Metrics::count(&hub.metrics.directory_questions, outcome);
     for ticket in receivers {
         let reply = match answer {
             Ok(answer) => Ok(Reply::Directory(answer.clone())),

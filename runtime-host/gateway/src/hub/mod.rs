@@ -161,7 +161,7 @@ impl Hub {
     #[must_use]
     pub fn render_metrics(&self) -> String {
         self.metrics
-            .edge_lag
+            .directory_lag
             .set(self.directory.lag().as_secs() as i64);
         self.metrics.render()
     }

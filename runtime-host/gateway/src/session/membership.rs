@@ -10,7 +10,7 @@ use crate::{
     shard::coalesce::CoalesceKey,
 };
 use envelope::{reply::code, verdict::Access};
-use limits::directory::EDGE_RETRY_AFTER_MS;
+use limits::directory::QUESTION_RETRY_AFTER_MS;
 use std::sync::Arc;
 
 impl Sessions {
@@ -200,5 +200,5 @@ impl Sessions {
 /// The reason of a refusal because a change has overtaken the decision about an entrance.
 pub(super) fn just_changed() -> Reason<'static> {
     let message = "the server has just changed; try again";
-    Reason::retry(code::EDGE_UNAVAILABLE, message, EDGE_RETRY_AFTER_MS)
+    Reason::retry(code::EDGE_UNAVAILABLE, message, QUESTION_RETRY_AFTER_MS)
 }

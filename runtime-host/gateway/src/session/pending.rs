@@ -24,7 +24,7 @@ use envelope::{
     reply::code,
     verdict::{Access, ValidatorError, Verdict},
 };
-use limits::{directory::EDGE_RETRY_AFTER_MS, dispatch::RETRY_AFTER_MS};
+use limits::{directory::QUESTION_RETRY_AFTER_MS, dispatch::RETRY_AFTER_MS};
 use plugin_bus::{OfferKind, Outcome, SubjectKind, Ticket};
 
 /// An envelope that waits.
@@ -277,7 +277,7 @@ impl Sessions {
                 self.postpone(slot, on, request_id, message);
             }
             Wait::Validator { number, .. } => {
-                Metrics::count(&self.hub.metrics.judge_failures, "undecided");
+                Metrics::count(&self.hub.metrics.validator_failures, "undecided");
                 self.hub.alarm(|| {
                     tracing::warn!(
                         number,
@@ -293,7 +293,8 @@ impl Sessions {
             }
             _ => {
                 let message = "the directory does not answer; try again";
-                let reason = Reason::retry(code::EDGE_UNAVAILABLE, message, EDGE_RETRY_AFTER_MS);
+                let reason =
+                    Reason::retry(code::EDGE_UNAVAILABLE, message, QUESTION_RETRY_AFTER_MS);
                 self.refuse_pending(slot, on, request_id, reason);
             }
         }

@@ -59,7 +59,7 @@ impl TimedChain {
         };
         if let Some(started) = started {
             let seconds = started.elapsed().as_secs_f64();
-            metrics.judge_seconds.observe(seconds);
+            metrics.validator_seconds.observe(seconds);
         }
         verdict
     }
@@ -133,7 +133,7 @@ pub(crate) fn count_failure(metrics: &Metrics, error: &ValidatorError) {
         ValidatorError::Trap { .. } => "trap",
         ValidatorError::Contract { .. } => "contract",
     };
-    Metrics::count(&metrics.judge_failures, label);
+    Metrics::count(&metrics.validator_failures, label);
 }
 
 /// The chain ended without a verdict that ends it.

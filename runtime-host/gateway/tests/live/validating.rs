@@ -29,7 +29,7 @@ fn an_undecided_envelope_is_refused_at_the_deadline() {
     );
     assert_eq!(bob.chats(1), ["after it"]);
     assert_eq!(
-        fixture.metric("jackfield_judge_failures_total{kind=\"undecided\"}"),
+        fixture.metric("jackfield_validator_failures_total{kind=\"undecided\"}"),
         1
     );
     // A connection may end while it waits.
