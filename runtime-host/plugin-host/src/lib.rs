@@ -138,6 +138,18 @@ impl Host {
         })
     }
 
+    fn summary(&self, plugin: &Plugin) -> Summary {
+        let package = plugin.package.load();
+        Summary {
+            manifest: package.manifest.clone(),
+            status: Status::clone(&plugin.status.load()),
+            not_here: package.not_here(),
+            reach: self.options.reach(&package.manifest.id),
+            on_failure: self.options.on_failure(&package.manifest),
+            manifest_path: package.manifest_path.clone(),
+        }
+    }
+
     /// A plugin's stored record. A new plugin is enabled and approved as it is, because only an operator can write to
     /// the plugins directory; it has no grants.
     async fn record(&self, id: &str) -> Result<PluginRecord> {
@@ -184,6 +196,10 @@ pub struct Summary {
     pub status: Status,
     /// Why nothing of it runs on this host, if nothing does.
     pub not_here: Option<&'static str>,
+    /// Where it acts, besides the servers whose requirements name it.
+    pub reach: Reach,
+    /// What becomes of what it decides about if it fails.
+    pub on_failure: OnFailure,
     /// Path of its manifest.
     pub manifest_path: PathBuf,
 }
@@ -316,7 +332,7 @@ impl Plugins {
             .plugins
             .all()
             .values()
-            .map(|plugin| summary(plugin))
+            .map(|plugin| self.host.summary(plugin))
             .collect()
     }
 
@@ -336,20 +352,10 @@ impl Plugins {
     /// # Errors
     /// [`AdminError::NotFound`].
     pub fn get(&self, id: &str) -> Result<Summary, AdminError> {
-        self.plugin(id).map(|plugin| summary(&plugin))
+        self.plugin(id).map(|plugin| self.host.summary(&plugin))
     }
 
     fn plugin(&self, id: &str) -> Result<Arc<Plugin>, AdminError> {
         self.host.plugins.get(id).ok_or(AdminError::NotFound)
-    }
-}
-
-fn summary(plugin: &Plugin) -> Summary {
-    let package = plugin.package.load();
-    Summary {
-        manifest: package.manifest.clone(),
-        status: Status::clone(&plugin.status.load()),
-        not_here: package.not_here(),
-        manifest_path: package.manifest_path.clone(),
     }
 }

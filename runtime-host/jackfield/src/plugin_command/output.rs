@@ -132,10 +132,14 @@ fn details(plugin: &Value) -> Result<()> {
         "retryAt",
         "restarts",
     ];
-    for name in names
-        .into_iter()
-        .chain(["route", "runsHere", "storedBytes", "capabilities"])
-    {
+    for name in names.into_iter().chain([
+        "route",
+        "runsHere",
+        "servers",
+        "onFailure",
+        "storedBytes",
+        "capabilities",
+    ]) {
         if !plugin[name].is_null() {
             line(&format!("{name:13} {}", cell(&plugin[name])))?;
         }

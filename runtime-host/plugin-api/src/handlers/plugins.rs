@@ -87,7 +87,7 @@ fn entry(summary: &Summary) -> Value {
         "author": manifest.authors.first().map(|author| &author.name), "icon": manifest.icon,
         "enabled": status.enabled, "running": status.running, "health": status.health, "pid": null, "socket_path": null,
         "state": status.state, "kind": manifest.kind, "route": manifest.route, "restarts": status.crashes, "lastError": summary.reason(),
-        "lastCrash": status.last_crash, "runsHere": summary.not_here.is_none(),
+        "lastCrash": status.last_crash, "runsHere": summary.not_here.is_none(), "servers": summary.reach, "onFailure": summary.on_failure,
         "retryAt": status.retry_at.map(timestamp), "capabilities": capabilities,
     })
 }

@@ -51,6 +51,10 @@ async fn plugins_are_listed_in_the_words_of_the_seed() {
         (&details["manifest"], &details["runsHere"]),
         (&manifest("first.plugin"), &json!(false))
     );
+    assert_eq!(
+        (&details["servers"], &details["onFailure"]),
+        (&json!("public"), &json!("refuse"))
+    );
     let missing = fixture
         .admin("GET", "/api/plugins/un.known", Value::Null)
         .await;

@@ -11,7 +11,7 @@ use crate::{
     dispatch::route,
     instances::jobs,
     lifecycle::{plugin::Plugin, routes::route_of},
-    now_ms, summary,
+    now_ms,
 };
 use anyhow::Result;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ impl Plugins {
         self.set_enabled(&plugin, true).await?;
         self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         self.write_file().await;
-        Ok(summary(&plugin))
+        Ok(self.host.summary(&plugin))
     }
 
     /// Stores whether a plugin is enabled, and stops it or makes it ready to be started.
@@ -89,7 +89,7 @@ impl Plugins {
         self.set_enabled(&plugin, false).await?;
         self.write_file().await;
         self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
-        Ok(summary(&plugin))
+        Ok(self.host.summary(&plugin))
     }
 
     /// Reloads a plugin from its files; the old instances serve until the new one is ready.
@@ -116,7 +116,7 @@ impl Plugins {
                 self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
             }
         }
-        Ok(summary(&plugin))
+        Ok(self.host.summary(&plugin))
     }
 
     /// A plugin's stored record, created if it has none.

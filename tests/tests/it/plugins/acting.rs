@@ -139,7 +139,9 @@ fn an_operator_can_let_one_plugin_act_on_all_servers_that_do_not_block_it() {
     let directory = Directory::default();
     let config =
         "[plugins]\nservers = \"named\"\n[plugins.by_id.\"tests.probe\"]\nservers = \"all\"\n";
-    acts_on(&host(&directory, config), &[OPEN, NAMED, PRIVATE, WELCOMED]);
+    let host = host(&directory, config);
+    assert_eq!(host.plugin_in(PROBE, "loaded")["servers"], "all");
+    acts_on(&host, &[OPEN, NAMED, PRIVATE, WELCOMED]);
 }
 
 #[test]
@@ -199,7 +201,9 @@ fn a_message_on_which_its_moderator_fails_passes_only_where_it_is_said_to() {
             config += &format!("[plugins.by_id.\"{PROBE}\"]\non_failure = \"{one}\"\n");
         }
         let host = directory.settings().config(&config).start();
-        host.plugin_in(PROBE, "loaded");
+        let about = host.plugin_in(PROBE, "loaded");
+        let said = if passes { "pass" } else { "refuse" };
+        assert_eq!(about["onFailure"], said, "{case}");
         host.grant_all(PROBE);
         host.create_server("olga", OPEN);
         let mut alice = Client::joined(&host, "alice", OPEN);
