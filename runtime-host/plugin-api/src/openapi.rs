@@ -191,6 +191,10 @@ fn query(name: &'static str) -> Parameter {
             "Refuse unknown fields.",
             json!({"type": "boolean", "default": false}),
         ),
+        "mode" => (
+            "Which calls a user has to allow first, by what the tool may do; absent: as the operator says.",
+            json!({"type": "string", "enum": plugin_manifest::ToolMode::NAMES}),
+        ),
         _ => ("The capability.", json!({"type": "string"})),
     };
     let parameter = Parameter::query(name, words, schema);

@@ -105,7 +105,7 @@ routes! {
     GET "/api/consents/{consentId}" Admin "getConsent" &[], None => "Consent" consents::show, "One question.";
     POST "/api/consents/{consentId}" Admin "decideConsent" &[], Some("DecisionBody") => "Consent" consents::decide, "Answer a question; what is not remembered holds for ten minutes.";
     GET "/api/tools" Client "listTools" &[], None => "Tools" calls::tools, "The tools that running plugins may offer.";
-    POST "/api/tools/{tool}" Admin "callTool" &[], Some("AnyObject") => "ToolAnswer" calls::call_tool, "Call a tool; the body is its arguments, which conform to its parameters (422). A plugin may block the call (403 `blocked_by_plugin`), and a name that several plugins offer is refused (409).";
+    POST "/api/tools/{tool}" Admin "callTool" &["mode"], Some("AnyObject") => "ToolAnswer" calls::call_tool, "Call a tool; the body is its arguments, which conform to its parameters (422). A plugin may block the call (403 `blocked_by_plugin`), and a name that several plugins offer is refused (409).";
     GET "/api/hooks" Client "listHooks" &[], None => "Hooks" calls::hooks, "The hooks that plugins can take part in.";
     POST "/api/hooks/{hook}" Admin "fireHook" &[], Some("HookBody") => "HookRound" calls::fire, "Fire a hook: the plugins that take part are asked, those whose answer counts in load order, and their verdict is answered.";
     GET "/api/capabilities" Admin "getPluginPolicy" &[], None => "PluginPolicy" check::policy, "What the operator's policy says about each capability of a plugin that declares it.";

@@ -7,10 +7,10 @@
 //! allowed, with layer 4 in the audit.
 
 use crate::{CapabilityUse, DefaultOutcome, Mode, PluginRules, Policy};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// The call goes on.

@@ -1,5 +1,6 @@
 //! The closed lists of values in a manifest: for each an enum with its texts, and the choice in the tables.
 
+use capability::Outcome;
 use serde::{Deserialize, Serialize};
 
 macro_rules! choice {
@@ -114,6 +115,60 @@ choice! {
         Exec "exec" "It runs programs.",
     }
 }
+
+choice! {
+    /// How much of what tools do a session lets pass without asking a user.
+    ToolMode {
+        Plan "plan" "Each call is asked about.",
+        AcceptEdits "acceptEdits" "Reading and writing is allowed, the rest is asked about.",
+        Default "default" "Reading is allowed, the rest is asked about.",
+        DontAsk "dontAsk" "Reading is allowed, the rest is denied.",
+        Bypass "bypass" "Each call is allowed.",
+        Auto "auto" "Each call is asked about, by a program that answers for the user.",
+    }
+}
+
+impl Default for ToolMode {
+    fn default() -> Self {
+        Self::Default
+    }
+}
+
+impl ToolMode {
+    /// What becomes of a call of a tool that does at most `tier`.
+    #[must_use]
+    pub const fn outcome(self, tier: Tier) -> Outcome {
+        match (self, tier) {
+            (Self::Bypass, _)
+            | (Self::AcceptEdits | Self::Default | Self::DontAsk, Tier::Read)
+            | (Self::AcceptEdits, Tier::Write) => Outcome::Allow,
+            (Self::DontAsk, _) => Outcome::Deny,
+            (Self::Plan | Self::Auto | Self::AcceptEdits | Self::Default, _) => Outcome::Ask,
+        }
+    }
+}
+
+impl std::str::FromStr for ToolMode {
+    type Err = UnknownToolMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownToolMode> {
+        let all = [
+            Self::Plan,
+            Self::AcceptEdits,
+            Self::Default,
+            Self::DontAsk,
+            Self::Bypass,
+            Self::Auto,
+        ];
+        let found = all.into_iter().find(|mode| mode.as_str() == text);
+        found.ok_or(UnknownToolMode)
+    }
+}
+
+/// A text that names no [`ToolMode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of {}", ToolMode::NAMES.join(", "))]
+pub struct UnknownToolMode;
 
 choice! {
     /// What becomes of something that a plugin decides about when the plugin fails.

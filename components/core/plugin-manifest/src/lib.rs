@@ -32,7 +32,7 @@ mod violation;
 
 pub use choices::{
     DataScope, DataStorage, Direction, Form, HOOKS, HookSet, Kind, OnFailure, PluginScope,
-    Priority, Role, SettingType, Tier,
+    Priority, Role, SettingType, Tier, ToolMode, UnknownToolMode,
 };
 pub use compatibility::{Incompatibility, Verdict, compatibility};
 pub use path::{BadPath, RelativePath};

@@ -8,6 +8,7 @@ use egress::GuardSettings;
 use gateway::{address::Network, config::RateSetting};
 use identifiers::PluginId;
 use plugin_host::{HostLimits, OperatorOptions, PluginOptions, Reach};
+use plugin_manifest::ToolMode;
 use sandbox::ComponentSource;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -205,6 +206,9 @@ pub(crate) struct PluginSettings {
     /// nowhere else, `public` on servers that neither are private nor have a password, `all` on all servers. A plugin
     /// never acts where it is blocked.
     pub servers: Reach,
+    /// Which calls of tools a user has to allow first, if the caller names no mode: `plan` and `auto` all, `acceptEdits` those of the tier `exec`,
+    /// `default` those of `write` and `exec`, `bypass` none; `dontAsk` denies what `default` asks about.
+    pub tool_mode: ToolMode,
     /// Decisions about capabilities without a grant: profile `safe` denies them, `standard` requires consent, `permissive` allows them; and lists
     /// of capabilities that are denied or allowed to all plugins.
     pub policy: PolicySettings,
@@ -213,7 +217,8 @@ pub(crate) struct PluginSettings {
     /// Most that one plugin may use; a manifest may ask for less.
     pub limits: HostLimits,
     /// Settings of single plugins, such as `[plugins.by_id."example.polls"]`: `servers`; `on_failure`, whatever the manifest says; `mode`, instead of the
-    /// policy's; `timeout_ms` of each tool and each handler that decides, at most 30000.
+    /// policy's; `timeout_ms` of each tool and each handler that decides, at most 30000; `tools`, such as `{ wipe = "deny" }`: `allow`, `deny` or
+    /// `ask` for calls of single tools, whatever the mode.
     pub by_id: BTreeMap<PluginId, PluginOptions>,
 }
 
@@ -227,6 +232,7 @@ impl Default for PluginSettings {
             disable: BTreeSet::new(),
             on_failure: plugin_manifest::OnFailure::default(),
             servers: Reach::default(),
+            tool_mode: ToolMode::default(),
             policy: PolicySettings::default(),
             network: GuardSettings::default(),
             limits: HostLimits::default(),
@@ -246,6 +252,7 @@ impl PluginSettings {
         OperatorOptions {
             on_failure: self.on_failure,
             servers: self.servers,
+            tool_mode: self.tool_mode,
             enable: self.enable.clone(),
             disable: self.disable.clone(),
             by_id,

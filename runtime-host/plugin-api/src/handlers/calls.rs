@@ -8,7 +8,7 @@ use crate::{
 use http::{Response, StatusCode};
 use limits::plugin::PAYLOAD_BYTES_MAX;
 use plugin_host::{AdminError, ToolError};
-use plugin_manifest::HOOKS;
+use plugin_manifest::{HOOKS, ToolMode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -44,8 +44,13 @@ pub(crate) async fn call_tool(api: &PluginApi, call: Call) -> Result<Response<Bo
         act.action = "call".to_owned();
     });
     let arguments: Value = call.json(PAYLOAD_BYTES_MAX)?;
+    let mode = call.asked("mode").filter(|mode| !mode.is_empty());
+    let mode: Option<ToolMode> = mode
+        .map(str::parse)
+        .transpose()
+        .map_err(|error| Refusal::bad(format!("'mode' {error}")))?;
     let by = call.caller.name();
-    let result = api.plugins.call_tool(call.id(), arguments, &by).await;
+    let result = api.plugins.call_tool(call.id(), arguments, &by, mode).await;
     Ok(ok(&json!({"result": result.map_err(refusal)?})))
 }
 
@@ -55,8 +60,13 @@ fn refusal(error: ToolError) -> Refusal {
     match &error {
         ToolError::Unknown => refused(StatusCode::NOT_FOUND, "TOOL_NOT_FOUND", &error),
         ToolError::NotAllowed {
-            plugin_id, code, ..
-        } => refused(StatusCode::FORBIDDEN, code, &error).with("pluginId", plugin_id.as_str()),
+            plugin_id,
+            code,
+            details,
+            ..
+        } => refused(StatusCode::FORBIDDEN, code, &error)
+            .with("pluginId", plugin_id.as_str())
+            .with("details", details.clone()),
         ToolError::Ambiguous(names) => refused(StatusCode::CONFLICT, "TOOL_AMBIGUOUS", &error)
             .with("candidates", names.as_slice()),
         ToolError::Invalid(violations) => refused(

@@ -220,20 +220,65 @@ impl Authority {
             (Some(host), None) => host.to_owned(),
             (None, _) => String::new(),
         };
+        let reason = self.manifest.reason_for(asked.id).map(str::to_owned);
+        self.request_consent(asked.id, target, reason).await
+    }
+
+    /// What users have said about the tool with this canonical name: a grant or a denial of `tools.register` for it by
+    /// name. A denial wins.
+    pub(crate) fn said_of_tool(&self, name: &str) -> Option<Outcome> {
+        let (rules, now_ms) = (self.rules.load(), crate::now_ms());
+        let names = |grant: &&plugin_store::Grant| {
+            grant.capability == CapabilityId::ToolsRegister
+                && grant.expires_at_ms.is_none_or(|end| end > now_ms)
+                && grant.scope.names.iter().flatten().any(|one| one == name)
+        };
+        let said = rules.grants.iter().filter(names);
+        let said = said.map(|grant| match grant.deny {
+            true => Outcome::Deny,
+            false => Outcome::Allow,
+        });
+        // Of both the denial is the greater.
+        said.max()
+    }
+
+    /// Records that a call of a tool is denied, or waits for a user.
+    pub(crate) fn note_tool(&self, name: &str, outcome: Outcome, reason: String) {
+        self.store.audit(AuditEntry {
+            at_ms: crate::now_ms(),
+            plugin: self.manifest.id.to_string(),
+            capability: CapabilityId::ToolsRegister.as_str().to_owned(),
+            target: Some(name.to_owned()),
+            action: "call of a tool".to_owned(),
+            decision: recorded(outcome),
+            layer: 5,
+            reason,
+            duration_us: None,
+            by: None,
+        });
+    }
+
+    /// Requests consent to a capability for a target, and says so.
+    pub(crate) async fn request_consent(
+        &self,
+        id: CapabilityId,
+        target: String,
+        reason: Option<String>,
+    ) -> PluginError {
         let question = NewConsent {
             plugin: self.manifest.id.to_string(),
-            capability: asked.id,
+            capability: id,
             target: target.clone(),
-            reason: self.manifest.reason_for(asked.id).map(str::to_owned),
+            reason,
         };
         match self.store.ask_consent(question).await {
             Ok(consent) if consent.state == ConsentState::Denied => crate::imports::error(
                 ErrorCode::NotGranted,
-                format!("{} ({target}): a user refused it", asked.id),
+                format!("{id} ({target}): a user refused it"),
             ),
             Ok(consent) => PluginError {
                 code: ErrorCode::ConsentPending,
-                message: format!("{} ({target}): a user has to allow it first", asked.id),
+                message: format!("{id} ({target}): a user has to allow it first"),
                 details: Some(serde_json::json!({"consent": consent.id}).to_string()),
             },
             Err(error) => crate::imports::store_error(&error),
@@ -251,16 +296,21 @@ impl Authority {
             } else {
                 "call".to_owned()
             },
-            decision: match decision.outcome {
-                Outcome::Allow => AuditDecision::Allowed,
-                Outcome::Deny => AuditDecision::Denied,
-                Outcome::Ask => AuditDecision::NeedsApproval,
-            },
+            decision: recorded(decision.outcome),
             layer: decision.layer,
             reason: decision.reason.text().to_owned(),
             duration_us: None,
             by: None,
         }
+    }
+}
+
+/// An outcome as the audit has it.
+const fn recorded(outcome: Outcome) -> AuditDecision {
+    match outcome {
+        Outcome::Allow => AuditDecision::Allowed,
+        Outcome::Deny => AuditDecision::Denied,
+        Outcome::Ask => AuditDecision::NeedsApproval,
     }
 }
 

@@ -1,16 +1,16 @@
 //! What the operator says about plugins besides their rights: about all of them, and about single ones.
 
 use anyhow::{Result, ensure};
-use capability::Mode;
+use capability::{Mode, Outcome};
 use identifiers::PluginId;
 use limits::plugin::HTTP_DEADLINE_MS;
 use plugin_bus::Reach;
-use plugin_manifest::{Manifest, OnFailure};
+use plugin_manifest::{Manifest, OnFailure, ToolMode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the operator says about one plugin; what is absent is as for all plugins.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginOptions {
     /// What becomes of what it decides about when it fails, whatever its manifest says.
@@ -26,6 +26,9 @@ pub struct PluginOptions {
     /// hook that may ask a user keeps its hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// What becomes of calls of its tools by name, whatever the mode of the session.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tools: BTreeMap<String, Outcome>,
 }
 
 impl PluginOptions {
@@ -51,6 +54,8 @@ pub struct OperatorOptions {
     pub on_failure: OnFailure,
     /// Where a plugin acts, besides the servers whose requirements name it.
     pub servers: Reach,
+    /// The mode of calls of tools that name none.
+    pub tool_mode: ToolMode,
     /// If it is not empty: the plugins that may run, and no others.
     pub enable: BTreeSet<PluginId>,
     /// Plugins that do not run, also if they are in `enable`.
@@ -62,7 +67,7 @@ pub struct OperatorOptions {
 impl OperatorOptions {
     /// What is said about one plugin.
     pub(crate) fn of(&self, id: &PluginId) -> PluginOptions {
-        self.by_id.get(id).copied().unwrap_or_default()
+        self.by_id.get(id).cloned().unwrap_or_default()
     }
 
     /// What becomes of what a plugin decides about when it fails: what is said about this plugin, else the stricter of
@@ -78,6 +83,11 @@ impl OperatorOptions {
     /// Where a plugin acts, besides the servers whose requirements name it.
     pub(crate) fn reach(&self, id: &PluginId) -> Reach {
         self.of(id).servers.unwrap_or(self.servers)
+    }
+
+    /// What becomes of calls of a plugin's tool, if that is said.
+    pub(crate) fn of_tool(&self, id: &PluginId, tool: &str) -> Option<Outcome> {
+        self.by_id.get(id)?.tools.get(tool).copied()
     }
 
     /// Why a plugin must not run, if it must not.

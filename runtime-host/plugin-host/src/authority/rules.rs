@@ -42,7 +42,7 @@ pub(crate) fn plugin_rules(
 pub(crate) struct CurrentRules {
     pub(super) rules: PluginRules,
     /// Grants and denials as stored, for compiling without those that have expired.
-    grants: Arc<[plugin_store::Grant]>,
+    pub(super) grants: Arc<[plugin_store::Grant]>,
     /// When the next of them expires, milliseconds since 1970, if one does.
     pub(super) expires_at_ms: Option<u64>,
 }

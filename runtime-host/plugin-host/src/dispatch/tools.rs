@@ -1,10 +1,11 @@
 //! Tools of running plugins, and the call that waits for a plugin's answer.
 //!
-//! The arguments are checked before a plugin sees them. `PreToolUse` runs before each call and may block it or change
+//! The arguments are checked before a plugin sees them. Whether a user has to allow the call first depends on what the
+//! tool may do and on the mode of the caller's session. `PreToolUse` runs before each call and may block it or change
 //! its arguments, `PostToolUse` after it and may withhold or change its result; after a failure `PostToolUseFailure` runs.
 
 use crate::{
-    Plugins,
+    OperatorOptions, Plugins,
     bindings::jackfield::plugin::types::{ErrorCode, PluginError},
     dispatch::{
         hooks::{HookRun, Verdict, json_of},
@@ -18,8 +19,9 @@ use crate::{
         jobs::Job,
     },
 };
-use capability::{CapabilityId, CapabilityUse, Target};
+use capability::{CapabilityId, CapabilityUse, Outcome, Target};
 use plugin_event::Violation;
+use plugin_manifest::ToolMode;
 use serde_json::{Value, json};
 
 /// A tool that a running plugin offers.
@@ -45,8 +47,8 @@ pub enum ToolError {
     /// No running plugin has it.
     #[error("no running plugin has a tool of this name")]
     Unknown,
-    /// Its plugin may not offer it.
-    #[error("{plugin_id} may not offer the tool: {message}")]
+    /// Its plugin may not offer it, or this call is denied or waits for a user.
+    #[error("{plugin_id}: {message}")]
     NotAllowed {
         /// The plugin.
         plugin_id: String,
@@ -54,6 +56,8 @@ pub enum ToolError {
         code: &'static str,
         /// What is missing.
         message: String,
+        /// More, such as the consent that is waited for.
+        details: Value,
     },
     /// Several plugins offer a tool of this name.
     #[error("several plugins offer a tool of this name: {}", .0.join(", "))]
@@ -128,12 +132,47 @@ impl Offer<'_> {
         authorized.await.map_err(|refused| match shared.is_ended() {
             // It is denied everything, which says nothing about the plugin's grants.
             true => ToolError::Failed("the plugin is being stopped".to_owned()),
-            false => ToolError::NotAllowed {
-                plugin_id: self.listener.id.to_string(),
-                code: denial_code(refused.code),
-                message: refused.message,
-            },
+            false => self.refused(refused),
         })
+    }
+
+    fn refused(&self, refused: PluginError) -> ToolError {
+        let details = refused.details.as_deref().unwrap_or_default();
+        ToolError::NotAllowed {
+            plugin_id: self.listener.id.to_string(),
+            code: denial_code(refused.code),
+            message: refused.message,
+            details: serde_json::from_str(details).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a user, the operator or the mode of the session allows the call: the first that says something decides.
+    async fn approve(&self, options: &OperatorOptions, mode: ToolMode) -> Result<(), ToolError> {
+        let shared = &self.listener.pool.shared;
+        let (name, tier) = (self.canonical_name(), self.tool.tier);
+        let (outcome, by) =
+            if let Some(said) = options.of_tool(&shared.manifest.id, &self.tool.name) {
+                (said, "the configuration".to_owned())
+            } else if let Some(said) = shared.authority.said_of_tool(&name) {
+                (said, "a user".to_owned())
+            } else {
+                (mode.outcome(tier), format!("mode {mode}, tier {tier}"))
+            };
+        match outcome {
+            Outcome::Allow => Ok(()),
+            Outcome::Deny => {
+                shared.authority.note_tool(&name, outcome, by.clone());
+                let text = format!("the call of {name} is denied ({by})");
+                Err(self.refused(error(ErrorCode::Denied, text)))
+            }
+            Outcome::Ask => {
+                shared.authority.note_tool(&name, outcome, by.clone());
+                let reason = Some(format!("a call of the tool ({by})"));
+                let id = CapabilityId::ToolsRegister;
+                let asked = shared.authority.request_consent(id, name, reason);
+                Err(self.refused(asked.await))
+            }
+        }
     }
 
     fn check(&self, arguments: &Value) -> Result<(), Vec<Violation>> {
@@ -220,7 +259,8 @@ impl Plugins {
         tools.collect()
     }
 
-    /// Calls a tool with JSON arguments for the user `user_id`.
+    /// Calls a tool with JSON arguments for the user `user_id`, in a session of the mode `mode` or of that which the
+    /// operator names.
     ///
     /// # Errors
     /// [`ToolError`].
@@ -229,11 +269,15 @@ impl Plugins {
         name: &str,
         arguments: Value,
         user_id: &str,
+        mode: Option<ToolMode>,
     ) -> Result<Value, ToolError> {
         let table = self.host.dispatch.table();
         let offer = find(&table, name)?;
         offer.authorize().await?;
         offer.check(&arguments).map_err(ToolError::Invalid)?;
+        let options = &self.host.options;
+        let mode = mode.unwrap_or(options.tool_mode);
+        offer.approve(options, mode).await?;
         let name = offer.canonical_name();
         let about = json!({
             "tool_name": name, "plugin_id": *offer.listener.id, "tier": offer.tool.tier,

@@ -170,6 +170,7 @@ impl Plugin for Probe {
     fn on_tool(&mut self, name: &str, arguments: Value) -> Result<Value> {
         match (name, arguments["number"].as_i64()) {
             ("double", Some(number)) => Ok(json!(number * 2)),
+            ("read" | "write" | "exec", _) => Ok(arguments),
             ("fail", _) => Err(Error::internal("told to fail")),
             _ => Err(Error::invalid("number must be a whole number")),
         }

@@ -18,6 +18,7 @@ mod manifests;
 mod network;
 mod options;
 mod switches;
+mod tools;
 mod values;
 
 use tests::{host::Host, plugins::Directory};
