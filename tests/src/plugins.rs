@@ -77,7 +77,10 @@ impl Directory {
     #[must_use]
     pub fn closed_settings(&self) -> Settings {
         let directory = toml::Value::from(self.path().display().to_string());
-        Settings::new().config(&format!("[plugins]\ndirectory = {directory}\n"))
+        // Tests make as many calls as they can.
+        Settings::new().config(&format!(
+            "[plugins]\ndirectory = {directory}\n[plugins.limits]\nhost_calls_per_second = 1000000\n"
+        ))
     }
 }
 

@@ -48,6 +48,13 @@ pub const RANDOM_BYTES_MAX: u64 = 64 * KIB as u64;
 pub const LOG_LINE_BYTES_MAX: usize = crate::plugin_store::LOG_LINE_BYTES_MAX;
 /// Log bytes of one instance per second; the burst is four seconds' worth.
 pub const LOG_BYTES_PER_SECOND: usize = 64 * KIB;
+/// Calls into the host that need a capability, of one plugin each second, if the operator says nothing: where each right
+/// is granted by hand, a plugin is trusted with little.
+pub const HOST_CALLS_STRICT_PER_SECOND: u32 = 50;
+/// The same in mode `prompt`.
+pub const HOST_CALLS_PROMPT_PER_SECOND: u32 = 100;
+/// The same in mode `permissive`.
+pub const HOST_CALLS_PERMISSIVE_PER_SECOND: u32 = 500;
 /// Calls queued for one instance, or for instances that share their work.
 pub const MAILBOX_JOBS_MAX: usize = 256;
 /// Bytes of such calls: a few of the largest requests.

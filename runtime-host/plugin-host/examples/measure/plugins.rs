@@ -133,7 +133,10 @@ fn open(fixture: &Path, cache: &Path, gateway: NoGateway) -> Result<Plugins> {
             Arc::new(Guard::new(&GuardSettings::default())?),
             Arc::new(outbound::SystemResolver::default()),
         )?,
-        limits: HostLimits::default(),
+        limits: HostLimits {
+            host_calls_per_second: u32::MAX,
+            ..HostLimits::default()
+        },
         restart_ms: 1_000,
         options: OperatorOptions {
             servers: Reach::All,

@@ -6,6 +6,7 @@ use crate::{
     imports::error,
 };
 use anyhow::{Result, ensure};
+use capability::Mode;
 use limits::{
     MIB,
     egress::{REQUESTS_PER_MINUTE, REQUESTS_PER_MINUTE_MAX},
@@ -33,8 +34,8 @@ pub struct HostLimits {
     /// Requests to other machines each minute; those beyond it are refused as `rate-limited`. A manifest may ask for less,
     /// and for more than the usual 60 only if this allows it.
     pub requests_per_minute: u32,
-    /// Calls into the host each second that need a capability; those beyond it are refused as `rate-limited`. 0 = as many
-    /// as it can make.
+    /// Calls into the host each second that need a capability; those beyond it are refused as `rate-limited`. 0 = by the
+    /// plugin's mode: 50 in `strict`, 100 in `prompt`, 500 in `permissive`.
     pub host_calls_per_second: u32,
 }
 
@@ -115,7 +116,7 @@ pub(crate) struct Quota {
     pub(crate) instances: usize,
     /// Instances at once for requests; as many each for tools and for hooks.
     pub(crate) request_instances: usize,
-    calls_per_second: Option<u32>,
+    calls_per_second: u32,
     /// The second that is counted, and its calls.
     calls: Mutex<(u64, u32)>,
     bytes_written_max: u64,
@@ -123,8 +124,13 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// The quota; `timeout_ms` is what the operator says about this plugin.
-    pub(crate) fn new(asked: &ResourceLimits, given: &HostLimits, timeout_ms: Option<u64>) -> Self {
+    /// The quota of a plugin with this mode; `timeout_ms` is what the operator says about it.
+    pub(crate) fn new(
+        asked: &ResourceLimits,
+        given: &HostLimits,
+        mode: Mode,
+        timeout_ms: Option<u64>,
+    ) -> Self {
         let response_ms = asked
             .response_timeout_ms
             .unwrap_or(u64::MAX)
@@ -134,7 +140,12 @@ impl Quota {
             .map_or(bounds::ACTION_DEADLINE_MS, |seconds| {
                 u64::from(seconds) * 1_000
             });
-        let given_calls = (given.host_calls_per_second > 0).then_some(given.host_calls_per_second);
+        let given_calls = match (given.host_calls_per_second, mode) {
+            (0, Mode::Permissive) => bounds::HOST_CALLS_PERMISSIVE_PER_SECOND,
+            (0, Mode::Prompt) => bounds::HOST_CALLS_PROMPT_PER_SECOND,
+            (0, Mode::Strict | Mode::Disabled) => bounds::HOST_CALLS_STRICT_PER_SECOND,
+            (given, _) => given,
+        };
         Self {
             memory_bytes: asked.memory_mib.unwrap_or(u32::MAX).min(given.memory_mib) as usize * MIB,
             fuel: asked
@@ -149,10 +160,10 @@ impl Quota {
                 .request_instances
                 .map_or(bounds::REQUEST_INSTANCES_DEFAULT, usize::from)
                 .min(given.request_instances),
-            calls_per_second: [asked.max_hostcalls_per_sec, given_calls]
-                .into_iter()
-                .flatten()
-                .min(),
+            calls_per_second: asked
+                .max_hostcalls_per_sec
+                .unwrap_or(u32::MAX)
+                .min(given_calls),
             calls: Mutex::default(),
             bytes_written_max: asked.max_bytes_written.unwrap_or(u64::MAX),
             bytes_written: AtomicU64::new(0),
@@ -164,9 +175,7 @@ impl Quota {
     /// # Errors
     /// `rate-limited`.
     pub(crate) fn call(&self, now_ms: u64) -> Result<(), PluginError> {
-        let Some(most) = self.calls_per_second else {
-            return Ok(());
-        };
+        let most = self.calls_per_second;
         let (second, count) = &mut *self.calls.lock();
         let now = now_ms / 1_000;
         if *second != now {
@@ -208,12 +217,18 @@ impl Quota {
 mod tests {
     use super::{HostLimits, Quota, bounds};
     use crate::bindings::jackfield::plugin::types::ErrorCode;
+    use capability::Mode;
     use limits::MIB;
     use plugin_manifest::ResourceLimits;
 
     #[test]
     fn the_least_of_all_counts() {
-        let silent = Quota::new(&ResourceLimits::default(), &HostLimits::default(), None);
+        let silent = Quota::new(
+            &ResourceLimits::default(),
+            &HostLimits::default(),
+            Mode::Prompt,
+            None,
+        );
         assert_eq!(
             (silent.memory_bytes, silent.fuel),
             (bounds::MEMORY_BYTES_MAX, bounds::FUEL_PER_CALL)
@@ -236,13 +251,13 @@ mod tests {
             instances: 2,
             ..HostLimits::default()
         };
-        let both = Quota::new(&asked, &given, None);
+        let both = Quota::new(&asked, &given, Mode::Prompt, None);
         assert_eq!((both.memory_bytes, both.fuel), (8 * MIB, 7));
         assert_eq!(
             (both.response_ms, both.tool_ms, both.instances),
             (1_500, 1_500, 2)
         );
-        let timed = Quota::new(&asked, &given, Some(20));
+        let timed = Quota::new(&asked, &given, Mode::Prompt, Some(20));
         assert_eq!((timed.tool_ms, timed.action_ms), (20, 20));
         assert_eq!(both.action_ms, bounds::ACTION_DEADLINE_MS);
         assert_eq!(silent.request_instances, bounds::REQUEST_INSTANCES_DEFAULT);
@@ -262,14 +277,37 @@ mod tests {
                     host_calls_per_second: given,
                     ..HostLimits::default()
                 },
+                Mode::Prompt,
                 None,
             );
             let passed = |now_ms| (0..10).filter(|_| quota.call(now_ms).is_ok()).count();
             assert_eq!((passed(1_000), passed(1_999), passed(2_000)), (3, 0, 3));
             assert_eq!(quota.call(2_001).unwrap_err().code, ErrorCode::RateLimited);
         }
-        let free = Quota::new(&ResourceLimits::default(), &HostLimits::default(), None);
-        assert!((0..10_000).all(|_| free.call(0).is_ok()));
+    }
+
+    #[test]
+    fn calls_without_a_limit_are_limited_by_the_mode() {
+        let passed = |given, mode| {
+            let given = HostLimits {
+                host_calls_per_second: given,
+                ..HostLimits::default()
+            };
+            let quota = Quota::new(&ResourceLimits::default(), &given, mode, None);
+            (0..10_000).filter(|_| quota.call(0).is_ok()).count()
+        };
+        for (mode, expected) in [
+            (Mode::Strict, 50),
+            (Mode::Prompt, 100),
+            (Mode::Permissive, 500),
+        ] {
+            assert_eq!(passed(0, mode), expected, "{mode}");
+            assert_eq!(
+                passed(700, mode),
+                700,
+                "the operator's limit is not the mode's"
+            );
+        }
     }
 
     #[test]
@@ -278,7 +316,7 @@ mod tests {
             max_bytes_written: Some(10),
             ..ResourceLimits::default()
         };
-        let quota = Quota::new(&asked, &HostLimits::default(), None);
+        let quota = Quota::new(&asked, &HostLimits::default(), Mode::Prompt, None);
         assert!(quota.write(6).is_ok());
         assert_eq!(quota.write(5).unwrap_err().code, ErrorCode::QuotaExceeded);
         assert!(quota.write(4).is_ok());

@@ -165,6 +165,7 @@ impl Plugin {
         let record = host.record(&self.id).await?;
         let grants = host.store.grants(&self.id).await?;
         let options = host.options.of(&manifest.id);
+        let mode = options.mode.unwrap_or(host.policy.load().mode);
         let rules = CurrentRules::compile(&manifest, grants.into(), options.mode, now_ms())?;
         let settings = rules::settings(&manifest, &record.settings);
         let display_name = manifest
@@ -182,7 +183,7 @@ impl Plugin {
             display_name,
             instance_id: record.instance_id.clone(),
             reach: host.options.reach(&manifest.id),
-            quota: Quota::new(&manifest.limits, &host.limits, options.timeout_ms),
+            quota: Quota::new(&manifest.limits, &host.limits, mode, options.timeout_ms),
             on_failure: host.options.on_failure(&manifest),
             unread: UnreadBytes::of_plugin(host.unread.clone()),
             authority: Authority::new(
