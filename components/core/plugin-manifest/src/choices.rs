@@ -129,6 +129,7 @@ choice! {
 }
 
 impl Default for ToolMode {
+    /// The mode of a session that says nothing: reading alone is harmless.
     fn default() -> Self {
         Self::Default
     }
