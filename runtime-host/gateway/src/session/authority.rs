@@ -184,6 +184,10 @@ impl Sessions {
         let Some(revision) = rooms.revise(room.index, view, is_restated) else {
             return;
         };
+        if is_restated && !view.gone {
+            // Of themselves they ask only for newer ones.
+            self.restate_definitions(view);
+        }
         for slot in revision.slots {
             if self.check_presence(slot, room, view) && revision.plugins_changed {
                 self.send_requirements(slot, room, view);

@@ -66,6 +66,15 @@ impl TimedChain {
 }
 
 impl Sessions {
+    /// Sends the chain the definitions of a server, which may be older than those that it has.
+    pub(super) fn restate_definitions(&mut self, view: &ServerView) {
+        let snapshot = view.rules.snapshot();
+        if let Err(error) = self.validator.chain.update_definitions(snapshot) {
+            count_failure(&self.hub.metrics, &error);
+            tracing::warn!(%error, "the validators could not take restored definitions");
+        }
+    }
+
     /// The verdict about an envelope of a connection.
     pub(crate) fn validate(
         &mut self,

@@ -2,7 +2,7 @@
 
 use crate::{
     client::PATIENCE,
-    fixture::{Fixture, PLUGIN, SERVER, event},
+    fixture::{Fixture, PLUGIN, SERVER, definition, event},
 };
 use serde_json::json;
 
@@ -144,7 +144,7 @@ fn servers_whose_answers_hang_delay_no_ban_of_another() {
         (&json!(SERVER), &json!("BANNED"))
     );
     assert_eq!(
-        fixture.metric("jackfield_edge_overdue"),
+        fixture.metric("jackfield_directory_overdue"),
         0,
         "the answers still hang: the ban did not wait for their time limit"
     );
@@ -162,7 +162,7 @@ fn what_could_not_be_fetched_is_restated_when_it_can() {
     let unreadable = json!({"serverId": "what is this?"});
     fixture.change("other", unreadable.clone());
     let began = std::time::Instant::now();
-    while fixture.metric("jackfield_edge_overdue") != 1 {
+    while fixture.metric("jackfield_directory_overdue") != 1 {
         assert!(began.elapsed() < PATIENCE, "it is overdue");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -175,6 +175,28 @@ fn what_could_not_be_fetched_is_restated_when_it_can() {
     let denied = eve.expect("access_denied");
     let names = (&denied["serverId"], &denied["code"]);
     assert_eq!(names, (&json!("other"), &json!("BANNED")), "the older one");
+}
+
+#[test]
+fn the_validator_takes_the_definitions_of_a_restored_directory() {
+    let fixture = Fixture::start(1, None);
+    let (mut alice, mut bob) = (fixture.join("alice"), fixture.join("bob"));
+    let plugins = |name: &str, revision: u64| {
+        let mut row = Fixture::row(SERVER, revision, &[]);
+        row["eventDefinitions"] = json!([definition(name, "serverRelay", "server")]);
+        row
+    };
+    fixture.change(SERVER, plugins("vote:new", 5));
+    while alice.expect("plugin_requirements")["revision"] != 5 {}
+    alice.send(event("vote:new", 1));
+    bob.expect("plugin_event");
+    fixture.restore(&[(SERVER, plugins("vote:old", 2))]);
+    while alice.expect("plugin_requirements")["revision"] != 2 {}
+    alice.send(event("vote:old", 1));
+    assert_eq!(bob.expect("plugin_event")["eventName"], "vote:old");
+    alice.send(event("vote:new", 1));
+    let refused = alice.expect("plugin_error");
+    assert_eq!(refused["code"], "EVENT_NOT_REGISTERED");
 }
 
 #[test]
@@ -223,7 +245,7 @@ fn one_server_that_cannot_be_fetched_keeps_no_other_waiting() {
         (&json!(SERVER), &json!("BANNED"))
     );
     let began = std::time::Instant::now();
-    while fixture.metric("jackfield_edge_overdue") != 1 {
+    while fixture.metric("jackfield_directory_overdue") != 1 {
         assert!(began.elapsed() < PATIENCE, "it is overdue");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
