@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     step("links", || links::check(&files))?;
     step("each guest has a test", || guests::all_are_used(&files))?;
     step("core crates forbid unsafe code", core_forbids_unsafe)?;
+    step("bounds are in limits", || bounds(&files))?;
     step("file sizes", || {
         sizes(&files);
         Ok(())
@@ -79,6 +80,59 @@ fn core_forbids_unsafe() -> Result<()> {
         if library.exists() && !fs::read_to_string(&library)?.contains("#![forbid(unsafe_code)]") {
             bail!("{} lacks #![forbid(unsafe_code)]", library.display());
         }
+    }
+    Ok(())
+}
+
+/// Files whose constants with a number are no bounds of ours.
+const FORMATS: &[&str] = &[
+    "runtime-host/plugin-store/src/file/log_check.rs",
+    "components/core/validation/src/time.rs",
+];
+
+/// A bound is a constant of `limits`, or is made of one.
+fn bounds(files: &[String]) -> Result<()> {
+    let is_ours = |path: &&String| {
+        let native = path.starts_with("runtime-host/") || path.starts_with("components/");
+        let elsewhere = [
+            "/tests",
+            "/examples/",
+            "components/core/limits/",
+            "/plugin-sdk/",
+        ];
+        native
+            && path.ends_with(".rs")
+            && !elsewhere.iter().any(|part| path.contains(part))
+            && !FORMATS.contains(&path.as_str())
+    };
+    let mut found = Vec::new();
+    for path in files.iter().filter(is_ours) {
+        let text = fs::read_to_string(path)?;
+        let source = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (at, line) in source.lines().enumerate() {
+            let Some((_, constant)) = line.split_once("const ") else {
+                continue;
+            };
+            let Some((name, value)) = constant.split_once('=') else {
+                continue;
+            };
+            let name = name.split(':').next().unwrap_or_default();
+            let is_bound = ["_MAX", "_MIN", "_MS", "_SECONDS"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            let is_number = value
+                .trim()
+                .starts_with(|first: char| first.is_ascii_digit());
+            if is_bound && is_number {
+                found.push(format!("{path}:{}: {name}", at + 1));
+            }
+        }
+    }
+    if !found.is_empty() {
+        bail!(
+            "bounds that are not in components/core/limits:\n{}",
+            found.join("\n")
+        );
     }
     Ok(())
 }

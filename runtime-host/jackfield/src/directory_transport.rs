@@ -13,13 +13,13 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use limits::rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX};
+use limits::{
+    directory::REQUEST_RETRY_AFTER_MS,
+    rest::{REQUEST_TIMEOUT_MS, RESPONSE_BYTES_MAX},
+};
 use outbound::strip_hop_by_hop;
 use rest::HostError;
 use std::{net::SocketAddr, time::Duration};
-
-/// Advice to a client when the directory elsewhere does not answer.
-const RETRY_AFTER_MS: u64 = 1_000;
 
 /// The application that holds the directory.
 #[derive(Clone)]
@@ -117,7 +117,7 @@ impl Remote {
             tracing::warn!(%error, "the directory cannot be reached");
             let message = "the directory does not answer; try again";
             let error = HostError::of_host(StatusCode::BAD_GATEWAY, "EDGE_UNAVAILABLE", message);
-            HostAnswer::response(error.with("retryAfterMs", RETRY_AFTER_MS).answer())
+            HostAnswer::response(error.with("retryAfterMs", REQUEST_RETRY_AFTER_MS).answer())
         })
     }
 

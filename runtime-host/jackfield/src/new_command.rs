@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use identifiers::PluginId;
+use limits::plugin_api::NEW_NAME_CHARS_MAX;
 use std::{
     fs,
     io::Write as _,
@@ -47,9 +48,6 @@ const FILES: [(&str, &str); 4] = [
     (".gitignore", "/target\n"),
 ];
 
-/// Characters of a plugin's name.
-const NAME_CHARS_MAX: usize = 64;
-
 /// Runs `jackfield new`.
 ///
 /// # Errors
@@ -58,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let What::Plugin(plugin) = &args.what;
     ensure!(
         is_name(&plugin.name),
-        "name {:?} must be 1 to {NAME_CHARS_MAX} of a-z, 0-9 and '-', beginning with a letter",
+        "name {:?} must be 1 to {NEW_NAME_CHARS_MAX} of a-z, 0-9 and '-', beginning with a letter",
         plugin.name
     );
     let id = plugin
@@ -86,7 +84,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && name.len() <= NAME_CHARS_MAX
+        && name.len() <= NEW_NAME_CHARS_MAX
         && name
             .chars()
             .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-')

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use edge_host::network::outbound;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use limits::rest::COLLECTOR_ANSWER_BYTES_MAX;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
@@ -17,9 +18,6 @@ use std::{
 };
 use tokio::runtime::Handle;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
-
-/// Bytes of a collector's answer that are read at most.
-const ANSWER_BYTES_MAX: usize = 64 * limits::KIB;
 
 /// Sends the spans that still wait when it is dropped.
 pub(crate) struct Telemetry(Option<SdkTracerProvider>);
@@ -105,7 +103,7 @@ impl HttpClient for OnRuntime {
         let client = self.client.clone();
         let sending = self.runtime.spawn(async move {
             let (parts, body) = client.request(request.map(Full::new)).await?.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX)
+            let body = Limited::new(body, COLLECTOR_ANSWER_BYTES_MAX)
                 .collect()
                 .await?
                 .to_bytes();

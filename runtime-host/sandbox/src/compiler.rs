@@ -4,7 +4,9 @@
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use limits::{
     manifest::COMPONENT_BYTES_MAX,
-    sandbox::{CODE_BYTES_MAX, COMPILE_CPU_SECONDS_MAX, COMPILE_MEMORY_BYTES_MAX},
+    sandbox::{
+        CODE_BYTES_MAX, COMPILE_CPU_SECONDS_MAX, COMPILE_ERROR_BYTES_MAX, COMPILE_MEMORY_BYTES_MAX,
+    },
 };
 use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
 use std::{
@@ -17,8 +19,6 @@ use wasmtime::Engine;
 
 /// The lowest scheduling priority.
 const COMPILE_NICENESS: i32 = 19;
-/// Bytes of the process's standard error that are kept for the error text.
-const ERROR_BYTES_MAX: u64 = 4_096;
 
 /// Runs a program whose command compiles a component ([`compile_standard_input`]), at the lowest priority.
 #[derive(Debug, Clone)]
@@ -81,7 +81,9 @@ fn exchange(
         threads.spawn(move || input.write_all(bytes).is_ok());
         let message = threads.spawn(move || {
             let mut text = String::new();
-            let read = errors.take(ERROR_BYTES_MAX).read_to_string(&mut text);
+            let read = errors
+                .take(COMPILE_ERROR_BYTES_MAX as u64)
+                .read_to_string(&mut text);
             read.map(|_| text).unwrap_or_default()
         });
         let mut code = Vec::new();

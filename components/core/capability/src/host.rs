@@ -4,12 +4,8 @@
 //! A pattern is lower-case ASCII without a trailing dot. The host it is compared with comes from a URL parser, without
 //! user and port.
 
+use limits::egress::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX};
 use std::fmt;
-
-/// Longest host name of the DNS.
-const HOST_BYTES_MAX: usize = 253;
-/// Longest label of the DNS.
-const LABEL_BYTES_MAX: usize = 63;
 
 /// Why a text is not a host pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -124,7 +120,7 @@ fn checked(name: &str) -> Result<&str, BadHostPattern> {
         });
     }
     let sound = |label: &str| {
-        (1..=LABEL_BYTES_MAX).contains(&label.len())
+        (1..=HOST_LABEL_BYTES_MAX).contains(&label.len())
             && label
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

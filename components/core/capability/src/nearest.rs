@@ -1,7 +1,6 @@
 //! "Did you mean": the closest word of a list, if one is close enough.
 
-/// Words longer than this get no suggestion: comparing costs the product of the lengths.
-const WORD_BYTES_MAX: usize = 64;
+use limits::capability::SUGGESTED_BYTES_MAX;
 
 /// The candidate nearest to `word` by edit distance (swapped neighbours count once, case counts half), the first of
 /// equals.
@@ -9,7 +8,7 @@ const WORD_BYTES_MAX: usize = 64;
 /// A suggestion differs in at most a third of its letters; beyond that it would confuse.
 #[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.is_empty() || word.len() > WORD_BYTES_MAX {
+    if word.is_empty() || word.len() > SUGGESTED_BYTES_MAX {
         return None;
     }
     let lower = word.to_ascii_lowercase();

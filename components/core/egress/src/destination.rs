@@ -4,7 +4,7 @@
 //! and neither user nor fragment. Whether a request may go there is decided by [`Guard`](crate::Guard).
 
 use crate::{Refused, Rule};
-use limits::egress::URL_BYTES_MAX;
+use limits::egress::{HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, URL_BYTES_MAX};
 use std::{fmt, net::IpAddr};
 use url::{Host, Url};
 
@@ -164,19 +164,14 @@ impl fmt::Display for Destination {
     }
 }
 
-/// Longest name of the DNS.
-const NAME_BYTES_MAX: usize = 253;
-/// Longest label of the DNS.
-const LABEL_BYTES_MAX: usize = 63;
-
 /// Whether a name may be resolved: labels of letters, digits, `-` and `_`. URL parsers accept a star, which would be
 /// taken for a pattern.
 fn is_name(name: &str) -> bool {
     let is_label = |label: &str| {
-        (1..=LABEL_BYTES_MAX).contains(&label.len())
+        (1..=HOST_LABEL_BYTES_MAX).contains(&label.len())
             && label.bytes().all(|byte| {
                 byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_')
             })
     };
-    name.len() <= NAME_BYTES_MAX && name.split('.').all(is_label)
+    name.len() <= HOST_BYTES_MAX && name.split('.').all(is_label)
 }

@@ -3,6 +3,7 @@
 //! Names are stable. A refusal names the rule and a host, address or number, never a path or query, which may hold
 //! secrets.
 
+use limits::egress::QUOTED_CHARS_MAX;
 use std::fmt;
 
 macro_rules! rules {
@@ -89,7 +90,7 @@ impl Refused {
     pub fn new(rule: Rule, subject: &str) -> Self {
         let end = subject
             .char_indices()
-            .nth(SUBJECT_CHARS_MAX)
+            .nth(QUOTED_CHARS_MAX)
             .map_or(subject.len(), |(end, _)| end);
         Self {
             rule,
@@ -103,6 +104,3 @@ impl Refused {
         self.rule.name()
     }
 }
-
-/// The longest host name with room to spare.
-const SUBJECT_CHARS_MAX: usize = 300;

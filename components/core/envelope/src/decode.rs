@@ -7,7 +7,7 @@ use crate::{
     json::{self, Skip, space},
     tape::Tape,
 };
-use limits::envelope::{JSON_DEPTH_MAX, MEMBERS_MAX};
+use limits::envelope::{JSON_DEPTH_MAX, MEMBERS_MAX, QUOTED_CHARS_MAX};
 use std::{borrow::Cow, ops::Range};
 
 /// Why bytes are not an envelope. Each is `BAD_JSON` on the wire.
@@ -218,8 +218,7 @@ fn unescape<'a>(quoted: &str) -> Option<Cow<'a, str>> {
 /// A client's text, cut to a length that fits a message.
 #[must_use]
 pub fn shorten(text: &str) -> Cow<'_, str> {
-    const CHARS_MAX: usize = 64;
-    match text.char_indices().nth(CHARS_MAX) {
+    match text.char_indices().nth(QUOTED_CHARS_MAX) {
         Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
         None => Cow::Borrowed(text),
     }

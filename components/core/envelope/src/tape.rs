@@ -5,14 +5,10 @@
 //! differently; it must succeed before a value is used. Neither recurses.
 
 use crate::json::{self, Fault, Sink};
+use limits::envelope::{LINEAR_MEMBERS_MAX, SLOTS_KEPT_MAX};
 
-/// Objects with more members than this carry a sorted list of their members, so that lookups in them do not walk.
-const LINEAR_MEMBERS_MAX: usize = 8;
 /// Marks a container without a sorted list.
 const UNSORTED: u32 = u32::MAX;
-/// A tape that grew beyond this many slots is not kept for the next value.
-const SLOTS_KEPT_MAX: usize = 16_384;
-
 /// What a slot holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

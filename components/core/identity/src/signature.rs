@@ -8,7 +8,7 @@ use crypto_bigint::{
     modular::runtime_mod::{DynResidue, DynResidueParams},
 };
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use limits::identity::{RSA_MODULUS_BITS_MAX, RSA_MODULUS_BITS_MIN};
+use limits::identity::{RSA_EXPONENT_BYTES_MAX, RSA_MODULUS_BITS_MAX, RSA_MODULUS_BITS_MIN};
 use p256::ecdsa::signature::Verifier as _;
 use sha2::{Digest as _, Sha256};
 
@@ -87,9 +87,6 @@ const SHA256_PREFIX: [u8; 19] = [
     0x00, 0x04, 0x20,
 ];
 
-/// Bytes of the exponents that are accepted; issuers use 65537, which has three.
-const EXPONENT_BYTES_MAX: usize = 4;
-
 /// An RSA public key, for RSASSA-PKCS1-v1_5 with SHA-256. Only public values are computed with, so timing does not
 /// matter.
 #[derive(Clone)]
@@ -105,7 +102,7 @@ impl RsaKey {
         let (modulus, exponent) = (trimmed(modulus), trimmed(exponent));
         let bits = modulus.len() * 8;
         if !(RSA_MODULUS_BITS_MIN..=RSA_MODULUS_BITS_MAX).contains(&bits)
-            || exponent.len() > EXPONENT_BYTES_MAX
+            || exponent.len() > RSA_EXPONENT_BYTES_MAX
         {
             return None;
         }

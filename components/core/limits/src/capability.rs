@@ -5,3 +5,5 @@
 pub const RULES_MAX: usize = 10_000;
 /// Entries of `PLUGIN_DENY`, and plugins that environment variables disable by name.
 pub const ENVIRONMENT_WORDS_MAX: usize = 1_000;
+/// Bytes of a word for which a similar one is suggested: comparing costs the product of the lengths.
+pub const SUGGESTED_BYTES_MAX: usize = 64;

@@ -67,6 +67,8 @@ pub const QUESTION_TIMEOUT_MS: u64 = 5_000;
 pub const ANSWER_MAX_MS: u64 = 3 * QUESTION_TIMEOUT_MS;
 /// Advised wait (`retryAfterMs`) after the directory did not answer a connection's question.
 pub const QUESTION_RETRY_AFTER_MS: u64 = 2_000;
+/// Advice to a client's request (`retryAfterMs`) when a directory elsewhere does not answer.
+pub const REQUEST_RETRY_AFTER_MS: u64 = 1_000;
 /// Requests of one gateway to the directory at once; further questions wait in their queue.
 pub const QUESTIONS_AT_ONCE_MAX: usize = 64;
 /// Questions about one user whose state changes while it is asked for; then the question counts as not answered.

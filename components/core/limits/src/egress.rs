@@ -39,6 +39,12 @@ pub const REQUESTS_PER_MINUTE: u32 = 60;
 pub const REQUESTS_PER_MINUTE_MAX: u32 = 6_000;
 /// Concurrent requests of one plugin.
 pub const IN_FLIGHT_PER_PLUGIN_MAX: usize = 10;
+/// Bytes of a host name, as DNS has them (RFC 1035 section 2.3.4).
+pub const HOST_BYTES_MAX: usize = 253;
+/// Bytes of one label of a host name.
+pub const HOST_LABEL_BYTES_MAX: usize = 63;
+/// Characters of a URL or name that a refusal quotes: the longest host name with room to spare.
+pub const QUOTED_CHARS_MAX: usize = 300;
 
 const _: () =
     assert!(CONNECT_TIMEOUT_MS < TOTAL_TIMEOUT_MS && RESOLVE_TIMEOUT_MS < TOTAL_TIMEOUT_MS);

@@ -40,3 +40,9 @@ pub const FEATURES_MAX: usize = 64;
 pub const WORD_CHARS_MAX: usize = 64;
 /// Bytes of a key, a proof or an invite in base64url.
 pub const KEY_BYTES_MAX: usize = 256;
+/// Members of an object up to which a lookup walks; larger ones are sorted.
+pub const LINEAR_MEMBERS_MAX: usize = 8;
+/// Slots of the reader that are kept for the next envelope; what grew beyond is given back.
+pub const SLOTS_KEPT_MAX: usize = 16_384;
+/// Characters of a client's text that a message quotes.
+pub const QUOTED_CHARS_MAX: usize = 64;

@@ -38,6 +38,8 @@ pub const RSA_MODULUS_BITS_MAX: usize = 8_192;
 pub const KEYS_PER_USER_MAX: usize = 16;
 /// Identities that one identity may block.
 pub const BLOCKS_MAX: usize = 1_000;
+/// Bytes of an accepted RSA exponent; issuers use 65537, which has three.
+pub const RSA_EXPONENT_BYTES_MAX: usize = 4;
 
 const _: () = assert!(NAME_CHARS_MIN <= NAME_CHARS_MAX);
 const _: () = assert!(TOKEN_REMEMBERED_BYTES_MAX <= TOKEN_BYTES_MAX);

@@ -24,3 +24,13 @@ pub const COMPONENT_BYTES_MAX: usize = 32 * MIB;
 pub const TITLE_CHARS_MAX: usize = 100;
 /// Characters of a description.
 pub const DESCRIPTION_CHARS_MAX: usize = 2_000;
+/// Characters of an author's name: under a hundred.
+pub const AUTHOR_CHARS_MAX: usize = 99;
+/// Characters of a foreign text that a message quotes.
+pub const QUOTED_CHARS_MAX: usize = 60;
+/// Keys among which a misspelt one is looked for.
+pub const MISSPELT_AMONG_MAX: usize = 100;
+/// Characters of the name of a process plugin that is imported.
+pub const IMPORTED_NAME_CHARS_MAX: usize = 99;
+/// Time for an answer that process plugins were written for; an imported manifest names it.
+pub const IMPORTED_RESPONSE_TIMEOUT_MS: u32 = 30_000;

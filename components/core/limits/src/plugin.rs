@@ -46,7 +46,9 @@ pub const RESOURCES_MAX: usize = 1_000;
 pub const RANDOM_BYTES_MAX: u64 = 64 * KIB as u64;
 /// Bytes of one log line; the rest is cut.
 pub const LOG_LINE_BYTES_MAX: usize = crate::plugin_store::LOG_LINE_BYTES_MAX;
-/// Log bytes of one instance per second; the burst is four seconds' worth.
+/// Seconds of log that one instance may write at once.
+pub const LOG_BURST_SECONDS: usize = 4;
+/// Log bytes of one instance per second.
 pub const LOG_BYTES_PER_SECOND: usize = 64 * KIB;
 /// Calls into the host that need a capability, of one plugin each second, if the operator says nothing: where each right
 /// is granted by hand, a plugin is trusted with little.

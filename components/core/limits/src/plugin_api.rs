@@ -24,6 +24,8 @@ pub const GRANT_LIFETIME_MAX_MS: u64 = 365 * 24 * 3_600 * 1_000;
 pub const COMMAND_TIMEOUT_MS: u64 = 35_000;
 /// Bytes of a response that a command reads.
 pub const COMMAND_ANSWER_BYTES_MAX: usize = 32 * MIB;
+/// Characters of the name of a plugin that `jackfield new plugin` makes: it becomes a folder and a crate.
+pub const NEW_NAME_CHARS_MAX: usize = 64;
 /// Lifetime of the token that a command signs for its own requests.
 pub const COMMAND_TOKEN_LIFETIME_SECONDS: u64 = 300;
 

@@ -35,10 +35,14 @@ pub const KEEP_ALIVE_LIMIT_MS: u64 = 3_600_000;
 pub const BUFFER_BYTES: usize = 64 * KIB;
 /// Time in which the client of an HTTP connection takes no byte of an answer, after which the connection is closed.
 pub const WRITE_STALL_MAX_MS: u64 = 30_000;
+/// Bytes that are read of a trace collector's answer.
+pub const COLLECTOR_ANSWER_BYTES_MAX: usize = 64 * KIB;
 /// Items of one page.
 pub const PAGE_ITEMS_MAX: usize = 200;
 /// Items of one page when the caller names no size.
 pub const PAGE_ITEMS_DEFAULT: usize = 50;
+/// How long browsers keep the answer to a preflight.
+pub const PREFLIGHT_SECONDS: u64 = 600;
 
 const _: () = assert!(BUFFER_BYTES >= 2 * crate::socket::HEAD_BYTES_MAX);
 const _: () = assert!(BODY_DEPTH_MAX < crate::envelope::JSON_DEPTH_MAX);

@@ -50,6 +50,10 @@ pub const WRITE_STALL_MAX_MS: u64 = 5_000;
 pub const LINGER_MS: u64 = 0;
 /// Longest configurable [`LINGER_MS`]: users notice a tenth of a second.
 pub const LINGER_MAX_MS: u64 = 100;
+/// Newest waiting frames among which an older one of the same kind is looked for, which the newer replaces.
+pub const COALESCE_FRAMES_MAX: usize = 64;
+/// Slices of one vectored write: more of them make no write cheaper.
+pub const SLICES_MAX: usize = 64;
 /// Bytes gathered for one server in one turn; beyond it they are written before the turn ends.
 pub const OUTBOX_BYTES_MAX: usize = 256 * KIB;
 /// Time for the peer to answer a close frame, or to read more of what is queued before it, until the socket is closed.
@@ -116,6 +120,8 @@ pub const RETRY_AFTER_SECONDS: u64 = 5;
 pub const DRAIN_TIMEOUT_MS: u64 = 10_000;
 /// Time for the connection that the gateway makes to itself at shutdown, by which the acceptor sees the end.
 pub const ACCEPTOR_WAKE_TIMEOUT_MS: u64 = 200;
+/// Time that background tasks have to end after everything was stopped.
+pub const END_TIMEOUT_MS: u64 = 2_000;
 /// Range over which reconnects are spread at shutdown: advice in the close reason.
 pub const RECONNECT_SPREAD_MS: u64 = 10_000;
 /// Connections that a shard closes in one tick at shutdown.

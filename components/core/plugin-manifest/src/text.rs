@@ -1,7 +1,6 @@
 //! Hidden characters in texts, and quoting of texts in messages.
 
-/// Characters of a foreign text that a message quotes.
-const QUOTED_CHARS_MAX: usize = 60;
+use limits::manifest::QUOTED_CHARS_MAX;
 
 /// `text`, cut to what fits a message.
 pub(crate) fn short(text: &str) -> String {

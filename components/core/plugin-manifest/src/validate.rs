@@ -11,7 +11,7 @@ use crate::{
     violation::{Code, Report, Severity},
 };
 use capability::{CapabilityId, nearest};
-use limits::manifest::LIST_ENTRIES_MAX;
+use limits::manifest::{LIST_ENTRIES_MAX, MISSPELT_AMONG_MAX};
 
 /// Checks a whole manifest.
 pub(crate) fn manifest(node: &Node, strict: bool, report: &mut Report) {
@@ -355,14 +355,11 @@ fn wanted(shape: &Shape) -> &'static str {
     }
 }
 
-/// Keys among which a misspelt one is looked for.
-const LOOKED_AT_MAX: usize = 100;
-
 /// Help for a missing field: an unknown key that looks like it.
 fn misplaced(members: &[Member], record: &Record, name: &str) -> Option<String> {
     let unknown = members
         .iter()
-        .take(LOOKED_AT_MAX)
+        .take(MISSPELT_AMONG_MAX)
         .map(|member| member.key.as_str())
         .filter(|key| record.fields.iter().all(|field| field.name != *key));
     nearest(name, unknown).map(|key| format!("is {key:?} meant to be it?"))

@@ -2,9 +2,7 @@
 
 use crate::answer::Answer;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-
-/// How long browsers keep the answer to a preflight, seconds.
-const PREFLIGHT_SECONDS: u64 = 600;
+use limits::rest::PREFLIGHT_SECONDS;
 
 /// The origins whose pages may read answers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::shard::coalesce::CoalesceKey;
 use bytes::{Buf, Bytes};
-use limits::socket::{QUEUE_SLACK, SLOW_GRACE_MS};
+use limits::socket::{COALESCE_FRAMES_MAX, QUEUE_SLACK, SLICES_MAX, SLOW_GRACE_MS};
 use mio::net::TcpStream;
 use std::{
     collections::VecDeque,
@@ -33,11 +33,6 @@ pub(crate) enum Pushed {
     Added,
     Replaced,
 }
-
-/// The number of newest frames among which an older one with the same key is looked for.
-const COALESCE_WINDOW: usize = 64;
-/// Slices of one vectored write.
-const SLICES_MAX: usize = 64;
 
 impl Queue {
     /// A queue for a socket that has just refused bytes: `frames` with their keys, of which `written` bytes were
@@ -71,7 +66,7 @@ impl Queue {
                 .frames
                 .iter_mut()
                 .rev()
-                .take(COALESCE_WINDOW)
+                .take(COALESCE_FRAMES_MAX)
                 .find(|waiting| waiting.coalesce == coalesce && !waiting.begun);
             if let Some(older) = older {
                 self.bytes = self.bytes - older.bytes.len() + frame.len();

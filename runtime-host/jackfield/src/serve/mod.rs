@@ -9,12 +9,10 @@ mod tokens;
 use crate::{data, keys, telemetry};
 use anyhow::{Context as _, Result};
 use host::Host;
+use limits::socket::END_TIMEOUT_MS;
 use process::ShutdownSignal;
 use setup::Setup;
 use std::{io::Write as _, path::PathBuf, time::Duration};
-
-/// Time that background tasks have after everything was stopped.
-const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Arguments of `jackfield serve`.
 #[derive(clap::Args)]
@@ -66,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let setup = Setup::new(args, config)?;
     let outcome = runtime.block_on(serve(setup));
     drop(telemetry);
-    runtime.shutdown_timeout(SHUTDOWN);
+    runtime.shutdown_timeout(Duration::from_millis(END_TIMEOUT_MS));
     // Last: until here something may still write to the data directory.
     drop(lock);
     outcome

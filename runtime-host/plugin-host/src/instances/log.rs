@@ -10,9 +10,6 @@ use plugin_store::{Level, LogEntry, PluginStore};
 use sandbox::{Lines, Sink};
 use std::{sync::Arc, time::Instant};
 
-/// Seconds of log that may come at once.
-const BURST_SECONDS: usize = 4;
-
 /// The log of one instance.
 #[derive(Clone)]
 pub(crate) struct PluginLog(Arc<Inner>);
@@ -33,7 +30,7 @@ struct Budget {
 
 impl PluginLog {
     pub(crate) fn new(plugin: Arc<str>, store: PluginStore, metrics: Arc<Metrics>) -> Self {
-        let left = bounds::LOG_BYTES_PER_SECOND * BURST_SECONDS;
+        let left = bounds::LOG_BYTES_PER_SECOND * bounds::LOG_BURST_SECONDS;
         let budget = Budget {
             left,
             since: Instant::now(),
@@ -82,7 +79,8 @@ impl PluginLog {
         let earned =
             budget.since.elapsed().as_millis() as usize * bounds::LOG_BYTES_PER_SECOND / 1_000;
         if earned > 0 {
-            budget.left = (budget.left + earned).min(bounds::LOG_BYTES_PER_SECOND * BURST_SECONDS);
+            budget.left = (budget.left + earned)
+                .min(bounds::LOG_BYTES_PER_SECOND * bounds::LOG_BURST_SECONDS);
             budget.since = Instant::now();
         }
         if bytes > budget.left {

@@ -3,6 +3,7 @@
 //! the index and a magic number.
 
 use anyhow::{Context as _, Result, ensure};
+use limits::sandbox::CODE_INDEX_BYTES_MAX;
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -15,8 +16,6 @@ use std::{
 const MAGIC: [u8; 16] = *b"jackfield-code-1";
 /// Bytes of the trailer: the length of the index, then [`MAGIC`].
 const TRAILER_BYTES: u64 = 8 + MAGIC.len() as u64;
-/// Bytes of an index; a line names one entry.
-const INDEX_BYTES_MAX: u64 = 64 * limits::KIB as u64;
 
 /// The compiled code that a program carries.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ impl Bundle {
         let index_bytes = u64::from_le_bytes(index_bytes.try_into()?);
         let index_at = (length - TRAILER_BYTES).checked_sub(index_bytes);
         let index_at = index_at
-            .filter(|_| index_bytes <= INDEX_BYTES_MAX)
+            .filter(|_| index_bytes <= CODE_INDEX_BYTES_MAX as u64)
             .context("the index of the embedded code is damaged")?;
         let mut index = vec![0; index_bytes as usize];
         program.read_exact_at(&mut index, index_at)?;
@@ -101,7 +100,7 @@ pub(super) fn replace(program: &Path, entries: &[(String, Vec<u8>)]) -> Result<(
         index += &format!("{name} {at} {}\n", code.len());
         at += code.len() as u64;
     }
-    ensure!(index.len() as u64 <= INDEX_BYTES_MAX, "too many entries");
+    ensure!(index.len() <= CODE_INDEX_BYTES_MAX, "too many entries");
     file.write_all(index.as_bytes())?;
     file.write_all(&(index.len() as u64).to_le_bytes())?;
     file.write_all(&MAGIC)?;

@@ -9,11 +9,7 @@ use crate::{
     text::short,
     violation::{Code, Report},
 };
-
-/// Longest name and author: under a hundred characters.
-const NAME_CHARS_MAX: usize = 99;
-/// Time for an answer that such plugins were written for.
-const RESPONSE_TIMEOUT_MS: u32 = 30_000;
+use limits::manifest::{IMPORTED_NAME_CHARS_MAX, IMPORTED_RESPONSE_TIMEOUT_MS};
 
 /// What such metadata may hold.
 const FIELDS: [&str; 7] = [
@@ -75,7 +71,10 @@ pub(super) fn canonical(source: &Node, report: &mut Report) -> Node {
     let mut limits = Object::at(&Node::text(&opening, ""));
     limits.put(
         "responseTimeoutMs",
-        Node::new(opening.clone(), Kind::Number(RESPONSE_TIMEOUT_MS.into())),
+        Node::new(
+            opening.clone(),
+            Kind::Number(IMPORTED_RESPONSE_TIMEOUT_MS.into()),
+        ),
     );
     manifest.put("limits", limits.done());
     if let Some(author) = source
@@ -124,12 +123,12 @@ fn under_a_hundred(source: &Node, report: &mut Report) {
         return;
     };
     // A hundred exactly is the one length that the table of titles lets through; more is its own business.
-    if text.chars().count() == NAME_CHARS_MAX + 1 {
+    if text.chars().count() == IMPORTED_NAME_CHARS_MAX + 1 {
         report.error(
             Code::TooLong,
             "/name",
             name.span.clone(),
-            &format!("name has 100 characters, at most {NAME_CHARS_MAX} are allowed"),
+            &format!("name has 100 characters, at most {IMPORTED_NAME_CHARS_MAX} are allowed"),
         );
     }
 }

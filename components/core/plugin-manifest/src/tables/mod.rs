@@ -15,13 +15,10 @@ use crate::{
 };
 use access::{CAPABILITY_RECORD, LIMITS, NETWORK};
 use features::{DATA, DATA_SOURCE, EVENT, EXPORTER, FILE_LOADER, PLUGIN_USER, THEME, TOOL};
-use limits::manifest::{DESCRIPTION_CHARS_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
+use limits::manifest::{AUTHOR_CHARS_MAX, DESCRIPTION_CHARS_MAX, TEXT_CHARS_MAX, TITLE_CHARS_MAX};
 use package::{AUTHOR_RECORD, BUNDLE, COMPATIBILITY, ENTRY, ORIGIN, PUBLISHER};
 use relations::{LOAD, RELATION_RECORD, RELATIONSHIPS};
 use settings::FEATURE;
-
-/// Characters of an author's name: under a hundred.
-const AUTHOR_CHARS_MAX: usize = 99;
 
 const fn may(name: &'static str, shape: Shape, meaning: &'static str) -> Field {
     Field {
