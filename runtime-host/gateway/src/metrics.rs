@@ -157,7 +157,7 @@ impl Default for Metrics {
             directory_up: new.metric("directory_up", "Whether the directory answers"),
             directory_lag: new.metric(
                 "directory_lag_seconds",
-                "Time for which there have been changes of the directory that are not applied",
+                "Age of the oldest change of the directory that is not applied",
             ),
             directory_overdue: new.metric(
                 "directory_overdue",

@@ -73,9 +73,14 @@ pub const REQUEST_RETRY_AFTER_MS: u64 = 1_000;
 pub const QUESTIONS_AT_ONCE_MAX: usize = 64;
 /// Questions about one user whose state changes while it is asked for; then the question counts as not answered.
 pub const USER_QUESTIONS_MAX: usize = 8;
-/// Changed servers and users that are fetched at one time: they leave most of [`QUESTIONS_AT_ONCE_MAX`] to connections that
-/// wait.
+/// Changed servers that are fetched at one time: they leave most of [`QUESTIONS_AT_ONCE_MAX`] to connections that wait.
 pub const REFRESHES_MAX: usize = 8;
+/// Changed users that are fetched at one time, beside the servers: users change their own block lists, and a ban must
+/// not wait for these.
+pub const USER_REFRESHES_MAX: usize = 4;
+/// Questions at one time about the memberships of one changed user: a user is in many servers, and its questions must
+/// not follow each other.
+pub const MEMBERSHIP_QUESTIONS_MAX: usize = 4;
 /// First pause before a changed server or user that could not be fetched is fetched again; it doubles with each failure.
 pub const REFRESH_RETRY_MS: u64 = 1_000;
 /// Longest pause of this kind.
@@ -121,6 +126,10 @@ pub const AUDIT_KEPT_MAX: u64 = 1_000_000;
 /// Audit rows in one page.
 pub const AUDIT_PAGE_MAX: usize = 200;
 
+const _: () = assert!(
+    REFRESHES_MAX + USER_REFRESHES_MAX * MEMBERSHIP_QUESTIONS_MAX < QUESTIONS_AT_ONCE_MAX,
+    "connections that wait must get more answers than the feed of changes"
+);
 const _: () = assert!(INVITE_LIFETIME_MS <= INVITE_LIFETIME_MAX_MS);
 const _: () = assert!(0 < CHANGES_OWN_SHARE && CHANGES_OWN_SHARE < CHANGES_PER_MINUTE);
 const _: () = assert!(

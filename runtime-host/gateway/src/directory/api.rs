@@ -127,6 +127,9 @@ pub(super) struct Change {
     pub(super) kind: String,
     /// What changed.
     pub(super) id: String,
+    /// Its revision afterwards: greater than before, unless the change is another one that concerns it.
+    #[serde(default)]
+    pub(super) revision: u64,
 }
 
 /// One page of the users for which the directory stores anything.

@@ -28,7 +28,7 @@ pub(super) struct Cache {
     user_epochs: UserEpochs,
     /// Changes are followed: the cache is current.
     following: AtomicBool,
-    /// Since when there are changes that are not applied, if there are.
+    /// When the oldest change came that is not applied, if there is one.
     behind_since: Mutex<Option<Instant>>,
 }
 
@@ -260,17 +260,16 @@ impl Cache {
         self.following.load(Ordering::Acquire)
     }
 
-    /// The time for which there have been changes that are not applied.
+    /// The age of the oldest change that is not applied.
     pub(super) fn lag(&self) -> Duration {
         self.behind_since
             .lock()
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Records whether there are changes that are not applied.
-    pub(super) fn set_behind(&self, behind: bool) {
-        let mut since = self.behind_since.lock();
-        *since = behind.then(|| since.unwrap_or_else(Instant::now));
+    /// Records when the oldest change came that is not applied, if there is one.
+    pub(super) fn set_behind(&self, since: Option<Instant>) {
+        *self.behind_since.lock() = since;
     }
 
     /// Records whether changes are followed; returns what was recorded before.

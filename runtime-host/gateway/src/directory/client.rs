@@ -96,7 +96,7 @@ impl DirectoryClient {
         self.cache.is_following()
     }
 
-    /// The time for which there have been changes of the directory that are not applied.
+    /// The age of the directory's oldest change that is not applied.
     #[must_use]
     pub fn lag(&self) -> Duration {
         self.cache.lag()

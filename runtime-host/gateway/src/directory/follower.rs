@@ -1,20 +1,24 @@
 //! Follows the directory's feed of changes. After a gap (start, a feed that was cut, a database that was restored) all
 //! that connections are concerned with is fetched again.
 //!
-//! The changes of a page are applied once for each server and user, several at a time. One that cannot be fetched keeps
-//! no other waiting: it is fetched again after a pause, and until then no connection enters that server.
+//! The changes are applied once for each server and user, in the order of their first change, several at a time. Servers
+//! and users have places of their own: what users do about themselves delays no ban. One that cannot be fetched keeps no
+//! other waiting: it is fetched again after a pause, and until then no connection enters that server.
 
 use crate::{
     directory::{
-        api::{Changes, Unreachable},
+        api::{Change, Unreachable},
         fetcher::Fetcher,
+        queue::{Queue, Wanted},
     },
     hub::Hub,
     room::Room,
     session::authority::KnownMembers,
 };
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use limits::directory::{
-    KNOWN_USERS_MAX, POLL_INTERVAL_MS, REFRESH_RETRY_MAX_MS, REFRESH_RETRY_MS, REFRESHES_MAX,
+    KNOWN_USERS_MAX, MEMBERSHIP_QUESTIONS_MAX, POLL_INTERVAL_MS, REFRESH_RETRY_MAX_MS,
+    REFRESH_RETRY_MS, REFRESHES_MAX, SNAPSHOTS_CACHED_MAX, USER_REFRESHES_MAX,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -34,7 +38,7 @@ enum Subject {
 struct Overdue {
     pause: Duration,
     again_at: Instant,
-    is_restated: bool,
+    wanted: Wanted,
 }
 
 /// Any number that no feed has reached: the answer then says only where the feed is.
@@ -48,12 +52,13 @@ pub(super) struct Follower {
     poll_interval: Duration,
     /// The number of the last change that was read; `None` before the first answer.
     after: Option<u64>,
-    /// What is to be fetched, and whether it may be older than what was fetched before. This, what is being fetched and
-    /// what is overdue have at most one entry for each open server and connected user.
-    waiting: HashMap<Subject, bool>,
-    /// What is being fetched, at most [`REFRESHES_MAX`].
-    fetching: HashSet<Subject>,
-    tasks: JoinSet<(Subject, bool, Result<(), Unreachable>)>,
+    /// These, and what is overdue, have at most one entry for each open server and connected user.
+    servers: Queue,
+    users: Queue,
+    /// The revisions of users, as of their last row of the feed. At most [`SNAPSHOTS_CACHED_MAX`]; a user is entered when it
+    /// changes while it is connected.
+    user_revisions: HashMap<Arc<str>, u64>,
+    tasks: JoinSet<(Subject, Wanted, Result<(), Unreachable>)>,
     overdue: HashMap<Subject, Overdue>,
 }
 
@@ -69,8 +74,9 @@ impl Follower {
             wake,
             poll_interval,
             after: None,
-            waiting: HashMap::new(),
-            fetching: HashSet::new(),
+            servers: Queue::new(REFRESHES_MAX),
+            users: Queue::new(USER_REFRESHES_MAX),
+            user_revisions: HashMap::new(),
             tasks: JoinSet::new(),
             overdue: HashMap::new(),
         }
@@ -98,8 +104,8 @@ impl Follower {
             let wait = next_poll.min(self.next_retry().unwrap_or(next_poll));
             tokio::select! {
                 Some(ended) = self.tasks.join_next() => {
-                    if let Ok((subject, is_restated, outcome)) = ended {
-                        self.end(subject, is_restated, outcome);
+                    if let Ok((subject, wanted, outcome)) = ended {
+                        self.end(subject, wanted, outcome);
                     }
                 }
                 () = self.wake.notified() => return,
@@ -139,8 +145,8 @@ impl Follower {
             self.after = Some(feed.latest);
             return Ok(false);
         }
-        for subject in self.subjects(&feed) {
-            self.wait(subject, false);
+        for change in &feed.changes {
+            self.note(change);
         }
         if let Some(last) = feed.changes.last() {
             self.after = Some(last.seq);
@@ -148,62 +154,84 @@ impl Follower {
         Ok(!feed.changes.is_empty() && self.after.is_some_and(|at| at < feed.latest))
     }
 
-    /// The servers and users that a page of the feed names, each once.
-    fn subjects(&self, feed: &Changes) -> HashSet<Subject> {
-        let mut subjects = HashSet::new();
-        for change in &feed.changes {
-            let id = change.id.as_str().into();
-            match change.kind.as_str() {
-                "server" => subjects.insert(Subject::Server(id)),
-                "user" => {
-                    // Before any is fetched: an answer that is under way may be older than the change.
-                    self.refresher.fetcher.cache.forget_user(&change.id);
-                    subjects.insert(Subject::User(id))
-                }
-                other => {
-                    tracing::debug!(kind = other, "the feed of changes names an unknown kind");
-                    false
-                }
-            };
+    /// Lets the server or user of a change wait to be fetched.
+    fn note(&mut self, change: &Change) {
+        let id: Arc<str> = change.id.as_str().into();
+        match change.kind.as_str() {
+            "server" => self.wait(Subject::Server(id), false, false),
+            "user" => {
+                // Before it is fetched: an answer that is under way may be older than the change.
+                self.refresher.fetcher.cache.forget_user(&change.id);
+                let is_own = self.is_own_change(&id, change.revision);
+                self.wait(Subject::User(id), false, !is_own);
+            }
+            other => tracing::debug!(kind = other, "the feed of changes names an unknown kind"),
         }
-        subjects
     }
 
-    /// Begins to fetch what waits, as far as there are places. What is being fetched already is fetched again afterwards.
+    /// Whether a change of a user is one of what is stored about itself, such as its block list: its revision grows. It
+    /// stays when a server changes what concerns the user, such as a membership.
+    fn is_own_change(&mut self, user_id: &Arc<str>, revision: u64) -> bool {
+        if let Some(before) = self.user_revisions.get_mut(user_id) {
+            return std::mem::replace(before, revision) < revision;
+        }
+        if self.refresher.hub.users.is_connected(user_id) {
+            if self.user_revisions.len() >= SNAPSHOTS_CACHED_MAX {
+                self.user_revisions.clear();
+            }
+            self.user_revisions.insert(user_id.clone(), revision);
+        }
+        false
+    }
+
+    /// Begins to fetch what waits, as far as there are places.
     fn start(&mut self) {
-        while self.fetching.len() < REFRESHES_MAX {
-            let mut waiting = self.waiting.iter();
-            let next = waiting.find(|(subject, _)| !self.fetching.contains(subject));
-            let Some((subject, is_restated)) = next.map(|(subject, is)| (subject.clone(), *is))
-            else {
-                return;
-            };
-            self.waiting.remove(&subject);
-            self.fetching.insert(subject.clone());
-            let refresher = self.refresher.clone();
-            self.tasks.spawn(async move {
-                let refreshed = refresher.refresh(&subject, is_restated);
-                let outcome = Unreachable::unless_answered(refreshed).await;
-                (subject, is_restated, outcome)
-            });
+        while let Some((server_id, wanted)) = self.servers.start() {
+            self.fetch(Subject::Server(server_id), wanted);
+        }
+        while let Some((user_id, wanted)) = self.users.start() {
+            self.fetch(Subject::User(user_id), wanted);
         }
     }
 
-    fn end(&mut self, subject: Subject, is_restated: bool, outcome: Result<(), Unreachable>) {
-        self.fetching.remove(&subject);
+    fn fetch(&mut self, subject: Subject, wanted: Wanted) {
+        let refresher = self.refresher.clone();
+        self.tasks.spawn(async move {
+            let refreshed = refresher.refresh(&subject, wanted);
+            let outcome = Unreachable::unless_answered(refreshed).await;
+            (subject, wanted, outcome)
+        });
+    }
+
+    fn end(&mut self, subject: Subject, wanted: Wanted, outcome: Result<(), Unreachable>) {
+        match &subject {
+            Subject::Server(server_id) => self.servers.end(server_id),
+            Subject::User(user_id) => self.users.end(user_id),
+        }
         match outcome {
             Ok(()) => {
                 self.overdue.remove(&subject);
             }
-            Err(error) => self.postpone(subject, is_restated, &error),
+            Err(error) => self.postpone(subject, wanted, &error),
         }
     }
 
-    /// Lets a server or user wait to be fetched; what was to replace anything still is.
-    fn wait(&mut self, subject: Subject, is_restated: bool) {
-        let overdue = self.overdue.get(&subject);
-        let is_restated = is_restated || overdue.is_some_and(|overdue| overdue.is_restated);
-        *self.waiting.entry(subject).or_default() |= is_restated;
+    /// Lets a server or user wait to be fetched; what was to be done anyway still is.
+    fn wait(&mut self, subject: Subject, is_restated: bool, memberships: bool) {
+        let mut wanted = Wanted {
+            since: Instant::now(),
+            is_restated,
+            memberships,
+        };
+        if let Some(overdue) = self.overdue.get(&subject) {
+            // The queue is in the order of age; that of what is overdue is counted beside it.
+            wanted.is_restated |= overdue.wanted.is_restated;
+            wanted.memberships |= overdue.wanted.memberships;
+        }
+        match subject {
+            Subject::Server(server_id) => self.servers.push(server_id, wanted),
+            Subject::User(user_id) => self.users.push(user_id, wanted),
+        }
     }
 
     /// Lets what has been overdue for long enough wait again.
@@ -218,19 +246,20 @@ impl Follower {
             }
         }
         due.into_iter()
-            .for_each(|subject| self.wait(subject, false));
+            .for_each(|subject| self.wait(subject, false, false));
     }
 
-    /// Records whether there are changes that are not applied.
+    /// Records the age of the oldest change that is not applied.
     fn note_lag(&self) {
         let Refresher { fetcher, hub } = &*self.refresher;
-        let is_behind =
-            !(self.waiting.is_empty() && self.fetching.is_empty() && self.overdue.is_empty());
-        fetcher.cache.set_behind(is_behind);
+        let overdue = self.overdue.values().map(|overdue| overdue.wanted.since);
+        let queued = [self.servers.oldest(), self.users.oldest()];
+        let oldest = queued.into_iter().flatten().chain(overdue).min();
+        fetcher.cache.set_behind(oldest);
         hub.metrics.directory_overdue.set(self.overdue.len() as i64);
     }
 
-    fn postpone(&mut self, subject: Subject, is_restated: bool, error: &Unreachable) {
+    fn postpone(&mut self, subject: Subject, wanted: Wanted, error: &Unreachable) {
         let before = self.overdue.get(&subject);
         let pause = before.map_or(Duration::from_millis(REFRESH_RETRY_MS), |overdue| {
             (overdue.pause * 2).min(Duration::from_millis(REFRESH_RETRY_MAX_MS))
@@ -241,10 +270,11 @@ impl Follower {
         if let Subject::Server(server_id) = &subject {
             self.refresher.fetcher.cache.forget_server(server_id);
         }
+        let wanted = before.map_or(wanted, |overdue| overdue.wanted.and(wanted));
         let overdue = Overdue {
             pause,
             again_at: Instant::now() + pause,
-            is_restated,
+            wanted,
         };
         self.overdue.insert(subject, overdue);
     }
@@ -274,7 +304,8 @@ impl Follower {
         }
         let servers = hub.rooms.server_ids().into_iter().map(Subject::Server);
         let subjects = servers.chain(known_users.into_iter().map(Subject::User));
-        subjects.for_each(|subject| self.wait(subject, true));
+        self.user_revisions.clear();
+        subjects.for_each(|subject| self.wait(subject, true, true));
         Ok(())
     }
 }
@@ -307,10 +338,10 @@ struct Refresher {
 }
 
 impl Refresher {
-    async fn refresh(&self, subject: &Subject, is_restated: bool) -> Result<(), Unreachable> {
+    async fn refresh(&self, subject: &Subject, wanted: Wanted) -> Result<(), Unreachable> {
         match subject {
-            Subject::Server(server_id) => self.server(server_id, is_restated).await,
-            Subject::User(user_id) => self.user(user_id).await,
+            Subject::Server(server_id) => self.server(server_id, wanted.is_restated).await,
+            Subject::User(user_id) => self.user(user_id, wanted.memberships).await,
         }
     }
 
@@ -332,22 +363,27 @@ impl Refresher {
         Ok(())
     }
 
-    /// Fetches a user that is connected, and its memberships in the guarded servers where it is: a membership that ends
-    /// is a change of both.
-    async fn user(&self, user_id: &Arc<str>) -> Result<(), Unreachable> {
+    /// Fetches a user that is connected; and its memberships in the guarded servers where it is, if one may have ended.
+    async fn user(&self, user_id: &Arc<str>, memberships: bool) -> Result<(), Unreachable> {
         if !self.hub.users.is_connected(user_id) {
             return Ok(());
         }
         let view = self.fetcher.user(user_id).await?;
         self.hub.user_changed(user_id, &view);
-        for room in self.hub.users.rooms(user_id) {
-            let view = room.view();
-            if view.guarded {
-                let user = std::slice::from_ref(user_id);
-                self.check_members(&room, view.access, user, false).await?;
-            }
+        if !memberships {
+            return Ok(());
         }
-        Ok(())
+        let user = std::slice::from_ref(user_id);
+        let rooms = self.hub.users.rooms(user_id).into_iter();
+        let guarded = rooms.filter_map(|room| {
+            let view = room.view();
+            view.guarded.then_some((room, view.access))
+        });
+        let questions = guarded.map(|(room, access)| async move {
+            self.check_members(&room, access, user, false).await
+        });
+        let answers = stream::iter(questions).buffer_unordered(MEMBERSHIP_QUESTIONS_MAX);
+        answers.try_collect().await
     }
 
     /// Asks which of some users, or of all users in a room, are members.

@@ -7,6 +7,7 @@ mod cache;
 mod client;
 mod fetcher;
 mod follower;
+mod queue;
 mod rules;
 pub(crate) mod views;
 mod worker;

@@ -51,8 +51,12 @@ pub(crate) const SERVER: &str = "lobby";
 struct Directory {
     servers: HashMap<String, Value>,
     changes: Vec<Value>,
-    /// Servers about which it does not answer.
+    /// Servers and users about which it does not answer.
     hanging: HashSet<String>,
+    /// The users about which it was asked.
+    users_asked: Vec<String>,
+    /// The servers about whose members it was asked; they have none.
+    members_asked: Vec<String>,
     /// It was restored from a backup: the next poll of the feed is told so.
     is_restored: bool,
     /// Servers whose plugins were left out of an answer, because the gateway knew them.
@@ -77,7 +81,9 @@ impl Transport for FakeDirectory {
         let mut directory = self.0.lock();
         let path = request.uri().path();
         let query = request.uri().query().unwrap_or_default();
-        let hangs = |id: &String| path.ends_with(&format!("servers/{id}"));
+        let hangs = |id: &String| {
+            path.ends_with(&format!("servers/{id}")) || path.ends_with(&format!("users/{id}"))
+        };
         if path.ends_with(UNANSWERED) || directory.hanging.iter().any(hangs) {
             return Box::pin(std::future::pending());
         }
@@ -108,7 +114,15 @@ impl Transport for FakeDirectory {
                 directory.keys.insert(user, asked["key"].clone());
                 json!({})
             }
+            members if members.ends_with("/members") => {
+                let server_id = members.trim_start_matches("servers/");
+                let server_id = server_id.trim_end_matches("/members").to_owned();
+                directory.members_asked.push(server_id);
+                json!({"members": []})
+            }
             user if user.starts_with("users/") => {
+                let user_id = user.trim_start_matches("users/").to_owned();
+                directory.users_asked.push(user_id);
                 let keys = directory.keys.get(user.trim_start_matches("users/"));
                 json!({
                     "proofRequired": user.ends_with(PROTECTED) || keys.is_some(),
@@ -436,6 +450,29 @@ impl Fixture {
         self.wake.notify_one();
     }
 
+    /// Tells of a change of a user, with its revision afterwards.
+    pub(crate) fn change_user(&self, user_id: &str, revision: u64) {
+        let mut directory = self.directory.0.lock();
+        let seq = directory.changes.len() + 1;
+        directory
+            .changes
+            .push(json!({"seq": seq, "kind": "user", "id": user_id, "revision": revision}));
+        drop(directory);
+        self.wake.notify_one();
+    }
+
+    /// How often the directory was asked about a user.
+    pub(crate) fn asked_about_user(&self, user_id: &str) -> usize {
+        let directory = self.directory.0.lock();
+        let asked = directory.users_asked.iter();
+        asked.filter(|asked| *asked == user_id).count()
+    }
+
+    /// The servers about whose members the directory was asked.
+    pub(crate) fn members_asked(&self) -> Vec<String> {
+        self.directory.0.lock().members_asked.clone()
+    }
+
     /// Changes any server as the directory knows it; no change tells of it.
     pub(crate) fn change_silently(&self, server_id: &str, row: Value) {
         self.directory
@@ -445,9 +482,9 @@ impl Fixture {
             .insert(server_id.into(), row);
     }
 
-    /// Lets the directory answer no question about a server any more.
-    pub(crate) fn hang(&self, server_id: &str) {
-        self.directory.0.lock().hanging.insert(server_id.into());
+    /// Lets the directory answer no question about a server or user any more.
+    pub(crate) fn hang(&self, id: &str) {
+        self.directory.0.lock().hanging.insert(id.into());
     }
 
     /// Restores the directory from a backup, with these servers.

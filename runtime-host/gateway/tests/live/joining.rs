@@ -151,6 +151,60 @@ fn servers_whose_answers_hang_delay_no_ban_of_another() {
 }
 
 #[test]
+fn users_whose_answers_hang_delay_no_ban() {
+    let fixture = Fixture::start(1, None);
+    let mut eve = fixture.join("eve");
+    let names = (0..=limits::directory::REFRESHES_MAX).map(|at| format!("hanging-{at}"));
+    let hanging: Vec<_> = names.map(|name| (fixture.join(&name), name)).collect();
+    for (_, name) in &hanging {
+        fixture.hang(name);
+        fixture.change_user(name, 1);
+    }
+    fixture.change(SERVER, Fixture::row(SERVER, 2, &["eve"]));
+    assert_eq!(eve.expect("access_denied")["code"], "BANNED");
+    assert_eq!(
+        fixture.metric("jackfield_directory_overdue"),
+        0,
+        "the answers still hang: the ban did not wait for their time limit"
+    );
+}
+
+#[test]
+fn a_user_that_changes_its_own_data_is_asked_for_no_memberships() {
+    let fixture = Fixture::start(1, None);
+    let mut row = Fixture::row(SERVER, 2, &[]);
+    row["private"] = true.into();
+    fixture.change_silently(SERVER, row);
+    let mut eve = fixture.connect();
+    eve.send(json!({"type": "identify", "oderId": "eve", "displayName": "Eve"}));
+    eve.send(json!({"type": "join_server", "serverId": SERVER}));
+    fixture.join_asked();
+    fixture.allow_join();
+    eve.expect("plugin_requirements");
+    let told = |revision: u64, asked: usize| {
+        fixture.change_user("eve", revision);
+        let began = std::time::Instant::now();
+        while fixture.asked_about_user("eve") < asked {
+            assert!(began.elapsed() < PATIENCE, "the change is fetched");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    // The gateway does not know her revision before the first change.
+    told(5, 1);
+    told(6, 2);
+    told(7, 3);
+    assert!(!eve.has("access_denied"));
+    // A server has changed what concerns her.
+    told(7, 4);
+    let began = std::time::Instant::now();
+    while fixture.members_asked().len() < 2 {
+        assert!(began.elapsed() < PATIENCE, "the membership is asked for");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(fixture.members_asked(), [SERVER, SERVER]);
+}
+
+#[test]
 fn what_could_not_be_fetched_is_restated_when_it_can() {
     let fixture = Fixture::start(1, None);
     fixture.change("other", Fixture::row("other", 5, &[]));
