@@ -46,6 +46,11 @@ impl Call {
         header(&self.headers, "if-match")
     }
 
+    /// What limits by address count the client by: its address as the host tells it, which no client can set.
+    pub(crate) fn client_address(&self) -> Option<String> {
+        header(&self.headers, "spin-client-addr").and_then(directory::attempt::address_of)
+    }
+
     /// Whether the client has this revision of a server already.
     pub(crate) fn has_revision(&self, revision: u64) -> bool {
         directory::etag::unchanged(header(&self.headers, "if-none-match"), revision)

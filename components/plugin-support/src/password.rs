@@ -2,11 +2,9 @@
 
 use crate::call::Call;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use directory::{Code, Refusal};
+use directory::{Code, Refusal, attempt::Attempt};
 use limits::directory::{
-    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS,
-    PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE, PASSWORD_ATTEMPTS_PER_MINUTE,
-    PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE, PASSWORDS_SET_PER_MINUTE,
+    ARGON2_LANES, ARGON2_MEMORY_KIB, ARGON2_PASSES, ATTEMPT_WINDOW_MS, PASSWORDS_SET_PER_MINUTE,
 };
 
 fn argon2() -> Result<Argon2<'static>, Refusal> {
@@ -28,33 +26,15 @@ pub(crate) async fn hash(call: &Call, actor: &str, password: &str) -> Result<Str
     Ok(hash.to_string())
 }
 
-/// An attempt to enter a server by password.
-pub(crate) struct Attempt<'a> {
-    pub(crate) server: &'a str,
-    pub(crate) user: &'a str,
-    /// The identity is proven. Names that are not are cheap to make: their attempts use up none of the others.
-    pub(crate) proven: bool,
-    /// The address of the client, if a gateway tells it.
-    pub(crate) address: Option<&'a str>,
-}
-
-/// Counts an attempt: for the identity, for the address, and for the server.
+/// Counts an attempt in each of its counters.
 ///
 /// # Errors
 /// [`Code::RateLimited`].
 pub(crate) async fn admit_attempt(call: &Call, attempt: &Attempt<'_>) -> Result<(), Refusal> {
-    let Attempt { server, user, .. } = attempt;
-    let of_user = format!("user:{server}/{user}");
-    count(call, &of_user, PASSWORD_ATTEMPTS_PER_MINUTE).await?;
-    if let Some(address) = attempt.address {
-        let of_address = format!("address:{server}/{address}");
-        count(call, &of_address, PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE).await?;
+    for counter in attempt.counters() {
+        count(call, &counter.name, counter.max).await?;
     }
-    let of_server = match attempt.proven {
-        true => format!("proven:{server}"),
-        false => format!("unproven:{server}"),
-    };
-    count(call, &of_server, PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE).await
+    Ok(())
 }
 
 /// Whether a password is the one that was hashed. The parameters are those of the hash.

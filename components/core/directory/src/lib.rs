@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+pub mod attempt;
 pub mod body;
 pub mod etag;
 pub mod event;

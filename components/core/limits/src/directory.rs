@@ -31,10 +31,11 @@ pub const INVITE_LIFETIME_MS: u64 = 10 * 24 * 3_600 * 1_000;
 pub const INVITE_LIFETIME_MAX_MS: u64 = 365 * 24 * 3_600 * 1_000;
 /// Password attempts of one identity on one server per minute; counted before the hash is computed.
 pub const PASSWORD_ATTEMPTS_PER_MINUTE: u32 = 5;
-/// Password attempts of one address on one server per minute, over WebSockets: many names of one address do not use up
-/// the attempts of a server.
+/// Password attempts of one address on one server per minute, of proven identities and of all others: many names of one
+/// address neither use up the attempts of a server nor guess without end.
 pub const PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE: u32 = 20;
-/// Password attempts on one server per minute, of all proven identities together, and of all others.
+/// Password attempts on one server per minute of all identities that are not proven. Proven ones have their own attempts
+/// and those of their address: whoever guesses locks none of the others out.
 pub const PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE: u32 = 60;
 /// Rows kept in the changes feed; a gateway that is further behind loads everything anew.
 pub const CHANGES_KEPT_MAX: u64 = 100_000;

@@ -3,11 +3,12 @@
 use crate::{
     call::Call,
     handlers::{about, commit, read},
-    password::{self, Attempt},
+    password,
     store::Want,
 };
 use directory::{
     Code, Kind, Refusal, Scope, State, Transaction,
+    attempt::Attempt,
     invite::{self, Invite},
     join::{self, JoinFacts, Verdict},
     permission::MemberRights,
@@ -26,7 +27,7 @@ struct Credentials {
     /// The identity is proven, or this host asks for no proof.
     trusted: bool,
     proven: bool,
-    /// The address of the client, if a gateway tells it.
+    /// The address of the client, as the host or a gateway tells it.
     address: Option<String>,
     password: Option<String>,
     invite: Option<String>,
@@ -178,7 +179,7 @@ pub(crate) async fn join(call: &Call) -> Result<Answer, Refusal> {
         admin: call.actor.admin,
         trusted: true,
         proven: call.actor.proven,
-        address: None,
+        address: call.client_address(),
         password,
         invite,
     };
