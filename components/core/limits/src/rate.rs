@@ -54,6 +54,9 @@ pub const NEW_TARGET_PRICE: u32 = 60;
 /// Times the rates of one connection that the connections of one identity share: as many devices and tabs as one user
 /// uses at once, and far fewer than it may have open.
 pub const IDENTITY_MULTIPLE: u32 = 4;
+/// Identities without a connection whose shared rates are kept until they are full again, so that connecting anew resets
+/// nothing: some ten mebibytes. Beyond it the half that left first is forgotten.
+pub const FORMER_IDENTITIES_MAX: usize = 65_536;
 /// Forwarded and broadcast bytes of one connection, per second.
 pub const BYTES_PER_SECOND: usize = 2 * MIB;
 /// Strikes, each less than [`STRIKE_WINDOW_MS`] after the one before; one more closes the connection with 4008.

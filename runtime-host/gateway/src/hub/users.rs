@@ -3,8 +3,11 @@
 use crate::{
     config::{Config, Direct},
     directory::views::UserView,
-    hub::{ConnRef, Hub, IdentityRates, earlier_contacts::EarlierContacts},
+    hub::{
+        ConnRef, Hub, IdentityRates, earlier_contacts::EarlierContacts, identity_rates::FormerRates,
+    },
     room::{Profile, Room},
+    session::rates::RateLimits,
 };
 use envelope::verdict::{ForwardClass, Status};
 use parking_lot::Mutex;
@@ -89,12 +92,6 @@ struct ConnectedUser {
     rates: Arc<IdentityRates>,
 }
 
-impl ConnectedUser {
-    fn count_connections(&self) {
-        self.rates.set_connections(self.connections.len());
-    }
-}
-
 type Stripe = Mutex<HashMap<Arc<str>, ConnectedUser>>;
 
 /// The connected users. The map is cut into stripes, so that threads rarely wait for each other.
@@ -103,6 +100,8 @@ pub(crate) struct Users {
     stripes: [Stripe; 64],
     hasher: RandomState,
     earlier_contacts: EarlierContacts,
+    former_rates: Mutex<FormerRates>,
+    rate_limits: RateLimits,
     ages: AtomicU64,
     connections_max: usize,
     direct: Direct,
@@ -114,6 +113,8 @@ impl Users {
             stripes: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
             earlier_contacts: EarlierContacts::default(),
+            former_rates: Mutex::default(),
+            rate_limits: config.identity_rate_limits(),
             ages: AtomicU64::new(0),
             connections_max: config.socket.connections_per_identity_max,
             direct: config.forward.direct,
@@ -136,7 +137,12 @@ impl Users {
         scope: Option<&str>,
     ) -> Option<Arc<IdentityRates>> {
         let mut users = self.stripe(user_id).lock();
-        let user = users.entry(user_id.clone()).or_default();
+        let user = users
+            .entry(user_id.clone())
+            .or_insert_with(|| ConnectedUser {
+                rates: self.former_rates.lock().take(user_id).unwrap_or_default(),
+                ..ConnectedUser::default()
+            });
         if user.connections.len() >= self.connections_max {
             return None;
         }
@@ -153,20 +159,21 @@ impl Users {
             status: Status::default(),
             identified_at_ms: Hub::now_ms(),
         });
-        user.count_connections();
         Some(user.rates.clone())
     }
 
-    /// Removes a connection from its user.
-    pub(crate) fn sign_out(&self, conn: ConnRef, user_id: &str) {
+    /// Removes a connection from its user. What the user has sent lately is remembered.
+    pub(crate) fn sign_out(&self, conn: ConnRef, user_id: &str, now_ms: u32) {
         let mut users = self.stripe(user_id).lock();
         let Some(user) = users.get_mut(user_id) else {
             return;
         };
         user.connections.retain(|one| one.conn != conn);
-        user.count_connections();
-        if user.connections.is_empty() {
-            users.remove(user_id);
+        if user.connections.is_empty()
+            && let Some((user_id, user)) = users.remove_entry(user_id)
+            && !user.rates.release_full(&self.rate_limits, now_ms)
+        {
+            self.former_rates.lock().keep(user_id, user.rates);
         }
     }
 
@@ -322,8 +329,10 @@ mod tests {
         directory::views::{ServerView, UserView},
         hub::ConnRef,
         room::Room,
+        session::rates::Charge,
     };
-    use envelope::verdict::ForwardClass;
+    use envelope::{catalogue::RateClass, verdict::ForwardClass};
+    use limits::rate::NEW_TARGET_PRICE;
     use std::sync::Arc;
     use uuid::Uuid;
 
@@ -444,7 +453,32 @@ mod tests {
             entered.is_none(),
             "the user has as many connections as it may"
         );
-        (1..=3).for_each(|slot| users.sign_out(conn(slot), "bob"));
+        (1..=3).for_each(|slot| users.sign_out(conn(slot), "bob", 0));
         assert!(!users.is_connected("bob") && users.list(10).is_empty());
+    }
+
+    #[test]
+    fn a_user_that_connects_anew_goes_on_with_its_rates() {
+        let config = Config::default();
+        let limits = config.identity_rate_limits();
+        let users = Users::new(&config);
+        let sign_in = |slot| {
+            let (user_id, view) = ("eve".into(), Arc::default());
+            let entered = users.sign_in(conn(slot), &user_id, view, Uuid::new_v4(), None);
+            entered.expect("a place")
+        };
+        for charge in [Charge::Message(RateClass::Chat), Charge::NewTarget] {
+            let mut sent = 0;
+            for slot in 0..1_000 {
+                let rates = sign_in(slot);
+                sent += u32::from(rates.take(charge, false, &limits, 0).is_ok());
+                users.sign_out(conn(slot), "eve", 0);
+            }
+            let rate = match charge {
+                Charge::NewTarget => limits.new_targets.burst / NEW_TARGET_PRICE,
+                _ => limits.classes[RateClass::Chat as usize].burst,
+            };
+            assert_eq!(sent, rate, "{charge:?}");
+        }
     }
 }

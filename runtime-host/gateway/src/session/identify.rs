@@ -126,7 +126,7 @@ impl Sessions {
         view: &Arc<UserView>,
         request_id: Option<&str>,
     ) -> Result<(), Reason<'static>> {
-        let conn = self.sockets.reference(slot);
+        let (conn, now_ms) = (self.sockets.reference(slot), self.sockets.now_ms());
         let Some(session) = self.sockets.session(slot) else {
             return Ok(());
         };
@@ -155,7 +155,7 @@ impl Sessions {
             .as_ref()
             .map(|latest| check_user(mode, claim.proof.as_deref(), latest, Hub::now_ms()));
         if is_new && !matches!(checked, Some(Ok(()))) {
-            hub.users.sign_out(conn, &user_id);
+            hub.users.sign_out(conn, &user_id, now_ms);
         }
         match checked {
             Some(Ok(())) => {}
@@ -166,7 +166,7 @@ impl Sessions {
             }
         }
         if let Some(known_as) = known_as.filter(|_| is_new) {
-            hub.users.sign_out(conn, known_as);
+            hub.users.sign_out(conn, known_as, now_ms);
         }
         let status = before.as_ref().map(|user| user.status);
         let status = status.filter(|_| !is_new).unwrap_or_default();

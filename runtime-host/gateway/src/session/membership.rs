@@ -144,7 +144,9 @@ impl Sessions {
         let session = self.sockets.session_mut(slot);
         if let Some(user) = session.and_then(|session| session.take_user()) {
             self.expiries.replace(slot, user.expires_at_ms(), None);
-            self.hub.users.sign_out(conn, &user.profile.user_id);
+            let now_ms = self.sockets.now_ms();
+            let users = &self.hub.users;
+            users.sign_out(conn, &user.profile.user_id, now_ms);
         }
     }
 

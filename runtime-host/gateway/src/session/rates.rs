@@ -113,7 +113,8 @@ impl Buckets {
         }
     }
 
-    fn are_full(&mut self, limits: &RateLimits, now_ms: u32) -> bool {
+    /// Whether they are as new ones would be.
+    pub(crate) fn are_full(&mut self, limits: &RateLimits, now_ms: u32) -> bool {
         let mut classes = self.classes.iter_mut().zip(limits.classes);
         classes.all(|(bucket, rate)| bucket.is_full(rate, now_ms))
             && self.volume.is_full(limits.volume, now_ms)

@@ -169,6 +169,9 @@ impl Session {
     /// Gives back memory that an idle connection does not need.
     pub(crate) fn release_idle(&mut self, hub: &Hub, now_ms: u32) {
         self.rates.release_idle(&hub.rates, now_ms);
+        if let Some(user) = &self.user {
+            user.shared_rates.release_full(&hub.identity_rates, now_ms);
+        }
     }
 
     /// Takes from the buckets of the connection, and from those of its user.
