@@ -109,6 +109,9 @@ pub const CLIENT_WAIT_MS: u64 = 10_000;
 pub const SUBMITTED_MAX: usize = 16;
 /// Time that a submitted request waits for consent.
 pub const CONSENT_WAIT_MS: u64 = 3_600_000;
+/// Values in the arguments of a tool with a schema: the work of checking is at most their product with the subschemas,
+/// and is done outside of the sandbox.
+pub const TOOL_ARGUMENT_VALUES_MAX: usize = 10_000;
 /// Bytes of a bus message, and of a tool's or a hook's input and output.
 pub const PAYLOAD_BYTES_MAX: usize = 256 * KIB;
 /// Characters of a bus topic.

@@ -140,10 +140,23 @@ impl<'a> Node<'a, Borrowed> for Cursor<'a> {
             (Kind::Text | Kind::Decoded, Value::String(expected)) => {
                 self.string() == Some(expected)
             }
-            (Kind::Number, Value::Number(_))
-            | (Kind::Array, Value::Array(_))
-            | (Kind::Object, Value::Object(_)) => {
+            (Kind::Number, Value::Number(_)) => {
                 jsonschema::json::cmp::equal(&self.value(), expected)
+            }
+            // In place and only as far as both agree: a schema may compare one large value with hundreds.
+            (Kind::Array, Value::Array(expected)) => {
+                Array::len(self) == expected.len()
+                    && self
+                        .elements()
+                        .zip(expected)
+                        .all(|(element, expected)| element.equals_value(expected))
+            }
+            (Kind::Object, Value::Object(expected)) => {
+                Object::len(self) == expected.len()
+                    && self.members().all(|(name, value)| {
+                        let expected = expected.get(name);
+                        expected.is_some_and(|expected| value.equals_value(expected))
+                    })
             }
             _ => false,
         }

@@ -275,8 +275,11 @@ pub(super) fn json_of(name: &str, text: Option<&str>) -> Result<Option<Value>, S
             bounds::PAYLOAD_BYTES_MAX
         ));
     }
-    let value = serde_json::from_str(text);
-    value.map_err(|error| format!("its {name} is not JSON: {error}"))
+    // `null` is a value: it replaces what was there.
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(error) => Err(format!("its {name} is not JSON: {error}")),
+    }
 }
 
 impl HookOutcome {

@@ -219,14 +219,17 @@ impl Offer<'_> {
 /// The tool that a name means: `plugin:<plugin id>:<tool>`, `plugin_<plugin id>_<tool>`, or the tool's own name if one
 /// plugin alone may offer it. One that no plugin may offer is found too, so that the refusal says what is missing.
 fn find<'a>(table: &'a Table, name: &str) -> Result<Offer<'a>, ToolError> {
-    let qualified = [("plugin:", ':'), ("plugin_", '_')];
     // A plugin's id has neither of these characters, so that the first one ends it.
-    let qualified = qualified.into_iter().find_map(|(prefix, mark)| {
-        let (plugin_id, tool) = name.strip_prefix(prefix)?.split_once(mark)?;
-        Offer::all(table).find(|offer| &*offer.listener.id == plugin_id && offer.tool.name == tool)
-    });
-    if let Some(offer) = qualified {
-        return Ok(offer);
+    for (prefix, mark) in [("plugin:", ':'), ("plugin_", '_')] {
+        if let Some((plugin_id, tool)) = name
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split_once(mark))
+        {
+            // No other plugin can take such a name, whether its plugin runs or not.
+            return Offer::all(table)
+                .find(|offer| &*offer.listener.id == plugin_id && offer.tool.name == tool)
+                .ok_or(ToolError::Unknown);
+        }
     }
     let (mut allowed, mut others): (Vec<_>, Vec<_>) = Offer::all(table)
         .filter(|offer| offer.tool.name == name)
@@ -294,7 +297,10 @@ impl Plugins {
         let after = |hook| HookRun {
             hook,
             about: &name,
-            accepts: &|_, _| Ok(()),
+            accepts: &|before, after| match before == after {
+                true => Ok(()),
+                false => Err("its input tells of the call and cannot be replaced".to_owned()),
+            },
         };
         // Plugins may have taken long, and a grant may have been revoked meanwhile.
         offer.authorize().await?;

@@ -1,5 +1,6 @@
 //! The tools of a manifest, with the schemas of their parameters, compiled once when the plugin is loaded.
 
+use limits::plugin::TOOL_ARGUMENT_VALUES_MAX;
 use plugin_event::{Schema, SchemaError, Violation};
 use plugin_manifest::{Code, Manifest, Tool, import::Imported};
 use serde_json::Value;
@@ -27,10 +28,26 @@ impl ToolSchemas {
     /// # Errors
     /// What the schema says against them, with JSON pointers into the arguments.
     pub(crate) fn check(&self, tool: &str, arguments: &Value) -> Result<(), Vec<Violation>> {
-        match self.0.get(tool) {
-            Some(schema) => schema.check(&arguments.to_string()),
-            None => Ok(()),
+        let Some(schema) = self.0.get(tool) else {
+            return Ok(());
+        };
+        if values(arguments) > TOOL_ARGUMENT_VALUES_MAX {
+            return Err(vec![Violation {
+                pointer: String::new(),
+                keyword: "json".to_owned(),
+                message: format!("has more than {TOOL_ARGUMENT_VALUES_MAX} values"),
+            }]);
         }
+        schema.check(&arguments.to_string())
+    }
+}
+
+/// The number of values in a JSON text whose depth its parser has bounded.
+fn values(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(elements) => elements.iter().map(values).sum(),
+        Value::Object(members) => members.values().map(values).sum(),
+        _ => 0,
     }
 }
 
