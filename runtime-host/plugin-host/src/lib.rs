@@ -142,7 +142,7 @@ impl Host {
         let package = plugin.package.load();
         Summary {
             manifest: package.manifest.clone(),
-            status: Status::clone(&plugin.status.load()),
+            status: plugin.shown_status(),
             not_here: package.not_here(),
             reach: self.options.reach(&package.manifest.id),
             on_failure: self.options.on_failure(&package.manifest),

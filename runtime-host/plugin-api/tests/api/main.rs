@@ -1,6 +1,7 @@
 //! The API over real plugins directories and stores; the plugins have no component, so that nothing is compiled.
 
 mod access;
+mod entries;
 mod logs;
 mod manage;
 mod people;

@@ -98,8 +98,13 @@ impl Plugins {
     /// [`AdminError`].
     pub async fn reload(&self, id: &str) -> Result<Summary, AdminError> {
         let plugin = self.plugin(id)?;
-        let (mut found, _) = self.discover().await?;
-        let package = found.remove(id).ok_or(AdminError::NotFound)?;
+        let (mut found, errors) = self.discover().await?;
+        let package = found.remove(id).ok_or_else(|| {
+            let error = plugin.error_of_entry(&errors);
+            error.map_or(AdminError::NotFound, |error| {
+                AdminError::Conflict(error.clone())
+            })
+        })?;
         match plugin.state() {
             State::Loaded => plugin
                 .reload(&self.host, package)

@@ -49,24 +49,28 @@ pub(crate) type Owners = BTreeMap<Arc<str>, String>;
 
 impl Catalog {
     /// The packages by the plugin's id, and all errors. Of two packages with one id the one that the id belongs to
-    /// counts; of two new ones that with the higher version, then the first name.
+    /// counts; of two new ones that with the higher version, then the first name. An entry that cannot be used keeps its
+    /// id. Where there are more than the host takes, those that it `knows` and those that own their id come first.
     pub(crate) fn by_id(
         self,
         owners: &Owners,
+        knows: impl Fn(&str) -> bool,
     ) -> (BTreeMap<Arc<str>, Package>, BTreeMap<String, String>) {
         let mut errors = self.errors;
+        let mut refused = BTreeMap::new();
         let mut found: BTreeMap<Arc<str>, Package> = BTreeMap::new();
         for (name, package) in self.packages {
-            if found.len() >= bounds::PLUGINS_MAX {
-                errors.insert(name, format!("more than {} plugins", bounds::PLUGINS_MAX));
+            let id: Arc<str> = package.manifest.id.as_str().into();
+            if let Some(owner) = owners.get(&id).filter(|owner| errors.contains_key(*owner)) {
+                let why = format!("{id} belongs to {owner}, which cannot be used now");
+                refused.insert(name, why);
                 continue;
             }
-            let id: Arc<str> = package.manifest.id.as_str().into();
             let rank = |package: &Package| {
                 let is_owner = owners.get(&id) == Some(&package.name);
                 (is_owner, package.manifest.version.clone())
             };
-            let refused = match found.remove(&id) {
+            let twice = match found.remove(&id) {
                 Some(other) if rank(&other) >= rank(&package) => {
                     found.insert(id.clone(), other);
                     Some((name, id))
@@ -76,15 +80,27 @@ impl Catalog {
                     other.map(|other| (other.name, id))
                 }
             };
-            if let Some((name, id)) = refused
+            if let Some((name, id)) = twice
                 && let Some(used) = found.get(&id)
             {
-                errors.insert(
+                refused.insert(
                     name,
                     format!("{id} is there twice; it belongs to {}", used.name),
                 );
             }
         }
+        let mut order: Vec<_> = found.keys().cloned().collect();
+        order.sort_by_cached_key(|id| {
+            let name = &found[id].name;
+            (!knows(id), owners.get(id) != Some(name), name.clone())
+        });
+        for id in order.into_iter().skip(bounds::PLUGINS_MAX) {
+            if let Some(package) = found.remove(&id) {
+                let why = format!("more than {} plugins", bounds::PLUGINS_MAX);
+                refused.insert(package.name, why);
+            }
+        }
+        errors.extend(refused);
         (found, errors)
     }
 }

@@ -17,9 +17,12 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use plugin_lifecycle::{Effect, Event, Machine, State, Status, Step};
 use plugin_store::LifecycleEvent;
-use std::sync::{
-    Arc, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -39,6 +42,8 @@ pub(crate) struct Plugin {
     pub(super) number: i64,
     /// The package whose component was refused last, and why.
     refused: parking_lot::Mutex<Option<([u8; 32], String)>>,
+    /// Why its entry in the directory cannot be used now, if it cannot; the plugin goes on as it is.
+    unusable: ArcSwapOption<String>,
     /// Whether the generation that crashed last moderated chat.
     pub(super) moderated: AtomicBool,
     /// Whether a generation has crashed.
@@ -80,6 +85,7 @@ impl Plugin {
             pool: ArcSwapOption::empty(),
             number,
             refused: parking_lot::Mutex::default(),
+            unusable: ArcSwapOption::empty(),
             moderated: AtomicBool::new(false),
             has_crashed: AtomicBool::new(false),
             metrics: Arc::default(),
@@ -107,6 +113,29 @@ impl Plugin {
     pub(super) fn set_refusal(&self, reason: Option<&str>) {
         let fingerprint = self.package.load().fingerprint;
         *self.refused.lock() = reason.map(|reason| (fingerprint, reason.to_owned()));
+    }
+
+    /// The error of the plugin's entry in the directory, if `errors` has one.
+    pub(crate) fn error_of_entry<'a>(
+        &self,
+        errors: &'a BTreeMap<String, String>,
+    ) -> Option<&'a String> {
+        errors.get(&self.package.load().name)
+    }
+
+    /// Notes why its entry cannot be used now, or, without a reason, that it can.
+    pub(super) fn set_unusable(&self, why: Option<&String>) {
+        self.unusable.store(why.cloned().map(Arc::new));
+    }
+
+    /// The status as people see it: its reason may be that the files cannot be used now.
+    pub(crate) fn shown_status(&self) -> Status {
+        let mut status = Status::clone(&self.status.load());
+        if let Some(why) = self.unusable.load_full() {
+            let why = || format!("its files cannot be used now: {why}").into();
+            status.reason.get_or_insert_with(why);
+        }
+        status
     }
 
     /// The state now.

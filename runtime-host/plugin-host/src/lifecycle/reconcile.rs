@@ -45,7 +45,7 @@ impl Plugins {
                 tracing::warn!(entry = name, "not a usable plugin: {error}");
             }
         }
-        self.reconcile(found).await
+        self.reconcile(found, &errors).await
     }
 
     /// The packages in the directory by the plugin's id, and the errors of its other entries.
@@ -54,7 +54,8 @@ impl Plugins {
     ) -> Result<(BTreeMap<Arc<str>, Package>, BTreeMap<String, String>)> {
         let directory = self.host.directory.clone();
         let catalog = tokio::task::spawn_blocking(move || discover(&directory)).await??;
-        Ok(catalog.by_id(&self.owners().await?.lock()))
+        let owners = self.owners().await?.lock();
+        Ok(catalog.by_id(&owners, |id| self.host.plugins.get(id).is_some()))
     }
 
     /// The folders that ids belong to; read from the store once, then kept with what is found.
@@ -93,16 +94,26 @@ impl Plugins {
         Ok(())
     }
 
-    /// Brings the running plugins in line with the packages that were found.
+    /// Brings the running plugins in line with the packages that were found. A plugin whose entry is there with an error
+    /// goes on as it is.
     ///
     /// # Errors
     /// As [`Plugins::start_all`].
-    async fn reconcile(&self, found: BTreeMap<Arc<str>, Package>) -> Result<()> {
+    async fn reconcile(
+        &self,
+        found: BTreeMap<Arc<str>, Package>,
+        errors: &BTreeMap<String, String>,
+    ) -> Result<()> {
         let host = &self.host;
         let known = host.plugins.all();
         let mut failures = Failures::default();
         for (id, plugin) in &known {
-            if !found.contains_key(id) && failures.none(id, plugin.unload(host).await).is_some() {
+            let error = plugin.error_of_entry(errors);
+            plugin.set_unusable(error.filter(|_| !found.contains_key(id)));
+            if found.contains_key(id) || error.is_some() {
+                continue;
+            }
+            if failures.none(id, plugin.unload(host).await).is_some() {
                 host.plugins.remove(id);
                 tracing::info!(plugin = &**id, "plugin is gone");
             }
@@ -339,11 +350,12 @@ impl Plugins {
     /// Scans, and reconciles only if something differs.
     async fn scan_if_changed(&self) -> Result<()> {
         let (found, errors) = self.discover().await?;
-        let known: BTreeMap<_, _> = self
-            .host
-            .plugins
-            .all()
+        let known = self.host.plugins.all();
+        let known: BTreeMap<_, _> = known
             .iter()
+            .filter(|(id, plugin)| {
+                found.contains_key(*id) || plugin.error_of_entry(&errors).is_none()
+            })
             .map(|(id, plugin)| (id.clone(), plugin.fingerprint()))
             .collect();
         let seen: BTreeMap<_, _> = found
