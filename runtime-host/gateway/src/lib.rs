@@ -22,6 +22,7 @@ mod metrics;
 mod plugins;
 pub mod rate;
 mod room;
+mod server_envelope;
 mod session;
 mod shard;
 mod start;

@@ -20,6 +20,9 @@ pub const PLUGIN_EVENT_WRAPPER_BYTES_MAX: usize = 4 * KIB;
 pub const JSON_DEPTH_MAX: usize = 128;
 /// Top-level members of one envelope.
 pub const MEMBERS_MAX: usize = 256;
+/// One entry of a roster: `user_joined`, which has its members beside the id of a server, fits [`SIGNAL_BYTES_MAX`]. A
+/// profile whose entry would be longer is shown with a cut description.
+pub const ROSTER_ENTRY_BYTES_MAX: usize = SIGNAL_BYTES_MAX - 256;
 /// Plugins a client may declare in `identify`.
 pub const DECLARED_PLUGINS_MAX: usize = 256;
 /// Characters of a display name.
@@ -46,3 +49,14 @@ pub const LINEAR_MEMBERS_MAX: usize = 8;
 pub const SLOTS_KEPT_MAX: usize = 16_384;
 /// Characters of a client's text that a message quotes.
 pub const QUOTED_CHARS_MAX: usize = 64;
+
+const _: () = assert!(
+    ROSTER_ENTRY_BYTES_MAX + crate::identity::SERVER_ID_CHARS_MAX + 64 <= SIGNAL_BYTES_MAX,
+    "a roster entry with the id of the server and the type fits an envelope"
+);
+const _: () = assert!(
+    // A character has up to four bytes, and what is escaped in a name has one.
+    (crate::identity::USER_ID_CHARS_MAX + DISPLAY_NAME_CHARS_MAX) * 4 + TIME_CHARS_MAX + 256
+        <= ROSTER_ENTRY_BYTES_MAX,
+    "a roster entry without its description always fits"
+);

@@ -149,6 +149,11 @@ pub const RELATIONS_MAX: usize = 100_000;
 pub const RELATION_LIFETIME_SECONDS: u64 = 24 * 3_600;
 /// Roster entries in one `server_users`; longer rosters are cut and say so with `total`.
 pub const ROSTER_ENTRIES_MAX: usize = 5_000;
+/// Bytes of the entries of one `server_users`: the envelope fits its bound, which is that of a message. Fewer entries
+/// are sent where they are longer, and `total` says so.
+pub const ROSTER_BYTES_MAX: usize = MESSAGE_BYTES_MAX - KIB;
+/// Bytes of the entries of one `server_icon_sync_peers`, for the same reason; the members with the newest icons stay.
+pub const ICON_PEERS_BYTES_MAX: usize = crate::envelope::SIGNALLING_BYTES_MAX - KIB;
 /// Roster entries of a page for clients that announced `roster-paging`: more than a client shows at once. A server with
 /// more users is large: these clients get pages and counts of it instead of an envelope for each user that comes or goes,
 /// so that a join costs the same however many are there.
@@ -187,6 +192,11 @@ const _: () = assert!(
 const _: () = assert!(
     TIMER_TICK_MS <= ROSTER_COUNT_INTERVAL_MS
         && ROSTER_COUNT_INTERVAL_MS <= ROSTER_COUNT_INTERVAL_MAX_MS
+);
+const _: () = assert!(
+    crate::envelope::ROSTER_ENTRY_BYTES_MAX <= ROSTER_BYTES_MAX
+        && crate::identity::SERVER_ID_CHARS_MAX + 256 <= KIB,
+    "a page has one entry at least, and its envelope fits beside the entries"
 );
 const _: () = assert!(HALF_OPEN_MIN <= HALF_OPEN_MAX);
 const _: () =

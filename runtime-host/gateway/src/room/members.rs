@@ -1,13 +1,14 @@
 //! The members of a room with their connections, and the roster that they make.
 
 use crate::{
-    frame,
     hub::ConnRef,
     room::profile::{DeclaredPlugins, Profile},
+    server_envelope,
 };
 use bytes::Bytes;
 use envelope::verdict::Status;
 use indexmap::IndexMap;
+use limits::socket::ROSTER_BYTES_MAX;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -15,8 +16,16 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(super) struct Members {
     members: IndexMap<Arc<str>, Member>,
-    /// The entries of the first page with commas between them, kept while members only come: joiners share it.
-    first_page: Option<String>,
+    /// The entries of the first page, kept while members only come: joiners share it.
+    first_page: Option<Entries>,
+}
+
+/// Entries of a roster.
+#[derive(Debug, Default)]
+struct Entries {
+    /// With commas between them.
+    text: String,
+    count: usize,
 }
 
 /// A user in a room.
@@ -129,9 +138,10 @@ impl Members {
             return member.update(|member| member.connections.push(connection.clone()));
         }
         let entry = profile.entry(connection.status, profile.verified);
-        let has_place = self.members.len() < entries_max;
-        if let Some(text) = self.first_page.as_mut().filter(|_| has_place) {
-            append(text, &entry);
+        // A page that has left one out ends there.
+        let all = self.members.len();
+        if let Some(page) = self.first_page.as_mut().filter(|page| page.count == all) {
+            page.push(&entry, entries_max);
         }
         let member = Member {
             profile: profile.clone(),
@@ -169,8 +179,8 @@ impl Members {
         }))
     }
 
-    /// `server_users` for the user `own`, which is not listed: at most `entries_max` entries from `offset` on. If these
-    /// are not all, it says `total` and `offset`.
+    /// `server_users` for the user `own`, which is not listed: at most `entries_max` entries and [`ROSTER_BYTES_MAX`]
+    /// from `offset` on. If these are not all, it says `total` and `offset`.
     pub(super) fn roster(
         &mut self,
         server_id: &str,
@@ -183,16 +193,16 @@ impl Members {
         if offset > 0 {
             return self.page(server_id, own, offset, entries_max);
         }
-        let place = (total > entries_max).then_some((total, 0));
+        let place = |page: &Entries| (total > page.count).then_some((total, 0));
         if own_at.is_some_and(|at| at < entries_max) {
-            let text = self.others(own_at, 0, entries_max);
-            return server_users(server_id, &text, place);
+            let page = self.others(own_at, 0, entries_max);
+            return server_users(server_id, &page, place(&page));
         }
         let members = &self.members;
-        let text = self
+        let page = self
             .first_page
-            .get_or_insert_with(|| entries(members.values().take(entries_max)));
-        server_users(server_id, text, place)
+            .get_or_insert_with(|| Entries::of(members.values(), entries_max));
+        server_users(server_id, page, place(page))
     }
 
     /// The same, which says `total` and `offset` always.
@@ -205,24 +215,24 @@ impl Members {
     ) -> Bytes {
         let own_at = self.members.get_index_of(own);
         let total = self.members.len() - usize::from(own_at.is_some());
-        let text = self.others(own_at, offset, entries_max);
-        server_users(server_id, &text, Some((total, offset)))
+        let page = self.others(own_at, offset, entries_max);
+        server_users(server_id, &page, Some((total, offset)))
     }
 
     /// Entries of the members other than that at `own_at`.
-    fn others(&self, own_at: Option<usize>, offset: usize, entries_max: usize) -> String {
+    fn others(&self, own_at: Option<usize>, offset: usize, entries_max: usize) -> Entries {
         let last = self.members.len().min(offset.saturating_add(entries_max));
         let others = (offset..last).filter_map(|at| {
             let is_behind_own = own_at.is_some_and(|own_at| at >= own_at);
             let (_, member) = self.members.get_index(at + usize::from(is_behind_own))?;
             Some(member)
         });
-        entries(others)
+        Entries::of(others, entries_max)
     }
 }
 
 /// The envelope `server_users` with these entries; `place` is `total` and `offset`.
-fn server_users(server_id: &str, entries: &str, place: Option<(usize, usize)>) -> Bytes {
+fn server_users(server_id: &str, page: &Entries, place: Option<(usize, usize)>) -> Bytes {
     let head = format!(
         r#"{{"type":"server_users","serverId":{},"users":["#,
         json!(server_id)
@@ -231,22 +241,33 @@ fn server_users(server_id: &str, entries: &str, place: Option<(usize, usize)>) -
         Some((total, offset)) => format!(r#"],"total":{total},"offset":{offset}}}"#),
         None => "]}".to_owned(),
     };
-    frame::text_of_pieces(&[head.as_bytes(), entries.as_bytes(), tail.as_bytes()])
+    let pieces = [head.as_bytes(), page.text.as_bytes(), tail.as_bytes()];
+    server_envelope::frame("server_users", &pieces)
 }
 
-fn entries<'a>(members: impl Iterator<Item = &'a Member>) -> String {
-    let mut text = String::new();
-    for member in members {
-        append(&mut text, &member.entry);
+impl Entries {
+    /// Those of the first members.
+    fn of<'a>(mut members: impl Iterator<Item = &'a Member>, entries_max: usize) -> Self {
+        let mut entries = Self::default();
+        while let Some(member) = members.next()
+            && entries.push(&member.entry, entries_max)
+        {}
+        entries
     }
-    text
-}
 
-fn append(text: &mut String, entry: &str) {
-    if !text.is_empty() {
-        text.push(',');
+    /// Adds an entry if there is place for it.
+    fn push(&mut self, entry: &str, entries_max: usize) -> bool {
+        let has_place =
+            self.count < entries_max && self.text.len() + 1 + entry.len() <= ROSTER_BYTES_MAX;
+        if has_place {
+            if !self.text.is_empty() {
+                self.text.push(',');
+            }
+            self.text.push_str(entry);
+            self.count += 1;
+        }
+        has_place
     }
-    text.push_str(entry);
 }
 
 #[cfg(test)]
@@ -363,5 +384,53 @@ mod tests {
         assert_eq!(page("new", 2), (json!(["c"]), json!(3)));
         assert_eq!(page("c", 0), (json!(["a", "b"]), Value::Null));
         assert_eq!(page("a", 0), (json!(["b", "c"]), Value::Null));
+    }
+
+    #[test]
+    fn a_roster_of_long_entries_ends_where_its_bytes_are_used_up() {
+        let mut members = Members::default();
+        let page = |members: &mut Members, own: &str, offset: usize| -> Vec<String> {
+            let roster = members.roster("lobby", own, offset, 5_000);
+            let json = crate::frame::payload(&roster);
+            assert!(
+                json.len() <= limits::socket::MESSAGE_BYTES_MAX,
+                "{own} {offset}"
+            );
+            let roster: Value = serde_json::from_slice(&json).expect("JSON");
+            let users = roster["users"].as_array().expect("a list").iter();
+            let ids: Vec<_> = users
+                .map(|user| user["oderId"].as_str().expect("an id").to_owned())
+                .collect();
+            if offset > 0 || ids.len() + 1 < members.len() {
+                assert_eq!(roster["offset"], offset);
+                assert!(roster["total"].as_u64() >= Some(ids.len() as u64));
+            }
+            ids
+        };
+        for at in 0..400 {
+            // The first page is kept and grows until it is full.
+            drop(members.roster("lobby", "new", 0, 5_000));
+            let mut one = connection(&format!("u{at}"), at, Status::Online);
+            one.profile = Arc::new(Profile {
+                description: Some("\u{1}".repeat(if at < 390 { 2_000 } else { 1 }).into()),
+                ..Profile::clone(&one.profile)
+            });
+            members.add(&one, 5_000);
+        }
+        for own in ["new", "u0", "u399"] {
+            let mut seen = Vec::new();
+            loop {
+                let next = page(&mut members, own, seen.len());
+                if next.is_empty() {
+                    break;
+                }
+                seen.extend(next);
+            }
+            let all = (0..400).map(|at| format!("u{at}"));
+            assert!(
+                seen.into_iter().eq(all.filter(|id| id != own)),
+                "in order, each once"
+            );
+        }
     }
 }

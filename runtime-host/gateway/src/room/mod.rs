@@ -17,13 +17,13 @@ pub(crate) use profile::{DeclaredPlugins, Profile};
 
 use crate::{
     directory::views::ServerView,
-    frame,
     hub::ConnRef,
     room::{
         icons::Icons,
         members::{Member, Members, Presence},
         traffic::Traffic,
     },
+    server_envelope,
     session::authority::KnownMembers,
     shard::{
         inbox::ShardHandle,
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use limits::rate::Rate;
+use limits::{rate::Rate, socket::ICON_PEERS_BYTES_MAX};
 use parking_lot::{Mutex, RwLock};
 use plugin_bus::{Person, RosterPage};
 use serde_json::json;
@@ -299,40 +299,44 @@ impl Room {
     ) {
         let server_id = &*self.server_id;
         let changes_roster = matches!(presence, Presence::Joined(_) | Presence::Left(_));
-        let event = match presence {
+        let (kind, event) = match presence {
             Presence::Same => return,
-            Presence::Joined(entry) => format!(
-                r#"{{"type":"user_joined","serverId":{},{}"#,
-                json!(server_id),
-                &entry[1..]
-            ),
+            Presence::Joined(entry) => {
+                let server_id = json!(server_id);
+                let members = &entry[1..];
+                let event = format!(r#"{{"type":"user_joined","serverId":{server_id},{members}"#);
+                ("user_joined", event)
+            }
             Presence::Status(status) => {
-                json!({"type": "status_update", "serverId": server_id, "oderId": user_id, "status": status.as_str()})
-                    .to_string()
+                let (kind, status) = ("status_update", status.as_str());
+                let event = json!({"type": kind, "serverId": server_id, "oderId": user_id, "status": status});
+                (kind, event.to_string())
             }
             Presence::Left(display_name) => {
-                json!({"type": "user_left", "serverId": server_id, "oderId": user_id, "displayName": &*display_name})
-                    .to_string()
+                let (kind, name) = ("user_left", &*display_name);
+                let event = json!({"type": kind, "serverId": server_id, "oderId": user_id, "displayName": name});
+                (kind, event.to_string())
             }
         };
         let receivers = match state.is_large && changes_roster {
             true => Receivers::Paging(false),
             false => Receivers::All,
         };
-        self.tell(state, event.as_bytes(), receivers, shards);
+        let frame = server_envelope::frame(kind, &[event.as_bytes()]);
+        self.tell(state, frame, receivers, shards);
     }
 
     /// Puts a presence event into the inbox of every shard with a connection here, in one order for all.
     fn tell(
         self: &Arc<Self>,
         state: &mut State,
-        envelope: &[u8],
+        frame: Bytes,
         receivers: Receivers,
         shards: &[ShardHandle],
     ) {
         state.sequence += 1;
         let delivery = Delivery {
-            frame: frame::text(envelope),
+            frame,
             skip: None,
             receivers,
             coalesce: None,
@@ -359,7 +363,7 @@ impl Room {
         let total = self.member_count().saturating_sub(1);
         let changed =
             json!({"type": "server_users_changed", "serverId": &*self.server_id, "total": total});
-        frame::text(changed.to_string().as_bytes())
+        server_envelope::frame("server_users_changed", &[changed.to_string().as_bytes()])
     }
 
     /// Whether a connection here declared `plugin_id`.
@@ -401,22 +405,22 @@ impl Room {
         }
     }
 
-    /// The users that offer a newer icon than `updated_at`, newest first, as `server_icon_sync_peers` for `receiver`.
-    pub(crate) fn icon_peers(
-        &self,
-        receiver: &str,
-        updated_at: u64,
-        entries_max: usize,
-    ) -> Vec<u8> {
+    /// The `server_icon_sync_peers` frame for `receiver`: the users that offer a newer icon than `updated_at`, newest
+    /// first.
+    pub(crate) fn icon_peers(&self, receiver: &str, updated_at: u64, entries_max: usize) -> Bytes {
         let state = self.state.lock();
         let peers = state.icons.newer(updated_at, receiver, entries_max);
-        let peers: Vec<_> = peers
-            .into_iter()
-            .map(|(user_id, at)| json!({"oderId": user_id, "iconUpdatedAt": at}))
-            .collect();
-        envelope::reply::bytes(
-            &json!({"type": "server_icon_sync_peers", "serverId": &*self.server_id, "peers": peers}),
-        )
+        let mut text = String::new();
+        for (user_id, at) in peers {
+            let entry = json!({"oderId": user_id, "iconUpdatedAt": at}).to_string();
+            if text.len() + 1 + entry.len() > ICON_PEERS_BYTES_MAX {
+                break;
+            }
+            text.extend([if text.is_empty() { "" } else { "," }, &entry]);
+        }
+        let (kind, server_id) = ("server_icon_sync_peers", json!(&*self.server_id));
+        let envelope = format!(r#"{{"type":"{kind}","serverId":{server_id},"peers":[{text}]}}"#);
+        server_envelope::frame(kind, &[envelope.as_bytes()])
     }
 
     // ---- traffic
@@ -465,5 +469,94 @@ fn release(shards: &mut HashMap<u16, usize>, shard: u16) {
         if *count == 0 {
             shards.remove(&shard);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MemberConnection, Page, Profile, Room};
+    use crate::{
+        directory::views::ServerView,
+        frame,
+        hub::ConnRef,
+        metrics::Metrics,
+        shard::{
+            inbox::{Inbox, ShardHandle},
+            message::Message,
+        },
+    };
+    use bytes::Bytes;
+    use envelope::{catalogue, verdict::Status};
+    use limits::{
+        envelope::{DESCRIPTION_CHARS_MAX, DISPLAY_NAME_CHARS_MAX},
+        identity::{SERVER_ID_CHARS_MAX, USER_ID_CHARS_MAX},
+        socket::ROSTER_ENTRIES_MAX,
+    };
+    use serde_json::Value;
+    use std::{collections::HashSet, sync::Arc};
+
+    #[test]
+    fn each_envelope_about_users_fits_the_bound_of_its_type() {
+        let poll = mio::Poll::new().expect("a poll");
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let shard = ShardHandle::new(waker.into(), &Metrics::default());
+        let shards = std::slice::from_ref(&shard);
+        let view = ServerView {
+            server_id: "s".repeat(SERVER_ID_CHARS_MAX).into(),
+            ..ServerView::at_revision(1)
+        };
+        let room = Arc::new(Room::new(1, Arc::new(view)));
+        let page = Page {
+            offset: 0,
+            entries_max: ROSTER_ENTRIES_MAX,
+            pages: false,
+            page_entries: ROSTER_ENTRIES_MAX,
+        };
+        let member = |slot: u32| MemberConnection {
+            conn: ConnRef {
+                shard: 0,
+                slot,
+                generation: 0,
+            },
+            profile: Arc::new(Profile {
+                user_id: format!("{slot:04}{}", "🦀".repeat(USER_ID_CHARS_MAX - 4)).into(),
+                display_name: "🦀".repeat(DISPLAY_NAME_CHARS_MAX).into(),
+                description: Some("\u{1}".repeat(DESCRIPTION_CHARS_MAX).into()),
+                profile_updated_at: Some("1".into()),
+                verified: false,
+            }),
+            status: Status::Online,
+            plugins: None,
+        };
+        let mut frames: Vec<Bytes> = vec![room.count()];
+        for slot in 0..1_000 {
+            let one = member(slot);
+            let entered = room.join(&one, page, None, shards);
+            frames.push(entered.expect("an open room").expect("a place").roster);
+            room.offer_icon(&one.profile.user_id, u64::from(slot) + 1);
+        }
+        let busy = MemberConnection {
+            status: Status::Busy,
+            ..member(0)
+        };
+        room.update(&busy, shards);
+        frames.push(room.icon_peers("new", 0, ROSTER_ENTRIES_MAX));
+        room.leave(busy.conn, &busy.profile.user_id, shards);
+        let mut inbox = Inbox::default();
+        shard.take(&mut inbox);
+        let told = inbox.messages.into_iter().map(|message| match message {
+            Message::Room { delivery, .. } => delivery.frame,
+            other => unreachable!("{other:?}"),
+        });
+        let mut types = HashSet::new();
+        for frame in frames.into_iter().chain(told) {
+            let json = frame::payload(&frame);
+            let envelope: Value = serde_json::from_slice(&json).expect("JSON");
+            let name = envelope["type"].as_str().expect("a type");
+            let known = catalogue::find(name).expect("a type of the catalogue");
+            assert!(json.len() <= known.bytes_max, "{name}: {}", json.len());
+            types.insert(known.name);
+        }
+        assert_eq!(types.len(), 6, "{types:?}");
     }
 }

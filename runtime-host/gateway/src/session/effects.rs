@@ -86,7 +86,7 @@ impl Sessions {
                 if let Some((room, user_id)) = self.joined_room(slot, server_id) {
                     let entries_max = self.hub.config.socket.roster_entries_max;
                     let peers = room.icon_peers(&user_id, *updated_at, entries_max);
-                    self.sockets.send_envelope(slot, &peers);
+                    self.sockets.push(slot, peers, None);
                 }
             }
             Effect::Broadcast(_)

@@ -54,7 +54,11 @@ impl Sessions {
             && (membership.joined || view_only)
         {
             let membership = membership.clone();
-            return self.resend_roster(slot, &membership, &access);
+            let kind = match view_only {
+                true => "view_server",
+                false => "join_server",
+            };
+            return self.resend_roster(slot, &membership, &access, kind, request_id);
         }
         let denied = denied.and_then(|()| self.check_entry(session, user, view, view_only));
         if let Err(reason) = denied {

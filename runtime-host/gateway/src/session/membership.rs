@@ -9,6 +9,7 @@ use crate::{
     session::{Sessions, refusals::Reason},
     shard::coalesce::CoalesceKey,
 };
+use bytes::Bytes;
 use envelope::{reply::code, verdict::Access};
 use limits::directory::QUESTION_RETRY_AFTER_MS;
 use std::sync::Arc;
@@ -91,21 +92,29 @@ impl Sessions {
         Ok(())
     }
 
-    /// A join of a server that is joined already: sends roster and plugins again, or the requested page of the roster.
+    /// A join or view, by an envelope of the type `kind`, of a server that is entered already: sends roster and plugins
+    /// again, or the requested page of the roster. The bytes count as if they were sent on.
     pub(super) fn resend_roster(
         &mut self,
         slot: u32,
         membership: &RoomMembership,
         access: &Access,
+        kind: &str,
+        request_id: Option<&str>,
     ) {
         let Some(user_id) = self.user_id(slot) else {
             return;
         };
         let room = &membership.room;
         let roster = room.roster(&user_id, self.page(access, membership.pages));
+        let is_first = access.roster_offset == 0;
+        let requirements = is_first.then(|| room.view().requirements.clone());
+        let bytes = roster.len() + requirements.as_ref().map_or(0, Bytes::len);
+        if !self.charge_answer(slot, bytes, kind, request_id) {
+            return;
+        }
         self.sockets.push(slot, roster, None);
-        if access.roster_offset == 0 {
-            let requirements = room.view().requirements.clone();
+        if let Some(requirements) = requirements {
             self.sockets.push(slot, requirements, None);
         }
     }

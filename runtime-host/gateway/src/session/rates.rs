@@ -270,7 +270,7 @@ impl Sessions {
         self.check_charge(slot, taken, about)
     }
 
-    /// Refuses an envelope over a rate. Too many strikes close the connection.
+    /// Whether a charge was taken; the envelope is refused if not.
     pub(super) fn check_charge(
         &mut self,
         slot: u32,
@@ -278,6 +278,39 @@ impl Sessions {
         about: &Scan<'_>,
     ) -> bool {
         let Err(exceeded) = taken else { return true };
+        let (kind, request_id) = (about.type_name(), about.request_id());
+        self.refuse_charge(slot, exceeded, kind.as_deref(), request_id.as_deref());
+        false
+    }
+
+    /// Takes the bytes of what an envelope of the type `kind` has its sender sent again; false if they are too many.
+    pub(super) fn charge_answer(
+        &mut self,
+        slot: u32,
+        bytes: usize,
+        kind: &str,
+        request_id: Option<&str>,
+    ) -> bool {
+        let now_ms = self.sockets.now_ms();
+        let Some(session) = self.sockets.session_mut(slot) else {
+            return false;
+        };
+        let charge = Charge::Volume(bytes.div_ceil(limits::KIB) as u32);
+        let taken = session.charge(charge, &self.hub, now_ms);
+        if let Err(exceeded) = taken {
+            self.refuse_charge(slot, exceeded, Some(kind), request_id);
+        }
+        taken.is_ok()
+    }
+
+    /// Refuses an envelope of the type `kind` over a rate. Too many strikes close the connection.
+    fn refuse_charge(
+        &mut self,
+        slot: u32,
+        exceeded: Exceeded,
+        kind: Option<&str>,
+        request_id: Option<&str>,
+    ) {
         let (metrics, now_ms) = (&self.hub.metrics, self.sockets.now_ms());
         let what = exceeded.charge.name();
         let (label, whose, member) = match exceeded.of_identity {
@@ -291,7 +324,7 @@ impl Sessions {
         Metrics::count(&metrics.rate_limited, label);
         let strikes_max = self.hub.config.rates.strikes_max;
         let Some(session) = self.sockets.session_mut(slot) else {
-            return false;
+            return;
         };
         match session.rates().strike(strikes_max, &self.hub.rates, now_ms) {
             Strike::Same => Metrics::count(&metrics.refused, code::RATE_LIMITED),
@@ -305,10 +338,9 @@ impl Sessions {
                 );
                 let wait_ms = u64::from(exceeded.wait_ms.max(1));
                 let reason = Reason::retry(code::RATE_LIMITED, message, wait_ms);
-                self.refuse_scanned(slot, about, reason);
+                self.refuse(slot, &reason.error(kind, request_id));
             }
         }
-        false
     }
 }
 

@@ -123,3 +123,32 @@ fn a_server_that_was_large_stays_so_until_its_last_connection_leaves() {
     let (_, roster) = reader(&fixture, "third");
     assert_eq!(page(&roster), (vec![], &Value::Null, &Value::Null));
 }
+
+#[test]
+fn a_roster_that_is_asked_for_again_counts_its_bytes() {
+    let fixture = Fixture::with(1, None, |config| {
+        config.socket.message_bytes_max = 64 * limits::KIB;
+        config.rates.bytes_per_second = 1_024;
+        config.rates.membership.burst = 1_000;
+    });
+    let _others: Vec<_> = (0..40)
+        .map(|at| {
+            let mut other = fixture.connect();
+            let (name, description) = (format!("other{at}"), "x".repeat(2_000));
+            other.send(json!({"type": "identify", "oderId": name, "description": description}));
+            other.send(json!({"type": "join_server", "serverId": SERVER}));
+            other.expect("server_users");
+            other
+        })
+        .collect();
+    let (mut reader, _) = reader(&fixture, "reader");
+    let join = json!({"type": "join_server", "serverId": SERVER, "requestId": "again"});
+    reader.send(join.clone());
+    reader.expect("server_users");
+    reader.send(join);
+    let refused = reader.expect("error");
+    assert_eq!(refused["code"], "RATE_LIMITED");
+    assert_eq!(refused["requestId"], "again");
+    assert!(refused["retryAfterMs"].as_u64() > Some(0));
+    assert!(!reader.has("server_users"), "it is not sent again");
+}

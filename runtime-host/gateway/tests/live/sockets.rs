@@ -115,7 +115,9 @@ fn direct_messages_of_others_cost_no_connection() {
 
 #[test]
 fn a_slow_client_that_is_sent_much_of_its_own_ends_alone() {
-    let fixture = Fixture::start(1, None);
+    let fixture = Fixture::with(1, None, |config| {
+        config.rates.bytes_per_second = u32::MAX;
+    });
     let mut witness = fixture.join("witness");
     // Half a megabyte of requirements, which each join brings twice, beside frames of the room.
     let manifest = json!({"id": "example.big", "description": "x".repeat(500_000)});
