@@ -98,8 +98,10 @@ pub const REASON_CHARS_MAX: usize = 500;
 pub const INVITE_USES_MAX: u64 = 100_000;
 /// Random bytes of an invite code and of a generated server id: they must not be guessable.
 pub const CODE_BYTES: usize = 16;
-/// Bytes of all requirements and event definitions of one server: its snapshot must fit one answer.
-pub const PLUGIN_BYTES_PER_SERVER_MAX: usize = 4 * crate::MIB;
+/// Bytes of all requirements and event definitions of one server: `plugin_requirements`, which says them twice, fits its
+/// bound, which is that of a message.
+pub const PLUGIN_BYTES_PER_SERVER_MAX: usize =
+    crate::socket::MESSAGE_BYTES_MAX / 2 - 4 * crate::KIB;
 /// Memory of one password hash, kibibytes: OWASP's minimum for two passes.
 pub const ARGON2_MEMORY_KIB: u32 = 19 * 1_024;
 /// Passes of one password hash.
@@ -150,4 +152,15 @@ const _: () = assert!(CHANGES_PAGE_MAX as u64 <= CHANGES_KEPT_MAX);
 const _: () = assert!(
     ANSWER_MAX_MS > QUESTION_TIMEOUT_MS && ANSWER_MAX_MS < crate::socket::SILENCE_MAX_MS,
     "a paused connection must not look silent"
+);
+const _: () = assert!(
+    // A comma behind each, and the head with the id of the server.
+    (PLUGIN_BYTES_PER_SERVER_MAX
+        + crate::plugin_event::REQUIREMENTS_PER_SERVER_MAX
+        + crate::plugin_event::DEFINITIONS_PER_SERVER_MAX
+        + crate::identity::SERVER_ID_CHARS_MAX
+        + 256)
+        * 2
+        <= crate::socket::MESSAGE_BYTES_MAX,
+    "what clients are sent of a server's plugins fits its envelope"
 );

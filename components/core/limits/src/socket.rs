@@ -34,7 +34,7 @@ pub const SILENCE_MAX_MS: u64 = 45_000;
 /// Grain of connections' deadlines: each is noticed at most this long after it has passed.
 pub const TIMER_TICK_MS: u64 = 250;
 /// Bytes queued for one connection whose socket is full. Above it the connection closes with 4013, unless its client has
-/// read something in the last [`SLOW_GRACE_MS`] and less than [`QUEUE_SLACK`] times as much waits.
+/// read something in the last [`SLOW_GRACE_MS`] and at most [`QUEUE_SLACK`] times as much waits beside the largest frame.
 pub const QUEUE_BYTES_MAX: usize = MIB;
 /// Multiple of [`QUEUE_BYTES_MAX`] that may wait for a client that is reading: what one client may ask for in one moment
 /// (rosters and requirements of all its servers) comes faster than a network takes it.
@@ -177,6 +177,10 @@ const _: () = assert!(
 const _: () = assert!(
     QUEUE_BYTES_MAX >= MESSAGE_BYTES_MAX,
     "one whole message must fit the queue"
+);
+const _: () = assert!(
+    QUEUE_BYTES_MAX * QUEUE_SLACK >= 2 * MESSAGE_BYTES_MAX,
+    "what a client gets for a join, the roster and the plugins, must not make it slow"
 );
 const _: () = assert!(MESSAGE_BYTES_MAX < SHARD_INBOX_BYTES_MAX);
 const _: () = assert!(

@@ -84,13 +84,19 @@ impl Queue {
     }
 
     /// Whether more waits than may, after the socket has refused it: far more than `bytes_max`, or more without a byte
-    /// that was taken lately.
+    /// that was taken lately. A client that reads is not slow for what one frame costs, whatever that is.
     pub(crate) fn is_slow(&self, bytes_max: usize, now_ms: u32) -> bool {
         let stalled = |since_ms| u64::from(now_ms.wrapping_sub(since_ms)) >= SLOW_GRACE_MS;
         self.bytes > bytes_max
             && self.frames.len() > 1
-            && (self.bytes > bytes_max.saturating_mul(QUEUE_SLACK)
-                || self.blocked_ms.is_some_and(stalled))
+            && (self.blocked_ms.is_some_and(stalled)
+                || self.has_more_than(bytes_max.saturating_mul(QUEUE_SLACK)))
+    }
+
+    /// Whether more bytes than these wait beside the largest frame.
+    fn has_more_than(&self, bytes: usize) -> bool {
+        let largest = || self.frames.iter().map(|waiting| waiting.bytes.len()).max();
+        self.bytes > bytes && self.bytes - largest().unwrap_or_default() > bytes
     }
 
     /// Drops everything but a frame that is partly written already.
@@ -182,7 +188,19 @@ mod tests {
         assert!(!queue.is_slow(10, 5_999), "it may just have begun");
         assert!(queue.is_slow(10, 6_000) && !queue.is_slow(12, 6_000));
         (0..8).for_each(|_| _ = push(&mut queue));
+        assert!(
+            !queue.is_slow(10, 5_000),
+            "not more than four times as much beside a frame"
+        );
+        let _ = push(&mut queue);
         assert!(queue.is_slow(10, 5_000), "more than four times as much");
+        let mut large = Queue::behind([(Bytes::from_static(b"a roster"), None)].into_iter(), 1, 0);
+        large.push(Bytes::from(vec![b'x'; 1_000]), None);
+        assert!(
+            !large.is_slow(10, 999),
+            "a client that reads gets a large frame"
+        );
+        assert!(large.is_slow(10, 1_000), "one that does not read is slow");
         let mut one = Queue::default();
         one.push(Bytes::from_static(b"a frame that was made here"), None);
         one.blocked_ms = Some(0);
