@@ -44,7 +44,7 @@ pub struct Socket {
     /// Places of one address: its WebSockets, its HTTP connections, and its open requests where it is behind a trusted
     /// proxy. HTTP connections without an open request give way.
     pub connections_per_address_max: usize,
-    /// Connections of one identity.
+    /// Connections of one identity that have proven it, and as many that have not.
     pub connections_per_identity_max: usize,
     /// Largest message.
     pub message_bytes_max: usize,

@@ -104,7 +104,8 @@ pub const HTTP_BESIDE_MIN: usize = 64;
 /// HTTP connections of an address whose places are used up, so that a health check is answered beside a proxy that the
 /// configuration does not name.
 pub const HTTP_BESIDE_PER_ADDRESS: usize = 8;
-/// Connections of one identity: enough for the devices and tabs of one user.
+/// Connections of one identity: enough for the devices and tabs of one user. Those that have proven it count by
+/// themselves, so that strangers under its name take none of its places.
 pub const CONNECTIONS_PER_IDENTITY_MAX: usize = 16;
 /// File descriptors that no socket of a client takes: for databases, logs, components and upstreams. The connection cap
 /// is computed from the others; half-open sockets and HTTP connections beside it have up to an eighth of all each.

@@ -16,6 +16,7 @@ pub(crate) use identity_rates::IdentityRates;
 pub use key_set::FollowedKeySet;
 pub use places::{HttpPlace, Place};
 pub use users::ConnectionInfo;
+pub(crate) use users::NoPlace;
 
 use crate::{
     address::{Client, Source},

@@ -53,6 +53,8 @@ pub struct ConnectionInfo {
 #[derive(Debug, Clone)]
 struct UserConnection {
     conn: ConnRef,
+    /// It has proven the user.
+    is_proven: bool,
     /// Grows with every connection: the newest has the greatest.
     age: u64,
     /// Joined and viewed rooms.
@@ -84,12 +86,29 @@ impl UserConnection {
     }
 }
 
+/// A user has as many connections of the same kind, proven or not, as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoPlace;
+
 #[derive(Debug, Default)]
 struct ConnectedUser {
     connections: Vec<UserConnection>,
     view: Arc<UserView>,
     /// What its connections may send together.
     rates: Arc<IdentityRates>,
+}
+
+impl ConnectedUser {
+    /// Connections that have proven the user count by themselves: strangers under its name take none of its places.
+    fn check_place(&self, is_proven: bool, connections_max: usize) -> Result<(), NoPlace> {
+        let same_kind = self.connections.iter();
+        let taken = same_kind.filter(|one| one.is_proven == is_proven).count();
+        if taken < connections_max {
+            Ok(())
+        } else {
+            Err(NoPlace)
+        }
+    }
 }
 
 type Stripe = Mutex<HashMap<Arc<str>, ConnectedUser>>;
@@ -125,9 +144,10 @@ impl Users {
         &self.stripes[self.hasher.hash_one(user_id) as usize % self.stripes.len()]
     }
 
-    /// Enters a connection under its user. Returns the rates that it shares with the others of the user, or `None` if the
-    /// user has as many connections as it may.
-    #[must_use]
+    /// Enters a connection under its user. Returns the rates that it shares with the others of the user.
+    ///
+    /// # Errors
+    /// There is no place for it.
     pub(crate) fn sign_in(
         &self,
         conn: ConnRef,
@@ -135,7 +155,8 @@ impl Users {
         view: Arc<UserView>,
         connection_id: Uuid,
         scope: Option<&str>,
-    ) -> Option<Arc<IdentityRates>> {
+        is_proven: bool,
+    ) -> Result<Arc<IdentityRates>, NoPlace> {
         let mut users = self.stripe(user_id).lock();
         let user = users
             .entry(user_id.clone())
@@ -143,14 +164,13 @@ impl Users {
                 rates: self.former_rates.lock().take(user_id).unwrap_or_default(),
                 ..ConnectedUser::default()
             });
-        if user.connections.len() >= self.connections_max {
-            return None;
-        }
+        user.check_place(is_proven, self.connections_max)?;
         user.view = view;
         // Most users have one connection; a vector's first growth would reserve memory for four.
         user.connections.reserve_exact(1);
         user.connections.push(UserConnection {
             conn,
+            is_proven,
             age: self.ages.fetch_add(1, Ordering::Relaxed),
             rooms: Box::default(),
             connection_id,
@@ -159,7 +179,30 @@ impl Users {
             status: Status::default(),
             identified_at_ms: Hub::now_ms(),
         });
-        Some(user.rates.clone())
+        Ok(user.rates.clone())
+    }
+
+    /// Lets a connection, which identifies again as its user, have proven it or not.
+    ///
+    /// # Errors
+    /// There is no place of that kind.
+    pub(crate) fn set_proven(
+        &self,
+        conn: ConnRef,
+        user_id: &str,
+        is_proven: bool,
+    ) -> Result<(), NoPlace> {
+        let mut users = self.stripe(user_id).lock();
+        let Some(user) = users.get_mut(user_id) else {
+            return Ok(());
+        };
+        let changes = |one: &UserConnection| one.conn == conn && one.is_proven != is_proven;
+        let Some(at) = user.connections.iter().position(changes) else {
+            return Ok(());
+        };
+        user.check_place(is_proven, self.connections_max)?;
+        user.connections[at].is_proven = is_proven;
+        Ok(())
     }
 
     /// Removes a connection from its user. What the user has sent lately is remembered.
@@ -185,6 +228,7 @@ impl Users {
     /// Takes what a connection shows of its user.
     pub(crate) fn set_profile(&self, conn: ConnRef, profile: &Arc<Profile>, status: Status) {
         self.change(conn, &profile.user_id, |connection| {
+            connection.is_proven = profile.verified;
             connection.profile = Some(profile.clone());
             connection.status = status;
         });
@@ -323,7 +367,7 @@ impl Users {
 
 #[cfg(test)]
 mod tests {
-    use super::Users;
+    use super::{NoPlace, Users};
     use crate::{
         config::{Config, Direct},
         directory::views::{ServerView, UserView},
@@ -361,8 +405,8 @@ mod tests {
         });
         for (slot, indices) in [(1, &[10, 20][..]), (2, &[10]), (3, &[])] {
             let (conn, user_id) = (conn(slot), "bob".into());
-            let entered = users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None);
-            assert!(entered.is_some());
+            let entered = users.sign_in(conn, &user_id, view.clone(), Uuid::new_v4(), None, false);
+            assert!(entered.is_ok());
             users.set_rooms(conn, "bob", rooms(indices));
         }
         users
@@ -412,8 +456,8 @@ mod tests {
         let users = bob(&Config::default(), &[]);
         let alice: Arc<str> = "alice".into();
         let view = Arc::default();
-        let entered = users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None);
-        assert!(entered.is_some());
+        let entered = users.sign_in(conn(4), &alice, view, Uuid::new_v4(), None, false);
+        assert!(entered.is_ok());
         let call = |from: &str, to: &str| {
             let receivers = users.route(
                 &from.into(),
@@ -448,9 +492,9 @@ mod tests {
         assert_eq!((direct("alice", &[]), direct("alice", &[20])), (0, 3));
         assert_eq!(direct("mallory", &[10]), 0);
         let (user_id, view) = ("bob".into(), Arc::default());
-        let entered = users.sign_in(conn(4), &user_id, view, Uuid::new_v4(), None);
+        let entered = users.sign_in(conn(4), &user_id, view, Uuid::new_v4(), None, false);
         assert!(
-            entered.is_none(),
+            entered.is_err(),
             "the user has as many connections as it may"
         );
         (1..=3).for_each(|slot| users.sign_out(conn(slot), "bob", 0));
@@ -464,7 +508,7 @@ mod tests {
         let users = Users::new(&config);
         let sign_in = |slot| {
             let (user_id, view) = ("eve".into(), Arc::default());
-            let entered = users.sign_in(conn(slot), &user_id, view, Uuid::new_v4(), None);
+            let entered = users.sign_in(conn(slot), &user_id, view, Uuid::new_v4(), None, false);
             entered.expect("a place")
         };
         for charge in [Charge::Message(RateClass::Chat), Charge::NewTarget] {
@@ -480,5 +524,31 @@ mod tests {
             };
             assert_eq!(sent, rate, "{charge:?}");
         }
+    }
+
+    #[test]
+    fn connections_without_proof_take_no_place_of_the_owner() {
+        let mut config = Config::default();
+        config.socket.connections_per_identity_max = 2;
+        let users = Users::new(&config);
+        let sign_in = |slot, is_proven| {
+            let (id, user_id, view) = (Uuid::new_v4(), "carol".into(), Arc::default());
+            let entered = users.sign_in(conn(slot), &user_id, view, id, None, is_proven);
+            entered.is_ok()
+        };
+        assert_eq!(
+            [1, 2, 3].map(|slot| sign_in(slot, false)),
+            [true, true, false]
+        );
+        assert_eq!(
+            [4, 5, 6].map(|slot| sign_in(slot, true)),
+            [true, true, false]
+        );
+        // Who proves the name later needs a place as well.
+        let prove = |slot| users.set_proven(conn(slot), "carol", true);
+        assert_eq!((prove(4), prove(1)), (Ok(()), Err(NoPlace)));
+        users.sign_out(conn(4), "carol", 0);
+        assert_eq!(prove(1), Ok(()));
+        assert_eq!((sign_in(4, true), sign_in(7, false)), (false, true));
     }
 }

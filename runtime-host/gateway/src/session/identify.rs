@@ -3,7 +3,7 @@
 
 use crate::{
     directory::{Question, views::UserView},
-    hub::{Hub, IdentityRates},
+    hub::{Hub, IdentityRates, NoPlace},
     room::{DeclaredPlugins, Profile},
     session::{
         Session, Sessions, User,
@@ -134,19 +134,25 @@ impl Sessions {
         let before = session.user().cloned();
         let known_as = before.as_ref().map(|user| &user.profile.user_id);
         let is_new = known_as != Some(&user_id);
-        let mut shared_rates = before.as_ref().map(|user| user.shared_rates.clone());
-        if is_new {
-            let scope = claim.identify.connection_scope.as_deref();
-            let (view, connection_id) = (view.clone(), session.connection_id());
-            let users = &hub.users;
-            shared_rates = users.sign_in(conn, &user_id, view, connection_id, scope);
-            if shared_rates.is_none() {
-                let most = hub.config.socket.connections_per_identity_max;
-                let message =
-                    format!("this oderId has {most} connections, and no more are allowed");
-                return Err(Reason::new(code::LIMIT_REACHED, message));
-            }
-        }
+        let entered = match before.as_ref().filter(|_| !is_new) {
+            Some(before) => hub
+                .users
+                .set_proven(conn, &user_id, claim.verifies(view))
+                .map(|()| before.shared_rates.clone()),
+            None => hub.users.sign_in(
+                conn,
+                &user_id,
+                view.clone(),
+                session.connection_id(),
+                claim.identify.connection_scope.as_deref(),
+                claim.verifies(view),
+            ),
+        };
+        let shared_rates = entered.map_err(|NoPlace| {
+            let most = hub.config.socket.connections_per_identity_max;
+            let message = format!("this oderId has {most} connections, and no more are allowed");
+            Reason::new(code::LIMIT_REACHED, message)
+        })?;
         // From here on a change of the user reaches the connection; one that came since the view was asked for is seen
         // here.
         let mode = hub.config.identity.mode;
@@ -170,9 +176,8 @@ impl Sessions {
         }
         let status = before.as_ref().map(|user| user.status);
         let status = status.filter(|_| !is_new).unwrap_or_default();
-        let is_proven = latest.is_some_and(|latest| claim.is_proven(&latest));
-        let verified = is_proven && !claim.only_claims();
-        let user = claim.into_user(verified, status, shared_rates.unwrap_or_default());
+        let verified = latest.is_some_and(|latest| claim.verifies(&latest));
+        let user = claim.into_user(verified, status, shared_rates);
         let ends = (
             before.and_then(|user| user.expires_at_ms()),
             user.expires_at_ms(),
@@ -190,6 +195,11 @@ impl Claim {
     /// Whether what was shown proves the user.
     fn is_proven(&self, view: &UserView) -> bool {
         self.proof.as_ref().is_some_and(|proof| proof.proves(view))
+    }
+
+    /// Whether the user counts as proven: a key that this claim itself has bound only claims it.
+    fn verifies(&self, view: &UserView) -> bool {
+        self.is_proven(view) && !self.only_claims()
     }
 
     /// Whether what was shown is a key that this claim itself has bound.
