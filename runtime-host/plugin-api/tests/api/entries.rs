@@ -69,3 +69,15 @@ async fn plugins_that_are_there_come_before_new_ones() {
         assert_eq!(plugin["name"], format!("Plugin {id}"));
     }
 }
+
+#[tokio::test]
+async fn a_pipe_in_place_of_the_file_of_enabled_plugins_stops_nothing() {
+    let fixture = Fixture::new().await;
+    let metadata = fixture.folder.path().join("plugins/.metadata");
+    fs::create_dir_all(&metadata).expect("a folder");
+    let made = std::process::Command::new("mkfifo")
+        .arg(metadata.join("config.json"))
+        .status();
+    assert!(made.expect("mkfifo").success());
+    fixture.plugins.scan().await.expect("a look");
+}

@@ -6,7 +6,7 @@
 //! parsed changes no plugin and is overwritten. A plugin that was disabled after repeated crashes is not enabled by an
 //! older entry.
 
-use crate::{Plugins, now_ms};
+use crate::{Plugins, lifecycle::files::open_regular, now_ms};
 use anyhow::{Context, Result, ensure};
 use limits::{manifest::BYTES_MAX, plugin as bounds};
 use plugin_lifecycle::State;
@@ -139,7 +139,7 @@ impl EnabledFile {
 
 /// The file's text; none if there is no file.
 fn read(path: &Path) -> Result<Option<String>> {
-    let file = match fs::File::open(path) {
+    let file = match open_regular(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),

@@ -11,7 +11,7 @@ use limits::manifest::BYTES_MAX;
 use rustix::fs::{Mode, OFlags};
 use std::{
     fs,
-    io::Read,
+    io::{self, Read},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
@@ -99,6 +99,17 @@ fn walk(root: &Path, real: &Path) -> Result<fs::File> {
     }
     let file = fs::File::from(at);
     ensure!(file.metadata()?.is_file(), "not a regular file");
+    Ok(file)
+}
+
+/// Opens a regular file of the operator's for reading, wherever it lies.
+pub(crate) fn open_regular(path: &Path) -> io::Result<fs::File> {
+    // Opening a pipe would block.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
     Ok(file)
 }
 
