@@ -42,7 +42,7 @@ pub use plugin_lifecycle::{Health, State, Status};
 use admin::enabled_file::EnabledFile;
 use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
-use capability::{KillSwitches, Policy};
+use capability::{CapabilityId, KillSwitches, Policy};
 use dispatch::table::{Listener, MissedModerator, Table};
 use instances::store_data::StoreData;
 use lifecycle::{catalog::Owners, files, plugin::Plugin, registry::Registry};
@@ -122,18 +122,20 @@ impl Host {
         let missed: Vec<_> = missed.filter(|plugin| plugin.is_missed()).collect();
         let moderators = missed
             .iter()
-            .filter_map(|plugin| self.missed_moderator(plugin));
+            .filter_map(|plugin| self.missed_moderator(plugin.clone()));
         let table = Table::new(running, moderators.collect(), missed);
         self.dispatch.commit(table);
     }
 
-    /// A crashed plugin as one without which no message passes where it acts, if it is such a moderator.
-    fn missed_moderator(&self, plugin: &Plugin) -> Option<MissedModerator> {
-        let manifest = &plugin.package.load().manifest;
-        let is_needed =
-            plugin.is_missed_moderator() && self.options.on_failure(manifest) == OnFailure::Refuse;
+    /// A plugin that does not run as one without which no message passes where it acts, if it declares to moderate and
+    /// its policy says so. Whether it may is asked for each message: it may be granted meanwhile.
+    fn missed_moderator(&self, plugin: Arc<Plugin>) -> Option<MissedModerator> {
+        let manifest = plugin.package.load().manifest.clone();
+        let is_needed = manifest.declares(CapabilityId::MessagesModerate)
+            && self.options.on_failure(&manifest) == OnFailure::Refuse
+            && self.policy.load().kill.skip_hooks.is_none();
         is_needed.then(|| MissedModerator {
-            id: plugin.id.clone(),
+            plugin,
             reach: self.options.reach(&manifest.id),
         })
     }

@@ -1,9 +1,10 @@
-//! The API over real plugins directories and stores; the plugins have no component, so that nothing is compiled.
+//! The API over real plugins directories and stores; nothing is compiled: there is no compiler, or it waits.
 
 mod access;
 mod entries;
 mod logs;
 mod manage;
+mod missed;
 mod people;
 mod values;
 
@@ -103,7 +104,7 @@ impl Fixture {
     async fn over(folder: tempfile::TempDir) -> Self {
         let store = PluginStore::open(&folder.path().join(PLUGINS_FILE)).expect("a store");
         let cache = CodeCache::open(&folder.path().join("code")).expect("a cache");
-        let compiler = Compiler::new("/nonexistent".into(), cache);
+        let compiler = Compiler::new(folder.path().join("compiler"), cache);
         let (guard, resolver) = (
             Guard::new(&GuardSettings::default()).expect("a guard"),
             SystemResolver::default(),

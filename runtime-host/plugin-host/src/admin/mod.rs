@@ -183,6 +183,9 @@ impl Plugins {
             pool.shared.note_moderation();
         }
         drop(applying);
+        if plugin.is_missed() {
+            self.note_moderation(&plugin).await;
+        }
         if is_broken {
             self.reconcile_within(bounds::ENABLE_WAIT_MS).await;
         }

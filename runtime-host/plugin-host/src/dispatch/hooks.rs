@@ -2,7 +2,7 @@
 //!
 //! Informational hooks run side by side and change nothing. The others run in load order, each with the input and output
 //! that the plugins before it left. `block` or `deny` ends the run and is its verdict, whatever another plugin allowed.
-//! If a plugin fails, or is being started again, its policy [`OnFailure`] decides.
+//! If a plugin fails, or should run and does not, its policy [`OnFailure`] decides.
 
 use crate::{
     AdminError, Plugins,
@@ -162,11 +162,11 @@ impl Plugins {
         outcome
     }
 
-    /// Adds the failures of plugins that would be asked if they were not being started again.
+    /// Adds the failures of plugins that would be asked if they ran, as they should.
     async fn miss(&self, run: &HookRun<'_>, table: &Table, outcome: &mut HookOutcome) {
         for plugin in table.missed() {
             let manifest = plugin.package.load().manifest.clone();
-            if !manifest.hook_set().contains(run.hook) || !plugin.is_missed() {
+            if !manifest.hook_set().contains(run.hook) || !plugin.is_wanted() {
                 continue;
             }
             let asked = CapabilityUse::new(CapabilityId::HooksSubscribe, Target::name(run.hook));
@@ -175,7 +175,7 @@ impl Plugins {
             if may.is_ok_and(|decision| !decision.is_allowed()) {
                 continue;
             }
-            let why = "it crashed and is being started again".to_owned();
+            let why = "it does not run: it is being started or started again".to_owned();
             outcome.fail(&plugin.id, why, self.host.options.on_failure(&manifest));
         }
     }

@@ -64,10 +64,9 @@ impl Listener {
     }
 }
 
-/// A plugin that moderates and is being started again: no message passes without it where it acts.
-#[derive(Debug)]
+/// A plugin that should moderate and does not run: no message passes without it where it acts.
 pub(crate) struct MissedModerator {
-    pub(crate) id: Arc<str>,
+    pub(crate) plugin: Arc<Plugin>,
     /// Where it acts, besides the servers whose requirements name it.
     pub(crate) reach: Reach,
 }
@@ -80,15 +79,15 @@ pub(crate) struct Table {
     events: HashMap<Arc<str>, Listener>,
     routes: HashMap<String, Listener>,
     topics: u8,
-    /// Plugins that moderate and are being started again.
+    /// Plugins that may be missed where they moderate.
     missed_moderators: Vec<MissedModerator>,
-    /// Plugins that crashed and take part in hooks.
+    /// Plugins that should run, do not, and take part in hooks.
     missed: Vec<Arc<Plugin>>,
 }
 
 impl Table {
-    /// A table of plugins in load order, of those that moderate and are being started again, and of those among the
-    /// `missed`, which crashed, that take part in hooks.
+    /// A table of plugins in load order, and of those that should run and do not: those that may moderate, and those
+    /// among the `missed` that take part in hooks.
     pub(crate) fn new(
         all: Vec<Listener>,
         missed_moderators: Vec<MissedModerator>,
@@ -148,14 +147,14 @@ impl Table {
     pub(super) fn misses_moderator_on(&self, server: &ServerPlugins) -> bool {
         self.missed_moderators.iter().any(|missed| {
             let actor = Actor {
-                plugin_id: &missed.id,
+                plugin_id: &missed.plugin.id,
                 reach: missed.reach,
             };
-            server.admit(actor).is_ok()
+            missed.plugin.is_wanted_moderator() && server.admit(actor).is_ok()
         })
     }
 
-    /// Plugins that take part in hooks, crashed, and may still be being started again.
+    /// Plugins that take part in hooks and did not run when the table was made, though they should.
     pub(super) fn missed(&self) -> &[Arc<Plugin>] {
         &self.missed
     }

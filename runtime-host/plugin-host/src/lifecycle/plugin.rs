@@ -44,10 +44,8 @@ pub(crate) struct Plugin {
     refused: parking_lot::Mutex<Option<([u8; 32], String)>>,
     /// Why its entry in the directory cannot be used now, if it cannot; the plugin goes on as it is.
     unusable: ArcSwapOption<String>,
-    /// Whether the generation that crashed last moderated chat.
-    pub(super) moderated: AtomicBool,
-    /// Whether a generation has crashed.
-    pub(super) has_crashed: AtomicBool,
+    /// Whether it may moderate chat, as was found before it was started or when it crashed.
+    pub(crate) moderates: AtomicBool,
     pub(super) metrics: Arc<Metrics>,
     /// Every generation that is alive: the running one, one that starts, and those that are stopping.
     generations: parking_lot::Mutex<Vec<Weak<InstancePool>>>,
@@ -86,8 +84,7 @@ impl Plugin {
             number,
             refused: parking_lot::Mutex::default(),
             unusable: ArcSwapOption::empty(),
-            moderated: AtomicBool::new(false),
-            has_crashed: AtomicBool::new(false),
+            moderates: AtomicBool::new(false),
             metrics: Arc::default(),
             generations: parking_lot::Mutex::default(),
             applying: Mutex::default(),
@@ -151,15 +148,23 @@ impl Plugin {
             .fingerprint
     }
 
-    /// Whether it crashed and is being started again.
-    pub(crate) fn is_missed(&self) -> bool {
-        let starts = matches!(self.state(), State::Failed | State::Loading | State::Ready);
-        starts && self.pool.load().is_none() && self.has_crashed.load(Ordering::Relaxed)
+    /// Whether it should run: it runs on this host, and is neither disabled nor blocked nor being stopped.
+    pub(crate) fn is_wanted(&self) -> bool {
+        let is_off = matches!(
+            self.state(),
+            State::Disabled | State::Blocked | State::Unloading
+        );
+        !is_off && self.package.load().component.is_some()
     }
 
-    /// Whether chat waits for it: it is missed, and moderated.
-    pub(crate) fn is_missed_moderator(&self) -> bool {
-        self.is_missed() && self.moderated.load(Ordering::Relaxed)
+    /// Whether it should run and does not: it has not started yet, does not start, or has crashed.
+    pub(crate) fn is_missed(&self) -> bool {
+        self.is_wanted() && self.pool.load().is_none()
+    }
+
+    /// Whether chat waits for it where it is missed: it should run, and may moderate.
+    pub(crate) fn is_wanted_moderator(&self) -> bool {
+        self.is_wanted() && self.moderates.load(Ordering::Relaxed)
     }
 
     /// What it has done since the host started.

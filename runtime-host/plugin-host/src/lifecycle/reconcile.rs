@@ -13,6 +13,7 @@ use crate::{
     now_ms,
 };
 use anyhow::Result;
+use capability::{CapabilityId, CapabilityUse};
 use futures::StreamExt;
 use limits::plugin as bounds;
 use plugin_lifecycle::State;
@@ -215,16 +216,23 @@ impl Plugins {
         }
         let has_route = |plugin: &Plugin| conflicts.iter().all(|one| one.plugin.id != plugin.id);
         fit.retain(|plugin| has_route(plugin));
-        let mut preparing = Vec::new();
+        let mut turns = Vec::new();
         for plugin in fit {
             if failures.none(&plugin.id, self.has_turn(&plugin).await) == Some(true) {
-                let (host, id) = (host.clone(), plugin.id.clone());
-                let preparing_one = tokio::spawn(async move {
-                    plugin.prepare(&host).await?;
-                    anyhow::Ok(plugin)
-                });
-                preparing.push((id, preparing_one));
+                self.note_moderation(&plugin).await;
+                turns.push(plugin);
             }
+        }
+        // From here on they are missed until they run.
+        host.commit();
+        let mut preparing = Vec::new();
+        for plugin in turns {
+            let (host, id) = (host.clone(), plugin.id.clone());
+            let preparing_one = tokio::spawn(async move {
+                plugin.prepare(&host).await?;
+                anyhow::Ok(plugin)
+            });
+            preparing.push((id, preparing_one));
         }
         let mut prepared = Vec::new();
         for (id, preparing) in preparing {
@@ -240,6 +248,14 @@ impl Plugins {
         prepared.iter().for_each(|plugin| plugin.notify_ready());
         host.commit();
         conflicts
+    }
+
+    /// Notes whether a plugin that does not run may moderate. What cannot be evaluated could have been allowed.
+    pub(crate) async fn note_moderation(&self, plugin: &Plugin) {
+        let asked = CapabilityUse::any(CapabilityId::MessagesModerate);
+        let may = self.evaluate(&plugin.id, &asked).await;
+        let may = may.map_or(true, |decision| decision.is_allowed());
+        plugin.moderates.store(may, Ordering::Relaxed);
     }
 
     /// Whether nothing but a route may keep the plugin from running; otherwise it is blocked.

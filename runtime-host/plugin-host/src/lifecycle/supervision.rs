@@ -77,8 +77,7 @@ impl Plugin {
             return Ok(());
         }
         let moderated = pool.shared.moderates.load(Ordering::Relaxed);
-        self.moderated.store(moderated, Ordering::Relaxed);
-        self.has_crashed.store(true, Ordering::Relaxed);
+        self.moderates.store(moderated, Ordering::Relaxed);
         let mut writes = Writes::new();
         // The status changes before the route disappears, so that a request in between is answered with "restarting".
         self.begin_step(
