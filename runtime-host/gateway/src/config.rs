@@ -12,7 +12,7 @@ use limits::{
     rate::{NEW_TARGET_PRICE, Rate},
     socket,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::net::IpAddr;
 
 /// The configuration of the gateway.
@@ -45,6 +45,7 @@ pub struct Socket {
     /// proxy. HTTP connections without an open request give way.
     pub connections_per_address_max: usize,
     /// Connections of one identity that have proven it, and as many that have not.
+    #[serde(deserialize_with = "one_or_more")]
     pub connections_per_identity_max: usize,
     /// Largest message.
     pub message_bytes_max: usize,
@@ -79,6 +80,7 @@ pub struct Socket {
     pub roster_entries_max: usize,
     /// Users of a server above which clients that announced `roster-paging` get its roster in pages of this size, and
     /// counts instead of an envelope for each user that comes or goes; at most `roster_entries_max`.
+    #[serde(deserialize_with = "one_or_more")]
     pub roster_page_entries: usize,
     /// Origins a browser may connect from: `*`, `null`, or `https://chat.example`. Requests without an origin do not
     /// come from a browser.
@@ -211,13 +213,29 @@ pub struct Rates {
     /// Plugin events.
     pub plugin_event: RateSetting,
     /// Bytes a second that a connection may cause to be sent on; the burst is the same.
+    #[serde(deserialize_with = "one_or_more")]
     pub bytes_per_second: u32,
     /// Identities addressed for the first time, per minute.
+    #[serde(deserialize_with = "one_or_more")]
     pub new_targets_per_minute: u32,
     /// Times these rates that the connections of one identity share; those that have proven it share their own.
+    #[serde(deserialize_with = "one_or_more")]
     pub identity_multiple: u32,
     /// Strikes, each less than ten seconds after the one before; one more closes the connection with 4008.
     pub strikes_max: u32,
+}
+
+/// Reads a number of which 0 would stand for nothing at all, or for no limit: neither is meant.
+fn one_or_more<'de, D, T>(input: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default + PartialEq,
+{
+    let value = T::deserialize(input)?;
+    if value == T::default() {
+        return Err(D::Error::custom("0 is too small, it must be 1 or more"));
+    }
+    Ok(value)
 }
 
 /// A rate in the configuration: `{ per_second = 5, burst = 20 }`.
@@ -225,8 +243,10 @@ pub struct Rates {
 #[serde(deny_unknown_fields)]
 pub struct RateSetting {
     /// Tokens that come back each second.
+    #[serde(deserialize_with = "one_or_more")]
     pub per_second: u32,
     /// Size of the bucket.
+    #[serde(deserialize_with = "one_or_more")]
     pub burst: u32,
 }
 
@@ -330,4 +350,38 @@ pub enum Direct {
     Anyone,
     /// Only users that share a server, or that were written to first.
     SharedServer,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Config;
+
+    #[test]
+    fn what_must_not_be_0_is_refused_by_name() {
+        for (table, key, value) in [
+            ("socket", "accepts", "{ per_second = 0, burst = 1 }"),
+            ("rates", "chat", "{ per_second = 5, burst = 0 }"),
+            ("rates", "identity_multiple", "0"),
+            ("rates", "bytes_per_second", "0"),
+            ("rates", "new_targets_per_minute", "0"),
+            ("socket", "connections_per_identity_max", "0"),
+            ("socket", "roster_page_entries", "0"),
+        ] {
+            let text = format!("[{table}]\n{key} = {value}");
+            let error = toml::from_str::<Config>(&text).expect_err(key).to_string();
+            assert!(
+                error.contains(key) && error.contains("must be 1 or more"),
+                "{key}: {error}"
+            );
+            // The same from the environment.
+            let parsed: toml::Table = text.parse().expect("TOML");
+            let error = parsed.try_into::<Config>().expect_err(key).to_string();
+            assert!(
+                error.contains(key) && error.contains("must be 1 or more"),
+                "{key}: {error}"
+            );
+            let least = text.replace('0', "1");
+            assert!(toml::from_str::<Config>(&least).is_ok(), "{key}");
+        }
+    }
 }
