@@ -1,5 +1,7 @@
 //! The server directory.
 
+use crate::{KIB, socket::MESSAGE_BYTES_MAX};
+
 /// Characters of a server's name.
 pub const NAME_CHARS_MAX: usize = 100;
 /// Characters of a server's description.
@@ -100,8 +102,7 @@ pub const INVITE_USES_MAX: u64 = 100_000;
 pub const CODE_BYTES: usize = 16;
 /// Bytes of all requirements and event definitions of one server: `plugin_requirements`, which says them twice, fits its
 /// bound, which is that of a message.
-pub const PLUGIN_BYTES_PER_SERVER_MAX: usize =
-    crate::socket::MESSAGE_BYTES_MAX / 2 - 4 * crate::KIB;
+pub const PLUGIN_BYTES_PER_SERVER_MAX: usize = MESSAGE_BYTES_MAX / 2 - 4 * KIB;
 /// Memory of one password hash, kibibytes: OWASP's minimum for two passes.
 pub const ARGON2_MEMORY_KIB: u32 = 19 * 1_024;
 /// Passes of one password hash.
@@ -161,6 +162,6 @@ const _: () = assert!(
         + crate::identity::SERVER_ID_CHARS_MAX
         + 256)
         * 2
-        <= crate::socket::MESSAGE_BYTES_MAX,
+        <= MESSAGE_BYTES_MAX,
     "what clients are sent of a server's plugins fits its envelope"
 );
