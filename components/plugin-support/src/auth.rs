@@ -5,7 +5,7 @@
 
 use crate::{call::header, config::Config};
 use directory::{Code, Refusal, body::Body, permission::Actor};
-use identifiers::UserId;
+use identifiers::ClientId;
 use identity::{Claims, KeySet, Mode, Role, TokenError, Verifier};
 use limits::identity::{
     KEY_SET_BYTES_MAX, KEY_SET_LIFETIME_SECONDS, KEY_SET_RETRY_SECONDS, KEY_SET_TIMEOUT_MS,
@@ -58,11 +58,11 @@ pub(crate) fn claimed_actor(
     else {
         return Ok(Actor::default());
     };
-    let user = UserId::new(name).map_err(|error| {
+    let user = ClientId::new(name).map_err(|error| {
         Refusal::new(Code::InvalidUserId, format!("actorUserId {}", error.rule))
     })?;
     Ok(Actor {
-        user: Some(user),
+        user: Some(user.into()),
         admin: false,
         proven: false,
     })

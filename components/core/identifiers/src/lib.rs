@@ -114,6 +114,28 @@ identifier! {
     }
 }
 
+/// How the identities of plugins begin, which no client may have.
+const PLUGIN_PREFIX: &str = "plugin:";
+
+identifier! {
+    /// An identity that a client may have: a [`UserId`] that names no plugin, so it does not begin with `plugin:`.
+    ClientId, |text| {
+        if text.starts_with(PLUGIN_PREFIX) {
+            return Err(InvalidId {
+                kind: "oderId",
+                rule: "must not begin with \"plugin:\", which names plugins",
+            });
+        }
+        UserId::new(text).map(drop)
+    }
+}
+
+impl From<ClientId> for UserId {
+    fn from(id: ClientId) -> Self {
+        Self(id.0)
+    }
+}
+
 fn name(
     kind: &'static str,
     text: &str,
@@ -140,7 +162,7 @@ fn name(
 
 #[cfg(test)]
 mod tests {
-    use super::{EventName, PluginId, ServerId, UserId};
+    use super::{ClientId, EventName, PluginId, ServerId, UserId};
 
     #[test]
     fn plugin_ids_follow_their_pattern() {
@@ -194,5 +216,15 @@ mod tests {
                 && UserId::new("a\u{0}").is_err()
         );
         assert!(UserId::new("ä".repeat(128)).is_ok() && UserId::new("ä".repeat(129)).is_err());
+    }
+
+    #[test]
+    fn no_client_has_the_name_of_a_plugin() {
+        for bad in ["plugin:example.polls", "plugin:", "", " a"] {
+            assert!(ClientId::new(bad).is_err(), "{bad:?} is no client's");
+        }
+        for good in ["alice", "plugins", "a plugin:x", "Plugin:x"] {
+            assert!(ClientId::new(good).is_ok(), "{good:?} is a client's");
+        }
     }
 }

@@ -110,7 +110,7 @@ pub enum TokenError {
     /// `iss` is not the issuer that is trusted.
     #[error("the token is by another issuer")]
     Issuer,
-    /// `sub` is no identity: see `identifiers::UserId`.
+    /// `sub` is no identity of a client: see `identifiers::ClientId`.
     #[error("the token's subject {rule}")]
     Subject {
         /// The rule that it breaks.

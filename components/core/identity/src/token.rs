@@ -12,7 +12,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
-use identifiers::UserId;
+use identifiers::{ClientId, UserId};
 use limits::identity::{
     TOKEN_BYTES_MAX, TOKEN_LEEWAY_SECONDS, TOKEN_REMEMBERED_BYTES_MAX, TOKENS_REMEMBERED_MAX,
 };
@@ -235,14 +235,15 @@ impl Verifier {
             .sub
             .as_str()
             .ok_or(TokenError::Claim { claim: "sub" })?;
-        let user_id = UserId::new(sub).map_err(|error| TokenError::Subject { rule: error.rule })?;
+        let user_id =
+            ClientId::new(sub).map_err(|error| TokenError::Subject { rule: error.rule })?;
         let role = if claims.role.as_str() == Some("admin") {
             Role::Admin
         } else {
             Role::Client
         };
         Ok(Claims {
-            user_id,
+            user_id: user_id.into(),
             role,
             expires_at_s,
         })

@@ -340,10 +340,15 @@ fn claims_must_be_there_and_of_their_type() {
     ] {
         assert_eq!(by_secret().verify(&said(&body), NOW), Err(wanted), "{body}");
     }
-    assert!(matches!(
-        by_secret().verify(&said(&json!({"sub": " alice", "exp": NOW})), NOW),
-        Err(TokenError::Subject { .. })
-    ));
+    for sub in [" alice", "plugin:example.polls"] {
+        assert!(
+            matches!(
+                by_secret().verify(&said(&json!({"sub": sub, "exp": NOW})), NOW),
+                Err(TokenError::Subject { .. })
+            ),
+            "{sub:?} is no client's"
+        );
+    }
     let twice = hs256(
         &json!({"alg": "HS256"}),
         &format!(r#"{{"sub":"a","sub":"b","exp":{NOW}}}"#),

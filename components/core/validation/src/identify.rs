@@ -5,7 +5,7 @@ use crate::{
     fields::{Fields, invalid, longer},
 };
 use envelope::verdict::{Decision, Effect, Identify};
-use identifiers::{PluginId, UserId};
+use identifiers::{ClientId, PluginId};
 use limits::{
     envelope::{
         CONNECTION_SCOPE_CHARS_MAX, DECLARED_PLUGINS_MAX, DESCRIPTION_CHARS_MAX,
@@ -15,9 +15,6 @@ use limits::{
 };
 use serde::Deserialize;
 use std::borrow::Cow;
-
-/// Prefix of plugins' identities, which no client may take.
-const RESERVED: &str = "plugin:";
 
 pub(crate) fn decide(turn: &Turn<'_, '_>) -> Result<Decision, Stop> {
     let fields = turn.fields();
@@ -50,12 +47,7 @@ fn user_id(fields: &Fields<'_, '_>) -> Result<Option<String>, Stop> {
     if text.is_empty() {
         return Ok(None);
     }
-    if text.starts_with(RESERVED) {
-        return Err(invalid(format!(
-            "oderId must not begin with \"{RESERVED}\", which names plugins"
-        )));
-    }
-    UserId::new(text).map_err(|error| invalid(error.to_string()))?;
+    ClientId::new(text).map_err(|error| invalid(error.to_string()))?;
     Ok(Some(text.to_owned()))
 }
 

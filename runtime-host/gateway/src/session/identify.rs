@@ -16,7 +16,7 @@ use envelope::{
     reply::code,
     verdict::{Identify, Status},
 };
-use identifiers::UserId;
+use identifiers::{ClientId, UserId};
 use identity::TokenError;
 use limits::identity::{KEY_SET_RETRY_SECONDS, TOKEN_LEEWAY_SECONDS};
 use std::sync::Arc;
@@ -254,7 +254,7 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
     };
     let current = session.user().map(|user| &user.profile.user_id);
     let user_id: Arc<str> = match (&identify.user_id, current) {
-        (Some(user_id), _) => user_id.as_str().into(),
+        (Some(user_id), _) => client(user_id)?.as_str().into(),
         (None, Some(current)) => current.clone(),
         (None, None) => uuid::Uuid::new_v4().to_string().into(),
     };
@@ -268,6 +268,11 @@ fn claim(hub: &Hub, session: &Session, mut identify: Identify) -> Result<Claim, 
         proof: proof.map(Arc::new),
         binds_key: false,
     })
+}
+
+/// The name that a client claims, which is none of a plugin.
+fn client(user_id: &str) -> Result<ClientId, Reason<'static>> {
+    ClientId::new(user_id).map_err(|error| Reason::new(code::INVALID_FIELD, error.to_string()))
 }
 
 /// Verifies a token; returns its subject, which is the claimed user if one is claimed, and the first moment at which
@@ -305,8 +310,7 @@ fn verify_key(
     proof: &str,
     user_id: &str,
 ) -> Result<(), Reason<'static>> {
-    let user_id = UserId::new(user_id)
-        .map_err(|error| Reason::new(code::INVALID_FIELD, error.to_string()))?;
+    let user_id = UserId::from(client(user_id)?);
     let message = identity::proof::message(
         &hub.origin(),
         &user_id,
