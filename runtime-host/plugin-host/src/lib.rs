@@ -34,6 +34,7 @@ pub use lifecycle::{
     catalog::{Catalog, Package, discover},
     compile::{Compiler, compile_standard_input},
     files::Place,
+    integrity::check_integrity,
     tools::bad_tool_schemas,
 };
 pub use plugin_bus::Reach;

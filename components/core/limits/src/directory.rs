@@ -37,7 +37,7 @@ pub const PASSWORD_ATTEMPTS_PER_MINUTE: u32 = 5;
 /// address neither use up the attempts of a server nor guess without end.
 pub const PASSWORD_ATTEMPTS_PER_ADDRESS_PER_MINUTE: u32 = 20;
 /// Password attempts on one server per minute of all identities that are not proven. Proven ones have their own attempts
-/// and those of their address: whoever guesses locks none of the others out.
+/// and those of their address: guesses of one lock none of the others out.
 pub const PASSWORD_ATTEMPTS_PER_SERVER_PER_MINUTE: u32 = 60;
 /// Rows kept in the changes feed; a gateway that is further behind loads everything anew.
 pub const CHANGES_KEPT_MAX: u64 = 100_000;

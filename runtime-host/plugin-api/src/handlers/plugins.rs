@@ -116,12 +116,20 @@ pub(crate) async fn bundle(api: &PluginApi, call: Call) -> Result<Response<Body>
         script.map(|path| path.as_str().to_owned()),
     ];
     let plugins = api.plugins.clone();
-    let manifest = summary.manifest_path.clone();
     let read = move || {
-        names
-            .into_iter()
-            .flatten()
-            .find_map(|name| plugins.script_of(&manifest, &name, BUNDLE_BYTES_MAX))
+        let names = names.into_iter().flatten();
+        let mut scripts = names.filter_map(|name| {
+            let bytes = plugins.script_of(&summary.manifest_path, &name, BUNDLE_BYTES_MAX)?;
+            Some((name, bytes))
+        });
+        let (name, bytes) = scripts.next()?;
+        match plugin_host::check_integrity(&summary.manifest, &name, &bytes) {
+            Ok(()) => Some(bytes),
+            Err(error) => {
+                tracing::warn!(plugin = summary.manifest.id.as_str(), %error, "a script is not served");
+                None
+            }
+        }
     };
     let found = tokio::task::spawn_blocking(read)
         .await

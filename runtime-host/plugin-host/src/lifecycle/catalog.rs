@@ -274,7 +274,7 @@ impl Package {
 }
 
 /// The entry point that this host runs.
-fn entry(manifest: &Manifest) -> Option<&RelativePath> {
+pub(super) fn entry(manifest: &Manifest) -> Option<&RelativePath> {
     let entry = &manifest.entry;
     let entry = entry.server.as_ref().or(entry.both.as_ref());
     entry

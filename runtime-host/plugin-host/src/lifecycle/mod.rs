@@ -8,6 +8,7 @@
 pub(crate) mod catalog;
 pub(crate) mod compile;
 pub(crate) mod files;
+pub(crate) mod integrity;
 pub(crate) mod load;
 pub(crate) mod plugin;
 mod preflight;

@@ -16,7 +16,8 @@ use crate::{
         pool::InstancePool,
     },
     lifecycle::{
-        catalog::Package,
+        catalog::{Package, entry},
+        integrity::check_integrity,
         load::{Loaded, load},
         plugin::{Lifecycle, Plugin, Writes},
     },
@@ -79,6 +80,9 @@ impl Plugin {
                 .as_deref()
                 .context("the plugin has no component")?;
             let bytes = package.place.component_bytes(component)?;
+            if let Some(entry) = entry(&package.manifest) {
+                check_integrity(&package.manifest, entry.as_str(), &bytes)?;
+            }
             load(
                 &host.engine,
                 &host.linker,

@@ -390,6 +390,11 @@ fn a_blocked_plugin_names_its_reason() {
         &json!({"id": "tests.text", "entrypoint": "x.wasm"}),
         &directory.path().join("tests.probe/jackfield.json"),
     );
+    directory.install("plugin-probe", |manifest| {
+        manifest["id"] = "tests.other".into();
+        manifest["route"] = "/other".into();
+        manifest["integrity"] = json!({"plugin_probe.wasm": "0".repeat(64)});
+    });
     let host = directory.settings().start();
     let reason = |plugin: &str| {
         host.plugin_in(plugin, "blocked")["lastError"]
@@ -397,6 +402,8 @@ fn a_blocked_plugin_names_its_reason() {
             .unwrap_or_default()
             .to_owned()
     };
+    let exchanged = reason("tests.other");
+    assert!(exchanged.contains("integrity says 0000"), "{exchanged}");
     let undeclared = reason("tests.undeclared");
     assert!(
         undeclared.contains("users needs users.read")

@@ -162,7 +162,7 @@ pub(crate) static MANIFEST: Record = Record {
         may(
             "integrity",
             Shape::Map(Some(Format::Path), &DIGEST),
-            "Digest of each file of the package, by path.",
+            "Digest of files of the package, by path: a component or script with another one is not used.",
         ),
         may(
             "route",
