@@ -3,7 +3,7 @@
 use crate::keys;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
-use identifiers::UserId;
+use identifiers::ClientId;
 use identity::{NewToken, Role};
 use std::{
     path::PathBuf,
@@ -52,7 +52,7 @@ enum RoleName {
 /// There is no signing key, or the identity is not valid.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let key = keys::read(&args.data)?;
-    let user_id = UserId::new(args.user.as_str()).context("--user")?;
+    let user_id = ClientId::new(args.user.as_str()).context("--user")?.into();
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .context("the clock is before 1970")?

@@ -198,6 +198,12 @@ fn a_token_is_the_last_line_and_three_parts() {
     let mut client = Client::connect(&host, "ann");
     client.identify(json!({"token": made}));
     assert!(client.settled().is_empty(), "the token is good");
+    let of_plugin = run(jackfield()
+        .args(["token", "--user", "plugin:example.polls", "--data"])
+        .arg(folder.path()));
+    assert!(!of_plugin.status.success(), "plugins have no tokens");
+    let said = String::from_utf8_lossy(&of_plugin.stderr);
+    assert!(said.contains("--user"), "{said}");
 }
 
 #[test]
