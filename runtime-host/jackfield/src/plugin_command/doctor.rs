@@ -91,6 +91,14 @@ async fn host(client: &Client, findings: &mut Findings) -> bool {
             for (name, error) in answer["errors"].as_object().into_iter().flatten() {
                 findings.say(Grade::Error, format!("{name}: {}", table::cell(error)));
             }
+            for plugin in answer["unknown"].as_array().into_iter().flatten() {
+                let text = format!(
+                    "the configuration names {}, which no usable package in {} has: what it says has no effect",
+                    table::cell(plugin),
+                    table::cell(&answer["directory"])
+                );
+                findings.say(Grade::Warning, text);
+            }
             for plugin in answer["missing"].as_array().into_iter().flatten() {
                 let text = format!(
                     "{} is enabled and has grants, but no usable files in {}: restore them, backups do not contain them",

@@ -186,8 +186,13 @@ async fn start_plugins(setup: &Setup, hub: &Arc<Hub>) -> Result<Option<Plugins>>
     Ok(Some(plugins))
 }
 
-/// Names the plugins that were granted something and are not there: what they moderated goes on without them.
+/// Names the plugins that were granted something and are not there: what they moderated goes on without them. And those
+/// that only the configuration knows.
 async fn warn_of_missing(plugins: &Plugins) {
+    for plugin in plugins.unknown() {
+        let directory = plugins.directory().display();
+        tracing::warn!(plugin, %directory, "the configuration names a plugin that no usable package in the plugins directory has");
+    }
     match plugins.missing().await {
         Ok(missing) => {
             for plugin in missing {

@@ -23,7 +23,7 @@ pub(crate) async fn directory(api: &PluginApi, _call: Call) -> Result<Response<B
         .collect();
     let missing = api.plugins.missing().await?;
     Ok(ok(
-        &json!({"directory": api.plugins.directory().display().to_string(), "errors": errors, "missing": missing}),
+        &json!({"directory": api.plugins.directory().display().to_string(), "errors": errors, "missing": missing, "unknown": api.plugins.unknown()}),
     ))
 }
 

@@ -149,6 +149,18 @@ impl Plugins {
         Ok(missing)
     }
 
+    /// Ids that the operator's configuration names and no usable package in the plugins directory has: perhaps they are
+    /// misspelt, and what is said about them has no effect.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<String> {
+        let named = self.host.options.named().into_iter();
+        named
+            .map(|id| id.as_str())
+            .filter(|id| self.host.plugins.get(id).is_none())
+            .map(str::to_owned)
+            .collect()
+    }
+
     async fn grants(&self, id: &str) -> Result<Vec<plugin_store::Grant>, AdminError> {
         Ok(self.host.store.grants(id).await?)
     }

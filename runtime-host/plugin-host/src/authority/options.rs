@@ -65,6 +65,12 @@ pub struct OperatorOptions {
 }
 
 impl OperatorOptions {
+    /// The plugins that something is said about.
+    pub(crate) fn named(&self) -> BTreeSet<&PluginId> {
+        let single = self.by_id.keys();
+        single.chain(&self.enable).chain(&self.disable).collect()
+    }
+
     /// What is said about one plugin.
     pub(crate) fn of(&self, id: &PluginId) -> PluginOptions {
         self.by_id.get(id).cloned().unwrap_or_default()

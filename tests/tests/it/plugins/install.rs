@@ -573,3 +573,22 @@ fn a_plugin_whose_files_are_gone_is_named() {
     });
     assert_eq!(missing(&host), json!(["tests.probe"]));
 }
+
+/// An id that only the configuration knows is misspelt, or its plugin is not there: both are told.
+#[test]
+fn a_plugin_that_only_the_configuration_knows_is_named() {
+    let directory = Directory::default();
+    directory.install("plugin-probe", |_| {});
+    let host = directory
+        .settings()
+        .config("[plugins]\ndisable = [\"tests.prob\"]\n[plugins.by_id.\"tests.probe\"]\ntimeout_ms = 1000\n")
+        .start();
+    host.plugin_in("tests.probe", "loaded");
+    let check = host.admin("GET", "/api/plugins/check", &Value::Null);
+    assert_eq!(check.expect(200).json()["unknown"], json!(["tests.prob"]));
+    tests::until("the warning", || {
+        let log = host.log();
+        (log.contains("the configuration names a plugin") && log.contains("tests.prob"))
+            .then_some(())
+    });
+}
