@@ -1,6 +1,6 @@
 //! Reading a request body: one JSON object, its members by name, every violation with its JSON pointer.
 //!
-//! Unknown members are ignored. A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
+//! Unknown members are ignored, but for those that an answer has under another name ([`Body::misnamed`]). A member given as `null` counts as absent, unless it is read with [`Body::nullable`].
 //! Values keep their text, so that they are stored and given back as they were sent.
 
 use crate::refusal::{Code, Refusal};
@@ -82,6 +82,15 @@ impl Body {
                 message: format!("{name} {}", message.into()),
             },
         ));
+    }
+
+    /// Refuses a member that has the name under which an answer tells what `right` sets: ignoring it would set less than
+    /// was asked for.
+    pub fn misnamed(&mut self, name: &str, right: &str) {
+        if self.given(name).is_some() {
+            let text = format!("is a member of the answer; {right} sets it");
+            self.violation(Code::InvalidBody, name, text);
+        }
     }
 
     /// A member of some type; a violation when it is of another.

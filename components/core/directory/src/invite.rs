@@ -50,6 +50,8 @@ pub fn parse_invite(mut body: Body, by: &UserId, now_ms: u64) -> Result<Invite, 
         .number("expiresInMs", 1..=INVITE_LIFETIME_MAX_MS)
         .unwrap_or(INVITE_LIFETIME_MS);
     let uses_left = body.number("maxUses", 1..=INVITE_USES_MAX);
+    body.misnamed("expiresAt", "expiresInMs");
+    body.misnamed("usesLeft", "maxUses");
     body.finish()?;
     Ok(Invite {
         created_by: by.as_str().to_owned(),
