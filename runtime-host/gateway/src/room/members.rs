@@ -188,11 +188,10 @@ impl Members {
         offset: usize,
         entries_max: usize,
     ) -> Bytes {
-        let own_at = self.members.get_index_of(own);
-        let total = self.members.len() - usize::from(own_at.is_some());
         if offset > 0 {
             return self.page(server_id, own, offset, entries_max);
         }
+        let (own_at, total) = self.beside(own);
         let place = |page: &Entries| (total > page.count).then_some((total, 0));
         if own_at.is_some_and(|at| at < entries_max) {
             let page = self.others(own_at, 0, entries_max);
@@ -213,16 +212,20 @@ impl Members {
         offset: usize,
         entries_max: usize,
     ) -> Bytes {
-        let own_at = self.members.get_index_of(own);
-        let total = self.members.len() - usize::from(own_at.is_some());
+        let (own_at, total) = self.beside(own);
         let page = self.others(own_at, offset, entries_max);
         server_users(server_id, &page, Some((total, offset)))
     }
 
+    /// Where the user `own` is, if it is here, and how many others there are.
+    fn beside(&self, own: &str) -> (Option<usize>, usize) {
+        let own_at = self.members.get_index_of(own);
+        (own_at, self.members.len() - usize::from(own_at.is_some()))
+    }
+
     /// Entries of the members other than that at `own_at`.
     fn others(&self, own_at: Option<usize>, offset: usize, entries_max: usize) -> Entries {
-        let last = self.members.len().min(offset.saturating_add(entries_max));
-        let others = (offset..last).filter_map(|at| {
+        let others = (offset..self.members.len()).filter_map(|at| {
             let is_behind_own = own_at.is_some_and(|own_at| at >= own_at);
             let (_, member) = self.members.get_index(at + usize::from(is_behind_own))?;
             Some(member)
